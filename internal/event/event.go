@@ -1,0 +1,61 @@
+// Package event owns the CloudEvents 1.0 event: its attributes, its rules and its encodings.
+// It does not store or move events; eventlog does.
+package event
+
+import (
+	"time"
+)
+
+// SpecVersion is the only specversion that is understood. CloudEvents 1.0, section 3.1.
+const SpecVersion = "1.0"
+
+// Extension attributes that dalamb reads and writes. Each value is a string unless said otherwise.
+const (
+	ExtPartitionKey  = "partitionkey"  // the key of the event; CloudEvents partitioning extension
+	ExtTraceParent   = "traceparent"   // W3C trace context
+	ExtCorrelationID = "correlationid" // the id of the first event of the chain
+	ExtCausationID   = "causationid"   // the id of the event that caused this one
+	ExtHops          = "dalambhops"    // int32: how many functions the chain has passed; the loop guard
+	ExtOriginID      = "originid"      // the id that a function gave, where dalamb set another
+)
+
+// MaxHops is the length of the longest chain of events. One past it is dead-lettered as a loop.
+const MaxHops = 64
+
+// Event is a CloudEvents 1.0 event. It is immutable once made: a receiver that changes one works on a Clone.
+type Event struct {
+	ID              string
+	Source          string // URI-reference
+	Type            string
+	Subject         string    // "" = absent
+	Time            time.Time // zero = absent
+	DataContentType string    // media type; "" = absent, which means JSON where data is
+	DataSchema      string    // URI; "" = absent
+
+	// Extensions holds bool, int32 or string values only. Binary, URI and timestamp values are kept in their
+	// canonical string form (CloudEvents 1.0, section 2.3), which is how every encoding carries them.
+	Extensions map[string]any
+
+	// Data is the payload's bytes; nil = no data. Where IsJSON says so they are one valid JSON value.
+	Data []byte
+}
+
+// Key is what orders events: partitionkey, else subject, else "" for none.
+func (e *Event) Key() string {
+	if k, ok := e.Extensions[ExtPartitionKey].(string); ok && k != "" {
+		return k
+	}
+	return e.Subject
+}
+
+// Hops reads ExtHops; 0 when absent.
+func (e *Event) Hops() int {
+	n, _ := e.Extensions[ExtHops].(int32)
+	return int(n)
+}
+
+// Extension returns a string extension, or "" when it is absent or of another type.
+func (e *Event) Extension(name string) string {
+	s, _ := e.Extensions[name].(string)
+	return s
+}

@@ -1,0 +1,32 @@
+// Package eventlog is the port to the append-only log that is dalamb's heart: topics, partitions, records, offsets,
+// transactions and the ownership of partitions. It does not know what an event means; drivers are in its sub-packages,
+// and eventlogtest holds the suite that every driver passes.
+//
+// # The contract
+//
+// A topic has a fixed number of partitions; a partition is a sequence of records with rising offsets. Offsets start at 0
+// and may have gaps (compaction, transaction markers). A record is immutable.
+//
+// Durable: when Append or Commit returns nil, every record of the call is stored so that kill -9 and power loss keep it
+// (fsync on one machine, all in-sync replicas on Kafka). When they return an error nothing of the call is readable, with
+// one exception: after an error of kind Unavailable or Timeout, or a crash, the call may have been stored whole.
+//
+// Atomic: the records of one call become readable together or not at all, over all its partitions.
+//
+// Order: two calls on one partition, the second begun after the first returned, stand in that order. The records of one
+// call on one partition stand in the order given. A reader sees a partition's records in offset order, each once.
+//
+// Partition by key: Record.Partition AnyPartition lets the log choose: PartitionFor(key) when the record has a key
+// (Kafka's murmur2, so other producers agree), else any.
+//
+// Time: the log stamps Record.Time at append where it is zero; on one partition the log's own stamps never go back.
+//
+// Ownership: Join makes a node a member of a group that shares out partitions. A member may Commit: records, group
+// offsets and its claim to own the partitions commit together. A member that has lost its claim gets ErrFenced and
+// nothing of the call is stored. On a one-node engine the newest member of a group owns everything, and an older one is fenced.
+//
+// Names beginning with "_" are for dalamb's own topics; the port does not guard them, its callers do.
+//
+// All methods are safe for concurrent use. Nobody below this port retries: a caller that wants to, does, when
+// fault.Retryable says so.
+package eventlog

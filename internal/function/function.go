@@ -1,0 +1,120 @@
+// Package function owns what a function is: its versions, aliases, triggers and limits, the manifest that declares them,
+// and the shape of an invocation and its result. It does not run anything.
+package function
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// LiveAlias is the alias that exists from the first deploy and that triggers and routes follow.
+const LiveAlias = "live"
+
+// EntryType is how a function is spoken to.
+type EntryType string
+
+const (
+	EntryLambda EntryType = "lambda" // AWS Lambda Runtime API 2018-06-01
+	EntryHTTP   EntryType = "http"   // the function listens on a port
+	EntryStdio  EntryType = "stdio"  // one process per event
+)
+
+// Spec is what one document of a manifest says, defaults filled in. Its JSON form is stored in the log and on the wire.
+type Spec struct {
+	Name      string            `json:"name"`
+	Base      string            `json:"base"` // "host" or "scratch"
+	Entry     Entry             `json:"entry"`
+	Resources Resources         `json:"resources"`
+	Timeout   Duration          `json:"timeout"` // of one invocation
+	Scale     Scale             `json:"scale"`
+	Env       map[string]string `json:"env,omitempty"`
+	Network   string            `json:"network"` // "none" or "host"
+	Triggers  []Trigger         `json:"triggers,omitempty"`
+}
+
+// Entry says how a function is started and spoken to.
+type Entry struct {
+	Type        EntryType `json:"type"`
+	Command     []string  `json:"command"`               // argv; a relative first word with a slash is below the code directory
+	Port        int       `json:"port,omitempty"`        // http only
+	Concurrency int       `json:"concurrency,omitempty"` // http only: requests at a time per instance
+}
+
+// Resources bound one instance.
+type Resources struct {
+	Memory Bytes   `json:"memory"`
+	CPU    float64 `json:"cpu"` // cores
+	PIDs   int     `json:"pids"`
+	Tmp    Bytes   `json:"tmp"` // size of /tmp
+}
+
+// Scale bounds the instances of one version on one node.
+type Scale struct {
+	Min   int      `json:"min"`
+	Max   int      `json:"max"`
+	Idle  Duration `json:"idle"`  // an instance without work for so long is stopped
+	Reuse string   `json:"reuse"` // "idle": kept for the next invocation; "never": one invocation, one instance
+}
+
+// Order is how far events of one trigger may overtake each other.
+type Order string
+
+const (
+	OrderKey       Order = "key"       // events of one key and partition one after another
+	OrderPartition Order = "partition" // all events of a partition one after another
+	OrderNone      Order = "none"      // a work queue
+)
+
+// Trigger is either Topic + Filter + delivery rules, or a Route.
+type Trigger struct {
+	Name   string          `json:"name"`
+	Topic  string          `json:"topic,omitempty"`
+	Filter json.RawMessage `json:"filter,omitempty"` // a pattern; absent = every event
+	Order  Order           `json:"order,omitempty"`
+	Retry  Retry           `json:"retry,omitzero"`
+	Emit   *Emit           `json:"emit,omitempty"`
+	Route  *Route          `json:"route,omitempty"`
+}
+
+// Retry says how often and how long a run is tried. The wait before attempt n+1 is a random time between 0 and
+// min(Max, Initial*Factor^(n-1)) (full jitter), or what the function asked for by Retry-After if that is longer.
+type Retry struct {
+	Attempts int      `json:"attempts"` // the first one included
+	Initial  Duration `json:"initial"`
+	Max      Duration `json:"max"`
+	Factor   float64  `json:"factor"`
+	MaxAge   Duration `json:"maxAge"`          // since the event was appended
+	Never    []string `json:"never,omitempty"` // errorType values that are not retried
+}
+
+// Emit says where events go that a function returns.
+type Emit struct {
+	Topic string `json:"topic"`
+}
+
+// Route makes a function answer HTTP requests on the gateway. Path is a net/http.ServeMux path: {param}, {rest...}.
+type Route struct {
+	Method  string `json:"method,omitempty"` // "" = any
+	Host    string `json:"host,omitempty"`   // "" = any
+	Path    string `json:"path"`
+	Durable bool   `json:"durable,omitempty"` // the request is in the log before the answer
+}
+
+// Version is immutable: what a deploy made. Number counts from 1 for each function.
+type Version struct {
+	Number  int       `json:"number"`
+	Code    string    `json:"code"`   // digest of the code directory: "sha256:<hex>"
+	Digest  string    `json:"digest"` // of code and settings; the same digest is the same version
+	Created time.Time `json:"created"`
+	Spec    Spec      `json:"spec"`
+}
+
+// Function is the function's name.
+func (v *Version) Function() string { return v.Spec.Name }
+
+// Alias is a name for a primary version, with weights for others during a roll-out.
+type Alias struct {
+	Name    string      `json:"name"`
+	Primary int         `json:"primary"`
+	Weights map[int]int `json:"weights,omitempty"` // version -> parts of 100; the rest is the primary's
+}

@@ -1,0 +1,69 @@
+package function
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/event"
+)
+
+// Invocation is one attempt to run one version on one input: exactly one of Event, Payload and Request is set.
+type Invocation struct {
+	ID       string // unique per attempt; AWS request id, a UUID
+	Run      string // the run that it belongs to; the same for all attempts
+	Attempt  int    // counts from 1
+	Trigger  string // "" for a direct call
+	Deadline time.Time
+
+	Event   *event.Event  // lambda: structured JSON payload; http: binary mode POST to /; stdio: structured JSON on stdin
+	Payload []byte        // a direct call's JSON payload (AWS Invoke): given to lambda and stdio as it is, POSTed to / for http
+	Request *http.Request // a route's or /_/fn/ request; lambda: function URL payload 2.0; http: as it is; stdio: its body. Body is at most the gateway's limit
+
+	ClientContext string // base64, from X-Amz-Client-Context
+	TraceParent   string // W3C; "" = none
+}
+
+// Outcome is how an invocation ended. Everything that the function did is an outcome; an error means dalamb failed.
+type Outcome string
+
+const (
+	Succeeded Outcome = "succeeded"
+	Failed    Outcome = "failed"   // the function said so: error posted, status, exit code
+	TimedOut  Outcome = "timeout"  // over Spec.Timeout or the deadline; the instance was killed
+	Crashed   Outcome = "crashed"  // the process ended before it answered
+	OOM       Outcome = "oom"      // killed for using more memory than Resources.Memory
+	InitError Outcome = "init"     // the instance could not start or ended before it was ready
+	BadAnswer Outcome = "response" // the answer is over the size limit or malformed
+)
+
+// Failure says why an invocation did not succeed, in the function's own words where it has any.
+type Failure struct {
+	Type    string          `json:"errorType,omitempty"`
+	Message string          `json:"errorMessage"`
+	Trace   json.RawMessage `json:"stackTrace,omitempty"` // as the function gave it, at most 16 KiB
+}
+
+// Result is what an invocation gave.
+type Result struct {
+	Outcome    Outcome
+	Failure    *Failure      // set unless Succeeded
+	NoRetry    bool          // the function said that trying again is no use
+	RetryAfter time.Duration // the function asked to wait so long; 0 = did not ask
+	Status     int           // http status: of an http function, of a function URL answer; else 200, or 502/504 as a gateway would
+	Header     http.Header   // of the answer; nil unless http or function URL
+	Body       []byte        // the answer, at most the response limit; of a failed http function too
+
+	// Events are the CloudEvents that the answer consists of; nil when it is anything else. The body is still set.
+	Events []*event.Event
+
+	Version  int
+	Cold     bool // this invocation waited for its instance to start
+	Start    time.Time
+	Duration time.Duration // of the function's own work, without queue and start
+	Instance string
+	MemoryKB int64 // peak of the instance so far; 0 = not known
+}
+
+// Retryable says whether the run may be tried again after this result.
+func (r *Result) Retryable() bool { return r.Outcome != Succeeded && !r.NoRetry }

@@ -1,0 +1,53 @@
+// Package need says what a test needs of the machine, and skips the test by name where the machine has it not.
+// With DALAMB_NO_SKIP=1 a missing need fails the test instead. It does not install anything: make tools does.
+package need
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+)
+
+// Program needs an executable on PATH and returns where it is.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missing(t, "program "+name)
+	}
+	return path
+}
+
+// Root needs to run as root.
+func Root(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "root")
+	}
+}
+
+// Linux needs the Linux kernel.
+func Linux(t testing.TB) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		missing(t, "linux")
+	}
+}
+
+// That needs ok to be true; what names the need in the skip line.
+func That(t testing.TB, ok bool, what string) {
+	t.Helper()
+	if !ok {
+		missing(t, what)
+	}
+}
+
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("DALAMB_NO_SKIP") == "1" {
+		t.Fatalf("needs %s, which this machine has not (make tools installs what it can)", what)
+		return
+	}
+	t.Skipf("skipped: needs %s", what)
+}

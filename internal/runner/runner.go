@@ -1,0 +1,110 @@
+// Package runner is the port to what holds a function's process: prepare, start, reach into it, stop, recover what a killed
+// node left. It does not know what is said to the function (entry does) or how many are wanted (fleet does).
+//
+// # The contract
+//
+// A sandbox runs one command. It sees its code read-only at /var/task, a private /tmp, what its base shows, its
+// own loopback, and nothing else of the machine unless the Spec grants it. The command and all that it starts end with the
+// sandbox, and every sandbox ends with its node, even when the node is killed.
+//
+// What the function does is told by Exit, never by an error; an error of any method means that dalamb or the machine failed.
+package runner
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// Spec is what one sandbox is made from.
+type Spec struct {
+	ID       string // unique on this machine while it lives; [a-z0-9-]
+	Function string // for names of cgroups and for people
+	Version  int
+	CodeDir  string // directory on the host, shown read-only at /var/task; "" = none
+	Base     string // "host" or "scratch"
+	Command  []string
+	Env      []string // KEY=value, complete: nothing is added but what the runner's base needs
+	Memory   int64    // bytes
+	CPU      float64  // cores
+	PIDs     int
+	Tmp      int64  // bytes of /tmp
+	Network  string // "none" or "host"
+
+	// Listen asks for a listener inside the sandbox, open before the command starts; see Sandbox.Listener. 0 = none.
+	// Its address is 127.0.0.1:Listen for runners that have their own loopback; else Command and Env are expanded
+	// with the address that was chosen, in place of the text ListenAddr.
+	Listen int
+
+	// Port is where the function itself will listen, 0 = nowhere. A runner without an own loopback (process, network host)
+	// picks a free port instead and puts its number in place of the text PortNumber in Env and Command.
+	Port int
+
+	// Stdin is given to the command whole; nil = /dev/null.
+	Stdin []byte
+	// Stdout and Stderr take the output in chunks as it comes. They are called from one goroutine each; when they return an error
+	// the rest is thrown away. The function never blocks on them for long: a writer that is slow loses output.
+	Stdout, Stderr func(p []byte)
+}
+
+const (
+	// ListenAddr in Spec.Env or Spec.Command stands for host:port of the sandbox's listener.
+	ListenAddr = "{{dalamb.listen}}"
+	// PortNumber in Spec.Env or Spec.Command stands for the port that the function shall listen on.
+	PortNumber = "{{dalamb.port}}"
+)
+
+// Exit is how a sandbox's command ended.
+type Exit struct {
+	Code   int    // exit code; -1 when a signal ended it
+	Signal string // "SIGKILL"; "" when it exited by itself
+	OOM    bool   // the memory limit killed it
+	// Start is set when the command never ran: no such file, bad exec format, and so on; the system's own words.
+	Start string
+}
+
+// Usage is what a sandbox has used so far. Zero = not known.
+type Usage struct {
+	CPU        time.Duration
+	MemoryPeak int64 // bytes
+}
+
+// Ability says what this runner fences on this machine, for `dalamb functions`, doctor and the log at start.
+type Ability struct {
+	Isolated bool     // namespaces, no capabilities, seccomp
+	Limits   []string // of "memory", "cpu", "pids", "tmp": those that are enforced
+	Notes    []string // best-effort parts, each a sentence
+}
+
+// Runner makes sandboxes. Safe for concurrent use.
+type Runner interface {
+	// Name is the word for --runner.
+	Name() string
+	// Check says what the machine allows. An error (Unavailable, with the remedy as hint) means: do not start. Blocks for at
+	// most some seconds; it may start a trial sandbox.
+	Check(ctx context.Context) (Ability, error)
+	// Recover removes what an earlier node of the same state directory left (processes, mounts, cgroups, links) and returns how
+	// many sandboxes that was. Called once, before the first Start.
+	Recover(ctx context.Context) (int, error)
+	// Start makes a sandbox and starts its command. A command that cannot be run is no error: Exit.Start tells.
+	// When ctx ends before the command was started, the sandbox is gone when Start returns.
+	Start(ctx context.Context, s Spec) (Sandbox, error)
+	// Close stops all sandboxes (SIGKILL) and frees what the runner holds.
+	Close() error
+}
+
+// Sandbox is one live function process and its fence. Safe for concurrent use.
+type Sandbox interface {
+	// Listener accepts what the function dials at 127.0.0.1:Spec.Listen. nil when Spec.Listen is 0. Closed with the sandbox.
+	Listener() net.Listener
+	// Dial connects to Spec.Port on the function's loopback. An error that is ECONNREFUSED means nothing listens there yet.
+	Dial(ctx context.Context) (net.Conn, error)
+	// Done is closed when the command and all that it started are gone and all output has been delivered.
+	Done() <-chan struct{}
+	// Exit is how the command ended; valid after Done is closed.
+	Exit() Exit
+	// Stop sends SIGTERM, after grace SIGKILL to the whole tree, and blocks until Done. grace 0 kills at once. Idempotent.
+	Stop(grace time.Duration)
+	// Usage may be called at any time, also after Done.
+	Usage() Usage
+}
