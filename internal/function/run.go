@@ -1,0 +1,142 @@
+package function
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// RunState is where a run stands.
+type RunState string
+
+const (
+	RunRetrying  RunState = "retrying"  // an attempt failed; another will follow
+	RunSucceeded RunState = "succeeded" // final
+	RunDead      RunState = "dead"      // final: used up its attempts, or may not be retried; kept as a dead letter
+	RunDiscarded RunState = "discarded" // final: by a rule that the user wrote
+	RunExpired   RunState = "expired"   // final: the topic's retention took the event before its turn
+)
+
+// EventRef names an event and where it stands in the log.
+type EventRef struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+	ID        string `json:"id,omitempty"`
+	Type      string `json:"type,omitempty"`
+	Source    string `json:"source,omitempty"`
+	Subject   string `json:"subject,omitempty"`
+	Key       string `json:"key,omitempty"`
+}
+
+// Attempt is one invocation of a run that is over.
+type Attempt struct {
+	Number   int       `json:"number"` // counts from 1
+	Version  int       `json:"version"`
+	Instance string    `json:"instance,omitempty"`
+	ID       string    `json:"id,omitempty"` // of the invocation
+	Start    time.Time `json:"start"`
+	Duration Duration  `json:"duration"`
+	Outcome  Outcome   `json:"outcome"`
+	Failure  *Failure  `json:"failure,omitempty"`
+	Status   int       `json:"status,omitempty"` // http only
+	Cold     bool      `json:"cold,omitempty"`
+	Next     time.Time `json:"next,omitzero"` // when the following attempt is due; zero = there is none
+}
+
+// Emitted names an event that a run put in the log.
+type Emitted struct {
+	Topic string `json:"topic"`
+	ID    string `json:"id"`
+	Type  string `json:"type"`
+}
+
+// MaxResultKept is how much of a run's result stays in the log with the run, in bytes.
+const MaxResultKept = 64 << 10
+
+// Run is the story of one event on one trigger: the data of run.finished and attempt.failed events in _dalamb.runs.
+type Run struct {
+	ID        string          `json:"id"` // the same for every attempt, also after a crash
+	Function  string          `json:"function"`
+	Trigger   string          `json:"trigger"`
+	State     RunState        `json:"state"`
+	Event     EventRef        `json:"event"`
+	Attempts  []Attempt       `json:"attempts,omitempty"`
+	Finished  time.Time       `json:"finished,omitzero"`
+	Emitted   []Emitted       `json:"emitted,omitempty"`
+	Result    json.RawMessage `json:"result,omitempty"`    // the result when it is JSON and at most MaxResultKept
+	ResultRaw []byte          `json:"resultRaw,omitempty"` // the first MaxResultKept bytes of any other result
+	Reason    string          `json:"reason,omitempty"`    // why it is dead, discarded or expired
+	RedriveOf string          `json:"redriveOf,omitempty"` // the dead letter that this run tried again
+}
+
+// DeadLetter is a run that used up its attempts, with its event's bytes: the value of a record in _dalamb.dead whose key is Run.ID.
+type DeadLetter struct {
+	Run      Run             `json:"run"`
+	Event    json.RawMessage `json:"event"` // structured CloudEvent
+	Appended time.Time       `json:"appended"`
+}
+
+// InvokeRequest is the data of an invoke.requested event in _dalamb.invoke: an asynchronous call, or a dead letter's redrive.
+// The event's subject is the function's name. Exactly one of Payload and Event is set.
+type InvokeRequest struct {
+	Function  string          `json:"function"`
+	Alias     string          `json:"alias,omitempty"` // "" = live
+	Payload   json.RawMessage `json:"payload,omitempty"`
+	Event     json.RawMessage `json:"event,omitempty"`     // structured CloudEvent
+	Trigger   string          `json:"trigger,omitempty"`   // redrive: the trigger whose rules apply
+	RedriveOf string          `json:"redriveOf,omitempty"` // redrive: the dead letter's run id
+	Origin    *EventRef       `json:"origin,omitempty"`    // redrive: where the event stood
+	ID        string          `json:"id,omitempty"`        // AWS request id of an asynchronous call
+}
+
+// Request is the data of a request.completed event in _dalamb.requests. Bodies over 64 KiB are cut, secret-bearing headers redacted.
+type Request struct {
+	ID         string              `json:"id"`
+	Function   string              `json:"function"`
+	Version    int                 `json:"version"`
+	Route      string              `json:"route,omitempty"`
+	Method     string              `json:"method"`
+	Path       string              `json:"path"` // with query
+	Remote     string              `json:"remote,omitempty"`
+	Header     map[string][]string `json:"header,omitempty"`
+	Body       []byte              `json:"body,omitempty"`
+	BodySize   int64               `json:"bodySize"`
+	Status     int                 `json:"status"`
+	Outcome    Outcome             `json:"outcome"`
+	Failure    *Failure            `json:"failure,omitempty"`
+	Answer     []byte              `json:"answer,omitempty"`
+	AnswerSize int64               `json:"answerSize"`
+	Start      time.Time           `json:"start"`
+	Duration   Duration            `json:"duration"`
+	Cold       bool                `json:"cold,omitempty"`
+	Emitted    []Emitted           `json:"emitted,omitempty"`
+	Instance   string              `json:"instance,omitempty"`
+}
+
+// LogLine is the data of a log.written event in _dalamb.logs, keyed by function.
+type LogLine struct {
+	Time     time.Time `json:"time"`
+	Function string    `json:"function"`
+	Version  int       `json:"version"`
+	Instance string    `json:"instance"`
+	Run      string    `json:"run,omitempty"` // "" for a line written outside an invocation
+	Stream   string    `json:"stream"`        // stdout or stderr
+	Text     string    `json:"text"`
+	Dropped  int       `json:"dropped,omitempty"` // lines lost before this one because there were too many
+}
+
+// System topics.
+const (
+	TopicControl  = "_dalamb.control"
+	TopicProgress = "_dalamb.progress"
+	TopicRuns     = "_dalamb.runs"
+	TopicRequests = "_dalamb.requests"
+	TopicLogs     = "_dalamb.logs"
+	TopicInvoke   = "_dalamb.invoke"
+	TopicJobs     = "_dalamb.jobs"
+	TopicDead     = "_dalamb.dead"
+	TopicEvents   = "events" // the default topic of users
+)
+
+// SystemTopic says whether only dalamb may write to a topic.
+func SystemTopic(name string) bool { return len(name) > 0 && name[0] == '_' }
