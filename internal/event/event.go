@@ -3,6 +3,8 @@
 package event
 
 import (
+	"maps"
+	"strings"
 	"time"
 )
 
@@ -36,7 +38,8 @@ type Event struct {
 	// canonical string form (CloudEvents 1.0, section 2.3), which is how every encoding carries them.
 	Extensions map[string]any
 
-	// Data is the payload's bytes; nil = no data. Where IsJSON says so they are one valid JSON value.
+	// Data is the payload's bytes; nil = no data. FromHTTP and UnmarshalJSON accept declared JSON only when it is one valid
+	// value; a record of a log that others write to may break that, and then every encoding carries the bytes as they are.
 	Data []byte
 }
 
@@ -58,4 +61,26 @@ func (e *Event) Hops() int {
 func (e *Event) Extension(name string) string {
 	s, _ := e.Extensions[name].(string)
 	return s
+}
+
+// IsJSON says that there is data and that it is declared to be JSON: by absence of a media type, or by one whose subtype is
+// json or ends in +json. CloudEvents JSON format, section 3.1.1. Whether the bytes keep the promise is another question; see Data.
+func (e *Event) IsJSON() bool {
+	return e.Data != nil && declaresJSON(e.DataContentType)
+}
+
+func declaresJSON(mediaType string) bool {
+	if mediaType == "" || mediaType == jsonMediaType {
+		return true
+	}
+	essence, _, _ := strings.Cut(mediaType, ";")
+	_, sub, _ := strings.Cut(strings.ToLower(strings.TrimSpace(essence)), "/")
+	return sub == "json" || strings.HasSuffix(sub, "+json")
+}
+
+// Clone returns a copy whose attributes and extensions may be changed. Data is shared: it may be replaced, not written into.
+func (e *Event) Clone() *Event {
+	c := *e
+	c.Extensions = maps.Clone(e.Extensions)
+	return &c
 }

@@ -1,0 +1,33 @@
+package event
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"time"
+)
+
+// NewID returns a UUID of version 7: it begins with the time in milliseconds, so ids sort roughly by age.
+// RFC 9562, section 5.7.
+func NewID() string {
+	return newID(time.Now())
+}
+
+func newID(now time.Time) string {
+	var u [16]byte
+	rand.Read(u[6:]) // never fails: it ends the process instead
+	ms := uint64(now.UnixMilli())
+	binary.BigEndian.PutUint16(u[0:], uint16(ms>>32))
+	binary.BigEndian.PutUint32(u[2:], uint32(ms))
+	u[6] = u[6]&0x0f | 0x70
+	u[8] = u[8]&0x3f | 0x80
+
+	var s [36]byte
+	hex.Encode(s[0:8], u[0:4])
+	hex.Encode(s[9:13], u[4:6])
+	hex.Encode(s[14:18], u[6:8])
+	hex.Encode(s[19:23], u[8:10])
+	hex.Encode(s[24:36], u[10:16])
+	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
+	return string(s[:])
+}

@@ -1,0 +1,31 @@
+package event
+
+import "strings"
+
+// Types of the events that dalamb itself writes: past tense, versioned, never reused for another meaning.
+const (
+	TypeFunctionDeployed = "dalamb.function.deployed.v1"
+	TypeFunctionRemoved  = "dalamb.function.removed.v1"
+	TypeAliasShifted     = "dalamb.alias.shifted.v1"
+	TypeTriggerPaused    = "dalamb.trigger.paused.v1"
+	TypeTriggerResumed   = "dalamb.trigger.resumed.v1"
+
+	TypeTopicCreated = "dalamb.topic.created.v1"
+	TypeTopicAltered = "dalamb.topic.altered.v1"
+	TypeTopicDeleted = "dalamb.topic.deleted.v1"
+
+	TypeInvokeRequested    = "dalamb.invoke.requested.v1"
+	TypeRunFinished        = "dalamb.run.finished.v1"
+	TypeAttemptFailed      = "dalamb.attempt.failed.v1"
+	TypeDeadLetterCreated  = "dalamb.deadletter.created.v1"
+	TypeDeadLetterResolved = "dalamb.deadletter.resolved.v1"
+	TypeRedriveRequested   = "dalamb.redrive.requested.v1"
+	TypeRedriveFinished    = "dalamb.redrive.finished.v1"
+	TypeRequestCompleted   = "dalamb.request.completed.v1"
+	TypeLogWritten         = "dalamb.log.written.v1"
+)
+
+// Reserved says that only dalamb may write events of this type.
+func Reserved(typ string) bool {
+	return strings.HasPrefix(typ, "dalamb.")
+}
