@@ -1,0 +1,89 @@
+// Package archtest owns the table of which room may import which, and holds the source to it and to those habits of the
+// project that a parser can see. It does not judge behaviour: the rooms' own tests do.
+package archtest
+
+// Module is the import path of the project.
+const Module = "github.com/dalamb/dalamb"
+
+// Room is one line of the table: a directory and everything below it, up to a deeper line.
+type Room struct {
+	Path string   // below the module's root
+	May  []string // rooms that its non-test files may import, written below internal/
+}
+
+// Edge is an import that the plan of the house did not have, with the reason why it is right.
+type Edge struct{ From, To, Reason string }
+
+// Table is the plan of the house. "*" in May stands for every room that is not named with a "-" before it.
+func Table() []Room {
+	return []Room{
+		{"cmd/dalamb", []string{"cli"}},
+		{"internal/wire", []string{"event", "function", "fault"}},
+		{"internal/event", nil},
+		{"internal/fault", nil},
+		{"internal/function", []string{"event", "fault", "match"}},
+		{"internal/eventlog", []string{"event", "fault"}},
+		{"internal/eventlog/disk", []string{"eventlog", "event", "fault"}},
+		{"internal/eventlog/kafka", []string{"eventlog", "event", "fault"}},
+		{"internal/eventlog/eventlogtest", []string{"eventlog", "event", "fault"}},
+		{"internal/match", []string{"event"}},
+		{"internal/catalog", []string{"function", "match", "eventlog", "event", "fault"}},
+		{"internal/dispatch", []string{"catalog", "fleet", "match", "function", "eventlog", "event", "fault"}},
+		{"internal/fleet", []string{"entry", "runner", "function", "event", "fault"}},
+		{"internal/entry", []string{"runner", "function", "event", "fault"}},
+		{"internal/runner", []string{"function", "image", "fault"}},
+		{"internal/runner/native", []string{"runner", "image", "fault"}},
+		{"internal/runner/oci", []string{"runner", "image", "fault"}},
+		{"internal/runner/process", []string{"runner", "image", "fault"}},
+		{"internal/runner/kube", []string{"runner", "image", "fault"}},
+		{"internal/runner/runnertest", []string{"runner", "image", "fault"}},
+		{"internal/image", []string{"fault"}},
+		{"internal/source", []string{"eventlog", "event", "fault", "catalog"}},
+		{"internal/gateway", []string{"catalog", "fleet", "history", "match", "eventlog", "function", "event", "fault"}},
+		{"internal/deliver", []string{"image", "catalog", "fleet", "history", "function", "eventlog", "event", "fault"}},
+		{"internal/secret", []string{"fault"}},
+		{"internal/history", []string{"eventlog", "event", "fault"}},
+		{"internal/api", []string{"catalog", "history", "dispatch", "deliver", "fleet", "image", "match", "secret", "eventlog", "wire", "function", "event", "fault"}},
+		{"internal/client", []string{"wire", "function", "event", "fault"}},
+		{"internal/console", []string{"client", "wire"}},
+		{"internal/config", []string{"fault"}},
+		{"internal/telemetry", []string{"fault"}},
+		{"internal/app", []string{"*", "-cli", "-client", "-cmd/dalamb", "-examples", "-hack"}},
+		{"internal/cli", []string{"app", "client", "wire", "match", "config", "event", "function", "fault"}},
+		{"internal/need", nil},
+		{"internal/archtest", nil},
+		// Outside the house: users' programs, which know it by its protocols only, and what measures and builds it.
+		{"examples", nil},
+		{"hack", []string{"app", "client", "config", "eventlog/disk", "eventlog", "match", "catalog", "fleet", "runner/native", "runner/process", "runner", "wire", "function", "event", "fault"}},
+	}
+}
+
+// Edges were added after the plan.
+func Edges() []Edge {
+	return []Edge{
+		{"cli", "image", "deploy packs the code directory where it stands"},
+		{"history", "function", "the shapes of runs, requests and dead letters are function's"},
+		{"gateway", "wire", "one table of fault -> HTTP status, one shape of an error in JSON"},
+		{"config", "function", "sizes and durations are spelled alike in both files that people write"},
+	}
+}
+
+// tests may import these beside what their room may import, directly or through other rooms.
+func testRooms() []string {
+	return []string{"need", "app", "eventlog/disk", "eventlog/kafka", "eventlog/eventlogtest",
+		"runner/native", "runner/oci", "runner/process", "runner/kube", "runner/runnertest"}
+}
+
+// testModules are modules that only tests may import.
+func testModules() []string {
+	return []string{"github.com/cloudevents/sdk-go", "pgregory.net/rapid", "github.com/rogpeppe/go-internal",
+		"github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2"}
+}
+
+// Exception is a file or package that may break a habit, with the reason.
+type Exception struct{ Habit, Path, Reason string }
+
+// Exceptions from the habits; Path is a file or a directory below the root.
+func Exceptions() []Exception {
+	return nil
+}
