@@ -1,0 +1,49 @@
+// Package telemetry owns how a node's log lines and metrics are set up: format, level, registry and the page that shows it.
+// It does not decide what is logged or counted; each room does, through the logger and the registerer that it is given.
+package telemetry
+
+import (
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// LogOptions say how log lines look. The zero value but for Writer is text, from level info on.
+type LogOptions struct {
+	Writer io.Writer
+	Format string // "text" or "json"; "" = text
+	Level  string // "debug", "info", "warn" or "error"; "" = info
+}
+
+// Logger makes the node's logger. Invalid when the format or the level is not known.
+func Logger(o LogOptions) (*slog.Logger, error) {
+	level, err := Level(o.Level)
+	if err != nil {
+		return nil, err
+	}
+	ho := &slog.HandlerOptions{Level: level}
+	switch o.Format {
+	case "", "text":
+		return slog.New(slog.NewTextHandler(o.Writer, ho)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(o.Writer, ho)), nil
+	}
+	return nil, fault.New(fault.Invalid, "log format %q is not known", o.Format).WithHint("use text or json")
+}
+
+// Level reads the name of a level; "" is info.
+func Level(name string) (slog.Level, error) {
+	switch strings.ToLower(name) {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "", "info":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, fault.New(fault.Invalid, "log level %q is not known", name).WithHint("use debug, info, warn or error")
+}
