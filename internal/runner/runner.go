@@ -18,18 +18,20 @@ import (
 
 // Spec is what one sandbox is made from.
 type Spec struct {
-	ID       string // unique on this machine while it lives; [a-z0-9-]
+	ID       string // unique on this machine while it lives; [a-z0-9-], at most 64
 	Function string // for names of cgroups and for people
 	Version  int
-	CodeDir  string // directory on the host, shown read-only at /var/task; "" = none
+	CodeDir  string // directory on the host, shown read-only at /var/task; its files must be readable by everybody; "" = none
 	Base     string // "host" or "scratch"
-	Command  []string
-	Env      []string // KEY=value, complete: nothing is added but what the runner's base needs
-	Memory   int64    // bytes
-	CPU      float64  // cores
-	PIDs     int
-	Tmp      int64  // bytes of /tmp
-	Network  string // "none" or "host"
+	// Command is argv. A relative first word with a slash is below the code directory, one without a slash is looked for in the
+	// PATH of Env. It runs in the code directory.
+	Command []string
+	Env     []string // KEY=value, complete: a runner adds PATH when it is missing, and what its own working needs
+	Memory  int64    // bytes
+	CPU     float64  // cores
+	PIDs    int
+	Tmp     int64  // bytes of /tmp
+	Network string // "none" or "host"
 
 	// Listen asks for a listener inside the sandbox, open before the command starts; see Sandbox.Listener. 0 = none.
 	// Its address is 127.0.0.1:Listen for runners that have their own loopback; else Command and Env are expanded
@@ -42,8 +44,8 @@ type Spec struct {
 
 	// Stdin is given to the command whole; nil = /dev/null.
 	Stdin []byte
-	// Stdout and Stderr take the output in chunks as it comes. They are called from one goroutine each; when they return an error
-	// the rest is thrown away. The function never blocks on them for long: a writer that is slow loses output.
+	// Stdout and Stderr take the output in chunks as it comes; nil throws it away. They are called from one goroutine each and
+	// may not keep p. The function never blocks on them for long: what a slow one cannot take is lost and counted in Exit.Lost.
 	Stdout, Stderr func(p []byte)
 }
 
@@ -52,6 +54,9 @@ const (
 	ListenAddr = "{{dalamb.listen}}"
 	// PortNumber in Spec.Env or Spec.Command stands for the port that the function shall listen on.
 	PortNumber = "{{dalamb.port}}"
+	// TaskRoot in Spec.Env or Spec.Command stands for the directory where the function sees its code: /var/task, or
+	// Spec.CodeDir with a runner that has no file system of its own.
+	TaskRoot = "{{dalamb.task}}"
 )
 
 // Exit is how a sandbox's command ended.
@@ -61,6 +66,8 @@ type Exit struct {
 	OOM    bool   // the memory limit killed it
 	// Start is set when the command never ran: no such file, bad exec format, and so on; the system's own words.
 	Start string
+	// Lost counts the bytes of output that Spec.Stdout and Spec.Stderr were too slow to take.
+	Lost int64
 }
 
 // Usage is what a sandbox has used so far. Zero = not known.

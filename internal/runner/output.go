@@ -1,0 +1,99 @@
+package runner
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	chunkSize   = 32 << 10
+	chunksAhead = 32                     // how far a writer may be behind: 1 MiB
+	writerWait  = 100 * time.Millisecond // how long a writer that is behind may hold the function up
+	drainWait   = 2 * time.Second        // how long a writer may hold Done up
+)
+
+// Output carries what a function prints from its pipe to the writer of its Spec, for the drivers. The pipe is always
+// read on, so that a slow writer loses output but does not stop the function.
+type Output struct {
+	pipe io.ReadCloser
+	done chan struct{}
+	lost atomic.Int64
+}
+
+// Carry starts to read pipe until its end and to give what comes to write. Drain ends it.
+func Carry(pipe io.ReadCloser, write func(p []byte)) *Output {
+	o := &Output{pipe: pipe, done: make(chan struct{})}
+	if write == nil {
+		write = func([]byte) {}
+	}
+	chunks := make(chan []byte, chunksAhead)
+	var both sync.WaitGroup
+	both.Go(func() { o.read(chunks) })
+	both.Go(func() {
+		for c := range chunks {
+			write(c)
+		}
+	})
+	go func() {
+		both.Wait()
+		close(o.done)
+	}()
+	return o
+}
+
+func (o *Output) read(chunks chan<- []byte) {
+	defer close(chunks)
+	buf := make([]byte, chunkSize)
+	behind := false
+	for {
+		n, err := o.pipe.Read(buf)
+		if n > 0 {
+			behind = o.pass(chunks, append([]byte(nil), buf[:n]...), behind)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// pass hands one chunk on. A writer that once made the function wait in vain gets no more patience until it has caught up.
+func (o *Output) pass(chunks chan<- []byte, c []byte, behind bool) bool {
+	select {
+	case chunks <- c:
+		return false
+	default:
+	}
+	if !behind {
+		t := time.NewTimer(writerWait)
+		defer t.Stop()
+		select {
+		case chunks <- c:
+			return false
+		case <-t.C:
+		}
+	}
+	o.lost.Add(int64(len(c)))
+	return true
+}
+
+// Drain waits until all was read and written. It is called when nothing that could write is left; what still holds the pipe
+// open beyond a short time is cut off, and a writer that does not return is left behind.
+func (o *Output) Drain() {
+	o.wait()
+	o.pipe.Close()
+	o.wait()
+}
+
+func (o *Output) wait() {
+	t := time.NewTimer(drainWait)
+	defer t.Stop()
+	select {
+	case <-o.done:
+	case <-t.C:
+	}
+}
+
+// Lost is how many bytes the writer was too slow for.
+func (o *Output) Lost() int64 { return o.lost.Load() }

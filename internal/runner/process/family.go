@@ -1,0 +1,89 @@
+package process
+
+import (
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/runner/tree"
+)
+
+const (
+	killWait  = 10 * time.Second      // how long a tree may take to die
+	killPause = 10 * time.Millisecond // between looks whether it has
+)
+
+// family is a command and all that descends from it: below it in the process tree, in its session or process group, or
+// (Linux) carrying its mark in the environment. Who was once seen to belong stays in, also when its parent ends.
+type family struct {
+	leader int    // the command's pid, also its session and process group
+	start  string // tree.Process.Start of the command; "" = not known
+	mark   string // KEY=value
+	own    bool   // this runner started it: its group and session cannot be another's yet
+
+	mu   sync.Mutex
+	seen map[int]verdict
+}
+
+// verdict is whether the process that began at start belongs. A pid can be used again, so start goes with it.
+type verdict struct {
+	start string
+	ours  bool
+}
+
+// members returns those processes of all that belong and live.
+func (f *family) members(all []tree.Process) []tree.Process {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	roots := make(map[int]bool)
+	seen := make(map[int]verdict, len(f.seen))
+	for _, p := range all {
+		v, known := f.seen[p.PID]
+		if !known || v.start != p.Start {
+			v = verdict{start: p.Start, ours: f.claims(p)}
+		}
+		seen[p.PID] = v
+		roots[p.PID] = v.ours
+	}
+	var live []tree.Process
+	for _, p := range tree.Descendants(all, roots) {
+		seen[p.PID] = verdict{start: p.Start, ours: true}
+		if !p.Zombie {
+			live = append(live, p)
+		}
+	}
+	f.seen = seen
+	return live
+}
+
+func (f *family) claims(p tree.Process) bool {
+	if p.PID == f.leader {
+		return p.Start == f.start
+	}
+	if f.own && (p.Group == f.leader || p.Session == f.leader) {
+		return true
+	}
+	return tree.Marked(p.PID, f.mark)
+}
+
+// kill ends all members, looking again until there are none, since some may be starting others meanwhile. It returns
+// false when until came first.
+func (f *family) kill(until time.Time) bool {
+	for {
+		all, err := tree.Snapshot()
+		live := f.members(all)
+		if err == nil && len(live) == 0 {
+			return true
+		}
+		if time.Now().After(until) {
+			return false
+		}
+		// First all stand still, so that none can fork while the others die.
+		for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
+			for _, p := range live {
+				_ = syscall.Kill(p.PID, sig) // gone already is what we want
+			}
+		}
+		time.Sleep(killPause)
+	}
+}

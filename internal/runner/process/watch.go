@@ -1,0 +1,64 @@
+package process
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/runner/tree"
+)
+
+// watchSizes looks at all sandboxes' processes every now and then, until stop is closed.
+func (r *Runner) watchSizes(stop <-chan struct{}) {
+	t := time.NewTicker(r.poll)
+	defer t.Stop()
+	failing := false
+	for {
+		select {
+		case <-stop:
+			return
+		case <-t.C:
+		}
+		sandboxes := r.sandboxes()
+		if len(sandboxes) == 0 {
+			continue
+		}
+		all, err := tree.Snapshot()
+		if err != nil && !failing {
+			r.log.Warn("sizes of functions not known", "err", err)
+		}
+		failing = err != nil
+		for _, sb := range sandboxes {
+			if err == nil {
+				sb.measure(all)
+			}
+		}
+	}
+}
+
+// measure notes what the sandbox uses and ends it when that is over a limit.
+func (sb *sandbox) measure(all []tree.Process) {
+	live := sb.family.members(all)
+	var memory int64
+	var cpu time.Duration
+	for _, p := range live {
+		memory += p.Memory
+		cpu += p.CPU
+	}
+	sb.mu.Lock()
+	sb.usage.MemoryPeak = max(sb.usage.MemoryPeak, memory)
+	sb.usage.CPU = max(sb.usage.CPU, cpu)
+	oom := sb.spec.Memory > 0 && memory > sb.spec.Memory
+	crowd := sb.spec.PIDs > 0 && len(live) > sb.spec.PIDs
+	sb.oom = sb.oom || oom
+	sb.mu.Unlock()
+	switch {
+	case oom:
+		sb.log.Info("function killed over its memory limit", "memory", memory, "limit", sb.spec.Memory)
+	case crowd:
+		sb.log.Info("function killed over its process limit", "processes", len(live), "limit", sb.spec.PIDs)
+		sb.note(fmt.Sprintf("dalamb: killed: %d processes, limit %d\n", len(live), sb.spec.PIDs))
+	default:
+		return
+	}
+	sb.killNow()
+}

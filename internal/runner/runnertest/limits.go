@@ -1,0 +1,88 @@
+package runnertest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func (s *suite) limits(t *testing.T) {
+	r := s.runner(t)
+
+	t.Run("memory", func(t *testing.T) {
+		spec := s.spec(t, "eat")
+		spec.Memory = 64 << 20
+		b := start(t, r, spec)
+		if e := b.end(); !e.OOM || e.Signal != "SIGKILL" {
+			t.Errorf("Exit = %+v, want OOM by SIGKILL; stderr %q", e, b.err.tail())
+		}
+		if peak := b.Usage().MemoryPeak; peak < 48<<20 || peak > 512<<20 {
+			t.Errorf("Usage.MemoryPeak = %d MiB, want about 64", peak>>20)
+		}
+		spec = s.spec(t, "eat", "32")
+		spec.Memory = 128 << 20
+		if out := s.run(t, r, spec); out != "ate 32\n" {
+			t.Errorf("printed %q, want to eat 32 MiB of 128", out)
+		}
+	})
+
+	t.Run("processes", func(t *testing.T) {
+		spec := s.spec(t, "forks")
+		spec.PIDs = 40
+		b := start(t, r, spec)
+		if !s.limited("pids") {
+			if e := b.end(); e.Signal != "SIGKILL" || e.OOM || !strings.Contains(b.err.tail(), "limit 40") {
+				t.Errorf("exit %+v, stderr %q; want SIGKILL and the limit named", e, b.err.tail())
+			}
+		} else {
+			b.prints("forked")
+			if n := len(alive(t, spec)); n < 2 || n > spec.PIDs {
+				t.Errorf("%d processes live, want 2 to %d", n, spec.PIDs)
+			}
+			b.Stop(0)
+		}
+		if left := alive(t, spec); left != nil {
+			t.Errorf("processes %v live after Done", left)
+		}
+	})
+
+	t.Run("cpu", func(t *testing.T) {
+		spec := s.spec(t, "burn", "600ms")
+		spec.CPU = 0.25
+		b := start(t, r, spec)
+		if e := b.end(); e.Code != 0 {
+			t.Fatalf("exit %+v, stderr %q", e, b.err.tail())
+		}
+		got, err := strconv.Atoi(b.out.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.limited("cpu") && got > 400 {
+			t.Errorf("a quarter of a core gave %d ms of CPU in 600 ms", got)
+		}
+		if u := b.Usage().CPU; u < time.Duration(got/2)*time.Millisecond {
+			t.Errorf("Usage.CPU = %v, want the %d ms that the function saw", u, got)
+		}
+	})
+
+	t.Run("tmp", func(t *testing.T) {
+		spec := s.spec(t, "write", "$TMPDIR/file", "1000000")
+		if s.ability.Isolated {
+			spec.Command[2] = "/tmp/file"
+		}
+		if out := s.run(t, r, spec); out != "wrote" {
+			t.Errorf("write to /tmp printed %q, want wrote", out)
+		}
+		if !s.limited("tmp") {
+			return
+		}
+		spec = s.spec(t, "write", "/tmp/file", fmt.Sprint(8<<20))
+		spec.Tmp = 4 << 20
+		b := start(t, r, spec)
+		if e := b.end(); e.Code != 1 || !strings.Contains(b.err.String(), "no space left on device") {
+			t.Errorf("8 MiB into a /tmp of 4 MiB: exit %+v, stderr %q", e, b.err.String())
+		}
+	})
+}

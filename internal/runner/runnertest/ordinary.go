@@ -1,0 +1,50 @@
+package runnertest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/dalamb/dalamb/internal/need"
+)
+
+const nobody = 65534
+
+// AsOrdinaryUser runs the test named so of this test binary again, as a user without rights. It needs root for that; an
+// ordinary user's own run of the test is what it is about already.
+func AsOrdinaryUser(t *testing.T, test string) {
+	t.Helper()
+	need.Root(t)
+	dir, err := os.MkdirTemp("", "dalamb-ordinary-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for from, to := range map[string]string{self: "tests", filepath.Join(code(t), "fn"): "fn"} {
+		b, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, to), b, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(dir, "tests"), "-test.run=^"+test+"$", "-test.v", "-test.timeout=5m")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir, "DALAMB_RUNNERTEST_FN="+filepath.Join(dir, "fn"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("as an ordinary user: %v\n%s", err, out)
+	}
+	t.Logf("as an ordinary user:\n%s", out)
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// hostile are the roles that try to get out. Each prints one line per try: name, then "denied" or what it got.
+func hostile() map[string]func([]string) {
+	return map[string]func([]string){
+		"syscalls": syscalls,
+		"init":     attackInit,
+		"abstract": abstract,
+		"list":     list,
+		"status":   func([]string) { read([]string{"/proc/self/status"}) },
+		"fds":      fds,
+	}
+}
+
+func try(name string, err error) {
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		fmt.Println(name, "ALLOWED")
+	case errors.As(err, &errno):
+		fmt.Println(name, "denied", unix.ErrnoName(errno))
+	default:
+		fmt.Println(name, "denied", err)
+	}
+}
+
+// raw calls the kernel with small or null arguments: a filter says no before the kernel looks at them.
+func raw(name string, nr uintptr, args ...uintptr) {
+	var a [6]uintptr
+	copy(a[:], args)
+	_, _, errno := syscall.RawSyscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5])
+	if errno == 0 {
+		try(name, nil)
+		return
+	}
+	try(name, errno)
+}
+
+func syscalls([]string) {
+	empty := append([]byte("/tmp"), 0)
+	tmp := uintptr(unsafe.Pointer(&empty[0]))
+	none := append([]byte("none"), 0)
+	fs := append([]byte("tmpfs"), 0)
+	raw("mount", unix.SYS_MOUNT, uintptr(unsafe.Pointer(&none[0])), tmp, uintptr(unsafe.Pointer(&fs[0])))
+	raw("umount", unix.SYS_UMOUNT2, tmp, unix.MNT_DETACH)
+	raw("pivot_root", unix.SYS_PIVOT_ROOT, tmp, tmp)
+	raw("chroot", unix.SYS_CHROOT, tmp)
+	raw("open_tree", unix.SYS_OPEN_TREE, ^uintptr(99), tmp, unix.OPEN_TREE_CLONE)
+	raw("fsopen", unix.SYS_FSOPEN, uintptr(unsafe.Pointer(&fs[0])), 0)
+	for _, ns := range []struct {
+		name string
+		flag uintptr
+	}{{"user", unix.CLONE_NEWUSER}, {"mount", unix.CLONE_NEWNS}, {"net", unix.CLONE_NEWNET}, {"pid", unix.CLONE_NEWPID}} {
+		raw("unshare-"+ns.name, unix.SYS_UNSHARE, ns.flag)
+		raw("clone-"+ns.name, unix.SYS_CLONE, ns.flag|uintptr(syscall.SIGCHLD))
+	}
+	raw("setns", unix.SYS_SETNS, 0, 0)
+	raw("ptrace", unix.SYS_PTRACE, unix.PTRACE_ATTACH, 1)
+	raw("keyctl", unix.SYS_KEYCTL, unix.KEYCTL_GET_KEYRING_ID, ^uintptr(3), 1)
+	raw("add_key", unix.SYS_ADD_KEY)
+	raw("bpf", unix.SYS_BPF, 0, 0, 0)
+	raw("perf_event_open", unix.SYS_PERF_EVENT_OPEN)
+	raw("userfaultfd", unix.SYS_USERFAULTFD, 0)
+	raw("io_uring_setup", unix.SYS_IO_URING_SETUP, 1, 0)
+	raw("kexec_load", unix.SYS_KEXEC_LOAD)
+	raw("init_module", unix.SYS_INIT_MODULE)
+	raw("reboot", unix.SYS_REBOOT, 0, 0, 0)
+	raw("swapon", unix.SYS_SWAPON, tmp, 0)
+	raw("settimeofday", unix.SYS_SETTIMEOFDAY, 0, 0)
+	raw("sethostname", unix.SYS_SETHOSTNAME, tmp, 4)
+	raw("mknod", unix.SYS_MKNODAT, ^uintptr(99), uintptr(unsafe.Pointer(&append([]byte("/tmp/dev"), 0)[0])), unix.S_IFCHR, 0x103)
+	raw("setuid", unix.SYS_SETUID, 0)
+	raw("raw-socket", unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)
+	raw("packet-socket", unix.SYS_SOCKET, unix.AF_PACKET, unix.SOCK_RAW, 0)
+	raw("vsock", unix.SYS_SOCKET, unix.AF_VSOCK, unix.SOCK_STREAM, 0)
+	raw("tiocsti", unix.SYS_IOCTL, 0, unix.TIOCSTI, tmp)
+}
+
+// attackInit tries to reach what is pid 1 here.
+func attackInit([]string) {
+	for _, f := range []string{"environ", "mem", "maps", "root", "cwd", "exe", "fd", "task/1/mem"} {
+		p := "/proc/1/" + f
+		if _, err := os.Readlink(p); err == nil {
+			fmt.Println(f, "ALLOWED")
+			continue
+		}
+		if _, err := os.ReadDir(p); err == nil {
+			fmt.Println(f, "ALLOWED")
+			continue
+		}
+		file, err := os.Open(p)
+		if err == nil {
+			_, err = file.Read(make([]byte, 1))
+		}
+		try(f, err)
+	}
+	// Signals to an init either are refused or have no effect: being here afterwards is the proof.
+	for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGSEGV, syscall.SIGHUP} {
+		_ = syscall.Kill(1, s)
+	}
+	fmt.Println("signals denied")
+}
+
+// abstract tries to reach an abstract unix socket of the host.
+func abstract(a []string) {
+	_, err := net.Dial("unix", "@"+a[0])
+	try("abstract", err)
+}
+
+// list prints the names in directories.
+func list(a []string) {
+	for _, dir := range a {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			fmt.Println(dir, "denied", err)
+			continue
+		}
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		fmt.Println(dir, strings.Join(names, " "))
+	}
+}
+
+// fds prints the open descriptors and what they are, without the one that is used to look.
+func fds([]string) {
+	for fd := range 64 {
+		if to, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil && !strings.HasPrefix(to, "anon_inode:") {
+			fmt.Println(fd, to)
+		}
+	}
+}

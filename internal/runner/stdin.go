@@ -1,0 +1,20 @@
+package runner
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// fill writes data into f and turns it back to its beginning.
+func fill(f *os.File, data []byte) (*os.File, error) {
+	if _, err := f.Write(data); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("write stdin: %w", err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("rewind stdin: %w", err)
+	}
+	return f, nil
+}
