@@ -1,0 +1,52 @@
+// Package config owns the settings of a node: their names, defaults, meaning and checks, in one table that the file, the
+// flags and the reference page all follow. It does not read the environment or the command line; cli hands over what it found.
+package config
+
+import (
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Node is the configuration of one node. It is complete: every field has a value after Default or Load.
+type Node struct {
+	Data    string // directory
+	Gateway string // host:port
+	Control string // host:port
+	Runner  string
+	Drain   function.Duration
+
+	Log     Log
+	Limits  Limits
+	Redact  []string // header names, in lower case
+	Sources []string // the files and flags that were read, for the log at start
+}
+
+// Log says how log lines look.
+type Log struct{ Level, Format string }
+
+// Limits bound what one caller, and all of them together, can make a node hold.
+type Limits struct {
+	Event     function.Bytes // one event as it is stored
+	Batch     function.Bytes // the body of one batch of events
+	Request   function.Bytes // the body of one request to a function
+	Response  function.Bytes // the answer of a function
+	Held      function.Bytes // bodies of all requests under way on the gateway
+	Instances int            // of all functions on this node
+}
+
+// Default is the configuration of a node that was told nothing.
+func Default() *Node {
+	return &Node{
+		Data:    "dalamb-data",
+		Gateway: "127.0.0.1:8080",
+		Control: "127.0.0.1:8081",
+		Runner:  "native",
+		Drain:   function.Duration(30 * time.Second),
+		Log:     Log{Level: "info", Format: "text"},
+		Limits: Limits{
+			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Response: 6 << 20, Held: 256 << 20,
+			Instances: 200,
+		},
+	}
+}

@@ -1,0 +1,42 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Reference is the reference page of the settings as a Markdown table: the one that docs carry, made from the table
+// that Load follows.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString("| setting | flag | value | default | meaning |\n|---|---|---|---|---|\n")
+	n := Default()
+	for _, s := range Settings() {
+		flag := "none"
+		if s.Flag != "" {
+			flag = "`--" + s.Flag + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | %s |\n", s.Key, flag, s.Form, s.text(n), s.Help)
+	}
+	return b.String()
+}
+
+// Example is a complete file with every setting at its default.
+func Example() string {
+	var b strings.Builder
+	n, section := Default(), ""
+	for _, s := range Settings() {
+		name, indent := s.Key, ""
+		if in, rest, ok := strings.Cut(s.Key, "."); ok {
+			if in != section {
+				fmt.Fprintf(&b, "%s:\n", in)
+				section = in
+			}
+			name, indent = rest, "  "
+		} else {
+			section = ""
+		}
+		fmt.Fprintf(&b, "%s%s: %s # %s\n", indent, name, s.text(n), s.Help)
+	}
+	return b.String()
+}

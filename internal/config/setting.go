@@ -1,0 +1,175 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Setting is one line of the table: where the setting is in the file and on the command line, and what it means.
+type Setting struct {
+	Key  string // path in the file, parts joined by "."; also the key of Source.Set
+	Flag string // flag of `dalamb up` without dashes; "" = file only
+	Form string // what a value looks like, for people
+	Help string
+	List bool // takes a list in the file; on the command line values are joined by commas
+
+	value func(n *Node) any // pointer to the field
+	check func(n *Node) string
+}
+
+// Settings is the table, in the order of the reference page.
+func Settings() []Setting {
+	return []Setting{
+		{Key: "data", Flag: "data", Form: "directory", Help: "Where the log, code and token are kept. Made when it is not there.",
+			value: func(n *Node) any { return &n.Data }, check: func(n *Node) string { return filled(n.Data) }},
+		{Key: "gateway", Flag: "gateway", Form: "host:port", Help: "Where requests to functions and events come in. Port 0 takes a free one.",
+			value: func(n *Node) any { return &n.Gateway }, check: func(n *Node) string { return address(n.Gateway) }},
+		{Key: "control", Flag: "control", Form: "host:port", Help: "Where the control API, the console and /metrics are. Everything on it needs the token but /_/health.",
+			value: func(n *Node) any { return &n.Control },
+			check: func(n *Node) string {
+				if n.Control == n.Gateway && !strings.HasSuffix(n.Control, ":0") {
+					return "is the address of the gateway too; the two need one each"
+				}
+				return address(n.Control)
+			}},
+		{Key: "runner", Flag: "runner", Form: "name", Help: "What holds function instances. process does not isolate and must be asked for by name.",
+			value: func(n *Node) any { return &n.Runner }, check: func(n *Node) string { return filled(n.Runner) }},
+		{Key: "drain", Flag: "drain", Form: "duration", Help: "How long functions that run may go on after SIGTERM.",
+			value: func(n *Node) any { return &n.Drain }, check: func(n *Node) string {
+				return span(int64(n.Drain), 0, int64(time.Hour), n.Drain, function.Duration(0), function.Duration(time.Hour))
+			}},
+		{Key: "log.level", Flag: "log-level", Form: "debug, info, warn or error", Help: "The least serious log lines that are written.",
+			value: func(n *Node) any { return &n.Log.Level }, check: func(n *Node) string { return oneOf(n.Log.Level, "debug", "info", "warn", "error") }},
+		{Key: "log.format", Flag: "log-format", Form: "text or json", Help: "How log lines look.",
+			value: func(n *Node) any { return &n.Log.Format }, check: func(n *Node) string { return oneOf(n.Log.Format, "text", "json") }},
+		{Key: "limits.event", Form: "size", Help: "The largest event, as it is stored. Over it: 413.",
+			value: func(n *Node) any { return &n.Limits.Event }, check: func(n *Node) string { return size(n.Limits.Event, 1<<10, 16<<20) }},
+		{Key: "limits.batch", Form: "size", Help: "The largest body of one batch of events. Over it: 413.",
+			value: func(n *Node) any { return &n.Limits.Batch },
+			check: func(n *Node) string {
+				if n.Limits.Batch < n.Limits.Event {
+					return fmt.Sprintf("is %s, less than limits.event, %s", n.Limits.Batch, n.Limits.Event)
+				}
+				return size(n.Limits.Batch, 1<<10, 64<<20)
+			}},
+		{Key: "limits.request", Form: "size", Help: "The largest body of a request to a function. Over it: 413.",
+			value: func(n *Node) any { return &n.Limits.Request }, check: func(n *Node) string { return size(n.Limits.Request, 1<<10, 256<<20) }},
+		{Key: "limits.response", Form: "size", Help: "The largest answer of a function. Over it the run fails.",
+			value: func(n *Node) any { return &n.Limits.Response }, check: func(n *Node) string { return size(n.Limits.Response, 1<<10, 256<<20) }},
+		{Key: "limits.held", Form: "size", Help: "All request bodies that the gateway holds at a time. Over it: 503.",
+			value: func(n *Node) any { return &n.Limits.Held },
+			check: func(n *Node) string {
+				if most := max(n.Limits.Request, n.Limits.Batch); n.Limits.Held < most {
+					return fmt.Sprintf("is %s, less than one request may have, %s", n.Limits.Held, most)
+				}
+				return size(n.Limits.Held, 1<<10, 64<<30)
+			}},
+		{Key: "limits.instances", Form: "number", Help: "Instances of all functions together on this node.",
+			value: func(n *Node) any { return &n.Limits.Instances }, check: func(n *Node) string {
+				return span(int64(n.Limits.Instances), 1, 100_000, n.Limits.Instances, 1, 100_000)
+			}},
+		{Key: "redact", Form: "list of header names", List: true, Help: "Headers whose values are not kept with requests in the log, beside authorization, proxy-authorization, cookie, set-cookie and x-api-key.",
+			value: func(n *Node) any { return &n.Redact }, check: func(n *Node) string { return headerNames(n.Redact) }},
+	}
+}
+
+// set reads text into the setting's field. The error says what a value looks like.
+func (s *Setting) set(n *Node, text string) error {
+	switch p := s.value(n).(type) {
+	case *string:
+		*p = text
+	case *int:
+		v, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number", text)
+		}
+		*p = v
+	case *function.Bytes:
+		return p.UnmarshalText([]byte(text))
+	case *function.Duration:
+		return p.UnmarshalText([]byte(text))
+	case *[]string:
+		*p = nil
+		for item := range strings.SplitSeq(text, ",") {
+			if item = strings.ToLower(strings.TrimSpace(item)); item != "" {
+				*p = append(*p, item)
+			}
+		}
+	default:
+		return fmt.Errorf("setting %s has a field of type %T, which nothing here reads", s.Key, p)
+	}
+	return nil
+}
+
+// text is the setting's value as it is written in the file.
+func (s *Setting) text(n *Node) string {
+	switch p := s.value(n).(type) {
+	case *string:
+		return *p
+	case *[]string:
+		return "[" + strings.Join(*p, ", ") + "]"
+	case *function.Bytes:
+		return p.String()
+	case *function.Duration:
+		return p.String()
+	case *int:
+		return strconv.Itoa(*p)
+	}
+	return ""
+}
+
+func filled(v string) string {
+	if strings.TrimSpace(v) == "" || strings.ContainsAny(v, "\x00\n") {
+		return "may not be empty"
+	}
+	return ""
+}
+
+func address(v string) string {
+	_, port, err := net.SplitHostPort(v)
+	if err != nil {
+		return fmt.Sprintf("is %q, not host:port such as 127.0.0.1:8080 or :8080", v)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Sprintf("is %q, whose port is not a number from 0 to 65535", v)
+	} else if strconv.FormatUint(n, 10) != port {
+		return fmt.Sprintf("is %q, whose port is not written plainly", v)
+	}
+	return ""
+}
+
+func oneOf(v string, allowed ...string) string {
+	if slices.Contains(allowed, v) {
+		return ""
+	}
+	return fmt.Sprintf("is %q; allowed: %s", v, strings.Join(allowed, ", "))
+}
+
+func size(v, least, most function.Bytes) string {
+	return span(int64(v), int64(least), int64(most), v, least, most)
+}
+
+func span(v, least, most int64, shown, shownLeast, shownMost any) string {
+	if v < least || v > most {
+		return fmt.Sprintf("is %v; allowed: %v to %v", shown, shownLeast, shownMost)
+	}
+	return ""
+}
+
+// headerNames: RFC 9110, section 5.1, names are tokens.
+func headerNames(names []string) string {
+	for _, n := range names {
+		if n == "" || strings.ContainsFunc(n, func(r rune) bool {
+			return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+		}) {
+			return fmt.Sprintf("has %q, which is no header name", n)
+		}
+	}
+	return ""
+}
