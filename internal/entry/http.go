@@ -1,0 +1,310 @@
+package entry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+const (
+	// idleConn is shorter than the keep-alive time of common servers (Node: 5 s), so that it is dalamb that closes.
+	idleConn = 4 * time.Second
+	// exitWait is how long a lost connection waits for the exit that explains it.
+	exitWait = 250 * time.Millisecond
+	// Until a port is open it is tried again at these distances.
+	firstTry, lastTry = time.Millisecond, 20 * time.Millisecond
+)
+
+// httpConn is one instance that listens on a port.
+type httpConn struct {
+	*instance
+	client  *http.Transport
+	alone   bool // one invocation at a time, so that log lines have a run
+	stopped chan struct{}
+	done    chan struct{}
+
+	stopOnce sync.Once
+}
+
+func (e *Entries) startHTTP(ctx context.Context, s Start) (Conn, error) {
+	spec := e.spec(s)
+	spec.Port = s.Version.Spec.Entry.Port
+	spec.Env = list(environ(s, e.Region))
+	in, err := e.launch(ctx, s, spec)
+	if err != nil {
+		return nil, err
+	}
+	concurrency := max(1, s.Version.Spec.Entry.Concurrency)
+	c := &httpConn{
+		instance: in, alone: concurrency == 1,
+		stopped: make(chan struct{}), done: make(chan struct{}),
+	}
+	c.client = &http.Transport{
+		DialContext:            c.dial,
+		DisableCompression:     true, // what the function sends is passed on
+		MaxIdleConns:           concurrency,
+		MaxIdleConnsPerHost:    concurrency,
+		IdleConnTimeout:        idleConn,
+		MaxResponseHeaderBytes: 1 << 20,
+	}
+	go c.serve()
+	ready, waited := make(chan struct{}), make(chan struct{})
+	waiting, cancel := context.WithCancel(ctx)
+	go func() {
+		defer close(waited)
+		if c.awaitPort(waiting) {
+			close(ready)
+		}
+	}()
+	err = c.awaitReady(ctx, ready)
+	cancel()
+	<-waited
+	if err != nil {
+		<-c.done
+		return nil, err
+	}
+	return c, nil
+}
+
+// awaitPort blocks until the function accepts a connection. The connection is closed at once: a server that takes one at a time would
+// wait on it.
+func (c *httpConn) awaitPort(ctx context.Context) bool {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for wait := firstTry; ; wait = min(2*wait, lastTry) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-c.box.Done():
+			return false
+		case <-timer.C:
+		}
+		if nc, err := c.box.Dial(ctx); err == nil {
+			nc.Close()
+			return true
+		}
+		timer.Reset(wait)
+	}
+}
+
+// serve lives as long as the instance.
+func (c *httpConn) serve() {
+	<-c.box.Done()
+	c.client.CloseIdleConnections()
+	c.out.finish()
+	close(c.done)
+}
+
+func (c *httpConn) Done() <-chan struct{} { return c.done }
+
+func (c *httpConn) Stop(grace time.Duration) {
+	c.stopOnce.Do(func() { close(c.stopped) })
+	c.box.Stop(grace)
+	<-c.done
+}
+
+// errDial marks what happened before a byte was sent.
+type errDial struct{ error }
+
+func (e errDial) Unwrap() error { return e.error }
+
+func (c *httpConn) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	nc, err := c.box.Dial(ctx)
+	if err != nil {
+		return nil, errDial{err}
+	}
+	return nc, nil
+}
+
+// Invoke implements Conn.
+func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*function.Result, error) {
+	t := clock{c.entries.Now, c.entries.Now()}
+	end := deadline(inv, t.start.Add(c.timeout()), t.start)
+	// The caller's context does not bound this: a request that has begun has its effects.
+	ctx, cancel := context.WithTimeout(context.Background(), end.Sub(t.start))
+	defer cancel()
+	req, err := c.request(ctx, inv, end)
+	if err != nil {
+		return nil, err
+	}
+	if c.alone {
+		c.out.setRun(inv.Run)
+	}
+	r, err := c.exchange(req, inv)
+	if err != nil {
+		if r, err = c.broken(ctx, err); err != nil {
+			return nil, err
+		}
+	}
+	r.MemoryKB = c.memoryKB()
+	return t.finish(r), nil
+}
+
+func (c *httpConn) exchange(req *http.Request, inv *function.Invocation) (*function.Result, error) {
+	resp, err := c.client.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.ContentLength > MaxAnswer && req.Method != http.MethodHead {
+		return tooLarge(), nil
+	}
+	body, err := readAnswer(resp)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > MaxAnswer {
+		return tooLarge(), nil
+	}
+	return c.result(resp, body), nil
+}
+
+// readAnswer reads one byte more than allowed at most.
+func readAnswer(resp *http.Response) ([]byte, error) {
+	if n := resp.ContentLength; n >= 0 && resp.Request.Method != http.MethodHead {
+		body := make([]byte, n)
+		_, err := io.ReadFull(resp.Body, body)
+		return body, err
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
+}
+
+// broken says what an exchange means that did not come to its end.
+func (c *httpConn) broken(ctx context.Context, cause error) (*function.Result, error) {
+	if ctx.Err() != nil {
+		return timedOut(c.timeout()), nil
+	}
+	exited := false
+	timer := time.NewTimer(exitWait)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+		exited = true
+	case <-timer.C:
+	}
+	select {
+	case <-c.stopped:
+		return nil, errStopped(c.start.ID)
+	default:
+	}
+	var before errDial
+	switch {
+	case errors.As(cause, &before):
+		return nil, ErrUndelivered
+	case exited:
+		return c.ended(), nil
+	}
+	return &function.Result{
+		Outcome: function.Crashed, Status: statusBadGateway,
+		Failure: &function.Failure{Type: "Connection.Lost", Message: fmt.Sprintf("the function broke the connection off before it had answered: %v", cause)},
+	}, nil
+}
+
+// request is what the function gets: an event in binary mode or a payload as POST to /, or a client's request as a proxy
+// passes it on.
+func (c *httpConn) request(ctx context.Context, inv *function.Invocation, end time.Time) (*http.Request, error) {
+	req := &http.Request{
+		Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		URL: &url.URL{Scheme: "http", Host: c.start.Version.Function(), Path: "/"},
+	}
+	var body []byte
+	switch {
+	case inv.Request != nil:
+		var err error
+		if body, err = bodyOf(inv.Request); err != nil {
+			return nil, err
+		}
+		in := inv.Request
+		req.Method, req.Host = in.Method, in.Host
+		req.URL.Path, req.URL.RawPath, req.URL.RawQuery = in.URL.Path, in.URL.RawPath, in.URL.RawQuery
+		req.Header = forward(in)
+		if _, ok := req.Header["User-Agent"]; !ok {
+			req.Header["User-Agent"] = nil // do not invent one
+		}
+	case inv.Event != nil:
+		req.Header = make(http.Header, 16)
+		body = inv.Event.ToHTTPBinary(req.Header)
+	default:
+		req.Header = http.Header{"Content-Type": {"application/json"}}
+		body = inv.Payload
+	}
+	set := func(name, value string) {
+		if value != "" {
+			req.Header[name] = []string{value}
+		} else {
+			delete(req.Header, name) // a client may not pretend
+		}
+	}
+	set("Dalamb-Request-Id", inv.ID)
+	set("Dalamb-Run", inv.Run)
+	set("Dalamb-Attempt", strconv.Itoa(max(1, inv.Attempt)))
+	set("Dalamb-Deadline-Ms", strconv.FormatInt(end.UnixMilli(), 10))
+	if inv.TraceParent != "" {
+		set("Traceparent", inv.TraceParent)
+	}
+	req.Header.Del("Content-Length")
+	if len(body) > 0 {
+		req.ContentLength = int64(len(body))
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	}
+	return req.WithContext(ctx), nil
+}
+
+// result reads the function's answer: its status decides.
+func (c *httpConn) result(resp *http.Response, body []byte) *function.Result {
+	h := resp.Header
+	dropHopByHop(h)
+	r := &function.Result{Status: resp.StatusCode, Header: h, Body: body}
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		events, err := eventsInHTTP(h, body, c.start.Version.Function())
+		if err != nil {
+			return badEvent(body, err)
+		}
+		r.Outcome, r.Events = function.Succeeded, events
+		return r
+	}
+	r.Outcome = function.Failed
+	r.NoRetry = !retriedStatus(resp.StatusCode)
+	r.RetryAfter = retryAfter(h.Get("Retry-After"), c.entries.Now())
+	message := cut(strings.ToValidUTF8(strings.TrimSpace(string(body[:min(len(body), maxMessage)])), "\uFFFD"), maxMessage)
+	r.Failure = &function.Failure{
+		Type:    "HTTP." + strconv.Itoa(resp.StatusCode),
+		Message: strings.TrimSuffix(fmt.Sprintf("the function answered %d %s: %s", resp.StatusCode, http.StatusText(resp.StatusCode), message), ": "),
+	}
+	return r
+}
+
+// retriedStatus says which failures may pass by themselves.
+func retriedStatus(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	}
+	return status >= 500
+}
+
+// retryAfter reads seconds or a date. RFC 9110, section 10.2.3.
+func retryAfter(value string, now time.Time) time.Duration {
+	if value == "" {
+		return 0
+	}
+	if n, err := strconv.ParseInt(value, 10, 32); err == nil {
+		return time.Duration(max(0, n)) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}

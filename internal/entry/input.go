@@ -1,0 +1,99 @@
+package entry
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// bodyOf reads the body of the request of an invocation. It can be called again, because an invocation that was not
+// delivered goes to another instance.
+func bodyOf(r *http.Request) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	if k, ok := r.Body.(*keptBody); ok {
+		return k.all, nil
+	}
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read request body: %w", err)
+	}
+	r.Body = &keptBody{Reader: bytes.NewReader(b), all: b}
+	return b, nil
+}
+
+type keptBody struct {
+	*bytes.Reader
+	all []byte
+}
+
+func (*keptBody) Close() error { return nil }
+
+// document is what lambda and stdio functions get for anything but a request: a JSON text.
+func document(inv *function.Invocation) ([]byte, error) {
+	if inv.Event == nil {
+		return inv.Payload, nil
+	}
+	b, err := inv.Event.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("encode event %s: %w", inv.Event.ID, err)
+	}
+	return b, nil
+}
+
+// hopByHop are the fields that concern one connection only. RFC 9110, section 7.6.1; Proxy-Connection is what old clients send.
+var hopByHop = [...]string{"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// dropHopByHop removes them, and those that Connection names.
+func dropHopByHop(h http.Header) {
+	for _, field := range h["Connection"] {
+		for name := range strings.SplitSeq(field, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				h.Del(name)
+			}
+		}
+	}
+	for _, name := range hopByHop {
+		delete(h, name)
+	}
+}
+
+// forward copies the fields of a request as a proxy passes them on: with the client's address, the host that it asked
+// for and the scheme.
+func forward(r *http.Request) http.Header {
+	h := r.Header.Clone()
+	if h == nil {
+		h = make(http.Header)
+	}
+	dropHopByHop(h)
+	if ip := clientIP(r); ip != "" {
+		if prior := h["X-Forwarded-For"]; len(prior) > 0 {
+			ip = strings.Join(prior, ", ") + ", " + ip
+		}
+		h.Set("X-Forwarded-For", ip)
+	}
+	h.Set("X-Forwarded-Host", r.Host)
+	h.Set("X-Forwarded-Proto", scheme(r))
+	return h
+}
+
+func clientIP(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+func scheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "https"
+	}
+	return "http"
+}

@@ -1,0 +1,157 @@
+package entry
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/runner"
+)
+
+// memoryEvery bounds how often an instance's memory is read: the question costs system calls.
+const memoryEvery = time.Second
+
+// instance is what all entries have in common: a sandbox, its output and how it ends.
+type instance struct {
+	entries *Entries
+	start   Start
+	out     *output
+	box     runner.Sandbox
+
+	mu        sync.Mutex
+	peak      int64
+	peakAsked time.Time
+}
+
+// spec is what every sandbox of a version shares.
+func (e *Entries) spec(s Start) runner.Spec {
+	v := &s.Version.Spec
+	return runner.Spec{
+		ID: s.ID, Function: v.Name, Version: s.Version.Number,
+		CodeDir: s.CodeDir, Base: v.Base, Command: v.Entry.Command,
+		Memory: int64(v.Resources.Memory), CPU: v.Resources.CPU, PIDs: v.Resources.PIDs, Tmp: int64(v.Resources.Tmp),
+		Network: v.Network,
+	}
+}
+
+// launch starts the sandbox; its output goes to the log.
+func (e *Entries) launch(ctx context.Context, s Start, spec runner.Spec) (*instance, error) {
+	in := &instance{entries: e, start: s, out: newOutput(e, s)}
+	if spec.Stdout == nil {
+		spec.Stdout = in.out.stream("stdout")
+	}
+	spec.Stderr = in.out.stream("stderr")
+	box, err := e.Runner.Start(ctx, spec)
+	if err != nil {
+		return nil, fmt.Errorf("start instance %s of %s: %w", s.ID, s.Version.Function(), err)
+	}
+	in.box = box
+	return in, nil
+}
+
+func (in *instance) Usage() runner.Usage { return in.box.Usage() }
+
+func (in *instance) timeout() time.Duration { return in.start.Version.Spec.Timeout.Std() }
+
+// memoryKB is the peak so far, at most memoryEvery old.
+func (in *instance) memoryKB() int64 {
+	now := in.entries.Now()
+	in.mu.Lock()
+	fresh := !in.peakAsked.IsZero() && now.Sub(in.peakAsked) < memoryEvery
+	peak := in.peak
+	if !fresh {
+		in.peakAsked = now
+	}
+	in.mu.Unlock()
+	if fresh {
+		return peak
+	}
+	peak = in.box.Usage().MemoryPeak >> 10
+	in.mu.Lock()
+	in.peak = peak
+	in.mu.Unlock()
+	return peak
+}
+
+// ended is the result of an invocation during which the sandbox ended. Valid after the sandbox is done.
+func (in *instance) ended() *function.Result {
+	in.out.finish()
+	outcome, failure := in.explain(in.box.Exit(), function.Crashed)
+	return &function.Result{Outcome: outcome, Failure: failure, Status: statusBadGateway}
+}
+
+// initFailed is the error of a sandbox that ended before it was ready.
+func (in *instance) initFailed() *InitError {
+	in.out.finish()
+	outcome, failure := in.explain(in.box.Exit(), function.InitError)
+	return &InitError{Outcome: outcome, Failure: failure}
+}
+
+// explain gives an exit as an outcome, with the last words that the program printed.
+func (in *instance) explain(x runner.Exit, other function.Outcome) (function.Outcome, *function.Failure) {
+	name := in.start.Version.Function()
+	switch {
+	case x.Start != "":
+		return function.InitError, &function.Failure{
+			Type:    "Runtime.InvalidEntrypoint",
+			Message: fmt.Sprintf("function %s cannot start %q: %s", name, strings.Join(in.start.Version.Spec.Entry.Command, " "), x.Start),
+		}
+	case x.OOM:
+		return function.OOM, &function.Failure{
+			Type:    "Runtime.OutOfMemory",
+			Message: fmt.Sprintf("the function used more memory than its limit of %s", in.start.Version.Spec.Resources.Memory),
+		}
+	}
+	when := "before it answered"
+	if other == function.InitError {
+		when = "before it was ready"
+	}
+	f := &function.Failure{Type: "Runtime.ExitError", Message: fmt.Sprintf("the function ended with %s %s", exitText(x), when)}
+	if words := in.out.lastWords(); words != "" {
+		f.Message += ": " + words
+	}
+	return other, f
+}
+
+func exitText(x runner.Exit) string {
+	if x.Signal != "" {
+		return "signal " + x.Signal
+	}
+	return fmt.Sprintf("exit status %d", x.Code)
+}
+
+// awaitReady blocks until ready is closed. Where that does not come to pass the sandbox is gone when it returns.
+func (in *instance) awaitReady(ctx context.Context, ready <-chan struct{}) error {
+	timer := time.NewTimer(in.entries.InitTimeout)
+	defer timer.Stop()
+	select {
+	case <-ready:
+		return nil
+	case <-in.box.Done():
+		return in.initFailed()
+	case <-timer.C:
+		in.box.Stop(0)
+		return &InitError{Outcome: function.InitError, Failure: &function.Failure{
+			Type:    "Sandbox.Timedout",
+			Message: fmt.Sprintf("function %s was not ready within %s%s", in.start.Version.Function(), in.entries.InitTimeout, in.waitedFor()),
+		}}
+	case <-ctx.Done():
+		in.box.Stop(0)
+		return fmt.Errorf("wait for instance %s of %s: %w", in.start.ID, in.start.Version.Function(), ctx.Err())
+	}
+}
+
+// waitedFor says what the entry expected, since a function of another entry type looks just like one that hangs.
+func (in *instance) waitedFor() string {
+	text := ": it did not ask the Runtime API at AWS_LAMBDA_RUNTIME_API for an invocation"
+	if e := in.start.Version.Spec.Entry; e.Type == function.EntryHTTP {
+		text = fmt.Sprintf(": nothing accepted a connection on its port %d (environment variable PORT)", e.Port)
+	}
+	if words := in.out.lastWords(); words != "" {
+		text += "; it printed: " + words
+	}
+	return text
+}
