@@ -1,0 +1,43 @@
+# Two commands matter: make demo runs the main job, make test checks everything that this machine can check.
+
+GO ?= go
+export CGO_ENABLED ?= 0
+
+.PHONY: build demo test test-long bench tools generate check cross
+
+build:
+	$(GO) build -trimpath -o bin/dalamb ./cmd/dalamb
+
+# The shop on a node of its own: make demo, or make demo ARGS=--once
+demo: build
+	$(GO) run ./hack/demo $(ARGS)
+
+# Static checks, then all tests with the race detector where the machine has a C compiler. Ends with what was skipped, and why.
+test: check
+	$(GO) run ./hack/test $(ARGS)
+
+# What takes minutes: longer crash runs, longer properties, fuzzing.
+test-long: build
+	$(GO) run ./hack/test -long $(ARGS)
+
+# All rows, or some: make bench ARGS='coldstart append'. BENCH_OUT=file.json writes them as JSON too.
+bench: build
+	$(GO) run ./hack/bench $(ARGS)
+
+# Installs what the tests can use beside Go. Needs root and a Debian-like system; make test works without.
+tools:
+	./hack/tools
+
+# The reference pages and the schema are made from the code; CI fails when they differ.
+generate: build
+	$(GO) run ./hack/generate
+
+check:
+	./hack/check
+
+# Every platform that is promised compiles.
+cross:
+	GOOS=linux GOARCH=amd64 $(GO) build -o /dev/null ./cmd/dalamb
+	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/dalamb
+	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/dalamb
+	GOOS=darwin GOARCH=amd64 $(GO) build -o /dev/null ./cmd/dalamb

@@ -1,0 +1,91 @@
+// Demo runs the main job on real input: a node of its own, the shop deployed on it, orders sent through it.
+//
+//	go run ./hack/demo [--once] [--data DIR] [--orders N] [--runner NAME]
+//
+// It drives bin/dalamb as a person would. Without --once it stays up at the end; with it, it exits 0 when every order reached the
+// state that it should, else 1 naming those that did not.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// patience is how long all orders together may take.
+const patience = 90 * time.Second
+
+func main() {
+	once := flag.Bool("once", false, "stop when every order has arrived")
+	data := flag.String("data", "demo-data", "data directory of the node")
+	count := flag.Int("orders", 12, "how many orders to send")
+	runner := flag.String("runner", "", "runner of the node; default: what the machine can fence with")
+	flag.Parse()
+
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	if err := run(ctx, *data, *runner, max(*count, 2), *once); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, data, runner string, count int, once bool) error {
+	data, err := filepath.Abs(data)
+	if err != nil {
+		return err
+	}
+	shop, err := prepareShop(data)
+	if err != nil {
+		return fmt.Errorf("prepare the shop: %w", err)
+	}
+	n, err := startNode(data, runner)
+	if err != nil {
+		return err
+	}
+	defer n.stop()
+
+	fmt.Println("deploy examples/shop:")
+	if err := n.dalamb("deploy", shop).Run(); err != nil {
+		return fmt.Errorf("deploy %s: %w", shop, err)
+	}
+	orders := newOrders(count, time.Now())
+	if err := n.send(orders); err != nil {
+		return fmt.Errorf("send orders: %w", err)
+	}
+
+	watch, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	b := newBoard(orders)
+	err = n.follow(watch, b)
+	b.draw()
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if late := b.late(); len(late) > 0 {
+		for _, l := range late {
+			fmt.Println("   ", l)
+		}
+		return fmt.Errorf("%d orders did not reach the state that they should", len(late))
+	}
+	if err := n.checkMails(b); err != nil {
+		return err
+	}
+	fmt.Printf("\nAll %d orders are where they should be; %d of them came from earlier demos on %s.\n", len(b.orders), len(b.orders)-len(orders), data)
+	if once {
+		return n.stop()
+	}
+	n.suggest(orders)
+	<-ctx.Done()
+	fmt.Println("\nstopping the node")
+	return n.stop()
+}

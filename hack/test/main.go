@@ -1,0 +1,178 @@
+// Test runs all Go tests and says at the end what it passed, what failed and what the machine lacked.
+//
+//	go run ./hack/test [-long] [packages]
+//
+// The race detector is on where the machine has a C compiler. -long runs what takes minutes: tests that ask for DALAMB_LONG=1, and
+// each fuzz target for half a minute.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// testEvent is a line of go test -json; see go doc test2json.
+type testEvent struct {
+	Action, Package, Test, Output string
+	Elapsed                       float64
+}
+
+// report gathers what the lines say.
+type report struct {
+	passed, failed int
+	skipped        []string // "package.Test: reason"
+	broken         []string // failed tests and packages
+	output         map[string][]string
+}
+
+func main() {
+	long := flag.Bool("long", false, "also run what takes minutes")
+	flag.Parse()
+	packages := flag.Args()
+	if len(packages) == 0 {
+		packages = []string{"./..."}
+	}
+	if *long {
+		os.Setenv("DALAMB_LONG", "1")
+	}
+	start := time.Now()
+	r, err := run(packages, *long)
+	if err == nil && *long {
+		err = fuzz()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test:", err)
+		os.Exit(1)
+	}
+	fmt.Printf("\n%d passed, %d failed, %d skipped\n", r.passed, r.failed, len(r.skipped))
+	fmt.Fprintf(os.Stderr, "in %s\n", time.Since(start).Round(time.Second))
+	if len(r.broken) > 0 {
+		os.Exit(1)
+	}
+}
+
+func run(packages []string, long bool) (*report, error) {
+	args := []string{"test", "-json", "-shuffle=on", "-timeout=20m"}
+	if long {
+		args = append(args, "-count=1", "-timeout=60m")
+	}
+	cmd := exec.Command("go")
+	if _, err := exec.LookPath("gcc"); err == nil {
+		args = append(args, "-race")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	} else {
+		fmt.Println("skipped: the race detector (needs a C compiler)")
+	}
+	cmd.Args = append([]string{"go"}, append(args, packages...)...)
+	cmd.Path, _ = exec.LookPath("go")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	r := &report{output: map[string][]string{}}
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var e testEvent
+		if json.Unmarshal(lines.Bytes(), &e) != nil {
+			fmt.Println(lines.Text())
+			continue
+		}
+		r.take(e)
+	}
+	if err := cmd.Wait(); err != nil && len(r.broken) == 0 {
+		return nil, fmt.Errorf("go test: %w", err)
+	}
+	r.print()
+	return r, lines.Err()
+}
+
+func (r *report) take(e testEvent) {
+	name := strings.TrimPrefix(e.Package, "github.com/dalamb/dalamb/")
+	if e.Test != "" {
+		name += "." + e.Test
+	}
+	switch e.Action {
+	case "output", "build-output":
+		r.output[name] = append(r.output[name], e.Output)
+		return
+	case "pass":
+		if e.Test != "" {
+			r.passed++
+		} else {
+			fmt.Printf("ok   %-50s %6.1fs\n", name, e.Elapsed)
+		}
+	case "skip":
+		if e.Test != "" {
+			r.skipped = append(r.skipped, name+": "+reason(r.output[name]))
+		}
+	case "fail":
+		if e.Test != "" {
+			r.failed++
+		} else {
+			fmt.Printf("FAIL %-50s %6.1fs\n", name, e.Elapsed)
+		}
+		r.broken = append(r.broken, name)
+		for _, line := range r.output[name] {
+			fmt.Print("     ", line)
+		}
+	}
+	delete(r.output, name)
+}
+
+// reason finds the words of a skip among a test's output lines.
+func reason(lines []string) string {
+	for _, line := range slices.Backward(lines) {
+		if _, why, ok := strings.Cut(line, "skipped: "); ok {
+			return strings.TrimSpace(why)
+		}
+	}
+	return "no reason given"
+}
+
+func (r *report) print() {
+	if len(r.skipped) > 0 {
+		fmt.Println("\nskipped, because the machine lacks it (make tools installs what it can):")
+		for _, s := range r.skipped {
+			fmt.Println("    ", s)
+		}
+	}
+	if len(r.broken) > 0 {
+		fmt.Println("\nfailed:")
+		for _, s := range r.broken {
+			fmt.Println("    ", s)
+		}
+	}
+}
+
+// fuzz runs every fuzz target for half a minute.
+func fuzz() error {
+	list, err := exec.Command("git", "grep", "-E", `^func Fuzz[A-Za-z0-9_]+`, "--", "*_test.go").Output()
+	if err != nil {
+		return fmt.Errorf("list fuzz targets: %w", err)
+	}
+	for line := range strings.Lines(string(list)) {
+		file, decl, _ := strings.Cut(line, ":func ")
+		target, _, _ := strings.Cut(decl, "(")
+		dir := "./" + path.Dir(file)
+		fmt.Println("fuzz", dir, target)
+		cmd := exec.Command("go", "test", "-run=^$", "-fuzz=^"+target+"$", "-fuzztime=30s", dir)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("fuzz %s: %w", target, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package app
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// Files in a data directory that a client on the same machine reads.
+const (
+	TokenFile = "token"     // the control token, made at the first start, mode 0600
+	NodeFile  = "node.json" // where the running node listens; there while it runs
+)
+
+// NodeInfo is the content of NodeFile.
+type NodeInfo struct {
+	Control string `json:"control"` // URL
+	Gateway string `json:"gateway"` // URL
+	PID     int    `json:"pid"`
+}
+
+// openData makes the data directory where it is missing, private to its owner.
+func openData(dir string) error {
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		var probe *os.File
+		if probe, err = os.CreateTemp(dir, ".write-*"); err == nil {
+			probe.Close()
+			os.Remove(probe.Name())
+			return nil
+		}
+	}
+	return fault.New(fault.Unavailable, "the data directory %s cannot be written: %w", dir, err).
+		WithHint("make it yours (chown), or choose another with --data DIR")
+}
+
+// loadToken returns the control token, made at the first start.
+func loadToken(dir string) (string, error) {
+	path := filepath.Join(dir, TokenFile)
+	data, err := os.ReadFile(path)
+	if err == nil {
+		token := strings.TrimSpace(string(data))
+		if len(token) < 16 {
+			return "", fault.New(fault.Invalid, "%s holds no token of at least 16 characters", path).
+				WithHint("remove the file; the next start makes a new token")
+		}
+		return token, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the token: %w", err)
+	}
+	raw := make([]byte, 24)
+	rand.Read(raw) // never fails: crypto/rand
+	token := hex.EncodeToString(raw)
+	if err := writeFile(path, []byte(token+"\n")); err != nil {
+		return "", fmt.Errorf("write the token: %w", err)
+	}
+	return token, nil
+}
+
+func writeNode(dir string, n NodeInfo) error {
+	data, err := json.Marshal(n)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", NodeFile, err)
+	}
+	return writeFile(filepath.Join(dir, NodeFile), append(data, '\n'))
+}
+
+// writeFile writes a private file so that a crash leaves the old one or the new one whole.
+func writeFile(path string, data []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(data)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if closeErr := tmp.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	return err
+}

@@ -1,0 +1,61 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+const (
+	week = 7 * 24 * time.Hour
+	gib  = 1 << 30
+)
+
+// systemTopics are dalamb's own, with design's defaults: who asks what happened last week gets an answer.
+func systemTopics() []eventlog.Topic {
+	bounded := func(name string) eventlog.Topic {
+		return eventlog.Topic{Name: name, Partitions: 8, Retention: week, MaxBytes: 2 * gib}
+	}
+	return []eventlog.Topic{
+		{Name: function.TopicControl, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever},
+		{Name: function.TopicProgress, Partitions: 8, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},
+		bounded(function.TopicRuns),
+		bounded(function.TopicRequests),
+		bounded(function.TopicLogs),
+		bounded(function.TopicInvoke),
+		bounded(function.TopicJobs),
+		{Name: function.TopicDead, Partitions: 8, Retention: 90 * 24 * time.Hour, MaxBytes: eventlog.Forever, Compact: true},
+		{Name: function.TopicEvents},
+	}
+}
+
+// ensureTopics makes the topics that are missing, and keeps the progress topic as wide as the widest topic.
+func ensureTopics(ctx context.Context, log eventlog.Log) error {
+	there, err := log.Topics(ctx)
+	if err != nil {
+		return fmt.Errorf("list topics: %w", err)
+	}
+	var widest int32
+	for _, t := range there {
+		widest = max(widest, t.Partitions)
+	}
+	for _, t := range systemTopics() {
+		i := slices.IndexFunc(there, func(have eventlog.Topic) bool { return have.Name == t.Name })
+		if i < 0 {
+			if err := log.CreateTopic(ctx, t); err != nil {
+				return fmt.Errorf("create topic %s: %w", t.Name, err)
+			}
+			continue
+		}
+		if t.Name == function.TopicProgress && there[i].Partitions < widest {
+			if err := log.AlterTopic(ctx, t.Name, eventlog.TopicChange{Partitions: &widest}); err != nil {
+				return fmt.Errorf("widen topic %s: %w", t.Name, err)
+			}
+		}
+	}
+	return nil
+}

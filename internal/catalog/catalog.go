@@ -1,0 +1,181 @@
+// Package catalog is the fold over _dalamb.control: functions, versions, aliases, triggers and the match set that follows from
+// them, in memory on every node. It does not decide whether a change is wise (api and deliver do), and holds no other state.
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// control is the one partition that orders all changes of the platform.
+var control = eventlog.Partition{Topic: function.TopicControl, ID: 0}
+
+// snapshotEvery is how many control events may have to be folded again at start.
+const snapshotEvery = 1024
+
+// Options of New.
+type Options struct {
+	Log      eventlog.Log
+	Snapshot string // file for the snapshot; "" = fold from the beginning at every start
+	Logger   *slog.Logger
+}
+
+// Catalog keeps the fold up to date and publishes it as immutable views. Safe for concurrent use.
+type Catalog struct {
+	log      eventlog.Log
+	snapshot string
+	logger   *slog.Logger
+
+	view atomic.Pointer[View]
+
+	mu       sync.Mutex
+	changed  chan struct{}  // closed and replaced when a view is published
+	rejected map[int64]bool // offsets that lost against another writer, until their Submit has seen it
+	waiting  int            // Submits under way; with none, rejected is emptied
+}
+
+// New checks the options; Run starts the fold.
+func New(o Options) (*Catalog, error) {
+	if o.Log == nil {
+		return nil, errors.New("catalog needs a log")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Catalog{
+		log: o.Log, snapshot: o.Snapshot, logger: o.Logger,
+		changed: make(chan struct{}), rejected: map[int64]bool{},
+	}
+	c.view.Store(newState().publish(nil))
+	return c, nil
+}
+
+// Run folds the control topic until ctx is done or the log fails. On the way out it writes a snapshot.
+func (c *Catalog) Run(ctx context.Context) error {
+	s, err := c.load(ctx)
+	if err != nil {
+		return err
+	}
+	c.publish(s)
+	saved := s.offset
+	for {
+		records, err := c.log.Read(ctx, control, s.offset, eventlog.ReadOptions{})
+		if err != nil {
+			c.save(s)
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("read %s: %w", control.Topic, err)
+		}
+		lost := s.foldAll(records, c.logger)
+		c.note(lost)
+		c.publish(s)
+		if s.offset-saved >= snapshotEvery {
+			c.save(s)
+			saved = s.offset
+		}
+	}
+}
+
+func (c *Catalog) note(lost []int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting == 0 {
+		return
+	}
+	for _, offset := range lost {
+		c.rejected[offset] = true
+	}
+}
+
+func (c *Catalog) publish(s *state) {
+	c.view.Store(s.publish(c.view.Load()))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// View returns the newest view. It never blocks; the view never changes.
+func (c *Catalog) View() *View { return c.view.Load() }
+
+// Changed returns a channel that is closed when a newer view than the one at the call has been published.
+func (c *Catalog) Changed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
+}
+
+// Wait blocks until the fold has passed the control event at offset.
+func (c *Catalog) Wait(ctx context.Context, offset int64) error {
+	for {
+		changed := c.Changed()
+		if c.View().Offset > offset {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the catalog: %w", ctx.Err())
+		}
+	}
+}
+
+// CatchUp blocks until the fold has reached the end that the control topic had at the call.
+func (c *Catalog) CatchUp(ctx context.Context) error {
+	b, err := c.log.Bounds(ctx, control)
+	if err != nil {
+		return fmt.Errorf("read the bounds of %s: %w", control.Topic, err)
+	}
+	if b.End == b.Start {
+		return nil
+	}
+	return c.Wait(ctx, b.End-1)
+}
+
+// Submit appends a change and returns the view in which it is folded. NotFound or Invalid when the change does not fit the
+// newest view, Conflict when another writer changed the same function in between; then nothing has changed.
+func (c *Catalog) Submit(ctx context.Context, ch Change) (*View, error) {
+	c.mu.Lock()
+	c.waiting++
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.waiting--; c.waiting == 0 {
+			clear(c.rejected)
+		}
+	}()
+
+	view := c.View()
+	e, err := ch.event(ctx, c.log, view)
+	if err != nil {
+		return nil, err
+	}
+	r := eventlog.FromEvent(control.Topic, e)
+	r.Partition = control.ID
+	positions, err := c.log.Append(ctx, []eventlog.Record{r})
+	if err != nil {
+		return nil, fmt.Errorf("append %s: %w", e.Type, err)
+	}
+	offset := positions[0].Offset
+	if err := c.Wait(ctx, offset); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	lost := c.rejected[offset]
+	c.mu.Unlock()
+	if lost {
+		return nil, fault.New(fault.Conflict, "function %q was changed by somebody else at the same time", e.Subject).
+			WithHint("look at it again (dalamb functions %s), then repeat the command", e.Subject)
+	}
+	return c.View(), nil
+}

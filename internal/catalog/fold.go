@@ -1,0 +1,169 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/match"
+)
+
+// state is the fold's own copy: it changes in place, while a Function once made is replaced, never changed.
+type state struct {
+	offset    int64            // the next control offset
+	last      map[string]int64 // function -> offset of its last accepted event, removed ones too
+	functions map[string]*Function
+	dirty     map[string]bool // topics whose match set changed since the last publish
+}
+
+func newState() *state {
+	return &state{last: map[string]int64{}, functions: map[string]*Function{}, dirty: map[string]bool{}}
+}
+
+// foldAll folds records and returns the offsets of those that were not accepted.
+func (s *state) foldAll(records []eventlog.Record, logger *slog.Logger) (lost []int64) {
+	for _, r := range records {
+		if r.Offset < s.offset {
+			continue // delivered again
+		}
+		s.offset = r.Offset + 1
+		accepted, err := s.fold(r)
+		if err != nil {
+			// A newer binary may write what this one cannot read. To stop here would take the node down with it.
+			logger.Error("control event not understood", "offset", r.Offset, "err", err)
+		}
+		if !accepted {
+			lost = append(lost, r.Offset)
+		}
+	}
+	return lost
+}
+
+func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
+	e, err := eventlog.ToEvent(r)
+	if err != nil {
+		return false, err
+	}
+	var p payload
+	if err := json.Unmarshal(e.Data, &p); err != nil {
+		return false, fmt.Errorf("decode %s: %w", e.Type, err)
+	}
+	last, seen := s.last[p.Function]
+	if !seen {
+		last = -1
+	}
+	if p.Expects != last {
+		return false, nil
+	}
+	f, exists := s.functions[p.Function]
+	switch {
+	case e.Type == event.TypeFunctionDeployed && p.Version != nil && p.Alias != nil:
+		s.deploy(f, p, r.Offset)
+	case !exists:
+		return false, nil
+	case e.Type == event.TypeFunctionRemoved:
+		s.touch(f)
+		delete(s.functions, p.Function)
+	case e.Type == event.TypeAliasShifted && p.Alias != nil:
+		s.shift(f.clone(), *p.Alias, p.Starts, r.Offset)
+	case e.Type == event.TypeTriggerPaused, e.Type == event.TypeTriggerResumed:
+		s.pause(f.clone(), p.Trigger, e.Type == event.TypeTriggerPaused, r.Offset)
+	default:
+		return false, fmt.Errorf("event type %q is not known here", e.Type)
+	}
+	s.last[p.Function] = r.Offset
+	return true, nil
+}
+
+func (s *state) deploy(f *Function, p payload, offset int64) {
+	if f == nil {
+		f = &Function{Name: p.Function, Aliases: map[string]function.Alias{}, Created: offset}
+		s.dirty[function.TopicInvoke] = true
+	} else {
+		f = f.clone()
+	}
+	version := *p.Version
+	f.Versions = append(f.Versions, &version)
+	s.shift(f, *p.Alias, p.Starts, offset)
+}
+
+// shift sets an alias of f, which is the fold's own fresh copy, and puts f in place.
+func (s *state) shift(f *Function, a function.Alias, starts Starts, offset int64) {
+	if old := s.functions[f.Name]; old != nil {
+		s.touch(old)
+	}
+	f.Aliases[a.Name] = a
+	if a.Name == function.LiveAlias {
+		f.Triggers = triggersOf(f, starts, offset)
+	}
+	f.Last = offset
+	s.functions[f.Name] = f
+	s.touch(f)
+}
+
+func (s *state) pause(f *Function, trigger string, paused bool, offset int64) {
+	for i, t := range f.Triggers {
+		if t.Name == trigger {
+			changed := *t
+			changed.Paused = paused
+			f.Triggers[i] = &changed
+		}
+	}
+	f.Last = offset
+	s.functions[f.Name] = f
+	s.touch(f)
+}
+
+func (s *state) touch(f *Function) {
+	for _, t := range f.Triggers {
+		s.dirty[t.Topic] = true
+	}
+}
+
+// maxTriggers is how many triggers one function can have: their numbers share the low bits of Trigger.UID.
+const maxTriggers = 1 << 10
+
+// triggersOf lists the triggers of the live version. One that the function had before, by name and topic, stays the same
+// trigger: it keeps its UID, its start and its pause.
+func triggersOf(f *Function, starts Starts, offset int64) []*Trigger {
+	live := f.Live()
+	if live == nil {
+		return nil
+	}
+	before := map[string]*Trigger{}
+	for _, t := range f.Triggers {
+		before[t.Name+"\x00"+t.Topic] = t
+	}
+	declared := append([]function.Trigger{invokeTrigger(f.Name)}, live.Spec.Triggers...)
+	var ts []*Trigger
+	for i, d := range declared {
+		t := &Trigger{
+			UID: offset*maxTriggers + int64(i), Function: f.Name, Trigger: d, Start: maps.Clone(starts[d.Topic]),
+			Max: live.Spec.Scale.Max * max(1, live.Spec.Entry.Concurrency),
+		}
+		if old := before[d.Name+"\x00"+d.Topic]; old != nil {
+			t.UID, t.Start, t.Paused = old.UID, old.Start, old.Paused
+		}
+		if d.Topic != "" {
+			// A pattern that cannot be compiled was accepted by a newer binary; this one lets the trigger wait.
+			t.Pattern, t.Err = match.Parse(orEvery(d.Filter))
+		}
+		ts = append(ts, t)
+	}
+	return ts
+}
+
+// InvokeTrigger is the name of the trigger that every function has for its asynchronous calls.
+const InvokeTrigger = "invoke"
+
+func invokeTrigger(fn string) function.Trigger {
+	filter, _ := json.Marshal(map[string][]string{"subject": {fn}}) // strings alone cannot fail
+	return function.Trigger{
+		Name: InvokeTrigger, Topic: function.TopicInvoke, Filter: filter, Order: function.OrderNone,
+		Retry: function.Retry{Attempts: 3, Initial: function.Duration(1e9), Max: function.Duration(60e9), Factor: 2, MaxAge: function.Duration(6 * 3600e9)},
+	}
+}

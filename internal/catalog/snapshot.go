@@ -1,0 +1,124 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/match"
+)
+
+// snapshotFormat changes when the file's shape does; a file of another format is ignored and the log folded from its start.
+const snapshotFormat = 1
+
+type snapshotFile struct {
+	Format    int              `json:"format"`
+	TopicID   string           `json:"topicID"` // a snapshot of another log is no use
+	Offset    int64            `json:"offset"`
+	Last      map[string]int64 `json:"last"`
+	Functions []*Function      `json:"functions"`
+}
+
+// load reads the snapshot where there is one that fits the log. It is derived state: any doubt, and it is ignored.
+func (c *Catalog) load(ctx context.Context) (*state, error) {
+	b, err := c.log.Bounds(ctx, control)
+	if err != nil {
+		return nil, fmt.Errorf("read the bounds of %s: %w", control.Topic, err)
+	}
+	s := newState()
+	s.offset = b.Start
+	if c.snapshot == "" {
+		return s, nil
+	}
+	data, err := os.ReadFile(c.snapshot)
+	if err != nil {
+		return s, nil
+	}
+	id, err := c.topicID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var f snapshotFile
+	if json.Unmarshal(data, &f) != nil || f.Format != snapshotFormat || f.TopicID != id || f.Offset > b.End {
+		c.logger.Warn("catalog snapshot ignored", "file", c.snapshot)
+		return s, nil
+	}
+	for _, fn := range f.Functions {
+		for _, t := range fn.Triggers {
+			if t.Topic != "" {
+				t.Pattern, t.Err = match.Parse(orEvery(t.Filter))
+			}
+		}
+		s.functions[fn.Name] = fn
+	}
+	if f.Last != nil {
+		s.last = f.Last
+	}
+	s.offset = f.Offset
+	return s, nil
+}
+
+// save writes the snapshot beside the old one and renames it into place.
+func (c *Catalog) save(s *state) {
+	if c.snapshot == "" {
+		return
+	}
+	if err := c.write(s); err != nil {
+		c.logger.Warn("catalog snapshot not written", "file", c.snapshot, "err", err)
+	}
+}
+
+func (c *Catalog) write(s *state) error {
+	id, err := c.topicID(context.Background())
+	if err != nil {
+		return err
+	}
+	f := snapshotFile{Format: snapshotFormat, TopicID: id, Offset: s.offset, Last: s.last}
+	for _, fn := range s.functions {
+		f.Functions = append(f.Functions, fn)
+	}
+	data, err := json.Marshal(f)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(c.snapshot), ".catalog-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(data)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if closeErr := tmp.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), c.snapshot)
+}
+
+func (c *Catalog) topicID(ctx context.Context) (string, error) {
+	topics, err := c.log.Topics(ctx)
+	if err != nil {
+		return "", fmt.Errorf("list topics: %w", err)
+	}
+	for _, t := range topics {
+		if t.Name == function.TopicControl {
+			return t.ID, nil
+		}
+	}
+	return "", fmt.Errorf("topic %s is not there", function.TopicControl)
+}
+
+// orEvery is the filter, or the pattern that matches every event where there is none.
+func orEvery(filter json.RawMessage) []byte {
+	if len(filter) == 0 {
+		return []byte("{}")
+	}
+	return filter
+}

@@ -1,0 +1,221 @@
+package catalog
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/match"
+)
+
+// View is the catalog at one offset of the control topic. It never changes.
+type View struct {
+	Offset int64 // the next control offset
+
+	functions map[string]*Function
+	last      map[string]int64
+	sets      map[string]func() *match.Set[*Trigger] // by topic; each compiles at its first use
+	names     []string                               // sorted
+}
+
+// Function is one function as it stands.
+type Function struct {
+	Name     string
+	Versions []*function.Version // by number, rising
+	Aliases  map[string]function.Alias
+	Triggers []*Trigger // of the live version, the implicit InvokeTrigger first
+	Created  int64      // control offset of the deploy that made it
+	Last     int64      // control offset of its newest change
+}
+
+// Trigger is a trigger of a live version, with what the platform knows of it.
+type Trigger struct {
+	// UID is unique over all time. A trigger keeps it from version to version while its name and topic stay; removed and made
+	// again it is another one.
+	UID      int64
+	Function string
+	function.Trigger
+	Pattern *match.Pattern  `json:"-"` // nil for a route
+	Start   map[int32]int64 // partition -> first offset that it wants; a partition that is not named: 0
+	Paused  bool
+	Max     int   // invocations at a time on one node: instances times concurrency
+	Err     error `json:"-"` // this binary cannot compile the filter; the trigger is not in any match set
+}
+
+// Since is the control offset at which the trigger came to be.
+func (t *Trigger) Since() int64 { return t.UID / maxTriggers }
+
+// Route is a trigger that answers HTTP requests.
+type Route struct {
+	Function string
+	Trigger  *Trigger
+}
+
+func (f *Function) clone() *Function {
+	c := *f
+	c.Versions = slices.Clone(f.Versions)
+	c.Aliases = maps.Clone(f.Aliases)
+	c.Triggers = slices.Clone(f.Triggers)
+	return &c
+}
+
+func (f *Function) version(n int) *function.Version {
+	i, ok := slices.BinarySearchFunc(f.Versions, n, func(v *function.Version, n int) int { return v.Number - n })
+	if !ok {
+		return nil
+	}
+	return f.Versions[i]
+}
+
+// Live is the primary version of the live alias; nil while that alias has not been set.
+func (f *Function) Live() *function.Version {
+	return f.version(f.Aliases[function.LiveAlias].Primary)
+}
+
+// publish makes the view of the state. What did not change is shared with the view before.
+func (s *state) publish(before *View) *View {
+	v := &View{
+		Offset: s.offset, functions: maps.Clone(s.functions), last: maps.Clone(s.last),
+		names: slices.Sorted(maps.Keys(s.functions)), sets: map[string]func() *match.Set[*Trigger]{},
+	}
+	byTopic := map[string][]match.Rule[*Trigger]{}
+	for _, name := range v.names {
+		for _, t := range s.functions[name].Triggers {
+			if t.Topic != "" && t.Err == nil {
+				byTopic[t.Topic] = append(byTopic[t.Topic], match.Rule[*Trigger]{Pattern: t.Pattern, Value: t})
+			}
+		}
+	}
+	for topic, rules := range byTopic {
+		if before != nil && !s.dirty[topic] && before.sets[topic] != nil {
+			v.sets[topic] = before.sets[topic]
+			continue
+		}
+		v.sets[topic] = sync.OnceValue(func() *match.Set[*Trigger] { return match.NewSet(rules) })
+	}
+	clear(s.dirty)
+	return v
+}
+
+// expects is the offset of the last accepted event of a function, -1 if there is none.
+func (v *View) expects(fn string) int64 {
+	if last, ok := v.last[fn]; ok {
+		return last
+	}
+	return -1
+}
+
+// Functions lists all functions by name.
+func (v *View) Functions() []*Function {
+	fs := make([]*Function, len(v.names))
+	for i, name := range v.names {
+		fs[i] = v.functions[name]
+	}
+	return fs
+}
+
+// Function returns a function, or NotFound with the nearest names.
+func (v *View) Function(name string) (*Function, error) {
+	if f, ok := v.functions[name]; ok {
+		return f, nil
+	}
+	return nil, unknown("function", name, v.names)
+}
+
+// Version returns the version that an alias ("" = live) runs: r in [0,1) picks by the alias's weights.
+func (v *View) Version(fn, alias string, r float64) (*function.Version, error) {
+	f, err := v.Function(fn)
+	if err != nil {
+		return nil, err
+	}
+	if alias == "" {
+		alias = function.LiveAlias
+	}
+	a, ok := f.Aliases[alias]
+	if !ok {
+		return nil, unknown("alias of "+fn, alias, slices.Sorted(maps.Keys(f.Aliases)))
+	}
+	picked, mark := a.Primary, 0.0
+	for _, n := range slices.Sorted(maps.Keys(a.Weights)) {
+		mark += float64(a.Weights[n]) / 100
+		if r < mark {
+			picked = n
+			break
+		}
+	}
+	return v.VersionNumber(fn, picked)
+}
+
+// VersionNumber returns one version of a function.
+func (v *View) VersionNumber(fn string, n int) (*function.Version, error) {
+	f, err := v.Function(fn)
+	if err != nil {
+		return nil, err
+	}
+	if version := f.version(n); version != nil {
+		return version, nil
+	}
+	return nil, fault.New(fault.NotFound, "function %q has no version %d", fn, n)
+}
+
+// Wanted lists the versions that an alias points at.
+func (v *View) Wanted() []*function.Version {
+	var vs []*function.Version
+	for _, f := range v.Functions() {
+		numbers := map[int]bool{}
+		for _, a := range f.Aliases {
+			numbers[a.Primary] = true
+			for n := range a.Weights {
+				numbers[n] = true
+			}
+		}
+		for _, version := range f.Versions {
+			if numbers[version.Number] {
+				vs = append(vs, version)
+			}
+		}
+	}
+	return vs
+}
+
+// Trigger returns a trigger of a function's live version, or NotFound with the nearest names.
+func (v *View) Trigger(fn, trigger string) (*Trigger, error) {
+	f, err := v.Function(fn)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, t := range f.Triggers {
+		if t.Name == trigger {
+			return t, nil
+		}
+		names = append(names, t.Name)
+	}
+	return nil, unknown("trigger of "+fn, trigger, names)
+}
+
+// Match returns the index over the triggers of a topic, paused ones included; nil when the topic has none.
+func (v *View) Match(topic string) *match.Set[*Trigger] {
+	if set, ok := v.sets[topic]; ok {
+		return set()
+	}
+	return nil
+}
+
+// Topics lists the topics that have triggers.
+func (v *View) Topics() []string { return slices.Sorted(maps.Keys(v.sets)) }
+
+// Routes lists the routes of all functions.
+func (v *View) Routes() []Route {
+	var rs []Route
+	for _, f := range v.Functions() {
+		for _, t := range f.Triggers {
+			if t.Route != nil {
+				rs = append(rs, Route{Function: f.Name, Trigger: t})
+			}
+		}
+	}
+	return rs
+}
