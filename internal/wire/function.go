@@ -1,0 +1,82 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// FunctionList is the answer to GET /v1/functions.
+type FunctionList struct {
+	Functions []FunctionSummary `json:"functions"`
+}
+
+// FunctionSummary is one line of the list.
+type FunctionSummary struct {
+	Name      string             `json:"name"`
+	Version   int                `json:"version"` // that live points at
+	Entry     function.EntryType `json:"entry" enum:"lambda,http,stdio"`
+	Created   time.Time          `json:"created"` // of that version
+	Triggers  int                `json:"triggers"`
+	Instances int                `json:"instances"`
+	Lag       int64              `json:"lag"` // events that its triggers have not finished
+	Isolated  bool               `json:"isolated"`
+}
+
+// Function is one function with all that is known of it.
+type Function struct {
+	Name      string             `json:"name"`
+	Versions  []function.Version `json:"versions"` // newest first
+	Aliases   []function.Alias   `json:"aliases"`
+	Triggers  []Trigger          `json:"triggers"` // of the version that live points at, routes included
+	Instances []Instance         `json:"instances"`
+	Isolated  bool               `json:"isolated"`
+}
+
+// Trigger is a trigger and how far it is.
+type Trigger struct {
+	function.Trigger
+	Paused bool   `json:"paused"`
+	Max    int    `json:"max"`           // invocations at a time on one node
+	Lag    *int64 `json:"lag,omitempty"` // events that it has not finished; absent for routes
+	Error  string `json:"error,omitempty"`
+}
+
+// Instance is a live sandbox of one version.
+type Instance struct {
+	ID       string    `json:"id"`
+	Function string    `json:"function"`
+	Version  int       `json:"version"`
+	State    string    `json:"state" enum:"starting,idle,busy,stopping"`
+	Started  time.Time `json:"started"`
+	Runs     int64     `json:"runs"`
+	MemoryKB int64     `json:"memoryKB,omitempty"` // peak so far
+}
+
+// DeployRequest asks for a new version of a function.
+type DeployRequest struct {
+	Spec  function.Spec `json:"spec"`
+	Code  string        `json:"code"`            // digest, uploaded before
+	Alias string        `json:"alias,omitempty"` // absent = live
+}
+
+// Deployed is what a deploy made.
+type Deployed struct {
+	Function string   `json:"function"`
+	Version  int      `json:"version"`
+	Alias    string   `json:"alias"`
+	Created  bool     `json:"created"` // false: there was a version of the same content and settings
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// CodeStored is the answer to an upload.
+type CodeStored struct {
+	Digest string `json:"digest"`
+}
+
+// TriggerState is the answer to pause and resume.
+type TriggerState struct {
+	Function string `json:"function"`
+	Trigger  string `json:"trigger"`
+	Paused   bool   `json:"paused"`
+}

@@ -1,0 +1,25 @@
+package wire
+
+import "time"
+
+// Node is what a node says of itself.
+type Node struct {
+	Version   string    `json:"version"`
+	Started   time.Time `json:"started"`
+	Gateway   string    `json:"gateway"` // address of the gateway listener, host:port
+	Control   string    `json:"control"` // address of this API, host:port
+	Data      string    `json:"data,omitempty"`
+	Runner    Runner    `json:"runner"`
+	Functions int       `json:"functions"`
+	Topics    int       `json:"topics"` // without dalamb's own
+	Instances int       `json:"instances"`
+	Space     string    `json:"space" enum:"ok,low,empty"` // room left for the log
+}
+
+// Runner says what fences the functions of a node.
+type Runner struct {
+	Name     string   `json:"name"`
+	Isolated bool     `json:"isolated"`
+	Limits   []string `json:"limits"` // of memory, cpu, pids, tmp: those that are enforced
+	Notes    []string `json:"notes,omitempty"`
+}

@@ -1,0 +1,55 @@
+package wire
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// RunList is a page of runs, newest first.
+type RunList struct {
+	Runs []function.Run `json:"runs"`
+	Next string         `json:"next,omitempty"` // the after of the next page; absent = this is the last
+}
+
+// RunDetail is a run and the event that it is about.
+type RunDetail struct {
+	Run   function.Run    `json:"run"`
+	Event json.RawMessage `json:"event,omitempty"` // structured CloudEvent; absent when the log does not hold it any more
+}
+
+// DeadList is a page of dead letters, newest first.
+type DeadList struct {
+	DeadLetters []function.DeadLetter `json:"deadLetters"`
+	Next        string                `json:"next,omitempty"`
+}
+
+// Redrive says which dead letters to run again: those named, or those that all of the other fields select. All must be said
+// when no field selects anything.
+type Redrive struct {
+	IDs      []string        `json:"ids,omitempty"`
+	Function string          `json:"function,omitempty"`
+	Trigger  string          `json:"trigger,omitempty"`
+	Pattern  json.RawMessage `json:"pattern,omitempty"` // matched against the dead letter's event
+	Before   time.Time       `json:"before,omitzero"`   // the run died before
+	After    time.Time       `json:"after,omitzero"`    // the run did not die before
+	All      bool            `json:"all,omitempty"`
+	Rate     float64         `json:"rate,omitempty"` // runs per second; absent = as fast as the triggers take them
+}
+
+// RedriveStarted names the job that redrives.
+type RedriveStarted struct {
+	Job string `json:"job"`
+}
+
+// Discard gives dead letters up.
+type Discard struct {
+	IDs    []string `json:"ids"`
+	Reason string   `json:"reason,omitempty"`
+}
+
+// Discarded counts the dead letters that are gone.
+type Discarded struct {
+	Discarded int `json:"discarded"`
+}

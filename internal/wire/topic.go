@@ -1,0 +1,60 @@
+package wire
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Forever as a retention or a size says that there is no bound.
+const Forever = "forever"
+
+// TopicList is the answer to GET /v1/topics.
+type TopicList struct {
+	Topics []Topic `json:"topics"`
+}
+
+// Topic is a topic's settings and what it holds.
+type Topic struct {
+	Name       string      `json:"name"`
+	ID         string      `json:"id"`
+	Partitions int32       `json:"partitions"`
+	Retention  string      `json:"retention"` // a duration, or forever
+	MaxBytes   string      `json:"maxBytes"`  // a size, or forever
+	Compact    bool        `json:"compact"`
+	System     bool        `json:"system"`           // dalamb's own
+	Bounds     []Partition `json:"bounds,omitempty"` // absent in lists
+}
+
+// Partition is where one partition begins and ends.
+type Partition struct {
+	ID    int32 `json:"id"`
+	Start int64 `json:"start"` // the oldest offset kept
+	End   int64 `json:"end"`   // the offset of the next record
+}
+
+// TopicCreate makes a topic. What is absent gets the default.
+type TopicCreate struct {
+	Name       string `json:"name"`
+	Partitions int32  `json:"partitions,omitempty"`
+	Retention  string `json:"retention,omitempty"`
+	MaxBytes   string `json:"maxBytes,omitempty"`
+	Compact    bool   `json:"compact,omitempty"`
+}
+
+// TopicAlter changes a topic. What is absent stays.
+type TopicAlter struct {
+	Partitions *int32  `json:"partitions,omitempty"`
+	Retention  *string `json:"retention,omitempty"`
+	MaxBytes   *string `json:"maxBytes,omitempty"`
+}
+
+// EventAt is an event and where it stands: one line of GET /v1/events.
+type EventAt struct {
+	Topic     string          `json:"topic"`
+	Partition int32           `json:"partition"`
+	Offset    int64           `json:"offset"`
+	Time      time.Time       `json:"time"`            // when it was appended
+	Event     json.RawMessage `json:"event,omitempty"` // structured CloudEvent; absent when the record is none
+	Key       []byte          `json:"key,omitempty"`   // of a record that is no event
+	Value     []byte          `json:"value,omitempty"` // of a record that is no event
+}
