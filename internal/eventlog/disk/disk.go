@@ -1,0 +1,287 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// Options says where the log is. Only Dir is required.
+type Options struct {
+	Dir        string                                 // the log's alone; made when it is not there
+	FS         vfs.FS                                 // nil = the machine's
+	Now        func() time.Time                       // nil = time.Now
+	FreeSpace  func() (free, total uint64, err error) // bytes; nil = what FS says of Dir
+	MaxRecord  int                                    // bytes as stored; 0 = 8 MiB: any event, and a dead letter with its history
+	SweepEvery time.Duration                          // how often retention and compaction run; 0 = 1 minute
+	Log        *slog.Logger                           // nil = nowhere
+	Metrics    prometheus.Registerer                  // nil = nowhere
+}
+
+// How often the log looks at the room on the disk.
+const spaceEvery = 2 * time.Second
+
+// Log is the event log in one directory. It implements eventlog.Log and eventlog.SpaceReporter.
+type Log struct {
+	dir       string
+	now       func() time.Time
+	freeSpace func() (free, total uint64, err error)
+	maxRecord int
+	log       *slog.Logger
+	metrics   *metrics
+	guard     *guard
+	db        *pebble.DB
+	unlock    func() error
+	failureFlags
+
+	queue      *queue
+	slots      chan struct{} // one token for each group under way
+	groupsDone chan *group   // from the committer to the acknowledger
+	buildMu    sync.Mutex    // held while the committer reads what callers gave it
+
+	view    sync.RWMutex // what readers see: the fields below, topics' settings and partitions, partitions' ends
+	topics  map[string]*topic
+	numbers map[uint32]*topic
+	groups  map[string]map[place]position
+	members map[string]*member // the newest of each group
+
+	shape  shape
+	space  atomic.Uint32 // eventlog.Space
+	sweeps chan struct{} // one token: a sweep is under way
+
+	closing chan struct{} // closed when Close begins
+	over    chan struct{} // closed when no call is under way any more
+	calls   calls
+	loops   sync.WaitGroup // committer, acknowledger, janitor
+	owners  sync.WaitGroup // members' callbacks
+	closed  chan struct{}  // closed when Close has ended
+}
+
+var (
+	_ eventlog.Log           = (*Log)(nil)
+	_ eventlog.SpaceReporter = (*Log)(nil)
+)
+
+// Open opens the log in a directory, or makes one. It refuses, and changes nothing, where another format wrote the
+// directory; it refuses where another process has it.
+func Open(o Options) (*Log, error) {
+	if o.Dir == "" {
+		return nil, fault.New(fault.Invalid, "the event log needs a directory")
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.FreeSpace == nil {
+		o.FreeSpace = diskUsage(o.FS, o.Dir)
+	}
+	if o.MaxRecord == 0 {
+		o.MaxRecord = defaultMaxRecord
+	}
+	if o.SweepEvery == 0 {
+		o.SweepEvery = time.Minute
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if _, err := checkFormat(o.FS, o.Dir); err != nil {
+		return nil, err
+	}
+	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, unusable(o.Dir, err)
+	}
+	lock, err := lockDir(o.FS, o.Dir, o.Now())
+	if err != nil {
+		return nil, err
+	}
+	l, err := open(o, lock.Close)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return l, nil
+}
+
+// open goes on under the lock.
+func open(o Options, unlock func() error) (*Log, error) {
+	fresh, err := checkFormat(o.FS, o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if fresh {
+		if err := writeFormat(o.FS, o.Dir); err != nil {
+			return nil, unusable(o.Dir, err)
+		}
+	}
+	l := &Log{
+		dir: o.Dir, now: o.Now, freeSpace: o.FreeSpace, maxRecord: o.MaxRecord, log: o.Log, unlock: unlock,
+		failureFlags: failureFlags{failed: make(chan struct{})},
+		queue:        &queue{ready: make(chan struct{}, 1)},
+		slots:        make(chan struct{}, groupsAhead),
+		groupsDone:   make(chan *group, groupsAhead),
+		topics:       make(map[string]*topic), numbers: make(map[uint32]*topic),
+		groups: make(map[string]map[place]position), members: make(map[string]*member),
+		sweeps: make(chan struct{}, 1), closing: make(chan struct{}), over: make(chan struct{}), closed: make(chan struct{}),
+	}
+	l.guard = newGuard(o.FS, l.over, l.fail)
+	if l.metrics, err = newMetrics(o.Metrics, l); err != nil {
+		return nil, err
+	}
+	if l.db, err = l.openPebble(o); err != nil {
+		return nil, errors.Join(err, l.metrics.close())
+	}
+	if err := errors.Join(l.loadTopics(), l.loadGroups(), l.lookAtSpace()); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the event log in %s: %w", o.Dir, err), l.db.Close(), l.metrics.close())
+	}
+	l.loops.Go(l.commitLoop)
+	l.loops.Go(l.ackLoop)
+	l.loops.Go(func() { l.janitor(o.SweepEvery) })
+	return l, nil
+}
+
+func (l *Log) openPebble(o Options) (db *pebble.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.New(fault.Unavailable, "open the event log in %s: pebble: %v", o.Dir, p)
+		}
+	}()
+	opts := pebbleOptions(l.guard)
+	opts.Logger = pebbleLog{l}
+	opts.EventListener = l.listener()
+	db, err = pebble.Open(o.FS.PathJoin(o.Dir, "db"), opts)
+	if err != nil {
+		return nil, unusable(o.Dir, err)
+	}
+	if err := l.failure(); err != nil {
+		l.guardOver()
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// pebbleOptions are how the log uses Pebble.
+func pebbleOptions(fs vfs.FS) *pebble.Options {
+	return &pebble.Options{
+		FS:                          fs,
+		FormatMajorVersion:          pebble.FormatWALSyncChunks, // tells a torn tail of the write-ahead log from damage
+		CacheSize:                   32 << 20,
+		MemTableSize:                32 << 20,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       8,
+		L0StopWritesThreshold:       1000,
+	}
+}
+
+// Close is eventlog.Log's.
+func (l *Log) Close() error {
+	if !l.calls.close() {
+		<-l.closed
+		return nil
+	}
+	defer close(l.closed)
+	close(l.closing)
+	l.calls.wait()
+	l.guardOver()
+	l.queue.close(errClosed)
+	err := l.metrics.close()
+	if l.wedged.Load() {
+		// Pebble's locks may be held for ever. Its files are as a power cut leaves them, which the next start copes with.
+		return errors.Join(err, l.unlock())
+	}
+	l.loops.Wait()
+	l.owners.Wait()
+	if cerr := l.db.Close(); l.failure() == nil {
+		err = errors.Join(err, cerr)
+	}
+	return errors.Join(err, l.unlock())
+}
+
+func (l *Log) guardOver() { close(l.over) }
+
+// enter begins a call; leave ends it. Close waits in between.
+func (l *Log) enter() error {
+	if !l.calls.begin() {
+		return errClosed
+	}
+	return nil
+}
+
+func (l *Log) leave() { l.calls.end() }
+
+// calls counts the calls under way.
+type calls struct {
+	mu     sync.RWMutex
+	closed bool
+	under  sync.WaitGroup
+}
+
+func (c *calls) begin() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.closed {
+		return false
+	}
+	c.under.Add(1)
+	return true
+}
+
+func (c *calls) end() { c.under.Done() }
+
+// close lets no more calls begin. It reports false when that was so before.
+func (c *calls) close() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := !c.closed
+	c.closed = true
+	return first
+}
+
+func (c *calls) wait() { c.under.Wait() }
+
+// janitor looks after the room on the disk, retention and compaction.
+func (l *Log) janitor(every time.Duration) {
+	space, sweep := time.NewTicker(spaceEvery), time.NewTicker(every)
+	defer space.Stop()
+	defer sweep.Stop()
+	ctx, cancel := l.untilClosing()
+	defer cancel()
+	for {
+		var err error
+		select {
+		case <-l.closing:
+			return
+		case <-space.C:
+			err = l.lookAtSpace()
+		case <-sweep.C:
+			err = l.sweep(ctx, false)
+		}
+		if err != nil && l.failure() == nil && ctx.Err() == nil {
+			l.log.Warn("look after the event log", "dir", l.dir, "err", err)
+		}
+	}
+}
+
+// untilClosing returns a context for work of the log's own, which ends when Close begins.
+func (l *Log) untilClosing() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.owners.Go(func() {
+		defer cancel()
+		select {
+		case <-l.closing:
+		case <-ctx.Done():
+		}
+	})
+	return ctx, cancel
+}

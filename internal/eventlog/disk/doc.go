@@ -1,0 +1,24 @@
+// Package disk is the eventlog driver for one machine: an embedded log on Pebble in one directory, with group commit
+// and an fsync before every acknowledgement. It does not replicate, and one process at a time owns the directory.
+//
+// # The directory
+//
+//	FORMAT   which format wrote this directory; read before anything else is touched
+//	lock     held (fcntl) by the process that has the log open; a killed process gives it back
+//	holder   who holds the lock, for the message that the second one gets
+//	db/      Pebble
+//
+// # The way of a write
+//
+// A call becomes a request in the queue. The committer takes all that are queued, gives out offsets, makes one Pebble
+// batch of them and applies it without waiting; the acknowledger waits for its fsync, publishes the new ends to readers
+// and answers the callers. Two groups are under way at most: while one is being synced the next is built, and
+// everything else gathers in the queue for the one after. Readers look no further than the published end, so they never
+// see what a crash could take back.
+//
+// # When the disk fails
+//
+// The guard stands between Pebble and the file system. A full disk makes writes wait below Pebble, and callers get
+// Unavailable until there is room. Any other failed write or fsync ends the log's writing for good: what the kernel
+// does with the pages of a failed fsync is not knowable, so only a restart, which reads back what is stored, can tell.
+package disk

@@ -1,0 +1,272 @@
+package disk
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// member is this process's part in an ownership group. One process holds the directory, so the newest member of a group
+// owns everything and needs no durable epoch: a restart ends all memberships.
+type member struct {
+	log     *Log
+	options eventlog.JoinOptions
+
+	mu     sync.Mutex
+	topics []string                    // what SetTopics asked for
+	owned  map[eventlog.Partition]bool // claims are good for these
+	fenced bool                        // a newer member has joined, or this one has left
+
+	superseded chan struct{} // closed when a newer member has joined
+	poke       chan struct{} // holds a token when topics changed
+	leave      chan context.Context
+	gone       chan struct{} // closed when run has returned
+}
+
+// Join is eventlog.Log's.
+func (l *Log) Join(ctx context.Context, o eventlog.JoinOptions) (eventlog.Member, error) {
+	if o.Group == "" || len(o.Group) > maxGroupName {
+		return nil, fault.New(fault.Invalid, "group name %q is not allowed: want 1 to %d bytes", o.Group, maxGroupName)
+	}
+	if o.Assigned == nil || o.Revoked == nil || o.Lost == nil {
+		return nil, fault.New(fault.Internal, "join group %s: a callback is missing", o.Group)
+	}
+	m := &member{
+		log: l, options: o,
+		owned:      make(map[eventlog.Partition]bool),
+		superseded: make(chan struct{}),
+		poke:       make(chan struct{}, 1),
+		leave:      make(chan context.Context),
+		gone:       make(chan struct{}),
+	}
+	if err := l.do(ctx, &join{m}); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// join makes a member the newest of its group. It goes through the queue, so that all commits of the member before it
+// are either durable and visible when it is done, or fenced.
+type join struct{ m *member }
+
+func (j *join) alone() bool        { return true }
+func (j *join) size() int          { return 0 }
+func (j *join) build(*group) error { return nil }
+
+func (j *join) publish() {
+	l, m := j.m.log, j.m
+	if old := l.members[m.options.Group]; old != nil {
+		old.fence()
+		close(old.superseded)
+	}
+	l.members[m.options.Group] = m
+	l.owners.Go(m.run)
+}
+
+func (m *member) fence() {
+	m.mu.Lock()
+	m.fenced = true
+	m.mu.Unlock()
+}
+
+// claim checks that the member owns the partitions. It runs on the committer, which is what orders it against join.
+func (m *member) claim(ps []eventlog.Partition) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fenced {
+		return eventlog.ErrFenced
+	}
+	for _, p := range ps {
+		if !m.owned[p] {
+			return eventlog.ErrFenced
+		}
+	}
+	return nil
+}
+
+// SetTopics is eventlog.Member's.
+func (m *member) SetTopics(_ context.Context, topics []string) error {
+	if err := m.log.enter(); err != nil {
+		return err
+	}
+	defer m.log.leave()
+	m.mu.Lock()
+	fenced := m.fenced
+	m.topics = slices.Clone(topics)
+	m.mu.Unlock()
+	if fenced {
+		return eventlog.ErrFenced
+	}
+	select {
+	case m.poke <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Commit is eventlog.Member's.
+func (m *member) Commit(ctx context.Context, t eventlog.Txn) ([]eventlog.Position, error) {
+	size, err := m.log.checkRecords(t.Records)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkOffsets(t.Group, t.Offsets); err != nil {
+		return nil, err
+	}
+	w := &write{
+		log: m.log, records: t.Records, positions: make([]eventlog.Position, len(t.Records)), bytes: size,
+		group: t.Group, offsets: t.Offsets, member: m, claims: t.Claims,
+	}
+	if err := m.log.do(ctx, w); err != nil {
+		return nil, err
+	}
+	return w.positions, nil
+}
+
+// Leave is eventlog.Member's.
+func (m *member) Leave(ctx context.Context) error {
+	select {
+	case m.leave <- ctx:
+	case <-m.gone:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	<-m.gone
+	return nil
+}
+
+// run calls the member's callbacks, one after another, until the membership or the log ends.
+func (m *member) run() {
+	defer close(m.gone)
+	ctx, cancel := m.log.untilClosing()
+	defer cancel()
+	for {
+		shape := m.log.shape.wait()
+		m.share(ctx)
+		select {
+		case <-shape:
+		case <-m.poke:
+		case <-m.superseded:
+			m.lose(m.drop(func(eventlog.Partition) bool { return true }))
+			return
+		case leaveCtx := <-m.leave:
+			if ps := m.list(func(eventlog.Partition) bool { return true }); len(ps) > 0 {
+				m.options.Revoked(leaveCtx, ps)
+			}
+			m.fence()
+			m.drop(func(eventlog.Partition) bool { return true })
+			return
+		case <-m.log.closing:
+			m.fence()
+			return
+		}
+	}
+}
+
+// share brings what the member owns in line with its topics as they are now.
+func (m *member) share(ctx context.Context) {
+	m.mu.Lock()
+	topics := slices.Clone(m.topics)
+	m.mu.Unlock()
+	listed := make(map[string]bool, len(topics))
+	exists := make(map[eventlog.Partition]bool)
+	m.log.view.RLock()
+	for _, name := range topics {
+		listed[name] = true
+	}
+	for name, t := range m.log.topics {
+		for _, p := range t.partitions {
+			exists[eventlog.Partition{Topic: name, ID: p.id}] = true
+		}
+	}
+	m.log.view.RUnlock()
+
+	m.lose(m.drop(func(p eventlog.Partition) bool { return !exists[p] }))
+
+	unlisted := func(p eventlog.Partition) bool { return !listed[p.Topic] }
+	if ps := m.list(unlisted); len(ps) > 0 {
+		m.options.Revoked(ctx, ps)
+		m.drop(unlisted)
+	}
+
+	var added []eventlog.Partition
+	m.mu.Lock()
+	for p := range exists {
+		if !m.fenced && listed[p.Topic] && !m.owned[p] {
+			m.owned[p] = true
+			added = append(added, p)
+		}
+	}
+	m.mu.Unlock()
+	if len(added) > 0 {
+		sortPartitions(added)
+		m.options.Assigned(ctx, added)
+	}
+}
+
+func (m *member) lose(ps []eventlog.Partition) {
+	if len(ps) > 0 {
+		m.options.Lost(ps)
+	}
+}
+
+// list returns the owned partitions that which picks, sorted.
+func (m *member) list(which func(eventlog.Partition) bool) []eventlog.Partition {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var ps []eventlog.Partition
+	for p := range m.owned {
+		if which(p) {
+			ps = append(ps, p)
+		}
+	}
+	sortPartitions(ps)
+	return ps
+}
+
+// drop ends the ownership of the partitions that which picks, and returns them sorted.
+func (m *member) drop(which func(eventlog.Partition) bool) []eventlog.Partition {
+	ps := m.list(which)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range ps {
+		delete(m.owned, p)
+	}
+	return ps
+}
+
+func sortPartitions(ps []eventlog.Partition) {
+	slices.SortFunc(ps, func(a, b eventlog.Partition) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// shape wakes the members when topics were made, grown or deleted.
+type shape struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// wait returns a channel that is closed at the next change.
+func (s *shape) wait() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch == nil {
+		s.ch = make(chan struct{})
+	}
+	return s.ch
+}
+
+func (s *shape) changed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch != nil {
+		close(s.ch)
+		s.ch = nil
+	}
+}

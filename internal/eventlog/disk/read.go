@@ -1,0 +1,202 @@
+package disk
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+)
+
+const (
+	defaultReadRecords = 1000
+	defaultReadBytes   = 4 << 20
+)
+
+// partition finds a partition. Off the committer it needs Log.view.
+func (l *Log) partition(p eventlog.Partition) (*partition, error) {
+	t := l.topics[p.Topic]
+	if t == nil {
+		return nil, noTopic(p.Topic)
+	}
+	if p.ID < 0 || int(p.ID) >= len(t.partitions) {
+		return nil, noPartition(p, len(t.partitions))
+	}
+	return t.partitions[p.ID], nil
+}
+
+// Read is eventlog.Log's.
+func (l *Log) Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
+	if err := l.enter(); err != nil {
+		return nil, err
+	}
+	defer l.leave()
+	if o.MaxRecords <= 0 {
+		o.MaxRecords = defaultReadRecords
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = defaultReadBytes
+	}
+	l.view.RLock()
+	part, err := l.partition(p)
+	l.view.RUnlock()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		l.view.RLock()
+		start, end, wake := part.start, part.end, part.wake
+		if from >= end && !o.NoWait {
+			part.waited.Store(true)
+		}
+		l.view.RUnlock()
+		select {
+		case <-part.topic.gone:
+			return nil, noTopic(p.Topic)
+		default:
+		}
+		if from < end {
+			records, err := l.readRange(part, max(from, start), end, o)
+			if err != nil || len(records) > 0 {
+				return records, err
+			}
+			// All that was left up to the end has been compacted away.
+			from = end
+			continue
+		}
+		if o.NoWait {
+			return nil, nil
+		}
+		select {
+		case <-wake:
+		case <-part.topic.gone:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("read %s/%d at %d: %w", p.Topic, p.ID, from, context.Cause(ctx))
+		case <-l.closing:
+			return nil, errClosed
+		}
+	}
+}
+
+// readRange decodes the records in [from, to), as many as o allows.
+func (l *Log) readRange(p *partition, from, to int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
+	it, err := l.db.NewIter(p.bounds(from, to))
+	if err != nil {
+		return nil, fmt.Errorf("read %s/%d at %d: %w", p.topic.name, p.id, from, err)
+	}
+	records := make([]eventlog.Record, 0, min(int64(o.MaxRecords), to-from, 64))
+	bytes := 0
+	for ok := it.First(); ok && len(records) < o.MaxRecords; ok = it.Next() {
+		var r eventlog.Record
+		stored, err := it.ValueAndErr()
+		if err == nil {
+			if bytes += len(stored); bytes > o.MaxBytes && len(records) > 0 {
+				break
+			}
+			r, err = readRecord(slices.Clone(stored))
+		}
+		if err != nil {
+			it.Close()
+			return nil, fmt.Errorf("read %s/%d at %d: %w", p.topic.name, p.id, offsetOfKey(it.Key()), err)
+		}
+		r.Topic, r.Partition, r.Offset = p.topic.name, p.id, offsetOfKey(it.Key())
+		records = append(records, r)
+	}
+	if err := it.Close(); err != nil {
+		return nil, fmt.Errorf("read %s/%d at %d: %w", p.topic.name, p.id, from, err)
+	}
+	return records, nil
+}
+
+// Bounds is eventlog.Log's.
+func (l *Log) Bounds(_ context.Context, p eventlog.Partition) (eventlog.Bounds, error) {
+	if err := l.enter(); err != nil {
+		return eventlog.Bounds{}, err
+	}
+	defer l.leave()
+	l.view.RLock()
+	defer l.view.RUnlock()
+	part, err := l.partition(p)
+	if err != nil {
+		return eventlog.Bounds{}, err
+	}
+	return eventlog.Bounds{Start: part.start, End: part.end}, nil
+}
+
+// OffsetAt is eventlog.Log's.
+func (l *Log) OffsetAt(_ context.Context, p eventlog.Partition, t time.Time) (int64, error) {
+	if err := l.enter(); err != nil {
+		return 0, err
+	}
+	defer l.leave()
+	l.view.RLock()
+	part, err := l.partition(p)
+	if err != nil {
+		l.view.RUnlock()
+		return 0, err
+	}
+	start, end := part.start, part.end
+	l.view.RUnlock()
+	// Record times are whole milliseconds: the first not before t is the first not before t rounded up.
+	ms := t.UnixMilli()
+	if t.After(time.UnixMilli(ms)) {
+		ms++
+	}
+	return part.offsetAt(l.db, start, end, ms)
+}
+
+// offsetAt finds the first record of [start, end) whose time is not before ms. The marks lead there by binary search:
+// the first record whose mark is not before ms has such a time itself, unless the record that set the mark has been
+// compacted away; then it is the next one that has.
+func (p *partition) offsetAt(db *pebble.DB, start, end, ms int64) (int64, error) {
+	it, err := db.NewIter(p.bounds(start, end))
+	if err != nil {
+		return 0, fmt.Errorf("search %s/%d by time: %w", p.topic.name, p.id, err)
+	}
+	defer it.Close()
+	times := func() (at, mark int64, err error) {
+		stored, err := it.ValueAndErr()
+		if err != nil {
+			return 0, 0, err
+		}
+		at, mark, _, err = recordTimes(stored)
+		return at, mark, err
+	}
+	// All records below lo have a mark before ms; those from hi on have not, or there are none.
+	lo, hi := start, end
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		if !it.SeekGE(recordKey(p.topic.number, uint32(p.id), mid)) {
+			if err := it.Error(); err != nil {
+				return 0, fmt.Errorf("search %s/%d by time: %w", p.topic.name, p.id, err)
+			}
+			hi = mid
+			continue
+		}
+		_, mark, err := times()
+		if err != nil {
+			return 0, fmt.Errorf("search %s/%d by time: %w", p.topic.name, p.id, err)
+		}
+		if mark >= ms {
+			hi = mid
+		} else {
+			lo = offsetOfKey(it.Key()) + 1
+		}
+	}
+	for ok := it.SeekGE(recordKey(p.topic.number, uint32(p.id), lo)); ok; ok = it.Next() {
+		at, _, err := times()
+		if err != nil {
+			return 0, fmt.Errorf("search %s/%d by time: %w", p.topic.name, p.id, err)
+		}
+		if at >= ms {
+			return offsetOfKey(it.Key()), nil
+		}
+	}
+	if err := it.Error(); err != nil {
+		return 0, fmt.Errorf("search %s/%d by time: %w", p.topic.name, p.id, err)
+	}
+	return end, nil
+}
