@@ -19,7 +19,11 @@
 // Partition by key: Record.Partition AnyPartition lets the log choose: PartitionFor(key) when the record has a key
 // (Kafka's murmur2, so other producers agree), else any.
 //
-// Time: the log stamps Record.Time at append where it is zero; on one partition the log's own stamps never go back.
+// Time: the log stamps Record.Time at append where it is zero; on one partition the log's own stamps never go back. A
+// time that the caller gave is kept as it is, also when it is before its neighbours'.
+//
+// Compaction: every record of a compacted topic needs a key (Invalid without). A null value is seen as the newest of its
+// key until it is a day old, then it goes too. Without a retention of its own a compacted topic keeps its records for ever.
 //
 // Ownership: Join makes a node a member of a group that shares out partitions. A member may Commit: records, group
 // offsets and its claim to own the partitions commit together. A member that has lost its claim gets ErrFenced and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -11,10 +12,7 @@ import (
 const AnyPartition int32 = -1
 
 // Header is a name and a value beside a record. Names may repeat; order is kept.
-type Header struct {
-	Name  string
-	Value []byte
-}
+type Header = event.Header
 
 // Record is one entry of a partition.
 type Record struct {
