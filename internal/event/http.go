@@ -89,6 +89,9 @@ func fromBinary(h http.Header, contentType string, body []byte) (*Event, error) 
 		if err != nil {
 			return nil, wrong(name, "%v", err)
 		}
+		if raw := values[0]; (name == "source" || name == "dataschema") && badURIReference(value) != "" && badURIReference(raw) == "" {
+			value = raw // its escapes are the URI's own: the sender, such as the Go SDK, does not encode headers
+		}
 		if err := d.header(name, value); err != nil {
 			return nil, err
 		}
