@@ -1,0 +1,158 @@
+package history
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// The layout of the index, format 1. A table has a letter of its own: runs R, dead letters D.
+//
+//	m <topic> 0 <partition>                          -> mark: how far that partition is folded
+//	<table> r <id>                                   -> row
+//	<table> i <index> <value> 0 <newest first> <id>  -> nothing
+//
+// <newest first> is the row's time in milliseconds, subtracted from the largest number, so that a scan begins with the newest.
+// The indexes: a all rows (value empty), f function, s state (runs that did not succeed), e the event's id.
+
+const (
+	indexAll      = 'a'
+	indexFunction = 'f'
+	indexState    = 's'
+	indexEvent    = 'e'
+)
+
+// table is one kind of row.
+type table struct {
+	letter byte
+	// terms lists the index entries of a stored row.
+	terms func(doc []byte) ([]term, error)
+}
+
+type term struct {
+	index byte
+	value string
+}
+
+func runsTable() *table {
+	return &table{letter: 'R', terms: func(doc []byte) ([]term, error) {
+		var r function.Run
+		if err := json.Unmarshal(doc, &r); err != nil {
+			return nil, fmt.Errorf("decode run: %w", err)
+		}
+		return runTerms(&r), nil
+	}}
+}
+
+func deadTable() *table {
+	return &table{letter: 'D', terms: func(doc []byte) ([]term, error) {
+		var d function.DeadLetter
+		if err := json.Unmarshal(doc, &d); err != nil {
+			return nil, fmt.Errorf("decode dead letter: %w", err)
+		}
+		return deadTerms(&d), nil
+	}}
+}
+
+func runTerms(r *function.Run) []term {
+	ts := []term{{indexAll, ""}, {indexFunction, r.Function}, eventTerm(r.Event.ID)}
+	if r.State != function.RunSucceeded {
+		ts = append(ts, term{indexState, string(r.State)})
+	}
+	return ts
+}
+
+func deadTerms(d *function.DeadLetter) []term {
+	return []term{{indexAll, ""}, {indexFunction, d.Run.Function}}
+}
+
+// eventTerm keeps the index's keys short: the id of an event may be as long as its sender likes.
+func eventTerm(id string) term {
+	if len(id) > 64 {
+		sum := sha256.Sum256([]byte(id))
+		id = string(sum[:])
+	}
+	return term{indexEvent, id}
+}
+
+func markKey(p eventlog.Partition) []byte {
+	b := append([]byte{'m'}, p.Topic...)
+	return binary.BigEndian.AppendUint32(append(b, 0), uint32(p.ID))
+}
+
+func (t *table) rowKey(id string) []byte { return append([]byte{t.letter, 'r'}, id...) }
+
+// termPrefix begins the keys of all rows of one term, newest first.
+func (t *table) termPrefix(m term) []byte {
+	b := append([]byte{t.letter, 'i', m.index}, m.value...)
+	return append(b, 0)
+}
+
+func (t *table) termKey(m term, at time.Time, id string) []byte {
+	b := binary.BigEndian.AppendUint64(t.termPrefix(m), newestFirst(at))
+	return append(b, id...)
+}
+
+func newestFirst(at time.Time) uint64 { return math.MaxUint64 - uint64(at.UnixMilli()) }
+
+// after is the first key behind all keys that begin with prefix.
+func after(prefix []byte) []byte {
+	b := append([]byte(nil), prefix...)
+	for i := len(b) - 1; i >= 0; i-- {
+		if b[i]++; b[i] != 0 {
+			return b[:i+1]
+		}
+	}
+	return nil
+}
+
+// row is what the index keeps of a run or a dead letter.
+type row struct {
+	at        time.Time // of the newest record that made it
+	partition int32
+	offset    int64
+	doc       []byte // JSON
+}
+
+const rowHeader = 8 + 4 + 8
+
+func (r row) encode() []byte {
+	b := make([]byte, 0, rowHeader+len(r.doc))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.at.UnixMilli()))
+	b = binary.BigEndian.AppendUint32(b, uint32(r.partition))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.offset))
+	return append(b, r.doc...)
+}
+
+// decodeRow shares b.
+func decodeRow(b []byte) (row, error) {
+	if len(b) < rowHeader {
+		return row{}, fmt.Errorf("decode history row: %d bytes", len(b))
+	}
+	return row{
+		at:        time.UnixMilli(int64(binary.BigEndian.Uint64(b))),
+		partition: int32(binary.BigEndian.Uint32(b[8:])),
+		offset:    int64(binary.BigEndian.Uint64(b[12:])),
+		doc:       b[rowHeader:],
+	}, nil
+}
+
+// A cursor is the tail of an index key, <newest first> <id>, which is the same in every index.
+
+func encodeCursor(tail []byte) string { return base64.RawURLEncoding.EncodeToString(tail) }
+
+func decodeCursor(s string) ([]byte, error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(b) < 8 {
+		return nil, fault.New(fault.Invalid, "after: %q is not a cursor", s).WithHint("use the text that the page before gave, as it is")
+	}
+	return b, nil
+}
