@@ -137,10 +137,10 @@ func (v *View) Version(fn, alias string, r float64) (*function.Version, error) {
 	if !ok {
 		return nil, unknown("alias of "+fn, alias, slices.Sorted(maps.Keys(f.Aliases)))
 	}
-	picked, mark := a.Primary, 0.0
+	picked, mark := a.Primary, 0
 	for _, n := range slices.Sorted(maps.Keys(a.Weights)) {
-		mark += float64(a.Weights[n]) / 100
-		if r < mark {
+		mark += a.Weights[n]
+		if r*100 < float64(mark) {
 			picked = n
 			break
 		}
