@@ -100,7 +100,7 @@ func Open(o Options) (*Log, error) {
 	if _, err := checkFormat(o.FS, o.Dir); err != nil {
 		return nil, err
 	}
-	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := makeDir(o.FS, o.Dir); err != nil {
 		return nil, unusable(o.Dir, err)
 	}
 	lock, err := lockDir(o.FS, o.Dir, o.Now())
@@ -164,9 +164,10 @@ func (l *Log) openPebble(o Options) (db *pebble.DB, err error) {
 	if err != nil {
 		return nil, unusable(o.Dir, err)
 	}
-	if err := l.failure(); err != nil {
+	// Pebble syncs what is in its directory, and not the directory's own name.
+	if err := errors.Join(l.failure(), syncDir(o.FS, o.Dir)); err != nil {
 		l.guardOver()
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(unusable(o.Dir, err), db.Close())
 	}
 	return db, nil
 }

@@ -77,6 +77,11 @@ func writeFile(fs vfs.FS, dir, name, text string) error {
 	if err != nil {
 		return err
 	}
+	return syncDir(fs, dir)
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(fs vfs.FS, dir string) error {
 	d, err := fs.OpenDir(dir)
 	if err != nil {
 		return err
@@ -86,6 +91,31 @@ func writeFile(fs vfs.FS, dir, name, text string) error {
 		err = cerr
 	}
 	return err
+}
+
+// makeDir makes a directory and what is missing above it, durably: a file that is synced is still lost when the name of
+// a directory above it is.
+func makeDir(fs vfs.FS, dir string) error {
+	var above []string
+	for d := dir; ; {
+		if _, err := fs.Stat(d); !oserror.IsNotExist(err) {
+			break
+		}
+		up := fs.PathDir(d)
+		if up == d {
+			break
+		}
+		above, d = append(above, up), up
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range above {
+		if err := syncDir(fs, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func readFile(fs vfs.FS, path string) ([]byte, error) {

@@ -3,6 +3,7 @@ package eventlogtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -135,6 +136,18 @@ func (h *History) End(c *Call, ps []eventlog.Position, err error) {
 	if err == nil {
 		c.acked = ps
 	}
+}
+
+// Snapshot returns the history up to now, on its own.
+func (h *History) Snapshot() *History {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := &History{topic: h.topic, partitions: h.partitions, calls: make(map[string]*Call, len(h.calls)), writer: maps.Clone(h.writer)}
+	for name, c := range h.calls {
+		copied := *c
+		s.calls[name] = &copied
+	}
+	return s
 }
 
 // Check reads the whole topic and returns the first difference.
