@@ -30,7 +30,7 @@ func (s *suite) limits(t *testing.T) {
 
 	t.Run("processes", func(t *testing.T) {
 		spec := s.spec(t, "forks")
-		spec.PIDs = 40
+		spec.PIDs, spec.Memory = 40, 2<<30
 		b := start(t, r, spec)
 		if !s.limited("pids") {
 			if e := b.end(); e.Signal != "SIGKILL" || e.OOM || !strings.Contains(b.err.tail(), "limit 40") {

@@ -1,0 +1,249 @@
+package native
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/runner"
+)
+
+// initThreads is how many threads of the sandbox's init are let into its limit of processes.
+const initThreads = 10
+
+// cgroups is where the groups of this runner's sandboxes are made: below one directory per hierarchy.
+type cgroups struct {
+	parents []hierarchy
+	mkdir   func(path string) error
+}
+
+// hierarchy is one tree of cgroups that has controllers we use.
+type hierarchy struct {
+	dir         string // our directory in it, the parent of the sandboxes' groups
+	v2          bool
+	controllers []string // of memory, cpu, pids, cpuacct
+}
+
+func (c *cgroups) has(controller string) bool {
+	return slices.ContainsFunc(c.parents, func(h hierarchy) bool { return slices.Contains(h.controllers, controller) })
+}
+
+// group is one sandbox's cgroup, in each hierarchy.
+type group struct {
+	in   []hierarchy // dir is the group's own
+	last runner.Usage
+}
+
+// make makes a group without limits.
+func (c *cgroups) make(name string) (*group, error) {
+	g := &group{}
+	for _, h := range c.parents {
+		h.dir = filepath.Join(h.dir, name)
+		if err := c.mkdir(h.dir); err != nil {
+			return nil, errors.Join(fmt.Errorf("make cgroup: %w", err), g.remove())
+		}
+		g.in = append(g.in, h)
+	}
+	return g, nil
+}
+
+// limit sets the limits of s.
+func (g *group) limit(s *runner.Spec) error {
+	for _, h := range g.in {
+		if err := h.limit(s); err != nil {
+			return fmt.Errorf("limit cgroup: %w", err)
+		}
+	}
+	return nil
+}
+
+func (h *hierarchy) limit(s *runner.Spec) error {
+	const period = 100_000 // microseconds
+	quota := max(int64(s.CPU*period), 1000)
+	for _, c := range h.controllers {
+		var err error
+		switch {
+		case c == "memory" && s.Memory > 0 && h.v2:
+			err = errors.Join(h.write("memory.max", s.Memory), h.writeIfThere("memory.swap.max", 0))
+		case c == "memory" && s.Memory > 0:
+			// memsw counts memory and swap together: the same figure means no swap.
+			err = errors.Join(h.write("memory.limit_in_bytes", s.Memory), h.writeIfThere("memory.memsw.limit_in_bytes", s.Memory))
+		case c == "cpu" && s.CPU > 0 && h.v2:
+			err = h.writeText("cpu.max", fmt.Sprintf("%d %d", quota, period))
+		case c == "cpu" && s.CPU > 0:
+			err = errors.Join(h.write("cpu.cfs_period_us", period), h.write("cpu.cfs_quota_us", quota))
+		case c == "pids" && s.PIDs > 0:
+			err = h.write("pids.max", int64(s.PIDs)+initThreads)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// join puts a process into the group. What it starts later is in it too.
+func (g *group) join(pid int) error {
+	for _, h := range g.in {
+		if err := h.write("cgroup.procs", int64(pid)); err != nil {
+			return fmt.Errorf("join cgroup: %w", err)
+		}
+	}
+	return nil
+}
+
+// usage reads what the group has used; what it cannot read it gives as it was before.
+func (g *group) usage() runner.Usage {
+	for _, h := range g.in {
+		if h.v2 {
+			if us, ok := h.field("cpu.stat", "usage_usec"); ok {
+				g.last.CPU = time.Duration(us) * time.Microsecond
+			}
+			if peak, ok := h.number("memory.peak"); ok { // since Linux 5.19
+				g.last.MemoryPeak = peak
+			} else if now, ok := h.number("memory.current"); ok {
+				g.last.MemoryPeak = max(g.last.MemoryPeak, now)
+			}
+			continue
+		}
+		if ns, ok := h.number("cpuacct.usage"); ok {
+			g.last.CPU = time.Duration(ns)
+		}
+		if peak, ok := h.number("memory.max_usage_in_bytes"); ok {
+			g.last.MemoryPeak = peak
+		}
+	}
+	return g.last
+}
+
+// oomKills is how many processes the group's memory limit has killed.
+func (g *group) oomKills() int64 {
+	for _, h := range g.in {
+		file := "memory.oom_control"
+		if h.v2 {
+			file = "memory.events"
+		}
+		if n, ok := h.field(file, "oom_kill"); ok {
+			return n
+		}
+	}
+	return 0
+}
+
+// remove takes the group away, when its last process is gone. The kernel may need a moment after the last one was reaped.
+func (g *group) remove() error {
+	var errs []error
+	for _, h := range g.in {
+		errs = append(errs, removeGroup(h.dir))
+	}
+	return errors.Join(errs...)
+}
+
+func removeGroup(dir string) error {
+	const tries, pause = 200, 5 * time.Millisecond
+	for i := 0; ; i++ {
+		err := syscall.Rmdir(dir)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if !errors.Is(err, syscall.EBUSY) || i == tries {
+			return fmt.Errorf("remove cgroup %s: %w", dir, err)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// left lists the groups that are there, by name.
+func (c *cgroups) left() map[string]*group {
+	all := make(map[string]*group)
+	for _, h := range c.parents {
+		entries, _ := os.ReadDir(h.dir) // not there: nothing is left
+		for _, e := range entries {
+			if !e.IsDir() {
+				continue
+			}
+			if all[e.Name()] == nil {
+				all[e.Name()] = &group{}
+			}
+			one := h
+			one.dir = filepath.Join(h.dir, e.Name())
+			all[e.Name()].in = append(all[e.Name()].in, one)
+		}
+	}
+	return all
+}
+
+// kill kills what is in the group.
+func (g *group) kill() {
+	for _, h := range g.in {
+		b, _ := os.ReadFile(filepath.Join(h.dir, "cgroup.procs"))
+		for _, f := range strings.Fields(string(b)) {
+			if pid, err := strconv.Atoi(f); err == nil && pid > 0 {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // gone already is what we want
+			}
+		}
+	}
+}
+
+// removeParents takes our directories away when no group is left in them.
+func (c *cgroups) removeParents() error {
+	var errs []error
+	for _, h := range c.parents {
+		errs = append(errs, removeGroup(h.dir))
+	}
+	return errors.Join(errs...)
+}
+
+func (h *hierarchy) write(file string, n int64) error {
+	return h.writeText(file, strconv.FormatInt(n, 10))
+}
+
+func (h *hierarchy) writeText(file, text string) error {
+	f, err := os.OpenFile(filepath.Join(h.dir, file), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+func (h *hierarchy) writeIfThere(file string, n int64) error {
+	err := h.write(file, n)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (h *hierarchy) number(file string) (int64, bool) {
+	b, err := os.ReadFile(filepath.Join(h.dir, file))
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(bytes.TrimSpace(b)), 10, 64)
+	return n, err == nil
+}
+
+// field reads one of the "name number" lines of a file.
+func (h *hierarchy) field(file, name string) (int64, bool) {
+	b, err := os.ReadFile(filepath.Join(h.dir, file))
+	if err != nil {
+		return 0, false
+	}
+	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
+		if v, ok := strings.CutPrefix(s.Text(), name+" "); ok {
+			n, err := strconv.ParseInt(v, 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,152 @@
+// Package inside is the init of a sandbox: process 1 of its namespaces, which builds the sandbox's root, starts the function
+// behind the fence and reaps what dies. It decides nothing; the node tells it what to do, over a socket.
+//
+// It is this same program, started again with Variable in its environment, and it takes over while packages are being
+// initialised, before the large ones. Every cold start waits for it, so it imports package syscall and nothing else.
+package inside
+
+import (
+	"sync"
+	"syscall"
+)
+
+const (
+	// Variable in the environment of a process 1 makes it an init. Its value is "net" when the network is the sandbox's own.
+	Variable = "DALAMB_INIT"
+	// Socket is the init's end of the socket to its node.
+	Socket = 3
+)
+
+// init is the one exception to the rule against init functions: see the package comment.
+func init() {
+	if mode, is := syscall.Getenv(Variable); is && syscall.Getpid() == 1 {
+		live(mode == "net")
+		syscall.Exit(0)
+	}
+}
+
+// sandbox is the init's view of it.
+type sandbox struct {
+	conn    *Conn
+	ownNet  bool
+	sending sync.Mutex // held while a frame is written
+	command int        // process group of the function
+}
+
+func (s *sandbox) send(k Kind, p *Packer, files ...int) {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if s.conn.Send(k, p, files...) != nil {
+		syscall.Exit(1) // without a node there is no sandbox
+	}
+}
+
+// live is the life of an init. All that is in the sandbox ends with it.
+func live(ownNet bool) {
+	s := &sandbox{conn: NewConn(Socket), ownNet: ownNet}
+	syscall.CloseOnExec(Socket)
+	if err := s.prepare(); err != nil {
+		s.send(Failed, new(Packer).Text(err.Error()))
+		return
+	}
+	s.send(Ready, nil)
+	kind, u, files, err := s.conn.Receive()
+	if err != nil || kind != Start || len(files) < 3 {
+		return
+	}
+	if !s.start(unpackTask(u), files) {
+		return
+	}
+	for {
+		kind, u, _, err := s.conn.Receive()
+		if err != nil {
+			return // the node is gone, or wants us to be
+		}
+		switch kind {
+		case Dial:
+			go s.dial(u.Number(), int(u.Number()))
+		case Signal:
+			_ = syscall.Kill(-s.command, syscall.Signal(u.Number())) // gone already is what we want
+		}
+	}
+}
+
+// prepare does what needs no task, so that a sandbox can wait for one.
+func (s *sandbox) prepare() error {
+	// Nobody inside may look into this process, whatever its user is.
+	err := call(syscall.SYS_PRCTL, prSetDumpable, 0)
+	if err != nil {
+		return &failure{"hide the init", err}
+	}
+	syscall.Umask(0o022)
+	if s.ownNet {
+		if err := raiseLoopback(); err != nil {
+			return &failure{"raise the loopback", err}
+		}
+	}
+	return makeRoot("host")
+}
+
+// start starts the command and says so.
+func (s *sandbox) start(t *Task, files []int) bool {
+	listener, codeMount := -1, -1
+	if t.CodeMount && len(files) > 3 {
+		codeMount = files[3]
+	}
+	err := all([]step{
+		{"listen", func() (err error) {
+			if t.Listen != 0 {
+				listener, err = listen(int(t.Listen))
+			}
+			return err
+		}},
+		{"make the root", func() error {
+			if t.Base == "host" {
+				return nil
+			}
+			return makeRoot(t.Base)
+		}},
+		{"finish the root", func() error { return finishRoot(t, codeMount) }},
+		{"fence", func() error { return fenceThread(t) }},
+	})
+	if err != nil {
+		s.send(Failed, new(Packer).Text(err.Error()))
+		return false
+	}
+	if listener >= 0 {
+		s.send(Listening, nil, listener)
+		syscall.Close(listener)
+	}
+	pid, err := run(t, files[0], files[1], files[2])
+	if err != nil {
+		errno, _ := err.(syscall.Errno)
+		s.send(NotStarted, new(Packer).Number(int64(errno)))
+		return false
+	}
+	s.command = pid
+	ignoreSignals()
+	for _, fd := range files {
+		syscall.Close(fd)
+	}
+	s.send(Started, nil)
+	go s.watch(pid)
+	return true
+}
+
+// watch tells how the command ended, and ends the sandbox.
+func (s *sandbox) watch(pid int) {
+	status, usage := reap(pid)
+	s.send(Ended, new(Packer).Number(int64(status)).Number(usage.Utime.Nano()+usage.Stime.Nano()).Number(usage.Maxrss))
+	syscall.Exit(0)
+}
+
+func (s *sandbox) dial(id int64, port int) {
+	fd, err := dial(port)
+	if err != nil {
+		errno, _ := err.(syscall.Errno)
+		s.send(Dialled, new(Packer).Number(id).Number(int64(errno)))
+		return
+	}
+	s.send(Dialled, new(Packer).Number(id).Number(0), fd)
+	syscall.Close(fd)
+}

@@ -1,0 +1,245 @@
+package inside
+
+import "syscall"
+
+// newRoot is where the sandbox's root is put together: a directory that every Linux has and that no code is in.
+const newRoot = "/sys"
+
+// taskDir is where the function sees its code.
+const taskDir = "var/task"
+
+// step is one thing to do, with the words for when it cannot be done.
+type step struct {
+	what string
+	do   func() error
+}
+
+// failure is what the machine did not let us do.
+type failure struct {
+	what string
+	err  error
+}
+
+func (f *failure) Error() string { return f.what + ": " + f.err.Error() }
+
+func all(steps []step) error {
+	for _, s := range steps {
+		if err := s.do(); err != nil {
+			return &failure{s.what, err}
+		}
+	}
+	return nil
+}
+
+// makeRoot mounts what every sandbox of a base sees and makes it the working directory. It is not yet the root.
+func makeRoot(base string) error {
+	steps := []step{
+		// Slave, so that what the host unmounts while we wait is not held by us.
+		{"part from the host's mounts", func() error { return syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SLAVE, "") }},
+		{"mount a root", func() error {
+			return syscall.Mount("root", newRoot, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=755,size=1m")
+		}},
+		{"enter the root", func() error { return syscall.Chdir(newRoot) }},
+		{"make directories", func() error { return makeDirs("proc", "dev", "dev/shm", "tmp", "var", taskDir, "etc") }},
+		{"mount /proc", mountProc},
+		{"make /dev", makeDev},
+		{"make /etc", makeEtc},
+	}
+	if base == "host" {
+		steps = append(steps, step{"show the host's programs", showHost})
+	}
+	return all(steps)
+}
+
+// finishRoot adds what is this function's own, makes it the root and takes the host away.
+func finishRoot(t *Task, codeMount int) error {
+	size := "mode=1777,size=" + decimal(t.Tmp)
+	shm := "mode=1777,size=" + decimal(min(t.Tmp, 64<<20))
+	return all([]step{
+		{"mount /tmp", func() error { return syscall.Mount("tmp", "tmp", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, size) }},
+		{"mount /dev/shm", func() error { return syscall.Mount("shm", "dev/shm", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, shm) }},
+		{"show the code in " + t.CodeDir, func() error { return showCode(t, codeMount) }},
+		{"write /etc/resolv.conf", func() error {
+			if t.Resolv == "" {
+				return nil
+			}
+			return writeFile("etc/resolv.conf", t.Resolv)
+		}},
+		{"make the root read-only", func() error { return setAttr(".", attrReadOnly, false) }},
+		// Twice the same place: the old root lands upon the new one and is taken off. // pivot_root(2), NOTES
+		{"change the root", func() error { return syscall.PivotRoot(".", ".") }},
+		{"take the host's files away", func() error { return syscall.Unmount(".", detach) }},
+		{"enter the new root", func() error { return syscall.Chdir("/") }},
+		{"name the host", func() error { return syscall.Sethostname([]byte(t.Function)) }},
+	})
+}
+
+func showCode(t *Task, codeMount int) error {
+	switch {
+	case t.CodeDir == "":
+		return nil
+	case t.CodeMount:
+		if err := moveMount(codeMount, taskDir); err != nil {
+			return err
+		}
+	default:
+		if err := syscall.Mount(t.CodeDir, taskDir, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
+			return err
+		}
+	}
+	return setAttr(taskDir, attrReadOnly|attrNoSUID|attrNoDev, true)
+}
+
+// mountProc shows this sandbox's processes, without what tells of the machine or changes it. // OCI runtime-spec config-linux.md#masked-paths
+func mountProc() error {
+	if err := syscall.Mount("proc", "proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
+		return err
+	}
+	for _, p := range []string{"proc/sys", "proc/bus", "proc/fs", "proc/irq", "proc/sysrq-trigger"} {
+		err := syscall.Mount(p, p, "", syscall.MS_BIND|syscall.MS_REC, "")
+		if err == nil {
+			err = setAttr(p, attrReadOnly, true)
+		}
+		if err != nil && err != syscall.ENOENT {
+			return &failure{p, err}
+		}
+	}
+	for _, p := range []string{"proc/acpi", "proc/asound", "proc/scsi", "proc/tty", "proc/driver"} {
+		err := syscall.Mount("none", p, "tmpfs", syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV, "size=0,mode=555")
+		if err != nil && err != syscall.ENOENT {
+			return &failure{p, err}
+		}
+	}
+	for _, p := range []string{"proc/kcore", "proc/keys", "proc/key-users", "proc/latency_stats", "proc/timer_list", "proc/sched_debug",
+		"proc/interrupts", "proc/kallsyms", "proc/kmsg", "proc/modules", "proc/vmallocinfo", "proc/config.gz", "proc/cmdline"} {
+		if err := syscall.Mount("/dev/null", p, "", syscall.MS_BIND, ""); err != nil && err != syscall.ENOENT {
+			return &failure{p, err}
+		}
+	}
+	return nil
+}
+
+func makeDev() error {
+	for _, d := range []string{"null", "zero", "full", "random", "urandom"} {
+		if err := showFile("/dev/"+d, "dev/"+d, attrNoSUID|attrNoExec); err != nil {
+			return &failure{d, err}
+		}
+	}
+	for name, to := range map[string]string{"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"} {
+		if err := syscall.Symlink(to, "dev/"+name); err != nil {
+			return &failure{name, err}
+		}
+	}
+	return nil
+}
+
+func makeEtc() error {
+	for name, content := range map[string]string{
+		"passwd":        "root:x:0:0:root:/:/bin/sh\nfunction:x:1000:1000:function:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
+		"group":         "root:x:0:\nfunction:x:1000:\nnogroup:x:65534:\n",
+		"hosts":         "127.0.0.1 localhost\n::1 localhost\n",
+		"nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+	} {
+		if err := writeFile("etc/"+name, content); err != nil {
+			return &failure{name, err}
+		}
+	}
+	return nil
+}
+
+// showHost shows what programs of the host need to start, and nothing that is private to it.
+func showHost() error {
+	if err := showDir("/usr", "usr"); err != nil {
+		return &failure{"/usr", err}
+	}
+	for _, d := range []string{"bin", "sbin", "lib", "lib32", "lib64", "libx32"} {
+		var link [256]byte
+		n, err := syscall.Readlink("/"+d, link[:])
+		switch {
+		case err == nil:
+			err = syscall.Symlink(string(link[:n]), d)
+		case err == syscall.EINVAL: // no link
+			err = showDir("/"+d, d)
+		}
+		if err != nil && err != syscall.ENOENT {
+			return &failure{"/" + d, err}
+		}
+	}
+	if err := makeDirs("etc/ssl", "etc/pki", "etc/pki/tls", "etc/pki/ca-trust", "etc/ca-certificates"); err != nil {
+		return err
+	}
+	// Of the certificates' directories only the public part: an ordinary user's functions are in the user's groups.
+	for _, d := range []string{"etc/ld.so.conf.d", "etc/alternatives", "etc/crypto-policies", "etc/ssl/certs", "etc/pki/tls/certs",
+		"etc/pki/ca-trust/extracted", "etc/ca-certificates/extracted"} {
+		if err := showDir("/"+d, d); err != nil && err != syscall.ENOENT && err != syscall.ENOTDIR {
+			return &failure{"/" + d, err}
+		}
+	}
+	for _, f := range []string{"etc/ld.so.cache", "etc/ld.so.conf", "etc/ssl/cert.pem", "etc/ssl/openssl.cnf", "etc/pki/tls/cert.pem", "etc/pki/tls/openssl.cnf"} {
+		if err := showFile("/"+f, f, attrReadOnly|attrNoSUID|attrNoDev); err != nil && err != syscall.ENOENT {
+			return &failure{"/" + f, err}
+		}
+	}
+	return nil
+}
+
+// showDir binds a directory of the host, read-only all the way down.
+func showDir(from, to string) error {
+	var st syscall.Stat_t
+	if err := syscall.Stat(from, &st); err != nil {
+		return err
+	}
+	if err := makeDirs(to); err != nil {
+		return err
+	}
+	if err := syscall.Mount(from, to, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
+		return err
+	}
+	return setAttr(to, attrReadOnly|attrNoSUID|attrNoDev, true)
+}
+
+func showFile(from, to string, attr uint64) error {
+	var st syscall.Stat_t
+	if err := syscall.Stat(from, &st); err != nil {
+		return err
+	}
+	if err := writeFile(to, ""); err != nil {
+		return err
+	}
+	if err := syscall.Mount(from, to, "", syscall.MS_BIND, ""); err != nil {
+		return err
+	}
+	return setAttr(to, attr, false)
+}
+
+func makeDirs(paths ...string) error {
+	for _, p := range paths {
+		if err := syscall.Mkdir(p, 0o755); err != nil && err != syscall.EEXIST {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeFile(path, content string) error {
+	fd, err := syscall.Open(path, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_TRUNC|syscall.O_CLOEXEC, 0o644)
+	if err != nil {
+		return err
+	}
+	for len(content) > 0 {
+		n, err := syscall.Write(fd, []byte(content))
+		if err != nil {
+			syscall.Close(fd)
+			return err
+		}
+		content = content[n:]
+	}
+	return syscall.Close(fd)
+}
+
+func decimal(n int64) string {
+	if n < 10 {
+		return string(rune('0' + n))
+	}
+	return decimal(n/10) + string(rune('0'+n%10))
+}

@@ -1,0 +1,39 @@
+package inside
+
+// Task is what a sandbox is told to be.
+type Task struct {
+	Function  string // the host name
+	Base      string // "host" or "scratch"
+	CodeDir   string // path on the host; "" = none
+	CodeMount bool   // the code comes as a mount of the node's instead
+	Command   []string
+	Env       []string
+	Tmp       int64
+	PIDs      int64  // limit by RLIMIT_NPROC; 0 = none
+	Listen    int64  // port on loopback; 0 = none
+	Resolv    string // content of /etc/resolv.conf; "" = none
+	Filter    string // seccomp program: struct sock_filter, one after another
+	Switch    bool   // the command's user is not the init's own
+}
+
+// Pack gives the fields in a frame's form.
+func (t *Task) Pack() *Packer {
+	return new(Packer).Text(t.Function).Text(t.Base).Text(t.CodeDir).Number(flag(t.CodeMount)).
+		Texts(t.Command).Texts(t.Env).Number(t.Tmp).Number(t.PIDs).Number(t.Listen).
+		Text(t.Resolv).Text(t.Filter).Number(flag(t.Switch))
+}
+
+func unpackTask(u *Unpacker) *Task {
+	return &Task{
+		Function: u.Text(), Base: u.Text(), CodeDir: u.Text(), CodeMount: u.Number() != 0,
+		Command: u.Texts(), Env: u.Texts(), Tmp: u.Number(), PIDs: u.Number(), Listen: u.Number(),
+		Resolv: u.Text(), Filter: u.Text(), Switch: u.Number() != 0,
+	}
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,220 @@
+package inside
+
+import (
+	"errors"
+	"syscall"
+)
+
+// Kind says what a frame between node and init means.
+type Kind byte
+
+// What the node says, and what the init says.
+const (
+	Start  Kind = 'S' // Task; descriptors: stdin, stdout, stderr, and the code's mount when Task.CodeMount
+	Dial   Kind = 'D' // number of the dial, port
+	Signal Kind = 'K' // number of the signal, for the command's process group
+
+	Ready      Kind = 'r' // the sandbox waits for Start
+	Failed     Kind = 'f' // text: what dalamb or the machine could not do; the init is about to end
+	Listening  Kind = 'l' // descriptor: the listener
+	Started    Kind = 's' // the command runs
+	NotStarted Kind = 'n' // number: errno of the command's exec; the init is about to end
+	Dialled    Kind = 'd' // number of the dial, errno; descriptor: the connection when errno is 0
+	Ended      Kind = 'e' // wait status, nanoseconds of CPU, KiB of memory; the init is about to end
+)
+
+const (
+	maxFrame = 8 << 20
+	maxFiles = 4
+)
+
+// Conn is one end of the stream socket between node and init. One reader and one writer at a time.
+type Conn struct {
+	fd  int
+	buf []byte
+}
+
+// NewConn makes a Conn of a connected stream socket of the unix family.
+func NewConn(fd int) *Conn { return &Conn{fd: fd} }
+
+// Send writes a frame: length and kind, with the descriptors attached to them, then the fields.
+func (c *Conn) Send(k Kind, p *Packer, files ...int) error {
+	var body []byte
+	if p != nil {
+		body = p.b
+	}
+	if len(body) > maxFrame {
+		return syscall.E2BIG
+	}
+	head := append(number(nil, uint64(len(body))), byte(k))
+	var rights []byte
+	if len(files) > 0 {
+		rights = syscall.UnixRights(files...)
+	}
+	var n int
+	err := again(func() (err error) {
+		n, err = syscall.SendmsgN(c.fd, head, rights, nil, syscall.MSG_NOSIGNAL)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	body = append(head[n:], body...)
+	for len(body) > 0 {
+		err := again(func() (err error) {
+			n, err = syscall.SendmsgN(c.fd, body, nil, nil, syscall.MSG_NOSIGNAL)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		body = body[n:]
+	}
+	return nil
+}
+
+var errEnd = errors.New("the other end is gone")
+
+// Receive reads a frame. The descriptors that came with it are the caller's.
+func (c *Conn) Receive() (Kind, *Unpacker, []int, error) {
+	const head = 9
+	var files []int
+	for len(c.buf) < head {
+		got, err := c.read()
+		files = append(files, got...)
+		if err != nil {
+			return 0, nil, files, err
+		}
+	}
+	size, kind := value(c.buf), Kind(c.buf[8])
+	if size > maxFrame {
+		return 0, nil, files, syscall.EMSGSIZE
+	}
+	for uint64(len(c.buf)) < head+size {
+		got, err := c.read()
+		files = append(files, got...)
+		if err != nil {
+			return 0, nil, files, err
+		}
+	}
+	body := c.buf[head : head+size]
+	c.buf = append([]byte(nil), c.buf[head+size:]...)
+	return kind, &Unpacker{b: body}, files, nil
+}
+
+// read takes what is there. The kernel ends a read before bytes that carry other descriptors, so those that come belong to
+// the first frame in the buffer. // unix(7)
+func (c *Conn) read() ([]int, error) {
+	b := make([]byte, 16<<10)
+	oob := make([]byte, syscall.CmsgSpace(4*maxFiles))
+	var n, oobn int
+	err := again(func() (err error) {
+		n, oobn, _, _, err = syscall.Recvmsg(c.fd, b, oob, syscall.MSG_CMSG_CLOEXEC)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, errEnd
+	}
+	c.buf = append(c.buf, b[:n]...)
+	var files []int
+	messages, err := syscall.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range messages {
+		got, err := syscall.ParseUnixRights(&m)
+		if err != nil {
+			return files, err
+		}
+		files = append(files, got...)
+	}
+	return files, nil
+}
+
+// again repeats a call that a signal interrupted: Go's runtime sends itself some.
+func again(call func() error) error {
+	for {
+		if err := call(); err != syscall.EINTR {
+			return err
+		}
+	}
+}
+
+// Packer collects the fields of a frame. The zero value is ready.
+type Packer struct{ b []byte }
+
+func number(b []byte, n uint64) []byte {
+	for i := range 8 {
+		b = append(b, byte(n>>(8*i)))
+	}
+	return b
+}
+
+func value(b []byte) uint64 {
+	var n uint64
+	for i := range 8 {
+		n |= uint64(b[i]) << (8 * i)
+	}
+	return n
+}
+
+// Number adds a number.
+func (p *Packer) Number(n int64) *Packer {
+	p.b = number(p.b, uint64(n))
+	return p
+}
+
+// Text adds a string.
+func (p *Packer) Text(s string) *Packer {
+	p.b = append(number(p.b, uint64(len(s))), s...)
+	return p
+}
+
+// Texts adds a list of strings.
+func (p *Packer) Texts(list []string) *Packer {
+	p.Number(int64(len(list)))
+	for _, s := range list {
+		p.Text(s)
+	}
+	return p
+}
+
+// Unpacker gives the fields of a frame back in their order. A field that is not there is zero: both ends are the same
+// program, and who is in the sandbox cannot write to the socket.
+type Unpacker struct{ b []byte }
+
+// Number returns the next field.
+func (u *Unpacker) Number() int64 {
+	if len(u.b) < 8 {
+		u.b = nil
+		return 0
+	}
+	n := value(u.b)
+	u.b = u.b[8:]
+	return int64(n)
+}
+
+// Text returns the next field.
+func (u *Unpacker) Text() string {
+	n := uint64(u.Number())
+	if n > uint64(len(u.b)) {
+		u.b = nil
+		return ""
+	}
+	s := string(u.b[:n])
+	u.b = u.b[n:]
+	return s
+}
+
+// Texts returns the next field.
+func (u *Unpacker) Texts() []string {
+	n := uint64(u.Number())
+	var list []string
+	for range min(n, uint64(len(u.b))) {
+		list = append(list, u.Text())
+	}
+	return list
+}

@@ -1,0 +1,217 @@
+package native
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/runner"
+)
+
+// Options are what a Runner is made from.
+type Options struct {
+	StateDir string       // where records of sandboxes are kept; made when missing
+	Log      *slog.Logger // nil = none
+
+	// Spare is how many sandboxes wait for a function, each of some MiB; 0 = 2, negative = none. They are made from the first
+	// Start on.
+	Spare int
+}
+
+// watchEvery is how often memory is looked at where cgroups do not limit it.
+const watchEvery = 200 * time.Millisecond
+
+// Runner implements runner.Runner.
+type Runner struct {
+	dir     string // absolute
+	name    string // of our cgroups' parents
+	root    bool   // the node is root: it can map two users, make mounts and cgroups
+	log     *slog.Logger
+	machine *machine
+	filter  func() (string, error)
+	groups  func() *cgroups // makes the parents at the first call
+	spares  *spares
+	serial  serial
+
+	mu     sync.Mutex
+	closed bool
+	live   map[string]*sandbox // by Spec.ID; nil while it is being made
+	stop   chan struct{}       // ends the watch; nil when none is running
+	watch  sync.WaitGroup
+	starts sync.WaitGroup
+}
+
+// New makes a runner. It starts nothing.
+func New(o Options) (*Runner, error) {
+	if o.StateDir == "" {
+		return nil, fault.New(fault.Invalid, "the native runner has no state directory")
+	}
+	dir, err := filepath.Abs(o.StateDir)
+	if err != nil {
+		return nil, fmt.Errorf("find state directory %s: %w", o.StateDir, err)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Spare == 0 {
+		o.Spare = 2
+	}
+	m, err := thisMachine()
+	if err != nil {
+		return nil, fmt.Errorf("look for cgroups: %w", err)
+	}
+	sum := sha256.Sum256([]byte(dir))
+	r := &Runner{
+		dir: dir, name: "dalamb-" + hex.EncodeToString(sum[:6]), root: os.Geteuid() == 0, log: o.Log, machine: m,
+		filter: sync.OnceValues(filter), live: make(map[string]*sandbox),
+	}
+	r.groups = sync.OnceValue(func() *cgroups { return m.cgroups(r.name) })
+	r.spares = newSpares(max(o.Spare, 0), r.nest, o.Log)
+	return r, nil
+}
+
+// Name implements runner.Runner.
+func (r *Runner) Name() string { return "native" }
+
+// Check implements runner.Runner. It starts a trial sandbox with a command that does not exist: to learn that, all of the fence
+// must have been put up.
+func (r *Runner) Check(ctx context.Context) (runner.Ability, error) {
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return runner.Ability{}, fault.New(fault.Unavailable, "make state directory: %w", err).
+			WithHint("choose a data directory that you may write to")
+	}
+	trial := runner.Spec{
+		ID: "check", Function: "check", Base: "host", Network: "none", Command: []string{"/none"},
+		Memory: 64 << 20, CPU: 1, PIDs: 16, Tmp: 1 << 20, Listen: 9001,
+	}
+	sb, err := r.Start(ctx, trial)
+	if err != nil {
+		return runner.Ability{}, remedy(err)
+	}
+	select {
+	case <-sb.Done():
+	case <-ctx.Done():
+		sb.Stop(0)
+		return runner.Ability{}, fmt.Errorf("try a sandbox: %w", ctx.Err())
+	}
+	if e := sb.Exit(); e.Start == "" {
+		return runner.Ability{}, fault.New(fault.Unavailable, "a trial sandbox ended unexpectedly: %+v", e).WithHint("%s", elseHint)
+	}
+	return r.ability(), nil
+}
+
+func (r *Runner) ability() runner.Ability {
+	a := runner.Ability{Isolated: true, Limits: []string{"tmp"}}
+	for _, c := range []string{"memory", "cpu", "pids"} {
+		switch {
+		case r.groups().has(c):
+			a.Limits = append(a.Limits, c)
+		case c == "memory":
+			a.Notes = append(a.Notes, "Memory is looked at from time to time and a function over its limit killed, since no memory cgroup is ours to use: best effort.")
+		case c == "cpu":
+			a.Notes = append(a.Notes, "CPU is not limited, since no cpu cgroup is ours to use.")
+		case c == "pids":
+			a.Limits = append(a.Limits, c)
+			a.Notes = append(a.Notes, "Processes are limited by RLIMIT_NPROC, since no pids cgroup is ours to use.")
+		}
+	}
+	return a
+}
+
+// Start implements runner.Runner.
+func (r *Runner) Start(ctx context.Context, s runner.Spec) (runner.Sandbox, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	if err := r.reserve(s.ID); err != nil {
+		return nil, err
+	}
+	defer r.starts.Done()
+	sb, err := r.start(ctx, s)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		delete(r.live, s.ID)
+		return nil, fmt.Errorf("start sandbox %s of function %s: %w", s.ID, s.Function, err)
+	}
+	r.live[s.ID] = sb
+	go func() {
+		sb.run()
+		r.mu.Lock()
+		delete(r.live, s.ID)
+		r.mu.Unlock()
+		close(sb.done)
+	}()
+	if r.stop == nil && !r.groups().has("memory") {
+		r.stop = make(chan struct{})
+		r.watch.Go(func() { r.watchSizes(r.stop) })
+	}
+	return sb, nil
+}
+
+func (r *Runner) reserve(id string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return fault.New(fault.Unavailable, "start sandbox %s: the runner is closed", id)
+	}
+	if _, taken := r.live[id]; taken {
+		return fault.New(fault.Conflict, "start sandbox %s: there is one of this id", id)
+	}
+	r.live[id] = nil
+	r.starts.Add(1)
+	return nil
+}
+
+// sandboxes returns those that run.
+func (r *Runner) sandboxes() []*sandbox {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []*sandbox
+	for _, sb := range r.live {
+		if sb != nil {
+			all = append(all, sb)
+		}
+	}
+	return all
+}
+
+// Close implements runner.Runner.
+func (r *Runner) Close() error {
+	r.mu.Lock()
+	first := !r.closed
+	r.closed = true
+	r.mu.Unlock()
+	r.starts.Wait()
+	all := r.sandboxes()
+	for _, sb := range all {
+		sb.kill()
+	}
+	for _, sb := range all {
+		<-sb.done
+	}
+	if !first {
+		return nil
+	}
+	r.mu.Lock()
+	stop := r.stop
+	r.mu.Unlock()
+	if stop != nil {
+		close(stop)
+	}
+	r.watch.Wait()
+	r.spares.close()
+	err := r.groups().removeParents()
+	if err := os.Remove(r.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+		r.log.Debug("state directory stays", "path", r.dir, "err", err)
+	}
+	return err
+}

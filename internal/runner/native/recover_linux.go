@@ -1,0 +1,113 @@
+package native
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/runner/tree"
+)
+
+const recordSuffix = ".json"
+
+// record says which process a sandbox's init is, for the next node when this one is killed. All else that a killed node leaves
+// is in its cgroups or ends with the init.
+type record struct {
+	PID   int    `json:"pid"`
+	Start string `json:"start"` // tree.Process.Start: a later process with the same pid is not ours
+}
+
+func (r *Runner) recordFile(id string) string { return filepath.Join(r.dir, id+recordSuffix) }
+
+func writeRecord(file string, pid int) error {
+	p, ok := tree.Find(pid)
+	if !ok {
+		return fmt.Errorf("record init %d: it has ended", pid)
+	}
+	b, err := json.Marshal(record{PID: pid, Start: p.Start})
+	if err != nil {
+		return fmt.Errorf("encode record of init %d: %w", pid, err)
+	}
+	err = os.WriteFile(file, b, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			return fmt.Errorf("make state directory: %w", err)
+		}
+		err = os.WriteFile(file, b, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("write record of init %d: %w", pid, err)
+	}
+	return nil
+}
+
+func removeRecord(file string) error {
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove record: %w", err)
+	}
+	return nil
+}
+
+// Recover implements runner.Runner.
+func (r *Runner) Recover(ctx context.Context) (int, error) {
+	entries, err := os.ReadDir(r.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("read state directory: %w", err)
+	}
+	n := 0
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), recordSuffix) {
+			continue
+		}
+		if err := endRecorded(ctx, filepath.Join(r.dir, e.Name())); err != nil {
+			return n, err
+		}
+		n++
+	}
+	for name, g := range r.groups().left() {
+		g.kill()
+		if err := g.remove(); err != nil {
+			return n, fault.New(fault.Unavailable, "cgroup %s, which an earlier node left, cannot be removed: %w", name, err).
+				WithHint("see what runs in it (cgroup.procs), end that, then start again")
+		}
+	}
+	return n, nil
+}
+
+// endRecorded kills a killed node's init, if it has not ended by itself yet, and waits until it is gone.
+func endRecorded(ctx context.Context, file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read record: %w", err)
+	}
+	var rec record
+	if json.Unmarshal(b, &rec) == nil { // half a record: the node was killed before the sandbox got its task
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		again := time.NewTicker(5 * time.Millisecond)
+		defer again.Stop()
+		for rec.lives() {
+			_ = syscall.Kill(rec.PID, syscall.SIGKILL) // gone already is what we want
+			select {
+			case <-ctx.Done():
+				return fault.New(fault.Unavailable, "process %d, which an earlier node left, does not end: %w", rec.PID, ctx.Err()).
+					WithHint("end it by hand, then start again")
+			case <-again.C:
+			}
+		}
+	}
+	return removeRecord(file)
+}
+
+func (rec *record) lives() bool {
+	p, ok := tree.Find(rec.PID)
+	return ok && p.Start == rec.Start && !p.Zombie
+}

@@ -1,0 +1,333 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/runner/native/inside"
+	"golang.org/x/sys/unix"
+)
+
+const taskRoot = "/var/task"
+
+// sandbox implements runner.Sandbox.
+type sandbox struct {
+	spec     runner.Spec
+	log      *slog.Logger
+	nest     *nest
+	record   string       // file; see recover_linux.go
+	listener net.Listener // nil when none was asked for
+	port     int          // on the host's loopback, with network host
+	outputs  []*runner.Output
+	done     chan struct{}
+
+	mu     sync.Mutex
+	ended  bool // init or command: nothing is left to signal or to dial
+	over   bool // the watch saw it over its memory limit
+	exit   runner.Exit
+	usage  runner.Usage
+	dials  map[int64]chan dialled
+	lastID int64
+}
+
+type dialled struct {
+	fd  int
+	err error
+}
+
+// start takes a nest, makes it s's and starts the command.
+func (r *Runner) start(ctx context.Context, s runner.Spec) (*sandbox, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.CodeDir != "" {
+		if _, err := os.Stat(s.CodeDir); err != nil {
+			return nil, err
+		}
+	}
+	n, err := r.spares.take(s.Network == "none")
+	if err != nil {
+		return nil, err
+	}
+	defer r.spares.refill()
+	sb := &sandbox{
+		spec: s, nest: n, record: r.recordFile(s.ID), done: make(chan struct{}), dials: make(map[int64]chan dialled),
+		log: r.log.With("function", s.Function, "version", s.Version, "instance", s.ID),
+	}
+	// What blocks below is the init's answer, and a dead init's is an end of file.
+	stop := context.AfterFunc(ctx, n.kill)
+	err = sb.launch(r)
+	if !stop() {
+		err = errors.Join(ctx.Err(), err)
+	}
+	if err != nil {
+		for _, o := range sb.outputs {
+			defer o.Drain()
+		}
+		return nil, errors.Join(err, sb.discard())
+	}
+	return sb, nil
+}
+
+func (sb *sandbox) launch(r *Runner) error {
+	s := &sb.spec
+	places, err := sb.places()
+	if err != nil {
+		return err
+	}
+	program, err := r.filter()
+	if err != nil {
+		return err
+	}
+	t := &inside.Task{
+		Function: s.Function, Base: s.Base, CodeDir: s.CodeDir, Tmp: s.Tmp, Filter: program, Switch: r.root,
+	}
+	t.Command, t.Env = s.Expand(places)
+	if s.Network == "none" {
+		t.Listen = int64(s.Listen)
+	} else {
+		b, err := os.ReadFile("/etc/resolv.conf")
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		t.Resolv = string(b)
+	}
+	if !r.groups().has("pids") {
+		t.PIDs = int64(s.PIDs) + initThreads
+	}
+	if err := sb.nest.group.limit(s); err != nil {
+		return err
+	}
+	if err := writeRecord(sb.record, sb.nest.cmd.Process.Pid); err != nil {
+		return err
+	}
+	if err := sb.give(t, r.root); err != nil {
+		return err
+	}
+	return sb.await()
+}
+
+// places says what the texts in the Spec stand for: the sandbox's own loopback, or free ports of the host's.
+func (sb *sandbox) places() (runner.Places, error) {
+	p := runner.Places{Task: taskRoot, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(sb.spec.Listen)), Port: sb.spec.Port}
+	if sb.spec.Network == "none" {
+		return p, nil
+	}
+	if sb.spec.Listen != 0 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return p, err
+		}
+		sb.listener, p.Listen = l, l.Addr().String()
+	}
+	if sb.spec.Port != 0 {
+		// Free now; that somebody else takes it before the function does is unlikely, and shows as a failed start.
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return p, err
+		}
+		p.Port = l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		sb.port = p.Port
+	}
+	return p, nil
+}
+
+// give sends the task, with the descriptors that the command gets.
+func (sb *sandbox) give(t *inside.Task, root bool) error {
+	var mine []*os.File // closed here once they are sent
+	defer func() {
+		for _, f := range mine {
+			f.Close()
+		}
+	}()
+	stdin, err := runner.Stdin(sb.spec.Stdin)
+	if err != nil {
+		return err
+	}
+	mine = append(mine, stdin)
+	for _, write := range []func([]byte){sb.spec.Stdout, sb.spec.Stderr} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		mine = append(mine, w)
+		sb.outputs = append(sb.outputs, runner.Carry(r, write))
+		if root {
+			// So that it can open /dev/stdout as well as write to it.
+			if err := w.Chown(hostFunction, hostFunction); err != nil {
+				return err
+			}
+		}
+	}
+	if t.CodeDir != "" && root {
+		// The way to the code may be closed to all but root; a mount of our making is open to the init.
+		fd, err := unix.OpenTree(unix.AT_FDCWD, t.CodeDir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+		if err != nil {
+			return fmt.Errorf("mount code %s: %w", t.CodeDir, err)
+		}
+		mine = append(mine, os.NewFile(uintptr(fd), t.CodeDir))
+		t.CodeMount = true
+	}
+	var fds []int
+	for _, f := range mine {
+		fds = append(fds, int(f.Fd()))
+	}
+	return sb.nest.send(inside.Start, t.Pack(), fds...)
+}
+
+// await reads what came of the task until the command runs, or did not.
+func (sb *sandbox) await() error {
+	for {
+		kind, u, files, err := sb.nest.conn.Receive()
+		switch {
+		case err != nil:
+			return fault.New(fault.Unavailable, "the sandbox's init ended: %w", err)
+		case kind == inside.Failed:
+			return fault.New(fault.Unavailable, "make the sandbox: %s", u.Text())
+		case kind == inside.Listening && len(files) == 1:
+			f := os.NewFile(uintptr(files[0]), "listener")
+			sb.listener, err = net.FileListener(f)
+			f.Close()
+			if err != nil {
+				return fmt.Errorf("take the listener: %w", err)
+			}
+		case kind == inside.NotStarted:
+			sb.exit = runner.Exit{Code: -1, Start: sb.spec.Command[0] + ": " + syscall.Errno(u.Number()).Error()}
+			return nil
+		case kind == inside.Started:
+			return nil
+		}
+	}
+}
+
+// run waits until all is over and frees everything. The runner closes done after it.
+func (sb *sandbox) run() {
+	exit := sb.follow()
+	sb.mu.Lock()
+	sb.ended = true
+	for id, c := range sb.dials {
+		c <- dialled{err: errEnded(sb.spec.ID)}
+		delete(sb.dials, id)
+	}
+	sb.mu.Unlock()
+	sb.kill()
+	_ = sb.nest.cmd.Wait() // what it says is in exit; the kernel lets it end last of its namespace
+	var lost int64
+	for _, o := range sb.outputs {
+		o.Drain()
+		lost += o.Lost()
+	}
+	usage := sb.nest.group.usage()
+	kills := sb.nest.group.oomKills()
+	sb.mu.Lock()
+	exit.Lost = lost
+	exit.OOM = sb.over || kills > 0 && exit.Code != 0
+	sb.exit = exit
+	sb.usage.CPU = max(sb.usage.CPU, usage.CPU)
+	sb.usage.MemoryPeak = max(sb.usage.MemoryPeak, usage.MemoryPeak)
+	sb.mu.Unlock()
+	if err := sb.discard(); err != nil {
+		sb.log.Warn("sandbox not removed", "err", err)
+	}
+}
+
+// follow reads what the init says until it is gone, and returns how the command ended.
+func (sb *sandbox) follow() runner.Exit {
+	exit := runner.Exit{Code: -1, Signal: "SIGKILL"} // an init that says nothing was killed
+	if sb.exit.Start != "" {
+		exit = sb.exit
+	}
+	for {
+		kind, u, files, err := sb.nest.conn.Receive()
+		if err != nil {
+			return exit
+		}
+		switch kind {
+		case inside.Ended:
+			status := syscall.WaitStatus(u.Number())
+			exit = runner.Exit{Code: status.ExitStatus()}
+			if status.Signaled() {
+				exit.Signal = unix.SignalName(status.Signal())
+			}
+			sb.mu.Lock()
+			sb.usage.CPU = max(sb.usage.CPU, time.Duration(u.Number()))
+			sb.usage.MemoryPeak = max(sb.usage.MemoryPeak, u.Number()<<10)
+			sb.mu.Unlock()
+		case inside.Dialled:
+			id, errno := u.Number(), syscall.Errno(u.Number())
+			d := dialled{fd: -1}
+			if errno != 0 {
+				d.err = os.NewSyscallError("connect", errno)
+			} else if len(files) == 1 {
+				d.fd = files[0]
+			}
+			sb.hand(id, d)
+		}
+	}
+}
+
+func (sb *sandbox) kill() { sb.nest.kill() }
+
+// discard frees what is left of a sandbox whose outputs are drained, or were never opened.
+func (sb *sandbox) discard() error {
+	if sb.listener != nil {
+		sb.listener.Close()
+	}
+	return errors.Join(sb.nest.destroy(), removeRecord(sb.record))
+}
+
+// Listener implements runner.Sandbox.
+func (sb *sandbox) Listener() net.Listener { return sb.listener }
+
+// Done implements runner.Sandbox.
+func (sb *sandbox) Done() <-chan struct{} { return sb.done }
+
+// Exit implements runner.Sandbox.
+func (sb *sandbox) Exit() runner.Exit {
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	return sb.exit
+}
+
+// Stop implements runner.Sandbox.
+func (sb *sandbox) Stop(grace time.Duration) {
+	if grace > 0 {
+		sb.terminate()
+		t := time.NewTimer(grace)
+		defer t.Stop()
+		select {
+		case <-sb.done:
+			return
+		case <-t.C:
+		}
+	}
+	sb.kill()
+	<-sb.done
+}
+
+// terminate asks the command's process group to end. An init that cannot be told is one that is ending.
+func (sb *sandbox) terminate() {
+	_ = sb.nest.send(inside.Signal, new(inside.Packer).Number(int64(syscall.SIGTERM)))
+}
+
+// Usage implements runner.Sandbox.
+func (sb *sandbox) Usage() runner.Usage {
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	if sb.ended {
+		return sb.usage
+	}
+	now := sb.nest.group.usage()
+	return runner.Usage{CPU: max(sb.usage.CPU, now.CPU), MemoryPeak: max(sb.usage.MemoryPeak, now.MemoryPeak)}
+}

@@ -1,0 +1,94 @@
+package native
+
+import (
+	"log/slog"
+	"sync"
+)
+
+// spares keeps some nests waiting, so that a cold start does not wait for one to be made.
+type spares struct {
+	want int
+	make func(ownNet bool) (*nest, error)
+	log  *slog.Logger
+
+	mu      sync.Mutex
+	waiting []*nest
+	making  int
+	closed  bool
+	makers  sync.WaitGroup
+}
+
+func newSpares(want int, make func(bool) (*nest, error), log *slog.Logger) *spares {
+	return &spares{want: want, make: make, log: log}
+}
+
+// take gives a nest, and sees to it that there is another soon.
+func (s *spares) take(ownNet bool) (*nest, error) {
+	if !ownNet {
+		return s.make(false)
+	}
+	s.mu.Lock()
+	var n *nest
+	if last := len(s.waiting) - 1; last >= 0 {
+		n = s.waiting[last]
+		s.waiting = s.waiting[:last]
+	}
+	s.mu.Unlock()
+	if n != nil {
+		return n, nil
+	}
+	return s.make(true)
+}
+
+// refill makes what is missing, in the background. It is called when a start is over: not to take its CPU away.
+func (s *spares) refill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.making > 0 || len(s.waiting) >= s.want {
+		return
+	}
+	s.making++
+	s.makers.Go(s.fill)
+}
+
+func (s *spares) fill() {
+	for {
+		n, err := s.make(true)
+		s.mu.Lock()
+		keep := err == nil && !s.closed
+		if keep {
+			s.waiting = append(s.waiting, n)
+		}
+		more := keep && len(s.waiting) < s.want
+		if !more {
+			s.making--
+		}
+		s.mu.Unlock()
+		if err != nil {
+			s.log.Warn("no spare sandbox", "err", err) // a start will say what is wrong
+		} else if !keep {
+			s.discard(n)
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+func (s *spares) discard(n *nest) {
+	if err := n.destroy(); err != nil {
+		s.log.Warn("spare sandbox not removed", "err", err)
+	}
+}
+
+func (s *spares) close() {
+	s.mu.Lock()
+	s.closed = true
+	waiting := s.waiting
+	s.waiting = nil
+	s.mu.Unlock()
+	for _, n := range waiting {
+		s.discard(n)
+	}
+	s.makers.Wait()
+}
