@@ -113,6 +113,7 @@ func TestChecksLetPass(t *testing.T) {
 		"internal/gateway/a_test.go":      "package gateway_test\nimport (_ \"github.com/dalamb/dalamb/internal/eventlog/disk\"; _ \"pgregory.net/rapid\"; _ \"github.com/dalamb/dalamb/internal/runner\")\n",
 		"internal/app/drivers.go":         "// Package app owns something and leaves the rest.\npackage app\nimport _ \"github.com/dalamb/dalamb/internal/eventlog/disk\"\n",
 		"internal/event/b_test.go":        "package event\nimport (\"testing/synctest\"; \"time\")\nfunc f() { synctest.Wait(); time.Sleep(1) }\n",
+		"internal/event/c_test.go":        "package event\nimport \"time\"\nfunc hang() { time.Sleep(time.Hour) }\n",
 		"internal/event/a.go":             "// Package event owns something and leaves the rest.\npackage event\n",
 		"internal/event/testdata/x.go":    "package broken{",
 		"internal/runner/native/sub/a.go": "// Package sub owns something and leaves the rest.\npackage sub\nimport _ \"github.com/dalamb/dalamb/internal/runner\"\n",

@@ -99,16 +99,36 @@ func packageName(f *File) []string {
 	return nil
 }
 
-// noSleep: style 24, a test waits for what it wants, it does not sleep.
+// noSleep: style 24, a test waits for what it wants, it does not sleep. Two things are no waiting: sleeping in a synctest
+// bubble, which is how its time moves on, and sleeping for hours, which is how a test's program hangs.
 func noSleep(f *File) []string {
-	if !testCode(f) {
+	if !testCode(f) || slices.Contains(f.Imports(), "testing/synctest") {
 		return nil
 	}
-	// In a synctest bubble time is the test's own, and sleeping in it is how it is moved on.
-	if slices.Contains(f.Imports(), "testing/synctest") {
-		return nil
-	}
-	return uses(f, map[string][]string{"time": {"Sleep"}}, "wait for the event, or use testing/synctest")
+	var bad []string
+	ast.Inspect(f.AST, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || len(call.Args) != 1 || mentions(call.Args[0], "Hour") {
+			return true
+		}
+		if sel, ok := call.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Sleep" {
+			if id, ok := sel.X.(*ast.Ident); ok && id.Name == "time" {
+				bad = append(bad, f.at(call.Pos())+": time.Sleep: wait for the event, or use testing/synctest")
+			}
+		}
+		return true
+	})
+	return bad
+}
+
+func mentions(e ast.Expr, name string) bool {
+	found := false
+	ast.Inspect(e, func(n ast.Node) bool {
+		id, ok := n.(*ast.Ident)
+		found = found || ok && id.Name == name
+		return !found
+	})
+	return found
 }
 
 // noSkip: style 23, a test skips by name through need.

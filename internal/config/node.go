@@ -46,7 +46,7 @@ func Default() *Node {
 		Log:     Log{Level: "info", Format: "text"},
 		Limits: Limits{
 			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Response: 6 << 20, Held: 256 << 20,
-			Instances: 200,
+			Instances: 256,
 		},
 	}
 }

@@ -1,0 +1,132 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/fleet"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Call asks for one synchronous call of a function.
+type Call struct {
+	Function string
+	Alias    string           // "" = live
+	Version  int              // 0 = by alias
+	Trigger  *catalog.Trigger // the route that leads here; nil for a call by name
+
+	// Request is what came in, for the record; without Payload it is also what the function gets. It is the caller's to give
+	// away: nobody changes it any more. Body is its whole body.
+	Request *http.Request
+	Body    []byte
+	URL     *url.URL // as the client wrote it; nil = Request.URL
+
+	Payload       []byte // AWS Invoke: what the function gets in place of the request; nil = the request
+	ClientContext string // AWS Invoke
+}
+
+// Answer is what came of a call. ID is set once the call was made, whatever came of it.
+type Answer struct {
+	ID     string // of the run; a UUID of version 7
+	Result *function.Result
+}
+
+// Caller is the way of a synchronous call: to the fleet, into the record, to the log where something follows from it.
+// Safe for concurrent use.
+type Caller struct {
+	log      Log
+	fleet    Fleet
+	limits   Limits
+	queue    time.Duration // for an instance, at most
+	redact   *redactor
+	recorder *recorder
+	metrics  *metrics
+	now      func() time.Time
+}
+
+// storeTimeout bounds how long an answer waits for the log.
+const storeTimeout = 30 * time.Second
+
+// Do makes one call and blocks until its result is there and, where the route is durable or events are emitted, in the log. An
+// error means that dalamb failed: the fleet's own error, or Unavailable when the log does not take what must be in it. The
+// function may have run then.
+func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
+	durable := call.Trigger != nil && call.Trigger.Route.Durable
+	space := spaceOf(c.log)
+	if durable && space == eventlog.SpaceEmpty {
+		return Answer{}, fault.New(fault.Unavailable, "the log has no room for this request").WithHint("the node's disk is full; free some space")
+	}
+	start := c.now()
+	id := event.NewID()
+	inv := &function.Invocation{ID: id, Run: id, Attempt: 1, TraceParent: traceParent(call.Request.Header)}
+	if call.Trigger != nil {
+		inv.Trigger = call.Trigger.Name
+	}
+	if call.Payload != nil {
+		inv.Payload, inv.ClientContext = call.Payload, call.ClientContext
+	} else {
+		inv.Request = call.Request
+	}
+	a := Answer{ID: id}
+	wait, cancel := context.WithTimeout(ctx, c.queue) // bounds the wait for an instance alone; see Fleet
+	defer cancel()
+	res, err := c.fleet.Invoke(wait, fleet.Call{Function: call.Function, Alias: call.Alias, Version: call.Version, Invocation: inv})
+	if err != nil {
+		return a, err
+	}
+	var out emitted
+	if call.Trigger != nil && call.Trigger.Emit != nil && res.Outcome == function.Succeeded && len(res.Events) > 0 {
+		out, err = c.emitted(id, inv.TraceParent, call.Trigger, res)
+		if err != nil {
+			res = refused(res, err)
+		}
+	}
+	rec := newRecord(&call, inv, res, space == eventlog.SpaceOK)
+	rec.start, rec.took, rec.names, rec.redact = start, c.now().Sub(start), out.names, c.redact
+	if !durable && len(out.records) == 0 {
+		c.recorder.offer(rec)
+		a.Result = res
+		return a, nil
+	}
+	a.Result, err = c.store(ctx, rec, res, out, durable)
+	return a, err
+}
+
+// store appends request, result and emitted events in one atomic call. What has happened is kept also for a client that has gone.
+func (c *Caller) store(ctx context.Context, rec *record, res *function.Result, out emitted, durable bool) (*function.Result, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	_, err := c.log.Append(ctx, append(out.records, rec.encode()))
+	if fault.KindOf(err) == fault.NotFound && len(out.records) > 0 {
+		// The topic to emit to is not there: a mistake of the route, which the record tells as it tells any other failure.
+		res = refused(res, err)
+		rec.result(res)
+		rec.names = nil
+		if !durable {
+			c.recorder.offer(rec)
+			return res, nil
+		}
+		_, err = c.log.Append(ctx, []eventlog.Record{rec.encode()})
+	}
+	if err == nil {
+		return res, nil
+	}
+	c.metrics.refused.Inc()
+	return nil, fault.New(fault.Unavailable, "the log did not take the request to %s: %w", rec.function, fmt.Errorf("append request %s: %w", rec.id, err)).
+		WithHint("the function has run; try again only if it may run twice")
+}
+
+// spaceOf asks the log for the room that is left, if it can tell.
+func spaceOf(l Log) eventlog.Space {
+	if s, ok := l.(eventlog.SpaceReporter); ok {
+		return s.Space()
+	}
+	return eventlog.SpaceOK
+}

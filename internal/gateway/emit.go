@@ -1,0 +1,82 @@
+package gateway
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// emitted is what a route's answer puts in the log.
+type emitted struct {
+	records []eventlog.Record
+	names   []function.Emitted
+}
+
+// refusedEvent is the type of the failure of an answer whose events may not be emitted.
+const refusedEvent = "Function.EventRefused"
+
+// emitted makes the records of the events that a route's function returned, by the same rules as dispatch: the id is
+// dalamb's (the call's id and the event's index), the function's own is kept as originid; the chain goes on from the call.
+func (c *Caller) emitted(id, trace string, t *catalog.Trigger, res *function.Result) (emitted, error) {
+	topic := t.Emit.Topic
+	if topic == "" {
+		topic = function.TopicEvents
+	}
+	if function.SystemTopic(topic) {
+		return emitted{}, fault.New(fault.Denied, "topic %q is written by dalamb alone", topic)
+	}
+	var out emitted
+	for i, from := range res.Events {
+		e, err := c.emit(id+"."+strconv.Itoa(i), id, trace, t.Function, from)
+		if err != nil {
+			return emitted{}, fmt.Errorf("event %d: %w", i, err)
+		}
+		r := eventlog.FromEvent(topic, e)
+		if recordSize(&r) > c.limits.Event {
+			return emitted{}, fmt.Errorf("event %d: %w", i, tooLarge("the event", c.limits.Event))
+		}
+		out.records = append(out.records, r)
+		out.names = append(out.names, function.Emitted{Topic: topic, ID: e.ID, Type: e.Type})
+	}
+	return out, nil
+}
+
+func (c *Caller) emit(id, cause, trace, fn string, from *event.Event) (*event.Event, error) {
+	if event.Reserved(from.Type) {
+		return nil, fault.New(fault.Denied, "events of type %q are written by dalamb alone", from.Type)
+	}
+	e := from.Clone()
+	e.ID = id
+	if e.Source == "" {
+		e.Source = "/functions/" + fn
+	}
+	if e.Time.IsZero() {
+		e.Time = c.now()
+	}
+	set := map[string]any{event.ExtCausationID: cause, event.ExtCorrelationID: cause, event.ExtHops: int32(1)}
+	if from.ID != "" {
+		set[event.ExtOriginID] = from.ID
+	}
+	if e.Extension(event.ExtTraceParent) == "" {
+		set[event.ExtTraceParent] = trace
+	}
+	for name, v := range set {
+		if err := e.SetExtension(name, v); err != nil {
+			return nil, err
+		}
+	}
+	return e, e.Validate()
+}
+
+// refused is the result of a call whose events may not be emitted: an answer that is not right, and none of it counts.
+func refused(res *function.Result, err error) *function.Result {
+	bad := *res
+	bad.Outcome, bad.Status, bad.NoRetry, bad.Header = function.BadAnswer, 502, true, nil
+	bad.Failure = &function.Failure{Type: refusedEvent, Message: fmt.Sprintf("the function returned an event that may not be emitted: %v", err)}
+	return &bad
+}

@@ -1,0 +1,53 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// retryAfter is what a client is told to wait, in seconds, where a bound is reached or something is not there just now.
+const retryAfter = "1"
+
+// fail answers an error of dalamb or of the request. What is dalamb's own fault is logged in full and told in general:
+// the words of an inner error are for the one who runs the node.
+func (g *Gateway) fail(x *exchange, err error) {
+	kind := fault.KindOf(err)
+	status := statusOf(kind, err)
+	h := x.Header()
+	body := wire.ErrorOf(err)
+	switch {
+	case kind == fault.Internal:
+		g.logger.Error("request failed", "err", err)
+		body = wire.ErrorOf(fault.New(fault.Internal, "dalamb failed to answer this request").WithHint("the node's log says why"))
+	case kind == fault.Unauthenticated:
+		h.Set("WWW-Authenticate", `Bearer realm="dalamb"`)
+	case status == http.StatusServiceUnavailable:
+		h.Set("Retry-After", retryAfter)
+		if !errors.Is(err, context.Canceled) {
+			g.logger.Warn("request refused", "err", err)
+		}
+	}
+	writeJSON(x, status, body)
+}
+
+// statusOf is the one table of fault -> HTTP status, with what only this listener knows: a bound that is reached here is
+// the server's, not the client's, and a slow body is the client's time-out, not the server's.
+func statusOf(kind fault.Kind, err error) int {
+	switch {
+	case kind == fault.Exhausted:
+		return http.StatusServiceUnavailable
+	case errors.Is(err, errSlow):
+		return http.StatusRequestTimeout
+	}
+	return wire.Status(kind)
+}
+
+func (g *Gateway) methodNotAllowed(x *exchange, r *http.Request, allowed string) {
+	x.Header().Set("Allow", allowed)
+	writeJSON(x, http.StatusMethodNotAllowed, wire.ErrorOf(
+		fault.New(fault.Invalid, "%s does not take %s", r.URL.Path, r.Method).WithHint("allowed: %s", allowed)))
+}

@@ -1,0 +1,223 @@
+// Package gateway owns the listener that the outside speaks to: it takes events in, calls functions for those who wait for
+// the answer, and keeps a record of each such call. It does not start functions (fleet does), follow the log (dispatch
+// does) or change the platform's state (api does).
+//
+// What it serves:
+//
+//	POST /_/events            events, in any form that ingest.go describes; needs the token
+//	ANY  /_/fn/NAME[/...]     one function, by name; needs the token
+//	GET  /_/health            whether this node works
+//	ANY  everything else      the routes of functions; open
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/fleet"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Log is what the gateway needs of the event log. Where the log is an eventlog.SpaceReporter too, bodies are left out of
+// the record while room is short.
+type Log interface {
+	Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error)
+	Topics(ctx context.Context) ([]eventlog.Topic, error)
+}
+
+// Catalog gives the newest view; a view never changes.
+type Catalog interface {
+	View() *catalog.View
+}
+
+// Fleet runs functions. An error means that dalamb failed, never that the function did. ctx bounds the wait for an
+// instance; what a function has begun runs to its end, whether the client is still there or not.
+type Fleet interface {
+	Invoke(ctx context.Context, c fleet.Call) (*function.Result, error)
+}
+
+// Limits bound what a caller can make the gateway hold, in bytes. Zero values mean the defaults.
+type Limits struct {
+	Event   int64 // one event: key, attributes and data; default 1 MiB
+	Batch   int64 // the body of a batch, or of one event in structured mode; default 8 MiB
+	Request int64 // the body of a request to a function; default 6 MiB
+	Held    int64 // the bodies of all requests under way; default 256 MiB
+}
+
+// Options of New. Log, Catalog, Fleet and Token are required.
+type Options struct {
+	Log     Log
+	Catalog Catalog
+	Fleet   Fleet
+	Token   string
+	Limits  Limits
+	Redact  []string // names of headers whose values stay out of the record, beside those that always do
+	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
+	// and not shown, since anybody may ask.
+	Health  func(ctx context.Context) map[string]error
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
+	Now     func() time.Time
+
+	// BodyTimeout is how long a client may take to send a body, or to take an answer; default 60 s.
+	BodyTimeout time.Duration
+	// QueueTimeout is how long a call waits for an instance, its start included; default 30 s. A function that runs has its own time-out.
+	QueueTimeout time.Duration
+}
+
+// Gateway is the handler of the gateway's listener. Safe for concurrent use.
+type Gateway struct {
+	log     Log
+	catalog Catalog
+	caller  *Caller
+	token   [sha256.Size]byte
+	limits  Limits
+	held    budget
+	health  func(ctx context.Context) map[string]error
+	logger  *slog.Logger
+	metrics *metrics
+	now     func() time.Time
+	slow    time.Duration
+
+	routes  atomic.Pointer[routes]
+	routing sync.Mutex // held while routes are rebuilt
+}
+
+// New checks the options and starts nothing; Run must be running for calls to be recorded.
+func New(o Options) (*Gateway, error) {
+	switch {
+	case o.Log == nil || o.Catalog == nil || o.Fleet == nil:
+		return nil, errors.New("gateway needs a log, a catalog and a fleet")
+	case o.Token == "":
+		return nil, fault.New(fault.Invalid, "the gateway needs a token: without one anybody could send events")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Health == nil {
+		o.Health = func(context.Context) map[string]error { return nil }
+	}
+	if o.BodyTimeout == 0 {
+		o.BodyTimeout = time.Minute
+	}
+	if o.QueueTimeout == 0 {
+		o.QueueTimeout = 30 * time.Second
+	}
+	o.Limits = o.Limits.withDefaults()
+	m, err := newMetrics(o.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	return &Gateway{
+		log: o.Log, catalog: o.Catalog, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held},
+		health: o.Health, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
+		caller: &Caller{
+			log: o.Log, fleet: o.Fleet, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
+			recorder: newRecorder(o.Log, o.Logger, m),
+		},
+	}, nil
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, d := range []struct {
+		field *int64
+		value int64
+	}{{&l.Event, 1 << 20}, {&l.Batch, 8 << 20}, {&l.Request, 6 << 20}, {&l.Held, 256 << 20}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return l
+}
+
+// Caller is the way of a synchronous call; the control API's Invoke goes through it too.
+func (g *Gateway) Caller() *Caller { return g.caller }
+
+// Run writes the records of calls to the log until ctx is done, then what is still waiting. The listener must have
+// stopped before ctx ends, or the records of the last calls are lost and counted.
+func (g *Gateway) Run(ctx context.Context) error { return g.caller.recorder.run(ctx) }
+
+// Kinds of requests, for metrics.
+const (
+	kindEvents = "events"
+	kindFn     = "fn"
+	kindRoute  = "route"
+	kindHealth = "health"
+	kindNone   = "none"
+)
+
+// reserved is where the gateway's own paths are; no route begins so.
+const reserved = "/_/"
+
+// ServeHTTP answers one request.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{ResponseWriter: w, start: g.now()}
+	kind := g.serve(x, r)
+	g.metrics.request(kind, x.status, g.now().Sub(x.start))
+}
+
+func (g *Gateway) serve(x *exchange, r *http.Request) (kind string) {
+	path := r.URL.Path
+	switch {
+	case !strings.HasPrefix(path, "/"): // OPTIONS *, CONNECT
+		g.fail(x, fault.New(fault.Invalid, "the request names no path").WithHint("send a path that begins with /"))
+		return kindNone
+	case path == "/_/events":
+		g.ingest(x, r)
+		return kindEvents
+	case path == "/_/health":
+		g.serveHealth(x, r)
+		return kindHealth
+	case strings.HasPrefix(path, fnPrefix):
+		g.serveFunction(x, r)
+		return kindFn
+	case strings.HasPrefix(path, reserved):
+		g.fail(x, fault.Missing("path", path, []string{"/_/events", "/_/health", "/_/fn/NAME"}))
+		return kindNone
+	}
+	return g.serveRoute(x, r)
+}
+
+// exchange is one request's answer under way.
+type exchange struct {
+	http.ResponseWriter
+	start  time.Time
+	status int
+	// mute keeps back what http.ServeMux itself would answer, so that it can be said in this gateway's own form.
+	mute bool
+}
+
+func (x *exchange) WriteHeader(status int) {
+	x.status = status
+	if !x.mute {
+		x.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (x *exchange) Write(p []byte) (int, error) {
+	if x.mute {
+		return len(p), nil
+	}
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	return x.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }

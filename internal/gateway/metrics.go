@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Reasons for a call without a record.
+const (
+	dropFull = "full" // too many were waiting
+	dropLog  = "log"  // the log did not take them
+)
+
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	events   prometheus.Counter
+	recorded prometheus.Counter
+	dropped  *prometheus.CounterVec
+	refused  prometheus.Counter
+}
+
+// newMetrics registers the gateway's metrics; r nil registers nowhere.
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dalamb_gateway_requests_total", Help: "Requests that the gateway answered, by kind and status.",
+		}, []string{"kind", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "dalamb_gateway_request_seconds", Help: "From a request's headers to the end of its answer.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"kind"}),
+		events: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "dalamb_gateway_events_total", Help: "Events that the gateway took in and stored.",
+		}),
+		recorded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "dalamb_gateway_records_total", Help: "Calls whose record was written behind the answer.",
+		}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dalamb_gateway_records_dropped_total", Help: "Calls without a record, by reason: full (too many waiting), log (the log took no writes).",
+		}, []string{"reason"}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "dalamb_gateway_effects_refused_total", Help: "Calls answered 503 because the log did not take what the function said or did.",
+		}),
+	}
+	for _, reason := range []string{dropFull, dropLog} {
+		m.dropped.WithLabelValues(reason)
+	}
+	if r == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused} {
+		if err := r.Register(c); err != nil {
+			return nil, fmt.Errorf("register gateway metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) request(kind string, status int, took time.Duration) {
+	m.requests.WithLabelValues(kind, statusText(status)).Inc()
+	m.seconds.WithLabelValues(kind).Observe(took.Seconds())
+}
+
+// statusText spares the usual case its string.
+func statusText(status int) string {
+	switch status {
+	case 0, 200:
+		return "200"
+	case 202:
+		return "202"
+	}
+	return strconv.Itoa(status)
+}

@@ -1,0 +1,190 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// keptBody is how much of a body stays in the record, in bytes.
+const keptBody = 64 << 10
+
+// record is a call as it will stand in _dalamb.requests. It is made on the call's way and encoded off it, so it keeps
+// no more of the request and the result than will be written.
+type record struct {
+	function, route string
+	id, trace       string
+	method, remote  string
+	url             *url.URL
+	header          http.Header
+	body, answer    []byte
+	bodySize        int64
+	answerSize      int64
+	res             function.Result // without body, header and events
+	start           time.Time
+	took            time.Duration
+	names           []function.Emitted
+	redact          *redactor
+}
+
+// newRecord keeps bodies only where the log has room for them.
+func newRecord(c *Call, inv *function.Invocation, res *function.Result, bodies bool) *record {
+	body := c.Body
+	if c.Payload != nil {
+		body = c.Payload
+	}
+	r := &record{
+		function: c.Function, id: inv.ID, trace: inv.TraceParent, route: inv.Trigger,
+		method: c.Request.Method, remote: c.Request.RemoteAddr, url: c.URL, header: c.Request.Header,
+		bodySize: int64(len(body)),
+	}
+	if r.url == nil {
+		r.url = c.Request.URL
+	}
+	r.result(res)
+	if bodies {
+		r.body, r.answer = cut(body), cut(res.Body)
+	}
+	return r
+}
+
+// result sets what came of the call.
+func (r *record) result(res *function.Result) {
+	r.res, r.answerSize = *res, int64(len(res.Body))
+	r.res.Body, r.res.Header, r.res.Events = nil, nil, nil
+}
+
+// cut keeps the beginning of a body. A long one is copied, so that the rest of it can go.
+func cut(b []byte) []byte {
+	if len(b) > keptBody {
+		return bytes.Clone(b[:keptBody])
+	}
+	return b
+}
+
+// encode makes the request.completed event.
+func (r *record) encode() eventlog.Record {
+	req := function.Request{
+		ID: r.id, Function: r.function, Version: r.res.Version, Route: r.route,
+		Method: r.method, Path: r.redact.path(r.url), Remote: r.remote, Header: r.redact.header(r.header),
+		Body: r.body, BodySize: r.bodySize, Status: r.res.Status, Outcome: r.res.Outcome, Failure: r.res.Failure,
+		Answer: r.answer, AnswerSize: r.answerSize, Start: r.start, Duration: function.Duration(r.took),
+		Cold: r.res.Cold, Emitted: r.names, Instance: r.res.Instance,
+	}
+	data, err := json.Marshal(&req)
+	if err != nil { // a function.Failure with a trace that is not JSON is the only way
+		req.Failure = &function.Failure{Type: req.Failure.Type, Message: req.Failure.Message}
+		if data, err = json.Marshal(&req); err != nil {
+			panic(fmt.Sprintf("encode %T: %v", req, err))
+		}
+	}
+	return eventlog.FromEvent(function.TopicRequests, &event.Event{
+		ID: r.id, Source: "/dalamb/gateway", Type: event.TypeRequestCompleted, Subject: r.function, Time: r.start,
+		DataContentType: "application/json", Data: data,
+		// Calls of one function have no order among them: the key spreads them over the partitions.
+		Extensions: map[string]any{event.ExtPartitionKey: r.id, event.ExtTraceParent: r.trace},
+	})
+}
+
+// held is about how much memory the record keeps while it waits.
+func (r *record) held() int64 {
+	return int64(len(r.body)+len(r.answer)) + 2<<10
+}
+
+// Bounds of what waits to be recorded. Beyond them calls go on, without a record.
+const (
+	maxWaiting      = 8192     // records
+	maxWaitingBytes = 32 << 20 // their bodies
+	maxBatch        = 256      // records in one append
+)
+
+// recorder writes the records of calls that need not wait for it, in batches: while one is on its way to the disk the next
+// one gathers.
+type recorder struct {
+	log     Log
+	logger  *slog.Logger
+	metrics *metrics
+	queue   chan *record
+	bytes   atomic.Int64
+}
+
+func newRecorder(l Log, logger *slog.Logger, m *metrics) *recorder {
+	return &recorder{log: l, logger: logger, metrics: m, queue: make(chan *record, maxWaiting)}
+}
+
+// offer never blocks.
+func (r *recorder) offer(rec *record) {
+	n := rec.held()
+	if r.bytes.Add(n) > maxWaitingBytes {
+		r.bytes.Add(-n)
+		r.metrics.dropped.WithLabelValues(dropFull).Inc()
+		return
+	}
+	select {
+	case r.queue <- rec:
+	default:
+		r.bytes.Add(-n)
+		r.metrics.dropped.WithLabelValues(dropFull).Inc()
+	}
+}
+
+// run appends until ctx is done and the queue is empty.
+func (r *recorder) run(ctx context.Context) error {
+	batch := make([]*record, 0, maxBatch)
+	down := false
+	for {
+		batch = batch[:0]
+		select {
+		case rec := <-r.queue:
+			batch = append(batch, rec)
+		case <-ctx.Done():
+			select {
+			case rec := <-r.queue:
+				batch = append(batch, rec)
+			default:
+				return nil
+			}
+		}
+		for len(batch) < maxBatch && len(r.queue) > 0 {
+			batch = append(batch, <-r.queue)
+		}
+		err := r.append(ctx, batch)
+		switch {
+		case err != nil && !down:
+			r.logger.Warn("calls go on without a record", "topic", function.TopicRequests, "err", err)
+		case err == nil && down:
+			r.logger.Info("calls are recorded again", "topic", function.TopicRequests)
+		}
+		down = err != nil
+		clear(batch) // what was written can go
+	}
+}
+
+func (r *recorder) append(ctx context.Context, batch []*record) error {
+	records := make([]eventlog.Record, len(batch))
+	held := int64(0)
+	for i, rec := range batch {
+		records[i] = rec.encode()
+		held += rec.held()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	_, err := r.log.Append(ctx, records)
+	r.bytes.Add(-held)
+	if err != nil {
+		r.metrics.dropped.WithLabelValues(dropLog).Add(float64(len(batch)))
+		return err
+	}
+	r.metrics.recorded.Add(float64(len(batch)))
+	return nil
+}

@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// routes is the index over the routes of one view. It never changes.
+type routes struct {
+	view *catalog.View
+	mux  *http.ServeMux
+}
+
+// routesNow returns the index over the newest view, and makes it when the view is new: a request that follows a deploy's
+// answer meets the route that was deployed.
+func (g *Gateway) routesNow() *routes {
+	view := g.catalog.View()
+	if rs := g.routes.Load(); rs != nil && rs.view == view {
+		return rs
+	}
+	g.routing.Lock()
+	defer g.routing.Unlock()
+	view = g.catalog.View()
+	rs := g.routes.Load()
+	if rs != nil && rs.view == view {
+		return rs
+	}
+	rs = &routes{view: view, mux: http.NewServeMux()}
+	for _, route := range view.Routes() {
+		if route.Trigger.Paused {
+			continue
+		}
+		if err := rs.add(&target{g: g, trigger: route.Trigger}); err != nil {
+			g.logger.Error("route left out", "function", route.Function, "trigger", route.Trigger.Name, "err", err)
+		}
+	}
+	g.routes.Store(rs)
+	return rs
+}
+
+// add turns the panics of ServeMux, for a pattern that is malformed or conflicts, into an error. A deploy refuses such
+// routes; two that were deployed at the same time may still meet here, and then the first one by name stays.
+func (rs *routes) add(t *target) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("add route: %v", p)
+		}
+	}()
+	rs.mux.Handle(pattern(t.trigger), t)
+	return nil
+}
+
+// pattern writes a route as net/http.ServeMux reads it.
+func pattern(t *catalog.Trigger) string {
+	p := strings.ToLower(t.Route.Host) + t.Route.Path
+	if t.Route.Method != "" {
+		return t.Route.Method + " " + p
+	}
+	return p
+}
+
+// target is what a route leads to.
+type target struct {
+	g       *Gateway
+	trigger *catalog.Trigger
+}
+
+// ServeHTTP is called by the mux, with r's path values set.
+func (t *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := w.(*exchange) // serveRoute gives the mux nothing else
+	x.mute = false
+	t.g.serveCall(x, r, Call{Function: t.trigger.Function, Trigger: t.trigger, Request: r}, false)
+}
+
+// serveRoute finds the route of a request by method, host and path; the more specific wins (net/http.ServeMux).
+func (g *Gateway) serveRoute(x *exchange, r *http.Request) (kind string) {
+	if host := strings.ToLower(r.Host); host != r.Host {
+		r.Host = host // host names have no case; RFC 9110, section 4.2.3
+	}
+	x.mute = true
+	g.routesNow().mux.ServeHTTP(x, r)
+	if !x.mute {
+		return kindRoute
+	}
+	x.mute = false
+	switch {
+	case x.status >= 300 && x.status < 400: // to the path's clean form; Location is set
+		x.ResponseWriter.WriteHeader(x.status)
+	case x.status == http.StatusMethodNotAllowed:
+		g.methodNotAllowed(x, r, x.Header().Get("Allow"))
+	default:
+		x.Header().Del("X-Content-Type-Options")
+		writeJSON(x, http.StatusNotFound, wire.ErrorOf(
+			fault.New(fault.NotFound, "no route takes %s %s", r.Method, r.URL.Path).
+				WithHint("`dalamb functions` lists the routes; one function by name is at %sNAME", fnPrefix)))
+	}
+	return kindNone
+}
