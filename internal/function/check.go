@@ -1,0 +1,279 @@
+package function
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/match"
+)
+
+// Values of Scale.Reuse.
+const (
+	ReuseIdle  = "idle"
+	ReuseNever = "never"
+)
+
+func bases() []string            { return []string{"host", "scratch"} }
+func networks() []string         { return []string{"none", "host"} }
+func reuses() []string           { return []string{ReuseIdle, ReuseNever} }
+func orders() []Order            { return []Order{OrderKey, OrderPartition, OrderNone} }
+func entryTypes() []EntryType    { return []EntryType{EntryLambda, EntryHTTP, EntryStdio} }
+func seconds(s float64) Duration { return Duration(s * float64(time.Second)) }
+
+// Validate checks a Spec whose defaults are filled in, by the rules that hold for a manifest. The error is a *ManifestError
+// that names the fields.
+func (s *Spec) Validate() error {
+	if problems := s.check(); problems != nil {
+		return &ManifestError{Problems: problems}
+	}
+	return nil
+}
+
+// checker gathers problems of one Spec.
+type checker struct{ problems []Problem }
+
+func (c *checker) add(field, hint, format string, args ...any) {
+	c.problems = append(c.problems, Problem{Field: field, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (s *Spec) check() []Problem {
+	c := new(checker)
+	c.name("name", s.Name, "function")
+	oneOf(c, "base", s.Base, bases())
+	oneOf(c, "network", s.Network, networks())
+	c.entry(&s.Entry)
+	between(c, "resources.memory", s.Resources.Memory, 4<<20, 1<<40)
+	between(c, "resources.cpu", s.Resources.CPU, 0.01, 1024)
+	between(c, "resources.pids", s.Resources.PIDs, 1, 1<<20)
+	between(c, "resources.tmp", s.Resources.Tmp, 0, 1<<40)
+	between(c, "timeout", s.Timeout, Duration(time.Millisecond), Duration(24*time.Hour))
+	c.scale(s)
+	c.env(s)
+	c.triggers(s)
+	return c.problems
+}
+
+func namePattern(s string) bool {
+	return len(s) <= 63 && regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`).MatchString(s)
+}
+
+func (c *checker) name(field, name, of string) {
+	const hint = "a lower-case letter, then letters, digits and inner hyphens, at most 63 characters"
+	switch {
+	case name == "":
+		c.add(field, hint, "a %s needs a name", of)
+	case !namePattern(name):
+		c.add(field, hint, "%q is no name for a %s", clip(name), of)
+	}
+}
+
+func oneOf[T ~string](c *checker, field string, v T, allowed []T) {
+	if slices.Contains(allowed, v) {
+		return
+	}
+	words := make([]string, len(allowed))
+	for i, a := range allowed {
+		words[i] = string(a)
+	}
+	hint := "allowed: " + strings.Join(words, ", ")
+	if v == "" {
+		c.add(field, hint, "is required")
+		return
+	}
+	if near := fault.Nearest(string(v), words); len(near) > 0 {
+		hint += "; did you mean " + near[0] + "?"
+	}
+	c.add(field, hint, "%q is not known", clip(string(v)))
+}
+
+// between also refuses NaN, which is in no range.
+func between[T int | float64 | Bytes | Duration](c *checker, field string, v, least, most T) {
+	if !(v >= least && v <= most) {
+		c.add(field, fmt.Sprintf("from %v to %v", least, most), "%v is out of range", v)
+	}
+}
+
+func (c *checker) entry(e *Entry) {
+	oneOf(c, "entry.type", e.Type, entryTypes())
+	if len(e.Command) == 0 || e.Command[0] == "" {
+		c.add("entry.command", "a list, such as [python3, main.py]", "names no program")
+	}
+	for i, arg := range e.Command {
+		if strings.Contains(arg, "\x00") {
+			c.add(fmt.Sprintf("entry.command[%d]", i), "", "holds a zero byte")
+		}
+	}
+	if e.Type == EntryHTTP {
+		between(c, "entry.port", e.Port, 1, 65535)
+		between(c, "entry.concurrency", e.Concurrency, 1, 10000)
+		return
+	}
+	if e.Port != 0 {
+		c.add("entry.port", "remove it, or set entry.type to http", "only an http entry has a port")
+	}
+	if e.Concurrency < 0 || e.Concurrency > 1 {
+		c.add("entry.concurrency", "remove it, or set entry.type to http", "only an http entry takes more than one invocation at a time")
+	}
+}
+
+func (c *checker) scale(s *Spec) {
+	between(c, "scale.max", s.Scale.Max, 1, 10000)
+	between(c, "scale.min", s.Scale.Min, 0, max(1, s.Scale.Max))
+	between(c, "scale.idle", s.Scale.Idle, Duration(time.Millisecond), seconds(30*24*3600))
+	oneOf(c, "scale.reuse", s.Scale.Reuse, reuses())
+	if s.Entry.Type == EntryStdio && s.Scale.Reuse == ReuseIdle {
+		c.add("scale.reuse", "remove it, or write never", "a stdio function has one process per event and is not reused")
+	}
+}
+
+// envReserved are the variables that dalamb sets itself, whatever a function says.
+func envReserved(name string, entry EntryType) bool {
+	switch name {
+	case "DALAMB_FUNCTION", "DALAMB_VERSION", "DALAMB_REQUEST_ID", "DALAMB_RUN", "DALAMB_ATTEMPT":
+		return true
+	case "PORT":
+		return entry == EntryHTTP
+	case "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+		"AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_INITIALIZATION_TYPE", "LAMBDA_TASK_ROOT":
+		return entry == EntryLambda
+	}
+	return false
+}
+
+func (c *checker) env(s *Spec) {
+	valid := regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+		field := "env." + name
+		switch {
+		case !valid.MatchString(name):
+			c.add(field, "letters, digits and underscores, no digit first", "%q is no name for a variable", clip(name))
+		case envReserved(name, s.Entry.Type):
+			c.add(field, "remove it", "dalamb sets this variable itself")
+		case strings.Contains(s.Env[name], "\x00"):
+			c.add(field, "", "holds a zero byte")
+		}
+	}
+}
+
+func (c *checker) triggers(s *Spec) {
+	seen := map[string]int{}
+	var routes []RouteOf
+	for i := range s.Triggers {
+		t, at := &s.Triggers[i], fmt.Sprintf("triggers[%d]", i)
+		c.name(at+".name", t.Name, "trigger")
+		if first, twice := seen[t.Name]; twice && t.Name != "" {
+			c.add(at+".name", fmt.Sprintf("first is triggers[%d]", first), "trigger %q is declared twice", t.Name)
+		}
+		seen[t.Name] = i
+		if t.Emit != nil {
+			c.emitTopic(at+".emit.topic", t.Emit.Topic)
+		}
+		if t.Route == nil {
+			c.topicTrigger(at, t)
+			continue
+		}
+		before := len(c.problems)
+		c.routeTrigger(at, t)
+		if len(c.problems) > before {
+			continue
+		}
+		mine := RouteOf{Function: s.Name, Trigger: t.Name, Route: *t.Route}
+		for _, other := range routes {
+			if mine.Route.Conflicts(&other.Route) {
+				c.add(at+".route", "make one of both more specific", "meets the same requests as the route of trigger %q, %s", other.Trigger, other.Route.Pattern())
+			}
+		}
+		routes = append(routes, mine)
+	}
+}
+
+func validTopic(s string) bool {
+	return s != "." && s != ".." && regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`).MatchString(s)
+}
+
+const topicHint = "letters, digits, dot, hyphen and underscore, at most 249"
+
+func (c *checker) emitTopic(field, topic string) {
+	if !validTopic(topic) {
+		c.add(field, topicHint, "%q is no name for a topic", clip(topic))
+	} else if topic[0] == '_' {
+		c.add(field, "choose a name without the underscore", "topics that begin with an underscore are written by dalamb alone")
+	}
+}
+
+func (c *checker) topicTrigger(at string, t *Trigger) {
+	field := at + ".topic"
+	switch {
+	case !validTopic(t.Topic):
+		c.add(field, topicHint, "%q is no name for a topic", clip(t.Topic))
+	case t.Topic == "_dalamb.logs":
+		c.add(field, "", "a function cannot listen to logs: its own would make it run for ever")
+	case t.Topic[0] == '_' && !slices.Contains(systemTopics(), t.Topic):
+		c.add(field, "allowed: "+strings.Join(systemTopics(), ", "), "triggers cannot listen to the system topic %q", clip(t.Topic))
+	}
+	oneOf(c, at+".order", t.Order, orders())
+	c.retry(at+".retry", &t.Retry)
+	if t.Filter == nil {
+		return
+	}
+	if _, err := match.Parse(t.Filter); err != nil {
+		c.filter(at+".filter", err)
+	}
+}
+
+// systemTopics are those of dalamb's own topics that a trigger may listen to.
+func systemTopics() []string {
+	return []string{"_dalamb.control", "_dalamb.dead", "_dalamb.requests", "_dalamb.runs"}
+}
+
+func (c *checker) filter(field string, err error) {
+	if p, ok := errors.AsType[*match.PatternError](err); ok {
+		if p.Path != "" {
+			field += "." + p.Path
+		}
+		if p.Operator != "" {
+			c.add(field, "", "operator %q: %s", p.Operator, p.Reason)
+			return
+		}
+		c.add(field, "", "%s", p.Reason)
+		return
+	}
+	c.add(field, "", "%v", err)
+}
+
+func (c *checker) retry(at string, r *Retry) {
+	between(c, at+".attempts", r.Attempts, 1, 1000)
+	between(c, at+".initial", r.Initial, Duration(time.Millisecond), seconds(24*3600))
+	between(c, at+".max", r.Max, Duration(time.Millisecond), seconds(7*24*3600))
+	between(c, at+".factor", r.Factor, 1, 100)
+	between(c, at+".maxAge", r.MaxAge, Duration(time.Millisecond), seconds(365*24*3600))
+	if r.Max < r.Initial {
+		c.add(at+".max", "initial is "+r.Initial.String(), "%v is less than the first wait", r.Max)
+	}
+	for i, v := range r.Never {
+		if v == "" {
+			c.add(fmt.Sprintf("%s.never[%d]", at, i), "", "an errorType may not be empty")
+		}
+	}
+}
+
+func (c *checker) routeTrigger(at string, t *Trigger) {
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{
+		{"topic", t.Topic != ""}, {"filter", t.Filter != nil}, {"order", t.Order != ""},
+		{"retry", t.Retry.Attempts != 0 || t.Retry.Factor != 0 || t.Retry.Never != nil || t.Retry.Initial|t.Retry.Max|t.Retry.MaxAge != 0},
+	} {
+		if f.given {
+			c.add(at+"."+f.name, "remove it, or make a second trigger", "belongs to a trigger on a topic, not to a route")
+		}
+	}
+	c.route(at+".route", t.Route)
+}

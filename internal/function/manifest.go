@@ -1,0 +1,217 @@
+package function
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// Manifest is what a dalamb.yaml declares: one function for each YAML document.
+type Manifest struct{ Functions []Declared }
+
+// Declared is one function of a manifest.
+type Declared struct {
+	Spec     Spec
+	CodePath string // as written; relative to the directory of the manifest
+	Line     int    // where its document begins
+}
+
+// Problem is one thing that is wrong, and where. File, Line and Column are zero for a Spec that came over the wire.
+type Problem struct {
+	File    string
+	Line    int // counts from 1
+	Column  int // counts from 1, in bytes
+	Field   string
+	Message string
+	Hint    string // what is allowed, or what was probably meant; may be empty
+}
+
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.File != "" {
+		fmt.Fprintf(&b, "%s:%d:%d: ", p.File, p.Line, p.Column)
+	}
+	if p.Field != "" {
+		b.WriteString(p.Field + ": ")
+	}
+	b.WriteString(p.Message)
+	if p.Hint != "" {
+		fmt.Fprintf(&b, " (%s)", p.Hint)
+	}
+	return b.String()
+}
+
+// ManifestError holds every problem that was found, in the order of the file. Its Error has one line for each. It unwraps to
+// a *fault.Error of kind Invalid.
+type ManifestError struct{ Problems []Problem }
+
+func (e *ManifestError) Error() string { return e.join("\n") }
+
+// Unwrap gives the problems on one line.
+func (e *ManifestError) Unwrap() error { return fault.New(fault.Invalid, "%s", e.join("; ")) }
+
+func (e *ManifestError) join(sep string) string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, sep)
+}
+
+const maxManifest = 1 << 20 // bytes
+
+// ParseManifest reads a manifest strictly and fills in the defaults. file is for messages only. The error is a
+// *ManifestError with all problems, and then there is no Manifest.
+func ParseManifest(file string, data []byte) (*Manifest, error) {
+	p := &parser{file: file}
+	if len(data) > maxManifest {
+		p.report(nil, "", fmt.Sprintf("the manifest is %d bytes long", len(data)), fmt.Sprintf("at most %d are read", maxManifest))
+		return nil, p.err()
+	}
+	var m Manifest
+	lines := map[string]int{}
+	for _, doc := range p.documents(data) {
+		d := p.function(doc)
+		if d.Spec.Name != "" {
+			if line, twice := lines[d.Spec.Name]; twice {
+				p.reportAt("name", fmt.Sprintf("function %q is declared twice", d.Spec.Name), fmt.Sprintf("first in line %d", line))
+			}
+			lines[d.Spec.Name] = p.at("name").Line
+		}
+		m.Functions = append(m.Functions, d)
+	}
+	if len(m.Functions) == 0 && len(p.problems) == 0 {
+		p.report(nil, "", "the manifest declares no function", "it needs at least name and entry")
+	}
+	if len(p.problems) == 0 {
+		p.routes(&m)
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return &m, nil
+}
+
+// function reads one document, then applies the rules that Spec.Validate applies, to what could be read.
+func (p *parser) function(doc *yaml.Node) Declared {
+	d := defaults()
+	d.Line = doc.Line
+	p.positions = map[string]*yaml.Node{"": doc}
+	before := len(p.problems)
+	functionValue().read(p, doc, "", &d)
+	d.complete(p.given)
+	for _, problem := range d.Spec.check() {
+		if !p.reported(before, problem.Field) {
+			p.reportAt(problem.Field, problem.Message, problem.Hint)
+		}
+	}
+	return d
+}
+
+// reported is true when reading has complained about the field, or a part or whole of it: one mistake, one message.
+func (p *parser) reported(from int, field string) bool {
+	return slices.ContainsFunc(p.problems[from:], func(q Problem) bool {
+		return q.Field == field || strings.HasPrefix(q.Field, field+".") || strings.HasPrefix(field, q.Field+".") || strings.HasPrefix(field, q.Field+"[")
+	})
+}
+
+func (p *parser) routes(m *Manifest) {
+	var routes []RouteOf
+	for i := range m.Functions {
+		routes = append(routes, m.Functions[i].Spec.Routes()...)
+	}
+	var conflict *routeConflict
+	if errors.As(RouteConflict(routes), &conflict) {
+		for _, d := range m.Functions {
+			if d.Spec.Name == conflict.b.Function {
+				p.report(&yaml.Node{Line: d.Line, Column: 1}, "triggers", conflict.Error(), "make one of both more specific")
+			}
+		}
+	}
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+): `)
+
+// documents splits the stream; text that is not YAML is a problem, and nothing after it is read.
+func (p *parser) documents(data []byte) []*yaml.Node {
+	var docs []*yaml.Node
+	dec := yaml.NewDecoder(strings.NewReader(string(data)))
+	for {
+		var doc yaml.Node
+		err := dec.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return docs
+		}
+		if err != nil {
+			at := &yaml.Node{Line: 1, Column: 1}
+			text := strings.TrimPrefix(err.Error(), "yaml: ")
+			if m := yamlLine.FindStringSubmatchIndex(text); m != nil {
+				at.Line, _ = strconv.Atoi(text[m[2]:m[3]])
+				text = text[:m[0]] + text[m[1]:]
+			}
+			p.report(at, "", "not valid YAML: "+strings.ReplaceAll(text, "\n", " "), "")
+			return docs
+		}
+		if len(doc.Content) == 1 && doc.Content[0].ShortTag() != "!!null" {
+			docs = append(docs, doc.Content[0])
+		}
+	}
+}
+
+func defaults() Declared {
+	d := Declared{CodePath: "."}
+	s := &d.Spec
+	s.Base, s.Network = "host", "none"
+	s.Resources = Resources{Memory: 128 << 20, CPU: 1, PIDs: 64, Tmp: 64 << 20}
+	s.Timeout = seconds(30)
+	s.Scale = Scale{Max: 10, Idle: seconds(300), Reuse: ReuseIdle}
+	return d
+}
+
+func defaultTrigger() Trigger {
+	return Trigger{Order: OrderKey, Retry: Retry{Attempts: 4, Initial: seconds(0.2), Max: seconds(30), Factor: 2, MaxAge: seconds(6 * 3600)}}
+}
+
+// complete fills in the defaults that depend on other fields. given says whether a field was written.
+func (d *Declared) complete(given func(field string) bool) {
+	s := &d.Spec
+	if s.Entry.Type == EntryHTTP && !given("entry.port") {
+		s.Entry.Port = 8080
+	}
+	if !given("entry.concurrency") {
+		s.Entry.Concurrency = 1
+		if s.Entry.Type == EntryHTTP {
+			s.Entry.Concurrency = 16
+		}
+	}
+	if s.Entry.Type == EntryStdio && !given("scale.reuse") {
+		s.Scale.Reuse = ReuseNever
+	}
+	for i := range s.Triggers {
+		t, at := &s.Triggers[i], fmt.Sprintf("triggers[%d]", i)
+		kind := "t"
+		switch {
+		case t.Route == nil && !given(at+".topic"):
+			t.Topic = "events"
+		case t.Route != nil:
+			kind = "route"
+			if !given(at + ".order") {
+				t.Order = ""
+			}
+			if !given(at + ".retry") {
+				t.Retry = Retry{}
+			}
+		}
+		if !given(at + ".name") {
+			t.Name = kind + strconv.Itoa(i)
+		}
+	}
+}

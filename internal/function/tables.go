@@ -1,0 +1,94 @@
+package function
+
+import "encoding/json"
+
+// The tables of dalamb.yaml: every field that there is. The decoder and the JSON Schema are both made from them.
+
+func functionValue() value[Declared] {
+	type D = Declared
+	return object([]string{"name", "entry"},
+		field("name", "The function's name: [a-z]([-a-z0-9]*[a-z0-9])?, at most 63 characters.", text[string](), func(d *D) *string { return &d.Spec.Name }),
+		field("code", "Directory of the code, relative to this file. Default: \".\".", text[string](), func(d *D) *string { return &d.CodePath }),
+		field("base", "File system below the code. Default: host.", text(bases()...), func(d *D) *string { return &d.Spec.Base }),
+		field("entry", "How the function is started and spoken to.", entryValue(), func(d *D) *Entry { return &d.Spec.Entry }),
+		field("resources", "Bounds of one instance.", resourcesValue(), func(d *D) *Resources { return &d.Spec.Resources }),
+		field("timeout", "Bound of one invocation. Default: 30s.", duration(), func(d *D) *Duration { return &d.Spec.Timeout }),
+		field("scale", "Instances of one version on one node.", scaleValue(), func(d *D) *Scale { return &d.Spec.Scale }),
+		field("env", "Environment variables.", mapOf(word()), func(d *D) *map[string]string { return &d.Spec.Env }),
+		field("network", "What the function may reach besides itself. Default: none.", text(networks()...), func(d *D) *string { return &d.Spec.Network }),
+		field("triggers", "What makes the function run.", list(triggerValue(), defaultTrigger), func(d *D) *[]Trigger { return &d.Spec.Triggers }),
+	)
+}
+
+func duration() value[Duration] {
+	return unit[Duration]("a duration", "200ms", "30s", "5m", "6h", "30d")
+}
+
+func size() value[Bytes] { return unit[Bytes]("a size", "64Ki", "128Mi", "1Gi") }
+
+func none[T any]() (zero T) { return zero }
+
+func entryValue() value[Entry] {
+	return object([]string{"type", "command"},
+		field("type", "lambda: AWS Lambda Runtime API. http: listens on a port. stdio: one process per event.", text(entryTypes()...), func(e *Entry) *EntryType { return &e.Type }),
+		field("command", "Program and arguments. A first word with a slash is relative to the code.", list(word(), none[string]), func(e *Entry) *[]string { return &e.Command }),
+		field("port", "http only: where the function listens. Default: 8080.", whole(), func(e *Entry) *int { return &e.Port }),
+		field("concurrency", "http only: requests at a time per instance. Default: 16.", whole(), func(e *Entry) *int { return &e.Concurrency }),
+	)
+}
+
+func resourcesValue() value[Resources] {
+	return object(nil,
+		field("memory", "Default: 128Mi.", size(), func(r *Resources) *Bytes { return &r.Memory }),
+		field("cpu", "Cores. Default: 1.", number(), func(r *Resources) *float64 { return &r.CPU }),
+		field("pids", "Processes and threads. Default: 64.", whole(), func(r *Resources) *int { return &r.PIDs }),
+		field("tmp", "Size of /tmp. Default: 64Mi.", size(), func(r *Resources) *Bytes { return &r.Tmp }),
+	)
+}
+
+func scaleValue() value[Scale] {
+	return object(nil,
+		field("min", "Instances that are kept. Default: 0.", whole(), func(s *Scale) *int { return &s.Min }),
+		field("max", "Instances at most. Default: 10.", whole(), func(s *Scale) *int { return &s.Max }),
+		field("idle", "An instance without work for so long is stopped. Default: 5m.", duration(), func(s *Scale) *Duration { return &s.Idle }),
+		field("reuse", "never: each invocation has an instance of its own. Default: idle; stdio is always never.", text(reuses()...), func(s *Scale) *string { return &s.Reuse }),
+	)
+}
+
+func triggerValue() value[Trigger] {
+	return object(nil,
+		field("name", "Progress is kept under this name. Default: t<position> or route<position>, counted from 0.", text[string](), func(t *Trigger) *string { return &t.Name }),
+		field("topic", "Default: events.", text[string](), func(t *Trigger) *string { return &t.Topic }),
+		field("filter", "An EventBridge event pattern over the event's JSON. Default: every event.", pattern(), func(t *Trigger) *json.RawMessage { return &t.Filter }),
+		field("order", "How far events may overtake each other. Default: key.", text(orders()...), func(t *Trigger) *Order { return &t.Order }),
+		field("retry", "How often and how long a run is tried.", retryValue(), func(t *Trigger) *Retry { return &t.Retry }),
+		field("emit", "Where returned events go. Default: the topic of the event that caused them.", pointer(emitValue()), func(t *Trigger) **Emit { return &t.Emit }),
+		field("route", "Answer HTTP requests on the gateway, instead of a topic's events.", pointer(routeValue()), func(t *Trigger) **Route { return &t.Route }),
+	)
+}
+
+func retryValue() value[Retry] {
+	return object(nil,
+		field("attempts", "The first one included. Default: 4.", whole(), func(r *Retry) *int { return &r.Attempts }),
+		field("initial", "Longest wait before the second attempt. Default: 200ms.", duration(), func(r *Retry) *Duration { return &r.Initial }),
+		field("max", "Longest wait of all. Default: 30s.", duration(), func(r *Retry) *Duration { return &r.Max }),
+		field("factor", "Growth of the wait. Default: 2.", number(), func(r *Retry) *float64 { return &r.Factor }),
+		field("maxAge", "Since the event was appended. Default: 6h.", duration(), func(r *Retry) *Duration { return &r.MaxAge }),
+		field("never", "errorType values that are not retried.", list(text[string](), none[string]), func(r *Retry) *[]string { return &r.Never }),
+	)
+}
+
+func emitValue() value[Emit] {
+	return object([]string{"topic"},
+		field("topic", "The topic for events that the function returns.", text[string](), func(e *Emit) *string { return &e.Topic }),
+	)
+}
+
+func routeValue() value[Route] {
+	return object([]string{"path"},
+		field("method", "Default: any.", text[string](), func(r *Route) *string { return &r.Method }),
+		field("host", "Default: any.", text[string](), func(r *Route) *string { return &r.Host }),
+		field("path", "With {param} and {rest...}, as in net/http.ServeMux.", text[string](), func(r *Route) *string { return &r.Path }),
+		field("durable", "The request is in the log before the answer. Default: false.", truth(), func(r *Route) *bool { return &r.Durable }),
+	)
+}
