@@ -117,6 +117,15 @@ func (s *suite) killedNode(t *testing.T) {
 	}
 	_ = cmd.Wait() // it was killed
 
+	if s.ability.Isolated {
+		eventually(t, "the killed node's functions are gone by themselves", func() bool {
+			left := 0
+			for i := range nodeSandboxes {
+				left += len(alive(t, runner.Spec{ID: nodeID(i)}))
+			}
+			return left == 0
+		})
+	}
 	r := s.runnerAt(t, state)
 	if n, err := r.Recover(t.Context()); n != nodeSandboxes || err != nil {
 		t.Errorf("Recover = %d, %v; want the %d sandboxes of the killed node", n, err, nodeSandboxes)

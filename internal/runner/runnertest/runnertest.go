@@ -45,6 +45,9 @@ func Run(t *testing.T, make New) {
 	t.Run("limits", s.limits)
 	t.Run("life", s.life)
 	t.Run("killed node", s.killedNode)
+	if ability.Isolated {
+		t.Run("fence", s.fence)
+	}
 }
 
 type suite struct {

@@ -16,6 +16,12 @@ func fenceThread(t *Task) error {
 		}},
 		{"clear ambient capabilities", func() error { return call(syscall.SYS_PRCTL, prCapAmbient, ambientClearAll) }},
 		{"drop capabilities", dropCapabilities},
+		{"give up capabilities", func() error {
+			if t.Switch {
+				return nil // they go with the change of user, which needs some
+			}
+			return noCapabilities()
+		}},
 		{"set no_new_privs", func() error { return call(syscall.SYS_PRCTL, prSetNoNewPrivs, 1) }},
 		{"set the seccomp filter", func() error { return setFilter(t.Filter) }},
 	})
@@ -35,13 +41,15 @@ func dropCapabilities() error {
 }
 
 // ignoreSignals makes the init deaf to what a function of the same user may send it; without a handler the kernel keeps the
-// rest from a process 1. It comes after the command's start, which would inherit it. // pid_namespaces(7)
+// rest from a process 1. It comes after the command's start, which would inherit it. SIGCHLD stays as it is, since ignored it
+// leaves nothing to reap, and so does SIGURG, with which Go's runtime interrupts itself. // pid_namespaces(7)
 func ignoreSignals() {
-	for _, sig := range []syscall.Signal{
-		syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE,
-		syscall.SIGALRM, syscall.SIGTERM, syscall.SIGSTKFLT, syscall.SIGXCPU, syscall.SIGXFSZ, syscall.SIGVTALRM,
-		syscall.SIGPROF, syscall.SIGIO, syscall.SIGPWR, syscall.SIGSYS,
-	} {
-		_ = ignore(sig) // the function harms itself alone when it kills its own init
+	const last = 31 // of those that are not real-time, which Go's runtime takes no notice of
+	for sig := syscall.Signal(1); sig <= last; sig++ {
+		switch sig {
+		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG:
+		default:
+			_ = ignore(sig) // a function that kills its own init harms itself alone
+		}
 	}
 }

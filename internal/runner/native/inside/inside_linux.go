@@ -45,6 +45,11 @@ func (s *sandbox) send(k Kind, p *Packer, files ...int) {
 func live(ownNet bool) {
 	s := &sandbox{conn: NewConn(Socket), ownNet: ownNet}
 	syscall.CloseOnExec(Socket)
+	// What the node itself inherited, from a shell for instance, is no business of the function's.
+	if err := call(sysCloseRange, Socket+1, 0x7fffffff); err != nil {
+		s.send(Failed, new(Packer).Text("close inherited files: "+err.Error()))
+		return
+	}
 	if err := s.prepare(); err != nil {
 		s.send(Failed, new(Packer).Text(err.Error()))
 		return

@@ -9,6 +9,7 @@ import (
 // The calls below have the same number on all architectures. // asm-generic/unistd.h
 const (
 	sysMoveMount    = 429
+	sysCloseRange   = 436
 	sysMountSetattr = 442
 
 	atRecursive      = 0x8000
@@ -120,6 +121,20 @@ func ignore(sig syscall.Signal) error {
 	const sigIgn, setSize = 1, 8
 	action := struct{ handler, flags, restorer, mask uintptr }{handler: sigIgn}
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, setSize, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// noCapabilities empties this thread's capability sets. // capset(2), version 3
+func noCapabilities() error {
+	header := struct {
+		version uint32
+		pid     int32
+	}{version: 0x20080522}
+	var none [6]uint32
+	_, _, errno := syscall.RawSyscall(syscall.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)), 0)
 	if errno != 0 {
 		return errno
 	}
