@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -59,16 +60,21 @@ func (s *Spec) check() []Problem {
 	return c.problems
 }
 
-func namePattern(s string) bool {
-	return len(s) <= 63 && regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`).MatchString(s)
-}
+// maxTriggers bounds one function: each trigger costs a lane, and its routes are compared with each other.
+const maxTriggers = 256
+
+var (
+	validName  = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
+	validTopic = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+	validEnv   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
 
 func (c *checker) name(field, name, of string) {
 	const hint = "a lower-case letter, then letters, digits and inner hyphens, at most 63 characters"
 	switch {
 	case name == "":
 		c.add(field, hint, "a %s needs a name", of)
-	case !namePattern(name):
+	case len(name) > 63 || !validName.MatchString(name):
 		c.add(field, hint, "%q is no name for a %s", clip(name), of)
 	}
 }
@@ -147,11 +153,10 @@ func envReserved(name string, entry EntryType) bool {
 }
 
 func (c *checker) env(s *Spec) {
-	valid := regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		field := "env." + name
 		switch {
-		case !valid.MatchString(name):
+		case !validEnv.MatchString(name):
 			c.add(field, "letters, digits and underscores, no digit first", "%q is no name for a variable", clip(name))
 		case envReserved(name, s.Entry.Type):
 			c.add(field, "remove it", "dalamb sets this variable itself")
@@ -162,8 +167,13 @@ func (c *checker) env(s *Spec) {
 }
 
 func (c *checker) triggers(s *Spec) {
+	if len(s.Triggers) > maxTriggers {
+		c.add("triggers", fmt.Sprintf("at most %d", maxTriggers), "%d triggers are too many for one function", len(s.Triggers))
+		return
+	}
 	seen := map[string]int{}
-	var routes []RouteOf
+	mux := http.NewServeMux()
+	var routes []*Trigger
 	for i := range s.Triggers {
 		t, at := &s.Triggers[i], fmt.Sprintf("triggers[%d]", i)
 		c.name(at+".name", t.Name, "trigger")
@@ -183,24 +193,21 @@ func (c *checker) triggers(s *Spec) {
 		if len(c.problems) > before {
 			continue
 		}
-		mine := RouteOf{Function: s.Name, Trigger: t.Name, Route: *t.Route}
-		for _, other := range routes {
-			if mine.Route.Conflicts(&other.Route) {
-				c.add(at+".route", "make one of both more specific", "meets the same requests as the route of trigger %q, %s", other.Trigger, other.Route.Pattern())
-			}
+		if register(mux, t.Route.Pattern()) != "" {
+			i := slices.IndexFunc(routes, func(other *Trigger) bool { return t.Route.Conflicts(other.Route) })
+			c.add(at+".route", "make one of both more specific", "meets the same requests as the route of trigger %q, %s", routes[i].Name, routes[i].Route.Pattern())
+			continue
 		}
-		routes = append(routes, mine)
+		routes = append(routes, t)
 	}
 }
 
-func validTopic(s string) bool {
-	return s != "." && s != ".." && regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`).MatchString(s)
-}
+func isTopic(s string) bool { return s != "." && s != ".." && validTopic.MatchString(s) }
 
 const topicHint = "letters, digits, dot, hyphen and underscore, at most 249"
 
 func (c *checker) emitTopic(field, topic string) {
-	if !validTopic(topic) {
+	if !isTopic(topic) {
 		c.add(field, topicHint, "%q is no name for a topic", clip(topic))
 	} else if topic[0] == '_' {
 		c.add(field, "choose a name without the underscore", "topics that begin with an underscore are written by dalamb alone")
@@ -210,7 +217,7 @@ func (c *checker) emitTopic(field, topic string) {
 func (c *checker) topicTrigger(at string, t *Trigger) {
 	field := at + ".topic"
 	switch {
-	case !validTopic(t.Topic):
+	case !isTopic(t.Topic):
 		c.add(field, topicHint, "%q is no name for a topic", clip(t.Topic))
 	case t.Topic == "_dalamb.logs":
 		c.add(field, "", "a function cannot listen to logs: its own would make it run for ever")

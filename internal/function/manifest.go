@@ -79,6 +79,9 @@ func ParseManifest(file string, data []byte) (*Manifest, error) {
 	var m Manifest
 	lines := map[string]int{}
 	for _, doc := range p.documents(data) {
+		if len(p.problems) == maxProblems {
+			break // more would be a list that nobody reads
+		}
 		d := p.function(doc)
 		if d.Spec.Name != "" {
 			if line, twice := lines[d.Spec.Name]; twice {

@@ -71,15 +71,20 @@ func RouteConflict(routes []RouteOf) error {
 	return nil
 }
 
+var (
+	validMethod = regexp.MustCompile(`^[A-Z]+$`)
+	validHost   = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
+)
+
 // reservedPaths belong to the gateway and to AWS Invoke.
 func reservedPaths() []string { return []string{"/_/", "/2015-03-31/"} }
 
 func (c *checker) route(at string, r *Route) {
 	before := len(c.problems)
-	if r.Method != "" && !regexp.MustCompile(`^[A-Z]+$`).MatchString(r.Method) {
+	if r.Method != "" && !validMethod.MatchString(r.Method) {
 		c.add(at+".method", "upper-case, such as GET or POST; leave it out for any", "%q is no method", clip(r.Method))
 	}
-	if r.Host != "" && !regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`).MatchString(r.Host) {
+	if r.Host != "" && !validHost.MatchString(r.Host) {
 		c.add(at+".host", "a lower-case host name without port", "%q is no host", clip(r.Host))
 	}
 	switch {
