@@ -87,6 +87,7 @@ type InvokeRequest struct {
 	RedriveOf string          `json:"redriveOf,omitempty"` // redrive: the dead letter's run id
 	Origin    *EventRef       `json:"origin,omitempty"`    // redrive: where the event stood
 	ID        string          `json:"id,omitempty"`        // AWS request id of an asynchronous call
+	Attempts  []Attempt       `json:"attempts,omitempty"`  // redrive: what the dead letter has behind it
 }
 
 // Request is the data of a request.completed event in _dalamb.requests. Bodies over 64 KiB are cut, secret-bearing headers redacted.

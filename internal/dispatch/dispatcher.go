@@ -1,0 +1,272 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Options of New. Log, Catalog and Invoker are required.
+type Options struct {
+	Log     eventlog.Log
+	Catalog *catalog.Catalog // which somebody runs
+	Invoker Invoker          // the fleet
+
+	Group      string        // ownership group; "" = "dalamb"
+	Drain      time.Duration // how long a stop lets attempts finish; 0 = 30 s
+	MaxHeld    int64         // bytes of pending events in memory, on this node; 0 = 128 MiB
+	EventLimit int           // bytes of one emitted event; 0 = 1 MiB
+
+	Now     func() time.Time
+	Rand    func() float64 // in [0,1), for jitter; safe for concurrent use
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer // nil = counted, not shown
+}
+
+// Dispatcher is one node's part in running what the log asks for. Safe for concurrent use.
+type Dispatcher struct {
+	log     eventlog.Log
+	catalog *catalog.Catalog
+	group   string
+	drain   time.Duration
+	logger  *slog.Logger
+	metrics *metrics
+	stages  stages
+	topics  *topics
+	now     func() time.Time
+	seed    maphash.Seed
+	window  int
+
+	budget budget
+	gates  gates
+	solo   *gate // for runs that were under way when a node died
+	plans  atomic.Pointer[plan]
+
+	mu         sync.Mutex
+	membership eventlog.Member
+	partitions map[eventlog.Partition]*partition
+	jobs       map[eventlog.Partition]*jobs
+}
+
+// New checks the options; Run starts.
+func New(o Options) (*Dispatcher, error) {
+	if o.Log == nil || o.Catalog == nil || o.Invoker == nil {
+		return nil, errors.New("dispatch needs a log, a catalog and an invoker")
+	}
+	if o.Group == "" {
+		o.Group = "dalamb"
+	}
+	if o.Drain <= 0 {
+		o.Drain = 30 * time.Second
+	}
+	if o.MaxHeld <= 0 {
+		o.MaxHeld = 128 << 20
+	}
+	if o.EventLimit <= 0 {
+		o.EventLimit = 1 << 20
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	d := &Dispatcher{
+		log: o.Log, catalog: o.Catalog, group: o.Group, drain: o.Drain, logger: o.Logger, now: o.Now,
+		seed: maphash.MakeSeed(), window: laneWindow,
+		budget: budget{max: o.MaxHeld}, gates: gates{of: map[int64]*gate{}}, solo: newGate(1),
+		topics:     &topics{log: o.Log},
+		partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},
+	}
+	d.stages = stages{
+		fetch{log: o.Log},
+		unwrap{view: o.Catalog.View},
+		guard{now: o.Now},
+		invoke{invoker: o.Invoker},
+		classify{now: o.Now, rand: o.Rand},
+		emit{topics: d.topics, limit: o.EventLimit, now: o.Now},
+		record{now: o.Now},
+	}
+	d.plans.Store(newPlan(o.Catalog.View()))
+	m, err := newMetrics(d, o.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	d.metrics = m
+	return d, nil
+}
+
+// Run joins the group and works on what it is given until ctx is done. Then it starts nothing more, waits for what runs, commits and
+// leaves. The catalog must be running.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	base, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	if err := d.catalog.CatchUp(ctx); err != nil {
+		return err
+	}
+	d.plans.Store(newPlan(d.catalog.View()))
+	m, err := d.log.Join(ctx, eventlog.JoinOptions{
+		Group:    d.group,
+		Assigned: func(_ context.Context, ps []eventlog.Partition) { d.assigned(base, ps) },
+		Revoked:  func(ctx context.Context, ps []eventlog.Partition) { d.revoked(ctx, ps) },
+		Lost:     func(ps []eventlog.Partition) { d.lost(ps) },
+	})
+	if err != nil {
+		return fmt.Errorf("join group %s: %w", d.group, err)
+	}
+	d.mu.Lock()
+	d.membership = m
+	d.mu.Unlock()
+
+	var helpers sync.WaitGroup
+	helpers.Go(func() { (&mirror{d: d, shown: map[int64]map[int32]int64{}}).run(ctx) })
+	err = d.follow(ctx)
+	helpers.Wait()
+
+	leaving, cancel := context.WithTimeout(base, d.drain)
+	defer cancel()
+	if leaveErr := m.Leave(leaving); leaveErr != nil {
+		err = errors.Join(err, fmt.Errorf("leave group %s: %w", d.group, leaveErr))
+	}
+	d.lost(d.assignedNow())
+	return err
+}
+
+// follow keeps the partitions in line with the catalog until ctx is done.
+func (d *Dispatcher) follow(ctx context.Context) error {
+	var topics []string
+	for {
+		changed := d.catalog.Changed()
+		pl := newPlan(d.catalog.View())
+		d.plans.Store(pl)
+		d.gates.prune(pl.triggers)
+		for _, p := range d.owned() {
+			p.box.post(replan{plan: pl})
+		}
+		if wanted := append(pl.view.Topics(), function.TopicJobs); !slices.Equal(wanted, topics) {
+			if err := d.member().SetTopics(ctx, wanted); err != nil {
+				if ctx.Err() != nil {
+					return nil
+				}
+				return fmt.Errorf("share out partitions: %w", err)
+			}
+			topics = wanted
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (d *Dispatcher) member() eventlog.Member {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.membership
+}
+
+func (d *Dispatcher) plan() *plan { return d.plans.Load() }
+
+func (d *Dispatcher) hash(key string) uint64 { return maphash.String(d.seed, key) }
+
+// owned lists the partitions that this node works on.
+func (d *Dispatcher) owned() []*partition {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ps := make([]*partition, 0, len(d.partitions))
+	for _, p := range d.partitions {
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+func (d *Dispatcher) assignedNow() []eventlog.Partition {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var ps []eventlog.Partition
+	for id := range d.partitions {
+		ps = append(ps, id)
+	}
+	for id := range d.jobs {
+		ps = append(ps, id)
+	}
+	return ps
+}
+
+func (d *Dispatcher) assigned(base context.Context, ids []eventlog.Partition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, id := range ids {
+		if id.Topic == function.TopicJobs {
+			j := newJobs(d, id)
+			d.jobs[id] = j
+			j.start(base)
+			continue
+		}
+		p := newPartition(d, id)
+		d.partitions[id] = p
+		p.start(base)
+	}
+}
+
+// stopGrace is how long interrupted attempts have to return, and their outcomes to be stored.
+const stopGrace = 5 * time.Second
+
+// revoked leaves partitions in order, all at once.
+func (d *Dispatcher) revoked(ctx context.Context, ids []eventlog.Partition) {
+	d.drop(ids, func(p *partition) { p.stop(ctx, stopGrace) })
+}
+
+// lost drops partitions that are somebody else's.
+func (d *Dispatcher) lost(ids []eventlog.Partition) {
+	d.drop(ids, func(p *partition) {
+		p.abort()
+		<-p.done
+	})
+}
+
+func (d *Dispatcher) drop(ids []eventlog.Partition, end func(p *partition)) {
+	d.mu.Lock()
+	var ps []*partition
+	var js []*jobs
+	for _, id := range ids {
+		if p := d.partitions[id]; p != nil {
+			ps = append(ps, p)
+		}
+		if j := d.jobs[id]; j != nil {
+			js = append(js, j)
+		}
+	}
+	d.mu.Unlock()
+	var ends sync.WaitGroup
+	for _, p := range ps {
+		ends.Go(func() { end(p) })
+	}
+	for _, j := range js {
+		ends.Go(j.stop)
+	}
+	ends.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, id := range ids {
+		delete(d.partitions, id)
+		delete(d.jobs, id)
+	}
+}

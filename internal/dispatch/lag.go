@@ -1,0 +1,107 @@
+package dispatch
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+)
+
+// Lag is how far a trigger is behind the log, over all partitions of its topic.
+type Lag struct {
+	Function string
+	Trigger  string
+	Topic    string
+	Behind   int64 // offsets that it has not looked at yet, and events that matched and are not finished
+	Pending  int64 // events that matched and are not finished
+	Detached int   // partitions in which it has left the shared scan
+	Paused   bool
+}
+
+// statusEvery is how often an actor publishes its status at most.
+const statusEvery = 200 * time.Millisecond
+
+// status is what an actor lets others know.
+type status struct {
+	scan  int64
+	lanes map[int64]laneStatus // by trigger UID; a trigger without one is where the scan is
+	err   error                // the partition is not started because of it
+}
+
+type laneStatus struct {
+	scanned, low, pending int64
+	attached              bool
+}
+
+// publish makes the actor's status known, a while after the last time.
+func (p *partition) publish(now time.Time) {
+	if !p.changed {
+		return
+	}
+	if now.Before(p.statusAt) {
+		return
+	}
+	p.changed, p.statusAt = false, now.Add(statusEvery)
+	s := &status{scan: p.scan, lanes: make(map[int64]laneStatus, len(p.lanes))}
+	for uid, l := range p.lanes {
+		ls := laneStatus{scanned: l.scanned, low: l.low(p.scan), pending: int64(l.live + len(l.unloaded)), attached: l.attached}
+		if l.attached {
+			ls.scanned = p.scan
+		}
+		s.lanes[uid] = ls
+	}
+	p.status.Store(s)
+}
+
+// Lag says how far each trigger is behind, by function and trigger. Triggers of partitions that this node does not own are
+// counted as far as it knows.
+func (d *Dispatcher) Lag() []Lag {
+	pl := d.plan()
+	lags := make(map[int64]*Lag, len(pl.triggers))
+	for uid, t := range pl.triggers {
+		lags[uid] = &Lag{Function: t.Function, Trigger: t.Name, Topic: t.Topic, Paused: t.Paused}
+	}
+	for _, p := range d.owned() {
+		s := p.status.Load()
+		if s == nil || s.err != nil {
+			continue
+		}
+		b, err := d.log.Bounds(context.Background(), p.id)
+		if err != nil {
+			continue // the topic has just gone
+		}
+		for _, t := range pl.byTopic[p.id.Topic] {
+			lag := lags[t.UID]
+			ls, ok := s.lanes[t.UID]
+			if !ok {
+				ls = laneStatus{scanned: max(s.scan, min(t.Start[p.id.ID], b.End)), attached: true}
+			}
+			lag.Behind += max(0, b.End-ls.scanned) + ls.pending
+			lag.Pending += ls.pending
+			if !ls.attached {
+				lag.Detached++
+			}
+		}
+	}
+	all := make([]Lag, 0, len(lags))
+	for _, l := range lags {
+		all = append(all, *l)
+	}
+	slices.SortFunc(all, func(a, b Lag) int {
+		return cmp.Or(cmp.Compare(a.Function, b.Function), cmp.Compare(a.Trigger, b.Trigger))
+	})
+	return all
+}
+
+// Refused lists the partitions that are not started, with the reason.
+func (d *Dispatcher) Refused() map[eventlog.Partition]error {
+	refused := map[eventlog.Partition]error{}
+	for _, p := range d.owned() {
+		if s := p.status.Load(); s != nil && s.err != nil {
+			refused[p.id] = s.err
+		}
+	}
+	return refused
+}

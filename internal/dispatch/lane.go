@@ -1,0 +1,266 @@
+package dispatch
+
+import (
+	"time"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Bounds of one lane. Past them it leaves the shared scan.
+const (
+	laneWindow = 8192    // entries
+	laneBytes  = 8 << 20 // events held in memory; an entry past it reads its event again when its turn comes
+)
+
+// lane is the part of one trigger in one partition: the events that matched and are not finished. All of it belongs to the
+// partition's actor.
+//
+// An attached lane has been offered all that the shared scan has passed. A detached one has a cursor of its own: all below
+// scanned has been offered to it or stands in unloaded. A trigger that has no lane is attached and has nothing to do.
+type lane struct {
+	p    *partition
+	t    *catalog.Trigger
+	gate *gate
+
+	attached bool
+	cursor   int64   // detached: what is read next; below scanned only while there is something to load
+	scanned  int64   // detached: see above
+	unloaded []int64 // pending since before this node took over, not yet read again; rising
+	recalled map[int64]retryRecord
+	reading  bool
+	wants    bool // it is in the partition's list of lanes that want to read on
+
+	entries []*entry // by offset, those that are gone among them
+	live    int      // entries that are not gone
+	ready   fifo[*entry]
+	keys    map[uint64]*entry // the newest entry of each key
+	bytes   int64             // of events held
+
+	waiter  *waiter // in the gate's queue; nil = not there
+	queued  bool    // in the partition's queue of lanes that can start something
+	dirty   bool    // what the log knows of the lane is out of date
+	stored  bool    // the log may have a laneRecord
+	removed bool    // the trigger is no more
+	sick    bool    // invocations fail without the function's doing, and that has been logged
+}
+
+// idle says that nothing needs the lane: it stands where the scan stands and has nothing to do.
+func (l *lane) idle() bool {
+	return l.live == 0 && len(l.unloaded) == 0 && !l.dirty && !l.stored && !l.reading && (l.attached || l.removed)
+}
+
+// paused says that the lane takes nothing and starts nothing for now.
+func (l *lane) paused() bool { return l.t.Paused || l.t.Err != nil || l.removed }
+
+// room says whether the lane can take another event.
+func (l *lane) room() bool {
+	return l.live < l.p.d.window && (l.live == 0 || !l.p.d.budget.full())
+}
+
+// touch notes that the lane's record has to be written.
+func (l *lane) touch() {
+	l.p.moved = true
+	if !l.dirty {
+		l.dirty = true
+		l.p.dirty = append(l.p.dirty, l)
+	}
+}
+
+// detach takes the lane out of the shared scan; it goes on from offset by itself.
+func (l *lane) detach(offset int64) {
+	l.attached, l.cursor, l.scanned = false, offset, offset
+	l.touch()
+}
+
+// add takes in an event that matched. The caller has looked for room. Offsets rise from call to call.
+func (l *lane) add(offset int64, appended time.Time, e *event.Event, size int64) {
+	en := &entry{lane: l, offset: offset, appended: appended.UnixMilli(), held: entryCost}
+	en.careful = offset < l.p.carefulBelow
+	b := &l.p.d.budget
+	b.force(entryCost)
+	if l.bytes+size <= laneBytes && b.take(size, eventShare) {
+		en.event = e
+		en.held += size
+		l.bytes += size
+	}
+	if r, ok := l.recalled[offset]; ok {
+		delete(l.recalled, offset)
+		en.recall(r)
+	}
+	l.entries = append(l.entries, en)
+	l.live++
+	l.touch()
+	switch {
+	case l.t.Order == function.OrderPartition:
+		en.keyed = true
+	case l.t.Order == function.OrderNone:
+	default:
+		if key := e.Key(); key != "" {
+			en.key, en.keyed = l.p.d.hash(key), true
+		}
+	}
+	if en.keyed {
+		last := l.keys[en.key]
+		l.keys[en.key] = en
+		if last != nil {
+			last.next = en
+			return // blocked
+		}
+	}
+	l.enable(en)
+}
+
+// recall gives an entry what the log knows of its attempts. One that began and whose end is not known ended with the node.
+func (e *entry) recall(r retryRecord) {
+	e.stored, e.careful = true, e.careful || r.started != 0
+	e.attempts, e.due = r.attempts, r.due
+	if r.started != 0 {
+		e.suspect = true
+		e.attempts = append(e.attempts, function.Attempt{
+			Number: r.started, Outcome: function.Crashed,
+			Failure: &function.Failure{Type: "Dalamb.NodeStopped", Message: "the node stopped while this ran"},
+		})
+	}
+}
+
+// enable makes an entry ready now or when it is due.
+func (l *lane) enable(e *entry) {
+	if e.due.After(l.p.d.now()) {
+		e.state = waiting
+		l.p.clock.add(e)
+		return
+	}
+	e.state = ready
+	l.ready.push(e)
+	l.p.wake(l)
+}
+
+// finish drops an entry whose end is in the log; the next of its key is free.
+func (l *lane) finish(e *entry) {
+	l.drop(e)
+	if e.keyed {
+		next := e.next
+		for next != nil && next.state == gone {
+			next = next.next
+		}
+		if next != nil {
+			l.enable(next)
+		} else {
+			delete(l.keys, e.key)
+		}
+	}
+	e.next = nil
+	l.compact()
+	if l.live <= l.p.d.window/2 {
+		l.p.pull(l)
+	}
+}
+
+func (l *lane) drop(e *entry) {
+	if e.held > entryCost {
+		l.bytes -= e.held - entryCost
+	}
+	l.p.d.budget.give(e.held)
+	e.state, e.held, e.event, e.attempts = gone, 0, nil, nil
+	l.live--
+}
+
+// compact takes the gone out of entries when they are most of it.
+func (l *lane) compact() {
+	if len(l.entries) < 32 || l.live*2 > len(l.entries) {
+		if l.live == 0 {
+			clear(l.entries)
+			l.entries = l.entries[:0]
+		}
+		return
+	}
+	kept := l.entries[:0]
+	for _, e := range l.entries {
+		if e.state != gone {
+			kept = append(kept, e)
+		}
+	}
+	clear(l.entries[len(kept):])
+	l.entries = kept
+}
+
+// record is what the log has to know of the lane; nil when that is nothing.
+func (l *lane) record() []byte {
+	pending := l.p.pending[:0]
+	for _, e := range l.entries {
+		if e.state != gone && !e.settled {
+			pending = append(pending, e.offset)
+		}
+	}
+	pending = append(pending, l.unloaded...)
+	l.p.pending = pending
+	if len(pending) == 0 && (l.attached || l.removed) {
+		return nil
+	}
+	return laneRecord{attached: l.attached, scanned: l.scanned, pending: pending}.encode()
+}
+
+// low is the offset below which the lane has nothing left to do. scan is where the shared scan stands.
+func (l *lane) low(scan int64) int64 {
+	for _, e := range l.entries {
+		if e.state != gone {
+			return e.offset
+		}
+	}
+	switch {
+	case len(l.unloaded) > 0:
+		return l.unloaded[0]
+	case l.attached:
+		return scan
+	}
+	return l.scanned
+}
+
+// retarget gives the lane its trigger as it is in a newer catalog.
+func (l *lane) retarget(t *catalog.Trigger) {
+	was := l.paused()
+	l.t, l.gate = t, l.p.d.gates.get(t)
+	if was && !l.paused() {
+		if l.ready.len() > 0 {
+			l.p.wake(l)
+		}
+		l.p.pull(l)
+	}
+}
+
+// remove ends the lane because its trigger is no more. What runs is finished and committed; the rest of its progress goes.
+func (l *lane) remove() {
+	l.removed = true
+	for _, e := range l.entries {
+		switch e.state {
+		case blocked, ready, waiting:
+			l.forget(e.offset, e.stored)
+			l.drop(e)
+		}
+	}
+	for offset := range l.recalled {
+		l.forget(offset, true)
+	}
+	l.recalled, l.unloaded = nil, nil
+	l.ready.clear()
+	l.compact()
+	l.leaveGate()
+	l.touch()
+}
+
+// forget takes the retryRecord of an event that will not be run out of the log.
+func (l *lane) forget(offset int64, stored bool) {
+	if stored {
+		l.p.push(item{records: one(l.p.keys.record(l.p.keys.retry(l.t.UID, offset), nil))})
+	}
+}
+
+// leaveGate gives up the place in the gate's queue.
+func (l *lane) leaveGate() {
+	if l.waiter != nil && !l.gate.leave(l.waiter) {
+		l.gate.release() // it was granted a slot in this very moment
+	}
+	l.waiter = nil
+}

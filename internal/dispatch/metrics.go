@@ -1,0 +1,119 @@
+package dispatch
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// metrics counts. Its labels are names of functions and triggers, which are bounded by what is deployed.
+type metrics struct {
+	runs     *prometheus.CounterVec
+	attempts *prometheus.CounterVec
+	trouble  *prometheus.CounterVec
+	skips    *prometheus.CounterVec
+	commits  *prometheus.HistogramVec
+	sizes    prometheus.Histogram
+	others   []prometheus.Collector
+}
+
+func newMetrics(d *Dispatcher, r prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dalamb_runs_total", Help: "Runs that have ended, by state.",
+		}, []string{"function", "trigger", "state"}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dalamb_attempts_failed_total", Help: "Attempts that did not succeed, by outcome.",
+		}, []string{"function", "trigger", "outcome"}),
+		trouble: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dalamb_attempts_prevented_total", Help: "Attempts that dalamb could not make, and repeats.",
+		}, []string{"function", "trigger"}),
+		skips: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dalamb_records_skipped_total", Help: "Records that are no CloudEvents.",
+		}, []string{"topic"}),
+		commits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "dalamb_progress_commit_seconds", Help: "Time of a commit of outcomes and progress.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}, []string{"result"}),
+		sizes: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "dalamb_progress_commit_outcomes", Help: "Outcomes in one commit.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 7),
+		}),
+	}
+	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "dalamb_dispatch_held_bytes", Help: "Memory that pending events take.",
+	}, func() float64 { return float64(d.budget.held.Load()) })
+	m.others = []prometheus.Collector{m.runs, m.attempts, m.trouble, m.skips, m.commits, m.sizes, held, newLagCollector(d)}
+	if r == nil {
+		return m, nil
+	}
+	var errs []error
+	for _, c := range m.others {
+		errs = append(errs, r.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+// settled counts an outcome that is stored.
+func (m *metrics) settled(w *work) {
+	if w.attempt.Number > 0 && w.attempt.Outcome != function.Succeeded {
+		m.attempts.WithLabelValues(w.trigger.Function, w.trigger.Name, string(w.attempt.Outcome)).Inc()
+	}
+	if w.final() {
+		m.runs.WithLabelValues(w.trigger.Function, w.trigger.Name, string(w.state)).Inc()
+	}
+}
+
+func (m *metrics) troubled(t *catalog.Trigger) { m.trouble.WithLabelValues(t.Function, t.Name).Inc() }
+
+func (m *metrics) skipped(topic string) { m.skips.WithLabelValues(topic).Inc() }
+
+func (m *metrics) committed(took time.Duration, outcomes int, err error) {
+	result := "stored"
+	if err != nil {
+		result = "refused"
+	}
+	m.commits.WithLabelValues(result).Observe(took.Seconds())
+	m.sizes.Observe(float64(outcomes))
+}
+
+// lagCollector shows Lag when it is asked.
+type lagCollector struct {
+	d                         *Dispatcher
+	behind, pending, detached *prometheus.Desc
+}
+
+func newLagCollector(d *Dispatcher) *lagCollector {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, []string{"function", "trigger"}, nil)
+	}
+	return &lagCollector{
+		d:        d,
+		behind:   desc("dalamb_trigger_lag_events", "Offsets of its topic that a trigger has not finished with."),
+		pending:  desc("dalamb_trigger_pending_events", "Events that matched a trigger and are not finished."),
+		detached: desc("dalamb_trigger_detached_partitions", "Partitions in which a trigger has left the shared scan."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *lagCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.behind
+	ch <- c.pending
+	ch <- c.detached
+}
+
+// Collect implements prometheus.Collector. The triggers for asynchronous calls are shown only where there is something to show.
+func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, l := range c.d.Lag() {
+		if l.Trigger == catalog.InvokeTrigger && l.Behind == 0 {
+			continue
+		}
+		ch <- prometheus.MustNewConstMetric(c.behind, prometheus.GaugeValue, float64(l.Behind), l.Function, l.Trigger)
+		ch <- prometheus.MustNewConstMetric(c.pending, prometheus.GaugeValue, float64(l.Pending), l.Function, l.Trigger)
+		ch <- prometheus.MustNewConstMetric(c.detached, prometheus.GaugeValue, float64(l.Detached), l.Function, l.Trigger)
+	}
+}

@@ -1,0 +1,78 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/eventlog"
+)
+
+// How often positions are mirrored, and how many triggers' at a time: with very many triggers a round takes some of them.
+const (
+	mirrorEvery = 5 * time.Second
+	mirrorMost  = 256
+)
+
+// mirror shows each trigger's position as a consumer group without members, for people and standard tools. Nothing reads it back.
+type mirror struct {
+	d     *Dispatcher
+	shown map[int64]map[int32]int64 // trigger UID -> partition -> offset
+}
+
+func (m *mirror) run(ctx context.Context) {
+	t := time.NewTicker(mirrorEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			m.round(ctx)
+		}
+	}
+}
+
+func (m *mirror) round(ctx context.Context) {
+	pl := m.d.plan()
+	for uid := range m.shown {
+		if pl.triggers[uid] == nil {
+			delete(m.shown, uid)
+		}
+	}
+	moved := map[int64][]eventlog.GroupOffset{}
+	for _, p := range m.d.owned() {
+		s := p.status.Load()
+		if s == nil || s.err != nil {
+			continue
+		}
+		for _, t := range pl.byTopic[p.id.Topic] {
+			low := max(s.scan, t.Start[p.id.ID])
+			if ls, ok := s.lanes[t.UID]; ok {
+				low = ls.low
+			}
+			if last, ok := m.shown[t.UID][p.id.ID]; t.Name == catalog.InvokeTrigger || ok && last == low {
+				continue
+			}
+			if len(moved) == mirrorMost && moved[t.UID] == nil {
+				continue
+			}
+			moved[t.UID] = append(moved[t.UID], eventlog.GroupOffset{Partition: p.id, Offset: low})
+		}
+	}
+	for uid, offsets := range moved {
+		t := pl.triggers[uid]
+		if err := m.d.log.CommitOffsets(ctx, "dalamb."+t.Function+"."+t.Name, offsets); err != nil {
+			if ctx.Err() == nil {
+				m.d.logger.Warn("mirror positions", "function", t.Function, "trigger", t.Name, "err", err)
+			}
+			return
+		}
+		if m.shown[uid] == nil {
+			m.shown[uid] = map[int32]int64{}
+		}
+		for _, o := range offsets {
+			m.shown[uid][o.Partition.ID] = o.Offset
+		}
+	}
+}

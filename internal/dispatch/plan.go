@@ -1,0 +1,79 @@
+package dispatch
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+)
+
+// plan is a view of the catalog, arranged for the partitions.
+type plan struct {
+	view     *catalog.View
+	triggers map[int64]*catalog.Trigger    // by UID
+	byTopic  map[string][]*catalog.Trigger // the newest first
+}
+
+func newPlan(v *catalog.View) *plan {
+	pl := &plan{view: v, triggers: map[int64]*catalog.Trigger{}, byTopic: map[string][]*catalog.Trigger{}}
+	for _, f := range v.Functions() {
+		for _, t := range f.Triggers {
+			if t.Topic != "" {
+				pl.triggers[t.UID] = t
+				pl.byTopic[t.Topic] = append(pl.byTopic[t.Topic], t)
+			}
+		}
+	}
+	for _, ts := range pl.byTopic {
+		slices.SortFunc(ts, func(a, b *catalog.Trigger) int { return cmp.Compare(b.UID, a.UID) })
+	}
+	return pl
+}
+
+// replan gives the actor a newer plan.
+type replan struct{ plan *plan }
+
+func (m replan) apply(_ scope, p *partition) {
+	if m.plan.view.Offset < p.control || m.plan == p.plan {
+		return
+	}
+	before := p.control
+	p.plan, p.set, p.control = m.plan, m.plan.view.Match(p.id.Topic), m.plan.view.Offset
+	for uid, l := range p.lanes {
+		switch t := m.plan.triggers[uid]; {
+		case l.removed:
+		case t == nil || t.Topic != p.id.Topic:
+			l.remove()
+		default:
+			l.retarget(t)
+		}
+	}
+	for _, t := range m.plan.byTopic[p.id.Topic] {
+		if t.Since() < before {
+			break
+		}
+		p.welcome(t)
+	}
+	for _, t := range m.plan.byTopic[p.id.Topic] {
+		p.holdBack(t)
+	}
+}
+
+// welcome begins a trigger that this partition's scan has not known: at its start, wherever the scan is by now.
+func (p *partition) welcome(t *catalog.Trigger) {
+	if start := t.Start[p.id.ID]; start < p.scan {
+		l := p.newLane(t)
+		l.detach(start)
+		p.pull(l)
+	}
+}
+
+// holdBack keeps a trigger where it stands whose filter this binary cannot compile: the scan would pass it by.
+func (p *partition) holdBack(t *catalog.Trigger) {
+	if l := p.lanes[t.UID]; t.Err != nil && (l == nil || l.attached) {
+		if l == nil {
+			l = p.newLane(t)
+		}
+		l.detach(p.scan)
+	}
+}

@@ -1,0 +1,336 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Bounds of one read.
+const (
+	readRecords = 512
+	readBytes   = 1 << 20
+)
+
+// batch is what one read gave: the shared scan's, or a detached lane's.
+type batch struct {
+	lane    *lane // nil = the scan
+	from    int64
+	records []eventlog.Record
+	start   int64 // what lies between from and start, retention has taken; 0 = nothing is missing
+	missing bool  // the topic is not there
+}
+
+// read starts a read. What it gives comes as a message.
+func (p *partition) read(sc scope, l *lane, from int64, o eventlog.ReadOptions) {
+	p.helpers.Go(func() {
+		b := &batch{lane: l, from: from}
+		for n := 0; ; n++ {
+			var err error
+			b.records, err = p.d.log.Read(sc.life, p.id, from, o)
+			if err == nil && len(b.records) > 0 && b.records[0].Offset > from {
+				var bounds eventlog.Bounds
+				if bounds, err = p.d.log.Bounds(sc.life, p.id); bounds.Start > from {
+					b.start = bounds.Start
+				}
+			}
+			switch {
+			case sc.life.Err() != nil:
+				return
+			case fault.KindOf(err) == fault.NotFound:
+				b.missing = true
+			case err != nil:
+				if n == 0 {
+					p.d.logger.Error("read events", "topic", p.id.Topic, "partition", p.id.ID, "offset", from, "err", err)
+				}
+				if !pause(sc.life, n) {
+					return
+				}
+				continue
+			}
+			p.box.post(b)
+			return
+		}
+	})
+}
+
+// readAhead keeps the shared scan one batch ahead.
+func (p *partition) readAhead(sc scope) {
+	if p.reading || p.draining || p.batches.len() > 1 {
+		return
+	}
+	p.reading = true
+	p.read(sc, nil, p.ahead, eventlog.ReadOptions{MaxRecords: readRecords, MaxBytes: readBytes})
+}
+
+func (b *batch) apply(sc scope, p *partition) {
+	switch {
+	case b.lane != nil:
+		b.lane.reading = false
+		p.load(b)
+		p.pull(b.lane)
+	case b.missing:
+		p.lose() // the topic is gone, and all progress on it is without meaning
+	default:
+		p.reading = false
+		if n := len(b.records); n > 0 {
+			p.ahead = b.records[n-1].Offset + 1
+		}
+		p.batches.push(b)
+	}
+}
+
+// offer gives what was read to the lanes. It waits when outcomes pile up because the log does not take them.
+func (p *partition) offer() {
+	for p.batches.len() > 0 && p.unflushed < unflushedMax && !p.draining {
+		b := p.batches.pop()
+		if b.start > b.from {
+			p.expireScan(b.from, b.start)
+		}
+		for i := range b.records {
+			p.offerRecord(&b.records[i])
+		}
+		p.moved = true
+	}
+}
+
+func (p *partition) offerRecord(r *eventlog.Record) {
+	if r.Offset < p.scan {
+		return
+	}
+	defer func() { p.scan = r.Offset + 1 }()
+	if p.set == nil {
+		return
+	}
+	e, err := eventlog.ToEvent(*r)
+	if err != nil {
+		p.d.metrics.skipped(p.id.Topic)
+		return
+	}
+	p.matched = p.set.MatchEvent(e, p.matched[:0])
+	for _, t := range p.matched {
+		if r.Offset < t.Start[p.id.ID] {
+			continue
+		}
+		l := p.lanes[t.UID]
+		switch {
+		case l == nil:
+			l = p.newLane(t)
+		case !l.attached:
+			continue
+		}
+		if l.paused() || !l.room() {
+			l.detach(r.Offset)
+			p.pull(l)
+			continue
+		}
+		l.add(r.Offset, r.Time, e, eventSize(r))
+	}
+}
+
+// eventSize is about what an event takes in memory.
+func eventSize(r *eventlog.Record) int64 { return 256 + recordSize(r) }
+
+func (p *partition) newLane(t *catalog.Trigger) *lane {
+	l := &lane{p: p, t: t, gate: p.d.gates.get(t), attached: true, keys: map[uint64]*entry{}}
+	p.lanes[t.UID] = l
+	return l
+}
+
+// pull lets a detached lane read on if it has room.
+func (p *partition) pull(l *lane) {
+	if l.attached || l.reading || l.paused() || l.wants || p.draining {
+		return
+	}
+	l.wants = true
+	p.starved = append(p.starved, l)
+}
+
+// feed starts the reads of the lanes that want one and have room.
+func (p *partition) feed(sc scope) {
+	if len(p.starved) == 0 || p.draining {
+		return
+	}
+	waiting := p.starved
+	p.starved = p.spare[:0]
+	for _, l := range waiting {
+		switch {
+		case l.attached || l.reading || l.paused():
+			l.wants = false
+		case !l.room():
+			// A full window opens when an entry finishes, which pulls again; only the budget has to be asked again.
+			if l.live >= p.d.window {
+				l.wants = false
+			} else {
+				p.starved = append(p.starved, l)
+			}
+		default:
+			l.wants, l.reading = false, true
+			o := eventlog.ReadOptions{MaxRecords: readRecords, MaxBytes: readBytes, NoWait: true}
+			if n := len(l.unloaded); n > 0 {
+				o.MaxRecords = stretch(l.unloaded)
+			}
+			p.read(sc, l, l.cursor, o)
+		}
+	}
+	clear(waiting)
+	p.spare = waiting[:0]
+}
+
+// stretch is how many records to read from the first of some offsets to have all that are near it.
+func stretch(offsets []int64) int {
+	last := offsets[0]
+	for _, o := range offsets {
+		if o-offsets[0] >= readRecords {
+			break
+		}
+		last = o
+	}
+	return int(last-offsets[0]) + 1
+}
+
+// load gives a detached lane what was read for it, as far as the shared scan is and as far as it has room.
+func (p *partition) load(b *batch) {
+	l := b.lane
+	if l.attached || l.paused() || p.draining {
+		return
+	}
+	if b.missing {
+		p.lose()
+		return
+	}
+	l.touch()
+	if b.start > b.from && len(l.unloaded) == 0 {
+		p.expire(l.t, b.from, min(b.start, p.scan))
+		l.scanned = max(l.scanned, min(b.start, p.scan))
+	}
+	whole := true
+	for i := range b.records {
+		r := &b.records[i]
+		l.reload(r)
+		if r.Offset < l.scanned {
+			continue
+		}
+		if r.Offset >= p.scan {
+			l.scanned = p.scan
+			break
+		}
+		if !l.room() {
+			whole = false
+			break
+		}
+		l.consider(r)
+		l.scanned = r.Offset + 1
+	}
+	if len(b.records) == 0 {
+		l.reloadNone()
+		l.scanned = p.scan
+	}
+	l.cursor = l.scanned
+	if len(l.unloaded) > 0 {
+		l.cursor = l.unloaded[0]
+	} else if whole && l.scanned >= p.scan {
+		l.attached = true
+	}
+}
+
+// reload takes r in if it was pending before this node took over. What was pending before it and has not come is gone.
+func (l *lane) reload(r *eventlog.Record) {
+	for len(l.unloaded) > 0 && l.unloaded[0] < r.Offset {
+		l.expireOne(l.unloaded[0], "the retention of topic %s removed the event before its turn", l.p.id.Topic)
+		l.unloaded = l.unloaded[1:]
+	}
+	if len(l.unloaded) == 0 || l.unloaded[0] != r.Offset {
+		return
+	}
+	l.unloaded = l.unloaded[1:]
+	e, err := eventlog.ToEvent(*r)
+	if err != nil {
+		l.expireOne(r.Offset, "the event can no longer be read: %v", err)
+		return
+	}
+	l.add(r.Offset, r.Time, e, eventSize(r))
+}
+
+// reloadNone is reload at the end of the log: what was pending is not there any more.
+func (l *lane) reloadNone() {
+	for _, offset := range l.unloaded {
+		l.expireOne(offset, "the retention of topic %s removed the event before its turn", l.p.id.Topic)
+	}
+	l.unloaded = nil
+}
+
+// consider takes in an event of the lane's own cursor if it matches.
+func (l *lane) consider(r *eventlog.Record) {
+	if r.Offset < l.t.Start[l.p.id.ID] {
+		return
+	}
+	e, err := eventlog.ToEvent(*r)
+	if err != nil || l.t.Pattern != nil && !l.t.Pattern.MatchEvent(e) {
+		return
+	}
+	l.add(r.Offset, r.Time, e, eventSize(r))
+}
+
+// expireOne ends the run of a pending event that is not there when its turn comes.
+func (l *lane) expireOne(offset int64, reason string, args ...any) {
+	e := &entry{lane: l, offset: offset, state: flushing, held: entryCost}
+	l.p.d.budget.force(entryCost)
+	if r, ok := l.recalled[offset]; ok {
+		delete(l.recalled, offset)
+		e.recall(r)
+	}
+	l.entries = append(l.entries, e)
+	l.live++
+	w := l.p.expired(l.t, offset, "")
+	w.before, w.stored = e.attempts, e.stored
+	w.settle(function.RunExpired, reason, args...)
+	l.p.conclude(e, w)
+}
+
+// expireScan says for every trigger that follows the shared scan what retention has taken before its turn.
+func (p *partition) expireScan(from, to int64) {
+	for _, t := range p.plan.byTopic[p.id.Topic] {
+		if l := p.lanes[t.UID]; l == nil || l.attached {
+			p.expire(t, from, to)
+		}
+	}
+	p.scan = max(p.scan, to)
+}
+
+// expire records that retention has taken a stretch of the log before a trigger had looked at it. Which of it would have matched
+// nobody can know any more.
+func (p *partition) expire(t *catalog.Trigger, from, to int64) {
+	from = max(from, t.Start[p.id.ID])
+	if from >= to {
+		return
+	}
+	w := p.expired(t, from, "expired")
+	w.settle(function.RunExpired, "the retention of topic %s removed offsets %d to %d of partition %d before their turn",
+		p.id.Topic, from, to-1, p.id.ID)
+	p.d.logger.Warn("retention removed events before their turn", "function", t.Function, "trigger", t.Name,
+		"topic", p.id.Topic, "partition", p.id.ID, "offset", from, "count", to-from)
+	p.conclude(nil, w)
+}
+
+func (p *partition) expired(t *catalog.Trigger, offset int64, replay string) *work {
+	w := &work{
+		trigger: t, keys: p.keys, name: t.Name, position: eventlog.Position{Topic: p.id.Topic, Partition: p.id.ID, Offset: offset},
+		run: runID(p.topicID, p.id.ID, offset, t.UID, replay), appended: time.Time{},
+	}
+	w.origin = refOf(w.position, nil)
+	return w
+}
+
+// conclude records a run that needs no attempt.
+func (p *partition) conclude(e *entry, w *work) {
+	if err := (record{now: p.d.now}).do(context.Background(), w); err != nil {
+		p.d.logger.Error("record a run", "run", w.run, "err", err)
+		return
+	}
+	p.push(item{entry: e, work: w, records: w.records})
+}

@@ -1,0 +1,96 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// stage is one step of an attempt. It works on w and may settle it, after which only the record stage still acts. An
+// error means that dalamb failed: the attempt has not taken place, and will be begun again.
+type stage interface {
+	do(ctx context.Context, w *work) error
+}
+
+// stages run one after another.
+type stages []stage
+
+func (ss stages) do(ctx context.Context, w *work) error {
+	for _, s := range ss {
+		if err := s.do(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// work is one attempt on its way through the stages. It belongs to the goroutine that runs them, then to the partition again.
+type work struct {
+	trigger  *catalog.Trigger
+	keys     progressKeys
+	position eventlog.Position // of the event
+	appended time.Time         // when the log took the event
+	run      string
+	before   []function.Attempt // what earlier attempts came to
+	stored   bool               // a retryRecord of the run is in the log
+	cause    *event.Event       // as it stands in the log; nil until fetched
+
+	// Set by unwrap: what is invoked, and by which rules.
+	request  *function.InvokeRequest // an asynchronous call or a redrive; nil for an event's own run
+	name     string                  // of the trigger whose rules apply
+	rules    function.Trigger
+	origin   function.EventRef
+	input    *event.Event // nil when payload is set
+	payload  []byte
+	emitTo   string
+	emitBase string // the run whose id the emitted events' ids come from
+
+	// What came of it.
+	id      string // of the invocation
+	result  *function.Result
+	attempt function.Attempt // Number 0 = there was none
+	state   function.RunState
+	reason  string
+	due     time.Time // of the next attempt, when retrying
+	emitted []function.Emitted
+	outputs []eventlog.Record
+	records []eventlog.Record // all that the outcome puts in the log, outputs included
+}
+
+func (w *work) settled() bool { return w.state != "" }
+
+func (w *work) settle(s function.RunState, format string, args ...any) {
+	w.state, w.reason = s, fmt.Sprintf(format, args...)
+}
+
+// final says that the run is over with this attempt.
+func (w *work) final() bool { return w.state != function.RunRetrying }
+
+func (w *work) size() int64 {
+	n := int64(256)
+	for i := range w.records {
+		n += recordSize(&w.records[i])
+	}
+	return n
+}
+
+// attempts are all that are over, this one included.
+func (w *work) attempts() []function.Attempt {
+	if w.attempt.Number == 0 {
+		return w.before
+	}
+	return append(w.before[:len(w.before):len(w.before)], w.attempt)
+}
+
+func recordSize(r *eventlog.Record) int64 {
+	n := 96 + len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += 48 + len(h.Name) + len(h.Value)
+	}
+	return int64(n)
+}

@@ -1,0 +1,38 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// fetch reads the event again when there was no room to keep it.
+type fetch struct{ log eventlog.Log }
+
+func (s fetch) do(ctx context.Context, w *work) error {
+	if w.cause != nil || w.settled() {
+		return nil
+	}
+	p := eventlog.Partition{Topic: w.position.Topic, ID: w.position.Partition}
+	rs, err := s.log.Read(ctx, p, w.position.Offset, eventlog.ReadOptions{MaxRecords: 1, NoWait: true})
+	switch {
+	case fault.KindOf(err) == fault.NotFound:
+		rs = nil
+	case err != nil:
+		return fmt.Errorf("read event %d of %s/%d: %w", w.position.Offset, p.Topic, p.ID, err)
+	}
+	if len(rs) == 0 || rs[0].Offset != w.position.Offset {
+		w.origin = refOf(w.position, nil)
+		w.settle(function.RunExpired, "the retention of topic %s removed the event before its turn", p.Topic)
+		return nil
+	}
+	e, err := eventlog.ToEvent(rs[0])
+	if err != nil {
+		return fmt.Errorf("decode event %d of %s/%d: %w", w.position.Offset, p.Topic, p.ID, err)
+	}
+	w.cause, w.appended = e, rs[0].Time
+	return nil
+}

@@ -1,0 +1,36 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// guard settles runs that are not to be tried: loops, what is too old, and what has no attempts left because nodes died of it.
+type guard struct{ now func() time.Time }
+
+func (s guard) do(_ context.Context, w *work) error {
+	if w.settled() {
+		return nil
+	}
+	hops := w.cause.Hops()
+	if w.input != nil {
+		hops = max(hops, w.input.Hops())
+	}
+	retry := w.rules.Retry
+	maxAge := retry.MaxAge.Std()
+	tooOld := maxAge > 0 && s.now().Sub(w.appended) > maxAge
+	switch {
+	case hops > event.MaxHops:
+		w.settle(function.RunDead, "loop: the chain of events has passed %d functions", event.MaxHops)
+	case len(w.before) >= max(1, retry.Attempts):
+		w.settle(function.RunDead, "used up its %d attempts", max(1, retry.Attempts))
+	case tooOld && len(w.before) == 0:
+		w.settle(function.RunDiscarded, "older than maxAge (%s) before its first attempt", retry.MaxAge)
+	case tooOld:
+		w.settle(function.RunDead, "older than maxAge (%s) after %d attempts", retry.MaxAge, len(w.before))
+	}
+	return nil
+}

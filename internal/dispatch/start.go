@@ -1,0 +1,247 @@
+package dispatch
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+)
+
+// wake puts a lane in the queue of those that may have something to start.
+func (p *partition) wake(l *lane) {
+	if !l.queued {
+		l.queued = true
+		p.runnable.push(l)
+	}
+}
+
+// startRunnable starts what order, gates and memory allow.
+func (p *partition) startRunnable(sc scope) {
+	if p.draining || p.unflushed >= unflushedMax {
+		return
+	}
+	for n := p.runnable.len(); n > 0; n-- {
+		l := p.runnable.pop()
+		l.queued = false
+		if l.ready.len() == 0 || l.waiter != nil || l.paused() {
+			continue
+		}
+		if !p.opened {
+			p.wantOpen = true
+			p.wake(l)
+			continue
+		}
+		p.startLane(sc, l)
+	}
+}
+
+// startLane starts entries of a lane until its gate is full; then the lane waits in the gate's queue.
+func (p *partition) startLane(sc scope, l *lane) {
+	for l.ready.len() > 0 {
+		if p.unflushed >= unflushedMax {
+			p.wake(l)
+			return
+		}
+		w := &waiter{}
+		w.granted = func() { p.box.post(&granted{l: l, w: w}) }
+		if !l.gate.acquire(w) {
+			l.waiter = w
+			return
+		}
+		p.startNext(sc, l)
+	}
+}
+
+// granted tells that a lane has been given a slot of its gate.
+type granted struct {
+	l *lane
+	w *waiter
+}
+
+func (m *granted) apply(sc scope, p *partition) {
+	if m.l.waiter != m.w {
+		return // it has left the queue, and given the slot back
+	}
+	m.l.waiter = nil
+	if m.l.ready.len() == 0 || m.l.paused() || p.draining || p.unflushed >= unflushedMax {
+		m.l.gate.release()
+		p.wake(m.l)
+		return
+	}
+	p.startNext(sc, m.l)
+	p.wake(m.l)
+}
+
+// startNext starts the lane's next entry, in a slot of the gate that is taken already. Entries that were under way when a node died
+// take turns on this node, so that the next death has one cause.
+func (p *partition) startNext(sc scope, l *lane) {
+	e := l.ready.pop()
+	if !e.suspect {
+		p.prepare(sc, e)
+		return
+	}
+	e.state = marking
+	p.alone.push(e)
+	p.takeTurn(sc)
+}
+
+// prepare begins an attempt, after that has been written down if the entry needs care.
+func (p *partition) prepare(sc scope, e *entry) {
+	if !e.careful {
+		p.begin(sc, e)
+		return
+	}
+	e.state = marking
+	value, err := retryRecord{started: len(e.attempts) + 1, attempts: e.attempts}.encode()
+	if err != nil { // attempts that were read from JSON can be written as JSON
+		p.d.logger.Error("encode attempts", "topic", p.id.Topic, "partition", p.id.ID, "offset", e.offset, "err", err)
+	}
+	key := p.keys.retry(e.lane.t.UID, e.offset)
+	p.push(item{entry: e, mark: markStarted, records: one(p.keys.record(key, value))})
+}
+
+func (p *partition) push(it item) {
+	for i := range it.records {
+		it.bytes += recordSize(&it.records[i])
+	}
+	p.unflushed += it.bytes
+	p.items.push(it)
+}
+
+// void takes back the mark that an attempt began.
+func (p *partition) void(e *entry) {
+	key := p.keys.retry(e.lane.t.UID, e.offset)
+	var value []byte
+	if len(e.attempts) > 0 {
+		value, _ = retryRecord{due: e.due, attempts: e.attempts}.encode() // it could be written before
+	}
+	p.push(item{entry: e, mark: markVoid, records: one(p.keys.record(key, value))})
+}
+
+func one(r eventlog.Record) []eventlog.Record { return []eventlog.Record{r} }
+
+// begin runs the stages for an entry that holds a slot.
+func (p *partition) begin(sc scope, e *entry) {
+	l := e.lane
+	if p.draining || l.paused() && e.state == marking {
+		l.gate.release()
+		p.endTurn(e)
+		if e.marked {
+			p.void(e)
+		}
+		e.state = ready
+		if l.removed {
+			l.forget(e.offset, e.stored)
+			l.finish(e)
+			return
+		}
+		l.ready.push(e)
+		p.wake(l)
+		return
+	}
+	e.state = running
+	p.running++
+	w := &work{
+		trigger: l.t, keys: p.keys, appended: time.UnixMilli(e.appended), before: e.attempts, stored: e.stored, cause: e.event,
+		position: eventlog.Position{Topic: p.id.Topic, Partition: p.id.ID, Offset: e.offset},
+	}
+	topicID := p.topicID
+	p.helpers.Go(func() {
+		w.run = runID(topicID, w.position.Partition, w.position.Offset, w.trigger.UID, "")
+		err := p.d.stages.do(sc.work, w)
+		p.box.post(&ran{entry: e, work: w, err: err})
+	})
+}
+
+// ran is the end of an attempt.
+type ran struct {
+	entry *entry
+	work  *work
+	err   error // dalamb failed, or the attempt was interrupted: there was no attempt
+}
+
+func (m *ran) apply(sc scope, p *partition) {
+	e, l := m.entry, m.entry.lane
+	p.running--
+	l.gate.release()
+	p.endTurn(e)
+	if l.ready.len() > 0 {
+		p.wake(l)
+	}
+	if m.err == nil {
+		e.failures, e.state, l.sick = 0, flushing, false
+		p.push(item{entry: e, work: m.work, records: m.work.records})
+		return
+	}
+	if e.marked {
+		p.void(e)
+	}
+	if l.removed && sc.work.Err() == nil {
+		l.forget(e.offset, e.stored)
+		l.finish(e)
+		return
+	}
+	e.state = ready
+	if sc.work.Err() != nil {
+		return // the node is leaving; the next owner begins the attempt again
+	}
+	if !l.sick {
+		l.sick = true
+		p.d.logger.Warn("attempt not possible; it is repeated until it is", "function", l.t.Function, "trigger", l.t.Name,
+			"topic", p.id.Topic, "partition", p.id.ID, "offset", e.offset, "err", m.err)
+	}
+	p.d.metrics.troubled(l.t)
+	e.due = p.d.now().Add(troubleWait(e.failures))
+	e.failures++
+	l.enable(e)
+}
+
+// troubleWait is how long an attempt waits that dalamb could not make: exponentially to 30 s, with jitter.
+func troubleWait(n int) time.Duration {
+	bound := min(30*time.Second, 50*time.Millisecond<<min(n, 10))
+	return bound/2 + rand.N(bound/2)
+}
+
+// takeTurn begins the first of the suspects when no other suspect runs on this node.
+func (p *partition) takeTurn(sc scope) {
+	if p.turn != nil || p.alone.len() == 0 {
+		return
+	}
+	w := &waiter{}
+	w.granted = func() { p.box.post(&turnGranted{w: w}) }
+	if !p.d.solo.acquire(w) {
+		p.turn = w
+		return
+	}
+	p.myTurn(sc)
+}
+
+// myTurn begins a suspect; the node's turn is taken.
+func (p *partition) myTurn(sc scope) {
+	e := p.alone.pop()
+	e.turn = true
+	p.prepare(sc, e)
+}
+
+type turnGranted struct{ w *waiter }
+
+func (m *turnGranted) apply(sc scope, p *partition) {
+	if p.turn != m.w {
+		return
+	}
+	p.turn = nil
+	if p.alone.len() == 0 {
+		p.d.solo.release()
+		return
+	}
+	p.myTurn(sc)
+	p.takeTurn(sc)
+}
+
+// endTurn lets the next suspect begin if e had the turn.
+func (p *partition) endTurn(e *entry) {
+	if e.turn {
+		e.turn = false
+		p.d.solo.release()
+	}
+}
