@@ -17,6 +17,7 @@ import (
 
 // Call asks for one synchronous call of a function.
 type Call struct {
+	ID       string // of the run, a UUID; "" = a new one
 	Function string
 	Alias    string           // "" = live
 	Version  int              // 0 = by alias
@@ -64,7 +65,10 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		return Answer{}, fault.New(fault.Unavailable, "the log has no room for this request").WithHint("the node's disk is full; free some space")
 	}
 	start := c.now()
-	id := event.NewID()
+	id := call.ID
+	if id == "" {
+		id = event.NewID()
+	}
 	inv := &function.Invocation{ID: id, Run: id, Attempt: 1, TraceParent: traceParent(call.Request.Header)}
 	if call.Trigger != nil {
 		inv.Trigger = call.Trigger.Name
