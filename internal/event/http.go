@@ -82,8 +82,8 @@ func fromBinary(h http.Header, contentType string, body []byte) (*Event, error) 
 	d := decoder{event: Event{DataContentType: contentType}}
 	for _, field := range attributeFields(h) {
 		name, values := strings.ToLower(field[len(headerPrefix):]), h[field]
-		if len(values) != 1 || d.has(name) {
-			return nil, wrong(name, "is given more than once")
+		if len(values) != 1 {
+			return nil, twice(name)
 		}
 		value, err := decodeHeader(values[0])
 		if err != nil {
@@ -99,7 +99,7 @@ func fromBinary(h http.Header, contentType string, body []byte) (*Event, error) 
 	if err := checkSpecVersion(d.specVersion); err != nil {
 		return nil, err
 	}
-	if err := d.event.Validate(); err != nil {
+	if err := d.event.validateContext(); err != nil {
 		return nil, err
 	}
 	if len(body) > 0 {
@@ -126,12 +126,16 @@ func attributeFields(h http.Header) []string {
 	return fields
 }
 
-// header takes one attribute whose value arrived as text. Content type and data have places of their own.
+// header takes one attribute whose value arrived as text, and checks it if it is an extension. Content type and data have
+// places of their own.
 func (d *decoder) header(name, value string) error {
 	switch name {
 	case "datacontenttype":
-		return wrong(name, "is carried by Content-Type and by nothing else")
+		return wrong(name, "is carried by the content type and by nothing else")
 	case "time":
+		if !d.event.Time.IsZero() {
+			return twice(name)
+		}
 		t, err := timeAttribute(value)
 		d.event.Time = t
 		return err
@@ -140,20 +144,26 @@ func (d *decoder) header(name, value string) error {
 		if value == "" {
 			return wrong(name, "may not be empty")
 		}
+		if *field != "" {
+			return twice(name)
+		}
 		*field = value
 		return nil
-	}
-	if reason := badName(name); reason != "" {
-		return wrong(name, "%s", reason)
 	}
 	v, err := typed(name, value)
 	if err != nil {
 		return err
 	}
+	if err := validateExtension(name, v); err != nil {
+		return err
+	}
 	if d.event.Extensions == nil {
 		d.event.Extensions = make(map[string]any)
 	}
-	d.event.Extensions[name] = v
+	before := len(d.event.Extensions)
+	if d.event.Extensions[name] = v; len(d.event.Extensions) == before {
+		return twice(name)
+	}
 	return nil
 }
 

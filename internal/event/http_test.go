@@ -57,7 +57,7 @@ func TestFromHTTPRefuses(t *testing.T) {
 		{"id twice in two spellings", twice, "", "id", "more than once"},
 		{"empty subject", binaryHeader("ce-subject", ""), "", "subject", "empty"},
 		{"bad time", binaryHeader("ce-time", "now"), "", "time", "RFC 3339"},
-		{"datacontenttype as ce- header", binaryHeader("ce-datacontenttype", "a/b"), "", "datacontenttype", "Content-Type"},
+		{"datacontenttype as ce- header", binaryHeader("ce-datacontenttype", "a/b"), "", "datacontenttype", "content type"},
 		{"data as header", binaryHeader("ce-data", "x"), "", "data", "reserved"},
 		{"bad name", binaryHeader("ce-a-b", "x"), "", "a-b", "lower-case"},
 		{"overlong encoding", binaryHeader("ce-subject", "%C0%A0"), "", "subject", "UTF-8"},

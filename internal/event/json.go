@@ -143,8 +143,8 @@ func (e *Event) decode(b []byte) error {
 		if err != nil {
 			return wrong("", "a member's name %v", err)
 		}
-		if _, twice := seen[name]; twice {
-			return wrong(name, "is given more than once")
+		if _, again := seen[name]; again {
+			return twice(name)
 		}
 		seen[name] = struct{}{}
 		if err := d.member(name, raw); err != nil {

@@ -153,7 +153,7 @@ func FromRecord(key, value []byte, headers []Header) (*Event, error) {
 	}
 	if !structured {
 		e.DataContentType, e.Data = contentType, value
-		if err := e.Validate(); err != nil {
+		if err := e.validateContext(); err != nil { // the extensions have been checked one by one
 			return nil, err
 		}
 	}
@@ -187,9 +187,6 @@ func fromHeaders(headers []Header, size int) (*Event, error) {
 		}
 		value := rest[:len(h.Value)]
 		rest = rest[len(h.Value):]
-		if d.has(name) {
-			return nil, wrong(name, "is given more than once")
-		}
 		if err := d.header(name, value); err != nil {
 			return nil, err
 		}
@@ -199,17 +196,6 @@ func fromHeaders(headers []Header, size int) (*Event, error) {
 	}
 	d.event.restoreTypes(string(types))
 	return &d.event, nil
-}
-
-func (d *decoder) has(name string) bool {
-	if name == "time" {
-		return !d.event.Time.IsZero()
-	}
-	if field := d.field(name); field != nil {
-		return *field != ""
-	}
-	_, ok := d.event.Extensions[name]
-	return ok
 }
 
 // restoreTypes undoes what headers did to the extensions that recordTypes names. Whatever does not fit stays a string.

@@ -30,6 +30,8 @@ func wrong(attribute, format string, args ...any) *Error {
 	return &Error{Attribute: attribute, Reason: fmt.Sprintf(format, args...)}
 }
 
+func twice(attribute string) *Error { return wrong(attribute, "is given more than once") }
+
 // Validate checks every attribute against CloudEvents 1.0, section 3. The error is an *Error. Data is not looked at.
 func (e *Event) Validate() error {
 	if err := e.validateContext(); err != nil {
