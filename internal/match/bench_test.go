@@ -95,6 +95,7 @@ func hardSets(n int) map[string][]string {
 		"absent":       each(n, `{"data":{"customer":[{"exists":false}],"order":[{"anything-but":"%d"}]}}`),
 		"array":        each(n, `{"data":{"items":{"sku":["A-100"],"quantity":[1%d]}}}`),
 		"or":           each(n, `{"type":["order.created"],"$or":[{"data":{"customer":["d-%d"]}},{"data":{"order":["x-%d"]}}]}`),
+		"not-prefix":   each(n, `{"type":["order.created"],"data":{"country":[{"anything-but":{"prefix":["D"]}}],"order":[{"anything-but":"x%d"}]}}`),
 		"anything-but": each(n, `{"type":["order.created"],"data":{"country":[{"anything-but":["DE","x%d"]}]}}`),
 	}
 }

@@ -10,8 +10,8 @@ import (
 const maxShown = 5
 
 // Explain matches object as MatchJSON does and says, when it does not match, which field failed first and why. Of
-// the conjunctions of an "$or" it speaks of the one that came furthest. A path of "" means that each field matches by
-// itself, but only from different elements of an array.
+// the conjunctions of an "$or" it speaks of the one that came furthest. Where each field matches by itself, but only from
+// different elements of an array, path is what the fields in arrays have in common.
 func (p *Pattern) Explain(object []byte) (path, reason string, matched bool, err error) {
 	m := p.matcher()
 	x := m.get()
@@ -29,7 +29,7 @@ func (p *Pattern) Explain(object []byte) (path, reason string, matched bool, err
 		if n <= furthest {
 			continue
 		}
-		furthest, path, reason = n, "", why
+		furthest, path, reason = n, x.common(c), why
 		if n < len(c.fields) {
 			path = c.fields[n].field.path
 		}
@@ -50,6 +50,31 @@ func (x *scratch) explain(c *compiled) (int, string) {
 		}
 	}
 	return len(c.fields), "each field matches, but only from different elements of an array"
+}
+
+// common is the longest path that the fields of c with a leaf in an array's element have in common; where there is none, the
+// path of the first such field.
+func (x *scratch) common(c *compiled) string {
+	var first, shared []string
+	for i := range c.fields {
+		if !x.deep[c.fields[i].path] {
+			continue
+		}
+		segments := strings.Split(c.fields[i].field.path, ".")
+		if first == nil {
+			first, shared = segments, segments
+			continue
+		}
+		n := 0
+		for n < min(len(shared), len(segments)) && shared[n] == segments[n] {
+			n++
+		}
+		shared = shared[:n]
+	}
+	if len(shared) == 0 {
+		shared = first
+	}
+	return strings.Join(shared, ".")
 }
 
 // shown lists the leaves of a path as JSON, in the order of the object.

@@ -32,11 +32,10 @@ func newMatcher(patterns []*Pattern) *matcher {
 	m := &matcher{rules: len(patterns)}
 	b := newTrieBuilder()
 	for i, p := range patterns {
-		any := []conjunction{nil}
-		if p != nil {
-			any = p.any
+		if p == nil {
+			continue
 		}
-		for _, c := range any {
+		for _, c := range p.any {
 			one := compiled{rule: int32(i), fields: make([]compiledField, len(c))}
 			for j, f := range c {
 				one.fields[j] = compiledField{field: f, path: b.id(f.path)}

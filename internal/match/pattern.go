@@ -6,7 +6,7 @@ import (
 	"github.com/dalamb/dalamb/internal/event"
 )
 
-// Pattern is a compiled pattern. It is immutable and safe for concurrent use. A nil Pattern matches everything.
+// Pattern is a compiled pattern. It is immutable and safe for concurrent use. A nil Pattern matches nothing.
 type Pattern struct {
 	// any holds the conjunctions that "$or" was multiplied out to; the pattern matches when one of them does.
 	any []conjunction
@@ -62,7 +62,7 @@ func (p *Pattern) MatchEvent(e *event.Event) bool {
 
 func (p *Pattern) matcher() *matcher {
 	if p == nil {
-		return newMatcher([]*Pattern{nil})
+		return newMatcher(nil)
 	}
 	return p.self()
 }

@@ -252,7 +252,8 @@ func TestExplain(t *testing.T) {
 		{`{"a":[{"prefix":"<"}]}`, `{"a":["y",true,null,1.5,2,3,4]}`, "a", `is "y", true, null, 1.5, 2 and 2 more; wanted [{"prefix":"<"}]`},
 		{`{"a":[{"exists":false}]}`, `{"a":false}`, "a", `is false; wanted [{"exists":false}]`},
 		{`{"a":[1],"$or":[{"b":[2]},{"c":[3],"e":[4]}]}`, `{"a":1,"c":3}`, "e", `is not there; wanted [4]`},
-		{`{"d":{"a":[1],"b":[2]}}`, `{"d":[{"a":1},{"b":2}]}`, "", `each field matches, but only from different elements of an array`},
+		{`{"v":["x"],"a":{"x":[1]},"d":{"x":[1],"y":[2]}}`, `{"v":"x","a":[{"x":1}],"d":[{"x":1},{"y":2}]}`, "a.x", `each field matches, but only from different elements of an array`},
+		{`{"d":{"a":[1],"b":[2]}}`, `{"d":[{"a":1},{"b":2}]}`, "d", `each field matches, but only from different elements of an array`},
 	}
 	for _, tt := range tests {
 		path, reason, matched, err := mustParse(t, tt.pattern).Explain([]byte(tt.object))

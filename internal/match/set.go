@@ -4,7 +4,7 @@ import "github.com/dalamb/dalamb/internal/event"
 
 // Rule is a pattern with the caller's value.
 type Rule[T any] struct {
-	Pattern *Pattern // nil matches everything
+	Pattern *Pattern // nil matches nothing, so that what failed to parse cannot run for every event
 	Value   T
 }
 

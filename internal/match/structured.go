@@ -2,8 +2,8 @@ package match
 
 import (
 	"encoding/base64"
-	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/dalamb/dalamb/internal/event"
 )
@@ -70,7 +70,7 @@ func (x *scratch) readEvent(m *matcher, e *event.Event) {
 	x.addString(a.schema, e.DataSchema)
 	if a.time != nil && a.time.path != none && !e.Time.IsZero() {
 		start := len(x.buf)
-		x.buf = e.Time.AppendFormat(x.buf, time.RFC3339Nano)
+		x.buf = e.Time.UTC().AppendFormat(x.buf, time.RFC3339Nano)
 		x.addText(a.time, start)
 	}
 	for i := range a.extensions {
@@ -103,10 +103,10 @@ func boolKind(v bool) kind {
 
 // readData reads JSON data at data. Other data, and what only says that it is JSON, is a string at data_base64.
 func (x *scratch) readData(a *attributes, e *event.Event) {
-	if len(e.Data) == 0 || a.data == nil && a.dataBase64 == nil {
+	if e.Data == nil || a.data == nil && a.dataBase64 == nil {
 		return
 	}
-	if isJSON(e.DataContentType) {
+	if e.IsJSON() && utf8.Valid(e.Data) {
 		before := len(x.leaves)
 		if x.readDocument(e.Data, a.data) {
 			return
@@ -118,19 +118,6 @@ func (x *scratch) readData(a *attributes, e *event.Event) {
 		x.buf = base64.StdEncoding.AppendEncode(x.buf, e.Data)
 		x.addText(a.dataBase64, start)
 	}
-}
-
-// isJSON says whether a media type is JSON: CloudEvents JSON format, section 3.1.
-func isJSON(mediaType string) bool {
-	if mediaType == "" {
-		return true
-	}
-	if i := strings.IndexByte(mediaType, ';'); i >= 0 {
-		mediaType = mediaType[:i]
-	}
-	mediaType = strings.TrimSpace(mediaType)
-	n := len(mediaType) - len("json")
-	return n > 0 && (mediaType[n-1] == '/' || mediaType[n-1] == '+') && strings.EqualFold(mediaType[n:], "json")
 }
 
 // addString adds an attribute that is a string; "" is an absent one.

@@ -24,6 +24,8 @@ const (
 	edgeRange
 	edgeCIDR
 	edgePresent
+	edgeNot     // anything-but plain values
+	edgeNotTest // anything-but by another operator
 	edgeAbsent
 )
 
@@ -38,7 +40,7 @@ func (k edgeKind) often() int {
 		return 4
 	case edgeRange:
 		return 16
-	case edgePresent:
+	case edgePresent, edgeNot, edgeNotTest:
 		return 64
 	}
 	return 256
@@ -85,6 +87,11 @@ func edgeOf(path int32, t *test) edge {
 		e.kind, e.net = edgeCIDR, t.net
 	case opAbsent:
 		e.kind = edgeAbsent
+	case opNot:
+		e.kind = edgeNot
+		if !t.plain() {
+			e.kind, e.text = edgeNotTest, exclusionKey(t)
+		}
 	default:
 		e.kind = edgePresent
 	}
@@ -122,17 +129,18 @@ func appendReversed(dst, v []byte) []byte {
 
 // table is the edges of one node for the values of one path.
 type table struct {
-	path     int32
-	strings  map[string]*node
-	folded   map[string]*node
-	numbers  map[float64]*node
-	literals [kindNull + 1]*node // by kind
-	affixes  [4]affixes          // prefix, prefix folded, suffix, suffix folded
-	grams    map[[gramLen]byte]*node
-	ranges   ranges
-	nets     map[netip.Prefix]*node
-	netBits  []netBits
-	present  *node
+	path      int32
+	strings   map[string]*node
+	folded    map[string]*node
+	numbers   map[float64]*node
+	literals  [kindNull + 1]*node // by kind
+	affixes   [4]affixes          // prefix, prefix folded, suffix, suffix folded
+	grams     map[[gramLen]byte]*node
+	ranges    ranges
+	nets      map[netip.Prefix]*node
+	netBits   []netBits
+	present   *node
+	exclusion *exclusion // nil = no rule has anything-but here
 }
 
 // netBits is a length of prefix that occurs in nets.
@@ -141,7 +149,8 @@ type netBits struct {
 	v4   bool
 }
 
-func (t *table) add(e edge, to *node) {
+// add adds an edge to t. by is one of the alternatives that the edge is of.
+func (t *table) add(e edge, by *test, to *node) {
 	switch e.kind {
 	case edgeString:
 		put(&t.strings, e.text, to)
@@ -170,7 +179,19 @@ func (t *table) add(e edge, to *node) {
 		}
 	case edgePresent:
 		t.present = to
+	case edgeNot:
+		t.exclusions().all = to
+	case edgeNotTest:
+		ex := t.exclusions()
+		ex.tests = append(ex.tests, exclusionTest{test: by, to: to})
 	}
+}
+
+func (t *table) exclusions() *exclusion {
+	if t.exclusion == nil {
+		t.exclusion = &exclusion{}
+	}
+	return t.exclusion
 }
 
 func put[K comparable](m *map[K]*node, k K, to *node) {
@@ -198,6 +219,9 @@ func (m *matcher) look(x *scratch, t *table) {
 	}
 	for ; i != none; i = x.leaves[i].next {
 		l := &x.leaves[i]
+		if t.exclusion != nil {
+			m.lookExclusion(x, t.exclusion, l)
+		}
 		switch l.kind {
 		case kindString:
 			m.lookText(x, t, l.text)

@@ -75,7 +75,7 @@ type grown struct {
 
 // The entries that a tree may have for each alternative of its rules, and the least that any tree may have.
 const (
-	entriesPerTest = 8
+	entriesPerTest = 2
 	entriesAtLeast = 1 << 12
 )
 
@@ -131,6 +131,7 @@ func (g *grower) split(n *node, items []item) {
 		}
 	}
 	next := map[edge][]item{}
+	by := map[edge]*test{}
 	var order []edge // so that equal rules give equal trees
 	for _, it := range items {
 		f := g.choose(it, counts)
@@ -146,6 +147,7 @@ func (g *grower) split(n *node, items []item) {
 				continue
 			} else if len(to) == 0 {
 				order = append(order, e)
+				by[e] = &field.tests[i]
 			}
 			next[e] = append(next[e], it)
 			g.budget--
@@ -153,7 +155,10 @@ func (g *grower) split(n *node, items []item) {
 	}
 	b := tableBuilder{node: n, byPath: map[int32]*table{}}
 	for _, e := range order {
-		b.add(e, g.node(next[e]))
+		t := b.add(e, by[e], g.node(next[e]))
+		if e.kind == edgeNot {
+			t.exclusion.except = g.except(e.path, next[e])
+		}
 	}
 	b.finish()
 }
@@ -210,10 +215,11 @@ type tableBuilder struct {
 	byPath map[int32]*table
 }
 
-func (b *tableBuilder) add(e edge, to *node) {
+// add adds an edge and returns the table that it is in; nil for one that has none.
+func (b *tableBuilder) add(e edge, by *test, to *node) *table {
 	if e.kind == edgeAbsent {
 		b.node.absent = append(b.node.absent, absentEdge{path: e.path, to: to})
-		return
+		return nil
 	}
 	t := b.byPath[e.path]
 	if t == nil {
@@ -221,7 +227,8 @@ func (b *tableBuilder) add(e edge, to *node) {
 		b.byPath[e.path] = t
 		b.node.tables = append(b.node.tables, t)
 	}
-	t.add(e, to)
+	t.add(e, by, to)
+	return t
 }
 
 func (b *tableBuilder) finish() {
