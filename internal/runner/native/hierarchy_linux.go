@@ -48,6 +48,9 @@ func (m *machine) cgroups(name string) *cgroups {
 	return c
 }
 
+// nodeGroup is the cgroup that a node moves itself to.
+const nodeGroup = "dalamb-node"
+
 // mount is one mounted hierarchy.
 type mount struct {
 	root, point string
@@ -99,7 +102,8 @@ func (m *machine) own(mnt mount) string {
 		if !match {
 			continue
 		}
-		if below, err := filepath.Rel(mnt.root, f[2]); err == nil && !strings.HasPrefix(below, "..") {
+		group := strings.TrimSuffix(f[2], "/"+nodeGroup) // where moveDown of an earlier runner put us
+		if below, err := filepath.Rel(mnt.root, group); err == nil && !strings.HasPrefix(below, "..") {
 			return filepath.Join(mnt.point, below)
 		}
 	}
@@ -156,7 +160,7 @@ func (h *hierarchy) enable(controllers []string) error {
 
 // moveDown makes a group for the node itself below b, so that b has no processes of its own.
 func (m *machine) moveDown(b hierarchy, controllers []string) error {
-	node := hierarchy{dir: filepath.Join(b.dir, "dalamb-node"), v2: true}
+	node := hierarchy{dir: filepath.Join(b.dir, nodeGroup), v2: true}
 	if err := m.mkdir(node.dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}

@@ -106,6 +106,17 @@ func (s *suite) command(t *testing.T) {
 		}
 	})
 
+	t.Run("signals do what they do by default", func(t *testing.T) {
+		for _, sig := range []string{"TERM", "INT", "QUIT", "USR1", "PIPE", "ABRT", "SEGV"} {
+			spec := s.spec(t)
+			spec.Base, spec.Command = "host", []string{"sh", "-c", "kill -" + sig + " $$; sleep 60"}
+			b := start(t, r, spec)
+			if e := b.end(); e != (runner.Exit{Code: -1, Signal: "SIG" + sig}) {
+				t.Errorf("kill -%s of itself: exit %+v, want that signal", sig, e)
+			}
+		}
+	})
+
 	t.Run("spec that makes no sense", func(t *testing.T) {
 		for name, spoil := range map[string]func(*runner.Spec){
 			"no command": func(s *runner.Spec) { s.Command = nil },

@@ -22,6 +22,7 @@ func fenceThread(t *Task) error {
 			}
 			return noCapabilities()
 		}},
+		{"ignore signals", ignoreSignals},
 		{"set no_new_privs", func() error { return call(syscall.SYS_PRCTL, prSetNoNewPrivs, 1) }},
 		{"set the seccomp filter", func() error { return setFilter(t.Filter) }},
 	})
@@ -40,16 +41,31 @@ func dropCapabilities() error {
 	}
 }
 
-// ignoreSignals makes the init deaf to what a function of the same user may send it; without a handler the kernel keeps the
-// rest from a process 1. It comes after the command's start, which would inherit it. SIGCHLD stays as it is, since ignored it
-// leaves nothing to reap, and so does SIGURG, with which Go's runtime interrupts itself. // pid_namespaces(7)
-func ignoreSignals() {
-	const last = 31 // of those that are not real-time, which Go's runtime takes no notice of
+// ignoreSignals makes the init deaf to what a function of the same user may send it. Real-time signals need no such care, Go's
+// runtime takes no notice of them. The command does not inherit it: Go gives to a child their default back of all signals that
+// it once put a handler on. // pid_namespaces(7)
+func ignoreSignals() error {
+	const last = 31
 	for sig := syscall.Signal(1); sig <= last; sig++ {
-		switch sig {
-		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG:
-		default:
-			_ = ignore(sig) // a function that kills its own init harms itself alone
+		if keptFrom(sig) {
+			continue
+		}
+		if err := ignore(sig); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// keptFrom says whether a signal must not or need not be ignored.
+func keptFrom(sig syscall.Signal) bool {
+	switch sig {
+	case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGWINCH:
+		return true // without a handler, and so kept from a process 1 by the kernel
+	case syscall.SIGCHLD:
+		return true // ignored, it would leave nothing to reap
+	case syscall.SIGURG:
+		return true // with it Go's runtime interrupts itself
+	}
+	return false
 }

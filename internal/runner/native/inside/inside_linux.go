@@ -129,7 +129,6 @@ func (s *sandbox) start(t *Task, files []int) bool {
 		return false
 	}
 	s.command = pid
-	ignoreSignals()
 	for _, fd := range files {
 		syscall.Close(fd)
 	}

@@ -29,13 +29,10 @@ const (
 )
 
 // Conn is one end of the stream socket between node and init. One reader and one writer at a time.
-type Conn struct {
-	fd  int
-	buf []byte
-}
+type Conn struct{ fd int }
 
 // NewConn makes a Conn of a connected stream socket of the unix family.
-func NewConn(fd int) *Conn { return &Conn{fd: fd} }
+func NewConn(fd int) *Conn { return &Conn{fd} }
 
 // Send writes a frame: length and kind, with the descriptors attached to them, then the fields.
 func (c *Conn) Send(k Kind, p *Packer, files ...int) error {
@@ -75,61 +72,51 @@ func (c *Conn) Send(k Kind, p *Packer, files ...int) error {
 
 var errEnd = errors.New("the other end is gone")
 
-// Receive reads a frame. The descriptors that came with it are the caller's.
+// Receive reads a frame. The descriptors that came with it are the caller's. It never reads beyond the frame: the kernel may
+// give plain bytes and a next frame's descriptors in one.
 func (c *Conn) Receive() (Kind, *Unpacker, []int, error) {
-	const head = 9
-	var files []int
-	for len(c.buf) < head {
-		got, err := c.read()
-		files = append(files, got...)
-		if err != nil {
-			return 0, nil, files, err
-		}
+	head := make([]byte, 9)
+	files, err := c.read(head)
+	if err != nil {
+		return 0, nil, files, err
 	}
-	size, kind := value(c.buf), Kind(c.buf[8])
+	size := value(head)
 	if size > maxFrame {
 		return 0, nil, files, syscall.EMSGSIZE
 	}
-	for uint64(len(c.buf)) < head+size {
-		got, err := c.read()
-		files = append(files, got...)
-		if err != nil {
-			return 0, nil, files, err
-		}
-	}
-	body := c.buf[head : head+size]
-	c.buf = append([]byte(nil), c.buf[head+size:]...)
-	return kind, &Unpacker{b: body}, files, nil
+	body := make([]byte, size)
+	more, err := c.read(body)
+	return Kind(head[8]), &Unpacker{b: body}, append(files, more...), err
 }
 
-// read takes what is there. The kernel ends a read before bytes that carry other descriptors, so those that come belong to
-// the first frame in the buffer. // unix(7)
-func (c *Conn) read() ([]int, error) {
-	b := make([]byte, 16<<10)
-	oob := make([]byte, syscall.CmsgSpace(4*maxFiles))
-	var n, oobn int
-	err := again(func() (err error) {
-		n, oobn, _, _, err = syscall.Recvmsg(c.fd, b, oob, syscall.MSG_CMSG_CLOEXEC)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if n == 0 {
-		return nil, errEnd
-	}
-	c.buf = append(c.buf, b[:n]...)
+// read fills b.
+func (c *Conn) read(b []byte) ([]int, error) {
 	var files []int
-	messages, err := syscall.ParseSocketControlMessage(oob[:oobn])
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range messages {
-		got, err := syscall.ParseUnixRights(&m)
+	oob := make([]byte, syscall.CmsgSpace(4*maxFiles))
+	for len(b) > 0 {
+		var n, oobn int
+		err := again(func() (err error) {
+			n, oobn, _, _, err = syscall.Recvmsg(c.fd, b, oob, syscall.MSG_CMSG_CLOEXEC)
+			return err
+		})
+		if err == nil && n == 0 {
+			err = errEnd
+		}
 		if err != nil {
 			return files, err
 		}
-		files = append(files, got...)
+		b = b[n:]
+		messages, err := syscall.ParseSocketControlMessage(oob[:oobn])
+		if err != nil {
+			return files, err
+		}
+		for _, m := range messages {
+			got, err := syscall.ParseUnixRights(&m)
+			if err != nil {
+				return files, err
+			}
+			files = append(files, got...)
+		}
 	}
 	return files, nil
 }
