@@ -190,7 +190,7 @@ func TestSubmitRefusesWhatDoesNotFit(t *testing.T) {
 		}
 	}
 	_, err := c.Submit(t.Context(), Remove{"pya"})
-	if got, want := fault.HintOf(err), `nearest: ["pay"]`; got != want {
+	if got, want := fault.HintOf(err), "did you mean pay?"; got != want {
 		t.Errorf("hint = %q, want %q", got, want)
 	}
 }

@@ -160,16 +160,7 @@ func ends(ctx context.Context, log eventlog.Log, triggers []function.Trigger) (S
 		}
 	}
 	for name := range wanted {
-		return nil, unknown("topic", name, names)
+		return nil, fault.Missing("topic", name, names)
 	}
 	return starts, nil
-}
-
-// unknown is the answer to a name that is not there, with the nearest ones that are.
-func unknown(what, name string, known []string) error {
-	f := fault.New(fault.NotFound, "there is no %s %q", what, name)
-	if near := fault.Nearest(name, known); len(near) > 0 {
-		return f.WithHint("nearest: %q", near)
-	}
-	return f
 }

@@ -121,7 +121,7 @@ func (v *View) Function(name string) (*Function, error) {
 	if f, ok := v.functions[name]; ok {
 		return f, nil
 	}
-	return nil, unknown("function", name, v.names)
+	return nil, fault.Missing("function", name, v.names)
 }
 
 // Version returns the version that an alias ("" = live) runs: r in [0,1) picks by the alias's weights.
@@ -135,7 +135,7 @@ func (v *View) Version(fn, alias string, r float64) (*function.Version, error) {
 	}
 	a, ok := f.Aliases[alias]
 	if !ok {
-		return nil, unknown("alias of "+fn, alias, slices.Sorted(maps.Keys(f.Aliases)))
+		return nil, fault.Missing("alias of "+fn, alias, slices.Sorted(maps.Keys(f.Aliases)))
 	}
 	picked, mark := a.Primary, 0
 	for _, n := range slices.Sorted(maps.Keys(a.Weights)) {
@@ -193,7 +193,7 @@ func (v *View) Trigger(fn, trigger string) (*Trigger, error) {
 		}
 		names = append(names, t.Name)
 	}
-	return nil, unknown("trigger of "+fn, trigger, names)
+	return nil, fault.Missing("trigger of "+fn, trigger, names)
 }
 
 // Match returns the index over the triggers of a topic, paused ones included; nil when the topic has none.

@@ -16,7 +16,7 @@ func Reference() string {
 		if s.Flag != "" {
 			flag = "`--" + s.Flag + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | %s |\n", s.Key, flag, s.Form, s.text(n), s.Help)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | %s |\n", s.Key, flag, s.Form, s.Text(n), s.Help)
 	}
 	return b.String()
 }
@@ -36,7 +36,7 @@ func Example() string {
 		} else {
 			section = ""
 		}
-		fmt.Fprintf(&b, "%s%s: %s # %s\n", indent, name, s.text(n), s.Help)
+		fmt.Fprintf(&b, "%s%s: %s # %s\n", indent, name, s.Text(n), s.Help)
 	}
 	return b.String()
 }

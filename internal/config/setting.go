@@ -107,8 +107,8 @@ func (s *Setting) set(n *Node, text string) error {
 	return nil
 }
 
-// text is the setting's value as it is written in the file.
-func (s *Setting) text(n *Node) string {
+// Text is the setting's value as it is written in the file.
+func (s *Setting) Text(n *Node) string {
 	switch p := s.value(n).(type) {
 	case *string:
 		return *p

@@ -58,3 +58,11 @@ type EventAt struct {
 	Key       []byte          `json:"key,omitempty"`   // of a record that is no event
 	Value     []byte          `json:"value,omitempty"` // of a record that is no event
 }
+
+// Stored says where an event that was taken in stands: one item of the answer to POST /_/events on the gateway.
+type Stored struct {
+	ID        string `json:"id"`
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+}

@@ -1,0 +1,124 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/api"
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/dispatch"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fleet"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/gateway"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// functions shows the catalog to fleet.
+type functions struct{ *catalog.Catalog }
+
+func (f functions) Version(fn, alias string, r float64) (*function.Version, error) {
+	return f.View().Version(fn, alias, r)
+}
+
+func (f functions) VersionNumber(fn string, n int) (*function.Version, error) {
+	return f.View().VersionNumber(fn, n)
+}
+
+func (f functions) Wanted() ([]*function.Version, <-chan struct{}) {
+	changed := f.Changed() // before the view, so that no change falls between
+	return f.View().Wanted(), changed
+}
+
+// instances shows fleet to the API.
+type instances struct{ *fleet.Fleet }
+
+func (f instances) Instances() []wire.Instance {
+	var list []wire.Instance
+	for _, i := range f.Fleet.Instances() {
+		list = append(list, wire.Instance{
+			ID: i.ID, Function: i.Function, Version: i.Version, State: string(i.State), Started: i.Started, Runs: i.Runs, MemoryKB: i.MemoryKB,
+		})
+	}
+	return list
+}
+
+// dispatcher shows dispatch to the API.
+type dispatcher struct{ *dispatch.Dispatcher }
+
+func (d dispatcher) Redrive(ctx context.Context, r api.Redrive) (string, error) {
+	return d.Dispatcher.Redrive(ctx, dispatch.RedriveRequest{
+		IDs: r.IDs, Function: r.Function, Trigger: r.Trigger, Pattern: r.Pattern, Before: r.Before, After: r.After, Rate: r.Rate,
+	})
+}
+
+func (d dispatcher) Discard(ctx context.Context, ids []string, reason string) error {
+	_, err := d.Dispatcher.Discard(ctx, ids, reason)
+	return err
+}
+
+func (d dispatcher) Lag(fn, trigger string) (int64, bool) {
+	for _, l := range d.Dispatcher.Lag() {
+		if l.Function == fn && l.Trigger == trigger {
+			return l.Behind, true
+		}
+	}
+	return 0, false
+}
+
+// caller makes the API's calls on the gateway's way, so that they are recorded as any other.
+type caller struct{ *gateway.Caller }
+
+func (c caller) Call(ctx context.Context, call api.Call) (*function.Result, error) {
+	path := "/2015-03-31/functions/" + url.PathEscape(call.Function) + "/invocations"
+	a, err := c.Do(ctx, gateway.Call{
+		ID: call.ID, Function: call.Function, Alias: call.Alias, Version: call.Version, Payload: call.Payload, ClientContext: call.ClientContext,
+		Request: &http.Request{Method: http.MethodPost, URL: &url.URL{Path: path}, Header: http.Header{}, Body: http.NoBody},
+		Body:    call.Payload,
+	})
+	return a.Result, err
+}
+
+// Info is where the node listens.
+func (n *Node) Info() NodeInfo {
+	return NodeInfo{Control: address(n.controlListener.Addr().String()), Gateway: address(n.gatewayListener.Addr().String()), PID: os.Getpid()}
+}
+
+// address is the URL of a listener; one on all addresses is reached on loopback from the same machine.
+func address(listen string) string {
+	for _, all := range []string{"[::]:", "0.0.0.0:"} {
+		if port, ok := strings.CutPrefix(listen, all); ok {
+			return "http://127.0.0.1:" + port
+		}
+	}
+	return "http://" + listen
+}
+
+// Fence says in a few words what holds the functions of this node.
+func (n *Node) Fence() string {
+	if !n.ability.Isolated {
+		return n.runner.Name() + " (FUNCTIONS ARE NOT ISOLATED)"
+	}
+	return fmt.Sprintf("%s (isolated; limits: %s)", n.runner.Name(), strings.Join(n.ability.Limits, ", "))
+}
+
+func (n *Node) describe(context.Context) wire.Node {
+	return wire.Node{
+		Version: n.version, Started: n.started, Gateway: n.gatewayListener.Addr().String(), Control: n.controlListener.Addr().String(), Data: n.config.Data,
+		Runner: wire.Runner{Name: n.runner.Name(), Isolated: n.ability.Isolated, Limits: n.ability.Limits, Notes: n.ability.Notes},
+		Space:  map[eventlog.Space]string{eventlog.SpaceOK: "ok", eventlog.SpaceLow: "low", eventlog.SpaceEmpty: "empty"}[n.log.Space()],
+	}
+}
+
+// health looks at the parts that can fail while the process lives.
+func (n *Node) health(ctx context.Context) map[string]error {
+	_, logErr := n.log.Topics(ctx)
+	if logErr == nil && n.log.Space() == eventlog.SpaceEmpty {
+		logErr = fmt.Errorf("the disk is full")
+	}
+	return map[string]error{"log": logErr, "catalog": n.catalog.CatchUp(ctx)}
+}

@@ -1,0 +1,273 @@
+// Package app wires a node from its rooms, serves until told to stop, and takes it down in reverse. It decides nothing itself.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalamb/dalamb/internal/api"
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/dispatch"
+	"github.com/dalamb/dalamb/internal/eventlog/disk"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/fleet"
+	"github.com/dalamb/dalamb/internal/gateway"
+	"github.com/dalamb/dalamb/internal/history"
+	"github.com/dalamb/dalamb/internal/image"
+	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/telemetry"
+)
+
+// Options of New.
+type Options struct {
+	Config  *config.Node
+	Version string // of this binary
+	Logger  *slog.Logger
+}
+
+// Node is a node: opened, not yet serving.
+type Node struct {
+	config  *config.Node
+	version string
+	logger  *slog.Logger
+	started time.Time
+
+	metrics    *prometheus.Registry
+	log        *disk.Log
+	catalog    *catalog.Catalog
+	history    *history.History
+	runner     runner.Runner
+	ability    runner.Ability
+	code       *image.Store
+	fleet      *fleet.Fleet
+	dispatcher *dispatch.Dispatcher
+	gateway    *gateway.Gateway
+	sink       *logSink
+
+	gatewayListener, controlListener net.Listener
+	gatewayServer, controlServer     *http.Server
+
+	parts parts
+}
+
+// New opens the data directory, checks that the machine can fence functions, removes what a killed node left, takes the two
+// ports, and folds the catalog. Nothing is served and no event is dispatched before Run. On an error everything is closed again.
+func New(ctx context.Context, o Options) (*Node, error) {
+	n := &Node{config: o.Config, version: o.Version, logger: o.Logger, started: time.Now(), metrics: telemetry.Registry()}
+	if err := n.open(ctx); err != nil {
+		n.close()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Node) open(ctx context.Context) error {
+	c := n.config
+	if err := openData(c.Data); err != nil {
+		return err
+	}
+	var err error
+	if n.log, err = disk.Open(disk.Options{Dir: filepath.Join(c.Data, "log"), Log: n.logger, Metrics: n.metrics}); err != nil {
+		return err
+	}
+	if n.gatewayListener, err = listen("gateway", c.Gateway); err != nil {
+		return err
+	}
+	if n.controlListener, err = listen("control", c.Control); err != nil {
+		return err
+	}
+	token, err := loadToken(c.Data)
+	if err != nil {
+		return err
+	}
+	if err := ensureTopics(ctx, n.log); err != nil {
+		return err
+	}
+	if err := n.openRunner(ctx); err != nil {
+		return err
+	}
+	if n.code, err = image.Open(filepath.Join(c.Data, "code")); err != nil {
+		return err
+	}
+	if n.catalog, err = catalog.New(catalog.Options{Log: n.log, Snapshot: filepath.Join(c.Data, "catalog.json"), Logger: n.logger}); err != nil {
+		return err
+	}
+	if n.history, err = history.Open(history.Options{Log: n.log, Dir: filepath.Join(c.Data, "history"), Logger: n.logger}); err != nil {
+		return err
+	}
+	return n.wire(token)
+}
+
+// openRunner opens the runner and cleans up after a killed node: before dispatch begins, so that no run is alive twice.
+func (n *Node) openRunner(ctx context.Context) error {
+	var err error
+	if n.runner, err = openRunner(n.config.Runner, n.config.Data, n.logger); err != nil {
+		return err
+	}
+	if n.ability, err = n.runner.Check(ctx); err != nil {
+		return err
+	}
+	left, err := n.runner.Recover(ctx)
+	if err != nil {
+		return fmt.Errorf("clean up after the last node: %w", err)
+	}
+	if left > 0 {
+		n.logger.Warn("removed what a killed node left", "instances", left)
+	}
+	for _, note := range n.ability.Notes {
+		n.logger.Warn("runner", "runner", n.runner.Name(), "note", note)
+	}
+	return nil
+}
+
+func (n *Node) wire(token string) error {
+	c := n.config
+	n.sink = newLogSink(n.log, n.logger, n.metrics)
+	var err error
+	n.fleet, err = fleet.New(fleet.Options{
+		Runner: n.runner, Functions: functions{n.catalog}, Code: n.code.Dir, Log: n.sink.write,
+		Logger: n.logger, Metrics: n.metrics, MaxInstances: c.Limits.Instances,
+	})
+	if err != nil {
+		return err
+	}
+	n.dispatcher, err = dispatch.New(dispatch.Options{
+		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
+	})
+	if err != nil {
+		return err
+	}
+	n.gateway, err = gateway.New(gateway.Options{
+		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Token: token, Redact: c.Redact, Health: n.health, Logger: n.logger, Metrics: n.metrics,
+		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Held: int64(c.Limits.Held)},
+	})
+	if err != nil {
+		return err
+	}
+	control, err := api.New(api.Options{
+		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher}, Fleet: instances{n.fleet}, Code: n.code,
+		Caller: caller{n.gateway.Caller()}, Token: token, Node: n.describe, Logger: n.logger, MaxEvent: int(c.Limits.Event),
+	})
+	if err != nil {
+		return err
+	}
+	n.gatewayServer = gateway.Server(n.gateway, n.logger)
+	n.controlServer = gateway.Server(withMetrics(control, telemetry.Handler(n.metrics, n.logger)), n.logger)
+	return nil
+}
+
+// withMetrics adds the page that Prometheus reads. It names functions and counts, so it is as private as the control listener.
+func withMetrics(control, metrics http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	mux.Handle("/", control)
+	return mux
+}
+
+// Run serves until ctx is done, then stops gently: it takes no more, finishes what runs, commits, and leaves. It returns early
+// with an error when a part of the node fails.
+func (n *Node) Run(ctx context.Context) error {
+	defer n.close()
+	n.parts.start("catalog", n.catalog.Run)
+	if err := n.catalog.CatchUp(ctx); err != nil {
+		return errors.Join(err, n.parts.stop())
+	}
+	n.parts.start("log sink", func(ctx context.Context) error { n.sink.run(ctx); return nil })
+	n.parts.start("history", n.history.Run)
+	n.parts.start("fleet", n.fleet.Run)
+	n.parts.start("fleet drain", n.drainFleet)
+	n.parts.start("gateway recorder", n.gateway.Run)
+	n.parts.start("dispatch", n.dispatcher.Run)
+	n.parts.start("control listener", serve(n.controlServer, n.controlListener, n.config.Drain.Std()))
+	n.parts.start("gateway listener", serve(n.gatewayServer, n.gatewayListener, n.config.Drain.Std()))
+	if err := writeNode(n.config.Data, n.Info()); err != nil {
+		return errors.Join(err, n.parts.stop())
+	}
+	n.logger.Info("node is up", "gateway", n.Info().Gateway, "control", n.Info().Control, "data", n.config.Data, "runner", n.runner.Name(), "version", n.version)
+	select {
+	case <-ctx.Done():
+		n.logger.Info("node is stopping", "drain", n.config.Drain)
+	case <-n.parts.failed():
+	}
+	os.Remove(filepath.Join(n.config.Data, NodeFile))
+	return n.parts.stop()
+}
+
+// drainFleet waits for the stop, then lets running functions finish. It is a part of its own so that it stops after dispatch
+// and the listeners, and before the log.
+func (n *Node) drainFleet(ctx context.Context) error {
+	<-ctx.Done()
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.Drain.Std())
+	defer cancel()
+	if err := n.fleet.Drain(late); err != nil {
+		n.logger.Warn("functions were stopped before they had finished", "err", err)
+	}
+	return nil
+}
+
+// close frees what New opened, in reverse.
+func (n *Node) close() {
+	for _, l := range []net.Listener{n.gatewayListener, n.controlListener} {
+		if l != nil {
+			l.Close() // closed already after a serve; then there is nothing to do
+		}
+	}
+	if n.runner != nil {
+		if err := n.runner.Close(); err != nil {
+			n.logger.Warn("close the runner", "err", err)
+		}
+	}
+	if n.history != nil {
+		if err := n.history.Close(); err != nil {
+			n.logger.Warn("close the history", "err", err)
+		}
+	}
+	if n.log != nil {
+		if err := n.log.Close(); err != nil {
+			n.logger.Error("close the log", "err", err)
+		}
+	}
+}
+
+// listen takes a port, or says in one line why not.
+func listen(what, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "the %s cannot listen on %s: %w", what, addr, err).
+			WithHint("choose another address with --%s HOST:PORT, or stop who has this one", what)
+	}
+	return l, nil
+}
+
+// serve runs an HTTP server as a part: when told to stop it closes the listener, ends requests that only follow something, and
+// waits for the others.
+func serve(s *http.Server, l net.Listener, drain time.Duration) func(context.Context) error {
+	return func(ctx context.Context) error {
+		s.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
+		done := make(chan error, 1)
+		go func() { done <- s.Serve(l) }()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+		}
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		defer cancel()
+		if s.Shutdown(late) != nil {
+			s.Close() // whoever is still there has had the drain time
+		}
+		<-done
+		return nil
+	}
+}

@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// parts are the goroutines of a node. They stop one after another, the newest first: what feeds others stops before them.
+type parts struct {
+	list []*part
+	fail chan struct{} // closed when a part ended without being told to
+	once sync.Once
+}
+
+type part struct {
+	name   string
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // valid when done is closed
+}
+
+func (p *parts) start(name string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	one := &part{name: name, cancel: cancel, done: make(chan struct{})}
+	failed := p.failed()
+	p.list = append(p.list, one)
+	go func() {
+		defer close(one.done)
+		one.err = run(ctx)
+		if ctx.Err() == nil {
+			p.once.Do(func() { close(failed) })
+		}
+	}()
+}
+
+// failed is closed when a part has ended by itself.
+func (p *parts) failed() chan struct{} {
+	if p.fail == nil {
+		p.fail = make(chan struct{})
+	}
+	return p.fail
+}
+
+// stop ends all parts, the newest first, and returns what went wrong in any of them.
+func (p *parts) stop() error {
+	var errs []error
+	for _, one := range slices.Backward(p.list) {
+		one.cancel()
+		<-one.done
+		if one.err != nil && !errors.Is(one.err, context.Canceled) {
+			errs = append(errs, fmt.Errorf("%s: %w", one.name, one.err))
+		}
+	}
+	p.list = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/image"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// manifestName is the file that deploy looks for in a directory.
+const manifestName = "dalamb.yaml"
+
+func deployCommand(env *environment) *cobra.Command {
+	var out output
+	var alias string
+	c := &cobra.Command{
+		Use:   "deploy PATH",
+		Short: "Make a version of each function in a manifest",
+		Long: `Make a version of each function that PATH/dalamb.yaml (or the file PATH) declares, and point an alias at it. The code directory
+is taken by content: the same content with the same settings makes no new version.
+
+The whole manifest is checked before anything is sent. ` + exitHelp,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := out.json(); err != nil {
+				return err
+			}
+			m, dir, err := readManifest(args[0])
+			if err != nil {
+				return err
+			}
+			bundles, err := pack(m, dir)
+			defer bundles.remove()
+			if err != nil {
+				return err
+			}
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			var done []wire.Deployed
+			for _, d := range m.Functions {
+				b := bundles[d.CodePath]
+				if err := b.upload(c.Context(), node); err != nil {
+					return fmt.Errorf("upload the code of %s: %w", d.Spec.Name, err)
+				}
+				made, err := node.Deploy(c.Context(), wire.DeployRequest{Spec: d.Spec, Code: b.digest, Alias: alias})
+				if err != nil {
+					return fmt.Errorf("deploy %s: %w", d.Spec.Name, err)
+				}
+				done = append(done, made)
+			}
+			return out.print(c.OutOrStdout(), done, func(w io.Writer) {
+				for _, d := range done {
+					what := "deployed"
+					if !d.Created {
+						what = "unchanged: nothing differs from this version"
+					}
+					fmt.Fprintf(w, "%-20s version %d (%s)  %s\n", d.Function, d.Version, d.Alias, what)
+					for _, warning := range d.Warnings {
+						fmt.Fprintf(w, "  warning: %s\n", warning)
+					}
+				}
+			})
+		},
+	}
+	c.Flags().StringVar(&alias, "alias", function.LiveAlias, "the alias to point at the new versions")
+	out.flag(c)
+	return c
+}
+
+// readManifest reads the manifest at path, a file or a directory that holds one, and returns it with its directory.
+func readManifest(path string) (*function.Manifest, string, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		path = filepath.Join(path, manifestName)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, "", fault.New(fault.Invalid, "the manifest cannot be read: %w", err).
+			WithHint("deploy takes a directory with a %s, or the file itself", manifestName)
+	}
+	m, err := function.ParseManifest(path, text)
+	if err != nil {
+		return nil, "", fault.New(fault.Invalid, "%w", err)
+	}
+	return m, filepath.Dir(path), nil
+}
+
+// bundle is a code directory packed into a file.
+type bundle struct {
+	file   string
+	digest string
+	sent   bool
+}
+
+// bundles are the packed code directories of a manifest, by their path in it.
+type bundles map[string]*bundle
+
+func (bs bundles) remove() {
+	for _, b := range bs {
+		os.Remove(b.file)
+	}
+}
+
+// pack packs each code directory of a manifest once.
+func pack(m *function.Manifest, dir string) (bundles, error) {
+	bs := bundles{}
+	for _, d := range m.Functions {
+		if bs[d.CodePath] != nil {
+			continue
+		}
+		f, err := os.CreateTemp("", "dalamb-code-*")
+		if err != nil {
+			return bs, fmt.Errorf("pack the code of %s: %w", d.Spec.Name, err)
+		}
+		b := &bundle{file: f.Name()}
+		bs[d.CodePath] = b
+		b.digest, err = image.Pack(filepath.Join(dir, d.CodePath), f)
+		if closeErr := f.Close(); err == nil {
+			err = closeErr
+		}
+		if err != nil {
+			return bs, fmt.Errorf("pack the code of %s: %w", d.Spec.Name, err)
+		}
+	}
+	return bs, nil
+}
+
+// upload sends the code where the node does not hold it.
+func (b *bundle) upload(ctx context.Context, node *client.Client) error {
+	if b.sent {
+		return nil
+	}
+	there, err := node.HasCode(ctx, b.digest)
+	if err != nil {
+		return err
+	}
+	if !there {
+		f, err := os.Open(b.file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := node.PutCode(ctx, b.digest, f); err != nil {
+			return err
+		}
+	}
+	b.sent = true
+	return nil
+}

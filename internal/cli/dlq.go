@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func dlqCommand(env *environment) *cobra.Command {
+	list := dlqList(env)
+	c := &cobra.Command{
+		Use: "dlq", Short: "Dead letters: list, show, redrive, discard",
+		Long: `Dead letters are runs that used up their attempts. They keep their event and every error until they are redriven or discarded,
+or for 90 days. Without a sub-command they are listed.`,
+		Args: cobra.NoArgs, RunE: list.RunE,
+	}
+	c.Flags().AddFlagSet(list.Flags())
+	c.AddCommand(list, dlqShow(env), dlqRedrive(env), dlqDiscard(env))
+	return c
+}
+
+// selection are the flags that choose dead letters.
+type selection struct {
+	query                  client.DeadQuery
+	pattern, since, before string
+}
+
+func (s *selection) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&s.query.Function, "function", "", "only of this function")
+	f.StringVar(&s.query.Trigger, "trigger", "", "only of triggers of this name")
+	f.StringVar(&s.pattern, "pattern", "", "only those whose event matches: JSON, or @FILE, or -")
+	f.StringVar(&s.since, "since", "", "only those that died since this time, or how long ago (15m)")
+	f.StringVar(&s.before, "before", "", "only those that died before this time")
+}
+
+func (s *selection) read(c *cobra.Command) error {
+	pattern, err := argument(c, s.pattern)
+	if err != nil {
+		return fmt.Errorf("read --pattern: %w", err)
+	}
+	s.query.Pattern = string(pattern)
+	if s.query.Since, err = moment(s.since); err != nil {
+		return err
+	}
+	s.query.Before, err = moment(s.before)
+	return err
+}
+
+func dlqList(env *environment) *cobra.Command {
+	var out output
+	var s selection
+	var limit int
+	c := &cobra.Command{
+		Use: "ls", Short: "List dead letters, newest first", Long: "List dead letters, newest first.\n\n" + exitHelp, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if _, err := out.json(); err != nil {
+				return err
+			}
+			if err := s.read(c); err != nil {
+				return err
+			}
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			letters := []function.DeadLetter{}
+			for len(letters) < limit {
+				s.query.Limit = min(limit-len(letters), 1000)
+				page, err := node.DeadLetters(c.Context(), s.query)
+				if err != nil {
+					return err
+				}
+				letters = append(letters, page.DeadLetters...)
+				if s.query.After = page.Next; s.query.After == "" {
+					break
+				}
+			}
+			return out.print(c.OutOrStdout(), letters, func(w io.Writer) {
+				var rows [][]string
+				for _, l := range letters {
+					rows = append(rows, runRow(&l.Run))
+				}
+				table(w, runHead, rows)
+			})
+		},
+	}
+	s.flags(c)
+	c.Flags().IntVar(&limit, "limit", 100, "at most so many")
+	out.flag(c)
+	return c
+}
+
+func dlqShow(env *environment) *cobra.Command {
+	var out output
+	c := &cobra.Command{
+		Use: "show ID", Short: "Show a dead letter: its event and every attempt", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			l, err := node.DeadLetter(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), l, func(w io.Writer) { printRun(w, &wire.RunDetail{Run: l.Run, Event: l.Event}) })
+		},
+	}
+	out.flag(c)
+	return c
+}
+
+func dlqRedrive(env *environment) *cobra.Command {
+	var out output
+	var s selection
+	var all bool
+	var rate float64
+	c := &cobra.Command{
+		Use:   "redrive [ID...] [--function F] [--trigger T] [--pattern P] [--since T] [--before T] [--all]",
+		Short: "Run dead letters again, each for its own trigger alone",
+		Long: `Run dead letters again: those named, or those that the flags select (all that hold), or --all. Each runs for its own trigger
+alone; other triggers of the same event do not see it. One that fails again stays a dead letter, with its new errors added.
+
+The job goes on by itself, also after a restart of the node. ` + exitHelp,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := s.read(c); err != nil {
+				return err
+			}
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			job, err := node.Redrive(c.Context(), wire.Redrive{
+				IDs: args, Function: s.query.Function, Trigger: s.query.Trigger, Pattern: json.RawMessage(s.query.Pattern),
+				After: s.query.Since, Before: s.query.Before, All: all, Rate: rate,
+			})
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), wire.RedriveStarted{Job: job}, func(w io.Writer) { fmt.Fprintf(w, "redriving, job %s; dalamb runs shows what comes of it\n", job) })
+		},
+	}
+	s.flags(c)
+	c.Flags().BoolVar(&all, "all", false, "all dead letters")
+	c.Flags().Float64Var(&rate, "rate", 0, "runs per second (0: as fast as the triggers take them)")
+	out.flag(c)
+	return c
+}
+
+func dlqDiscard(env *environment) *cobra.Command {
+	var out output
+	var reason string
+	c := &cobra.Command{
+		Use: "discard ID...", Short: "Give dead letters up", Long: "Give dead letters up: all of those named, or none when one of them is not there.\n\n" + exitHelp,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			done, err := node.Discard(c.Context(), wire.Discard{IDs: args, Reason: reason})
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), wire.Discarded{Discarded: done}, func(w io.Writer) { fmt.Fprintf(w, "discarded %d\n", done) })
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why; it stays in the log")
+	out.flag(c)
+	return c
+}
+
+// badTime is the complaint about a time that cannot be read.
+func badTime(v string) error {
+	return fault.New(fault.Invalid, "%q is no time", v).WithHint("write it as 2026-12-01T09:00:00Z, or how long ago: 15m")
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/app"
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// environment finds the node that a command talks to.
+type environment struct {
+	get func(name string) string // os.Getenv
+}
+
+func (e *environment) dir() string {
+	if dir := e.get("DALAMB_DATA"); dir != "" {
+		return dir
+	}
+	return config.Default().Data
+}
+
+// client returns a client of the node: DALAMB_CONTROL and DALAMB_TOKEN where they are set, else what the data directory says.
+func (e *environment) client() (*client.Client, error) {
+	control, token := e.get("DALAMB_CONTROL"), e.get("DALAMB_TOKEN")
+	if control == "" {
+		info, err := e.node()
+		if err != nil {
+			return nil, err
+		}
+		control = info.Control
+	}
+	if token == "" {
+		text, err := os.ReadFile(filepath.Join(e.dir(), app.TokenFile))
+		if err != nil {
+			return nil, fault.New(fault.Unavailable, "the token cannot be read: %w", err).
+				WithHint("set DALAMB_TOKEN, or DALAMB_DATA to the node's data directory")
+		}
+		token = strings.TrimSpace(string(text))
+	}
+	return client.New(client.Options{Address: control, Token: token})
+}
+
+// node reads where the node of the data directory listens.
+func (e *environment) node() (*app.NodeInfo, error) {
+	text, err := os.ReadFile(filepath.Join(e.dir(), app.NodeFile))
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "no node runs on the data directory %s", e.dir()).
+			WithHint("start one (dalamb up --data %s), or name another by DALAMB_DATA, or DALAMB_CONTROL and DALAMB_TOKEN", e.dir())
+	}
+	var info app.NodeInfo
+	if err := json.Unmarshal(text, &info); err != nil {
+		return nil, fault.New(fault.Invalid, "%s is damaged: %w", filepath.Join(e.dir(), app.NodeFile), err).
+			WithHint("restart the node; it writes the file anew")
+	}
+	return &info, nil
+}
+
+// argument reads a value that is given as itself, as @FILE, or as - for standard input.
+func argument(c *cobra.Command, v string) ([]byte, error) {
+	if v == "-" {
+		return io.ReadAll(c.InOrStdin())
+	}
+	if path, ok := strings.CutPrefix(v, "@"); ok {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "%w", err)
+		}
+		return text, nil
+	}
+	return []byte(v), nil
+}

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func eventsCommand(env *environment) *cobra.Command {
+	var out output
+	var o client.EventQuery
+	var filter string
+	c := &cobra.Command{
+		Use:   "events [--topic T] [--from beginning|TIME|OFFSET] [--filter PATTERN|@FILE] [-f]",
+		Short: "Show events of a topic",
+		Long: `Show the events of a topic, oldest first; with -f go on with what is appended from now on. --from is beginning, latest, an
+offset, a time (2026-12-01T09:00:00Z), or how long ago (15m). Without it a plain listing begins at the beginning, and -f at the end.
+
+-o json prints one JSON object a line: {topic, partition, offset, time, event}. ` + exitHelp,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			asJSON, err := out.json()
+			if err != nil {
+				return err
+			}
+			pattern, err := argument(c, filter)
+			if err != nil {
+				return fmt.Errorf("read --filter: %w", err)
+			}
+			o.Filter = string(pattern)
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			for e, err := range node.Events(c.Context(), o) {
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					err = printLine(c.OutOrStdout(), e)
+				} else {
+					err = printEvent(c.OutOrStdout(), e)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Topic, "topic", "events", "the topic")
+	f.StringVar(&o.From, "from", "", "beginning, latest, an offset, a time, or how long ago")
+	f.StringVar(&filter, "filter", "", "only events that match this pattern: JSON, or @FILE, or -")
+	f.BoolVarP(&o.Follow, "follow", "f", false, "go on with what is appended from now on")
+	f.Int64Var(&o.Limit, "limit", 0, "end after so many events (0: no bound)")
+	out.flag(c)
+	return c
+}
+
+func printEvent(w io.Writer, e wire.EventAt) error {
+	var head struct {
+		ID, Type, Source, Subject string
+		Data                      json.RawMessage
+		DataBase64                string `json:"data_base64"`
+	}
+	if len(e.Event) == 0 {
+		_, err := fmt.Fprintf(w, "%s  %d@%-6d  (no event)  %s\n", stamp(e.Time), e.Partition, e.Offset, short(string(e.Value), 80))
+		return err
+	}
+	if err := json.Unmarshal(e.Event, &head); err != nil {
+		return fmt.Errorf("decode the event at %s/%d@%d: %w", e.Topic, e.Partition, e.Offset, err)
+	}
+	data := string(head.Data)
+	if data == "" {
+		data = head.DataBase64
+	}
+	_, err := fmt.Fprintf(w, "%s  %d@%-6d  %-24s %-18s %s\n", stamp(e.Time), e.Partition, e.Offset, clean(head.Type), clean(head.Subject), short(data, 100))
+	return err
+}

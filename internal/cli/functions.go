@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func functionsCommand(env *environment) *cobra.Command {
+	var out output
+	c := &cobra.Command{
+		Use:   "functions [NAME]",
+		Short: "List functions, or show one",
+		Long:  "List functions, or show one with its versions, aliases, triggers and instances.\n\n" + exitHelp,
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				f, err := node.Function(c.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return out.print(c.OutOrStdout(), f, func(w io.Writer) { printFunction(w, &f) })
+			}
+			fs, err := node.Functions(c.Context())
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), fs, func(w io.Writer) {
+				var rows [][]string
+				for _, f := range fs {
+					rows = append(rows, []string{
+						f.Name, strconv.Itoa(f.Version), string(f.Entry), strconv.Itoa(f.Triggers), strconv.Itoa(f.Instances),
+						strconv.FormatInt(f.Lag, 10), isolation(f.Isolated), stamp(f.Created),
+					})
+				}
+				table(w, []string{"NAME", "LIVE", "ENTRY", "TRIGGERS", "INSTANCES", "LAG", "ISOLATION", "DEPLOYED"}, rows)
+			})
+		},
+	}
+	out.flag(c)
+	return c
+}
+
+func isolation(isolated bool) string {
+	if isolated {
+		return "isolated"
+	}
+	return "NONE"
+}
+
+func printFunction(w io.Writer, f *wire.Function) {
+	fmt.Fprintf(w, "%s  (%s)\n", f.Name, isolation(f.Isolated))
+	for _, a := range f.Aliases {
+		fmt.Fprintf(w, "  alias %s -> version %d\n", a.Name, a.Primary)
+	}
+	fmt.Fprintln(w)
+	var rows [][]string
+	for _, v := range f.Versions {
+		rows = append(rows, []string{strconv.Itoa(v.Number), string(v.Spec.Entry.Type), short(strings.Join(v.Spec.Entry.Command, " "), 40), short(v.Code, 19), stamp(v.Created)})
+	}
+	table(w, []string{"VERSION", "ENTRY", "COMMAND", "CODE", "CREATED"}, rows)
+	fmt.Fprintln(w)
+	rows = nil
+	for _, t := range f.Triggers {
+		lag, state := "-", "on"
+		if t.Lag != nil {
+			lag = strconv.FormatInt(*t.Lag, 10)
+		}
+		switch {
+		case t.Paused:
+			state = "paused"
+		case t.Error != "":
+			state = "cannot run: " + t.Error
+		}
+		rows = append(rows, []string{t.Name, listensTo(t.Trigger), orDash(string(t.Order)), lag, state})
+	}
+	table(w, []string{"TRIGGER", "LISTENS TO", "ORDER", "LAG", "STATE"}, rows)
+	if len(f.Instances) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	rows = nil
+	for _, i := range f.Instances {
+		rows = append(rows, []string{i.ID, strconv.Itoa(i.Version), i.State, strconv.FormatInt(i.Runs, 10), function.Bytes(i.MemoryKB << 10).String(), stamp(i.Started)})
+	}
+	table(w, []string{"INSTANCE", "VERSION", "STATE", "RUNS", "PEAK MEMORY", "STARTED"}, rows)
+}
+
+func listensTo(t function.Trigger) string {
+	if t.Route != nil {
+		return strings.TrimSpace(t.Route.Method + " " + t.Route.Host + t.Route.Path)
+	}
+	return short(t.Topic+" "+string(t.Filter), 70)
+}
+
+func removeCommand(env *environment) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "remove NAME",
+		Short: "Remove a function, its versions, triggers and their progress",
+		Long: `Remove a function with its versions, triggers and their progress. What it did stays in the log. A function of the same name
+that is deployed later is a new one: its triggers start at the end of the log.
+
+` + exitHelp,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			if err := node.Remove(c.Context(), args[0]); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "removed %s\n", args[0])
+			return nil
+		},
+	}
+	return c
+}
+
+func triggerCommand(env *environment) *cobra.Command {
+	c := &cobra.Command{Use: "trigger", Short: "Pause and resume triggers", Args: cobra.NoArgs}
+	for _, verb := range []struct {
+		name, short string
+		call        func(*client.Client, context.Context, string, string) error
+	}{
+		{"pause", "Pause a trigger: events wait in the log", (*client.Client).PauseTrigger},
+		{"resume", "Let a paused trigger go on where it stopped", (*client.Client).ResumeTrigger},
+	} {
+		sub := &cobra.Command{
+			Use: verb.name + " FUNCTION/TRIGGER", Short: verb.short, Long: verb.short + ".\n\n" + exitHelp, Args: cobra.ExactArgs(1),
+			RunE: func(c *cobra.Command, args []string) error {
+				fn, trigger, ok := strings.Cut(args[0], "/")
+				if !ok {
+					return usageError{c.CommandPath(), fmt.Errorf("%q is not FUNCTION/TRIGGER", args[0])}
+				}
+				node, err := env.client()
+				if err != nil {
+					return err
+				}
+				if err := verb.call(node, c.Context(), fn, trigger); err != nil {
+					return err
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%sd %s\n", verb.name, args[0])
+				return nil
+			},
+		}
+		c.AddCommand(sub)
+	}
+	return c
+}

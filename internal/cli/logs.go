@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/client"
+)
+
+func logsCommand(env *environment) *cobra.Command {
+	var out output
+	var o client.LogQuery
+	c := &cobra.Command{
+		Use:   "logs NAME [-f] [--run ID]",
+		Short: "Show what a function wrote to stdout and stderr",
+		Long:  "Show what a function wrote to stdout and stderr, oldest first; with -f go on.\n\n" + exitHelp,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			asJSON, err := out.json()
+			if err != nil {
+				return err
+			}
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			o.Function = args[0]
+			for l, err := range node.Logs(c.Context(), o) {
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					err = printLine(c.OutOrStdout(), l)
+				} else {
+					if l.Dropped > 0 {
+						fmt.Fprintf(c.OutOrStdout(), "... %d lines were dropped: too many at once\n", l.Dropped)
+					}
+					_, err = fmt.Fprintf(c.OutOrStdout(), "%s  v%d  %-6s  %s\n", stamp(l.Time), l.Version, l.Stream, clean(l.Text))
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.BoolVarP(&o.Follow, "follow", "f", false, "go on with what is written from now on")
+	f.StringVar(&o.Run, "run", "", "only of this run")
+	f.Int64Var(&o.Limit, "limit", 1000, "the last so many lines")
+	out.flag(c)
+	return c
+}
+
+// moment reads a time, or how long ago it was; "" is the zero time.
+func moment(v string) (time.Time, error) {
+	if v == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, v); err == nil {
+		return t, nil
+	}
+	ago, err := time.ParseDuration(v)
+	if err != nil || ago < 0 {
+		return time.Time{}, badTime(v)
+	}
+	return time.Now().Add(-ago), nil
+}

@@ -1,0 +1,148 @@
+// Package cli is the command line: one file per command, flags in, text or JSON out, a fault becomes an exit code and a hint.
+// It does no work of its own: up wires a node through app, the other commands ask a node through client.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// Streams are the process's standard streams.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Exit codes. They are in the help of every command.
+const (
+	exitOK      = 0
+	exitFailed  = 1 // dalamb, the node or the function failed; pattern test: no match
+	exitInvalid = 2 // the input is wrong: a flag, a manifest, a pattern, an event
+)
+
+const exitHelp = `Exit codes: 0 done, 1 it failed (the function's own error included), 2 the input is wrong.`
+
+// Main runs one command line and returns the exit code.
+func Main(ctx context.Context, args []string, s Streams) int {
+	root := Root(s)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var code exitCode
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return exitOK // Ctrl-C ends a command that follows; that is its end, not a failure
+	}
+	complain(s.Err, err)
+	return codeOf(err)
+}
+
+// exitCode ends the command with a code when everything that there is to say has been said.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// usageError is a mistake on the command line itself.
+type usageError struct {
+	command string
+	err     error
+}
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// codeOf is the one table of faults to exit codes.
+func codeOf(err error) int {
+	var u usageError
+	if errors.As(err, &u) {
+		return exitInvalid
+	}
+	switch fault.KindOf(err) {
+	case fault.Invalid, fault.TooLarge:
+		return exitInvalid
+	}
+	return exitFailed
+}
+
+func complain(w io.Writer, err error) {
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	fmt.Fprintln(w, "dalamb:", lines[0])
+	for _, line := range lines[1:] {
+		fmt.Fprintln(w, line)
+	}
+	var u usageError
+	switch hint := fault.HintOf(err); {
+	case hint != "":
+		fmt.Fprintln(w, "hint:", hint)
+	case errors.As(err, &u):
+		fmt.Fprintf(w, "hint: %s --help tells its arguments\n", u.command)
+	}
+}
+
+// Root is the whole tree of commands, for Main and for the reference page.
+func Root(s Streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "dalamb",
+		Short: "Run functions when events happen",
+		Long: `dalamb runs functions, in any language, when events happen. One machine, one binary, nothing else to install.
+
+  dalamb up                        start a node
+  dalamb deploy DIR                make a version of each function in DIR/dalamb.yaml
+  dalamb emit --type T --data D    put an event into the log
+  dalamb runs                      what came of it
+
+A command finds the node by its data directory: DALAMB_DATA, or ./dalamb-data. DALAMB_CONTROL (the URL of the control listener)
+and DALAMB_TOKEN are stronger.
+
+` + exitHelp,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c.CommandPath(), err} })
+
+	env := &environment{get: os.Getenv}
+	for _, c := range []*cobra.Command{
+		upCommand(),
+		deployCommand(env), functionsCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env),
+		emitCommand(env), eventsCommand(env), topicCommand(env),
+		runsCommand(env), dlqCommand(env), logsCommand(env),
+		patternCommand(), versionCommand(),
+	} {
+		root.AddCommand(c)
+	}
+	wrapArgs(root)
+	return root
+}
+
+// wrapArgs makes every complaint about arguments a usageError, so that it ends with exit code 2 and names the help.
+func wrapArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError{c.CommandPath(), err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		wrapArgs(sub)
+	}
+}

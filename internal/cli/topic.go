@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func topicCommand(env *environment) *cobra.Command {
+	c := &cobra.Command{Use: "topic", Short: "List, make, change and delete topics", Args: cobra.NoArgs}
+	c.AddCommand(topicList(env), topicShow(env), topicCreate(env), topicAlter(env), topicDelete(env))
+	return c
+}
+
+func topicList(env *environment) *cobra.Command {
+	var out output
+	c := &cobra.Command{
+		Use: "ls", Short: "List topics", Long: "List topics, dalamb's own included.\n\n" + exitHelp, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			topics, err := node.Topics(c.Context())
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), topics, func(w io.Writer) { printTopics(w, topics) })
+		},
+	}
+	out.flag(c)
+	return c
+}
+
+func printTopics(w io.Writer, topics []wire.Topic) {
+	var rows [][]string
+	for _, t := range topics {
+		kind := "user"
+		if t.System {
+			kind = "system"
+		}
+		if t.Compact {
+			kind += ", compacted"
+		}
+		rows = append(rows, []string{t.Name, strconv.Itoa(int(t.Partitions)), t.Retention, t.MaxBytes, kind})
+	}
+	table(w, []string{"TOPIC", "PARTITIONS", "KEPT FOR", "KEPT UP TO", "KIND"}, rows)
+}
+
+func topicShow(env *environment) *cobra.Command {
+	var out output
+	c := &cobra.Command{
+		Use: "show NAME", Short: "Show a topic and where its partitions begin and end", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			t, err := node.Topic(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), t, func(w io.Writer) {
+				printTopics(w, []wire.Topic{t})
+				fmt.Fprintln(w)
+				var rows [][]string
+				for _, p := range t.Bounds {
+					rows = append(rows, []string{strconv.Itoa(int(p.ID)), strconv.FormatInt(p.Start, 10), strconv.FormatInt(p.End, 10)})
+				}
+				table(w, []string{"PARTITION", "FIRST OFFSET", "NEXT OFFSET"}, rows)
+			})
+		},
+	}
+	out.flag(c)
+	return c
+}
+
+func topicCreate(env *environment) *cobra.Command {
+	var out output
+	var t wire.TopicCreate
+	c := &cobra.Command{
+		Use: "create NAME", Short: "Make a topic", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			t.Name = args[0]
+			made, err := node.CreateTopic(c.Context(), t)
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), made, func(w io.Writer) { printTopics(w, []wire.Topic{made}) })
+		},
+	}
+	c.Flags().Int32Var(&t.Partitions, "partitions", 0, "how many partitions (default 8)")
+	c.Flags().StringVar(&t.Retention, "retention", "", "how long events are kept: a duration such as 72h or 30d, or forever (default 30d)")
+	c.Flags().StringVar(&t.MaxBytes, "max-bytes", "", "how much is kept: a size such as 10Gi, or forever (default 10Gi)")
+	c.Flags().BoolVar(&t.Compact, "compact", false, "keep the newest event of each key")
+	out.flag(c)
+	return c
+}
+
+func topicAlter(env *environment) *cobra.Command {
+	var out output
+	var partitions int32
+	var retention, maxBytes string
+	c := &cobra.Command{
+		Use: "alter NAME", Short: "Change a topic; partitions may only grow", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			var change wire.TopicAlter
+			if c.Flags().Changed("partitions") {
+				change.Partitions = &partitions
+			}
+			if c.Flags().Changed("retention") {
+				change.Retention = &retention
+			}
+			if c.Flags().Changed("max-bytes") {
+				change.MaxBytes = &maxBytes
+			}
+			if change == (wire.TopicAlter{}) {
+				return usageError{c.CommandPath(), fmt.Errorf("say what to change: --partitions, --retention or --max-bytes")}
+			}
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			t, err := node.AlterTopic(c.Context(), args[0], change)
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), t, func(w io.Writer) { printTopics(w, []wire.Topic{t}) })
+		},
+	}
+	c.Flags().Int32Var(&partitions, "partitions", 0, "how many partitions; events of one key keep their order only among those appended before, or after, the change")
+	c.Flags().StringVar(&retention, "retention", "", "how long events are kept, or forever")
+	c.Flags().StringVar(&maxBytes, "max-bytes", "", "how much is kept, or forever")
+	out.flag(c)
+	return c
+}
+
+func topicDelete(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use: "delete NAME", Short: "Remove a topic and its events", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			if err := node.DeleteTopic(c.Context(), args[0]); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "deleted %s\n", args[0])
+			return nil
+		},
+	}
+}

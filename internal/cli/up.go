@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/dalamb/dalamb/internal/app"
+	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/telemetry"
+)
+
+func upCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "Start a node",
+		Long: `Start a node and stay until SIGTERM or Ctrl-C; then take no more, finish what runs (up to --drain), and leave. kill -9 loses
+nothing that was acknowledged.
+
+The first start makes the data directory and a token in it (file "token", readable by its owner alone). Without --config the
+defaults hold; a flag is stronger than the file.
+
+` + exitHelp,
+		Args: cobra.NoArgs,
+	}
+	c.Flags().StringVar(&file, "config", "", "configuration file (YAML); see docs/reference/configuration.md")
+	defaults := config.Default()
+	keys := map[string]string{} // flag -> setting
+	for _, s := range config.Settings() {
+		if s.Flag == "" {
+			continue
+		}
+		keys[s.Flag] = s.Key
+		usage := s.Help
+		if s.Form != "" {
+			usage = fmt.Sprintf("`%s`: %s", s.Form, s.Help)
+		}
+		c.Flags().String(s.Flag, s.Text(defaults), usage)
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		set := map[string]string{}
+		c.Flags().Visit(func(f *pflag.Flag) {
+			if key, ok := keys[f.Name]; ok {
+				set[key] = f.Value.String()
+			}
+		})
+		node, err := config.Load(config.Source{File: file, Set: set})
+		if err != nil {
+			return err
+		}
+		logger, err := telemetry.Logger(telemetry.LogOptions{Writer: c.ErrOrStderr(), Format: node.Log.Format, Level: node.Log.Level})
+		if err != nil {
+			return err
+		}
+		n, err := app.New(c.Context(), app.Options{Config: node, Version: buildInfo().Version, Logger: logger})
+		if err != nil {
+			return err
+		}
+		info := n.Info()
+		fmt.Fprintf(c.OutOrStdout(), "gateway  %s\ncontrol  %s\ndata     %s\nrunner   %s\nready\n", info.Gateway, info.Control, node.Data, n.Fence())
+		return n.Run(c.Context())
+	}
+	return c
+}

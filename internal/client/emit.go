@@ -1,0 +1,57 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+
+	"bytes"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// Emit puts events into a topic through the node's gateway, all of them or none, and returns where they stand. It returns when
+// they are durable.
+func (c *Client) Emit(ctx context.Context, topic string, events []*event.Event) ([]wire.Stored, error) {
+	gateway, err := c.gateway(ctx)
+	if err != nil {
+		return nil, err
+	}
+	body, err := event.EncodeBatch(events)
+	if err != nil {
+		return nil, fmt.Errorf("encode events: %w", err)
+	}
+	var out []wire.Stored
+	err = gateway.call(ctx, request{
+		method: http.MethodPost, path: []string{"_", "events"}, query: url.Values{"topic": {topic}},
+		body: io.Reader(bytes.NewReader(body)), header: http.Header{"Content-Type": {event.ContentTypeBatch}},
+	}, &out)
+	return out, err
+}
+
+// gateway is a client of the node's other listener. One that listens on all addresses is reached where the control listener is.
+func (c *Client) gateway(ctx context.Context) (*Client, error) {
+	node, err := c.Node(ctx)
+	if err != nil {
+		return nil, err
+	}
+	control, err := url.Parse(c.base)
+	if err != nil {
+		return nil, fmt.Errorf("read the node's address: %w", err)
+	}
+	host, port, err := net.SplitHostPort(node.Gateway)
+	if err != nil {
+		return nil, fmt.Errorf("read the gateway's address: %w", err)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+		host = control.Hostname()
+	}
+	g := *c
+	g.base = control.Scheme + "://" + net.JoinHostPort(host, port)
+	return &g, nil
+}
