@@ -1,0 +1,290 @@
+// Package fleet owns instances: it picks a version by its alias, finds or starts an instance of it, queues, scales and
+// drains. It does not speak to functions (entry does) and does not retry what a function did (dispatch does).
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/entry"
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Functions is the catalog, as fleet sees it.
+type Functions interface {
+	// Version is the version that an alias runs; r in [0,1) picks by weight.
+	Version(fn, alias string, r float64) (*function.Version, error)
+	VersionNumber(fn string, n int) (*function.Version, error)
+	// Wanted are the versions that an alias points at; others drain. changed is closed when there may be other ones.
+	Wanted() (versions []*function.Version, changed <-chan struct{})
+}
+
+// Starter makes instances; it is an *entry.Entries.
+type Starter interface {
+	Start(ctx context.Context, s entry.Start) (entry.Conn, error)
+}
+
+// Options of New. Functions, Code and one of Runner and Starter are required.
+type Options struct {
+	Runner       runner.Runner
+	Starter      Starter // nil = entry on Runner
+	Functions    Functions
+	Code         func(digest string) (dir string, err error)
+	Log          func(function.LogLine) // what functions print; must not block
+	Region       string                 // what lambda functions are told; default us-east-1
+	Logger       *slog.Logger
+	Metrics      prometheus.Registerer
+	Now          func() time.Time
+	Rand         func() float64 // in [0,1)
+	MaxInstances int            // of all versions together; default 256
+	MaxQueue     int            // calls that wait for one version; default 10000
+}
+
+// Fleet runs invocations on instances. Safe for concurrent use.
+type Fleet struct {
+	o       Options
+	metrics *metrics
+	lives   sync.WaitGroup // one goroutine per instance
+
+	mu       sync.Mutex
+	pools    map[poolKey]*pool
+	wanted   map[poolKey]bool // nil until Run has looked
+	total    int              // instances of all pools, the stopping ones included
+	stopping int
+	starved  bool // an instance is wanted, and total is at its bound
+	calls    int
+	draining bool
+	drained  chan struct{} // closed when draining and calls is 0
+	closed   bool
+	wakeAt   time.Time     // of the next sweep; zero = none
+	earlier  chan struct{} // closed when wakeAt has become earlier
+}
+
+// New checks the options and starts nothing.
+func New(o Options) (*Fleet, error) {
+	if o.Functions == nil || o.Code == nil {
+		return nil, errors.New("fleet needs Functions and Code")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Starter == nil {
+		entries, err := entry.New(entry.Options{Runner: o.Runner, Log: o.Log, Region: o.Region, Now: o.Now})
+		if err != nil {
+			return nil, fmt.Errorf("make fleet: %w", err)
+		}
+		o.Starter = entries
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
+	}
+	if o.MaxInstances == 0 {
+		o.MaxInstances = 256
+	}
+	if o.MaxQueue == 0 {
+		o.MaxQueue = 10000
+	}
+	f := &Fleet{o: o, pools: make(map[poolKey]*pool), drained: make(chan struct{}), earlier: make(chan struct{})}
+	m, err := newMetrics(o.Metrics, f)
+	if err != nil {
+		return nil, fmt.Errorf("make fleet: %w", err)
+	}
+	f.metrics = m
+	return f, nil
+}
+
+// Invoke runs one invocation and blocks until it has a result. ctx bounds the wait for an instance; what a function has
+// begun runs to its end or its time-out. An error means that dalamb failed: NotFound, Exhausted (no instance in time, too many
+// calls), Unavailable (stopping), Internal. What the function did, a failed start included, is the result.
+func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
+	v, err := f.version(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.enter(); err != nil {
+		return nil, err
+	}
+	defer f.leave()
+	inv := c.Invocation
+	if inv.ID == "" {
+		inv.ID = event.NewID()
+	}
+	for {
+		g := f.acquire(ctx, v)
+		if g.instance == nil {
+			if g.result != nil {
+				g.result.Version, g.result.Start = v.Number, f.o.Now()
+				f.metrics.invoked(v, g.result)
+			}
+			return g.result, g.err
+		}
+		r, err := g.instance.conn.Invoke(ctx, inv)
+		if lost := f.release(g.instance, r, err); lost != nil {
+			r, err = lost, nil
+		}
+		switch {
+		case errors.Is(err, entry.ErrUndelivered):
+			continue // it ended while it was idle: another one takes it
+		case err != nil:
+			return nil, fmt.Errorf("invoke %s: %w", v.Function(), err)
+		}
+		r.Version, r.Instance = v.Number, g.instance.id
+		r.Cold = g.cold || v.Spec.Entry.Type == function.EntryStdio
+		f.metrics.invoked(v, r)
+		return r, nil
+	}
+}
+
+func (f *Fleet) version(c Call) (*function.Version, error) {
+	if c.Version != 0 {
+		return f.o.Functions.VersionNumber(c.Function, c.Version)
+	}
+	alias := c.Alias
+	if alias == "" {
+		alias = function.LiveAlias
+	}
+	return f.o.Functions.Version(c.Function, alias, f.o.Rand())
+}
+
+func errStopping() error {
+	return fault.New(fault.Unavailable, "the node is stopping and takes no more calls").WithHint("try again when it is up, or another node")
+}
+
+func (f *Fleet) enter() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.draining || f.closed {
+		return errStopping()
+	}
+	f.calls++
+	return nil
+}
+
+func (f *Fleet) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls--
+	if f.draining && f.calls == 0 {
+		close(f.drained)
+	}
+}
+
+// Run keeps versions' minimum of instances warm, stops idle ones and those of versions that nobody wants any more, and
+// blocks until ctx ends; then it stops all instances, also those that run something, and waits for them.
+func (f *Fleet) Run(ctx context.Context) error {
+	defer f.shutdown()
+	for {
+		versions, changed := f.o.Functions.Wanted()
+		f.want(versions)
+		if done := f.sweepUntil(ctx, changed); done {
+			return nil
+		}
+	}
+}
+
+// sweepUntil sweeps when it is due, until the wanted versions change or ctx ends.
+func (f *Fleet) sweepUntil(ctx context.Context, changed <-chan struct{}) (done bool) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		next, earlier := f.sweep()
+		if next > 0 {
+			timer.Reset(next)
+		} else {
+			timer.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			return true
+		case <-changed:
+			return false
+		case <-earlier:
+		case <-timer.C:
+		}
+	}
+}
+
+// Drain takes no more calls, stops what is idle and blocks until the accepted calls have their results or ctx ends; then the
+// error says how many are left. Run goes on until its own end.
+func (f *Fleet) Drain(ctx context.Context) error {
+	f.mu.Lock()
+	if !f.draining {
+		f.draining = true
+		if f.calls == 0 {
+			close(f.drained)
+		}
+		for _, p := range f.pools {
+			f.retireIdle(p)
+		}
+	}
+	f.mu.Unlock()
+	select {
+	case <-f.drained:
+		return nil
+	case <-ctx.Done():
+		f.mu.Lock()
+		left := f.calls
+		f.mu.Unlock()
+		return fault.New(fault.Timeout, "drain functions: %d calls still run: %w", left, ctx.Err())
+	}
+}
+
+// shutdown stops everything and waits.
+func (f *Fleet) shutdown() {
+	f.mu.Lock()
+	f.closed = true
+	for _, p := range f.pools {
+		f.flush(p, grant{err: errStopping()})
+		for _, i := range p.instances {
+			f.retire(i, stopGrace)
+		}
+	}
+	f.mu.Unlock()
+	f.lives.Wait()
+}
+
+// Instance is what people are told about an instance.
+type Instance struct {
+	ID       string
+	Function string
+	Version  int
+	State    State
+	Started  time.Time
+	Runs     int64
+	MemoryKB int64 // peak; 0 = not known
+}
+
+// Instances lists what there is, in no order.
+func (f *Fleet) Instances() []Instance {
+	f.mu.Lock()
+	var out []Instance
+	var conns []entry.Conn
+	for _, p := range f.pools {
+		for _, i := range p.instances {
+			out = append(out, Instance{
+				ID: i.id, Function: p.version.Function(), Version: p.version.Number,
+				State: i.state(), Started: i.started, Runs: i.runs,
+			})
+			conns = append(conns, i.conn)
+		}
+	}
+	f.mu.Unlock()
+	for n, c := range conns {
+		if c != nil {
+			out[n].MemoryKB = c.Usage().MemoryPeak >> 10
+		}
+	}
+	return out
+}

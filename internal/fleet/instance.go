@@ -1,0 +1,216 @@
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/entry"
+)
+
+// State is where an instance stands.
+type State string
+
+const (
+	Starting State = "starting"
+	Idle     State = "idle"
+	Busy     State = "busy"
+	Stopping State = "stopping"
+)
+
+// stopGrace is how long an instance has between SIGTERM and SIGKILL.
+const stopGrace = 500 * time.Millisecond
+
+// instance is one live sandbox. Its fields are guarded by Fleet.mu, but conn, which is set once before anybody gets it.
+type instance struct {
+	id      string
+	pool    *pool
+	ahead   bool // started for nobody in particular
+	created time.Time
+	cancel  context.CancelFunc // of the start
+	retired chan struct{}      // closed when it shall end
+
+	conn      entry.Conn
+	started   time.Time // zero while it starts
+	busy      int       // invocations in flight
+	runs      int64
+	delivered bool // it took at least one invocation
+	listed    bool // in pool.avail
+	leaving   bool // takes no more; ends when busy is 0
+	ending    bool // retired is closed, or it died
+	grace     time.Duration
+	idleSince time.Time
+}
+
+func (i *instance) state() State {
+	switch {
+	case i.ending || i.leaving:
+		return Stopping
+	case i.started.IsZero():
+		return Starting
+	case i.busy > 0:
+		return Busy
+	}
+	return Idle
+}
+
+// newID names an instance for people and for its runner: function, version and a random part.
+func newID(p *pool) string {
+	var b [5]byte
+	rand.Read(b[:]) // never fails: it ends the process instead
+	name := p.version.Function()
+	return name[:min(len(name), 40)] + "-" + strconv.Itoa(p.version.Number) + "-" + hex.EncodeToString(b[:])
+}
+
+// launch adds an instance to its pool and starts its goroutine. The caller holds mu and has seen that there is room.
+func (f *Fleet) launch(p *pool, ahead bool) {
+	ctx, cancel := context.WithCancel(context.Background()) // ended by retire
+	i := &instance{
+		id: newID(p), pool: p, ahead: ahead, created: f.o.Now(),
+		cancel: cancel, retired: make(chan struct{}),
+	}
+	p.instances = append(p.instances, i)
+	p.starting++
+	f.total++
+	f.lives.Go(func() {
+		defer cancel()
+		f.live(ctx, i)
+	})
+}
+
+// live is the life of an instance.
+func (f *Fleet) live(ctx context.Context, i *instance) {
+	conn, err := f.start(ctx, i)
+	if err != nil {
+		f.startFailed(i, err)
+		return
+	}
+	f.startedUp(i, conn)
+	select {
+	case <-conn.Done():
+	case <-i.retired:
+		f.mu.Lock()
+		grace := i.grace
+		f.mu.Unlock()
+		conn.Stop(grace)
+	}
+	f.gone(i)
+}
+
+func (f *Fleet) start(ctx context.Context, i *instance) (entry.Conn, error) {
+	v := i.pool.version
+	dir, err := f.o.Code(v.Code)
+	if err != nil {
+		return nil, fmt.Errorf("find code of %s version %d: %w", v.Function(), v.Number, err)
+	}
+	return f.o.Starter.Start(ctx, entry.Start{ID: i.id, Version: v, CodeDir: dir, Ahead: i.ahead})
+}
+
+func (f *Fleet) startedUp(i *instance, conn entry.Conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := i.pool
+	p.starting--
+	i.conn, i.started = conn, f.o.Now()
+	f.metrics.coldStart(p.version, i.started.Sub(i.created))
+	if i.ending {
+		return
+	}
+	f.serve(i, true)
+	f.ensure(p)
+}
+
+func (f *Fleet) startFailed(i *instance, err error) {
+	var bad *backOff
+	defer func() { f.warn(bad) }()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := i.pool
+	p.starting--
+	unasked := !i.ending
+	f.remove(i)
+	if unasked && !f.closed {
+		failure := startFailure(p, err)
+		bad = f.failed(p, failure)
+		// It answers those that it would have served. Where nothing is left that could serve the others, they are answered too.
+		for range p.concurrency {
+			if w := p.pop(); w != nil {
+				w.give(failure.grant(0))
+			}
+		}
+		if len(p.instances) == p.stopping {
+			f.flush(p, failure.grant(0))
+		}
+	}
+	f.makeRoom(p)
+}
+
+// startFailure is what the calls of a version get that cannot start.
+func startFailure(p *pool, err error) *failure {
+	var init *entry.InitError
+	if errors.As(err, &init) {
+		return &failure{init: init}
+	}
+	return &failure{err: fmt.Errorf("start %s version %d: %w", p.version.Function(), p.version.Number, err)}
+}
+
+// retire ends an instance: at once when nothing runs on it. The caller holds mu.
+func (f *Fleet) retire(i *instance, grace time.Duration) {
+	i.pool.unlist(i)
+	if i.ending {
+		return
+	}
+	i.ending, i.grace = true, grace
+	i.pool.stopping++
+	f.stopping++
+	i.cancel()
+	close(i.retired)
+}
+
+// gone forgets an instance that has ended.
+func (f *Fleet) gone(i *instance) {
+	var bad *backOff
+	defer func() { f.warn(bad) }()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := i.pool
+	unasked := !i.ending && !i.delivered && i.busy == 0
+	f.remove(i)
+	if unasked && !f.closed {
+		// It said that it was ready, and then ended without having done anything: the next one would do the same.
+		early := earlyEnd(p)
+		bad = f.failed(p, early)
+		if len(p.instances) == p.stopping {
+			f.flush(p, early.grant(0))
+		}
+	}
+	f.makeRoom(p)
+}
+
+// remove takes an instance off the books. The caller holds mu.
+func (f *Fleet) remove(i *instance) {
+	p := i.pool
+	p.unlist(i)
+	p.drop(i)
+	f.total--
+	if i.ending {
+		p.stopping--
+		f.stopping--
+	}
+	i.ending = true
+}
+
+// makeRoom lets others have what an instance of p left. The caller holds mu.
+func (f *Fleet) makeRoom(p *pool) {
+	if f.starved {
+		f.feed()
+	}
+	f.ensure(p)
+	if !p.wanted && len(p.instances) == 0 && len(p.queue) == 0 {
+		delete(f.pools, p.key)
+	}
+}

@@ -1,0 +1,88 @@
+package fleet
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are what the fleet counts. Labels are entry, outcome and state: their number does not grow with functions.
+type metrics struct {
+	fleet       *Fleet
+	instances   *prometheus.Desc
+	queued      *prometheus.Desc
+	invocations *prometheus.CounterVec
+	durations   *prometheus.HistogramVec
+	starts      *prometheus.HistogramVec
+	waits       *prometheus.HistogramVec
+}
+
+func newMetrics(r prometheus.Registerer, f *Fleet) (*metrics, error) {
+	seconds := prometheus.ExponentialBuckets(0.0005, 2, 18) // 0.5 ms to 65 s
+	m := &metrics{
+		fleet:     f,
+		instances: prometheus.NewDesc("dalamb_instances", "Instances by state.", []string{"state"}, nil),
+		queued:    prometheus.NewDesc("dalamb_calls_queued", "Calls that wait for an instance.", nil, nil),
+		invocations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dalamb_invocations_total", Help: "Invocations by entry and outcome.",
+		}, []string{"entry", "outcome"}),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "dalamb_invocation_seconds", Help: "Time that functions worked on an invocation.", Buckets: seconds,
+		}, []string{"entry"}),
+		starts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "dalamb_cold_start_seconds", Help: "Time until an instance was ready; its count is the number of cold starts.", Buckets: seconds,
+		}, []string{"entry"}),
+		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "dalamb_queue_wait_seconds", Help: "Time that calls waited for an instance, where they had to.", Buckets: seconds,
+		}, []string{"entry"}),
+	}
+	if r == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m, m.invocations, m.durations, m.starts, m.waits} {
+		if err := r.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	ch <- m.instances
+	ch <- m.queued
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	count := map[State]int{Starting: 0, Idle: 0, Busy: 0, Stopping: 0}
+	queued := 0
+	m.fleet.mu.Lock()
+	for _, p := range m.fleet.pools {
+		queued += len(p.queue)
+		for _, i := range p.instances {
+			count[i.state()]++
+		}
+	}
+	m.fleet.mu.Unlock()
+	for state, n := range count {
+		ch <- prometheus.MustNewConstMetric(m.instances, prometheus.GaugeValue, float64(n), string(state))
+	}
+	ch <- prometheus.MustNewConstMetric(m.queued, prometheus.GaugeValue, float64(queued))
+}
+
+func (m *metrics) invoked(v *function.Version, r *function.Result) {
+	typ := string(v.Spec.Entry.Type)
+	m.invocations.WithLabelValues(typ, string(r.Outcome)).Inc()
+	m.durations.WithLabelValues(typ).Observe(r.Duration.Seconds())
+}
+
+func (m *metrics) coldStart(v *function.Version, d time.Duration) {
+	m.starts.WithLabelValues(string(v.Spec.Entry.Type)).Observe(d.Seconds())
+}
+
+func (m *metrics) waited(v *function.Version, d time.Duration) {
+	m.waits.WithLabelValues(string(v.Spec.Entry.Type)).Observe(d.Seconds())
+}

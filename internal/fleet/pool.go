@@ -1,0 +1,309 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/entry"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+type poolKey struct {
+	name   string
+	number int
+	digest string // a function that was removed and made again counts from 1 again
+}
+
+func keyOf(v *function.Version) poolKey { return poolKey{v.Function(), v.Number, v.Digest} }
+
+// pool is the instances of one version and the calls that wait for them. Guarded by Fleet.mu.
+type pool struct {
+	key         poolKey
+	version     *function.Version
+	concurrency int
+	max         int
+	once        bool // an instance takes one invocation
+	stdio       bool // nothing can be started ahead
+	wanted      bool
+
+	instances []*instance // all, the starting and stopping ones included
+	avail     []*instance // that can take an invocation; the most recently used last
+	starting  int
+	stopping  int
+	queue     []*waiter // first come, first served
+	spare     bool      // once: keep one ahead, since there was demand of late
+
+	failures int // starts that failed, one after another
+	until    time.Time
+	last     *failure
+}
+
+// waiter is a call that waits for an instance.
+type waiter struct {
+	since   time.Time
+	grant   grant         // valid when granted is closed
+	granted chan struct{} // closed once, by who takes the waiter off the queue
+}
+
+// grant is an instance, or why there is none.
+type grant struct {
+	instance *instance
+	cold     bool
+	result   *function.Result
+	err      error
+}
+
+func (w *waiter) give(g grant) {
+	w.grant = g
+	close(w.granted)
+}
+
+// failure is why a version cannot start.
+type failure struct {
+	init *entry.InitError // the function is at fault
+	err  error            // dalamb is
+}
+
+func (f *failure) grant(wait time.Duration) grant {
+	if f.err != nil {
+		return grant{err: f.err}
+	}
+	r := f.init.Result()
+	r.RetryAfter = wait
+	return grant{result: r}
+}
+
+func earlyEnd(p *pool) *failure {
+	return &failure{init: &entry.InitError{Outcome: function.InitError, Failure: &function.Failure{
+		Type:    "Runtime.ExitError",
+		Message: fmt.Sprintf("function %s was ready and ended before it took an invocation", p.version.Function()),
+	}}}
+}
+
+// pool finds or makes the pool of a version. The caller holds mu.
+func (f *Fleet) pool(v *function.Version) *pool {
+	key := keyOf(v)
+	p := f.pools[key]
+	if p == nil {
+		stdio := v.Spec.Entry.Type == function.EntryStdio
+		p = &pool{
+			key: key, version: v, concurrency: 1, max: max(1, v.Spec.Scale.Max),
+			stdio: stdio, once: stdio || v.Spec.Scale.Reuse == "never",
+			wanted: f.wanted == nil || f.wanted[key],
+		}
+		if v.Spec.Entry.Type == function.EntryHTTP && !p.once {
+			p.concurrency = max(1, v.Spec.Entry.Concurrency)
+		}
+		f.pools[key] = p
+	}
+	return p
+}
+
+// acquire blocks until an instance has room for one invocation, there cannot be one, or ctx ends.
+func (f *Fleet) acquire(ctx context.Context, v *function.Version) grant {
+	f.mu.Lock()
+	p := f.pool(v)
+	if i := p.take(); i != nil {
+		if p.once {
+			p.spare = !p.stdio
+			f.ensure(p)
+		}
+		f.mu.Unlock()
+		return grant{instance: i}
+	}
+	if wait := p.until.Sub(f.o.Now()); wait > 0 && len(p.instances) == p.stopping {
+		g := p.last.grant(wait)
+		f.mu.Unlock()
+		return g
+	}
+	if f.closed {
+		f.mu.Unlock()
+		return grant{err: errStopping()}
+	}
+	if len(p.queue) >= f.o.MaxQueue {
+		f.mu.Unlock()
+		return grant{err: fault.New(fault.Exhausted, "function %s: %d calls wait for an instance already", v.Function(), f.o.MaxQueue).
+			WithHint("send less at a time, or raise scale.max of the function")}
+	}
+	w := &waiter{granted: make(chan struct{}), since: f.o.Now()}
+	p.queue = append(p.queue, w)
+	p.spare = p.once && !p.stdio
+	f.ensure(p)
+	f.mu.Unlock()
+	return f.await(ctx, p, w)
+}
+
+func (f *Fleet) await(ctx context.Context, p *pool, w *waiter) grant {
+	select {
+	case <-w.granted:
+		f.metrics.waited(p.version, f.o.Now().Sub(w.since))
+		return w.grant
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	n := slices.Index(p.queue, w)
+	if n >= 0 {
+		p.queue = slices.Delete(p.queue, n, n+1)
+	}
+	busy := len(p.instances)
+	f.mu.Unlock()
+	if n < 0 { // it was served in the same moment, and the call has not begun: somebody else shall have the instance
+		if w.grant.instance != nil {
+			f.putBack(w.grant.instance)
+		}
+	}
+	if ctx.Err() == context.DeadlineExceeded {
+		return grant{err: fault.New(fault.Exhausted, "function %s: no instance was free in time (%d of at most %d are there): %w",
+			p.version.Function(), busy, p.max, ctx.Err()).WithHint("raise scale.max of the function, or send less at a time")}
+	}
+	return grant{err: fmt.Errorf("wait for an instance of %s: %w", p.version.Function(), ctx.Err())}
+}
+
+// take gives the most recently used instance that has room. Dead ones that nobody has noticed yet are passed over.
+func (p *pool) take() *instance {
+	for len(p.avail) > 0 {
+		i := p.avail[len(p.avail)-1]
+		select {
+		case <-i.conn.Done():
+			p.unlist(i)
+			continue
+		default:
+		}
+		p.occupy(i)
+		return i
+	}
+	return nil
+}
+
+func (p *pool) occupy(i *instance) {
+	i.busy++
+	if p.once {
+		i.leaving = true
+	}
+	if i.busy >= p.concurrency || i.leaving {
+		p.unlist(i)
+	}
+}
+
+func (p *pool) list(i *instance) {
+	if !i.listed {
+		i.listed = true
+		p.avail = append(p.avail, i)
+	}
+}
+
+func (p *pool) unlist(i *instance) {
+	if i.listed {
+		i.listed = false
+		p.avail = without(p.avail, i)
+	}
+}
+
+func (p *pool) drop(i *instance) { p.instances = without(p.instances, i) }
+
+func without(s []*instance, i *instance) []*instance {
+	if n := slices.Index(s, i); n >= 0 {
+		return slices.Delete(s, n, n+1)
+	}
+	return s
+}
+
+// pop takes the first waiter off the queue.
+func (p *pool) pop() *waiter {
+	if len(p.queue) == 0 {
+		return nil
+	}
+	w := p.queue[0]
+	p.queue[0] = nil
+	p.queue = p.queue[1:]
+	return w
+}
+
+// serve gives an instance to those that wait; what room is left is available. cold: they waited for it to start.
+// The caller holds mu.
+func (f *Fleet) serve(i *instance, cold bool) {
+	p := i.pool
+	for i.busy < p.concurrency && !i.leaving {
+		w := p.pop()
+		if w == nil {
+			break
+		}
+		p.occupy(i)
+		w.give(grant{instance: i, cold: cold})
+	}
+	if i.leaving || i.busy >= p.concurrency {
+		return
+	}
+	if i.busy == 0 {
+		if !p.wanted || f.draining || f.closed {
+			f.retire(i, stopGrace)
+			return
+		}
+		i.idleSince = f.o.Now()
+		f.wakeBy(i.idleSince.Add(p.version.Spec.Scale.Idle.Std()))
+	}
+	p.list(i)
+}
+
+// release takes an instance back after an invocation. When the instance ended before it ever did anything, the result is
+// that of a failed start.
+func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *function.Result) {
+	var bad *backOff
+	defer func() { f.warn(bad) }()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := i.pool
+	i.busy--
+	grace, ends := time.Duration(0), true
+	switch {
+	case err != nil:
+		if err == entry.ErrUndelivered && !i.delivered {
+			early := earlyEnd(p)
+			bad = f.failed(p, early)
+			lost = early.grant(0).result
+		}
+	case r.Outcome == function.InitError: // of a stdio function
+		bad = f.failed(p, &failure{init: &entry.InitError{Outcome: r.Outcome, Failure: r.Failure}})
+	default:
+		i.delivered = true
+		i.runs++
+		p.failures, p.last, p.until = 0, nil, time.Time{}
+		switch r.Outcome {
+		case function.TimedOut:
+			grace = stopGrace
+		case function.Crashed, function.OOM:
+		default:
+			ends = p.once
+		}
+	}
+	switch {
+	case ends || i.leaving:
+		i.leaving = true
+		p.unlist(i)
+		if i.busy == 0 {
+			f.retire(i, grace)
+		}
+	case !i.ending:
+		f.serve(i, false)
+	}
+	f.ensure(p)
+	if f.starved {
+		f.feed()
+	}
+	return lost
+}
+
+// putBack returns an instance that was not used.
+func (f *Fleet) putBack(i *instance) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i.busy--
+	if i.ending {
+		return
+	}
+	i.leaving = false
+	f.serve(i, false)
+}

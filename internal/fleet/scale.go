@@ -1,0 +1,245 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// A version whose start failed is not started again for a while: firstBackOff, doubled with each failure, at most lastBackOff.
+const (
+	firstBackOff = 100 * time.Millisecond
+	lastBackOff  = 30 * time.Second
+)
+
+// backOff is what the log is told about a failed start.
+type backOff struct {
+	version *function.Version
+	why     *failure
+	wait    time.Duration
+}
+
+// failed notes a failed start. Starts that began together count as one. The caller holds mu, and warns when it does no more.
+func (f *Fleet) failed(p *pool, why *failure) *backOff {
+	now := f.o.Now()
+	p.last = why
+	if now.Before(p.until) {
+		return nil
+	}
+	wait := min(firstBackOff<<min(p.failures, 16), lastBackOff)
+	p.failures++
+	p.until = now.Add(wait)
+	f.wakeBy(p.until)
+	return &backOff{p.version, why, wait}
+}
+
+func (f *Fleet) warn(b *backOff) {
+	if b == nil {
+		return
+	}
+	err := b.why.err
+	if err == nil {
+		err = b.why.init
+	}
+	f.o.Logger.Warn("function does not start", "function", b.version.Function(), "version", b.version.Number, "wait", b.wait, "err", err)
+}
+
+// flush answers all that wait. The caller holds mu.
+func (f *Fleet) flush(p *pool, g grant) {
+	for w := p.pop(); w != nil; w = p.pop() {
+		if g.result != nil {
+			r := *g.result // each call owns its result
+			w.give(grant{result: &r})
+			continue
+		}
+		w.give(g)
+	}
+}
+
+// demand is how many instances the waiting calls need beyond those that start already.
+func (p *pool) demand() int {
+	return (len(p.queue)+p.concurrency-1)/p.concurrency - p.starting
+}
+
+// ahead is how many instances to start for nobody in particular.
+func (p *pool) ahead() int {
+	if !p.wanted || p.stdio {
+		return 0
+	}
+	n := p.version.Spec.Scale.Min - (len(p.instances) - p.stopping)
+	if p.spare && len(p.avail) == 0 && p.demand() >= 0 {
+		n = max(n, 1)
+	}
+	return n
+}
+
+// ensure starts what is needed, within the bounds of the version and of the node. The caller holds mu.
+func (f *Fleet) ensure(p *pool) {
+	if f.closed || f.o.Now().Before(p.until) {
+		return
+	}
+	for len(p.instances) < p.max {
+		needed := p.demand() > 0
+		if !needed && (f.draining || p.ahead() <= 0) {
+			return
+		}
+		if !needed && f.starved {
+			return // calls that wait come before instances that nobody waits for
+		}
+		if f.total >= f.o.MaxInstances {
+			f.starved = true
+			if needed && f.stopping < p.demand() {
+				f.evict(p)
+			}
+			return
+		}
+		f.launch(p, !needed)
+	}
+}
+
+// evict stops the instance, of another version, that has been idle for the longest time, so that p can have its place.
+// The caller holds mu.
+func (f *Fleet) evict(p *pool) {
+	var oldest *instance
+	for _, other := range f.pools {
+		if other == p {
+			continue
+		}
+		for _, i := range other.avail {
+			if i.busy == 0 && (oldest == nil || i.idleSince.Before(oldest.idleSince)) {
+				oldest = i
+			}
+		}
+	}
+	if oldest != nil {
+		f.retire(oldest, stopGrace)
+	}
+}
+
+// feed gives free places to those that have waited longest, or sees to it that there will be one. The caller holds mu.
+func (f *Fleet) feed() {
+	for {
+		p := f.hungriest()
+		if p == nil {
+			break
+		}
+		if f.total >= f.o.MaxInstances {
+			if f.stopping == 0 {
+				f.evict(p)
+			}
+			return
+		}
+		f.launch(p, false)
+	}
+	f.starved = false
+	for _, p := range f.pools {
+		f.ensure(p) // sets starved again when it cannot have what it wants
+	}
+}
+
+// hungriest is the pool whose first call has waited longest and may have an instance more. The caller holds mu.
+func (f *Fleet) hungriest() *pool {
+	var next *pool
+	for _, p := range f.pools {
+		if p.demand() > 0 && len(p.instances) < p.max && !f.o.Now().Before(p.until) &&
+			(next == nil || p.queue[0].since.Before(next.queue[0].since)) {
+			next = p
+		}
+	}
+	return next
+}
+
+// want takes the versions that aliases point at. Of the others, idle instances stop at once and busy ones after their work.
+func (f *Fleet) want(versions []*function.Version) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wanted = make(map[poolKey]bool, len(versions))
+	for _, v := range versions {
+		f.wanted[keyOf(v)] = true
+		if v.Spec.Scale.Min > 0 && v.Spec.Entry.Type != function.EntryStdio {
+			f.pool(v)
+		}
+	}
+	for key, p := range f.pools {
+		p.wanted = f.wanted[key]
+		if p.wanted {
+			f.ensure(p)
+			continue
+		}
+		p.spare = false
+		f.retireIdle(p)
+		if len(p.instances) == 0 && len(p.queue) == 0 {
+			delete(f.pools, key)
+		}
+	}
+}
+
+// retireIdle stops the idle instances of a pool. The caller holds mu.
+func (f *Fleet) retireIdle(p *pool) {
+	for n := len(p.avail) - 1; n >= 0; n-- {
+		if i := p.avail[n]; i.busy == 0 {
+			f.retire(i, stopGrace)
+		}
+	}
+}
+
+// sweep stops what has been idle for too long and starts what a back-off held up. It says in what time it is due again,
+// 0 for never, and gives a channel that is closed when that has changed.
+func (f *Fleet) sweep() (next time.Duration, sooner <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.o.Now()
+	f.wakeAt = time.Time{}
+	for _, p := range f.pools {
+		f.sweepIdle(p, now)
+		if len(p.queue) > 0 || p.ahead() > 0 {
+			if now.Before(p.until) {
+				f.wakeAt = earlier(f.wakeAt, p.until)
+			} else {
+				f.ensure(p)
+			}
+		}
+	}
+	if !f.wakeAt.IsZero() {
+		next = max(f.wakeAt.Sub(now), time.Millisecond)
+	}
+	return next, f.earlier
+}
+
+// sweepIdle stops idle instances, the longest unused first, down to the minimum. The caller holds mu.
+func (f *Fleet) sweepIdle(p *pool, now time.Time) {
+	idle := p.version.Spec.Scale.Idle.Std()
+	keep := len(p.instances) - p.stopping - p.version.Spec.Scale.Min
+	for n := 0; n < len(p.avail); {
+		i := p.avail[n]
+		end := i.idleSince.Add(idle)
+		switch {
+		case i.busy > 0 || keep <= 0:
+			n++
+		case now.Before(end):
+			f.wakeAt = earlier(f.wakeAt, end)
+			n++
+		default:
+			p.spare = false
+			f.retire(i, stopGrace) // takes it off avail
+			keep--
+		}
+	}
+}
+
+// wakeBy sees to it that the next sweep is no later than at. The caller holds mu.
+func (f *Fleet) wakeBy(at time.Time) {
+	if !f.wakeAt.IsZero() && !at.Before(f.wakeAt) {
+		return
+	}
+	f.wakeAt = at
+	close(f.earlier)
+	f.earlier = make(chan struct{})
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
