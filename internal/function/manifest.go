@@ -110,6 +110,9 @@ func (p *parser) function(doc *yaml.Node) Declared {
 	p.positions = map[string]*yaml.Node{"": doc}
 	before := len(p.problems)
 	functionValue().read(p, doc, "", &d)
+	if doc.Kind != yaml.MappingNode {
+		return d // that has been said, and there are no fields to speak of
+	}
 	d.complete(p.given)
 	for _, problem := range d.Spec.check() {
 		if !p.reported(before, problem.Field) {

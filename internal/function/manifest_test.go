@@ -88,8 +88,10 @@ func TestManifestErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"", "dalamb.yaml:1:1: the manifest declares no function (it needs at least name and entry)"},
 		{"name: [", "dalamb.yaml:1:1: not valid YAML: did not find expected node content"},
-		{"- 1", "dalamb.yaml:1:1: is a list, not a mapping of fields\ndalamb.yaml:1:1: name: a function needs a name (a lower-case letter, then letters, digits and inner hyphens, at most 63 characters)\n" +
-			"dalamb.yaml:1:1: entry.type: is required (allowed: lambda, http, stdio)\ndalamb.yaml:1:1: entry.command: names no program (a list, such as [python3, main.py])"},
+		{"- 1", "dalamb.yaml:1:1: is a list, not a mapping of fields"},
+		{"timeout: 1s", `dalamb.yaml:1:1: name: a function needs a name (a lower-case letter, then letters, digits and inner hyphens, at most 63 characters)
+dalamb.yaml:1:1: entry.type: is required (allowed: lambda, http, stdio)
+dalamb.yaml:1:1: entry.command: names no program (a list, such as [python3, main.py])`},
 		{minimal + "timeot: 3s", "dalamb.yaml:3:1: timeot: unknown field (did you mean timeout?)"},
 		{minimal + "zzz: 3s", "dalamb.yaml:3:1: zzz: unknown field (known here: name, code, base, entry, resources, timeout, scale, env, network, triggers)"},
 		{minimal + "<<: {}", "dalamb.yaml:3:1: <<: unknown field (merge keys are not supported; a whole value can be repeated by an alias)"},
