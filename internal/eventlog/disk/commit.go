@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	groupBytes  = 4 << 20 // a group takes no more requests past this
-	groupsAhead = 2       // groups applied and not yet acknowledged
+	groupBytes  = 512 << 10 // a group takes no more requests past this
+	groupsAhead = 4         // groups applied and not yet acknowledged
 )
 
 // change is one call that wants to alter the log.
@@ -226,7 +226,11 @@ func (l *Log) ackLoop() {
 func (l *Log) build(rs []*request) *group {
 	l.buildMu.Lock()
 	defer l.buildMu.Unlock()
-	g := &group{batch: l.db.NewBatch(), requests: make([]*request, 0, len(rs)), begun: time.Now()}
+	size := 0
+	for _, r := range rs {
+		size += r.change.size()
+	}
+	g := &group{batch: l.db.NewBatchWithSize(size + size/8 + 128), requests: make([]*request, 0, len(rs)), begun: time.Now()}
 	failure := l.failure()
 	for _, r := range rs {
 		if !r.taken.CompareAndSwap(false, true) {

@@ -27,6 +27,8 @@ type Options struct {
 	SweepEvery time.Duration                          // how often retention and compaction run; 0 = 1 minute
 	Log        *slog.Logger                           // nil = nowhere
 	Metrics    prometheus.Registerer                  // nil = nowhere
+
+	memTable uint64 // bytes; 0 = as PebbleOptions; tests make it small
 }
 
 // How often the log looks at the room on the disk.
@@ -157,7 +159,11 @@ func (l *Log) openPebble(o Options) (db *pebble.DB, err error) {
 			err = fault.New(fault.Unavailable, "open the event log in %s: pebble: %v", o.Dir, p)
 		}
 	}()
-	opts := pebbleOptions(l.guard)
+	opts := PebbleOptions()
+	opts.FS = l.guard
+	if o.memTable != 0 {
+		opts.MemTableSize = o.memTable
+	}
 	opts.Logger = pebbleLog{l}
 	opts.EventListener = l.listener()
 	db, err = pebble.Open(o.FS.PathJoin(o.Dir, "db"), opts)
@@ -172,10 +178,9 @@ func (l *Log) openPebble(o Options) (db *pebble.DB, err error) {
 	return db, nil
 }
 
-// pebbleOptions are how the log uses Pebble.
-func pebbleOptions(fs vfs.FS) *pebble.Options {
+// PebbleOptions are how the log uses Pebble, for who measures one against the other.
+func PebbleOptions() *pebble.Options {
 	return &pebble.Options{
-		FS:                          fs,
 		FormatMajorVersion:          pebble.FormatWALSyncChunks, // tells a torn tail of the write-ahead log from damage
 		CacheSize:                   32 << 20,
 		MemTableSize:                32 << 20,

@@ -100,7 +100,7 @@ func TestFailedWriteEndsWriting(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			mem := vfs.NewCrashableMem()
 			b := &breaker{err: eio, pick: c.pick}
-			l := mustOpen(t, disk.Options{Dir: "log", FS: errorfs.Wrap(mem, b)})
+			l := mustOpen(t, disk.Options{Dir: "log", FS: errorfs.Wrap(mem, b)}.WithSmallTables())
 			newTopic(t, l, eventlog.Topic{Name: "x", Partitions: 3})
 			h := eventlogtest.NewHistory("x", 3)
 			if errs := load(l, h, 4, 20, 1); errors.Join(errs...) != nil {
@@ -152,9 +152,8 @@ func fill(l eventlog.Log) error {
 	if err := l.CreateTopic(context.Background(), eventlog.Topic{Name: "fill", Partitions: 1}); err != nil {
 		return err
 	}
-	// Few calls, because an fsync of the memory file system copies the whole file.
-	value := make([]byte, 4<<20)
-	for range 40 {
+	value := make([]byte, 32<<10)
+	for range 400 {
 		if _, err := l.Append(context.Background(), []eventlog.Record{{Topic: "fill", Value: value}}); err != nil {
 			return err
 		}
@@ -175,7 +174,7 @@ func TestFullDisk(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			mem := vfs.NewMem()
 			b := &breaker{err: &fs.PathError{Op: "write", Path: "disk", Err: syscall.ENOSPC}, pick: c.pick}
-			l := mustOpen(t, disk.Options{Dir: "log", FS: errorfs.Wrap(mem, b)})
+			l := mustOpen(t, disk.Options{Dir: "log", FS: errorfs.Wrap(mem, b)}.WithSmallTables())
 			newTopic(t, l, eventlog.Topic{Name: "x", Partitions: 3})
 			h := eventlogtest.NewHistory("x", 3)
 			if errs := load(l, h, 4, 20, 1); errors.Join(errs...) != nil {
@@ -227,7 +226,7 @@ func waitForRoom(t *testing.T, l *disk.Log) {
 func TestCloseOnFullDisk(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	b := &breaker{err: syscall.ENOSPC, pick: isWrite}
-	l := mustOpen(t, disk.Options{Dir: "log", FS: errorfs.Wrap(mem, b)})
+	l := mustOpen(t, disk.Options{Dir: "log", FS: errorfs.Wrap(mem, b)}.WithSmallTables())
 	newTopic(t, l, eventlog.Topic{Name: "x", Partitions: 3})
 	h := eventlogtest.NewHistory("x", 3)
 	load(l, h, 4, 20, 1)
