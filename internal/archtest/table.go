@@ -71,7 +71,7 @@ func Edges() []Edge {
 
 // tests may import these beside what their room may import, directly or through other rooms.
 func testRooms() []string {
-	return []string{"need", "app", "eventlog/disk", "eventlog/kafka", "eventlog/eventlogtest",
+	return []string{"need", "app", "client", "eventlog/disk", "eventlog/kafka", "eventlog/eventlogtest",
 		"runner/native", "runner/oci", "runner/process", "runner/kube", "runner/runnertest"}
 }
 

@@ -48,10 +48,11 @@ func (g *Gateway) read(w http.ResponseWriter, r *http.Request, limit int64, what
 	case size < 0:
 		size = 4 << 10 // not announced
 	}
-	c := http.NewResponseController(w)
-	_ = c.SetReadDeadline(time.Now().Add(g.slow)) // what cannot have deadlines (a test's recorder) is not slow
-	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
-
+	defer func() {
+		if err == nil {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // what cannot have deadlines has none
+		}
+	}()
 	for room := min(size, firstRead); ; room = min(int64(cap(body)), limit+1-int64(cap(body))) {
 		if !g.held.take(room) {
 			return nil, held, fault.New(fault.Exhausted, "the gateway holds as many request bodies as it may").WithHint("send it again in a moment")

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
 )
@@ -64,7 +65,7 @@ func (g *Gateway) serveCall(x *exchange, r *http.Request, c Call, trusted bool) 
 		g.fail(x, err)
 		return
 	}
-	_ = http.NewResponseController(x).SetWriteDeadline(g.now().Add(g.slow)) // what cannot have deadlines is not slow
+	_ = http.NewResponseController(x).SetWriteDeadline(time.Now().Add(g.slow)) // what cannot have deadlines is not slow
 	if answered(a.Result) {
 		answer(x, r, a.Result)
 		return

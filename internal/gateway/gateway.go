@@ -167,6 +167,11 @@ const reserved = "/_/"
 // ServeHTTP answers one request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w, start: g.now()}
+	if r.Body != nil && r.Body != http.NoBody {
+		// Until the body has come whole. A refusal before that leaves it in place: net/http reads what is left of a body
+		// before it sends the answer, and must not wait for a client that does not send it.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.slow)) // what cannot have deadlines is not slow
+	}
 	kind := g.serve(x, r)
 	g.metrics.request(kind, x.status, g.now().Sub(x.start))
 }
@@ -187,7 +192,7 @@ func (g *Gateway) serve(x *exchange, r *http.Request) (kind string) {
 		g.serveFunction(x, r)
 		return kindFn
 	case strings.HasPrefix(path, reserved):
-		g.fail(x, fault.Missing("path", path, []string{"/_/events", "/_/health", "/_/fn/NAME"}))
+		g.fail(x, fault.New(fault.NotFound, "there is no path %q", path).WithHint("the gateway's own paths are /_/events, /_/fn/NAME and /_/health"))
 		return kindNone
 	}
 	return g.serveRoute(x, r)
