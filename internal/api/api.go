@@ -1,0 +1,247 @@
+// Package api is the control API: it reads the folds, checks what it is asked, and appends. It does not run functions itself
+// and keeps no state; every route is in one table (routes.go), from which its OpenAPI document is made.
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/history"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// Bounds of what is sent here, in bytes.
+const (
+	maxJSON         = 1 << 20
+	defaultMaxEvent = 1 << 20 // one event in the log, so an asynchronous call's payload too
+	maxPayload      = 6 << 20 // of a synchronous call; AWS Lambda's bound
+)
+
+// Call is a synchronous call of a function, as Caller takes it.
+type Call struct {
+	ID            string // of the invocation; a UUID
+	Function      string
+	Alias         string // "" = live, unless Version is set
+	Version       int    // 0 = by Alias
+	Payload       []byte // JSON
+	ClientContext string // base64; "" = none
+}
+
+// Caller makes synchronous calls and records them in the log.
+type Caller interface {
+	// Call returns what the function did; an error means that dalamb failed.
+	Call(ctx context.Context, c Call) (*function.Result, error)
+}
+
+// Redrive selects dead letters: those of IDs, or those that fit all other fields that are set.
+type Redrive struct {
+	IDs               []string
+	Function, Trigger string
+	Pattern           json.RawMessage
+	Before, After     time.Time
+	Rate              float64 // runs per second; 0 = no bound
+}
+
+// Dispatcher is what the API needs of dispatch.
+type Dispatcher interface {
+	// Redrive starts a job and returns its id; the job goes on by itself, also after a restart.
+	Redrive(ctx context.Context, r Redrive) (job string, err error)
+	// Discard takes dead letters away for good, all of them or none.
+	Discard(ctx context.Context, ids []string, reason string) error
+	// Lag is how many events a trigger has not finished; known is false where this node cannot tell.
+	Lag(function, trigger string) (events int64, known bool)
+}
+
+// Fleet is what the API needs of fleet.
+type Fleet interface {
+	// Instances lists the live instances of all functions.
+	Instances() []wire.Instance
+}
+
+// Code is what the API needs of the code store.
+type Code interface {
+	Has(digest string) bool
+	Put(ctx context.Context, archive io.Reader) (digest string, err error)
+}
+
+// Options of New. All are required but where it says so.
+type Options struct {
+	Log        eventlog.Log
+	Catalog    *catalog.Catalog
+	History    *history.History
+	Dispatcher Dispatcher
+	Fleet      Fleet
+	Code       Code
+	Caller     Caller
+	Token      string                          // what a client must show
+	Node       func(context.Context) wire.Node // counts are filled in by the API
+	Logger     *slog.Logger                    // nil = nowhere
+	Now        func() time.Time                // nil = time.Now
+	MaxEvent   int                             // bytes of one event; 0 = 1 MiB
+}
+
+// API is the handler of the control listener. Safe for concurrent use.
+type API struct {
+	log        eventlog.Log
+	catalog    *catalog.Catalog
+	history    *history.History
+	dispatcher Dispatcher
+	fleet      Fleet
+	code       Code
+	caller     Caller
+	token      [sha256.Size]byte
+	node       func(context.Context) wire.Node
+	logger     *slog.Logger
+	now        func() time.Time
+	maxEvent   int
+	mux        *http.ServeMux
+}
+
+// New checks the options and builds the handler.
+func New(o Options) (*API, error) {
+	switch {
+	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Node == nil:
+		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, a fleet, a code store, a caller and a node")
+	case o.Token == "":
+		return nil, errors.New("api needs a token: without one anybody could change everything")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MaxEvent == 0 {
+		o.MaxEvent = defaultMaxEvent
+	}
+	a := &API{
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, fleet: o.Fleet, code: o.Code, caller: o.Caller,
+		token: sha256.Sum256([]byte(o.Token)), node: o.Node, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
+	}
+	a.mux = a.newMux()
+	return a, nil
+}
+
+func (a *API) newMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, r := range a.routes() {
+		mux.Handle(r.Method+" "+r.Path, a.handler(r))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })
+	return mux
+}
+
+// noRoute answers a request that no route takes: another method may be taken there, or nothing is there at all.
+func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := mux.Handler(other); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	if allowed == nil {
+		writeError(w, fault.New(fault.NotFound, "the control API has no %s", r.URL.Path).WithHint("GET /v1/openapi.json lists what it has"))
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	err := fault.New(fault.Invalid, "%s is not possible on %s", r.Method, r.URL.Path).WithHint("possible: %s", strings.Join(allowed, ", "))
+	writeJSON(w, http.StatusMethodNotAllowed, wire.ErrorOf(err))
+}
+
+// ServeHTTP answers a request that shows the token.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !a.known(r) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="dalamb"`)
+		err := fault.New(fault.Unauthenticated, "the token is missing or wrong").
+			WithHint("send Authorization: Bearer TOKEN; the token is in the file token of the node's data directory")
+		if isInvoke(r) {
+			writeAWSError(w, http.StatusUnauthorized, "UnrecognizedClientException", err)
+			return
+		}
+		writeError(w, err)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// known compares digests, so that the time it takes tells nothing of the token, its length included.
+func (a *API) known(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return false
+	}
+	shown := sha256.Sum256([]byte(token))
+	return subtle.ConstantTimeCompare(shown[:], a.token[:]) == 1
+}
+
+// handler answers one route: parse, serve, write.
+func (a *API) handler(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q, err := parseQuery(rt, r.URL.RawQuery)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		if rt.raw != nil {
+			if err := rt.raw(w, r, q); err != nil {
+				a.fail(w, r, err)
+			}
+			return
+		}
+		answer, err := rt.serve(r, q)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		writeJSON(w, rt.status(), answer)
+	})
+}
+
+// fail is the top of a request: the only place that logs its error, and only when dalamb is at fault.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		return // nobody is there to read it
+	}
+	if fault.KindOf(err) == fault.Internal {
+		a.logger.Error("control request", "method", r.Method, "path", r.URL.Path, "err", err)
+	}
+	if isInvoke(r) {
+		status, typ := awsStatus(err)
+		writeAWSError(w, status, typ, err)
+		return
+	}
+	writeError(w, err)
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	writeJSON(w, wire.Status(fault.KindOf(err)), wire.ErrorOf(err))
+}
+
+// writeJSON ignores errors of the connection: the client is gone, and nobody else wants to know.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	if v == nil {
+		w.WriteHeader(status)
+		return
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		status, b = http.StatusInternalServerError, []byte(`{"error":{"kind":"internal","message":"the answer cannot be encoded"}}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n'))
+}

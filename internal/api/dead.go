@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"slices"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/history"
+	"github.com/dalamb/dalamb/internal/match"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+const (
+	// maxIDs bounds one call that names dead letters; for more there are selections.
+	maxIDs = 1000
+	// maxPages bounds the pages of history that one page of a filtered list reads.
+	maxPages = 20
+)
+
+func (a *API) listDead(_ *http.Request, q query) (any, error) {
+	hq, err := a.historyQuery(q)
+	if err != nil {
+		return nil, err
+	}
+	pattern, err := parsePattern("query parameter \"pattern\"", []byte(q.text("pattern")))
+	if err != nil {
+		return nil, err
+	}
+	list := wire.DeadList{DeadLetters: []function.DeadLetter{}}
+	for range maxPages {
+		want := hq.Limit - len(list.DeadLetters)
+		page, err := a.history.DeadLetters(withLimit(hq, want))
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range page.Rows {
+			if matches(pattern, d) {
+				list.DeadLetters = append(list.DeadLetters, *d)
+			}
+		}
+		list.Next, hq.After = page.Next, page.Next
+		if page.Next == "" || len(list.DeadLetters) == hq.Limit {
+			break
+		}
+	}
+	return list, nil
+}
+
+func withLimit(q history.Query, limit int) history.Query {
+	q.Limit = limit
+	return q
+}
+
+// matches holds a pattern against the event that a dead letter keeps.
+func matches(p *match.Pattern, d *function.DeadLetter) bool {
+	if p == nil {
+		return true
+	}
+	ok, err := p.MatchJSON(d.Event)
+	return err == nil && ok
+}
+
+func (a *API) getDead(r *http.Request, _ query) (any, error) {
+	d, err := a.history.DeadLetter(r.PathValue("run"))
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (a *API) redrive(r *http.Request, _ query) (any, error) {
+	var req wire.Redrive
+	if err := decode(r, &req); err != nil {
+		return nil, err
+	}
+	if err := a.checkRedrive(&req); err != nil {
+		return nil, err
+	}
+	job, err := a.dispatcher.Redrive(r.Context(), Redrive{
+		IDs: req.IDs, Function: req.Function, Trigger: req.Trigger, Pattern: req.Pattern,
+		Before: req.Before, After: req.After, Rate: req.Rate,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return wire.RedriveStarted{Job: job}, nil
+}
+
+func (a *API) checkRedrive(req *wire.Redrive) error {
+	selects := req.Function != "" || req.Trigger != "" || len(req.Pattern) > 0 || !req.Before.IsZero() || !req.After.IsZero()
+	switch {
+	case len(req.IDs) > 0 && (selects || req.All):
+		return fault.New(fault.Invalid, "ids cannot be combined with function, trigger, pattern, before, after or all").WithHint("name dead letters, or select them")
+	case len(req.IDs) == 0 && !selects && !req.All:
+		return fault.New(fault.Invalid, "nothing selects a dead letter").WithHint("give ids, function, trigger, pattern, before or after; or all: true for every one")
+	case math.IsNaN(req.Rate) || req.Rate < 0 || req.Rate > 1e6:
+		return fault.New(fault.Invalid, "rate: %v is not a number of runs per second from 0 to 1000000", req.Rate)
+	}
+	if _, err := parsePattern("pattern", req.Pattern); err != nil {
+		return err
+	}
+	return a.checkIDs(req.IDs)
+}
+
+// checkIDs refuses a list in which one is not there: a slip of the pen shall not look like success.
+func (a *API) checkIDs(ids []string) error {
+	if len(ids) > maxIDs {
+		return fault.New(fault.Invalid, "ids: %d are more than %d at once", len(ids), maxIDs).WithHint("select them by function, trigger, pattern or time")
+	}
+	for _, id := range ids {
+		if _, err := a.history.DeadLetter(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *API) discard(r *http.Request, _ query) (any, error) {
+	var req wire.Discard
+	if err := decode(r, &req); err != nil {
+		return nil, err
+	}
+	if len(req.IDs) == 0 {
+		return nil, fault.New(fault.Invalid, "ids: none are given").WithHint("name the dead letters to discard")
+	}
+	slices.Sort(req.IDs)
+	req.IDs = slices.Compact(req.IDs)
+	if err := a.checkIDs(req.IDs); err != nil {
+		return nil, err
+	}
+	if req.Reason == "" {
+		req.Reason = "discarded"
+	}
+	if err := a.discardAll(r.Context(), req); err != nil {
+		return nil, err
+	}
+	return wire.Discarded{Discarded: len(req.IDs)}, nil
+}
+
+func (a *API) discardAll(ctx context.Context, req wire.Discard) error {
+	return a.dispatcher.Discard(ctx, req.IDs, req.Reason)
+}

@@ -1,0 +1,166 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/image"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// deploy checks everything before it appends anything: what is refused has changed nothing.
+func (a *API) deploy(r *http.Request, _ query) (any, error) {
+	var req wire.DeployRequest
+	if err := decode(r, &req); err != nil {
+		return nil, err
+	}
+	if req.Alias == "" {
+		req.Alias = function.LiveAlias
+	}
+	if err := a.checkDeploy(r.Context(), &req); err != nil {
+		return nil, err
+	}
+	digest := req.Spec.Digest(req.Code)
+	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias, Warnings: a.warnings(r.Context(), &req.Spec)}
+	view := a.catalog.View()
+	if f, err := view.Function(req.Spec.Name); err == nil {
+		if same := versionOf(f, digest); same != nil {
+			out.Version = same.Number
+			return out, a.point(r.Context(), f, req.Alias, same.Number)
+		}
+	}
+	version := function.Version{Code: req.Code, Digest: digest, Created: a.now().UTC(), Spec: req.Spec}
+	view, err := a.catalog.Submit(r.Context(), catalog.Deploy{Version: version, Alias: req.Alias})
+	if err != nil {
+		return nil, err
+	}
+	f, err := view.Function(req.Spec.Name)
+	if err != nil {
+		return nil, err // removed again at once by somebody else
+	}
+	made := versionOf(f, digest)
+	if made == nil {
+		return nil, fmt.Errorf("version with digest %s is not in the catalog after its deploy", digest)
+	}
+	out.Version, out.Created = made.Number, true
+	return out, nil
+}
+
+// versionOf is the newest version with a digest; nil = none.
+func versionOf(f *catalog.Function, digest string) *function.Version {
+	for _, v := range slices.Backward(f.Versions) {
+		if v.Digest == digest {
+			return v
+		}
+	}
+	return nil
+}
+
+// point lets an alias point at a version that is there already.
+func (a *API) point(ctx context.Context, f *catalog.Function, alias string, version int) error {
+	if at, ok := f.Aliases[alias]; ok && at.Primary == version && len(at.Weights) == 0 {
+		return nil
+	}
+	_, err := a.catalog.Submit(ctx, catalog.Shift{Function: f.Name, Alias: function.Alias{Name: alias, Primary: version}})
+	return err
+}
+
+func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
+	if err := req.Spec.Validate(); err != nil {
+		if f, ok := errors.AsType[*fault.Error](err); ok {
+			return f // all problems on one line
+		}
+		return err
+	}
+	if !validAlias(req.Alias) {
+		return fault.New(fault.Invalid, "alias %q: a name is small letters, digits and dashes, begins with a letter and has at most 63", req.Alias)
+	}
+	if _, err := image.ParseDigest(req.Code); err != nil {
+		return err
+	}
+	if !a.code.Has(req.Code) {
+		return fault.New(fault.NotFound, "the code %s of function %q is not here", req.Code, req.Spec.Name).
+			WithHint("upload it first: PUT /v1/code/%s", req.Code)
+	}
+	if err := a.checkTopics(ctx, &req.Spec); err != nil {
+		return err
+	}
+	return a.checkRoutes(&req.Spec)
+}
+
+// validAlias holds the rule of function names. A number would be taken for a version.
+func validAlias(name string) bool {
+	return len(name) <= 63 && name != "" && name[0] >= 'a' && name[0] <= 'z' && !strings.HasSuffix(name, "-") &&
+		strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+func (a *API) checkTopics(ctx context.Context, spec *function.Spec) error {
+	topics, err := a.log.Topics(ctx)
+	if err != nil {
+		return fmt.Errorf("list topics: %w", err)
+	}
+	var names []string
+	for _, t := range topics {
+		names = append(names, t.Name)
+	}
+	for _, t := range spec.Triggers {
+		wanted := []string{t.Topic}
+		if t.Emit != nil {
+			wanted = append(wanted, t.Emit.Topic)
+		}
+		for _, name := range wanted {
+			if name != "" && !slices.Contains(names, name) {
+				return within(spec, t, fault.Missing("topic", name, names))
+			}
+		}
+	}
+	return nil
+}
+
+// within says which trigger an error is about.
+func within(spec *function.Spec, t function.Trigger, e *fault.Error) error {
+	wrapped := fault.New(e.Kind, "function %q, trigger %q: %w", spec.Name, t.Name, e)
+	wrapped.Hint = e.Hint
+	return wrapped
+}
+
+// checkRoutes refuses a route that meets the same requests as another function's. The new version's own routes take the place
+// of the old one's.
+func (a *API) checkRoutes(spec *function.Spec) error {
+	var routes []function.RouteOf
+	for _, r := range a.catalog.View().Routes() {
+		if r.Function != spec.Name {
+			routes = append(routes, function.RouteOf{Function: r.Function, Trigger: r.Trigger.Name, Route: *r.Trigger.Route})
+		}
+	}
+	return function.RouteConflict(append(routes, spec.Routes()...))
+}
+
+func isRoute(fn, name string) error {
+	return fault.New(fault.Invalid, "trigger %q of function %q is a route and cannot be paused", name, fn).
+		WithHint("deploy the function without the route, or remove it")
+}
+
+// warnings are what a person should know who deploys this here.
+func (a *API) warnings(ctx context.Context, spec *function.Spec) []string {
+	var ws []string
+	runner := a.node(ctx).Runner
+	if !runner.Isolated {
+		ws = append(ws, fmt.Sprintf("it runs without isolation: the runner %s fences nothing", runner.Name))
+	} else if spec.Network == "host" {
+		ws = append(ws, "it shares the machine's network (network: host)")
+	}
+	for _, limit := range []string{"memory", "cpu", "pids", "tmp"} {
+		if runner.Isolated && !slices.Contains(runner.Limits, limit) {
+			ws = append(ws, fmt.Sprintf("resources.%s is not enforced on this machine", limit))
+		}
+	}
+	return ws
+}

@@ -1,0 +1,202 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/match"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func (a *API) streamEvents(w http.ResponseWriter, r *http.Request, q query) error {
+	name := q.text("topic")
+	if name == "" {
+		name = function.TopicEvents
+	}
+	t, err := a.topic(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	ps, err := partitions(t, q)
+	if err != nil {
+		return err
+	}
+	follow, err := q.flag("follow")
+	if err != nil {
+		return err
+	}
+	limit, err := q.number("limit", math.MaxInt64, 1, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	pattern, err := parsePattern("query parameter \"filter\"", []byte(q.text("filter")))
+	if err != nil {
+		return err
+	}
+	from := q.text("from")
+	if from == "" {
+		from = fromBeginning
+		if follow {
+			from = fromLatest
+		}
+	}
+	s := &scan{log: a.log, follow: follow}
+	for _, p := range ps {
+		c, err := a.cursor(r.Context(), p, from)
+		if err != nil {
+			return err
+		}
+		s.cursors = append(s.cursors, c)
+	}
+	out := newLines(w)
+	if follow {
+		s.caught = func() error { return errors.Join(out.begin(), out.flush()) }
+	}
+	return out.end(s.run(r.Context(), func(rec eventlog.Record) error {
+		at, ok := eventAt(rec, pattern)
+		if !ok {
+			return nil
+		}
+		if err := out.write(at); err != nil {
+			return err
+		}
+		if limit--; limit == 0 {
+			return errEnough
+		}
+		return nil
+	}))
+}
+
+const (
+	fromBeginning = "beginning"
+	fromLatest    = "latest"
+)
+
+// cursor places a reader where "from" says.
+func (a *API) cursor(ctx context.Context, p eventlog.Partition, from string) (*cursor, error) {
+	b, err := a.log.Bounds(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
+	}
+	c := &cursor{partition: p, to: b.End}
+	offset, notNumber := strconv.ParseInt(from, 10, 64)
+	switch t, isTime := parseTime(from, a.now()); {
+	case from == fromBeginning:
+		c.from = b.Start
+	case from == fromLatest:
+		c.from = b.End
+	case notNumber == nil && offset >= 0:
+		c.from = offset
+	case isTime:
+		if c.from, err = a.log.OffsetAt(ctx, p, t); err != nil {
+			return nil, fmt.Errorf("find %s in %s/%d: %w", from, p.Topic, p.ID, err)
+		}
+	default:
+		return nil, fault.New(fault.Invalid, "query parameter \"from\": %q is neither beginning, latest, an offset nor a time", from).WithHint("%s", timeForms)
+	}
+	return c, nil
+}
+
+// parsePattern compiles a filter; nil for none.
+func parsePattern(what string, text []byte) (*match.Pattern, error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	p, err := match.Parse(text)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "%s: %w", what, err)
+	}
+	return p, nil
+}
+
+// eventAt is a record as one line. With a pattern, what does not match it or is no event is left out.
+func eventAt(r eventlog.Record, pattern *match.Pattern) (wire.EventAt, bool) {
+	at := wire.EventAt{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Time}
+	e, err := eventlog.ToEvent(r)
+	if err == nil {
+		if pattern != nil && !pattern.MatchEvent(e) {
+			return at, false
+		}
+		at.Event, err = e.MarshalJSON()
+	}
+	if err != nil {
+		at.Event, at.Key, at.Value = nil, r.Key, r.Value
+		return at, pattern == nil
+	}
+	return at, true
+}
+
+func (a *API) getEvent(r *http.Request, _ query) (any, error) {
+	name := r.PathValue("topic")
+	t, err := a.topic(r.Context(), name)
+	if err != nil {
+		return nil, err
+	}
+	partition, err := pathNumber(r, "partition", int64(t.Partitions)-1)
+	if err != nil {
+		return nil, err
+	}
+	offset, err := pathNumber(r, "offset", math.MaxInt64-1)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := a.recordAt(r.Context(), eventlog.Position{Topic: name, Partition: int32(partition), Offset: offset})
+	if err != nil {
+		return nil, err
+	}
+	at, _ := eventAt(rec, nil)
+	return at, nil
+}
+
+func pathNumber(r *http.Request, name string, high int64) (int64, error) {
+	s := r.PathValue(name)
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || n > high {
+		return 0, fault.New(fault.Invalid, "%s: %q is not a whole number from 0 to %d", name, s, high)
+	}
+	return n, nil
+}
+
+// recordAt reads one record, or says NotFound and what there is instead.
+func (a *API) recordAt(ctx context.Context, at eventlog.Position) (eventlog.Record, error) {
+	p := eventlog.Partition{Topic: at.Topic, ID: at.Partition}
+	b, err := a.log.Bounds(ctx, p)
+	if err != nil {
+		return eventlog.Record{}, fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
+	}
+	if at.Offset >= b.Start && at.Offset < b.End {
+		records, err := a.log.Read(ctx, p, at.Offset, eventlog.ReadOptions{MaxRecords: 1, NoWait: true})
+		if err != nil {
+			return eventlog.Record{}, fmt.Errorf("read %s/%d offset %d: %w", p.Topic, p.ID, at.Offset, err)
+		}
+		if len(records) > 0 && records[0].Offset == at.Offset {
+			return records[0], nil
+		}
+	}
+	return eventlog.Record{}, fault.New(fault.NotFound, "topic %q holds nothing at partition %d, offset %d", at.Topic, at.Partition, at.Offset).
+		WithHint("it holds offsets %d to %d there", b.Start, b.End-1)
+}
+
+// eventOf reads the event that a run is about; nil where the log does not hold it any more.
+func (a *API) eventOf(ctx context.Context, ref function.EventRef) (*event.Event, error) {
+	rec, err := a.recordAt(ctx, eventlog.Position{Topic: ref.Topic, Partition: ref.Partition, Offset: ref.Offset})
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	e, err := eventlog.ToEvent(rec)
+	if err != nil || ref.ID != "" && e.ID != ref.ID {
+		return nil, nil // a topic made again under the same name holds something else there
+	}
+	return e, nil
+}

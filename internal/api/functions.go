@@ -1,0 +1,99 @@
+package api
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
+	isolated := a.node(r.Context()).Runner.Isolated
+	instances := a.instances()
+	list := wire.FunctionList{Functions: []wire.FunctionSummary{}}
+	for _, f := range a.catalog.View().Functions() {
+		s := wire.FunctionSummary{Name: f.Name, Instances: len(instances[f.Name]), Isolated: isolated}
+		if v := f.Live(); v != nil {
+			s.Version, s.Entry, s.Created, s.Triggers = v.Number, v.Spec.Entry.Type, v.Created, len(v.Spec.Triggers)
+		}
+		for _, t := range f.Triggers {
+			if lag, ok := a.dispatcher.Lag(f.Name, t.Name); ok && t.Route == nil {
+				s.Lag += lag
+			}
+		}
+		list.Functions = append(list.Functions, s)
+	}
+	return list, nil
+}
+
+func (a *API) getFunction(r *http.Request, _ query) (any, error) {
+	f, err := a.catalog.View().Function(r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	out := wire.Function{
+		Name: f.Name, Isolated: a.node(r.Context()).Runner.Isolated,
+		Versions: []function.Version{}, Aliases: []function.Alias{}, Triggers: []wire.Trigger{}, Instances: a.instances()[f.Name],
+	}
+	for _, v := range slices.Backward(f.Versions) {
+		out.Versions = append(out.Versions, *v)
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Aliases)) {
+		out.Aliases = append(out.Aliases, f.Aliases[name])
+	}
+	for _, t := range f.Triggers {
+		out.Triggers = append(out.Triggers, a.trigger(t))
+	}
+	if out.Instances == nil {
+		out.Instances = []wire.Instance{}
+	}
+	return out, nil
+}
+
+func (a *API) trigger(t *catalog.Trigger) wire.Trigger {
+	w := wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, Max: t.Max}
+	if lag, ok := a.dispatcher.Lag(t.Function, t.Name); ok && t.Route == nil {
+		w.Lag = &lag
+	}
+	if t.Err != nil {
+		w.Error = t.Err.Error()
+	}
+	return w
+}
+
+// instances groups the live instances by function.
+func (a *API) instances() map[string][]wire.Instance {
+	by := map[string][]wire.Instance{}
+	for _, i := range a.fleet.Instances() {
+		by[i.Function] = append(by[i.Function], i)
+	}
+	return by
+}
+
+func (a *API) removeFunction(r *http.Request, _ query) (any, error) {
+	_, err := a.catalog.Submit(r.Context(), catalog.Remove{Function: r.PathValue("name")})
+	return nil, err
+}
+
+func (a *API) pauseTrigger(r *http.Request, _ query) (any, error)  { return a.setPaused(r, true) }
+func (a *API) resumeTrigger(r *http.Request, _ query) (any, error) { return a.setPaused(r, false) }
+
+func (a *API) setPaused(r *http.Request, paused bool) (any, error) {
+	fn, name := r.PathValue("function"), r.PathValue("trigger")
+	t, err := a.catalog.View().Trigger(fn, name)
+	if err != nil {
+		return nil, err
+	}
+	if t.Route != nil {
+		return nil, isRoute(fn, name)
+	}
+	if t.Paused != paused {
+		if _, err := a.catalog.Submit(r.Context(), catalog.Pause{Function: fn, Trigger: name, Paused: paused}); err != nil {
+			return nil, err
+		}
+	}
+	return wire.TriggerState{Function: fn, Trigger: name, Paused: paused}, nil
+}

@@ -1,0 +1,255 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/eventlog/disk"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/history"
+	"github.com/dalamb/dalamb/internal/image"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+const token = "the-token"
+
+// node is an API over a real log, catalog, history and code store. What runs functions is scripted.
+type node struct {
+	*testing.T
+	log     *disk.Log
+	catalog *catalog.Catalog
+	history *history.History
+	code    *image.Store
+	script  *script
+	url     string
+	client  *client.Client
+}
+
+// script stands for dispatch and fleet: it answers what a test tells it to, and keeps what it was asked.
+type script struct {
+	mu        sync.Mutex
+	calls     []Call
+	redrives  []Redrive
+	discards  []wire.Discard
+	result    *function.Result
+	err       error
+	instances []wire.Instance
+	isolated  bool
+}
+
+func (s *script) Call(_ context.Context, c Call) (*function.Result, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, c)
+	return s.result, s.err
+}
+
+func (s *script) Redrive(_ context.Context, r Redrive) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.redrives = append(s.redrives, r)
+	return fmt.Sprint("job-", len(s.redrives)), s.err
+}
+
+func (s *script) Discard(_ context.Context, ids []string, reason string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.discards = append(s.discards, wire.Discard{IDs: ids, Reason: reason})
+	return s.err
+}
+
+func (s *script) Lag(_, trigger string) (int64, bool) { return 7, trigger != "unknown" }
+
+func (s *script) Instances() []wire.Instance {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.instances
+}
+
+func newNode(t *testing.T) *node {
+	t.Helper()
+	dir := t.TempDir()
+	l, err := disk.Open(disk.Options{Dir: filepath.Join(dir, "log")})
+	ok(t, err)
+	for _, topic := range []eventlog.Topic{
+		{Name: function.TopicControl, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever},
+		{Name: function.TopicProgress, Partitions: 2, Compact: true, Retention: eventlog.Forever, MaxBytes: eventlog.Forever},
+		{Name: function.TopicRuns, Partitions: 2}, {Name: function.TopicDead, Partitions: 2, Compact: true},
+		{Name: function.TopicLogs, Partitions: 2}, {Name: function.TopicInvoke, Partitions: 2},
+		{Name: function.TopicEvents, Partitions: 2},
+	} {
+		ok(t, l.CreateTopic(t.Context(), topic))
+	}
+	n := &node{T: t, log: l, script: &script{isolated: true}}
+	n.catalog, err = catalog.New(catalog.Options{Log: l})
+	ok(t, err)
+	n.history, err = history.Open(history.Options{Log: l, Dir: filepath.Join(dir, "history")})
+	ok(t, err)
+	n.code, err = image.Open(filepath.Join(dir, "code"))
+	ok(t, err)
+	a, err := New(Options{
+		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Fleet: n.script, Code: n.code, Caller: n.script, Token: token,
+		Node: func(context.Context) wire.Node {
+			return wire.Node{Version: "1.2.3", Gateway: "127.0.0.1:8080", Control: "127.0.0.1:8081", Runner: wire.Runner{Name: "native", Isolated: n.script.isolated, Limits: []string{"memory", "cpu", "pids", "tmp"}}}
+		},
+	})
+	ok(t, err)
+	server := httptest.NewServer(a)
+	n.url = server.URL
+	n.client, err = client.New(client.Options{Address: server.URL, Token: token})
+	ok(t, err)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for _, run := range []func(context.Context) error{n.catalog.Run, n.history.Run} {
+		wg.Go(func() {
+			if err := run(ctx); err != nil {
+				t.Errorf("Run = %v", err)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+		cancel()
+		wg.Wait()
+		ok(t, n.history.Close())
+		ok(t, l.Close())
+	})
+	return n
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// upload packs a directory of one file and puts it.
+func (n *node) upload(content string) (digest string) {
+	n.Helper()
+	dir := n.TempDir()
+	ok(n, os.WriteFile(filepath.Join(dir, "run"), []byte(content), 0o700))
+	var b bytes.Buffer
+	digest, err := image.Pack(dir, &b)
+	ok(n, err)
+	ok(n, n.client.PutCode(n.Context(), digest, &b))
+	return digest
+}
+
+// spec reads one function as its author would write it.
+func spec(t testing.TB, manifest string) function.Spec {
+	t.Helper()
+	m, err := function.ParseManifest("dalamb.yaml", []byte(manifest))
+	ok(t, err)
+	return m.Functions[0].Spec
+}
+
+const payManifest = `
+name: pay
+code: .
+entry: {type: stdio, command: [./run]}
+triggers:
+  - {name: on-order, topic: events, filter: {type: [order.validated]}, emit: {topic: events}}
+  - {name: web, route: {method: POST, path: "/pay/{id}"}}
+`
+
+func (n *node) deploy(manifest, content string) wire.Deployed {
+	n.Helper()
+	d, err := n.client.Deploy(n.Context(), wire.DeployRequest{Spec: spec(n, manifest), Code: n.upload(content)})
+	ok(n, err)
+	return d
+}
+
+// emit appends events and returns where they stand.
+func (n *node) emit(topic string, events ...*event.Event) []eventlog.Position {
+	n.Helper()
+	var rs []eventlog.Record
+	for _, e := range events {
+		rs = append(rs, eventlog.FromEvent(topic, e))
+	}
+	at, err := n.log.Append(n.Context(), rs)
+	ok(n, err)
+	return at
+}
+
+func fact(typ, key string, data any) *event.Event {
+	b, err := json.Marshal(data)
+	if err != nil {
+		panic(err)
+	}
+	return &event.Event{ID: event.NewID(), Source: "/test", Type: typ, Subject: key, DataContentType: "application/json", Data: b}
+}
+
+// settle waits until catalog and history have seen all.
+func (n *node) settle() {
+	n.Helper()
+	ctx, cancel := context.WithTimeout(n.Context(), 30*time.Second)
+	defer cancel()
+	ok(n, n.catalog.CatchUp(ctx))
+	ok(n, n.history.CatchUp(ctx))
+}
+
+// answer is what a raw request got.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a request with the token; header lines are "Name: value".
+func (n *node) do(method, path, body string, header ...string) answer {
+	n.Helper()
+	req, err := http.NewRequestWithContext(n.Context(), method, n.url+path, strings.NewReader(body))
+	ok(n, err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	for _, h := range header {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	ok(n, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	ok(n, err)
+	return answer{resp.StatusCode, resp.Header, string(b)}
+}
+
+func (n *node) topicNames() string {
+	n.Helper()
+	ts, err := n.client.Topics(n.Context())
+	ok(n, err)
+	var names []string
+	for _, t := range ts {
+		if !t.System {
+			names = append(names, t.Name)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func wantFault(t testing.TB, what string, err error, k fault.Kind, message, hint string) {
+	t.Helper()
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Kind != k || !strings.Contains(f.Message, message) || !strings.Contains(f.Hint, hint) {
+		t.Errorf("%s = %v (hint %q), want %v with %q, hint %q", what, err, fault.HintOf(err), k, message, hint)
+	}
+}

@@ -1,0 +1,206 @@
+package api
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// Source of all of this: AWS Lambda API reference, Invoke (2015-03-31).
+const (
+	invokePrefix     = "/2015-03-31/"
+	maxClientContext = 3583 // bytes of base64
+)
+
+func isInvoke(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, invokePrefix) }
+
+func (a *API) invoke(w http.ResponseWriter, r *http.Request, q query) error {
+	c, err := a.parseInvoke(r, q)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("X-Amzn-Requestid", c.ID)
+	switch kind := r.Header.Get("X-Amz-Invocation-Type"); kind {
+	case "", "RequestResponse":
+		return a.invokeNow(w, r, c)
+	case "Event":
+		if err := a.invokeLater(r, c); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusAccepted)
+		return nil
+	case "DryRun":
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	default:
+		return fault.New(fault.Invalid, "X-Amz-Invocation-Type: %q is not known", kind).WithHint("RequestResponse, Event or DryRun")
+	}
+}
+
+// parseInvoke reads what is asked and checks that it can be done; a DryRun ends there.
+func (a *API) parseInvoke(r *http.Request, q query) (Call, error) {
+	c := Call{ID: event.NewID(), ClientContext: r.Header.Get("X-Amz-Client-Context")}
+	if len(c.ClientContext) > maxClientContext {
+		return c, fault.New(fault.Invalid, "X-Amz-Client-Context: %d bytes are more than %d", len(c.ClientContext), maxClientContext)
+	}
+	if _, err := base64.StdEncoding.DecodeString(c.ClientContext); err != nil {
+		return c, fault.New(fault.Invalid, "X-Amz-Client-Context: not base64: %w", err)
+	}
+	name, qualifier := functionName(r.PathValue("name"))
+	if given := q.text("Qualifier"); given != "" {
+		if qualifier != "" && qualifier != given {
+			return c, fault.New(fault.Invalid, "the qualifier %q of the name and the parameter Qualifier %q are not the same", qualifier, given)
+		}
+		qualifier = given
+	}
+	c.Function = name
+	if err := a.qualify(&c, qualifier); err != nil {
+		return c, err
+	}
+	var err error
+	if c.Payload, err = body(r, maxPayload); err != nil {
+		return c, err
+	}
+	if len(c.Payload) == 0 {
+		c.Payload = []byte("{}")
+	}
+	if !json.Valid(c.Payload) {
+		return c, &badPayload{fault.New(fault.Invalid, "Could not parse request body into json: the payload of function %q is not JSON", name)}
+	}
+	return c, nil
+}
+
+// badPayload has an error type of its own in AWS's table.
+type badPayload struct{ error }
+
+func (b *badPayload) Unwrap() error { return b.error }
+
+// functionName takes a name, name:qualifier, a partial or a whole ARN.
+func functionName(s string) (name, qualifier string) {
+	if i := strings.LastIndex(s, "function:"); i == 0 || i > 0 && s[i-1] == ':' {
+		s = s[i+len("function:"):]
+	}
+	name, qualifier, _ = strings.Cut(s, ":")
+	return name, qualifier
+}
+
+// qualify resolves the alias or version that is asked for, or says NotFound.
+func (a *API) qualify(c *Call, qualifier string) error {
+	view := a.catalog.View()
+	if qualifier == "" || qualifier == "$LATEST" {
+		_, err := view.Version(c.Function, "", 0)
+		return err
+	}
+	if n, err := strconv.Atoi(qualifier); err == nil {
+		c.Version = n
+		_, err := view.VersionNumber(c.Function, n)
+		return err
+	}
+	c.Alias = qualifier
+	_, err := view.Version(c.Function, qualifier, 0)
+	return err
+}
+
+func (a *API) invokeNow(w http.ResponseWriter, r *http.Request, c Call) error {
+	res, err := a.caller.Call(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	answer := res.Body
+	if res.Outcome != function.Succeeded {
+		failure := res.Failure
+		if failure == nil {
+			failure = &function.Failure{Message: "the invocation ended as " + string(res.Outcome)}
+		}
+		if answer, err = json.Marshal(failure); err != nil {
+			return fmt.Errorf("encode failure: %w", err)
+		}
+		// AWS documents Handled too, and has answered Unhandled to every error of a function for years: clients compare with that.
+		w.Header().Set("X-Amz-Function-Error", "Unhandled")
+	}
+	w.Header().Set("X-Amz-Executed-Version", strconv.Itoa(res.Version))
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(answer)
+	return nil
+}
+
+// invokeLater appends the call; when it returns nil it is durable and will be run.
+func (a *API) invokeLater(r *http.Request, c Call) error {
+	if len(c.Payload) > a.maxEvent {
+		return fault.New(fault.TooLarge, "the payload of an asynchronous call of function %q is larger than %d bytes", c.Function, a.maxEvent)
+	}
+	if c.Version != 0 {
+		return fault.New(fault.Invalid, "an asynchronous call runs by an alias, not by a version's number (%d)", c.Version).
+			WithHint("leave Qualifier out, or name an alias")
+	}
+	data, err := json.Marshal(function.InvokeRequest{Function: c.Function, Alias: c.Alias, Payload: c.Payload, ID: c.ID})
+	if err != nil {
+		return fmt.Errorf("encode invoke request: %w", err)
+	}
+	e := &event.Event{
+		ID: c.ID, Source: "/dalamb/invoke", Type: event.TypeInvokeRequested, Subject: c.Function, Time: a.now(),
+		DataContentType: "application/json", Data: data,
+		// Calls have no order among them; by their ids they spread over the partitions.
+		Extensions: map[string]any{event.ExtPartitionKey: c.ID},
+	}
+	if _, err := a.log.Append(r.Context(), []eventlog.Record{eventlog.FromEvent(function.TopicInvoke, e)}); err != nil {
+		return fmt.Errorf("append %s: %w", e.Type, err)
+	}
+	return nil
+}
+
+// awsStatus is AWS's table of Invoke's errors.
+func awsStatus(err error) (status int, typ string) {
+	var payload *badPayload
+	if errors.As(err, &payload) {
+		return http.StatusBadRequest, "InvalidRequestContentException"
+	}
+	switch fault.KindOf(err) {
+	case fault.Invalid:
+		return http.StatusBadRequest, "InvalidParameterValueException"
+	case fault.NotFound:
+		return http.StatusNotFound, "ResourceNotFoundException"
+	case fault.Conflict:
+		return http.StatusConflict, "ResourceConflictException"
+	case fault.Unauthenticated, fault.Denied:
+		return http.StatusForbidden, "AccessDeniedException"
+	case fault.TooLarge:
+		return http.StatusRequestEntityTooLarge, "RequestTooLargeException"
+	case fault.Exhausted:
+		return http.StatusTooManyRequests, "TooManyRequestsException"
+	case fault.Unavailable, fault.Timeout:
+		return http.StatusServiceUnavailable, "ServiceException"
+	}
+	return http.StatusInternalServerError, "ServiceException"
+}
+
+func writeAWSError(w http.ResponseWriter, status int, typ string, err error) {
+	whose := "User"
+	if status >= http.StatusInternalServerError {
+		whose = "Service"
+	}
+	message := err.Error()
+	if hint := fault.HintOf(err); hint != "" {
+		message += "; " + hint
+	}
+	w.Header().Set("X-Amzn-Errortype", typ)
+	writeJSON(w, status, awsError{Type: whose, Message: message, ErrorBody: wire.ErrorOf(err)})
+}
+
+// awsError is AWS's body of an error, with the one of this API beside it for clients of its own.
+type awsError struct {
+	Type    string `json:"Type"`
+	Message string `json:"Message"`
+	wire.ErrorBody
+}

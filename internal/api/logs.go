@@ -1,0 +1,135 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+const (
+	defaultLogLines = 1000
+	maxLogLines     = 100_000
+)
+
+// streamLogs gives the last lines, oldest first, and then, when following, those that come.
+func (a *API) streamLogs(w http.ResponseWriter, r *http.Request, q query) error {
+	want := logFilter{function: q.text("function"), run: q.text("run")}
+	follow, err := q.flag("follow")
+	if err != nil {
+		return err
+	}
+	limit, err := q.number("limit", defaultLogLines, 1, maxLogLines)
+	if err != nil {
+		return err
+	}
+	ps, err := a.logPartitions(r.Context(), want.function)
+	if err != nil {
+		return err
+	}
+	recent, err := a.lastLines(r.Context(), ps, want, int(limit))
+	if err != nil {
+		return err
+	}
+	if _, err := a.catalog.View().Function(want.function); want.function != "" && err != nil && len(recent.lines) == 0 {
+		return err // not there, and never wrote anything that is still kept
+	}
+	out := newLines(w)
+	for _, line := range recent.lines {
+		if err := out.write(line); err != nil {
+			return nil // the client is gone
+		}
+	}
+	if !follow {
+		return out.end(nil)
+	}
+	s := &scan{log: a.log, follow: true, cursors: recent.ends, caught: func() error { return errors.Join(out.begin(), out.flush()) }}
+	return out.end(s.run(r.Context(), func(rec eventlog.Record) error {
+		if line, ok := want.line(rec); ok {
+			return out.write(line)
+		}
+		return nil
+	}))
+}
+
+// logPartitions lists where lines may be: a function's are in the partition of its name.
+func (a *API) logPartitions(ctx context.Context, fn string) ([]eventlog.Partition, error) {
+	t, err := a.topic(ctx, function.TopicLogs)
+	if err != nil {
+		return nil, err
+	}
+	if fn != "" {
+		return []eventlog.Partition{{Topic: t.Name, ID: eventlog.PartitionFor([]byte(fn), t.Partitions)}}, nil
+	}
+	var ps []eventlog.Partition
+	for id := range t.Partitions {
+		ps = append(ps, eventlog.Partition{Topic: t.Name, ID: id})
+	}
+	return ps, nil
+}
+
+type logFilter struct{ function, run string }
+
+func (f logFilter) line(r eventlog.Record) (function.LogLine, bool) {
+	var line function.LogLine
+	e, err := eventlog.ToEvent(r)
+	if err != nil || e.Type != event.TypeLogWritten || json.Unmarshal(e.Data, &line) != nil {
+		return line, false
+	}
+	return line, (f.function == "" || line.Function == f.function) && (f.run == "" || line.Run == f.run)
+}
+
+// recentLines are the last lines, and where following goes on without a gap.
+type recentLines struct {
+	lines []function.LogLine
+	ends  []*cursor
+}
+
+// lastLines looks at a window before the end that grows until it holds enough, so that a long log is not read for a few lines.
+func (a *API) lastLines(ctx context.Context, ps []eventlog.Partition, want logFilter, limit int) (recentLines, error) {
+	var out recentLines
+	bounds := make([]eventlog.Bounds, len(ps))
+	for i, p := range ps {
+		b, err := a.log.Bounds(ctx, p)
+		if err != nil {
+			return out, fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
+		}
+		bounds[i] = b
+		out.ends = append(out.ends, &cursor{partition: p, from: b.End, to: b.End})
+	}
+	for window := int64(limit) * 2; ; window *= 8 {
+		s := &scan{log: a.log}
+		whole := true
+		for i, p := range ps {
+			from := max(bounds[i].Start, bounds[i].End-window)
+			whole = whole && from == bounds[i].Start
+			s.cursors = append(s.cursors, &cursor{partition: p, from: from, to: bounds[i].End})
+		}
+		ring := make([]function.LogLine, 0, min(limit, 4096))
+		next := 0
+		err := s.run(ctx, func(r eventlog.Record) error {
+			line, ok := want.line(r)
+			switch {
+			case !ok:
+			case len(ring) < limit:
+				ring = append(ring, line)
+			default:
+				ring[next] = line
+				next = (next + 1) % limit
+			}
+			return nil
+		})
+		if err != nil {
+			return out, err
+		}
+		if len(ring) == limit || whole {
+			out.lines = append(ring[next:len(ring):len(ring)], ring[:next]...)
+			return out, nil
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// route is one line of the API. The OpenAPI document says of it what stands here.
+type route struct {
+	Method, Path string
+	Name         string // operationId
+	Summary      string
+	Query        []param
+	Body         any    // zero value of what the JSON body holds; nil = none
+	BodyType     string // media type of a body that is not JSON; "" = see Body
+	Answer       any    // zero value of what the JSON answer holds; nil = none
+	AnswerType   string // media type; "" = application/json
+	Status       int    // of success; 0 = 200
+	Also         []int  // other statuses that it answers with, beside those that every route has
+
+	// Exactly one of serve and raw is set. serve returns the answer; raw writes it, or returns an error before it has
+	// written anything.
+	serve func(r *http.Request, q query) (any, error)
+	raw   func(w http.ResponseWriter, r *http.Request, q query) error
+}
+
+// param is a query parameter.
+type param struct {
+	Name, About string
+	Type        string   // string, integer, boolean
+	Enum        []string // nil = any
+}
+
+func (r *route) status() int {
+	if r.Status == 0 {
+		return http.StatusOK
+	}
+	return r.Status
+}
+
+const ndjson = "application/x-ndjson"
+
+func (a *API) routes() []route {
+	page := []param{
+		{Name: "limit", Type: "integer", About: "rows of one page; 100, at most 1000"},
+		{Name: "after", Type: "string", About: "the next of the page before"},
+	}
+	return []route{
+		{Method: "GET", Path: "/v1/openapi.json", Name: "getOpenAPI", Summary: "This document.", raw: a.getOpenAPI},
+		{Method: "GET", Path: "/v1/node", Name: "getNode", Summary: "What this node is, and what fences its functions.", Answer: wire.Node{}, serve: a.getNode},
+
+		{Method: "GET", Path: "/v1/functions", Name: "listFunctions", Summary: "All functions.", Answer: wire.FunctionList{}, serve: a.listFunctions},
+		{Method: "POST", Path: "/v1/functions", Name: "deploy", Summary: "Make a version of a function and point an alias at it. The code was uploaded before.",
+			Body: wire.DeployRequest{}, Answer: wire.Deployed{}, Also: []int{409}, serve: a.deploy},
+		{Method: "GET", Path: "/v1/functions/{name}", Name: "getFunction", Summary: "One function: versions, aliases, triggers, instances.", Answer: wire.Function{}, serve: a.getFunction},
+		{Method: "DELETE", Path: "/v1/functions/{name}", Name: "removeFunction", Summary: "Take a function away, with its versions, triggers and their progress.",
+			Status: http.StatusNoContent, Also: []int{409}, serve: a.removeFunction},
+		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/pause", Name: "pauseTrigger", Summary: "Start no more runs of a trigger. Events wait in the log.",
+			Answer: wire.TriggerState{}, Also: []int{409}, serve: a.pauseTrigger},
+		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/resume", Name: "resumeTrigger", Summary: "Let a paused trigger go on where it stopped.",
+			Answer: wire.TriggerState{}, Also: []int{409}, serve: a.resumeTrigger},
+
+		{Method: "HEAD", Path: "/v1/code/{digest}", Name: "hasCode", Summary: "Whether the node holds this code: 200, or 404.", serve: a.hasCode},
+		{Method: "PUT", Path: "/v1/code/{digest}", Name: "putCode", Summary: "Upload a code directory as a tar archive. The digest is that of its canonical form.",
+			BodyType: "application/x-tar", Answer: wire.CodeStored{}, Also: []int{413}, serve: a.putCode},
+
+		{Method: "GET", Path: "/v1/topics", Name: "listTopics", Summary: "All topics, dalamb's own included.", Answer: wire.TopicList{}, serve: a.listTopics},
+		{Method: "POST", Path: "/v1/topics", Name: "createTopic", Summary: "Make a topic.", Body: wire.TopicCreate{}, Answer: wire.Topic{}, Status: http.StatusCreated, Also: []int{409}, serve: a.createTopic},
+		{Method: "GET", Path: "/v1/topics/{topic}", Name: "getTopic", Summary: "One topic and where its partitions begin and end.", Answer: wire.Topic{}, serve: a.getTopic},
+		{Method: "PATCH", Path: "/v1/topics/{topic}", Name: "alterTopic", Summary: "Change a topic. Partitions may only grow.", Body: wire.TopicAlter{}, Answer: wire.Topic{}, serve: a.alterTopic},
+		{Method: "DELETE", Path: "/v1/topics/{topic}", Name: "deleteTopic", Summary: "Remove a topic and its events. Not while a trigger listens to it.", Status: http.StatusNoContent, Also: []int{409}, serve: a.deleteTopic},
+
+		{Method: "GET", Path: "/v1/events", Name: "streamEvents", Summary: "Events of a topic, oldest first, one JSON object a line. A last line {\"error\": ...} says what ended the stream early.",
+			Query: []param{
+				{Name: "topic", Type: "string", About: "events by default"},
+				{Name: "partition", Type: "integer", About: "only this one"},
+				{Name: "from", Type: "string", About: "beginning, latest, an offset, a time, or how long ago (15m); beginning by default, latest when following"},
+				{Name: "filter", Type: "string", About: "a pattern in JSON; only events that match"},
+				{Name: "follow", Type: "boolean", About: "go on with what is appended from now on"},
+				{Name: "limit", Type: "integer", About: "end after so many events"},
+			}, Answer: wire.EventAt{}, AnswerType: ndjson, raw: a.streamEvents},
+		{Method: "GET", Path: "/v1/events/{topic}/{partition}/{offset}", Name: "getEvent", Summary: "The event at one position.", Answer: wire.EventAt{}, serve: a.getEvent},
+
+		{Method: "GET", Path: "/v1/runs", Name: "listRuns", Summary: "Runs, newest first.",
+			Query: append([]param{
+				{Name: "function", Type: "string", About: "only of this function"},
+				{Name: "trigger", Type: "string", About: "only of triggers of this name"},
+				{Name: "state", Type: "string", About: "only in this state", Enum: runStates()},
+				{Name: "event", Type: "string", About: "only of the event with this id"},
+				{Name: "since", Type: "string", About: "a time, or how long ago (15m)"},
+				{Name: "before", Type: "string", About: "a time, or how long ago"},
+			}, page...), Answer: wire.RunList{}, serve: a.listRuns},
+		{Method: "GET", Path: "/v1/runs/{run}", Name: "getRun", Summary: "One run: its event, its attempts, what it emitted.", Answer: wire.RunDetail{}, serve: a.getRun},
+
+		{Method: "GET", Path: "/v1/dead", Name: "listDeadLetters", Summary: "Dead letters, newest first.",
+			Query: append([]param{
+				{Name: "function", Type: "string", About: "only of this function"},
+				{Name: "trigger", Type: "string", About: "only of triggers of this name"},
+				{Name: "pattern", Type: "string", About: "a pattern in JSON; only those whose event matches"},
+				{Name: "since", Type: "string", About: "died at or after this time, or how long ago (15m)"},
+				{Name: "before", Type: "string", About: "died before this time"},
+			}, page...), Answer: wire.DeadList{}, serve: a.listDead},
+		{Method: "GET", Path: "/v1/dead/{run}", Name: "getDeadLetter", Summary: "One dead letter, with its event and every attempt.", Answer: function.DeadLetter{}, serve: a.getDead},
+		{Method: "POST", Path: "/v1/dead/redrive", Name: "redrive", Summary: "Run dead letters again, each for its own trigger alone.", Body: wire.Redrive{}, Answer: wire.RedriveStarted{}, Status: http.StatusAccepted, serve: a.redrive},
+		{Method: "POST", Path: "/v1/dead/discard", Name: "discard", Summary: "Give dead letters up. All of them, or none when one is not there.", Body: wire.Discard{}, Answer: wire.Discarded{}, serve: a.discard},
+
+		{Method: "GET", Path: "/v1/logs", Name: "streamLogs", Summary: "What functions wrote to stdout and stderr, oldest first, one JSON object a line.",
+			Query: []param{
+				{Name: "function", Type: "string", About: "only of this function"},
+				{Name: "run", Type: "string", About: "only of this run"},
+				{Name: "follow", Type: "boolean", About: "go on with what is written from now on"},
+				{Name: "limit", Type: "integer", About: "the last so many lines; 1000, at most 100000"},
+			}, Answer: function.LogLine{}, AnswerType: ndjson, raw: a.streamLogs},
+
+		{Method: "POST", Path: "/2015-03-31/functions/{name}/invocations", Name: "invoke", Summary: "Call a function as AWS Lambda's Invoke does. Headers X-Amz-Invocation-Type (RequestResponse, Event, DryRun) and X-Amz-Client-Context; errors in AWS's shapes.",
+			Query:    []param{{Name: "Qualifier", Type: "string", About: "an alias, a version's number or $LATEST"}},
+			BodyType: "application/json", AnswerType: "application/json", Also: []int{202, 204, 413, 429}, raw: a.invoke},
+	}
+}
+
+func runStates() []string {
+	return []string{
+		string(function.RunRetrying), string(function.RunSucceeded), string(function.RunDead),
+		string(function.RunDiscarded), string(function.RunExpired),
+	}
+}

@@ -1,0 +1,58 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// lines writes one JSON value a line. Until the first one nothing is sent, so an error before it has a status of its own.
+type lines struct {
+	w     http.ResponseWriter
+	flush func() error
+	begun bool
+}
+
+func newLines(w http.ResponseWriter) *lines {
+	return &lines{w: w, flush: http.NewResponseController(w).Flush}
+}
+
+// begin sends the headers, so that a client which follows a quiet topic knows that it is connected.
+func (l *lines) begin() error {
+	if l.begun {
+		return nil
+	}
+	l.begun = true
+	l.w.Header().Set("Content-Type", ndjson)
+	l.w.Header().Set("X-Accel-Buffering", "no") // a proxy in between shall not wait for more
+	l.w.WriteHeader(http.StatusOK)
+	return l.flush()
+}
+
+func (l *lines) write(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode a line: %w", err)
+	}
+	if !l.begun {
+		if err := l.begin(); err != nil {
+			return err
+		}
+	}
+	_, err = l.w.Write(append(b, '\n'))
+	return err
+}
+
+// end closes the stream with what ended it: an error is the last line once lines have been sent, and before that the answer.
+func (l *lines) end(err error) error {
+	if err == nil {
+		return l.begin()
+	}
+	if !l.begun {
+		return err
+	}
+	_ = l.write(wire.ErrorOf(err)) // nobody may be there any more
+	return nil
+}

@@ -1,0 +1,257 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// maxPartitions bounds a topic: every partition costs memory on every node.
+const maxPartitions = 1024
+
+func (a *API) listTopics(r *http.Request, _ query) (any, error) {
+	topics, err := a.log.Topics(r.Context())
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	list := wire.TopicList{Topics: []wire.Topic{}}
+	for _, t := range topics {
+		list.Topics = append(list.Topics, wireTopic(t))
+	}
+	return list, nil
+}
+
+func (a *API) getTopic(r *http.Request, _ query) (any, error) {
+	return a.oneTopic(r.Context(), r.PathValue("topic"))
+}
+
+func (a *API) oneTopic(ctx context.Context, name string) (any, error) {
+	t, err := a.topic(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	w := wireTopic(t)
+	for id := range t.Partitions {
+		b, err := a.log.Bounds(ctx, eventlog.Partition{Topic: name, ID: id})
+		if err != nil {
+			return nil, fmt.Errorf("read the bounds of %s/%d: %w", name, id, err)
+		}
+		w.Bounds = append(w.Bounds, wire.Partition{ID: id, Start: b.Start, End: b.End})
+	}
+	return w, nil
+}
+
+// topic finds a topic, or says NotFound with the nearest names.
+func (a *API) topic(ctx context.Context, name string) (eventlog.Topic, error) {
+	topics, err := a.log.Topics(ctx)
+	if err != nil {
+		return eventlog.Topic{}, fmt.Errorf("list topics: %w", err)
+	}
+	var names []string
+	for _, t := range topics {
+		if t.Name == name {
+			return t, nil
+		}
+		names = append(names, t.Name)
+	}
+	return eventlog.Topic{}, fault.Missing("topic", name, names)
+}
+
+func (a *API) createTopic(r *http.Request, _ query) (any, error) {
+	var req wire.TopicCreate
+	if err := decode(r, &req); err != nil {
+		return nil, err
+	}
+	t := eventlog.Topic{Name: req.Name, Partitions: req.Partitions, Compact: req.Compact}
+	if err := checkTopicName(req.Name); err != nil {
+		return nil, err
+	}
+	if req.Partitions < 0 || req.Partitions > maxPartitions {
+		return nil, fault.New(fault.Invalid, "partitions: %d is not a number from 1 to %d", req.Partitions, maxPartitions)
+	}
+	var err error
+	if req.Retention != "" {
+		if t.Retention, err = parseRetention(req.Retention); err != nil {
+			return nil, err
+		}
+	}
+	if req.MaxBytes != "" {
+		if t.MaxBytes, err = parseMaxBytes(req.MaxBytes); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.widenProgress(r.Context(), req.Partitions); err != nil {
+		return nil, err
+	}
+	if err := a.log.CreateTopic(r.Context(), t); err != nil {
+		return nil, err
+	}
+	return a.oneTopic(r.Context(), req.Name)
+}
+
+func (a *API) alterTopic(r *http.Request, _ query) (any, error) {
+	name := r.PathValue("topic")
+	var req wire.TopicAlter
+	if err := decode(r, &req); err != nil {
+		return nil, err
+	}
+	if err := ownTopic(name); err != nil {
+		return nil, err
+	}
+	t, err := a.topic(r.Context(), name)
+	if err != nil {
+		return nil, err
+	}
+	var c eventlog.TopicChange
+	if p := req.Partitions; p != nil {
+		if *p < t.Partitions || *p > maxPartitions {
+			return nil, fault.New(fault.Invalid, "partitions: topic %q has %d, which may only grow, to at most %d", name, t.Partitions, maxPartitions)
+		}
+		if err := a.widenProgress(r.Context(), *p); err != nil {
+			return nil, err
+		}
+		c.Partitions = p
+	}
+	if req.Retention != nil {
+		d, err := parseRetention(*req.Retention)
+		if err != nil {
+			return nil, err
+		}
+		c.Retention = &d
+	}
+	if req.MaxBytes != nil {
+		n, err := parseMaxBytes(*req.MaxBytes)
+		if err != nil {
+			return nil, err
+		}
+		c.MaxBytes = &n
+	}
+	if err := a.log.AlterTopic(r.Context(), name, c); err != nil {
+		return nil, err
+	}
+	return a.oneTopic(r.Context(), name)
+}
+
+func (a *API) deleteTopic(r *http.Request, _ query) (any, error) {
+	name := r.PathValue("topic")
+	if err := ownTopic(name); err != nil {
+		return nil, err
+	}
+	if _, err := a.topic(r.Context(), name); err != nil {
+		return nil, err
+	}
+	if users := a.usersOf(name); len(users) > 0 {
+		return nil, fault.New(fault.Conflict, "topic %q is used by %s", name, strings.Join(users, ", ")).
+			WithHint("remove those functions, or deploy them without that topic, first")
+	}
+	return nil, a.log.DeleteTopic(r.Context(), name)
+}
+
+// usersOf names the triggers that listen or emit to a topic.
+func (a *API) usersOf(topic string) []string {
+	var users []string
+	for _, f := range a.catalog.View().Functions() {
+		for _, t := range f.Triggers {
+			if t.Topic == topic || t.Emit != nil && t.Emit.Topic == topic {
+				users = append(users, f.Name+"/"+t.Name)
+			}
+		}
+	}
+	return users
+}
+
+// widenProgress keeps _dalamb.progress as wide as the widest topic: dispatch keeps a partition's progress in the partition of
+// the same number. It comes first, so a topic is never wider than its progress.
+func (a *API) widenProgress(ctx context.Context, partitions int32) error {
+	t, err := a.topic(ctx, function.TopicProgress)
+	if err != nil {
+		return err
+	}
+	if partitions <= t.Partitions {
+		return nil
+	}
+	if err := a.log.AlterTopic(ctx, t.Name, eventlog.TopicChange{Partitions: &partitions}); err != nil {
+		return fmt.Errorf("widen %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+func checkTopicName(name string) error {
+	if err := ownTopic(name); err != nil {
+		return err
+	}
+	// As Kafka's, so that a topic can move there.
+	if ok, _ := regexp.MatchString(`^[A-Za-z0-9][A-Za-z0-9._-]{0,248}$`, name); !ok {
+		return fault.New(fault.Invalid, "name: %q is not the name of a topic", name).
+			WithHint("letters, digits, dots, dashes and underscores, a letter or digit first, at most 249")
+	}
+	return nil
+}
+
+// ownTopic refuses dalamb's own topics.
+func ownTopic(name string) error {
+	if function.SystemTopic(name) {
+		return fault.New(fault.Denied, "topic %q is dalamb's own", name).WithHint("names that begin with _ are reserved")
+	}
+	return nil
+}
+
+func parseRetention(s string) (time.Duration, error) {
+	if s == wire.Forever {
+		return eventlog.Forever, nil
+	}
+	var d function.Duration
+	if err := d.UnmarshalText([]byte(s)); err != nil || d < function.Duration(time.Second) {
+		return 0, fault.New(fault.Invalid, "retention: %q is neither a duration of a second or more (12h, 30d) nor %s", s, wire.Forever)
+	}
+	return d.Std(), nil
+}
+
+func parseMaxBytes(s string) (int64, error) {
+	if s == wire.Forever {
+		return eventlog.Forever, nil
+	}
+	var b function.Bytes
+	if err := b.UnmarshalText([]byte(s)); err != nil || b < 1 {
+		return 0, fault.New(fault.Invalid, "maxBytes: %q is neither a size (512Mi, 10Gi) nor %s", s, wire.Forever)
+	}
+	return int64(b), nil
+}
+
+func wireTopic(t eventlog.Topic) wire.Topic {
+	w := wire.Topic{
+		Name: t.Name, ID: t.ID, Partitions: t.Partitions, Compact: t.Compact, System: function.SystemTopic(t.Name),
+		Retention: wire.Forever, MaxBytes: wire.Forever,
+	}
+	if t.Retention > 0 {
+		w.Retention = function.Duration(t.Retention).String()
+	}
+	if t.MaxBytes > 0 {
+		w.MaxBytes = function.Bytes(t.MaxBytes).String()
+	}
+	return w
+}
+
+// partitions lists those of a topic that a query wants: all, or the one that it names.
+func partitions(t eventlog.Topic, q query) ([]eventlog.Partition, error) {
+	only, err := q.number("partition", -1, 0, int64(t.Partitions)-1)
+	if err != nil {
+		return nil, err
+	}
+	var ps []eventlog.Partition
+	for id := range t.Partitions {
+		if only < 0 || int64(id) == only {
+			ps = append(ps, eventlog.Partition{Topic: t.Name, ID: id})
+		}
+	}
+	return slices.Clip(ps), nil
+}

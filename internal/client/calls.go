@@ -1,0 +1,203 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func get(path ...string) request { return request{method: http.MethodGet, path: path} }
+
+// Node says what the node is.
+func (c *Client) Node(ctx context.Context) (out wire.Node, err error) {
+	return out, c.call(ctx, get("v1", "node"), &out)
+}
+
+// Functions lists all functions.
+func (c *Client) Functions(ctx context.Context) ([]wire.FunctionSummary, error) {
+	var out wire.FunctionList
+	err := c.call(ctx, get("v1", "functions"), &out)
+	return out.Functions, err
+}
+
+// Function returns one function.
+func (c *Client) Function(ctx context.Context, name string) (out wire.Function, err error) {
+	return out, c.call(ctx, get("v1", "functions", name), &out)
+}
+
+// Deploy makes a version. Its code was put before.
+func (c *Client) Deploy(ctx context.Context, d wire.DeployRequest) (out wire.Deployed, err error) {
+	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "functions"}, body: d}, &out)
+}
+
+// Remove takes a function away.
+func (c *Client) Remove(ctx context.Context, name string) error {
+	return c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "functions", name}}, nil)
+}
+
+// HasCode says whether the node holds the code of a digest.
+func (c *Client) HasCode(ctx context.Context, digest string) (bool, error) {
+	err := c.call(ctx, request{method: http.MethodHead, path: []string{"v1", "code", digest}}, nil)
+	if fault.KindOf(err) == fault.NotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// PutCode uploads an archive that image.Pack has made, whose digest this is.
+func (c *Client) PutCode(ctx context.Context, digest string, archive io.Reader) error {
+	return c.call(ctx, request{
+		method: http.MethodPut, path: []string{"v1", "code", digest}, body: archive,
+		header: http.Header{"Content-Type": {"application/x-tar"}},
+	}, nil)
+}
+
+// Topics lists all topics.
+func (c *Client) Topics(ctx context.Context) ([]wire.Topic, error) {
+	var out wire.TopicList
+	err := c.call(ctx, get("v1", "topics"), &out)
+	return out.Topics, err
+}
+
+// Topic returns one topic with the bounds of its partitions.
+func (c *Client) Topic(ctx context.Context, name string) (out wire.Topic, err error) {
+	return out, c.call(ctx, get("v1", "topics", name), &out)
+}
+
+// CreateTopic makes a topic.
+func (c *Client) CreateTopic(ctx context.Context, t wire.TopicCreate) (out wire.Topic, err error) {
+	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "topics"}, body: t}, &out)
+}
+
+// AlterTopic changes a topic.
+func (c *Client) AlterTopic(ctx context.Context, name string, t wire.TopicAlter) (out wire.Topic, err error) {
+	return out, c.call(ctx, request{method: http.MethodPatch, path: []string{"v1", "topics", name}, body: t}, &out)
+}
+
+// DeleteTopic removes a topic and its events.
+func (c *Client) DeleteTopic(ctx context.Context, name string) error {
+	return c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "topics", name}}, nil)
+}
+
+// PauseTrigger starts no more runs of a trigger.
+func (c *Client) PauseTrigger(ctx context.Context, fn, trigger string) error {
+	return c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "triggers", fn, trigger, "pause"}}, nil)
+}
+
+// ResumeTrigger lets a trigger go on.
+func (c *Client) ResumeTrigger(ctx context.Context, fn, trigger string) error {
+	return c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "triggers", fn, trigger, "resume"}}, nil)
+}
+
+// Event returns the event at one position.
+func (c *Client) Event(ctx context.Context, topic string, partition int32, offset int64) (out wire.EventAt, err error) {
+	return out, c.call(ctx, get("v1", "events", topic, strconv.Itoa(int(partition)), strconv.FormatInt(offset, 10)), &out)
+}
+
+// RunQuery selects runs. Zero fields select all.
+type RunQuery struct {
+	Function, Trigger string
+	State             function.RunState
+	Event             string // id
+	Since, Before     time.Time
+	Limit             int
+	After             string // Next of the page before
+}
+
+// Runs returns a page of runs, newest first.
+func (c *Client) Runs(ctx context.Context, q RunQuery) (out wire.RunList, err error) {
+	v := values{}
+	v.text("function", q.Function)
+	v.text("trigger", q.Trigger)
+	v.text("state", string(q.State))
+	v.text("event", q.Event)
+	v.time("since", q.Since)
+	v.time("before", q.Before)
+	v.number("limit", int64(q.Limit))
+	v.text("after", q.After)
+	r := get("v1", "runs")
+	r.query = url.Values(v)
+	return out, c.call(ctx, r, &out)
+}
+
+// Run returns one run with its event.
+func (c *Client) Run(ctx context.Context, id string) (out wire.RunDetail, err error) {
+	return out, c.call(ctx, get("v1", "runs", id), &out)
+}
+
+// DeadQuery selects dead letters. Zero fields select all.
+type DeadQuery struct {
+	Function, Trigger string
+	Pattern           string
+	Since, Before     time.Time
+	Limit             int
+	After             string
+}
+
+// DeadLetters returns a page of dead letters, newest first.
+func (c *Client) DeadLetters(ctx context.Context, q DeadQuery) (out wire.DeadList, err error) {
+	v := values{}
+	v.text("function", q.Function)
+	v.text("trigger", q.Trigger)
+	v.text("pattern", q.Pattern)
+	v.time("since", q.Since)
+	v.time("before", q.Before)
+	v.number("limit", int64(q.Limit))
+	v.text("after", q.After)
+	r := get("v1", "dead")
+	r.query = url.Values(v)
+	return out, c.call(ctx, r, &out)
+}
+
+// DeadLetter returns one dead letter by its run's id.
+func (c *Client) DeadLetter(ctx context.Context, id string) (out function.DeadLetter, err error) {
+	return out, c.call(ctx, get("v1", "dead", id), &out)
+}
+
+// Redrive starts a job that runs dead letters again, and returns its id.
+func (c *Client) Redrive(ctx context.Context, r wire.Redrive) (job string, err error) {
+	var out wire.RedriveStarted
+	err = c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "dead", "redrive"}, body: r}, &out)
+	return out.Job, err
+}
+
+// Discard gives dead letters up and returns how many.
+func (c *Client) Discard(ctx context.Context, d wire.Discard) (int, error) {
+	var out wire.Discarded
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "dead", "discard"}, body: d}, &out)
+	return out.Discarded, err
+}
+
+// values are query parameters; what is zero is left out.
+type values url.Values
+
+func (v values) text(name, s string) {
+	if s != "" {
+		v[name] = []string{s}
+	}
+}
+
+func (v values) number(name string, n int64) {
+	if n != 0 {
+		v[name] = []string{strconv.FormatInt(n, 10)}
+	}
+}
+
+func (v values) flag(name string, b bool) {
+	if b {
+		v[name] = []string{"true"}
+	}
+}
+
+func (v values) time(name string, t time.Time) {
+	if !t.IsZero() {
+		v[name] = []string{t.Format(time.RFC3339Nano)}
+	}
+}

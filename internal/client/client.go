@@ -1,0 +1,145 @@
+// Package client is the Go client of the control API. Errors come back as *fault.Error, as the node made them. It does not
+// retry, and knows no files: where the node is and what the token is, its caller finds out.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// maxError bounds what is read of an answer that is an error.
+const maxError = 64 << 10
+
+// Options of New.
+type Options struct {
+	Address string // of the control listener: host:port or http://host:port
+	Token   string
+	HTTP    *http.Client // nil = a client without a time-out: streams follow for as long as the caller wants
+}
+
+// Client calls one node. Safe for concurrent use.
+type Client struct {
+	base  string
+	token string
+	http  *http.Client
+}
+
+// New checks the options; it calls nobody.
+func New(o Options) (*Client, error) {
+	base := o.Address
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fault.New(fault.Invalid, "%q is not the address of a node", o.Address).WithHint("give host:port or http://host:port")
+	}
+	if o.HTTP == nil {
+		o.HTTP = &http.Client{}
+	}
+	return &Client{base: strings.TrimRight(base, "/"), token: o.Token, http: o.HTTP}, nil
+}
+
+// request is one call.
+type request struct {
+	method string
+	path   []string // segments; escaped here
+	query  url.Values
+	body   any         // sent as JSON; an io.Reader is sent as it is
+	header http.Header // beside those that every call has
+}
+
+// do returns an answer whose status is below 400; the caller closes its body.
+func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
+	address := c.base
+	for _, s := range r.path {
+		address += "/" + url.PathEscape(s)
+	}
+	if len(r.query) > 0 {
+		address += "?" + r.query.Encode()
+	}
+	var body io.Reader
+	contentType := "application/json"
+	switch b := r.body.(type) {
+	case nil:
+	case io.Reader:
+		body, contentType = b, "application/octet-stream"
+	default:
+		encoded, err := json.Marshal(b)
+		if err != nil {
+			return nil, fmt.Errorf("encode request: %w", err)
+		}
+		body = bytes.NewReader(encoded)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, address, body)
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	if body != nil && req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if resp.StatusCode < 400 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	return nil, errorOf(resp)
+}
+
+func (c *Client) unreachable(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	var cause *url.Error
+	if errors.As(err, &cause) {
+		err = cause.Err // without the method and the whole address
+	}
+	return fault.New(fault.Unavailable, "the node at %s does not answer: %w", c.base, err).
+		WithHint("is it running? start it with dalamb up, or say where it is with DALAMB_CONTROL")
+}
+
+// errorOf reads what the node said; what is not from a node, as from a proxy, is told by its status.
+func errorOf(resp *http.Response) error {
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxError))
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	var body wire.ErrorBody
+	if err := json.Unmarshal(b, &body); err == nil && body.Error.Message != "" {
+		return body.Error.Fault()
+	}
+	return fault.New(wire.KindOf(resp.StatusCode), "the node answered %s", resp.Status)
+}
+
+// call sends r and decodes the answer into out; nil = there is none.
+func (c *Client) call(ctx context.Context, r request, out any) error {
+	resp, err := c.do(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("decode answer of %s /%s: %w", r.method, strings.Join(r.path, "/"), err)
+	}
+	return nil
+}
