@@ -91,6 +91,8 @@ func hardSets(n int) map[string][]string {
 		"prefix":       each(n, `{"type":["order.created"],"data":{"customer":[{"prefix":"c-%d-"}]}}`),
 		"range":        each(n, `{"type":["order.created"],"data":{"total":[{"numeric":[">",1%d]}]}}`),
 		"wildcard":     each(n, `{"type":["order.created"],"data":{"customer":[{"wildcard":"*x%d*"}]}}`),
+		"wildcard-end": each(n, `{"type":[{"wildcard":"order.*.x%d"}]}`),
+		"wildcard-mid": each(n, `{"subject":[{"wildcard":"order-*-x%d-*-711"}]}`),
 		"exists":       each(n, `{"type":["order.created"],"data":{"field%d":[{"exists":true}]}}`),
 		"absent":       each(n, `{"data":{"customer":[{"exists":false}],"order":[{"anything-but":"%d"}]}}`),
 		"array":        each(n, `{"data":{"items":{"sku":["A-100"],"quantity":[1%d]}}}`),
@@ -121,6 +123,29 @@ func BenchmarkSetHard(b *testing.B) {
 	for name, patterns := range hardSets(10000) {
 		b.Run(name, func(b *testing.B) { benchmarkSet(b, patterns) })
 	}
+}
+
+// BenchmarkGrowth prints how much more an event costs with 10,000 rules than with 10. The two take turns and the quickest turn of
+// each counts, so a busy machine does not show.
+func BenchmarkGrowth(b *testing.B) {
+	const turn = 100
+	sets := []*match.Set[int]{newSet(b, mixedPatterns(10)), newSet(b, mixedPatterns(10000))}
+	least := []time.Duration{time.Hour, time.Hour}
+	e := benchEvent()
+	var out []int
+	for b.Loop() {
+		for i, set := range sets {
+			start := time.Now()
+			for range turn {
+				out = set.MatchEvent(e, out[:0])
+			}
+			least[i] = min(least[i], time.Since(start))
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(least[0])/turn, "ns/event-10-rules")
+	b.ReportMetric(float64(least[1])/turn, "ns/event-10k-rules")
+	b.ReportMetric(float64(least[1])/float64(least[0]), "x")
 }
 
 func BenchmarkNewSet(b *testing.B) {

@@ -56,6 +56,7 @@ type edge struct {
 	net  netip.Prefix
 }
 
+// edgeOf is the edge of one alternative of a field. A wildcard has several that would do; grower chooses.
 func edgeOf(path int32, t *test) edge {
 	e := edge{path: path, text: t.text}
 	switch t.op {
@@ -79,8 +80,6 @@ func edgeOf(path int32, t *test) edge {
 		e.kind, e.text = edgeSuffix, reversed(t.text)
 	case opSuffixFold:
 		e.kind, e.text = edgeSuffixFold, reversed(t.text)
-	case opWildcard:
-		e.kind, e.text = wildcardEdge(t.parts)
 	case opRange:
 		e.kind, e.span = edgeRange, t.span
 	case opCIDR:
@@ -96,26 +95,6 @@ func edgeOf(path int32, t *test) edge {
 		e.kind = edgePresent
 	}
 	return e
-}
-
-// gramLen is how much of the inner text of a wildcard is looked up.
-const gramLen = 3
-
-// wildcardEdge finds a wildcard by its beginning, else its end, else a piece of its longest inner part.
-func wildcardEdge(parts []string) (edgeKind, string) {
-	first, last := parts[0], parts[len(parts)-1]
-	longest := slices.MaxFunc(parts, func(a, b string) int { return len(a) - len(b) })
-	switch {
-	case len(parts) == 1:
-		return edgeString, first
-	case first != "" && len(first) >= len(last):
-		return edgePrefix, first
-	case last != "":
-		return edgeSuffix, reversed(last)
-	case len(longest) >= gramLen:
-		return edgeGram, longest[:gramLen]
-	}
-	return edgePresent, ""
 }
 
 func reversed(s string) string { return string(appendReversed(nil, []byte(s))) }

@@ -59,6 +59,7 @@ type grower struct {
 	nodes        int32
 	seed         maphash.Seed
 	shared       map[uint64][]grown // nodes by the conjunctions in them, so that equal ones are built once
+	wildcards    map[*test]edge     // the edge that was chosen for each
 	budget       int                // how many more entries the tree may have; a tree that is cut off here is slower, not wrong
 }
 
@@ -88,6 +89,7 @@ func grow(all []compiled) (root *node, nodes int) {
 			g.budget += entriesPerTest * len(f.tests)
 		}
 	}
+	g.chooseWildcards()
 	root = g.node(items)
 	return root, int(g.nodes)
 }
@@ -142,7 +144,7 @@ func (g *grower) split(n *node, items []item) {
 		field := &g.conjunctions[it.conjunction].fields[f]
 		it.decided |= 1 << f
 		for i := range field.tests {
-			e := edgeOf(field.path, &field.tests[i])
+			e := g.edgeOf(field.path, &field.tests[i])
 			if to := next[e]; len(to) > 0 && to[len(to)-1] == it {
 				continue
 			} else if len(to) == 0 {
@@ -172,7 +174,7 @@ func (g *grower) edges(it item) iter.Seq[edge] {
 				continue
 			}
 			for i := range fields[f].tests {
-				if !yield(edgeOf(fields[f].path, &fields[f].tests[i])) {
+				if !yield(g.edgeOf(fields[f].path, &fields[f].tests[i])) {
 					return
 				}
 			}
@@ -191,7 +193,7 @@ func (g *grower) choose(it item, counts map[edge]int) int {
 		}
 		weight := 0
 		for i := range fields[f].tests {
-			e := edgeOf(fields[f].path, &fields[f].tests[i])
+			e := g.edgeOf(fields[f].path, &fields[f].tests[i])
 			weight += counts[e] * e.kind.often()
 		}
 		if best < 0 || weight < least {
