@@ -1,0 +1,255 @@
+// Generate writes the reference pages from the code that they describe: docs/reference. Its test fails when they differ.
+//
+//	go run ./hack/generate
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/dalamb/dalamb/internal/api"
+	"github.com/dalamb/dalamb/internal/cli"
+	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+const dir = "docs/reference"
+
+func main() {
+	pages, err := generate()
+	if err == nil {
+		err = write(pages)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "generate:", err)
+		os.Exit(1)
+	}
+}
+
+func write(pages map[string][]byte) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, text := range pages {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// generate makes all pages, by file name.
+func generate() (map[string][]byte, error) {
+	document := api.OpenAPI("devel")
+	openAPI, err := json.MarshalIndent(document, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode the OpenAPI document: %w", err)
+	}
+	manifest, err := manifestPage(function.Schema())
+	if err != nil {
+		return nil, fmt.Errorf("make the manifest page: %w", err)
+	}
+	routes, err := apiPage(openAPI)
+	if err != nil {
+		return nil, fmt.Errorf("make the API page: %w", err)
+	}
+	return map[string][]byte{
+		"cli.md":                  cliPage(),
+		"configuration.md":        configurationPage(),
+		"manifest.md":             manifest,
+		"dalamb.yaml.schema.json": function.Schema(),
+		"api.md":                  routes,
+		"openapi.json":            append(openAPI, '\n'),
+	}, nil
+}
+
+func configurationPage() []byte {
+	return []byte(`# Configuration of a node
+
+Defaults < the file of ` + "`dalamb up --config FILE`" + ` < flags. An unknown or bad setting stops the start and is named with its line.
+
+` + config.Reference() + `
+A complete file, every setting at its default:
+
+` + "```yaml\n" + config.Example() + "```\n")
+}
+
+func cliPage() []byte {
+	var b bytes.Buffer
+	b.WriteString("# Command line\n")
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Hidden || c.Name() == "help" {
+			return
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n", c.CommandPath())
+		about := c.Long
+		if about == "" {
+			about = c.Short + "."
+		}
+		fmt.Fprintf(&b, "%s\n\n    %s\n", about, c.UseLine())
+		if c.Example != "" {
+			fmt.Fprintf(&b, "\n%s\n", indent(c.Example))
+		}
+		rows := ""
+		c.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
+			name := "--" + f.Name
+			if f.Shorthand != "" {
+				name = "-" + f.Shorthand + ", " + name
+			}
+			value, usage := pflag.UnquoteUsage(f)
+			rows += fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, value, orNone(f.DefValue), strings.ReplaceAll(usage, "|", "\\|"))
+		})
+		if rows != "" {
+			fmt.Fprintf(&b, "\n| flag | value | default | meaning |\n|---|---|---|---|\n%s", rows)
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	root := cli.Root(cli.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard})
+	root.InitDefaultCompletionCmd()
+	walk(root)
+	return b.Bytes()
+}
+
+func indent(s string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n    ")
+}
+
+func orNone(v string) string {
+	if v == "" || v == "false" || v == "0" {
+		return "none"
+	}
+	return "`" + v + "`"
+}
+
+// schema is as much of JSON Schema as the manifest's has.
+type schema struct {
+	Type        any
+	Description string
+	Enum        []string
+	Properties  map[string]*schema
+	Items       *schema
+	OneOf       []*schema
+	AnyOf       []*schema
+}
+
+func manifestPage(text []byte) ([]byte, error) {
+	var root schema
+	if err := json.Unmarshal(text, &root); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.WriteString(`# dalamb.yaml
+
+One YAML document for each function. A field that is not listed here is an error. Editors check the file while you write with the
+schema dalamb.yaml.schema.json beside this page.
+
+| field | value | meaning |
+|---|---|---|
+`)
+	root.rows(&b, "")
+	return b.Bytes(), nil
+}
+
+func (s *schema) rows(b *bytes.Buffer, prefix string) {
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		p := s.Properties[name]
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", prefix+name, p.value(), strings.ReplaceAll(p.Description, "|", "\\|"))
+		p.below(b, prefix+name)
+	}
+}
+
+// below lists what is inside a field; a list's items are written field[].
+func (s *schema) below(b *bytes.Buffer, name string) {
+	s.rows(b, name+".")
+	if s.Items != nil {
+		s.Items.below(b, name+"[]")
+	}
+	for _, other := range append(s.OneOf, s.AnyOf...) {
+		other.below(b, name)
+	}
+}
+
+func (s *schema) value() string {
+	if len(s.Enum) > 0 {
+		return "`" + strings.Join(s.Enum, "`, `") + "`"
+	}
+	switch t := s.Type.(type) {
+	case string:
+		if t == "array" {
+			return "list"
+		}
+		return t
+	case []any:
+		words := make([]string, len(t))
+		for i, w := range t {
+			words[i] = fmt.Sprint(w)
+		}
+		return strings.Join(words, " or ")
+	}
+	return ""
+}
+
+// document is as much of OpenAPI as the page needs.
+type document struct {
+	Paths map[string]map[string]struct {
+		Summary    string
+		Parameters []struct{ Name, In, Description string }
+	}
+}
+
+func apiPage(text []byte) ([]byte, error) {
+	var d document
+	if err := json.Unmarshal(text, &d); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.WriteString(`# HTTP
+
+## Gateway
+
+The listener for the outside; default 127.0.0.1:8080.
+
+| route | token | what it does |
+|---|---|---|
+| ` + "`POST /_/events?topic=T`" + ` | yes | takes CloudEvents in binary, structured or batch mode; 202 with [{id, topic, partition, offset}] once they are durable |
+| ` + "`POST /_/events?type=T&source=S&subject=U&key=K&id=I&time=Z`" + ` | yes | takes any body as the data of an event that the URL describes |
+| ` + "`ANY /_/fn/NAME[/...]`" + ` | yes | calls a function and gives its answer |
+| ` + "`GET /_/health`" + ` | no | 200 when every part of the node works, else 503 |
+| every other path | no | the routes of functions |
+
+## Control
+
+The listener for people and tools; default 127.0.0.1:8081. Everything needs the token (Authorization: Bearer); GET /metrics is
+here too. The OpenAPI document is served at /v1/openapi.json, and stands beside this page. An error's body is
+{"error": {"kind", "message", "hint"}}.
+
+| route | query | what it does |
+|---|---|---|
+`)
+	for _, path := range slices.Sorted(maps.Keys(d.Paths)) {
+		for _, method := range slices.Sorted(maps.Keys(d.Paths[path])) {
+			op := d.Paths[path][method]
+			var query []string
+			for _, p := range op.Parameters {
+				if p.In == "query" {
+					query = append(query, "`"+p.Name+"`: "+p.Description)
+				}
+			}
+			fmt.Fprintf(&b, "| `%s %s` | %s | %s |\n", strings.ToUpper(method), path, strings.Join(query, "<br>"), op.Summary)
+		}
+	}
+	return b.Bytes(), nil
+}
