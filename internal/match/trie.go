@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// node is one field of the objects that are read: a segment of the paths that rules name.
+// trieNode is one field of the objects that are read: a segment of the paths that rules name.
 type trieNode struct {
 	path  int32 // the id of the path that ends here, or none
 	first int32 // this node and all below it are numbered first to last
