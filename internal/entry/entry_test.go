@@ -12,11 +12,13 @@ import (
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/need"
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/runner/native"
 	"github.com/dalamb/dalamb/internal/runner/process"
 )
 
-// bench starts functions of one runner and keeps what they print.
+// stage starts functions of one runner and keeps what they print.
 type stage struct {
 	t       testing.TB
 	entries *Entries
@@ -85,6 +87,21 @@ func (s *stage) line(text string) function.LogLine {
 			s.t.Fatalf("no log line with %q", text)
 		}
 	}
+}
+
+// forRunners runs a test on each kind of sandbox.
+func forRunners(t *testing.T, test func(t *testing.T, s *stage)) {
+	t.Run("process", func(t *testing.T) { test(t, newStage(t)) })
+	t.Run("native", func(t *testing.T) {
+		need.Linux(t)
+		r, err := native.New(native.Options{StateDir: filepath.Join(t.TempDir(), "state")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.Check(t.Context())
+		need.That(t, err == nil, "a machine that can fence")
+		test(t, newStageWith(t, r))
+	})
 }
 
 // version is a function that plays a behaviour.
@@ -174,9 +191,9 @@ func wantFailure(t *testing.T, r *function.Result, want function.Outcome, typ, m
 	}
 }
 
-// every entry type ends these ways.
-func TestHowAnInvocationEnds(t *testing.T) {
-	s := newStage(t)
+func TestHowAnInvocationEnds(t *testing.T) { forRunners(t, testHowAnInvocationEnds) }
+
+func testHowAnInvocationEnds(t *testing.T, s *stage) {
 	tests := []struct {
 		behaves  string
 		outcome  function.Outcome

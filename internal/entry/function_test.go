@@ -51,12 +51,14 @@ func install(t testing.TB) string {
 	return dir
 }
 
-// codeDir is a directory that everybody may read.
+// codeDir is a directory that everybody may read, as functions run under a user of their own.
 func codeDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
@@ -232,7 +234,9 @@ func playLambda(what string) {
 			fmt.Printf("%d %s", status, text)
 		case "wrong": // goes through everything that is refused, and answers with what it was told
 			var told []string
-			add := func(status int, text string) { told = append(told, fmt.Sprintf("%d %s", status, strings.TrimSpace(text))) }
+			add := func(status int, text string) {
+				told = append(told, fmt.Sprintf("%d %s", status, strings.TrimSpace(text)))
+			}
 			add(post("invocation/another/response", "1"))
 			add(post("invocation/another/error", "1"))
 			add(post("init/error", "{}"))
