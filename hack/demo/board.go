@@ -56,12 +56,13 @@ type progress struct {
 	id, card string
 	seen     map[string]int // event type -> how often it stands in the log
 	attempts int            // of the payment, once it is a dead letter
+	earlier  bool           // of an earlier demo: its dead letter may have been redriven or discarded since
 }
 
 // finished says whether the order is in its last state.
 func (p *progress) finished() bool {
 	if p.card == "declined" {
-		return p.attempts > 0
+		return p.attempts > 0 || p.earlier
 	}
 	return p.seen[delivered] > 0
 }
@@ -74,6 +75,8 @@ func (p *progress) wrong() string {
 		}
 	}
 	switch {
+	case p.card == "declined" && p.earlier:
+		return ""
 	case p.card == "declined" && p.attempts == 0:
 		return "its payment should be a dead letter"
 	case p.card == "declined" && p.attempts != 4:
@@ -124,7 +127,7 @@ func (b *board) take(line []byte) {
 		if e.Source != "/shop/web" {
 			return // somebody's own order, or one whose request is older than the topic's retention
 		}
-		p = &progress{id: e.Data.Order, card: e.Data.Card, seen: map[string]int{}}
+		p = &progress{id: e.Data.Order, card: e.Data.Card, seen: map[string]int{}, earlier: true}
 		b.orders[p.id] = p
 	}
 	p.seen[e.Type]++
@@ -166,8 +169,24 @@ func (b *board) count(typ string) int {
 	return n
 }
 
-// draw prints the table of this demo's orders: over the last one on a terminal, else only when something moved.
+// draw shows how far the orders are: on a terminal the table, over the last one; else one line when something moved.
 func (b *board) draw() {
+	if b.live {
+		b.table()
+		return
+	}
+	line := fmt.Sprintf("%d orders:", len(b.orders))
+	for _, s := range stages {
+		line += fmt.Sprintf("  %d %s", b.count(s), s[strings.IndexByte(s, '.')+1:])
+	}
+	if line != b.last {
+		fmt.Println(line)
+		b.last = line
+	}
+}
+
+// table prints this demo's orders, a row each.
+func (b *board) table() {
 	var t strings.Builder
 	fmt.Fprintf(&t, "%-14s %-9s", "order", "card")
 	for _, s := range stages {
@@ -195,8 +214,6 @@ func (b *board) draw() {
 	b.last = t.String()
 	if b.live && b.drawn > 0 {
 		fmt.Printf("\x1b[%dA\x1b[J", b.drawn)
-	} else {
-		fmt.Println()
 	}
 	fmt.Print(b.last)
 	b.drawn = strings.Count(b.last, "\n")

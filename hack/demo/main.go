@@ -64,7 +64,7 @@ func run(ctx context.Context, data, runner string, count int, once bool) error {
 	defer stop()
 	b := newBoard(orders)
 	err = n.follow(watch, b)
-	b.draw()
+	b.table()
 	if ctx.Err() != nil {
 		return nil
 	}

@@ -49,17 +49,18 @@ func tryNode(data, runner string) (*node, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	defer log.Close()
 	var said strings.Builder
 	n.cmd.Stderr = io.MultiWriter(log, &said)
 	out, err := n.cmd.StdoutPipe()
-	if err != nil {
-		return nil, "", err
+	if err == nil {
+		err = n.cmd.Start()
 	}
-	if err := n.cmd.Start(); err != nil {
+	if err != nil {
+		log.Close()
 		return nil, "", fmt.Errorf("start the node (make build makes %s): %w", binary, err)
 	}
 	go func() {
+		defer log.Close()
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
 			fmt.Fprintln(log, lines.Text())
@@ -137,6 +138,7 @@ func (n *node) send(orders []order) error {
 // follow feeds the board with every event from the beginning of the topic, and with the dead letters, until all orders are done.
 func (n *node) follow(ctx context.Context, b *board) error {
 	cmd := n.dalamb("events", "--topic", "events", "--from", "beginning", "-f", "-o", "json")
+	cmd.Stdout = nil
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
