@@ -27,11 +27,11 @@ type Spec struct {
 	// PATH of Env. It runs in the code directory.
 	Command []string
 	Env     []string // KEY=value, complete: a runner adds PATH when it is missing, and what its own working needs
-	Memory  int64    // bytes
-	CPU     float64  // cores
-	PIDs    int
-	Tmp     int64  // bytes of /tmp
-	Network string // "none" or "host"
+	Memory  int64    // bytes; 0 = no limit
+	CPU     float64  // cores; 0 = no limit
+	PIDs    int      // processes and threads; 0 = no limit
+	Tmp     int64    // bytes of /tmp; 0 = 64 MiB
+	Network string   // "none" or "host"
 
 	// Listen asks for a listener inside the sandbox, open before the command starts; see Sandbox.Listener. 0 = none.
 	// Its address is 127.0.0.1:Listen for runners that have their own loopback; else Command and Env are expanded

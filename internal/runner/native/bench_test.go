@@ -21,6 +21,7 @@ import (
 //
 //	go test -run=^$ -bench=ColdStart -benchtime=40x ./internal/runner/native
 func BenchmarkColdStart(b *testing.B) {
+	fences(b)
 	code := b.TempDir()
 	build := exec.Command(need.Program(b, "go"), "build", "-o", filepath.Join(code, "fn"), "github.com/dalamb/dalamb/internal/runner/runnertest/testfn")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

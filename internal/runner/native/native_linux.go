@@ -39,7 +39,7 @@ type Runner struct {
 	filter  func() (string, error)
 	groups  func() *cgroups // makes the parents at the first call
 	spares  *spares
-	serial  serial
+	serial  *serial
 
 	mu     sync.Mutex
 	closed bool
@@ -71,7 +71,7 @@ func New(o Options) (*Runner, error) {
 	sum := sha256.Sum256([]byte(dir))
 	r := &Runner{
 		dir: dir, name: "dalamb-" + hex.EncodeToString(sum[:6]), root: os.Geteuid() == 0, log: o.Log, machine: m,
-		filter: sync.OnceValues(filter), live: make(map[string]*sandbox),
+		serial: newSerial(), filter: sync.OnceValues(filter), live: make(map[string]*sandbox),
 	}
 	r.groups = sync.OnceValue(func() *cgroups { return m.cgroups(r.name) })
 	r.spares = newSpares(max(o.Spare, 0), r.nest, o.Log)

@@ -1,11 +1,13 @@
 package native
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -32,12 +34,17 @@ type nest struct {
 	sending sync.Mutex // held while a frame is written
 }
 
-// serial tells apart the cgroups of one node.
-type serial struct{ n atomic.Int64 }
-
-func (s *serial) next() string {
-	return strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(s.n.Add(1), 10)
+// serial names the cgroups of one runner, unlike those of an earlier node that had the same pid.
+type serial struct {
+	token string
+	n     atomic.Int64
 }
+
+func newSerial() *serial { return &serial{token: strings.ToLower(rand.Text())[:10] + "-"} }
+
+func (s *serial) next() string { return s.token + strconv.FormatInt(s.n.Add(1), 10) }
+
+func (s *serial) made(name string) bool { return strings.HasPrefix(name, s.token) }
 
 // nest makes one. With ownNet it has a network namespace, with nothing but a loopback.
 func (r *Runner) nest(ownNet bool) (*nest, error) {
@@ -86,9 +93,13 @@ func (r *Runner) attributes(ownNet bool) *syscall.SysProcAttr {
 	return a
 }
 
-// settle waits until the init is there, and puts it into a group of its own only then: what it took to get there is not the
-// function's.
-func (n *nest) settle(c *cgroups, name string) error {
+// settle puts the init into a group of its own, while it starts: to move a process between groups can take the kernel
+// milliseconds. Then it waits until the sandbox is ready.
+func (n *nest) settle(c *cgroups, name string) (err error) {
+	if n.group, err = c.make(name); err != nil {
+		return err
+	}
+	joined := n.group.join(n.cmd.Process.Pid)
 	kind, u, _, err := n.conn.Receive()
 	switch {
 	case err != nil:
@@ -96,17 +107,20 @@ func (n *nest) settle(c *cgroups, name string) error {
 	case kind == inside.Failed:
 		return fault.New(fault.Unavailable, "make a sandbox: %s", u.Text())
 	}
-	n.group, err = c.make(name)
-	if err == nil {
-		err = n.group.join(n.cmd.Process.Pid)
-	}
-	return err
+	return joined
 }
 
 func (n *nest) send(k inside.Kind, p *inside.Packer, files ...int) error {
 	n.sending.Lock()
 	defer n.sending.Unlock()
 	return n.conn.Send(k, p, files...)
+}
+
+// waits says whether the init still does: it has nothing to say before it is given a task, but for its end.
+func (n *nest) waits() bool {
+	p := []unix.PollFd{{Fd: int32(n.sock.Fd()), Events: unix.POLLIN}}
+	ready, err := unix.Poll(p, 0)
+	return ready == 0 && err == nil
 }
 
 // kill ends all that is in the sandbox: the kernel does so when process 1 of a pid namespace ends.

@@ -73,6 +73,9 @@ func (r *Runner) Recover(ctx context.Context) (int, error) {
 		n++
 	}
 	for name, g := range r.groups().left() {
+		if r.serial.made(name) {
+			continue
+		}
 		g.kill()
 		if err := g.remove(); err != nil {
 			return n, fault.New(fault.Unavailable, "cgroup %s, which an earlier node left, cannot be removed: %w", name, err).

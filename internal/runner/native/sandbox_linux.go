@@ -18,7 +18,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const taskRoot = "/var/task"
+const (
+	taskRoot   = "/var/task"
+	defaultTmp = 64 << 20
+)
 
 // sandbox implements runner.Sandbox.
 type sandbox struct {
@@ -92,6 +95,9 @@ func (sb *sandbox) launch(r *Runner) error {
 	t := &inside.Task{
 		Function: s.Function, Base: s.Base, CodeDir: s.CodeDir, Tmp: s.Tmp, Filter: program, Switch: r.root,
 	}
+	if t.Tmp <= 0 {
+		t.Tmp = defaultTmp // 0 would be no limit at all
+	}
 	t.Command, t.Env = s.Expand(places)
 	if s.Network == "none" {
 		t.Listen = int64(s.Listen)
@@ -102,7 +108,7 @@ func (sb *sandbox) launch(r *Runner) error {
 		}
 		t.Resolv = string(b)
 	}
-	if !r.groups().has("pids") {
+	if s.PIDs > 0 && !r.groups().has("pids") {
 		t.PIDs = int64(s.PIDs) + initThreads
 	}
 	if err := sb.nest.group.limit(s); err != nil {

@@ -22,22 +22,32 @@ func newSpares(want int, make func(bool) (*nest, error), log *slog.Logger) *spar
 	return &spares{want: want, make: make, log: log}
 }
 
-// take gives a nest, and sees to it that there is another soon.
+// take gives a nest: one that waits, else a new one.
 func (s *spares) take(ownNet bool) (*nest, error) {
-	if !ownNet {
-		return s.make(false)
+	for ownNet {
+		n := s.pop()
+		if n == nil {
+			break
+		}
+		if n.waits() {
+			return n, nil
+		}
+		s.log.Warn("spare sandbox ended by itself")
+		s.discard(n)
 	}
+	return s.make(ownNet)
+}
+
+func (s *spares) pop() *nest {
 	s.mu.Lock()
-	var n *nest
-	if last := len(s.waiting) - 1; last >= 0 {
-		n = s.waiting[last]
-		s.waiting = s.waiting[:last]
+	defer s.mu.Unlock()
+	last := len(s.waiting) - 1
+	if last < 0 {
+		return nil
 	}
-	s.mu.Unlock()
-	if n != nil {
-		return n, nil
-	}
-	return s.make(true)
+	n := s.waiting[last]
+	s.waiting = s.waiting[:last]
+	return n
 }
 
 // refill makes what is missing, in the background. It is called when a start is over: not to take its CPU away.

@@ -81,6 +81,28 @@ func (s *suite) life(t *testing.T) {
 		}
 	})
 
+	t.Run("without limits", func(t *testing.T) {
+		r := s.runner(t)
+		spec := s.spec(t, "exit", "0")
+		spec.Memory, spec.CPU, spec.PIDs, spec.Tmp = 0, 0, 0, 0
+		if e := start(t, r, spec).end(); e != (runner.Exit{}) {
+			t.Errorf("Exit = %+v, want code 0", e)
+		}
+	})
+
+	t.Run("check and recover, then start", func(t *testing.T) {
+		r := s.runner(t)
+		for range 2 {
+			if _, err := r.Check(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := r.Recover(t.Context()); n != 0 || err != nil {
+				t.Errorf("Recover after Check = %d, %v; want 0, nil", n, err)
+			}
+			s.run(t, r, s.spec(t, "exit", "0"))
+		}
+	})
+
 	t.Run("recover with nothing there", func(t *testing.T) {
 		if n, err := s.runner(t).Recover(t.Context()); n != 0 || err != nil {
 			t.Errorf("Recover = %d, %v; want 0, nil", n, err)
@@ -136,6 +158,7 @@ func (s *suite) killedNode(t *testing.T) {
 			t.Errorf("processes %v of the killed node live after Recover", left)
 		}
 	}
+	start(t, r, s.spec(t, "exit", "0")).end()
 	if n, err := r.Recover(t.Context()); n != 0 || err != nil {
 		t.Errorf("second Recover = %d, %v; want 0, nil", n, err)
 	}
