@@ -115,6 +115,9 @@ func TestChecksLetPass(t *testing.T) {
 		"internal/event/b_test.go":        "package event\nimport (\"testing/synctest\"; \"time\")\nfunc f() { synctest.Wait(); time.Sleep(1) }\n",
 		"internal/event/c_test.go":        "package event\nimport \"time\"\nfunc hang() { time.Sleep(time.Hour) }\n",
 		"internal/event/a.go":             "// Package event owns something and leaves the rest.\npackage event\n",
+		"internal/event/d_test.go":        "package event\nimport \"pgregory.net/rapid\"\nvar step = func(t *rapid.T) { t.Skip() }\n",
+		".gitignore":                      "/bin/\n/demo-data/\n",
+		"demo-data/x.go":                  "package broken{",
 		"internal/event/testdata/x.go":    "package broken{",
 		"internal/runner/native/sub/a.go": "// Package sub owns something and leaves the rest.\npackage sub\nimport _ \"github.com/dalamb/dalamb/internal/runner\"\n",
 	})

@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -42,18 +43,22 @@ func (f *File) Imports() []string {
 // at is a position as people and editors read it.
 func (f *File) at(p token.Pos) string { return fmt.Sprintf("%s:%d", f.Path, f.Set.Position(p).Line) }
 
-// Parse reads every Go file below root, whatever its build constraints, but for testdata and names that the go tool
-// leaves out (those beginning with "." or "_").
+// Parse reads every Go file below root, whatever its build constraints, but for testdata, names that the go tool leaves
+// out (those beginning with "." or "_"), and what .gitignore keeps out of the project at the root.
 func Parse(root string) ([]*File, error) {
 	var files []*File
 	set := token.NewFileSet()
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+	ignored, err := ignoredDirs(root)
+	if err != nil {
+		return nil, err
+	}
+	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		name := d.Name()
 		if d.IsDir() {
-			if p != root && (name == "testdata" || name == "vendor" || name[0] == '.' || name[0] == '_') {
+			if ignored[p] || p != root && (name == "testdata" || name == "vendor" || name[0] == '.' || name[0] == '_') {
 				return filepath.SkipDir
 			}
 			return nil
@@ -78,4 +83,20 @@ func Parse(root string) ([]*File, error) {
 		return nil
 	})
 	return files, err
+}
+
+// ignoredDirs are the directories that the root's .gitignore names with a leading and a trailing slash: what is built
+// and run there is not the project's source.
+func ignoredDirs(root string) (map[string]bool, error) {
+	text, err := os.ReadFile(filepath.Join(root, ".gitignore"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	dirs := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "/") && strings.HasSuffix(line, "/") {
+			dirs[filepath.Join(root, line)] = true
+		}
+	}
+	return dirs, nil
 }

@@ -30,7 +30,6 @@ type Limits struct {
 	Event     function.Bytes // one event as it is stored
 	Batch     function.Bytes // the body of one batch of events
 	Request   function.Bytes // the body of one request to a function
-	Response  function.Bytes // the answer of a function
 	Held      function.Bytes // bodies of all requests under way on the gateway
 	Instances int            // of all functions on this node
 }
@@ -45,7 +44,7 @@ func Default() *Node {
 		Drain:   function.Duration(30 * time.Second),
 		Log:     Log{Level: "info", Format: "text"},
 		Limits: Limits{
-			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Response: 6 << 20, Held: 256 << 20,
+			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Held: 256 << 20,
 			Instances: 256,
 		},
 	}

@@ -60,8 +60,6 @@ func Settings() []Setting {
 			}},
 		{Key: "limits.request", Form: "size", Help: "The largest body of a request to a function. Over it: 413.",
 			value: func(n *Node) any { return &n.Limits.Request }, check: func(n *Node) string { return size(n.Limits.Request, 1<<10, 256<<20) }},
-		{Key: "limits.response", Form: "size", Help: "The largest answer of a function. Over it the run fails.",
-			value: func(n *Node) any { return &n.Limits.Response }, check: func(n *Node) string { return size(n.Limits.Response, 1<<10, 256<<20) }},
 		{Key: "limits.held", Form: "size", Help: "All request bodies that the gateway holds at a time. Over it: 503.",
 			value: func(n *Node) any { return &n.Limits.Held },
 			check: func(n *Node) string {

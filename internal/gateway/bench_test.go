@@ -15,7 +15,8 @@ import (
 )
 
 // BenchmarkCall measures a call through the gateway, with a fleet that asks an HTTP server, against the same server called
-// directly, in turns. "ratio" is the quotient of the medians.
+// directly and through a proxy that does nothing else, in turns. The ratios are quotients of the medians: to the direct call, and to the
+// bare proxy, which is what a second hop costs at the least.
 func BenchmarkCall(b *testing.B) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -31,18 +32,40 @@ func BenchmarkCall(b *testing.B) {
 	direct := "http://" + l.Addr().String() + "/"
 	inner := &http.Transport{MaxIdleConnsPerHost: 64}
 	defer inner.CloseIdleConnections()
-	n := start(b, script(func(ctx context.Context, c fleet.Call) (*function.Result, error) {
-		out := c.Invocation.Request.Clone(context.WithoutCancel(ctx))
+	pass := func(ctx context.Context, in *http.Request) (*http.Response, []byte, error) {
+		out := in.Clone(context.WithoutCancel(ctx))
 		out.URL.Scheme, out.URL.Host, out.RequestURI = "http", l.Addr().String(), ""
 		resp, err := inner.RoundTrip(out)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		defer resp.Body.Close()
 		body, err := io.ReadAll(resp.Body)
-		return &function.Result{Outcome: function.Succeeded, Status: resp.StatusCode, Header: resp.Header, Body: body}, err
+		return resp, body, err
+	}
+	n := start(b, script(func(ctx context.Context, c fleet.Call) (*function.Result, error) {
+		resp, body, err := pass(ctx, c.Invocation.Request)
+		if err != nil {
+			return nil, err
+		}
+		return &function.Result{Outcome: function.Succeeded, Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
 	}))
 	n.deploy("f", route("web", "POST", "/f"))
+	pl, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	proxy := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		resp, body, err := pass(r.Context(), r)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+		_, _ = w.Write(body)
+	})}
+	go func() { _ = proxy.Serve(pl) }()
+	defer proxy.Close()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	defer client.CloseIdleConnections()
 	body := strings.Repeat("x", 512)
@@ -59,9 +82,10 @@ func BenchmarkCall(b *testing.B) {
 		}
 		return time.Since(t)
 	}
-	var there, here []time.Duration
+	var there, bare, here []time.Duration
 	for b.Loop() {
 		there = append(there, once(direct))
+		bare = append(bare, once("http://"+pl.Addr().String()+"/"))
 		here = append(here, once(n.url+"/f"))
 	}
 	mid := func(d []time.Duration) float64 {
@@ -70,7 +94,8 @@ func BenchmarkCall(b *testing.B) {
 	}
 	b.ReportMetric(mid(there), "direct-p50-us")
 	b.ReportMetric(mid(here), "gateway-p50-us")
-	b.ReportMetric(mid(here)/max(mid(there), 1), "ratio")
+	b.ReportMetric(mid(here)/max(mid(there), 1), "ratio-direct")
+	b.ReportMetric(mid(here)/max(mid(bare), 1), "ratio-proxy")
 }
 
 // BenchmarkHandler is what the gateway itself costs: no network, a fleet that answers at once. The yardstick is a bare

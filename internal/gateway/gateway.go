@@ -166,11 +166,14 @@ const reserved = "/_/"
 
 // ServeHTTP answers one request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, start: g.now()}
+	x := &exchange{ResponseWriter: w, start: g.now(), slow: g.slow}
 	if r.Body != nil && r.Body != http.NoBody {
-		// Until the body has come whole. A refusal before that leaves it in place: net/http reads what is left of a body
-		// before it sends the answer, and must not wait for a client that does not send it.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.slow)) // what cannot have deadlines is not slow
+		// The read deadline holds until the body has come whole. A refusal before that leaves it in place: net/http reads what is
+		// left of a body before it sends the answer, and must not wait for a client that does not send it. The write deadline
+		// is for "100 Continue"; the one of the connection's last answer may have passed.
+		c, late := http.NewResponseController(w), time.Now().Add(g.slow)
+		_ = c.SetReadDeadline(late) // what cannot have deadlines is not slow
+		_ = c.SetWriteDeadline(late)
 	}
 	kind := g.serve(x, r)
 	g.metrics.request(kind, x.status, g.now().Sub(x.start))
@@ -202,6 +205,7 @@ func (g *Gateway) serve(x *exchange, r *http.Request) (kind string) {
 type exchange struct {
 	http.ResponseWriter
 	start  time.Time
+	slow   time.Duration
 	status int
 	// mute keeps back what http.ServeMux itself would answer, so that it can be said in this gateway's own form.
 	mute bool
@@ -209,9 +213,13 @@ type exchange struct {
 
 func (x *exchange) WriteHeader(status int) {
 	x.status = status
-	if !x.mute {
-		x.ResponseWriter.WriteHeader(status)
+	if x.mute {
+		return
 	}
+	// Each answer has a time of its own, which begins now: the function may have taken long. Before it is sent, net/http may
+	// wait for the rest of a body that was refused, until the read deadline: so the time is twice as long.
+	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(2 * x.slow)) // what cannot have deadlines is not slow
+	x.ResponseWriter.WriteHeader(status)
 }
 
 func (x *exchange) Write(p []byte) (int, error) {
@@ -219,7 +227,7 @@ func (x *exchange) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if x.status == 0 {
-		x.status = http.StatusOK
+		x.WriteHeader(http.StatusOK)
 	}
 	return x.ResponseWriter.Write(p)
 }

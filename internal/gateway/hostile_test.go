@@ -235,6 +235,47 @@ func TestSlowFunctionOutlivesTheBodyTimeout(t *testing.T) {
 	}
 }
 
+// TestOldConnection: the time that an answer had does not end the connection's later requests, whatever they are.
+func TestOldConnection(t *testing.T) {
+	const bound = 50 * time.Millisecond
+	n := start(t, script(func(ctx context.Context, c fleet.Call) (*function.Result, error) {
+		if c.Function == "clock" {
+			<-time.After(3 * bound)
+		}
+		return mirror(ctx, c)
+	}), func(o *Options) { o.BodyTimeout = bound })
+	n.deploy("f", route("web", "", "/f"))
+	for _, tt := range []struct {
+		request string
+		status  int
+	}{
+		{"GET /f HTTP/1.1\r\nHost: a\r\n\r\n", 200},
+		{"GET /none HTTP/1.1\r\nHost: a\r\n\r\n", 404},
+		{"GET /_/health HTTP/1.1\r\nHost: a\r\n\r\n", 200},
+		{"GET //f HTTP/1.1\r\nHost: a\r\n\r\n", 307},
+		{"POST /f HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n", 100},
+	} {
+		c := n.dial(t)
+		r := bufio.NewReader(c)
+		for i, request := range []string{"GET /f HTTP/1.1\r\nHost: a\r\n\r\n", tt.request} {
+			if _, err := io.WriteString(c, request); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatalf("answer %d to %q: %v", i, request, err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			if want := []int{200, tt.status}[i]; resp.StatusCode != want {
+				t.Errorf("answer %d to %q = %d, want %d", i, request, resp.StatusCode, want)
+			}
+			if i == 0 {
+				n.send("GET", "/_/fn/clock", "") // meanwhile the first answer's time passes
+			}
+		}
+	}
+}
+
 func TestHeldBodiesAreBounded(t *testing.T) {
 	running, free := make(chan struct{}, 8), make(chan struct{})
 	n := start(t, script(func(ctx context.Context, c fleet.Call) (*function.Result, error) {

@@ -90,7 +90,7 @@ func (g *Gateway) serveRoute(x *exchange, r *http.Request) (kind string) {
 	x.mute = false
 	switch {
 	case x.status >= 300 && x.status < 400: // to the path's clean form; Location is set
-		x.ResponseWriter.WriteHeader(x.status)
+		x.WriteHeader(x.status)
 	case x.status == http.StatusMethodNotAllowed:
 		g.methodNotAllowed(x, r, x.Header().Get("Allow"))
 	default:
