@@ -3,8 +3,10 @@ package dispatch
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -165,7 +167,10 @@ type node struct {
 }
 
 // node starts a dispatcher. One that ran before is fenced by it.
-func (w *world) node(i Invoker) *node {
+func (w *world) node(i Invoker) *node { return w.nodeWith(i, func(*Dispatcher) {}) }
+
+// nodeWith starts a dispatcher that has been changed a little.
+func (w *world) nodeWith(i Invoker, change func(d *Dispatcher)) *node {
 	w.t.Helper()
 	o := w.o
 	o.Log, o.Catalog, o.Invoker = w.log, w.cat, i
@@ -179,6 +184,7 @@ func (w *world) node(i Invoker) *node {
 	if err != nil {
 		w.t.Fatalf("New = %v", err)
 	}
+	change(d)
 	n := &node{d: d, done: make(chan struct{})}
 	var ctx context.Context
 	ctx, n.stop = context.WithCancel(context.Background())
@@ -354,4 +360,22 @@ func (m brittleMember) Commit(ctx context.Context, t eventlog.Txn) ([]eventlog.P
 		return nil, unavailable()
 	}
 	return ps, err
+}
+
+// checks makes rapid try a property n times, unless the command line says how often.
+func checks(t *testing.T, n int) {
+	t.Helper()
+	const name = "rapid.checks"
+	f := flag.Lookup(name)
+	if f.Value.String() != f.DefValue {
+		return
+	}
+	if err := flag.Set(name, strconv.Itoa(n)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := flag.Set(name, f.DefValue); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -34,7 +34,7 @@ func (r scanRecord) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(r.control))
 	b = binary.AppendUvarint(b, uint64(r.commit))
 	b = binary.BigEndian.AppendUint64(b, r.life)
-	return append(b, flag(r.clean))
+	return append(b, flagByte(r.clean))
 }
 
 func decodeScan(value []byte) (scanRecord, error) {
@@ -58,7 +58,7 @@ const (
 )
 
 func (r laneRecord) encode() []byte {
-	b := append(make([]byte, 0, 64), progressFormat, flag(r.attached))
+	b := append(make([]byte, 0, 64), progressFormat, flagByte(r.attached))
 	if !r.attached {
 		b = binary.AppendUvarint(b, uint64(r.scanned))
 	}
@@ -336,7 +336,7 @@ func (d *progressReader) add(a, b int64) int64 {
 	return a + b
 }
 
-func flag(v bool) byte {
+func flagByte(v bool) byte {
 	if v {
 		return 1
 	}

@@ -56,6 +56,9 @@ func (s classify) do(_ context.Context, w *work) error {
 
 // backoff is the wait after attempt n: full jitter below a bound that grows by the factor. r is in [0,1).
 func backoff(retry function.Retry, n int, r float64) time.Duration {
+	if retry.Initial <= 0 {
+		return 0
+	}
 	bound := float64(retry.Initial) * math.Pow(max(1, retry.Factor), float64(n-1))
 	if retry.Max > 0 {
 		bound = min(bound, float64(retry.Max))
