@@ -15,6 +15,9 @@ import (
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
+// defaultPartitions is said here, and not left to the log, because _dalamb.progress has to be as wide before the topic is there.
+const defaultPartitions = 8
+
 // maxPartitions bounds a topic: every partition costs memory on every node.
 const maxPartitions = 1024
 
@@ -71,11 +74,14 @@ func (a *API) createTopic(r *http.Request, _ query) (any, error) {
 	if err := decode(r, &req); err != nil {
 		return nil, err
 	}
-	t := eventlog.Topic{Name: req.Name, Partitions: req.Partitions, Compact: req.Compact}
 	if err := checkTopicName(req.Name); err != nil {
 		return nil, err
 	}
-	if req.Partitions < 0 || req.Partitions > maxPartitions {
+	if req.Partitions == 0 {
+		req.Partitions = defaultPartitions
+	}
+	t := eventlog.Topic{Name: req.Name, Partitions: req.Partitions, Compact: req.Compact}
+	if req.Partitions < 1 || req.Partitions > maxPartitions {
 		return nil, fault.New(fault.Invalid, "partitions: %d is not a number from 1 to %d", req.Partitions, maxPartitions)
 	}
 	var err error

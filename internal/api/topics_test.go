@@ -1,0 +1,58 @@
+package api
+
+import (
+	"testing"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func controlPartition() eventlog.Partition { return eventlog.Partition{Topic: function.TopicControl} }
+
+func TestTopicsComeChangeAndGo(t *testing.T) {
+	n := newNode(t)
+	ctx := t.Context()
+	made, err := n.client.CreateTopic(ctx, wire.TopicCreate{Name: "orders.eu", Partitions: 3, Retention: "12h", MaxBytes: "64Mi"})
+	ok(t, err)
+	if made.Partitions != 3 || made.Retention != "12h0m0s" || made.MaxBytes != "64Mi" || made.System || made.ID == "" || len(made.Bounds) != 3 {
+		t.Errorf("CreateTopic = %+v", made)
+	}
+	five, forever := int32(5), wire.Forever
+	changed, err := n.client.AlterTopic(ctx, "orders.eu", wire.TopicAlter{Partitions: &five, Retention: &forever})
+	ok(t, err)
+	if changed.Partitions != 5 || changed.Retention != wire.Forever || changed.MaxBytes != "64Mi" || changed.ID != made.ID {
+		t.Errorf("AlterTopic = %+v", changed)
+	}
+	if progress, err := n.client.Topic(ctx, function.TopicProgress); err != nil || progress.Partitions != 5 || !progress.System {
+		t.Errorf("%s = %+v, %v, want as wide as the widest topic", function.TopicProgress, progress, err)
+	}
+	n.emit("orders.eu", fact("order.requested", "k", 1))
+	got, err := n.client.Topic(ctx, "orders.eu")
+	ok(t, err)
+	total := int64(0)
+	for _, b := range got.Bounds {
+		total += b.End - b.Start
+	}
+	if total != 1 {
+		t.Errorf("bounds = %+v, want one event", got.Bounds)
+	}
+	ok(t, n.client.DeleteTopic(ctx, "orders.eu"))
+	if names := n.topicNames(); names != "events" {
+		t.Errorf("topics = %q, want events", names)
+	}
+}
+
+func TestADefaultTopic(t *testing.T) {
+	n := newNode(t)
+	made, err := n.client.CreateTopic(t.Context(), wire.TopicCreate{Name: "x"})
+	ok(t, err)
+	if made.Partitions < 1 || made.Retention == "" || made.Retention == "0s" || made.MaxBytes == "0" {
+		t.Errorf("CreateTopic = %+v, want the log's defaults", made)
+	}
+	progress, err := n.client.Topic(t.Context(), function.TopicProgress)
+	ok(t, err)
+	if progress.Partitions < made.Partitions {
+		t.Errorf("%s has %d partitions, fewer than the %d of a default topic", function.TopicProgress, progress.Partitions, made.Partitions)
+	}
+}
