@@ -1,0 +1,195 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/runner"
+)
+
+var body = []byte(`{"order":42,"total":99.5}`)
+
+// compare alternates between a yardstick and what is measured, and reports the medians in µs and their ratio.
+func compare(b *testing.B, yardstick, measured func() error) {
+	b.Helper()
+	var yard, ours []time.Duration
+	timed := func(f func() error) time.Duration {
+		began := time.Now()
+		if err := f(); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(began)
+	}
+	for range 3 { // warm both
+		timed(yardstick)
+		timed(measured)
+	}
+	for b.Loop() {
+		yard = append(yard, timed(yardstick))
+		ours = append(ours, timed(measured))
+	}
+	slices.Sort(yard)
+	slices.Sort(ours)
+	y, o := yard[len(yard)/2], ours[len(ours)/2]
+	b.ReportMetric(float64(y.Nanoseconds())/1e3, "yard-µs")
+	b.ReportMetric(float64(o.Nanoseconds())/1e3, "ours-µs")
+	b.ReportMetric(float64(o)/float64(y), "ratio")
+}
+
+// child starts the installed function as a plain process.
+func child(b *testing.B, dir string, env ...string) {
+	b.Helper()
+	c := exec.Command(filepath.Join(dir, "fn"))
+	c.Env = env
+	if err := c.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		c.Process.Kill()
+		c.Wait()
+	})
+}
+
+// direct calls the function's own HTTP server.
+func direct(b *testing.B, dir string) func() error {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	_, port, _ := strings.Cut(addr, ":")
+	child(b, dir, behaviour+"=http", "PORT="+port)
+	for limit := time.Now().Add(10 * time.Second); ; {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			c.Close()
+			break
+		}
+		if time.Now().After(limit) {
+			b.Fatal("the function's server does not come up")
+		}
+	}
+	return func() error {
+		resp, err := http.Post("http://"+addr+"/", "application/json", bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	}
+}
+
+// bareLoop is the least that a Runtime API on net/http can be: two handlers and two channels.
+func bareLoop(b *testing.B, dir string) func() error {
+	b.Helper()
+	in, out := make(chan []byte), make(chan []byte)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case p := <-in:
+			w.Header().Set("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
+			w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(time.Minute).UnixMilli(), 10))
+			w.Header().Set("Content-Type", "application/json")
+			w.Write(p)
+		case <-r.Context().Done():
+		}
+	})
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", func(w http.ResponseWriter, r *http.Request) {
+		p, _ := io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusAccepted)
+		out <- p
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := &http.Server{Handler: mux}
+	go server.Serve(l)
+	b.Cleanup(func() { server.Close() })
+	child(b, dir, behaviour+"=lambda", "AWS_LAMBDA_RUNTIME_API="+l.Addr().String())
+	return func() error {
+		in <- body
+		<-out
+		return nil
+	}
+}
+
+func invoke(f *Fleet, typ function.EntryType) func() error {
+	return func() error {
+		c := call("real-" + string(typ))
+		c.Invocation.Payload = body
+		r, err := f.Invoke(context.Background(), c)
+		if err == nil && r.Outcome != function.Succeeded {
+			return io.ErrUnexpectedEOF
+		}
+		return err
+	}
+}
+
+// BenchmarkWarm measures a call of a warm instance, against a call of the same function's HTTP server and against the barest
+// Runtime API loop.
+//
+//	go test -run=^$ -bench=Warm -benchtime=3000x ./internal/fleet
+func BenchmarkWarm(b *testing.B) {
+	for name, make := range map[string]func(testing.TB) runner.Runner{"process": processRunner, "native": nativeRunner} {
+		b.Run(name, func(b *testing.B) {
+			dir := install(b)
+			f := realFleet(b, make(b), dir, real(function.EntryHTTP), real(function.EntryLambda))
+			b.Run("http over direct", func(b *testing.B) { compare(b, direct(b, dir), invoke(f, function.EntryHTTP)) })
+			b.Run("lambda over direct", func(b *testing.B) { compare(b, direct(b, dir), invoke(f, function.EntryLambda)) })
+			b.Run("lambda over bare loop", func(b *testing.B) { compare(b, bareLoop(b, dir), invoke(f, function.EntryLambda)) })
+		})
+	}
+	b.Run("bare loop over direct", func(b *testing.B) {
+		dir := install(b)
+		compare(b, direct(b, dir), bareLoop(b, dir))
+	})
+}
+
+// BenchmarkCold measures a call that starts its instance, against fork and exec of the same program.
+//
+//	go test -run=^$ -bench=Cold -benchtime=50x ./internal/fleet
+func BenchmarkCold(b *testing.B) {
+	for name, make := range map[string]func(testing.TB) runner.Runner{"process": processRunner, "native": nativeRunner} {
+		for _, typ := range []function.EntryType{function.EntryStdio, function.EntryLambda, function.EntryHTTP} {
+			b.Run(name+"/"+string(typ), func(b *testing.B) {
+				dir := install(b)
+				f := realFleet(b, make(b), dir, real(typ))
+				compare(b, func() error {
+					c := exec.Command(filepath.Join(dir, "fn"))
+					c.Env, c.Stdin = []string{behaviour + "=stdio"}, bytes.NewReader(body)
+					_, err := c.Output()
+					return err
+				}, func() error {
+					if err := invoke(f, typ)(); err != nil {
+						return err
+					}
+					stopIdle(f)
+					return nil
+				})
+			})
+		}
+	}
+}
+
+// stopIdle makes the next call a cold one.
+func stopIdle(f *Fleet) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.pools {
+		f.retireIdle(p)
+	}
+}
