@@ -186,3 +186,21 @@ func TestCgroupsNotOurs(t *testing.T) {
 		t.Errorf("a group in no hierarchy: %v, want no error", err)
 	}
 }
+
+func TestCgroupsV2RefusedByTheNodesOwnGroup(t *testing.T) {
+	// A directory in place of subtree_control refuses writes, as a group with other processes does.
+	f := &fake{dir: t.TempDir(), files: map[string]string{"cgroup.controllers": "memory\n", "cgroup.procs": ""}}
+	if err := f.fill(f.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(f.dir, "cgroup.subtree_control"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	m := &machine{mountInfo: fmt.Sprintf("35 24 0:30 / %s rw - cgroup2 cgroup2 rw\n", f.dir), self: "0::/\n", pid: "42", mkdir: f.mkdir}
+	if c := m.cgroups("dalamb-x"); c.parents != nil {
+		t.Errorf("cgroups = %+v, want none", c.parents)
+	}
+	if got := f.read(t, "cgroup.procs"); got != "42" {
+		t.Errorf("the node is in %q, want it back in its own group", got)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -39,4 +41,49 @@ func TestConformance(t *testing.T) {
 func TestConformanceAsOrdinaryUser(t *testing.T) {
 	fences(t)
 	runnertest.AsOrdinaryUser(t, "TestConformance")
+}
+
+func TestHostBaseRunsInterpreters(t *testing.T) {
+	fences(t)
+	r, err := New(Options{StateDir: filepath.Join(t.TempDir(), "state")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, c := range []struct{ program, flag, code, want string }{
+		{"/usr/bin/python3", "-c", `
+import ssl, subprocess, threading, tempfile, multiprocessing, pwd, os
+t = threading.Thread(target=lambda: None); t.start(); t.join()
+multiprocessing.Lock()
+assert pwd.getpwuid(os.getuid()).pw_name == "function"
+assert ssl.create_default_context().cert_store_stats() is not None
+print(subprocess.run(["sh", "-c", "echo $((40+2))"], capture_output=True, text=True).stdout.strip(), tempfile.gettempdir())`, "42 /tmp\n"},
+		{"/usr/bin/node", "-e", `
+const w = new (require("worker_threads").Worker)("require('worker_threads').parentPort.postMessage(42)", {eval: true});
+w.on("message", m => console.log(m, require("os").tmpdir(), require("child_process").execSync("echo child").toString().trim()))`, "42 /tmp child\n"},
+	} {
+		t.Run(filepath.Base(c.program), func(t *testing.T) {
+			need.Program(t, c.program)
+			var mu sync.Mutex
+			var out, errs strings.Builder
+			take := func(b *strings.Builder) func([]byte) {
+				return func(p []byte) {
+					mu.Lock()
+					defer mu.Unlock()
+					b.Write(p)
+				}
+			}
+			sb, err := r.Start(t.Context(), runner.Spec{
+				ID: "a", Base: "host", Network: "none", Command: []string{filepath.Base(c.program), c.flag, c.code},
+				Memory: 256 << 20, CPU: 2, PIDs: 64, Tmp: 16 << 20, Stdout: take(&out), Stderr: take(&errs),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-sb.Done()
+			if e := sb.Exit(); e != (runner.Exit{}) || out.String() != c.want {
+				t.Errorf("exit %+v, stdout %q, stderr %q; want code 0 and %q", e, out.String(), errs.String(), c.want)
+			}
+		})
+	}
 }

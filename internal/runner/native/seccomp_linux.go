@@ -72,9 +72,12 @@ func filter() (string, error) {
 		bound.NamesWithCondtions = append(bound.NamesWithCondtions, seccomp.NameWithConditions{Name: name, Conditions: conditions})
 	}
 	permit("clone", seccomp.Condition{Argument: 0, Operation: seccomp.BitsNotSet, Value: namespaces})
-	// Nobody may put words into a terminal's input. // CVE-2017-5226
-	permit("ioctl", seccomp.Condition{Argument: 1, Operation: seccomp.NotEqual, Value: unix.TIOCSTI},
+	// Nobody may put words into a terminal's input. The kernel looks at 32 bits of the request and the filter at 64, so what
+	// is above must be nothing, or a sign that some C libraries extend. // CVE-2017-5226, CVE-2019-10063
+	permit("ioctl", seccomp.Condition{Argument: 1, Operation: seccomp.BitsNotSet, Value: 0xffffffff_00000000},
+		seccomp.Condition{Argument: 1, Operation: seccomp.NotEqual, Value: unix.TIOCSTI},
 		seccomp.Condition{Argument: 1, Operation: seccomp.NotEqual, Value: unix.TIOCLINUX})
+	permit("ioctl", seccomp.Condition{Argument: 1, Operation: seccomp.BitsSet, Value: 0x80000000})
 	for _, f := range families() {
 		permit("socket", seccomp.Condition{Argument: 0, Operation: seccomp.Equal, Value: f})
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ import (
 func (s *suite) fence(t *testing.T) {
 	r := s.runner(t)
 
-	t.Run("system calls", func(t *testing.T) { s.denied(t, r, 34, "syscalls") })
+	t.Run("system calls", func(t *testing.T) { s.denied(t, r, 36, "syscalls") })
 	t.Run("init", func(t *testing.T) { s.denied(t, r, 9, "init") })
 	t.Run("files", func(t *testing.T) { s.files(t, r) })
 	t.Run("writes", func(t *testing.T) { s.writes(t, r) })
@@ -88,6 +89,13 @@ func (s *suite) fence(t *testing.T) {
 		b.prints("done")
 		if got := s.run(t, r, s.spec(t, "list", "/tmp")); got != "/tmp \n" {
 			t.Errorf("another function's /tmp: %q, want nothing in it", got)
+		}
+	})
+
+	t.Run("what all functions share", func(t *testing.T) {
+		n, err := strconv.Atoi(s.run(t, r, s.spec(t, "watchers")))
+		if err != nil || n < 1 || n > 16 {
+			t.Errorf("a function got %d inotify instances, %v; want 16 at most: the kernel counts them per user", n, err)
 		}
 	})
 

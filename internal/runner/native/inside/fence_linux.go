@@ -7,13 +7,7 @@ import "syscall"
 func fenceThread(t *Task) error {
 	return all([]step{
 		{"enter a cgroup namespace", func() error { return syscall.Unshare(cloneNewCgroup) }},
-		{"forbid core dumps", func() error { return syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) }},
-		{"limit processes", func() error {
-			if t.PIDs == 0 {
-				return nil
-			}
-			return syscall.Setrlimit(rlimitNProc, &syscall.Rlimit{Cur: uint64(t.PIDs), Max: uint64(t.PIDs)})
-		}},
+		{"limit resources", func() error { return limitResources(t) }},
 		{"clear ambient capabilities", func() error { return call(syscall.SYS_PRCTL, prCapAmbient, ambientClearAll) }},
 		{"drop capabilities", dropCapabilities},
 		{"give up capabilities", func() error {
@@ -26,6 +20,36 @@ func fenceThread(t *Task) error {
 		{"set no_new_privs", func() error { return call(syscall.SYS_PRCTL, prSetNoNewPrivs, 1) }},
 		{"set the seccomp filter", func() error { return setFilter(t.Filter) }},
 	})
+}
+
+// limitResources bounds what the kernel counts over all namespaces that a user has made, so that one function cannot use it
+// up for the others. Core dumps could be as large as its memory.
+func limitResources(t *Task) error {
+	limits := map[int]uint64{syscall.RLIMIT_CORE: 0, rlimitSigPending: 4096, rlimitMemLock: 64 << 10}
+	if t.PIDs > 0 {
+		limits[rlimitNProc] = uint64(t.PIDs)
+	}
+	for which, n := range limits {
+		var now syscall.Rlimit
+		if err := syscall.Getrlimit(which, &now); err != nil {
+			return err
+		}
+		n = min(n, now.Max)
+		if err := syscall.Setrlimit(which, &syscall.Rlimit{Cur: n, Max: n}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// limitNamespace does the same for what has no rlimit. It writes to this sandbox's own /proc, while it can be written to.
+func limitNamespace() error {
+	for name, n := range map[string]string{"max_user_namespaces": "0", "max_inotify_instances": "16", "max_inotify_watches": "16384"} {
+		if err := writeOver("proc/sys/user/"+name, n); err != nil && err != syscall.ENOENT {
+			return &failure{name, err}
+		}
+	}
+	return nil
 }
 
 // dropCapabilities empties the bounding set: no exec can give what is not in it. // capabilities(7)

@@ -28,6 +28,8 @@ const (
 	prSetSeccomp     = 22
 	seccompFilter    = 2
 	rlimitNProc      = 6
+	rlimitMemLock    = 8
+	rlimitSigPending = 11
 	atCurrentDir     = ^uintptr(99) // AT_FDCWD, -100
 	ioctlIfFlags     = 0x8914       // SIOCSIFFLAGS
 	linkUpAndRunning = 0x1 | 0x40

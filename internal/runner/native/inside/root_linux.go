@@ -95,6 +95,9 @@ func mountProc() error {
 	if err := syscall.Mount("proc", "proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
 		return err
 	}
+	if err := limitNamespace(); err != nil {
+		return err
+	}
 	for _, p := range []string{"proc/sys", "proc/bus", "proc/fs", "proc/irq", "proc/sysrq-trigger"} {
 		err := syscall.Mount(p, p, "", syscall.MS_BIND|syscall.MS_REC, "")
 		if err == nil {
@@ -222,7 +225,14 @@ func makeDirs(paths ...string) error {
 }
 
 func writeFile(path, content string) error {
-	fd, err := syscall.Open(path, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_TRUNC|syscall.O_CLOEXEC, 0o644)
+	return write(path, syscall.O_CREAT|syscall.O_TRUNC, content)
+}
+
+// writeOver writes to a file that is there.
+func writeOver(path, content string) error { return write(path, 0, content) }
+
+func write(path string, mode int, content string) error {
+	fd, err := syscall.Open(path, syscall.O_WRONLY|syscall.O_CLOEXEC|mode, 0o644)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ func hostile() map[string]func([]string) {
 		"list":     list,
 		"status":   func([]string) { read([]string{"/proc/self/status"}) },
 		"fds":      fds,
+		"watchers": watchers,
 	}
 }
 
@@ -41,11 +42,12 @@ func raw(name string, nr uintptr, args ...uintptr) {
 	var a [6]uintptr
 	copy(a[:], args)
 	_, _, errno := syscall.RawSyscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5])
-	if errno == 0 {
-		try(name, nil)
-		return
+	switch errno {
+	case unix.EPERM, unix.EACCES, unix.ENOSYS:
+		try(name, errno)
+	default:
+		fmt.Println(name, "ALLOWED", unix.ErrnoName(errno))
 	}
-	try(name, errno)
 }
 
 func syscalls([]string) {
@@ -81,11 +83,23 @@ func syscalls([]string) {
 	raw("settimeofday", unix.SYS_SETTIMEOFDAY, 0, 0)
 	raw("sethostname", unix.SYS_SETHOSTNAME, tmp, 4)
 	raw("mknod", unix.SYS_MKNODAT, ^uintptr(99), uintptr(unsafe.Pointer(&append([]byte("/tmp/dev"), 0)[0])), unix.S_IFCHR, 0x103)
-	raw("setuid", unix.SYS_SETUID, 0)
+	try("setuid", syscall.Setuid(0))
 	raw("raw-socket", unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)
 	raw("packet-socket", unix.SYS_SOCKET, unix.AF_PACKET, unix.SOCK_RAW, 0)
 	raw("vsock", unix.SYS_SOCKET, unix.AF_VSOCK, unix.SOCK_STREAM, 0)
 	raw("tiocsti", unix.SYS_IOCTL, 0, unix.TIOCSTI, tmp)
+	raw("tiocsti-high", unix.SYS_IOCTL, 0, 1<<32|unix.TIOCSTI, tmp)
+	raw("clone3", unix.SYS_CLONE3, 0, 0)
+}
+
+// watchers opens inotify instances until it gets no more.
+func watchers([]string) {
+	for n := 0; ; n++ {
+		if _, err := unix.InotifyInit1(0); err != nil {
+			fmt.Print(n)
+			return
+		}
+	}
 }
 
 // attackInit tries to reach what is pid 1 here.
