@@ -83,7 +83,7 @@ func failure(x *exchange, res *function.Result, trusted bool) {
 	}
 	if res.Failure != nil && (trusted || res.Failure.Type == refusedEvent) {
 		if trusted {
-			writeJSON(x, status, res.Failure)
+			writeJSON(x, status, showable(res.Failure))
 			return
 		}
 		message = res.Failure.Message

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -239,6 +240,42 @@ func TestRecordOfACall(t *testing.T) {
 			t.Errorf("the log holds a secret: %s", r.Value[:200])
 		}
 	}
+}
+
+func TestRecordOfATraceThatIsNoJSON(t *testing.T) {
+	n := start(t, script(func(context.Context, fleet.Call) (*function.Result, error) {
+		return &function.Result{Outcome: function.Failed, Status: 502, Failure: &function.Failure{Type: "E", Message: "m", Trace: json.RawMessage("at line 1")}}, nil
+	}))
+	if g := n.send("GET", "/_/fn/f", ""); g.status != 502 || g.body != `{"errorType":"E","errorMessage":"m"}`+"\n" {
+		t.Errorf("answer = %d %s, want the error without its trace", g.status, g.body)
+	}
+	if q := n.requests(1)[0]; q.Failure == nil || q.Failure.Message != "m" || q.Failure.Trace != nil {
+		t.Errorf("record's failure = %+v, want it without its trace", q.Failure)
+	}
+}
+
+func FuzzRedactPath(f *testing.F) {
+	r := newRedactor(nil)
+	f.Add("/a", "x=1&TOKEN=geheim")
+	f.Add("/a b", "token=geheim;access_token=geheim&&=")
+	f.Add("", "tok%65n=geheim&%zz=geheim")
+	f.Fuzz(func(t *testing.T, path, query string) {
+		got := r.path(&url.URL{Path: path, RawQuery: query})
+		_, kept, has := strings.Cut(got, "?")
+		if has != (query != "") {
+			t.Fatalf("path(%q, %q) = %q: the query is lost or made up", path, query, got)
+		}
+		split := func(c rune) bool { return c == '&' || c == ';' }
+		for _, pair := range strings.FieldsFunc(kept, split) {
+			name, value, _ := strings.Cut(pair, "=")
+			if plain, err := url.QueryUnescape(name); (err != nil || secretParameter(plain)) && value != "" && value != redactedValue {
+				t.Fatalf("path(%q, %q) = %q keeps the value of %q", path, query, got, name)
+			}
+		}
+		if a, b := len(strings.FieldsFunc(query, split)), len(strings.FieldsFunc(kept, split)); a != b {
+			t.Fatalf("path(%q, %q) = %q has %d parameters, want %d", path, query, got, b, a)
+		}
+	})
 }
 
 func TestRecordOfACallByName(t *testing.T) {

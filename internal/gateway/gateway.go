@@ -149,7 +149,7 @@ func (l Limits) withDefaults() Limits {
 func (g *Gateway) Caller() *Caller { return g.caller }
 
 // Run writes the records of calls to the log until ctx is done, then what is still waiting. The listener must have
-// stopped before ctx ends, or the records of the last calls are lost and counted.
+// stopped before ctx ends, or the records of the last calls are lost.
 func (g *Gateway) Run(ctx context.Context) error { return g.caller.recorder.run(ctx) }
 
 // Kinds of requests, for metrics.

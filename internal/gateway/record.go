@@ -77,16 +77,13 @@ func (r *record) encode() eventlog.Record {
 	req := function.Request{
 		ID: r.id, Function: r.function, Version: r.res.Version, Route: r.route,
 		Method: r.method, Path: r.redact.path(r.url), Remote: r.remote, Header: r.redact.header(r.header),
-		Body: r.body, BodySize: r.bodySize, Status: r.res.Status, Outcome: r.res.Outcome, Failure: r.res.Failure,
+		Body: r.body, BodySize: r.bodySize, Status: r.res.Status, Outcome: r.res.Outcome, Failure: showable(r.res.Failure),
 		Answer: r.answer, AnswerSize: r.answerSize, Start: r.start, Duration: function.Duration(r.took),
 		Cold: r.res.Cold, Emitted: r.names, Instance: r.res.Instance,
 	}
 	data, err := json.Marshal(&req)
-	if err != nil { // a function.Failure with a trace that is not JSON is the only way
-		req.Failure = &function.Failure{Type: req.Failure.Type, Message: req.Failure.Message}
-		if data, err = json.Marshal(&req); err != nil {
-			panic(fmt.Sprintf("encode %T: %v", req, err))
-		}
+	if err != nil { // showable has seen to the one part that could be no JSON
+		panic(fmt.Sprintf("encode %T: %v", req, err))
 	}
 	return eventlog.FromEvent(function.TopicRequests, &event.Event{
 		ID: r.id, Source: "/dalamb/gateway", Type: event.TypeRequestCompleted, Subject: r.function, Time: r.start,
@@ -94,6 +91,14 @@ func (r *record) encode() eventlog.Record {
 		// Calls of one function have no order among them: the key spreads them over the partitions.
 		Extensions: map[string]any{event.ExtPartitionKey: r.id, event.ExtTraceParent: r.trace},
 	})
+}
+
+// showable leaves out a stack trace that is no JSON.
+func showable(f *function.Failure) *function.Failure {
+	if f == nil || f.Trace == nil || json.Valid(f.Trace) {
+		return f
+	}
+	return &function.Failure{Type: f.Type, Message: f.Message}
 }
 
 // held is about how much memory the record keeps while it waits.

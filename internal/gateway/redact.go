@@ -48,7 +48,8 @@ func secretParameter(name string) bool {
 	return false
 }
 
-// path is the path and query of a URL; the query keeps its order and its form.
+// path is the path and query of a URL; the query keeps its order and its form. A semicolon separates too: some programs
+// still read it so.
 func (r *redactor) path(u *url.URL) string {
 	p := u.EscapedPath()
 	if u.RawQuery == "" {
@@ -56,16 +57,23 @@ func (r *redactor) path(u *url.URL) string {
 	}
 	var b strings.Builder
 	b.WriteString(p)
-	sep := byte('?')
-	for pair := range strings.SplitSeq(u.RawQuery, "&") {
-		b.WriteByte(sep)
-		sep = '&'
+	b.WriteByte('?')
+	for rest := u.RawQuery; rest != ""; {
+		end := strings.IndexAny(rest, "&;")
+		if end < 0 {
+			end = len(rest)
+		}
+		pair := rest[:end]
 		name, _, has := strings.Cut(pair, "=")
 		plain, err := url.QueryUnescape(name)
 		if has && (err != nil || secretParameter(plain)) {
 			pair = name + "=" + redactedValue
 		}
 		b.WriteString(pair)
+		if rest = rest[end:]; rest != "" {
+			b.WriteByte(rest[0])
+			rest = rest[1:]
+		}
 	}
 	return b.String()
 }
