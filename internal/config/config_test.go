@@ -84,7 +84,7 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		{"batch below event", "limits: {batch: 4Ki}\n", nil, ":1:17: limits.batch is 4Ki, less than limits.event, 1Mi", ""},
 		{"held below one request", "limits: {held: 1Mi}\n", nil, "limits.held is 1Mi, less than one request may have, 8Mi", ""},
 		{"no duration", "drain: soon\n", nil, `:1:8: drain "soon" is not a duration`, "drain takes: duration"},
-		{"drain for a day", "drain: 1d\n", nil, "drain is 24h0m0s; allowed: 0s to 1h0m0s", ""},
+		{"drain for a day", "drain: 1d\n", nil, "drain is 1d; allowed: 0s to 1h", ""},
 		{"no number", "limits: {instances: many}\n", nil, `"many" is not a whole number`, ""},
 		{"no instances", "limits: {instances: 0}\n", nil, "limits.instances is 0; allowed: 1 to 100000", ""},
 		{"address without port", "gateway: localhost\n", nil, `:1:10: gateway is "localhost", not host:port`, ""},

@@ -99,7 +99,7 @@ dalamb.yaml:1:1: entry.command: names no program (a list, such as [python3, main
 		{minimal + "? [a]\n: b", "dalamb.yaml:3:3: a key must be text"},
 		{minimal + "timeout: 30", `dalamb.yaml:3:10: timeout: "30" is not a duration such as 200ms, 30s, 5m, 6h or 30d`},
 		{minimal + "timeout: [1s]", "dalamb.yaml:3:10: timeout: is a list, not a duration"},
-		{minimal + "timeout: 0s", "dalamb.yaml:3:10: timeout: 0s is out of range (from 1ms to 24h0m0s)"},
+		{minimal + "timeout: 0s", "dalamb.yaml:3:10: timeout: 0s is out of range (from 1ms to 1d)"},
 		{minimal + "base: hosts", "dalamb.yaml:3:7: base: \"hosts\" is not known (allowed: host, scratch; did you mean host?)"},
 		{minimal + "network:", "dalamb.yaml:3:9: network: is empty, not text"},
 		{minimal + "resources: {memory: 1Mi, cpu: .nan, pids: 1.5, tmp: lots}", `dalamb.yaml:3:21: resources.memory: 1Mi is out of range (from 4Mi to 1Ti)
@@ -107,7 +107,7 @@ dalamb.yaml:3:31: resources.cpu: ".nan" is not a number
 dalamb.yaml:3:43: resources.pids: is the number 1.5, not a whole number
 dalamb.yaml:3:53: resources.tmp: "lots" is not a size such as 65536, 64Ki, 128Mi or 1Gi`},
 		{minimal + "scale: {min: 11, max: 10, idle: 0s, reuse: always}", `dalamb.yaml:3:14: scale.min: 11 is out of range (from 0 to 10)
-dalamb.yaml:3:33: scale.idle: 0s is out of range (from 1ms to 720h0m0s)
+dalamb.yaml:3:33: scale.idle: 0s is out of range (from 1ms to 30d)
 dalamb.yaml:3:44: scale.reuse: "always" is not known (allowed: idle, never)`},
 		{minimal + "env: {1A: x, PORT: 1, LAMBDA_TASK_ROOT: /x, N: \"\\0\"}", `dalamb.yaml:3:11: env.1A: "1A" is no name for a variable (letters, digits and underscores, no digit first)
 dalamb.yaml:3:41: env.LAMBDA_TASK_ROOT: dalamb sets this variable itself (remove it)
@@ -129,9 +129,9 @@ dalamb.yaml:6:10: triggers[2].topic: "a b" is no name for a topic (letters, digi
 dalamb.yaml:7:17: triggers[3].emit.topic: topics that begin with an underscore are written by dalamb alone (choose a name without the underscore)
 dalamb.yaml:8:9: triggers[4].emit.topic: "" is no name for a topic (letters, digits, dot, hyphen and underscore, at most 249)`},
 		{minimal + "triggers:\n- retry: {attempts: 0, initial: 1m, max: 1s, factor: 0.5, maxAge: 0s, never: ['']}\n  order: keys", `dalamb.yaml:4:21: triggers[0].retry.attempts: 0 is out of range (from 1 to 1000)
-dalamb.yaml:4:42: triggers[0].retry.max: 1s is less than the first wait (initial is 1m0s)
+dalamb.yaml:4:42: triggers[0].retry.max: 1s is less than the first wait (initial is 1m)
 dalamb.yaml:4:54: triggers[0].retry.factor: 0.5 is out of range (from 1 to 100)
-dalamb.yaml:4:67: triggers[0].retry.maxAge: 0s is out of range (from 1ms to 8760h0m0s)
+dalamb.yaml:4:67: triggers[0].retry.maxAge: 0s is out of range (from 1ms to 365d)
 dalamb.yaml:4:79: triggers[0].retry.never[0]: an errorType may not be empty
 dalamb.yaml:5:10: triggers[0].order: "keys" is not known (allowed: key, partition, none; did you mean key?)`},
 		{minimal + "triggers:\n- filter: [a]\n- filter: {n: [.inf], n: [1]}", `dalamb.yaml:4:11: triggers[0].filter: a pattern is a JSON object, not an array

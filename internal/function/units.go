@@ -14,7 +14,20 @@ type Duration time.Duration
 // Std returns the standard library's type.
 func (d Duration) Std() time.Duration { return time.Duration(d) }
 
-func (d Duration) String() string { return time.Duration(d).String() }
+// String is the shortest text that reads back as d: 30s, 5m, 6h, 30d.
+func (d Duration) String() string {
+	const day = 24 * time.Hour
+	if t := time.Duration(d); t != 0 && t%day == 0 {
+		return strconv.FormatInt(int64(t/day), 10) + "d"
+	}
+	s := time.Duration(d).String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
 
 // MarshalText implements encoding.TextMarshaler.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
@@ -24,7 +37,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	s := string(b)
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		n, err := strconv.ParseFloat(days, 64)
-		if err != nil || n < 0 || n > 36500 {
+		if err != nil || !(n >= 0 && n <= 36500) { // NaN is neither
 			return fmt.Errorf("%q is not a duration such as 200ms, 30s, 5m, 6h or 30d", s)
 		}
 		*d = Duration(n * 24 * float64(time.Hour))
@@ -71,7 +84,7 @@ func (b *Bytes) UnmarshalText(t []byte) error {
 		}
 	}
 	n, err := strconv.ParseFloat(s, 64)
-	if err != nil || n < 0 || n*float64(factor) > math.MaxInt64/2 {
+	if err != nil || !(n >= 0 && n*float64(factor) <= math.MaxInt64/2) { // NaN is neither
 		return fmt.Errorf("%q is not a size such as 65536, 64Ki, 128Mi or 1Gi", t)
 	}
 	*b = Bytes(n * float64(factor))
