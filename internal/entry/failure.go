@@ -22,15 +22,24 @@ func failed(body []byte, typ string) *function.Result {
 	return r
 }
 
+// posted is the shape of a failure in a function's own words.
+type posted struct {
+	Type    json.RawMessage `json:"errorType"`
+	Message json.RawMessage `json:"errorMessage"`
+	Trace   json.RawMessage `json:"stackTrace"`
+	Retry   json.RawMessage `json:"retry"`
+}
+
+// readPosted says whether the body has that shape.
+func readPosted(body []byte) (p posted, ok bool) {
+	err := json.Unmarshal(body, &p)
+	return p, err == nil && (p.Type != nil || p.Message != nil)
+}
+
 func parseFailure(body []byte, typ string) (f *function.Failure, noRetry bool) {
-	var posted struct {
-		Type    json.RawMessage `json:"errorType"`
-		Message json.RawMessage `json:"errorMessage"`
-		Trace   json.RawMessage `json:"stackTrace"`
-		Retry   json.RawMessage `json:"retry"`
-	}
+	posted, ok := readPosted(body)
 	f = &function.Failure{Type: cut(typ, maxType)}
-	if err := json.Unmarshal(body, &posted); err != nil || (posted.Type == nil && posted.Message == nil) {
+	if !ok {
 		f.Message = cut(text(body), maxMessage)
 	} else {
 		f.Message = cut(text(posted.Message), maxMessage)

@@ -278,10 +278,11 @@ func (c *httpConn) result(resp *http.Response, body []byte) *function.Result {
 	r.Outcome = function.Failed
 	r.NoRetry = !retriedStatus(resp.StatusCode)
 	r.RetryAfter = retryAfter(h.Get("Retry-After"), c.entries.Now())
-	message := cut(strings.ToValidUTF8(strings.TrimSpace(string(body[:min(len(body), maxMessage)])), "\uFFFD"), maxMessage)
-	r.Failure = &function.Failure{
-		Type:    "HTTP." + strconv.Itoa(resp.StatusCode),
-		Message: strings.TrimSuffix(fmt.Sprintf("the function answered %d %s: %s", resp.StatusCode, http.StatusText(resp.StatusCode), message), ": "),
+	// A body in the shape that lambda functions use speaks for itself; in any other the status says what it is.
+	r.Failure, _ = parseFailure(body, "HTTP."+strconv.Itoa(resp.StatusCode))
+	if _, ok := readPosted(body); !ok {
+		said := cut(text(body[:min(len(body), maxMessage)]), maxMessage)
+		r.Failure.Message = strings.TrimSuffix(fmt.Sprintf("the function answered %d %s: %s", resp.StatusCode, http.StatusText(resp.StatusCode), said), ": ")
 	}
 	return r
 }
