@@ -73,7 +73,13 @@ func New(o Options) (*Runner, error) {
 		dir: dir, name: "dalamb-" + hex.EncodeToString(sum[:6]), root: os.Geteuid() == 0, log: o.Log, machine: m,
 		serial: newSerial(), filter: sync.OnceValues(filter), live: make(map[string]*sandbox),
 	}
-	r.groups = sync.OnceValue(func() *cgroups { return m.cgroups(r.name) })
+	r.groups = sync.OnceValue(func() *cgroups {
+		c := m.cgroups(r.name)
+		if err := r.noteParents(c); err != nil {
+			r.log.Warn("a killed node's successor may not find all cgroups", "err", err)
+		}
+		return c
+	})
 	r.spares = newSpares(max(o.Spare, 0), r.nest, o.Log)
 	return r, nil
 }
@@ -209,7 +215,7 @@ func (r *Runner) Close() error {
 	}
 	r.watch.Wait()
 	r.spares.close()
-	err := r.groups().removeParents()
+	err := errors.Join(r.groups().removeParents(), removeRecord(filepath.Join(r.dir, parentsName)))
 	if err := os.Remove(r.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		r.log.Debug("state directory stays", "path", r.dir, "err", err)
 	}

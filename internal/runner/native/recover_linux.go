@@ -72,17 +72,25 @@ func (r *Runner) Recover(ctx context.Context) (int, error) {
 		}
 		n++
 	}
+	if err := r.recoverCgroups(); err != nil {
+		return n, fault.New(fault.Unavailable, "remove cgroups that an earlier node left: %w", err).
+			WithHint("see what runs in it (cgroup.procs), end that, then start again")
+	}
+	return n, nil
+}
+
+// recoverCgroups kills and removes what is in our cgroups, but for what this runner itself has made already.
+func (r *Runner) recoverCgroups() error {
 	for name, g := range r.groups().left() {
 		if r.serial.made(name) {
 			continue
 		}
 		g.kill()
 		if err := g.remove(); err != nil {
-			return n, fault.New(fault.Unavailable, "cgroup %s, which an earlier node left, cannot be removed: %w", name, err).
-				WithHint("see what runs in it (cgroup.procs), end that, then start again")
+			return err
 		}
 	}
-	return n, nil
+	return r.removeForeign(r.groups())
 }
 
 // endRecorded kills a killed node's init, if it has not ended by itself yet, and waits until it is gone.

@@ -54,3 +54,41 @@ func TestRemedyNamesTheNextStep(t *testing.T) {
 		}
 	}
 }
+
+func TestRecoverRemovesCgroupsOfANodeThatWasElsewhere(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	r, err := New(Options{StateDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	left := filepath.Join(elsewhere, r.name)
+	if err := os.MkdirAll(filepath.Join(left, "token-1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	others := filepath.Join(elsewhere, "others")
+	if err := os.Mkdir(others, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, parentsName), []byte(left+"\n"+others+"\n"+elsewhere+"/dala"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !os.IsNotExist(err) {
+		t.Errorf("Stat(%s) = %v, want it gone", left, err)
+	}
+	if _, err := os.Stat(others); err != nil {
+		t.Errorf("a directory that is not ours: %v, want it there", err)
+	}
+	dirs, err := r.notedParents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range dirs {
+		if d == left {
+			t.Errorf("%s is still noted", left)
+		}
+	}
+}
