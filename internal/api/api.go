@@ -60,9 +60,12 @@ type Dispatcher interface {
 	Redrive(ctx context.Context, r Redrive) (job string, err error)
 	// Discard takes dead letters away for good, all of them or none.
 	Discard(ctx context.Context, ids []string, reason string) error
-	// Lag is how many events a trigger has not finished; known is false where this node cannot tell.
-	Lag(function, trigger string) (events int64, known bool)
+	// Lag is how many events each trigger has not finished; those that this node knows nothing of are not in it.
+	Lag() map[TriggerRef]int64
 }
+
+// TriggerRef names a trigger of a function.
+type TriggerRef struct{ Function, Trigger string }
 
 // Fleet is what the API needs of fleet.
 type Fleet interface {

@@ -12,7 +12,7 @@ import (
 
 func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
 	isolated := a.node(r.Context()).Runner.Isolated
-	instances := a.instances()
+	instances, lags := a.instances(), a.dispatcher.Lag()
 	list := wire.FunctionList{Functions: []wire.FunctionSummary{}}
 	for _, f := range a.catalog.View().Functions() {
 		s := wire.FunctionSummary{Name: f.Name, Instances: len(instances[f.Name]), Isolated: isolated}
@@ -20,9 +20,7 @@ func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
 			s.Version, s.Entry, s.Created, s.Triggers = v.Number, v.Spec.Entry.Type, v.Created, len(v.Spec.Triggers)
 		}
 		for _, t := range f.Triggers {
-			if lag, ok := a.dispatcher.Lag(f.Name, t.Name); ok && t.Route == nil {
-				s.Lag += lag
-			}
+			s.Lag += lags[TriggerRef{f.Name, t.Name}]
 		}
 		list.Functions = append(list.Functions, s)
 	}
@@ -44,24 +42,21 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 	for _, name := range slices.Sorted(maps.Keys(f.Aliases)) {
 		out.Aliases = append(out.Aliases, f.Aliases[name])
 	}
+	lags := a.dispatcher.Lag()
 	for _, t := range f.Triggers {
-		out.Triggers = append(out.Triggers, a.trigger(t))
+		w := wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, Max: t.Max}
+		if lag, ok := lags[TriggerRef{f.Name, t.Name}]; ok {
+			w.Lag = &lag
+		}
+		if t.Err != nil {
+			w.Error = t.Err.Error()
+		}
+		out.Triggers = append(out.Triggers, w)
 	}
 	if out.Instances == nil {
 		out.Instances = []wire.Instance{}
 	}
 	return out, nil
-}
-
-func (a *API) trigger(t *catalog.Trigger) wire.Trigger {
-	w := wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, Max: t.Max}
-	if lag, ok := a.dispatcher.Lag(t.Function, t.Name); ok && t.Route == nil {
-		w.Lag = &lag
-	}
-	if t.Err != nil {
-		w.Error = t.Err.Error()
-	}
-	return w
 }
 
 // instances groups the live instances by function.

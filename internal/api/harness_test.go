@@ -75,7 +75,9 @@ func (s *script) Discard(_ context.Context, ids []string, reason string) error {
 	return s.err
 }
 
-func (s *script) Lag(_, trigger string) (int64, bool) { return 7, trigger != "unknown" }
+func (s *script) Lag() map[TriggerRef]int64 {
+	return map[TriggerRef]int64{{"pay", "invoke"}: 7, {"pay", "on-order"}: 7, {"other", "on-order"}: 1}
+}
 
 func (s *script) Instances() []wire.Instance {
 	s.mu.Lock()

@@ -61,13 +61,12 @@ func (d dispatcher) Discard(ctx context.Context, ids []string, reason string) er
 	return err
 }
 
-func (d dispatcher) Lag(fn, trigger string) (int64, bool) {
+func (d dispatcher) Lag() map[api.TriggerRef]int64 {
+	lags := map[api.TriggerRef]int64{}
 	for _, l := range d.Dispatcher.Lag() {
-		if l.Function == fn && l.Trigger == trigger {
-			return l.Behind, true
-		}
+		lags[api.TriggerRef{Function: l.Function, Trigger: l.Trigger}] = l.Behind
 	}
-	return 0, false
+	return lags
 }
 
 // caller makes the API's calls on the gateway's way, so that they are recorded as any other.
