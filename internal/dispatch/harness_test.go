@@ -38,7 +38,9 @@ type world struct {
 	stop  context.CancelFunc
 	done  sync.WaitGroup
 	nodes []*node
-	clock func() time.Time
+	read  [2]int64 // of the runs' partitions
+	told  map[string]function.Run
+	over  int // of told, the runs that are over
 }
 
 // setting of a world.
@@ -63,7 +65,7 @@ func newWorld(t reporter, s setting) *world {
 	if err != nil {
 		t.Fatalf("open log: %v", err)
 	}
-	w := &world{t: t, disk: l, log: l, o: s.options}
+	w := &world{t: t, told: map[string]function.Run{}, disk: l, log: l, o: s.options}
 	if s.wrap != nil {
 		w.log = s.wrap(l)
 	}
@@ -271,25 +273,46 @@ func (w *world) records(topic string) []eventlog.Record {
 	return all
 }
 
-// runs reads the newest word on each run.
+// runs reads the newest word on each run. It reads on from where it was the last time.
 func (w *world) runs() map[string]function.Run {
 	w.t.Helper()
-	runs := map[string]function.Run{}
-	for _, r := range w.records(function.TopicRuns) {
-		e, err := eventlog.ToEvent(r)
-		if err != nil {
-			w.t.Fatalf("read a run: %v", err)
+	for id := range int32(2) {
+		for {
+			p := eventlog.Partition{Topic: function.TopicRuns, ID: id}
+			rs, err := w.disk.Read(context.Background(), p, w.read[id], eventlog.ReadOptions{NoWait: true})
+			if err != nil {
+				w.t.Fatalf("read runs: %v", err)
+			}
+			if len(rs) == 0 {
+				break
+			}
+			w.read[id] = rs[len(rs)-1].Offset + 1
+			for _, r := range rs {
+				w.note(r)
+			}
 		}
-		if e.Type != event.TypeRunFinished && e.Type != event.TypeAttemptFailed {
-			continue
-		}
-		var run function.Run
-		if err := json.Unmarshal(e.Data, &run); err != nil {
-			w.t.Fatalf("decode a run: %v", err)
-		}
-		runs[run.ID] = run
 	}
-	return runs
+	return w.told
+}
+
+func (w *world) note(r eventlog.Record) {
+	e, err := eventlog.ToEvent(r)
+	if err != nil {
+		w.t.Fatalf("read a run: %v", err)
+	}
+	if e.Type != event.TypeRunFinished && e.Type != event.TypeAttemptFailed {
+		return
+	}
+	var run function.Run
+	if err := json.Unmarshal(e.Data, &run); err != nil {
+		w.t.Fatalf("decode a run: %v", err)
+	}
+	if old, ok := w.told[run.ID]; !ok || old.State == function.RunRetrying {
+		if run.State != function.RunRetrying {
+			w.over++
+		}
+	}
+	w.told[run.ID] = run
 }
 
 // finished lists the runs that are over.
@@ -305,12 +328,11 @@ func (w *world) finished() []function.Run {
 
 func (w *world) awaitFinished(n int) []function.Run {
 	w.t.Helper()
-	var over []function.Run
 	w.await(fmt.Sprintf("%d runs to finish", n), func() bool {
-		over = w.finished()
-		return len(over) >= n
+		w.runs()
+		return w.over >= n
 	})
-	return over
+	return w.finished()
 }
 
 // dead reads the dead letters that there are.
