@@ -268,6 +268,36 @@ func testHowAnInvocationEnds(t *testing.T, s *stage) {
 	}
 }
 
+func TestAFunctionThatEatsMemoryEndsAsOOM(t *testing.T) {
+	forRunners(t, func(t *testing.T, s *stage) {
+		for _, behaves := range []string{"lambda:eat", "http:eat", "stdio:eat"} {
+			r := s.once(behaves, payload("{}"), func(spec *function.Spec) { spec.Resources.Memory = 128 << 20 })
+			wantFailure(t, r, function.OOM, "Runtime.OutOfMemory", "limit of 128Mi")
+		}
+	})
+}
+
+func TestAFunctionThatPrintsWithoutEndHarmsNothing(t *testing.T) {
+	s := newStage(t)
+	r := s.once("stdio:flood=256", payload("{}"), within(time.Minute))
+	wantOutcome(t, r, function.Succeeded)
+	if string(r.Body) != "done" {
+		t.Errorf("answer = %q", r.Body)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dropped, kept := 0, 0
+	for _, l := range s.lines {
+		dropped += l.Dropped
+		if !strings.HasPrefix(l.Text, "[") {
+			kept++
+		}
+	}
+	if limit := linesPerSecond * (int(r.Duration.Seconds()) + 2); kept > limit || kept+dropped != 256<<20/64 {
+		t.Errorf("%d lines kept and %d dropped in %v, want at most %d kept and %d in all", kept, dropped, r.Duration, limit, 256<<20/64)
+	}
+}
+
 func TestHowAStartFails(t *testing.T) {
 	s := newStage(t, func(o *Options) { o.InitTimeout = time.Second })
 	missing := func(spec *function.Spec) { spec.Entry.Command = []string{"./nothing"} }

@@ -105,8 +105,25 @@ func playStdio(what string) {
 	case "big":
 		n, _ := strconv.Atoi(arg)
 		os.Stdout.Write(bytes.Repeat([]byte("x"), n))
+	case "flood": // arg MiB of lines on stderr, then the answer
+		n, _ := strconv.Atoi(arg)
+		lines := bytes.Repeat([]byte("a line of a function that has much to say, again and again, now!\n"), 1<<20/64)
+		for range n {
+			os.Stderr.Write(lines)
+		}
+		fmt.Print("done")
+	case "eat":
+		eat()
 	}
 	os.Exit(0)
+}
+
+// eat takes memory until it is stopped.
+func eat() {
+	var all [][]byte
+	for {
+		all = append(all, bytes.Repeat([]byte{1}, 8<<20))
+	}
 }
 
 func playHTTP(what string) {
@@ -148,6 +165,8 @@ func playHTTP(what string) {
 		case "crash":
 			fmt.Fprintln(os.Stderr, "out of luck")
 			os.Exit(9)
+		case "eat":
+			eat()
 		case "cut":
 			c, _, _ := w.(http.Hijacker).Hijack()
 			c.Close()
@@ -217,6 +236,8 @@ func playLambda(what string) {
 			post("invocation/"+id+"/response", arg)
 		case "error":
 			post("invocation/"+id+"/error", arg, "Lambda-Runtime-Function-Error-Type", "From.Header")
+		case "eat":
+			eat()
 		case "once": // one answer, then the end
 			post("invocation/"+id+"/response", `"last words"`)
 			os.Exit(0)

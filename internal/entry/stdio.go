@@ -170,8 +170,13 @@ func (c *stdioConn) result(in *instance, inv *function.Invocation, answer *captu
 		}
 		return r
 	}
-	if large {
+	switch {
+	case large:
 		return tooLarge()
+	case x.Lost > 0: // what is left may be half an answer
+		r := badAnswer("Function.OutputLost", "%d bytes of output were lost, because the machine was too busy to take them", x.Lost)
+		r.NoRetry = false
+		return r
 	}
 	r := succeeded(body, c.start.Version.Function())
 	if inv.Request != nil && r.Outcome == function.Succeeded {

@@ -3,11 +3,14 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -266,7 +269,7 @@ type Instance struct {
 	MemoryKB int64 // peak; 0 = not known
 }
 
-// Instances lists what there is, in no order.
+// Instances lists what there is, by function, version and id.
 func (f *Fleet) Instances() []Instance {
 	f.mu.Lock()
 	var out []Instance
@@ -286,5 +289,8 @@ func (f *Fleet) Instances() []Instance {
 			out[n].MemoryKB = c.Usage().MemoryPeak >> 10
 		}
 	}
+	slices.SortFunc(out, func(a, b Instance) int {
+		return cmp.Or(strings.Compare(a.Function, b.Function), cmp.Compare(a.Version, b.Version), strings.Compare(a.ID, b.ID))
+	})
 	return out
 }

@@ -164,7 +164,7 @@ func (f *Fleet) retire(i *instance, grace time.Duration) {
 	if i.ending {
 		return
 	}
-	i.ending, i.grace = true, grace
+	i.ending, i.grace = true, max(i.grace, grace)
 	i.pool.stopping++
 	f.stopping++
 	i.cancel()

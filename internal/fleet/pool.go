@@ -281,7 +281,7 @@ func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *funct
 	}
 	switch {
 	case ends || i.leaving:
-		i.leaving = true
+		i.leaving, i.grace = true, max(i.grace, grace)
 		p.unlist(i)
 		if i.busy == 0 {
 			f.retire(i, grace)
