@@ -94,9 +94,11 @@ func crashWriter(ctx context.Context, l *disk.Log, told *teller, writer string) 
 		}
 		told.tell("call %s %d %d %d", writer, n, ps[0].Partition, ps[0].Offset)
 		key := []byte(writer[len(writer)-1:])
-		if _, err := l.Append(ctx, []eventlog.Record{{Topic: "state", Key: key, Value: []byte(fmt.Sprintf("%s %d", writer, n))}}); err != nil {
+		ps, err = l.Append(ctx, []eventlog.Record{{Topic: "state", Key: key, Value: []byte(writer)}})
+		if err != nil {
 			return err
 		}
+		told.tell("state %s %d", key, ps[0].Offset)
 	}
 }
 
@@ -172,6 +174,7 @@ func outputsSoFar(ctx context.Context, l *disk.Log) (int64, error) {
 func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	acked := make(map[string][2]int64) // call -> partition and offset of its first record
+	states := make(map[string]int64)   // key -> offset of its newest record
 	outputs := int64(0)
 	deaths, stored := 0, 0
 	for kill := range crashKills {
@@ -181,6 +184,8 @@ func TestKilled(t *testing.T) {
 			var n, partition, offset int64
 			if _, err := fmt.Sscanf(line, "call %s %d %d %d", &writer, &n, &partition, &offset); err == nil {
 				acked[fmt.Sprintf("%s %d", writer, n)] = [2]int64{partition, offset}
+			} else if _, err := fmt.Sscanf(line, "state %s %d", &writer, &offset); err == nil {
+				states[writer] = offset
 			} else if _, err := fmt.Sscanf(line, "output %d", &n); err == nil {
 				outputs = n + 1
 			} else {
@@ -190,7 +195,7 @@ func TestKilled(t *testing.T) {
 		if len(lines) > 0 {
 			deaths++
 		}
-		stored = afterKill(t, dir, acked, outputs)
+		stored = afterKill(t, dir, acked, states, outputs)
 	}
 	t.Logf("%d kills, %d of them after acknowledgements; %d calls acknowledged, %d calls and %d outputs stored", crashKills, deaths, len(acked), stored, outputs)
 	if len(acked) < crashKills || outputs < crashKills/10 {
@@ -236,7 +241,7 @@ func killedChild(t *testing.T, dir string, kill int) []string {
 }
 
 // afterKill opens the directory and checks it against what was acknowledged.
-func afterKill(t *testing.T, dir string, acked map[string][2]int64, outputs int64) (stored int) {
+func afterKill(t *testing.T, dir string, acked map[string][2]int64, states map[string]int64, outputs int64) (stored int) {
 	t.Helper()
 	l := mustOpen(t, disk.Options{Dir: dir}.WithSmallTables())
 	defer func() {
@@ -271,5 +276,30 @@ func afterKill(t *testing.T, dir string, acked map[string][2]int64, outputs int6
 	if n < outputs {
 		t.Fatalf("%d outputs are stored, %d were acknowledged", n, outputs)
 	}
+	checkStates(t, l, states)
 	return len(found)
+}
+
+// checkStates looks for the newest record of each key, which compaction may not have taken, while it took older ones.
+func checkStates(t *testing.T, l *disk.Log, states map[string]int64) {
+	t.Helper()
+	newest := make(map[string]int64)
+	for from := int64(0); ; {
+		rs, err := l.Read(t.Context(), eventlog.Partition{Topic: "state"}, from, eventlog.ReadOptions{NoWait: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rs) == 0 {
+			break
+		}
+		for _, r := range rs {
+			newest[string(r.Key)] = r.Offset
+			from = r.Offset + 1
+		}
+	}
+	for key, offset := range states {
+		if newest[key] < offset {
+			t.Fatalf("newest record of key %s stands at %d, acknowledged was one at %d", key, newest[key], offset)
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +83,12 @@ func Open(o Options) (*Log, error) {
 		return nil, fault.New(fault.Invalid, "the event log needs a directory")
 	}
 	if o.FS == nil {
-		o.FS = vfs.Default
+		// One directory has one name, or this process could open it twice.
+		dir, err := filepath.Abs(o.Dir)
+		if err != nil {
+			return nil, unusable(o.Dir, err)
+		}
+		o.Dir, o.FS = dir, vfs.Default
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -129,7 +135,7 @@ func open(o Options, unlock func() error) (*Log, error) {
 	}
 	l := &Log{
 		dir: o.Dir, now: o.Now, freeSpace: o.FreeSpace, maxRecord: o.MaxRecord, log: o.Log, unlock: unlock,
-		failureFlags: failureFlags{failed: make(chan struct{})},
+		failureFlags: failureFlags{failed: make(chan struct{}), wedged: make(chan struct{})},
 		queue:        &queue{ready: make(chan struct{}, 1)},
 		slots:        make(chan struct{}, groupsAhead),
 		groupsDone:   make(chan *group, groupsAhead),
@@ -145,8 +151,10 @@ func open(o Options, unlock func() error) (*Log, error) {
 		return nil, errors.Join(err, l.metrics.close())
 	}
 	if err := errors.Join(l.loadTopics(), l.loadGroups(), l.lookAtSpace()); err != nil {
+		l.guardOver()
 		return nil, errors.Join(fmt.Errorf("open the event log in %s: %w", o.Dir, err), l.db.Close(), l.metrics.close())
 	}
+	l.guard.open.Store(true)
 	l.loops.Go(l.commitLoop)
 	l.loops.Go(l.ackLoop)
 	l.loops.Go(func() { l.janitor(o.SweepEvery) })
@@ -202,14 +210,19 @@ func (l *Log) Close() error {
 	l.guardOver()
 	l.queue.close(errClosed)
 	err := l.metrics.close()
-	if l.wedged.Load() {
+	stopped := make(chan error, 1)
+	go func() {
+		l.loops.Wait()
+		l.owners.Wait()
+		stopped <- l.db.Close()
+	}()
+	select {
+	case cerr := <-stopped:
+		if l.failure() == nil {
+			err = errors.Join(err, cerr)
+		}
+	case <-l.wedged:
 		// Pebble's locks may be held for ever. Its files are as a power cut leaves them, which the next start copes with.
-		return errors.Join(err, l.unlock())
-	}
-	l.loops.Wait()
-	l.owners.Wait()
-	if cerr := l.db.Close(); l.failure() == nil {
-		err = errors.Join(err, cerr)
 	}
 	return errors.Join(err, l.unlock())
 }

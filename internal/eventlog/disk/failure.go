@@ -22,8 +22,10 @@ func (l *Log) fail(cause error) {
 
 // wedge is fail for an error after which Pebble cannot be closed, because its locks may be held for ever.
 func (l *Log) wedge(cause error) {
-	l.wedged.Store(true)
 	l.fail(cause)
+	if l.stuck.CompareAndSwap(false, true) {
+		close(l.wedged)
+	}
 }
 
 // failure returns why the log takes no writes, or nil.
@@ -81,5 +83,6 @@ func (l *Log) listener() *pebble.EventListener {
 type failureFlags struct {
 	failed chan struct{} // closed with broken
 	broken atomic.Pointer[fault.Error]
-	wedged atomic.Bool
+	wedged chan struct{} // closed with stuck
+	stuck  atomic.Bool   // Pebble cannot be closed
 }

@@ -40,6 +40,18 @@ func (b *breaker) MaybeError(op errorfs.Op) error {
 	return nil
 }
 
+// breaking wraps a file system. Unlike errorfs it reaches recycled write-ahead logs too.
+func breaking(fs vfs.FS, in errorfs.Injector) vfs.FS { return recycling{errorfs.Wrap(fs, in)} }
+
+type recycling struct{ *errorfs.FS }
+
+func (r recycling) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := r.Rename(oldname, newname); err != nil {
+		return nil, err
+	}
+	return r.OpenReadWrite(newname, c)
+}
+
 func isWrite(op errorfs.Op) bool {
 	return op.Kind == errorfs.OpFileWrite || op.Kind == errorfs.OpFileWriteAt
 }
@@ -88,7 +100,7 @@ func TestFailedWriteEndsWriting(t *testing.T) {
 		{"write-ahead log written", func(op errorfs.Op) bool { return isWrite(op) && strings.HasSuffix(op.Path, ".log") }},
 		{"write-ahead log synced", func(op errorfs.Op) bool { return isSync(op) && strings.HasSuffix(op.Path, ".log") }},
 		{"write-ahead log made", func(op errorfs.Op) bool {
-			return (op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpReuseForWrite) && strings.HasSuffix(op.Path, ".log")
+			return (op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpRename) && strings.HasSuffix(op.Path, ".log")
 		}},
 		{"manifest written", func(op errorfs.Op) bool { return isWrite(op) && strings.Contains(op.Path, "MANIFEST") }},
 		{"manifest synced", func(op errorfs.Op) bool { return isSync(op) && strings.Contains(op.Path, "MANIFEST") }},
@@ -100,14 +112,17 @@ func TestFailedWriteEndsWriting(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			mem := vfs.NewCrashableMem()
 			b := &breaker{err: eio, pick: c.pick}
-			l := mustOpen(t, disk.Options{Dir: "log", FS: errorfs.Wrap(mem, b)}.WithSmallTables())
+			l := mustOpen(t, disk.Options{Dir: "log", FS: breaking(mem, b)}.WithSmallTables())
 			newTopic(t, l, eventlog.Topic{Name: "x", Partitions: 3})
+			if err := fill(l, "before"); err != nil {
+				t.Fatalf("Append() before the failure = %v", err)
+			}
 			h := eventlogtest.NewHistory("x", 3)
 			if errs := load(l, h, 4, 20, 1); errors.Join(errs...) != nil {
 				t.Fatalf("Append() before the failure = %v", errors.Join(errs...))
 			}
 			b.on.Store(true)
-			filled := fill(l)
+			filled := fill(l, "after")
 			if b.hits.Load() == 0 {
 				t.Fatal("no operation was hit")
 			}
@@ -133,7 +148,7 @@ func TestFailedWriteEndsWriting(t *testing.T) {
 			for name, left := range map[string]vfs.FS{"power cut": crashed, "closed": mem} {
 				again := mustOpen(t, disk.Options{Dir: "log", FS: left})
 				after := h.Snapshot()
-				if err := after.Check(t.Context(), again); err != nil {
+				if err := errors.Join(after.Check(t.Context(), again), filledWith(again, "before")); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
 				if errs := load(again, after, 2, 5, 3); errors.Join(errs...) != nil {
@@ -147,16 +162,39 @@ func TestFailedWriteEndsWriting(t *testing.T) {
 	}
 }
 
-// fill appends to a topic of its own until Pebble has turned over its write-ahead log and written tables, or an error.
-func fill(l eventlog.Log) error {
-	if err := l.CreateTopic(context.Background(), eventlog.Topic{Name: "fill", Partitions: 1}); err != nil {
+const fillRecords = 400
+
+// fill appends to a topic of its own, so much that Pebble turns over its write-ahead log, writes tables and merges them,
+// until there is enough or an error.
+func fill(l eventlog.Log, topic string) error {
+	if err := l.CreateTopic(context.Background(), eventlog.Topic{Name: topic, Partitions: 1}); err != nil {
 		return err
 	}
 	value := make([]byte, 32<<10)
-	for range 400 {
-		if _, err := l.Append(context.Background(), []eventlog.Record{{Topic: "fill", Value: value}}); err != nil {
+	for range fillRecords {
+		if _, err := l.Append(context.Background(), []eventlog.Record{{Topic: topic, Value: value}}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// filledWith checks that all that fill appended is there.
+func filledWith(l eventlog.Log, topic string) error {
+	n := 0
+	for from := int64(0); ; {
+		rs, err := l.Read(context.Background(), eventlog.Partition{Topic: topic}, from, eventlog.ReadOptions{NoWait: true})
+		if err != nil {
+			return err
+		}
+		if len(rs) == 0 {
+			break
+		}
+		n += len(rs)
+		from = rs[len(rs)-1].Offset + 1
+	}
+	if n != fillRecords {
+		return fmt.Errorf("%d records are left of %d", n, fillRecords)
 	}
 	return nil
 }
@@ -174,14 +212,14 @@ func TestFullDisk(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			mem := vfs.NewMem()
 			b := &breaker{err: &fs.PathError{Op: "write", Path: "disk", Err: syscall.ENOSPC}, pick: c.pick}
-			l := mustOpen(t, disk.Options{Dir: "log", FS: errorfs.Wrap(mem, b)}.WithSmallTables())
+			l := mustOpen(t, disk.Options{Dir: "log", FS: breaking(mem, b)}.WithSmallTables())
 			newTopic(t, l, eventlog.Topic{Name: "x", Partitions: 3})
 			h := eventlogtest.NewHistory("x", 3)
 			if errs := load(l, h, 4, 20, 1); errors.Join(errs...) != nil {
 				t.Fatalf("Append() = %v", errors.Join(errs...))
 			}
 			b.on.Store(true)
-			if err := fill(l); fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "disk full") {
+			if err := fill(l, "fill"); fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "disk full") {
 				t.Fatalf("Append(full disk) = %v, want unavailable, disk full", err)
 			}
 			if l.Space() != eventlog.SpaceEmpty {
@@ -226,7 +264,7 @@ func waitForRoom(t *testing.T, l *disk.Log) {
 func TestCloseOnFullDisk(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	b := &breaker{err: syscall.ENOSPC, pick: isWrite}
-	l := mustOpen(t, disk.Options{Dir: "log", FS: errorfs.Wrap(mem, b)}.WithSmallTables())
+	l := mustOpen(t, disk.Options{Dir: "log", FS: breaking(mem, b)}.WithSmallTables())
 	newTopic(t, l, eventlog.Topic{Name: "x", Partitions: 3})
 	h := eventlogtest.NewHistory("x", 3)
 	load(l, h, 4, 20, 1)
@@ -262,7 +300,7 @@ func TestPowerCut(t *testing.T) {
 				}
 				return nil
 			})
-			l := mustOpen(t, disk.Options{Dir: "log", FS: errorfs.Wrap(mem, cut)})
+			l := mustOpen(t, disk.Options{Dir: "log", FS: breaking(mem, cut)})
 			newTopic(t, l, eventlog.Topic{Name: "x", Partitions: 3})
 			for crashed.Load() == nil {
 				if errs := load(l, h, 4, 10, seed+uint64(syncs.Load())); errors.Join(errs...) != nil {
@@ -279,6 +317,52 @@ func TestPowerCut(t *testing.T) {
 			}
 			if errs := load(again, acked, 2, 5, seed); errors.Join(errs...) != nil {
 				t.Errorf("Append(after the power cut) = %v", errors.Join(errs...))
+			}
+		})
+	}
+}
+
+// Whichever operation fails while a log is opened, Open returns with an error or a log that works, and the next Open
+// finds everything.
+func TestFailureWhileOpening(t *testing.T) {
+	for name, cause := range map[string]error{"broken": syscall.EIO, "full": syscall.ENOSPC} {
+		t.Run(name, func(t *testing.T) {
+			mem := vfs.NewMem()
+			h := eventlogtest.NewHistory("x", 3)
+			l := mustOpen(t, disk.Options{Dir: "log", FS: mem}.WithSmallTables())
+			newTopic(t, l, eventlog.Topic{Name: "x", Partitions: 3})
+			if err := errors.Join(load(l, h, 4, 20, 1)...); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			refused := 0
+			for at, hit := int64(1), true; hit; at++ {
+				var ops atomic.Int64
+				in := errorfs.InjectorFunc(func(op errorfs.Op) error {
+					if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose && ops.Add(1) >= at {
+						return &fs.PathError{Op: "write", Path: op.Path, Err: cause}
+					}
+					return nil
+				})
+				l, err := disk.Open(disk.Options{Dir: "log", FS: breaking(mem, in), FreeSpace: plenty}.WithSmallTables())
+				hit = ops.Load() >= at
+				if err != nil {
+					refused++
+				} else if err := l.Close(); err != nil {
+					t.Errorf("Close(after failure %d) = %v", at, err)
+				}
+				again := mustOpen(t, disk.Options{Dir: "log", FS: mem}.WithSmallTables())
+				if err := h.Check(t.Context(), again); err != nil {
+					t.Fatalf("after failure %d while opening: %v", at, err)
+				}
+				if err := again.Close(); err != nil {
+					t.Fatalf("Close() = %v", err)
+				}
+			}
+			if refused < 5 {
+				t.Errorf("%d openings were refused, too few to mean anything", refused)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -17,12 +18,13 @@ import (
 //
 // After any other failed write or fsync the guard is broken: the directory is left as a power cut at that moment would
 // leave it. Writes to the write-ahead log and the manifest, renames and removals do nothing and report success, which
-// is safe because the log acknowledges nothing any more; writers of table files wait for the end.
+// is safe because the log acknowledges nothing any more; writers of table files wait until the log is closed.
 type guard struct {
 	vfs.FS
 	onBreak func(error) // called once, must not block
 
 	over <-chan struct{} // when it is closed nothing waits any more
+	open atomic.Bool     // the log is open; before that nothing waits, because somebody waits for the log
 
 	mu     sync.Mutex
 	broken error
@@ -92,7 +94,7 @@ func (g *guard) try(path string, op func() error) (done bool, err error) {
 	}
 	err = op()
 	for waiting := false; ; {
-		if !vfs.IsNoSpaceError(err) {
+		if !vfs.IsNoSpaceError(err) || !g.open.Load() {
 			if waiting {
 				g.room()
 			}
@@ -129,8 +131,13 @@ func (g *guard) refuse(path string, broken error) error {
 	if needed(path) {
 		return nil
 	}
+	if !g.open.Load() {
+		return broken
+	}
+	// At the end, when nobody reads any more, table files too are only said to be written: a write of the log's that
+	// Pebble holds up until they are must come to its end.
 	<-g.over
-	return broken
+	return nil
 }
 
 func (g *guard) noRoom(first bool) (retry <-chan struct{}) {
@@ -155,7 +162,7 @@ func (g *guard) room() {
 // Unwrap is vfs.FS's.
 func (g *guard) Unwrap() vfs.FS { return g.FS }
 
-func (g *guard) open(path string, op func() (vfs.File, error)) (vfs.File, error) {
+func (g *guard) openFile(path string, op func() (vfs.File, error)) (vfs.File, error) {
 	var f vfs.File
 	done, err := g.try(path, func() (err error) {
 		f, err = op()
@@ -172,12 +179,12 @@ func (g *guard) open(path string, op func() (vfs.File, error)) (vfs.File, error)
 
 // Create is vfs.FS's.
 func (g *guard) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return g.open(name, func() (vfs.File, error) { return g.FS.Create(name, c) })
+	return g.openFile(name, func() (vfs.File, error) { return g.FS.Create(name, c) })
 }
 
 // ReuseForWrite is vfs.FS's.
 func (g *guard) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return g.open(newname, func() (vfs.File, error) { return g.FS.ReuseForWrite(oldname, newname, c) })
+	return g.openFile(newname, func() (vfs.File, error) { return g.FS.ReuseForWrite(oldname, newname, c) })
 }
 
 // OpenDir is vfs.FS's.

@@ -2,17 +2,20 @@ package disk_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -253,4 +256,28 @@ func metric(t *testing.T, r *prometheus.Registry, name string) float64 {
 	}
 	t.Fatalf("metric %s is not there", name)
 	return 0
+}
+
+// The log keeps to retention by itself.
+func TestJanitor(t *testing.T) {
+	c := &clock{}
+	l := mustOpen(t, disk.Options{Dir: "log", FS: vfs.NewMem(), Now: c.now, SweepEvery: time.Millisecond})
+	defer l.Close()
+	newTopic(t, l, eventlog.Topic{Name: "x", Partitions: 1, Retention: time.Hour})
+	if _, err := l.Append(t.Context(), []eventlog.Record{{Topic: "x"}}); err != nil {
+		t.Fatal(err)
+	}
+	c.advance(2 * time.Hour)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		b, err := l.Bounds(ctx, eventlog.Partition{Topic: "x"})
+		if err != nil || ctx.Err() != nil {
+			t.Fatalf("Bounds() = %+v, %v, want the old record gone", b, err)
+		}
+		if b.Start == 1 {
+			return
+		}
+		runtime.Gosched()
+	}
 }

@@ -132,9 +132,12 @@ func testRetentionByAge(t *testing.T, f Factory) {
 }
 
 func testRetentionBySize(t *testing.T, f Factory) {
-	l := open(t, f)
+	l := f.Open(t)
 	sweep := sweeper(t, l)
 	if sweep == nil {
+		if err := l.Close(); err != nil {
+			t.Fatalf("Close() = %v", err)
+		}
 		return
 	}
 	const each, bound = 10_000, 200_000
@@ -153,9 +156,15 @@ func testRetentionBySize(t *testing.T, f Factory) {
 			t.Errorf("partition %d has bounds %+v and begins at %d, want both moved", id, b, rs[0].Offset)
 		}
 	}
+	// The size of what is kept outlives a restart.
+	if err := l.Close(); err != nil {
+		t.Fatalf("Close() = %v", err)
+	}
+	l = open(t, f)
+	sweep = sweeper(t, l)
 	sweep()
 	if again := len(readAll(t, l, part("x", 0), 0)) + len(readAll(t, l, part("x", 1), 0)); again != left {
-		t.Errorf("%d records are left after a second sweep, want %d", again, left)
+		t.Errorf("%d records are left after a restart and another sweep, want %d", again, left)
 	}
 }
 
