@@ -83,6 +83,7 @@ func median(d []time.Duration) time.Duration {
 func forkExec(b *testing.B, code string, command []string) time.Duration {
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir = code
+	cmd.Env = []string{"PATH=" + runner.DefaultPath}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		b.Fatal(err)

@@ -11,6 +11,7 @@ import (
 const (
 	killWait  = 10 * time.Second      // how long a tree may take to die
 	killPause = 10 * time.Millisecond // between looks whether it has
+	startWait = time.Second           // how long a process may take to show its environment after it was started
 )
 
 // family is a command and all that descends from it: below it in the process tree, in its session or process group, or
@@ -27,52 +28,56 @@ type family struct {
 
 // verdict is whether the process that began at start belongs. A pid can be used again, so start goes with it.
 type verdict struct {
-	start string
-	ours  bool
+	start       string
+	ours, known bool
 }
 
-// members returns those processes of all that belong and live.
-func (f *family) members(all []tree.Process) []tree.Process {
+// members returns those processes of all that belong and live, and whether there are some of which that cannot be said yet.
+func (f *family) members(all []tree.Process) (live []tree.Process, unsure bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	roots := make(map[int]bool)
 	seen := make(map[int]verdict, len(f.seen))
 	for _, p := range all {
-		v, known := f.seen[p.PID]
-		if !known || v.start != p.Start {
-			v = verdict{start: p.Start, ours: f.claims(p)}
+		v := f.seen[p.PID]
+		if !v.known || v.start != p.Start {
+			v = verdict{start: p.Start}
+			v.ours, v.known = f.claims(p)
 		}
 		seen[p.PID] = v
 		roots[p.PID] = v.ours
+		unsure = unsure || !v.known
 	}
-	var live []tree.Process
 	for _, p := range tree.Descendants(all, roots) {
-		seen[p.PID] = verdict{start: p.Start, ours: true}
+		seen[p.PID] = verdict{start: p.Start, ours: true, known: true}
 		if !p.Zombie {
 			live = append(live, p)
 		}
 	}
 	f.seen = seen
-	return live
+	return live, unsure
 }
 
-func (f *family) claims(p tree.Process) bool {
+func (f *family) claims(p tree.Process) (ours, known bool) {
 	if p.PID == f.leader {
-		return p.Start == f.start
+		return p.Start == f.start, true
 	}
 	if f.own && (p.Group == f.leader || p.Session == f.leader) {
-		return true
+		return true, true
+	}
+	if p.Memory == 0 {
+		return false, true // the kernel's own thread, or dead
 	}
 	return tree.Marked(p.PID, f.mark)
 }
 
-// kill ends all members, looking again until there are none, since some may be starting others meanwhile. It returns
-// false when until came first.
-func (f *family) kill(until time.Time) bool {
+// kill ends all members, looking again until there are none, since some may be starting others meanwhile; and until settled
+// comes while there are processes that may yet turn out to be some. It returns false when until came first.
+func (f *family) kill(until, settled time.Time) bool {
 	for {
 		all, err := tree.Snapshot()
-		live := f.members(all)
-		if err == nil && len(live) == 0 {
+		live, unsure := f.members(all)
+		if err == nil && len(live) == 0 && (!unsure || time.Now().After(settled)) {
 			return true
 		}
 		if time.Now().After(until) {

@@ -47,11 +47,12 @@ func (r *Runner) Recover(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("read state directory: %w", err)
 	}
 	n := 0
+	settled := time.Now().Add(startWait)
 	for _, d := range dirs {
 		if err := ctx.Err(); err != nil {
 			return n, fmt.Errorf("recover sandboxes: %w", err)
 		}
-		if err := r.recoverOne(d.Name()); err != nil {
+		if err := r.recoverOne(d.Name(), settled); err != nil {
 			return n, err
 		}
 		n++
@@ -59,7 +60,7 @@ func (r *Runner) Recover(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-func (r *Runner) recoverOne(id string) error {
+func (r *Runner) recoverOne(id string, settled time.Time) error {
 	dir := filepath.Join(r.dir, id)
 	f := &family{mark: r.entry(id)}
 	var rec record
@@ -67,7 +68,7 @@ func (r *Runner) recoverOne(id string) error {
 	if err == nil && json.Unmarshal(b, &rec) == nil {
 		f.leader, f.start = rec.PID, rec.Start
 	}
-	if !f.kill(time.Now().Add(killWait)) {
+	if !f.kill(time.Now().Add(killWait), settled) {
 		return fault.New(fault.Unavailable, "processes of sandbox %s, which an earlier node left, do not end", id).
 			WithHint("end process %d and what it started by hand, then start again", rec.PID)
 	}

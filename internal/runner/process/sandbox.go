@@ -213,7 +213,7 @@ func (sb *sandbox) run() {
 		case <-exited:
 		case <-sb.kill:
 		}
-		if !sb.family.kill(time.Now().Add(killWait)) {
+		if !sb.family.kill(time.Now().Add(killWait), time.Time{}) {
 			sb.log.Error("processes of a function do not end", "pid", sb.family.leader)
 		}
 		<-exited

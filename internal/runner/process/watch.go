@@ -37,7 +37,7 @@ func (r *Runner) watchSizes(stop <-chan struct{}) {
 
 // measure notes what the sandbox uses and ends it when that is over a limit.
 func (sb *sandbox) measure(all []tree.Process) {
-	live := sb.family.members(all)
+	live, _ := sb.family.members(all)
 	var memory int64
 	var cpu time.Duration
 	for _, p := range live {

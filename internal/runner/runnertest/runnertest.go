@@ -199,7 +199,7 @@ func alive(t *testing.T, spec runner.Spec) []int {
 	}
 	var pids []int
 	for _, p := range all {
-		if !p.Zombie && tree.Marked(p.PID, "MARK="+spec.ID) {
+		if marked, _ := tree.Marked(p.PID, "MARK="+spec.ID); marked && !p.Zombie {
 			pids = append(pids, p.PID)
 		}
 	}

@@ -2,7 +2,9 @@ package tree
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -49,13 +51,17 @@ func Find(pid int) (Process, bool) {
 	return read(pid, boot)
 }
 
-// Marked says whether the process was started with entry (KEY=value) in its environment and may be looked at.
-func Marked(pid int, entry string) bool {
+// Marked says whether the process was started with entry (KEY=value) in its environment. One that may not be looked at is
+// another user's, and not. Not known is one that has no environment: it may just be being started.
+func Marked(pid int, entry string) (marked, known bool) {
 	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	if err != nil {
-		return false
+	if errors.Is(err, fs.ErrPermission) {
+		return false, true
 	}
-	return bytes.Contains(append([]byte{0}, env...), []byte("\x00"+entry+"\x00"))
+	if err != nil || len(env) == 0 {
+		return false, false
+	}
+	return bytes.Contains(append([]byte{0}, env...), []byte("\x00"+entry+"\x00")), true
 }
 
 func bootID() (string, error) {

@@ -27,5 +27,5 @@ func Find(pid int) (Process, bool) {
 	return append(all, Process{})[0], len(all) == 1
 }
 
-// Marked always says no: other processes' environments are not to be had here at a bearable price.
-func Marked(int, string) bool { return false }
+// Marked never knows: other processes' environments are not to be had here at a bearable price.
+func Marked(int, string) (marked, known bool) { return false, false }

@@ -62,8 +62,13 @@ func TestSnapshotShowsThisProcessAndItsChild(t *testing.T) {
 	if !ok || p.Start == "" || p.Start != mine[child].Start {
 		t.Errorf("Find = %v, %v; want the start %q of the snapshot", p, ok, mine[child].Start)
 	}
-	if !Marked(cmd.Process.Pid, "MARK=one") || Marked(cmd.Process.Pid, "MARK=on") || Marked(cmd.Process.Pid, "ARK=one") {
-		t.Error("Marked must find the entry MARK=one and no part of it")
+	for entry, want := range map[string]bool{"MARK=one": true, "MARK=on": false, "ARK=one": false} {
+		if got, known := Marked(cmd.Process.Pid, entry); got != want || !known {
+			t.Errorf("Marked(%q) = %v, known %v; want %v", entry, got, known, want)
+		}
+	}
+	if got, known := Marked(-1, "MARK=one"); got || known {
+		t.Errorf("Marked of no process = %v, known %v; want neither", got, known)
 	}
 }
 
