@@ -264,6 +264,26 @@ func TestARunKeepsAllAttempts(t *testing.T) {
 	}
 }
 
+// The same end told twice, as by two owners of one partition, is one run, where it was told last.
+func TestARunThatEndedTwiceIsListedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.append(w.run(event.TypeRunFinished, story("twice", "pay", function.RunDead, 1)))
+	w.append(w.run(event.TypeRunFinished, story("other", "pay", function.RunSucceeded, 1)))
+	w.append(w.run(event.TypeRunFinished, story("twice", "pay", function.RunSucceeded, 1)))
+	w.catchUp()
+	for _, c := range []struct {
+		q    Query
+		want string
+	}{
+		{Query{}, "twice other"}, {Query{Function: "pay"}, "twice other"}, {Query{EventID: "event-of-twice"}, "twice"},
+		{Query{State: function.RunDead}, ""}, {Query{Limit: 1}, "twice"},
+	} {
+		if p, err := w.Runs(c.q); err != nil || ids(p.Rows) != c.want {
+			t.Errorf("Runs(%+v) = %q, %v, want %q", c.q, ids(p.Rows), err, c.want)
+		}
+	}
+}
+
 func TestADeadLetterGoesByItsTombstone(t *testing.T) {
 	w := newWorld(t)
 	w.shop()

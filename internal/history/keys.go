@@ -101,6 +101,10 @@ func (t *table) termKey(m term, at time.Time, id string) []byte {
 	return append(b, id...)
 }
 
+// newest is what the row's index entries say of its time. An entry that says another is left over from a row that was
+// replaced unseen, and means nothing.
+func (r row) newest() uint64 { return newestFirst(r.at) }
+
 func newestFirst(at time.Time) uint64 { return math.MaxUint64 - uint64(at.UnixMilli()) }
 
 // after is the first key behind all keys that begin with prefix.

@@ -136,7 +136,7 @@ func page[T any](h *History, t *table, q Query, want func(*T) bool) (Page[*T], e
 			return p, err
 		}
 		scanned++
-		if found {
+		if found && r.newest() == binary.BigEndian.Uint64(tail) {
 			v := new(T)
 			if err := json.Unmarshal(r.doc, v); err != nil {
 				return p, fmt.Errorf("decode history row %s: %w", tail[8:], err)

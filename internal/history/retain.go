@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -83,10 +84,13 @@ func (h *History) removeRows(t *table, from, to []byte, which func(row) bool) er
 		if err != nil {
 			return err
 		}
-		if !found || !which(r) {
-			continue
+		switch {
+		case !found || r.newest() != binary.BigEndian.Uint64(it.Key()[tail-8:]):
+			err = batch.Delete(it.Key(), nil)
+		case which(r):
+			err = t.remove(batch, id, r)
 		}
-		if err := t.remove(batch, id, r); err != nil {
+		if err != nil {
 			return err
 		}
 		if batch.Count() >= removeAtOnce {

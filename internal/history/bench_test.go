@@ -1,0 +1,69 @@
+package history
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// BenchmarkFold folds runs of one attempt, a thousand at a time, as a node that is busy does. Beside it stands what decoding the
+// same records alone costs.
+func BenchmarkFold(b *testing.B) {
+	const batch = 1000
+	records := func(round int) []eventlog.Record {
+		rs := make([]eventlog.Record, batch)
+		for i := range rs {
+			id := fmt.Sprintf("run-%d-%d", round, i)
+			run := story(id, "pay", function.RunSucceeded, 1)
+			data, err := json.Marshal(run)
+			if err != nil {
+				b.Fatal(err)
+			}
+			rs[i] = eventlog.FromEvent(function.TopicRuns, &event.Event{
+				ID: id, Source: "/test", Type: event.TypeRunFinished, Subject: id, DataContentType: "application/json", Data: data,
+			})
+			rs[i].Offset, rs[i].Time = int64(round*batch+i), start.Add(time.Duration(round*batch+i)*time.Millisecond)
+		}
+		return rs
+	}
+	b.Run("fold", func(b *testing.B) {
+		db, err := openIndex(b.TempDir(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer db.Close()
+		h := &History{db: db, now: time.Now, next: map[eventlog.Partition]int64{}, changed: make(chan struct{})}
+		f := &fold{history: h, table: runsTable(), partition: eventlog.Partition{Topic: function.TopicRuns}}
+		for round := 0; b.Loop(); round++ {
+			b.StopTimer()
+			rs := records(round)
+			b.StartTimer()
+			if err := f.apply(rs); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.N)*batch/b.Elapsed().Seconds(), "runs/s")
+	})
+	b.Run("decode", func(b *testing.B) {
+		rs := records(0)
+		for b.Loop() {
+			for _, r := range rs {
+				e, err := eventlog.ToEvent(r)
+				if err != nil {
+					b.Fatal(err)
+				}
+				var run function.Run
+				if err := json.Unmarshal(e.Data, &run); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		b.ReportMetric(float64(b.N)*batch/b.Elapsed().Seconds(), "runs/s")
+	})
+}
