@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -134,12 +135,19 @@ func (a *API) discard(r *http.Request, _ query) (any, error) {
 	if req.Reason == "" {
 		req.Reason = "discarded"
 	}
-	if err := a.discardAll(r.Context(), req); err != nil {
+	if err := a.dispatcher.Discard(r.Context(), req.IDs, req.Reason); err != nil {
 		return nil, err
 	}
+	a.seen(r.Context())
 	return wire.Discarded{Discarded: len(req.IDs)}, nil
 }
 
-func (a *API) discardAll(ctx context.Context, req wire.Discard) error {
-	return a.dispatcher.Discard(ctx, req.IDs, req.Reason)
+// seenTimeout bounds how long an answer waits for the history to show what it has done.
+const seenTimeout = 2 * time.Second
+
+// seen lets the next look at the history show what this call has done. Done it is in any case, so a history that lags is no error.
+func (a *API) seen(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, seenTimeout)
+	defer cancel()
+	_ = a.history.CatchUp(ctx)
 }

@@ -20,7 +20,9 @@ func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
 			s.Version, s.Entry, s.Created, s.Triggers = v.Number, v.Spec.Entry.Type, v.Created, len(v.Spec.Triggers)
 		}
 		for _, t := range f.Triggers {
-			s.Lag += lags[TriggerRef{f.Name, t.Name}]
+			if t.Route == nil {
+				s.Lag += lags[TriggerRef{f.Name, t.Name}]
+			}
 		}
 		list.Functions = append(list.Functions, s)
 	}
@@ -45,7 +47,7 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 	lags := a.dispatcher.Lag()
 	for _, t := range f.Triggers {
 		w := wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, Max: t.Max}
-		if lag, ok := lags[TriggerRef{f.Name, t.Name}]; ok {
+		if lag, ok := lags[TriggerRef{f.Name, t.Name}]; ok && t.Route == nil {
 			w.Lag = &lag
 		}
 		if t.Err != nil {

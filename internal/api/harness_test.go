@@ -52,6 +52,7 @@ type script struct {
 	err       error
 	instances []wire.Instance
 	isolated  bool
+	log       eventlog.Log
 }
 
 func (s *script) Call(_ context.Context, c Call) (*function.Result, error) {
@@ -68,11 +69,17 @@ func (s *script) Redrive(_ context.Context, r Redrive) (string, error) {
 	return fmt.Sprint("job-", len(s.redrives)), s.err
 }
 
-func (s *script) Discard(_ context.Context, ids []string, reason string) error {
+// Discard writes what dispatch writes.
+func (s *script) Discard(ctx context.Context, ids []string, reason string) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.discards = append(s.discards, wire.Discard{IDs: ids, Reason: reason})
-	return s.err
+	s.mu.Unlock()
+	var rs []eventlog.Record
+	for _, id := range ids {
+		rs = append(rs, eventlog.Record{Topic: function.TopicDead, Partition: eventlog.AnyPartition, Key: []byte(id)})
+	}
+	_, err := s.log.Append(ctx, rs)
+	return err
 }
 
 func (s *script) Lag() map[TriggerRef]int64 {
@@ -99,7 +106,7 @@ func newNode(t *testing.T) *node {
 	} {
 		ok(t, l.CreateTopic(t.Context(), topic))
 	}
-	n := &node{T: t, log: l, script: &script{isolated: true}}
+	n := &node{T: t, log: l, script: &script{isolated: true, log: l}}
 	n.catalog, err = catalog.New(catalog.Options{Log: l})
 	ok(t, err)
 	n.history, err = history.Open(history.Options{Log: l, Dir: filepath.Join(dir, "history")})

@@ -201,6 +201,9 @@ func TestRedriveAndDiscard(t *testing.T) {
 	if want := []wire.Discard{{IDs: []string{"run-3"}, Reason: "refunded by hand"}}; !reflect.DeepEqual(n.script.discards, want) {
 		t.Errorf("discards = %+v, want %+v", n.script.discards, want)
 	}
+	if list, err := n.client.DeadLetters(ctx, client.DeadQuery{}); err != nil || len(list.DeadLetters) != 0 {
+		t.Errorf("DeadLetters right after Discard = %d, %v, want none", len(list.DeadLetters), err)
+	}
 	n.script.err = fault.New(fault.Unavailable, "the disk is full").WithHint("make room")
 	_, err = n.client.Redrive(ctx, wire.Redrive{All: true})
 	wantFault(t, "Redrive on a full disk", err, fault.Unavailable, "the disk is full", "make room")
