@@ -189,7 +189,7 @@ func (l *Log) do(ctx context.Context, c change) error {
 func (l *Log) commitLoop() {
 	defer close(l.groupsDone)
 	for {
-		// The slot first: while both groups are under way the queue gathers, and the next group gets larger.
+		// The slot first: while all groups are under way the queue gathers, and the next group gets larger.
 		l.slots <- struct{}{}
 		rs := l.queue.take()
 		if rs == nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"time"
 )
 
 const (
@@ -108,3 +109,7 @@ func (l *Log) compactPass(ctx context.Context, p *partition, start, from, end in
 	p.kept.Store(kept)
 	return to, nil
 }
+
+// tombstoneAge is how long a null stays after it has become the newest record of its key, so that a reader who lags
+// sees it. As Kafka's delete.retention.ms.
+const tombstoneAge = 24 * time.Hour

@@ -12,7 +12,7 @@
 //
 // A call becomes a request in the queue. The committer takes all that are queued, gives out offsets, makes one Pebble
 // batch of them and applies it without waiting; the acknowledger waits for its fsync, publishes the new ends to readers
-// and answers the callers. Two groups are under way at most: while one is being synced the next is built, and
+// and answers the callers. A few groups are under way at most: while one is being synced the next is built, and
 // everything else gathers in the queue for the one after. Readers look no further than the published end, so they never
 // see what a crash could take back.
 //

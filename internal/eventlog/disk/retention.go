@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 )
 
 // Sweep does at once, and in full, what the log does by itself from time to time: it looks at the room on the disk,
@@ -31,13 +31,21 @@ func (l *Log) sweep(ctx context.Context, all bool) error {
 	for _, w := range l.swept() {
 		if w.settings.Compact {
 			for _, p := range w.parts {
-				err = errors.Join(err, l.compact(ctx, p, all))
+				err = errors.Join(err, unlessGone(l.compact(ctx, p, all)))
 			}
 		}
-		err = errors.Join(err, l.expire(ctx, w.settings, w.parts))
+		err = errors.Join(err, unlessGone(l.expire(ctx, w.settings, w.parts)))
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+	}
+	return err
+}
+
+// unlessGone forgives that a topic was deleted while it was swept.
+func unlessGone(err error) error {
+	if fault.KindOf(err) == fault.NotFound {
+		return nil
 	}
 	return err
 }
@@ -218,7 +226,3 @@ func (r *removal) publish() {
 	r.p.start = max(r.p.start, r.start)
 	r.p.cleaned.Store(max(r.p.cleaned.Load(), r.cleaned))
 }
-
-// tombstoneAge is how long a null stays after it has become the newest record of its key, so that a reader who lags
-// sees it. As Kafka's delete.retention.ms.
-const tombstoneAge = 24 * time.Hour

@@ -2,6 +2,7 @@ package eventlogtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -205,9 +206,8 @@ func ReadCalls(ctx context.Context, l eventlog.Log, topic string, partitions int
 					return nil, fmt.Errorf("offset %d of %s/%d comes after %d", r.Offset, topic, id, next-1)
 				}
 				next = r.Offset + 1
-				var writer string
-				var call, index, count int
-				if _, err := fmt.Sscanf(string(r.Value), "%s %d %d %d", &writer, &call, &index, &count); err != nil {
+				writer, call, index, count, err := parseValue(r.Value)
+				if err != nil {
 					return nil, fmt.Errorf("read value %.40q at %s/%d %d: %w", r.Value, topic, id, r.Offset, err)
 				}
 				before, seen := last[writer]
@@ -236,4 +236,16 @@ func ReadCalls(ctx context.Context, l eventlog.Log, topic string, partitions int
 		}
 	}
 	return found, nil
+}
+
+// parseValue reads "writer call index count", which may be followed by padding.
+func parseValue(v []byte) (writer string, call, index, count int, err error) {
+	words := strings.SplitN(string(v[:min(len(v), 100)]), " ", 5)
+	if len(words) < 4 {
+		return "", 0, 0, 0, fmt.Errorf("want 4 words, have %d", len(words))
+	}
+	call, err1 := strconv.Atoi(words[1])
+	index, err2 := strconv.Atoi(words[2])
+	count, err3 := strconv.Atoi(words[3])
+	return words[0], call, index, count, errors.Join(err1, err2, err3)
 }
