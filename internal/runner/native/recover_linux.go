@@ -28,7 +28,7 @@ type record struct {
 func (r *Runner) recordFile(id string) string { return filepath.Join(r.dir, id+recordSuffix) }
 
 func writeRecord(file string, pid int) error {
-	p, ok := tree.Find(pid)
+	p, ok := tree.Find(pid) // it is our child, and there as a zombie at least
 	if !ok {
 		return fmt.Errorf("record init %d: it has ended", pid)
 	}

@@ -114,10 +114,11 @@ func (sb *sandbox) launch(r *Runner) error {
 	if err := sb.nest.group.limit(s); err != nil {
 		return err
 	}
-	if err := writeRecord(sb.record, sb.nest.cmd.Process.Pid); err != nil {
+	if err := sb.give(t, r.root); err != nil {
 		return err
 	}
-	if err := sb.give(t, r.root); err != nil {
+	// While the init is at work. A node that is killed in between leaves nothing: the init notices by itself.
+	if err := writeRecord(sb.record, sb.nest.cmd.Process.Pid); err != nil {
 		return err
 	}
 	return sb.await()

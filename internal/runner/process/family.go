@@ -46,7 +46,7 @@ func (f *family) members(all []tree.Process) (live []tree.Process, unsure bool) 
 		}
 		seen[p.PID] = v
 		roots[p.PID] = v.ours
-		unsure = unsure || !v.known
+		unsure = unsure || !v.known && p.Memory > 0
 	}
 	for _, p := range tree.Descendants(all, roots) {
 		seen[p.PID] = verdict{start: p.Start, ours: true, known: true}
@@ -66,7 +66,7 @@ func (f *family) claims(p tree.Process) (ours, known bool) {
 		return true, true
 	}
 	if p.Memory == 0 {
-		return false, true // the kernel's own thread, or dead
+		return false, false // the kernel's own thread, dead, or hardly there yet
 	}
 	return tree.Marked(p.PID, f.mark)
 }

@@ -2,44 +2,56 @@ package inside
 
 import "syscall"
 
+// beginFence does what of the fence needs no task and takes nothing that the init still needs for it.
+func beginFence() error {
+	return all([]step{
+		{"limit resources", limitResources},
+		{"ignore signals", ignoreSignals},
+		{"clear ambient capabilities", func() error { return call(syscall.SYS_PRCTL, prCapAmbient, ambientClearAll) }},
+		{"drop capabilities", dropCapabilities},
+		{"set no_new_privs", func() error { return call(syscall.SYS_PRCTL, prSetNoNewPrivs, 1) }},
+	})
+}
+
 // fenceThread gives up on this thread, and so in what it starts, every way to more rights. The other threads keep theirs: an
 // init has to signal and to reap.
 func fenceThread(t *Task) error {
 	return all([]step{
 		{"enter a cgroup namespace", func() error { return syscall.Unshare(cloneNewCgroup) }},
-		{"limit resources", func() error { return limitResources(t) }},
-		{"clear ambient capabilities", func() error { return call(syscall.SYS_PRCTL, prCapAmbient, ambientClearAll) }},
-		{"drop capabilities", dropCapabilities},
+		{"limit processes", func() error {
+			if t.PIDs == 0 {
+				return nil
+			}
+			return lowerLimit(rlimitNProc, uint64(t.PIDs))
+		}},
 		{"give up capabilities", func() error {
 			if t.Switch {
 				return nil // they go with the change of user, which needs some
 			}
 			return noCapabilities()
 		}},
-		{"ignore signals", ignoreSignals},
-		{"set no_new_privs", func() error { return call(syscall.SYS_PRCTL, prSetNoNewPrivs, 1) }},
 		{"set the seccomp filter", func() error { return setFilter(t.Filter) }},
 	})
 }
 
 // limitResources bounds what the kernel counts over all namespaces that a user has made, so that one function cannot use it
 // up for the others. Core dumps could be as large as its memory.
-func limitResources(t *Task) error {
-	limits := map[int]uint64{syscall.RLIMIT_CORE: 0, rlimitSigPending: 4096, rlimitMemLock: 64 << 10}
-	if t.PIDs > 0 {
-		limits[rlimitNProc] = uint64(t.PIDs)
-	}
-	for which, n := range limits {
-		var now syscall.Rlimit
-		if err := syscall.Getrlimit(which, &now); err != nil {
-			return err
-		}
-		n = min(n, now.Max)
-		if err := syscall.Setrlimit(which, &syscall.Rlimit{Cur: n, Max: n}); err != nil {
+func limitResources() error {
+	for which, n := range map[int]uint64{syscall.RLIMIT_CORE: 0, rlimitSigPending: 4096, rlimitMemLock: 64 << 10} {
+		if err := lowerLimit(which, n); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func lowerLimit(which int, n uint64) error {
+	var now syscall.Rlimit
+	if err := syscall.Getrlimit(which, &now); err != nil {
+		return err
+	}
+	n = min(n, now.Max)
+	return syscall.Setrlimit(which, &syscall.Rlimit{Cur: n, Max: n})
 }
 
 // limitNamespace does the same for what has no rlimit. It writes to this sandbox's own /proc, while it can be written to.

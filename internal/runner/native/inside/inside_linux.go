@@ -2,7 +2,10 @@
 // behind the fence and reaps what dies. It decides nothing; the node tells it what to do, over a socket.
 //
 // It is this same program, started again with Variable in its environment, and it takes over while packages are being
-// initialised, before the large ones. Every cold start waits for it, so it imports package syscall and nothing else.
+// initialised, before the large ones: a program of its own would have to be carried along, and starting this one whole takes
+// about twice as long (measured with the project's dependencies linked in: 4.8 ms against 2.7 ms, of which 0.5 ms are packages
+// before this one). Go initialises the packages that are ready in the order of their paths, so this one imports package syscall
+// and nothing else.
 package inside
 
 import (
@@ -89,7 +92,10 @@ func (s *sandbox) prepare() error {
 			return &failure{"raise the loopback", err}
 		}
 	}
-	return makeRoot("host")
+	if err := makeRoot("host"); err != nil {
+		return err
+	}
+	return beginFence()
 }
 
 // start starts the command and says so.
