@@ -278,7 +278,7 @@ func (p *partition) mend(t *txn, err error) {
 		p.oneByOne = len(t.items)
 		return
 	}
-	if len(t.items) == 1 && t.items[0].work != nil && !t.items[0].refused {
+	if len(t.items) == 1 && t.items[0].blamed(err) {
 		it := p.items.pop()
 		instead := p.refused(it, err)
 		p.unflushed += instead.bytes - it.bytes
@@ -287,6 +287,14 @@ func (p *partition) mend(t *txn, err error) {
 	}
 	p.d.logger.Error("the log refuses progress; this partition waits", "topic", p.id.Topic, "partition", p.id.ID, "err", err)
 	p.holdUntil = p.d.now().Add(5 * time.Second)
+}
+
+// blamed says whether an outcome, committed alone, is what the log will not take.
+func (it *item) blamed(err error) bool {
+	if it.work == nil || it.refused {
+		return false
+	}
+	return len(it.work.outputs) > 0 || fault.KindOf(err) == fault.TooLarge
 }
 
 // refused makes the dead letter of an outcome that the log would not take.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
@@ -64,4 +66,84 @@ func TestEveryEventRunsOnceInOrderOfItsKey(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestOrderPartitionIsStrict(t *testing.T) {
+	w := newWorld(t, setting{partitions: 1})
+	defer w.close()
+	w.deploy("f", function.Trigger{Name: "t", Order: function.OrderPartition})
+	var l ledger
+	var active atomic.Int32
+	w.node(play(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		if active.Add(1) > 1 {
+			t.Error("two events of the partition run at a time")
+		}
+		defer active.Add(-1)
+		if c.Invocation.Attempt == 1 && c.Invocation.Event.Subject == "3" {
+			return fail("once"), nil
+		}
+		l.note(c)
+		return succeed(), nil
+	}))
+	for i := range 100 {
+		w.append("events", newEvent(fmt.Sprintf("%03d", i), "x", fmt.Sprint(i%7)))
+	}
+	w.awaitFinished(100)
+	for i, id := range l.of("f") {
+		if id != fmt.Sprintf("%03d", i) {
+			t.Fatalf("run %d is event %s", i, id)
+		}
+	}
+}
+
+// TestKeysRunFarBeyondThePartitions has one partition and as many invocations at a time as there are keys.
+func TestKeysRunFarBeyondThePartitions(t *testing.T) {
+	w := newWorld(t, setting{partitions: 1})
+	defer w.close()
+	const keys = 100
+	w.deployMax("f", keys, function.Trigger{Name: "t"})
+	var active atomic.Int32
+	all := make(chan struct{})
+	w.node(play(func(context.Context, fleet.Call) (*function.Result, error) {
+		if active.Add(1) == keys {
+			close(all)
+		}
+		<-all
+		return succeed(), nil
+	}))
+	for i := range keys {
+		w.append("events", newEvent(fmt.Sprint(i), "x", fmt.Sprint(i)))
+	}
+	w.awaitFinished(keys)
+}
+
+// TestAKeyIsFreeWhenTheOutcomeIsInTheLog holds commits back and sees that the next event of the key waits, and that of another does not.
+func TestAKeyIsFreeWhenTheOutcomeIsInTheLog(t *testing.T) {
+	var blocked atomic.Bool
+	w := newWorld(t, setting{partitions: 1, wrap: func(l eventlog.Log) eventlog.Log {
+		return brittle{l, func() (before, after bool) { return blocked.Load(), false }}
+	}})
+	defer w.close()
+	w.deploy("f", function.Trigger{Name: "t"})
+	var l ledger
+	w.node(play(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		l.note(c)
+		blocked.Store(c.Invocation.Event.ID != "0")
+		return succeed(), nil
+	}))
+	w.append("events", newEvent("0", "x", "first"))
+	w.awaitFinished(1)
+	w.append("events", newEvent("1", "x", "k"), newEvent("2", "x", "k"))
+	w.await("the first of the key", func() bool { return len(l.of("f")) == 2 })
+	w.append("events", newEvent("3", "x", "other"))
+	w.await("the other key", func() bool { return len(l.of("f")) == 3 })
+	if ran := l.of("f"); ran[1] != "1" || ran[2] != "3" {
+		t.Errorf("ran %v, want 0, 1, 3", ran)
+	}
+	w.await("the log to work again", func() bool {
+		blocked.Store(false)
+		return len(l.of("f")) == 4
+	})
+	blocked.Store(false)
+	w.awaitFinished(4)
 }

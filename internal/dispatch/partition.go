@@ -94,8 +94,8 @@ func (p *partition) start(ctx context.Context) {
 
 // stop leaves the partition in order: what runs may end until ctx is done, then it is interrupted; what came of it is committed.
 func (p *partition) stop(ctx context.Context, grace time.Duration) {
-	p.stopOnce.Do(func() { close(p.stopping) })
 	p.box.post(drain{})
+	p.stopOnce.Do(func() { close(p.stopping) })
 	select {
 	case <-p.done:
 		return

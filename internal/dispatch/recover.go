@@ -68,7 +68,11 @@ func (p *partition) restore(ctx context.Context) error {
 			return err
 		}
 	}
-	p.adoptFirst(r, p.d.plan(), bounds)
+	pl := p.d.plan()
+	if r.scan != nil && pl.view.Offset < r.scan.control {
+		pl = newPlan(p.d.catalog.View())
+	}
+	p.adoptFirst(r, pl, bounds)
 	return nil
 }
 

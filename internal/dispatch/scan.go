@@ -102,7 +102,7 @@ func (p *partition) offerRecord(r *eventlog.Record) {
 	if r.Offset < p.scan {
 		return
 	}
-	defer func() { p.scan = r.Offset + 1 }()
+	p.scan = r.Offset + 1
 	if p.set == nil {
 		return
 	}

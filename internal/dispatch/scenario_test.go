@@ -120,7 +120,8 @@ func TestMemoryIsBoundedHoweverManyEventsCome(t *testing.T) {
 	const budget = 256 << 10
 	w := newWorld(t, setting{partitions: 2, options: Options{MaxHeld: budget}})
 	defer w.close()
-	for i := range 5 {
+	const triggers = 3
+	for i := range triggers {
 		w.deploy(fmt.Sprintf("stuck%d", i), function.Trigger{Name: "t"})
 	}
 	release := make(chan struct{})
@@ -134,7 +135,7 @@ func TestMemoryIsBoundedHoweverManyEventsCome(t *testing.T) {
 	}))
 	var most atomic.Int64
 	batch := make([]*event.Event, 500)
-	const batches = 40
+	const batches = 20
 	for b := range batches {
 		for i := range batch {
 			batch[i] = newEvent(fmt.Sprintf("%d-%d", b, i), "x", "")
@@ -159,7 +160,7 @@ func TestMemoryIsBoundedHoweverManyEventsCome(t *testing.T) {
 		t.Errorf("%d events pending in memory", pending)
 	}
 	close(release)
-	w.awaitFinished(5 * batches * 500)
+	w.awaitFinished(triggers * batches * 500)
 	w.await("all memory to be given back", func() bool { return n.d.budget.held.Load() == 0 })
 }
 
@@ -402,7 +403,11 @@ func TestAStopLetsFinishWhatRuns(t *testing.T) {
 	n := w.node(player)
 	w.append("events", newEvent("1", "x", ""), newEvent("2", "x", ""))
 	<-began
+	owned := n.d.owned()
 	n.stop()
+	for _, p := range owned {
+		<-p.stopping
+	}
 	close(release)
 	<-n.done
 	if n.err != nil {

@@ -98,8 +98,8 @@ func TestGuard(t *testing.T) {
 	}{
 		{"fine", aged, event.MaxHops, time.Second, 0, "", ""},
 		{"loop", aged, event.MaxHops + 1, time.Second, 0, function.RunDead, "loop"},
-		{"too old", aged, 0, time.Hour, 0, function.RunDiscarded, "maxAge (1m0s)"},
-		{"too old after an attempt", aged, 0, time.Hour, 1, function.RunDead, "maxAge (1m0s)"},
+		{"too old", aged, 0, time.Hour, 0, function.RunDiscarded, "maxAge (1m"},
+		{"too old after an attempt", aged, 0, time.Hour, 1, function.RunDead, "maxAge (1m"},
 		{"died with the node", aged, 0, time.Second, 3, function.RunDead, "used up its 3 attempts"},
 		{"no age", function.Retry{}, 0, 1e6 * time.Hour, 0, "", ""},
 	} {
