@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/catalog"
@@ -110,6 +111,9 @@ type API struct {
 	now        func() time.Time
 	maxEvent   int
 	mux        *http.ServeMux
+
+	ending chan struct{} // closed when no stream shall follow any longer
+	end    sync.Once
 }
 
 // New checks the options and builds the handler.
@@ -132,10 +136,15 @@ func New(o Options) (*API, error) {
 	a := &API{
 		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, fleet: o.Fleet, code: o.Code, caller: o.Caller,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
+		ending: make(chan struct{}),
 	}
 	a.mux = a.newMux()
 	return a, nil
 }
+
+// EndStreams ends the answers that only follow something, so that a server which shuts down need not wait for them. See
+// http.Server.RegisterOnShutdown.
+func (a *API) EndStreams() { a.end.Do(func() { close(a.ending) }) }
 
 func (a *API) newMux() *http.ServeMux {
 	mux := http.NewServeMux()

@@ -25,7 +25,7 @@ func (a *API) putCode(r *http.Request, _ query) (any, error) {
 	if _, err := image.ParseDigest(announced); err != nil {
 		return nil, err
 	}
-	digest, err := a.code.Put(r.Context(), http.MaxBytesReader(nil, r.Body, image.MaxArchive))
+	digest, err := a.code.Put(r.Context(), r.Body) // Put bounds what it reads
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (a *API) streamEvents(w http.ResponseWriter, r *http.Request, q query) erro
 	if follow {
 		s.caught = func() error { return errors.Join(out.begin(), out.flush()) }
 	}
-	return out.end(s.run(r.Context(), func(rec eventlog.Record) error {
+	return out.end(a.follow(r.Context(), s, func(rec eventlog.Record) error {
 		at, ok := eventAt(rec, pattern)
 		if !ok {
 			return nil

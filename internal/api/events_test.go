@@ -185,3 +185,17 @@ func TestAStreamThatBreaksSaysSo(t *testing.T) {
 		t.Errorf("stream gave %d events, then %v, want one and not found", count, last)
 	}
 }
+
+func TestStreamsEndWithTheNode(t *testing.T) {
+	n := newNode(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	n.emit(function.TopicEvents, fact("x", "k", 1))
+	var last error
+	for _, err := range n.client.Events(ctx, client.EventQuery{From: "beginning", Follow: true}) {
+		last = err
+		n.api.EndStreams()
+	}
+	wantFault(t, "the stream", last, fault.Unavailable, "the node is stopping", "again")
+	n.api.EndStreams() // twice is fine
+}

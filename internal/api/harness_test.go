@@ -38,6 +38,7 @@ type node struct {
 	history *history.History
 	code    *image.Store
 	script  *script
+	api     *API
 	url     string
 	client  *client.Client
 }
@@ -120,6 +121,7 @@ func newNode(t *testing.T) *node {
 		},
 	})
 	ok(t, err)
+	n.api = a
 	server := httptest.NewServer(a)
 	n.url = server.URL
 	n.client, err = client.New(client.Options{Address: server.URL, Token: token})

@@ -49,7 +49,7 @@ func (a *API) streamLogs(w http.ResponseWriter, r *http.Request, q query) error 
 		return out.end(nil)
 	}
 	s := &scan{log: a.log, follow: true, cursors: recent.ends, caught: func() error { return errors.Join(out.begin(), out.flush()) }}
-	return out.end(s.run(r.Context(), func(rec eventlog.Record) error {
+	return out.end(a.follow(r.Context(), s, func(rec eventlog.Record) error {
 		if line, ok := want.line(rec); ok {
 			return out.write(line)
 		}

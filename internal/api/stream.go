@@ -1,12 +1,40 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
 )
+
+// errEnding ends a stream that follows.
+var errEnding = fault.New(fault.Unavailable, "the node is stopping").WithHint("follow again when it is back")
+
+// follow runs a scan for one answer: until it ends, the client leaves, or the node stops.
+func (a *API) follow(ctx context.Context, s *scan, each func(eventlog.Record) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-a.ending:
+			cancel(errEnding)
+		case <-ctx.Done():
+		}
+	})
+	err := s.run(ctx, each)
+	if errors.Is(context.Cause(ctx), errEnding) {
+		err = errEnding
+	}
+	cancel(nil)
+	wg.Wait()
+	return err
+}
 
 // lines writes one JSON value a line. Until the first one nothing is sent, so an error before it has a status of its own.
 type lines struct {

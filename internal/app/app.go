@@ -164,6 +164,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.gatewayServer = gateway.Server(n.gateway, n.logger)
 	n.controlServer = gateway.Server(withMetrics(control, telemetry.Handler(n.metrics, n.logger)), n.logger)
+	n.controlServer.RegisterOnShutdown(control.EndStreams)
 	return nil
 }
 

@@ -22,7 +22,12 @@ type extractor struct {
 	root *os.Root
 	tree tree
 	seen map[string]fs.FileMode
+
+	globals int
 }
+
+// maxGlobals bounds what is read for nothing.
+const maxGlobals = 16
 
 func extract(ctx context.Context, root *os.Root, archive io.Reader) error {
 	x := &extractor{ctx: ctx, root: root, tree: tree{links: map[string]string{}}, seen: map[string]fs.FileMode{}}
@@ -67,7 +72,11 @@ func archiveError(err error, left int64) error {
 
 func (x *extractor) entry(h *tar.Header, content io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
-		return nil // git archive writes one; it holds nothing that is kept
+		// git archive writes one; it holds nothing that is kept.
+		if x.globals++; x.globals > maxGlobals {
+			return fault.New(fault.Invalid, "the archive has more than %d global headers", maxGlobals)
+		}
+		return nil
 	}
 	name, err := entryPath(h.Name)
 	if err != nil || name == "." {

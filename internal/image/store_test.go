@@ -210,6 +210,36 @@ func TestPutRefusesTooManyEntries(t *testing.T) {
 	}
 }
 
+// endless is an archive that never ends, of headers that hold nothing.
+type endless struct{ at int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	header := rawHeader("f", 'g', 0) // a global header, which counts for nothing but its bytes
+	n := copy(p, header[e.at:])
+	e.at = (e.at + n) % len(header)
+	return n, nil
+}
+
+func TestPutBoundsTheArchive(t *testing.T) {
+	s := open(t)
+	// One file of the largest size is refused by its header, before its content is read.
+	_, err := s.Put(t.Context(), bytes.NewReader(rawHeader("big", '0', MaxBytes+1)))
+	if fault.KindOf(err) != fault.TooLarge {
+		t.Errorf("Put of a file over the bound = %v, want too large", err)
+	}
+}
+
+func TestPutEndsAnEndlessArchive(t *testing.T) {
+	s := open(t)
+	_, err := s.Put(t.Context(), new(endless))
+	if fault.KindOf(err) != fault.Invalid || err == nil || !strings.Contains(err.Error(), "global headers") {
+		t.Errorf("Put of an endless archive = %v, want that it has too many headers", err)
+	}
+	if left := s.leftovers(t); len(left) != 0 {
+		t.Errorf("the store holds %q, want nothing", left)
+	}
+}
+
 func TestPutEndsWithItsContext(t *testing.T) {
 	s := open(t)
 	ctx, cancel := context.WithCancel(t.Context())
