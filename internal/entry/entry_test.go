@@ -234,8 +234,6 @@ func testHowAnInvocationEnds(t *testing.T, s *stage) {
 		{"stdio:exit=100", function.Failed, "Exit.100", "the reason is on stderr", true, 500, 0, false},
 		{"stdio:kill", function.Crashed, "Runtime.ExitError", "SIGKILL", false, 502, 0, false},
 		{"stdio:hang", function.TimedOut, "Sandbox.Timedout", "time-out of 300ms", false, 504, 300 * time.Millisecond, false},
-		{"stdio:big=6291457", function.BadAnswer, "Function.ResponseSizeTooLarge", "6291456", true, 502, 0, false},
-		{"stdio:big=6291456", function.Succeeded, "", "", false, 200, 0, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.behaves, func(t *testing.T) {

@@ -222,7 +222,7 @@ func (c *httpConn) request(ctx context.Context, inv *function.Invocation, end ti
 	switch {
 	case inv.Request != nil:
 		var err error
-		if body, err = bodyOf(inv.Request); err != nil {
+		if body, err = KeepBody(inv.Request); err != nil {
 			return nil, err
 		}
 		in := inv.Request

@@ -2,18 +2,21 @@ package entry
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// bodyOf reads the body of the request of an invocation. It can be called again, because an invocation that was not
-// delivered goes to another instance.
-func bodyOf(r *http.Request) ([]byte, error) {
+// KeepBody reads the body of an invocation's request into memory, once: further calls give the same bytes, because an
+// invocation that was not delivered goes to another instance. Called ahead of Invoke, no instance waits for a slow client.
+// The error is TooLarge past an http.MaxBytesReader's limit, else Invalid: the client broke off.
+func KeepBody(r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
@@ -21,8 +24,12 @@ func bodyOf(r *http.Request) ([]byte, error) {
 		return k.all, nil
 	}
 	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, fmt.Errorf("read request body: %w", err)
+	var limit *http.MaxBytesError
+	switch {
+	case errors.As(err, &limit):
+		return nil, fault.New(fault.TooLarge, "the request's body is larger than the limit of %d bytes", limit.Limit)
+	case err != nil:
+		return nil, fault.New(fault.Invalid, "read request body: %w", err)
 	}
 	r.Body = &keptBody{Reader: bytes.NewReader(b), all: b}
 	return b, nil

@@ -52,7 +52,7 @@ type urlHTTP struct {
 
 func urlRequest(inv *function.Invocation, name string, now time.Time) ([]byte, error) {
 	r := inv.Request
-	body, err := bodyOf(r)
+	body, err := KeepBody(r)
 	if err != nil {
 		return nil, err
 	}

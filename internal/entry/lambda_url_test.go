@@ -141,3 +141,42 @@ func TestAnswersToARequest(t *testing.T) {
 		})
 	}
 }
+
+func FuzzURLAnswer(f *testing.F) {
+	for _, seed := range []string{`{"statusCode":200,"headers":{"a":"b"},"cookies":["a"],"body":"x"}`, `{"statusCode":"x"}`, `"text"`, "{}\x00\x00\x00\x00\x00\x00\x00\x00x", `{"specversion":"1.0","type":"a"}`} {
+		f.Add([]byte(seed), false)
+		f.Add([]byte(seed), true)
+	}
+	f.Fuzz(func(t *testing.T, answer []byte, stream bool) {
+		h := http.Header{}
+		if stream {
+			h.Set("Content-Type", streamPrelude)
+		}
+		r := urlAnswer(answer, h, "shop")
+		if (r.Outcome == function.Succeeded) != (r.Failure == nil) || r.Status < 100 || r.Status > 599 {
+			t.Errorf("answer = %+v", r)
+		}
+		for k, vs := range r.Header {
+			for _, v := range vs {
+				if strings.ContainsAny(k+v, "\r\n") {
+					t.Errorf("header %q: %q splits the answer", k, v)
+				}
+			}
+		}
+	})
+}
+
+func FuzzParseFailure(f *testing.F) {
+	for _, seed := range []string{`{"errorType":"E","errorMessage":"m","stackTrace":["a"],"retry":false}`, `words`, `{"errorType":1}`, `{"stackTrace":[` + strings.Repeat(`"frame",`, 3000) + `"last"]}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r, _ := parseFailure(body, "")
+		if r.Type == "" || r.Message == "" || len(r.Message) > maxMessage+16 || len(r.Trace) > maxTrace {
+			t.Errorf("failure = %+v", r)
+		}
+		if len(r.Trace) > 0 && !json.Valid(r.Trace) {
+			t.Errorf("trace %s is not JSON", r.Trace)
+		}
+	})
+}

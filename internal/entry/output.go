@@ -76,8 +76,12 @@ func (s *stream) write(p []byte) {
 		room := min(len(part), maxLine-len(s.held))
 		s.held = append(s.held, part[:room]...)
 		s.cut += len(part) - room
-		if ended {
-			lines = s.end(lines)
+		if !ended {
+			continue
+		}
+		kept := len(lines)
+		if lines = s.end(lines); len(lines) == kept {
+			p = s.skip(p)
 		}
 	}
 	s.mu.Unlock()
@@ -93,6 +97,24 @@ func (s *stream) end(lines []function.LogLine) []function.LogLine {
 	}
 	s.held, s.cut = s.held[:0], 0
 	return lines
+}
+
+// skip drops the whole lines of what is left of a chunk after one of it was dropped: a flood may not cost dalamb much either.
+func (s *stream) skip(p []byte) (rest []byte) {
+	last := bytes.LastIndexByte(p, '\n')
+	if last < 0 {
+		return p
+	}
+	s.out.drop(s.name, p[:last], bytes.Count(p[:last+1], []byte{'\n'}))
+	return p[last+1:]
+}
+
+// drop counts lines that nobody will see.
+func (o *output) drop(stream string, text []byte, lines int) {
+	o.mu.Lock()
+	o.dropped += lines
+	o.remember(stream, text)
+	o.mu.Unlock()
 }
 
 // line makes a log line, unless there are too many.

@@ -171,7 +171,7 @@ func (c *stdioConn) result(in *instance, inv *function.Invocation, answer *captu
 		return r
 	}
 	switch {
-	case large:
+	case large, int64(len(body))+x.Lost > MaxAnswer:
 		return tooLarge()
 	case x.Lost > 0: // what is left may be half an answer
 		r := badAnswer("Function.OutputLost", "%d bytes of output were lost, because the machine was too busy to take them", x.Lost)
@@ -187,7 +187,7 @@ func (c *stdioConn) result(in *instance, inv *function.Invocation, answer *captu
 
 func stdin(inv *function.Invocation) ([]byte, error) {
 	if inv.Request != nil {
-		return bodyOf(inv.Request)
+		return KeepBody(inv.Request)
 	}
 	return document(inv)
 }

@@ -44,6 +44,13 @@ func TestStdioAnswersARequest(t *testing.T) {
 	}
 }
 
+// Not in parallel with others: what a machine is too busy to take is lost, and that is another result.
+func TestHowMuchAStdioFunctionMayAnswer(t *testing.T) {
+	s := newStage(t)
+	wantOutcome(t, s.once("stdio:big=6291456", payload("{}")), function.Succeeded)
+	wantFailure(t, s.once("stdio:big=6291457", payload("{}")), function.BadAnswer, "Function.ResponseSizeTooLarge", "6291456")
+}
+
 func TestStdioTakesOneInvocation(t *testing.T) {
 	s := newStage(t)
 	c := s.start(version("stdio:echo"))
