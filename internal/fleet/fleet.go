@@ -110,7 +110,7 @@ func New(o Options) (*Fleet, error) {
 
 // Invoke runs one invocation and blocks until it has a result. ctx bounds the wait for an instance; what a function has
 // begun runs to its end or its time-out. An error means that dalamb failed: NotFound, Exhausted (no instance in time, too many
-// calls), Unavailable (stopping), Internal. What the function did, a failed start included, is the result.
+// calls), Unavailable (stopping), Invalid or TooLarge (a request's body), Internal. What the function did, a failed start included, is the result.
 func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 	v, err := f.version(c)
 	if err != nil {
@@ -123,6 +123,11 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 	inv := c.Invocation
 	if inv.ID == "" {
 		inv.ID = event.NewID()
+	}
+	if inv.Request != nil {
+		if _, err := entry.KeepBody(inv.Request); err != nil {
+			return nil, err
+		}
 	}
 	for {
 		g := f.acquire(ctx, v)

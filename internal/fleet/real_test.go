@@ -8,13 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/need"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/runner/native"
 	"github.com/dalamb/dalamb/internal/runner/process"
-
-	"github.com/dalamb/dalamb/internal/function"
 )
 
 // behaviour is the variable that makes the test binary play a function instead of running tests.
@@ -160,6 +160,32 @@ func TestRealFunctionsOnEachRunner(t *testing.T) {
 			}
 			if n := len(f.Instances()); n > 6 {
 				t.Errorf("%d instances, want at most 2 of each", n)
+			}
+		})
+	}
+}
+
+func TestAFunctionThatHangsIsKilledWithAllThatItStarted(t *testing.T) {
+	runners := map[string]func(testing.TB) runner.Runner{"process": processRunner, "native": nativeRunner}
+	for name, make := range runners {
+		t.Run(name, func(t *testing.T) {
+			stubborn := real(function.EntryStdio, func(s *function.Spec) {
+				s.Entry.Command = []string{"sh", "-c", "trap '' TERM; sleep 1000 & sleep 1000; sleep 1000"}
+				s.Timeout = function.Duration(300 * time.Millisecond)
+			})
+			f := realFleet(t, make(t), install(t), stubborn)
+			began := time.Now()
+			r := mustInvoke(t, f, call("real-stdio"))
+			answered := time.Since(began)
+			f.lives.Wait() // SIGTERM is ignored, so this takes SIGKILL
+			if r.Outcome != function.TimedOut || r.Status != 504 {
+				t.Errorf("result = %+v, want a time-out", r)
+			}
+			if gone := time.Since(began); answered >= gone || gone-answered < stopGrace/2 {
+				t.Errorf("the answer came after %v, the instance was gone after %v; want the answer first and then the grace of %v", answered, gone, stopGrace)
+			}
+			if left := f.Instances(); len(left) != 0 {
+				t.Errorf("Instances = %+v, want none", left)
 			}
 		})
 	}
