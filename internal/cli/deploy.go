@@ -28,7 +28,7 @@ func deployCommand(env *environment) *cobra.Command {
 		Long: `Make a version of each function that PATH/dalamb.yaml (or the file PATH) declares, and point an alias at it. The code directory
 is taken by content: the same content with the same settings makes no new version.
 
-The whole manifest is checked before anything is sent. ` + exitHelp,
+The whole manifest is checked before anything is sent.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, err := out.json(); err != nil {

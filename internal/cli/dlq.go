@@ -59,7 +59,7 @@ func dlqList(env *environment) *cobra.Command {
 	var s selection
 	var limit int
 	c := &cobra.Command{
-		Use: "ls", Short: "List dead letters, newest first", Long: "List dead letters, newest first.\n\n" + exitHelp, Args: cobra.NoArgs,
+		Use: "ls", Short: "List dead letters, newest first", Long: "List dead letters, newest first.", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if _, err := out.json(); err != nil {
 				return err
@@ -84,11 +84,15 @@ func dlqList(env *environment) *cobra.Command {
 				}
 			}
 			return out.print(c.OutOrStdout(), letters, func(w io.Writer) {
-				var rows [][]string
+				if len(letters) == 0 {
+					fmt.Fprintln(c.ErrOrStderr(), "no dead letters")
+					return
+				}
+				var rows []row
 				for _, l := range letters {
 					rows = append(rows, runRow(&l.Run))
 				}
-				table(w, runHead, rows)
+				table(w, runHead(), rows)
 			})
 		},
 	}
@@ -111,7 +115,10 @@ func dlqShow(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return out.print(c.OutOrStdout(), l, func(w io.Writer) { printRun(w, &wire.RunDetail{Run: l.Run, Event: l.Event}) })
+			return out.print(c.OutOrStdout(), l, func(w io.Writer) {
+				printRun(w, &wire.RunDetail{Run: l.Run, Event: l.Event})
+				fmt.Fprintf(w, "\ndalamb dlq redrive %[1]s  runs it again; dalamb dlq discard %[1]s  gives it up\n", l.Run.ID)
+			})
 		},
 	}
 	out.flag(c)
@@ -129,7 +136,7 @@ func dlqRedrive(env *environment) *cobra.Command {
 		Long: `Run dead letters again: those named, or those that the flags select (all that hold), or --all. Each runs for its own trigger
 alone; other triggers of the same event do not see it. One that fails again stays a dead letter, with its new errors added.
 
-The job goes on by itself, also after a restart of the node. ` + exitHelp,
+The job goes on by itself, also after a restart of the node.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := s.read(c); err != nil {
 				return err
@@ -159,7 +166,7 @@ func dlqDiscard(env *environment) *cobra.Command {
 	var out output
 	var reason string
 	c := &cobra.Command{
-		Use: "discard ID...", Short: "Give dead letters up", Long: "Give dead letters up: all of those named, or none when one of them is not there.\n\n" + exitHelp,
+		Use: "discard ID...", Short: "Give dead letters up", Long: "Give dead letters up: all of those named, or none when one of them is not there.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()

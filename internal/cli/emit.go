@@ -30,9 +30,7 @@ func emitCommand(env *environment) *cobra.Command {
 		Long: `Put an event into the log, or with -f one event for each line of a file (structured CloudEvents; - is standard input). It
 returns when the events are durable, and prints where they stand.
 
-A file is sent in batches of 256 lines, each of which is stored whole or not at all; an error names the line that it is about.
-
-` + exitHelp,
+A file is sent in batches of 256 lines, each of which is stored whole or not at all; an error names the line that it is about.`,
 		Example: `  dalamb emit --type order.requested --key o-1 --data '{"order":"o-1"}'`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -21,7 +21,8 @@ func eventsCommand(env *environment) *cobra.Command {
 		Long: `Show the events of a topic, oldest first; with -f go on with what is appended from now on. --from is beginning, latest, an
 offset, a time (2026-12-01T09:00:00Z), or how long ago (15m). Without it a plain listing begins at the beginning, and -f at the end.
 
--o json prints one JSON object a line: {topic, partition, offset, time, event}. ` + exitHelp,
+A line shows when the event was appended, its partition@offset, type, subject and the beginning of its data. -o json prints all
+of it, one JSON object a line: {topic, partition, offset, time, event}.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			asJSON, err := out.json()
@@ -39,7 +40,7 @@ offset, a time (2026-12-01T09:00:00Z), or how long ago (15m). Without it a plain
 			}
 			for e, err := range node.Events(c.Context(), o) {
 				if err != nil {
-					return err
+					return ended(c, o.Follow, err)
 				}
 				if asJSON {
 					err = printLine(c.OutOrStdout(), e)
@@ -69,8 +70,9 @@ func printEvent(w io.Writer, e wire.EventAt) error {
 		Data                      json.RawMessage
 		DataBase64                string `json:"data_base64"`
 	}
+	place := fmt.Sprintf("%d@%d", e.Partition, e.Offset)
 	if len(e.Event) == 0 {
-		_, err := fmt.Fprintf(w, "%s  %d@%-6d  (no event)  %s\n", stamp(e.Time), e.Partition, e.Offset, short(string(e.Value), 80))
+		_, err := fmt.Fprintf(w, "%s  %-7s  (no event)  %s\n", stamp(e.Time), place, short(string(e.Value), 80))
 		return err
 	}
 	if err := json.Unmarshal(e.Event, &head); err != nil {
@@ -80,6 +82,6 @@ func printEvent(w io.Writer, e wire.EventAt) error {
 	if data == "" {
 		data = head.DataBase64
 	}
-	_, err := fmt.Fprintf(w, "%s  %d@%-6d  %-24s %-18s %s\n", stamp(e.Time), e.Partition, e.Offset, clean(head.Type), clean(head.Subject), short(data, 100))
+	_, err := fmt.Fprintf(w, "%s  %-7s  %-17s  %-14s  %s\n", stamp(e.Time), place, clean(head.Type), clean(orDash(head.Subject)), short(data, 60))
 	return err
 }

@@ -19,8 +19,9 @@ func functionsCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "functions [NAME]",
 		Short: "List functions, or show one",
-		Long:  "List functions, or show one with its versions, aliases, triggers and instances.\n\n" + exitHelp,
-		Args:  cobra.MaximumNArgs(1),
+		Long: `List functions, or show one with its versions, aliases, triggers and instances. LIVE is the version that triggers and routes use,
+LAG how many events its triggers have not finished.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
 			if err != nil {
@@ -38,12 +39,16 @@ func functionsCommand(env *environment) *cobra.Command {
 				return err
 			}
 			return out.print(c.OutOrStdout(), fs, func(w io.Writer) {
-				var rows [][]string
+				if len(fs) == 0 {
+					fmt.Fprintln(c.ErrOrStderr(), "no functions; dalamb deploy DIR makes those that DIR/dalamb.yaml declares")
+					return
+				}
+				var rows []row
 				for _, f := range fs {
-					rows = append(rows, []string{
+					rows = append(rows, cells(
 						f.Name, strconv.Itoa(f.Version), string(f.Entry), strconv.Itoa(f.Triggers), strconv.Itoa(f.Instances),
 						strconv.FormatInt(f.Lag, 10), isolation(f.Isolated), stamp(f.Created),
-					})
+					))
 				}
 				table(w, []string{"NAME", "LIVE", "ENTRY", "TRIGGERS", "INSTANCES", "LAG", "ISOLATION", "DEPLOYED"}, rows)
 			})
@@ -66,9 +71,9 @@ func printFunction(w io.Writer, f *wire.Function) {
 		fmt.Fprintf(w, "  alias %s -> version %d\n", a.Name, a.Primary)
 	}
 	fmt.Fprintln(w)
-	var rows [][]string
+	var rows []row
 	for _, v := range f.Versions {
-		rows = append(rows, []string{strconv.Itoa(v.Number), string(v.Spec.Entry.Type), short(strings.Join(v.Spec.Entry.Command, " "), 40), short(v.Code, 19), stamp(v.Created)})
+		rows = append(rows, cells(strconv.Itoa(v.Number), string(v.Spec.Entry.Type), short(strings.Join(v.Spec.Entry.Command, " "), 40), short(v.Code, 19), stamp(v.Created)))
 	}
 	table(w, []string{"VERSION", "ENTRY", "COMMAND", "CODE", "CREATED"}, rows)
 	fmt.Fprintln(w)
@@ -84,7 +89,11 @@ func printFunction(w io.Writer, f *wire.Function) {
 		case t.Error != "":
 			state = "cannot run: " + t.Error
 		}
-		rows = append(rows, []string{t.Name, listensTo(t.Trigger), orDash(string(t.Order)), lag, state})
+		r := cells(t.Name, listensTo(t.Trigger), orDash(string(t.Order)), lag, state)
+		if len(t.Filter) > 0 && t.Topic != function.TopicInvoke {
+			r.notes = []string{"filter " + jsonLine(t.Filter)}
+		}
+		rows = append(rows, r)
 	}
 	table(w, []string{"TRIGGER", "LISTENS TO", "ORDER", "LAG", "STATE"}, rows)
 	if len(f.Instances) == 0 {
@@ -93,16 +102,23 @@ func printFunction(w io.Writer, f *wire.Function) {
 	fmt.Fprintln(w)
 	rows = nil
 	for _, i := range f.Instances {
-		rows = append(rows, []string{i.ID, strconv.Itoa(i.Version), i.State, strconv.FormatInt(i.Runs, 10), function.Bytes(i.MemoryKB << 10).String(), stamp(i.Started)})
+		memory := "-"
+		if i.MemoryKB > 0 {
+			memory = fmt.Sprintf("%.1f MiB", float64(i.MemoryKB)/1024)
+		}
+		rows = append(rows, cells(i.ID, strconv.Itoa(i.Version), i.State, strconv.FormatInt(i.Runs, 10), memory, stamp(i.Started)))
 	}
 	table(w, []string{"INSTANCE", "VERSION", "STATE", "RUNS", "PEAK MEMORY", "STARTED"}, rows)
 }
 
 func listensTo(t function.Trigger) string {
-	if t.Route != nil {
-		return strings.TrimSpace(t.Route.Method + " " + t.Route.Host + t.Route.Path)
+	switch {
+	case t.Route != nil:
+		return t.Route.Pattern()
+	case t.Topic == function.TopicInvoke:
+		return "asynchronous calls"
 	}
-	return short(t.Topic+" "+string(t.Filter), 70)
+	return t.Topic
 }
 
 func removeCommand(env *environment) *cobra.Command {
@@ -110,9 +126,7 @@ func removeCommand(env *environment) *cobra.Command {
 		Use:   "remove NAME",
 		Short: "Remove a function, its versions, triggers and their progress",
 		Long: `Remove a function with its versions, triggers and their progress. What it did stays in the log. A function of the same name
-that is deployed later is a new one: its triggers start at the end of the log.
-
-` + exitHelp,
+that is deployed later is a new one: its triggers start at the end of the log.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
@@ -139,7 +153,7 @@ func triggerCommand(env *environment) *cobra.Command {
 		{"resume", "Let a paused trigger go on where it stopped", (*client.Client).ResumeTrigger},
 	} {
 		sub := &cobra.Command{
-			Use: verb.name + " FUNCTION/TRIGGER", Short: verb.short, Long: verb.short + ".\n\n" + exitHelp, Args: cobra.ExactArgs(1),
+			Use: verb.name + " FUNCTION/TRIGGER", Short: verb.short, Long: verb.short + ".", Args: cobra.ExactArgs(1),
 			RunE: func(c *cobra.Command, args []string) error {
 				fn, trigger, ok := strings.Cut(args[0], "/")
 				if !ok {

@@ -1,25 +1,31 @@
 package cli
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 func invokeCommand(env *environment) *cobra.Command {
+	var out output
 	var data, alias string
 	c := &cobra.Command{
 		Use:   "invoke NAME [--data JSON|@FILE|-]",
 		Short: "Call a function and print its result",
 		Long: `Call a function and print its result. A function that answers with an error ends the command with exit code 1 and the error on
-standard error.
-
-` + exitHelp,
+standard error.`,
 		Example: `  dalamb invoke hello --data '{"name":"world"}'`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			asJSON, err := out.json()
+			if err != nil {
+				return err
+			}
 			payload, err := argument(c, data)
 			if err != nil {
 				return fmt.Errorf("read --data: %w", err)
@@ -32,15 +38,49 @@ standard error.
 			if err != nil {
 				return err
 			}
-			if answer.Error != "" {
-				fmt.Fprintf(c.ErrOrStderr(), "%s failed: %s\n", args[0], answer.Payload)
+			if asJSON {
+				err = out.print(c.OutOrStdout(), invokedOf(&answer), nil)
+			} else if answer.Error == "" {
+				_, err = fmt.Fprintf(c.OutOrStdout(), "%s\n", bytes.TrimSuffix(answer.Payload, []byte("\n")))
+			} else {
+				fmt.Fprintf(c.ErrOrStderr(), "%s failed: %s\nhint: dalamb logs %s shows what it wrote\n", args[0], failureOf(answer.Payload), args[0])
+			}
+			if err == nil && answer.Error != "" {
 				return exitCode(exitFailed)
 			}
-			_, err = c.OutOrStdout().Write(append(answer.Payload, '\n'))
 			return err
 		},
 	}
 	c.Flags().StringVarP(&data, "data", "d", "{}", "the payload: JSON, or @FILE, or - for standard input")
 	c.Flags().StringVar(&alias, "alias", "", "alias or version to call (default live)")
+	out.flag(c)
 	return c
+}
+
+// invoked is a call in JSON.
+type invoked struct {
+	Request string          `json:"request"` // id, as in _dalamb.requests
+	Version int             `json:"version"`
+	Failed  bool            `json:"failed"`
+	Result  json.RawMessage `json:"result,omitempty"` // what the function answered; of one that failed, its error
+	Text    string          `json:"text,omitempty"`   // an answer that is no JSON
+}
+
+func invokedOf(a *client.Invoked) invoked {
+	i := invoked{Request: a.RequestID, Version: a.Version, Failed: a.Error != ""}
+	if json.Valid(a.Payload) {
+		i.Result = a.Payload
+	} else {
+		i.Text = string(a.Payload)
+	}
+	return i
+}
+
+// failureOf is the error in a function's own words; what is not in AWS's form stays as it is.
+func failureOf(payload []byte) string {
+	var f function.Failure
+	if json.Unmarshal(payload, &f) != nil || f.Message == "" {
+		return clean(string(payload))
+	}
+	return clean(failureText(&f))
 }

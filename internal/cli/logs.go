@@ -15,7 +15,7 @@ func logsCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "logs NAME [-f] [--run ID]",
 		Short: "Show what a function wrote to stdout and stderr",
-		Long:  "Show what a function wrote to stdout and stderr, oldest first; with -f go on.\n\n" + exitHelp,
+		Long:  "Show what a function wrote to stdout and stderr, oldest first; with -f go on.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			asJSON, err := out.json()
@@ -27,10 +27,12 @@ func logsCommand(env *environment) *cobra.Command {
 				return err
 			}
 			o.Function = args[0]
+			none := true
 			for l, err := range node.Logs(c.Context(), o) {
 				if err != nil {
-					return err
+					return ended(c, o.Follow, err)
 				}
+				none = false
 				if asJSON {
 					err = printLine(c.OutOrStdout(), l)
 				} else {
@@ -42,6 +44,9 @@ func logsCommand(env *environment) *cobra.Command {
 				if err != nil {
 					return err
 				}
+			}
+			if none && !asJSON {
+				fmt.Fprintf(c.ErrOrStderr(), "%s wrote nothing yet; dalamb runs --function %s shows what it did\n", o.Function, o.Function)
 			}
 			return nil
 		},

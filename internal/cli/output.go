@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // output is the -o flag of a command that prints data.
@@ -55,17 +56,47 @@ func printLine(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
+// row is a line of a table, and what there is to say about it that fits no column: the lines below it.
+type row struct {
+	cells []string
+	notes []string
+}
+
+// cells is a row without notes.
+func cells(c ...string) row { return row{cells: c} }
+
 // table writes rows in columns below a head.
-func table(w io.Writer, head []string, rows [][]string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.Join(head, "\t"))
-	for _, row := range rows {
-		for i, cell := range row {
-			row[i] = clean(cell)
+func table(w io.Writer, head []string, rows []row) {
+	width := make([]int, len(head))
+	measure := func(line []string) {
+		for i, cell := range line {
+			line[i] = clean(cell)
+			width[i] = max(width[i], utf8.RuneCountInString(line[i]))
 		}
-		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
-	t.Flush()
+	measure(head)
+	for _, r := range rows {
+		measure(r.cells)
+	}
+	var text strings.Builder
+	write := func(line []string) {
+		for i, cell := range line {
+			if i == len(line)-1 {
+				text.WriteString(cell)
+				break
+			}
+			fmt.Fprintf(&text, "%-*s  ", width[i], cell)
+		}
+		text.WriteByte('\n')
+	}
+	write(head)
+	for _, r := range rows {
+		write(r.cells)
+		for _, note := range r.notes {
+			fmt.Fprintf(&text, "    %s\n", clean(note))
+		}
+	}
+	io.WriteString(w, text.String())
 }
 
 // clean keeps what a function or an event says from moving the terminal's cursor or breaking a table.
@@ -78,12 +109,42 @@ func clean(s string) string {
 	}, s)
 }
 
-// stamp is a time for people: local, to the millisecond.
+// stamp is a time for people: local; to the millisecond and without the date when it is today's.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.Local().Format("2006-01-02 15:04:05.000")
+	t = t.Local()
+	if t.Format(time.DateOnly) == time.Now().Format(time.DateOnly) {
+		return t.Format("15:04:05.000")
+	}
+	return t.Format(time.DateTime)
+}
+
+// took is a duration for people: three or four digits of it.
+func took(d function.Duration) string {
+	t := d.Std()
+	switch {
+	case t < time.Millisecond:
+		t = t.Round(time.Microsecond)
+	case t < time.Second:
+		t = t.Round(100 * time.Microsecond)
+	default:
+		t = t.Round(10 * time.Millisecond)
+	}
+	return t.String()
+}
+
+// jsonLine is JSON on one line, with < > & as they are.
+func jsonLine(raw json.RawMessage) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	var v any
+	if json.Unmarshal(raw, &v) != nil || enc.Encode(v) != nil {
+		return clean(string(raw))
+	}
+	return strings.TrimSpace(b.String())
 }
 
 // short cuts s to n characters.
@@ -93,6 +154,14 @@ func short(s string, n int) string {
 		return string(r)
 	}
 	return string(r[:n-1]) + "…"
+}
+
+// ended is the error of a command that streams: Ctrl-C is the end of one that follows, not a failure.
+func ended(c *cobra.Command, follow bool, err error) error {
+	if follow && c.Context().Err() != nil {
+		return nil
+	}
+	return err
 }
 
 func orDash(s string) string {

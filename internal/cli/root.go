@@ -43,7 +43,7 @@ func Main(ctx context.Context, args []string, s Streams) int {
 		return int(code)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return exitOK // Ctrl-C ends a command that follows; that is its end, not a failure
+		err = errors.New("interrupted")
 	}
 	complain(s.Err, err)
 	return codeOf(err)
@@ -104,9 +104,7 @@ func Root(s Streams) *cobra.Command {
   dalamb runs                      what came of it
 
 A command finds the node by its data directory: DALAMB_DATA, or ./dalamb-data. DALAMB_CONTROL (the URL of the control listener)
-and DALAMB_TOKEN are stronger.
-
-` + exitHelp,
+and DALAMB_TOKEN are stronger.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -120,7 +118,7 @@ and DALAMB_TOKEN are stronger.
 
 	env := &environment{get: os.Getenv}
 	for _, c := range []*cobra.Command{
-		upCommand(),
+		upCommand(env),
 		deployCommand(env), functionsCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env),
 		emitCommand(env), eventsCommand(env), topicCommand(env),
 		runsCommand(env), dlqCommand(env), logsCommand(env),
@@ -128,21 +126,39 @@ and DALAMB_TOKEN are stronger.
 	} {
 		root.AddCommand(c)
 	}
-	wrapArgs(root)
+	nameUsage(root)
+	tellExitCodes(root)
 	return root
 }
 
-// wrapArgs makes every complaint about arguments a usageError, so that it ends with exit code 2 and names the help.
-func wrapArgs(c *cobra.Command) {
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return usageError{c.CommandPath(), err}
-			}
-			return nil
-		}
+// tellExitCodes ends the help of every command with its exit codes, where the command has none of its own.
+func tellExitCodes(c *cobra.Command) {
+	if c.Long == "" {
+		c.Long = c.Short + "."
+	}
+	if !strings.Contains(c.Long, "Exit codes:") {
+		c.Long += "\n\n" + exitHelp
 	}
 	for _, sub := range c.Commands() {
-		wrapArgs(sub)
+		tellExitCodes(sub)
+	}
+}
+
+// nameUsage makes every complaint about arguments and flags a usageError, so that it ends with exit code 2 and names the help.
+func nameUsage(c *cobra.Command) {
+	usage := func(c *cobra.Command, err error) error {
+		if err == nil {
+			return nil
+		}
+		return usageError{c.CommandPath(), err}
+	}
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error { return usage(c, check(c, args)) }
+	}
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		return usage(c, errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()))
+	}
+	for _, sub := range c.Commands() {
+		nameUsage(sub)
 	}
 }

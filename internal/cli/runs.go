@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,9 +25,7 @@ func runsCommand(env *environment) *cobra.Command {
 		Use:   "runs [--function F] [--state S]",
 		Short: "List runs: what became of events on triggers",
 		Long: `List runs, newest first. A run is all attempts at one event on one trigger; its state is retrying, succeeded, dead, discarded or
-expired.
-
-` + exitHelp,
+expired.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if _, err := out.json(); err != nil {
@@ -54,11 +53,17 @@ expired.
 				}
 			}
 			return out.print(c.OutOrStdout(), runs, func(w io.Writer) {
-				var rows [][]string
-				for _, r := range runs {
-					rows = append(rows, runRow(&r))
+				if len(runs) == 0 {
+					fmt.Fprintln(c.ErrOrStderr(), "no such runs; dalamb functions shows what listens, dalamb events what happened")
+					return
 				}
-				table(w, runHead, rows)
+				var rows []row
+				for _, r := range runs {
+					line := runRow(&r)
+					line.cells = slices.Insert(line.cells, 1, string(r.State))
+					rows = append(rows, line)
+				}
+				table(w, slices.Insert(slices.Clone(runHead()), 1, "STATE"), rows)
 			})
 		},
 	}
@@ -74,23 +79,33 @@ expired.
 	return c
 }
 
-var runHead = []string{"RUN", "STATE", "FUNCTION/TRIGGER", "EVENT", "SUBJECT", "ATTEMPTS", "FINISHED", "WHY"}
+// runHead names the columns of runRow. Both leave the state to lists that mix states.
+func runHead() []string {
+	return []string{"RUN", "FUNCTION/TRIGGER", "EVENT", "SUBJECT", "TRIES", "FINISHED"}
+}
 
-func runRow(r *function.Run) []string {
+// runRow is a run in a list, with what went wrong last below it.
+func runRow(r *function.Run) row {
+	line := cells(r.ID, short(r.Function+"/"+r.Trigger, 24), short(r.Event.Type, 24), short(orDash(r.Event.Subject), 16),
+		strconv.Itoa(len(r.Attempts)), stamp(r.Finished))
 	why := r.Reason
-	if n := len(r.Attempts); n > 0 && r.Attempts[n-1].Failure != nil {
-		why = r.Attempts[n-1].Failure.Message
+	if n := len(r.Attempts); n > 0 && r.Attempts[n-1].Failure != nil && r.State != function.RunSucceeded {
+		why = failureText(r.Attempts[n-1].Failure)
 	}
-	return []string{
-		r.ID, string(r.State), r.Function + "/" + r.Trigger, r.Event.Type, orDash(r.Event.Subject),
-		strconv.Itoa(len(r.Attempts)), stamp(r.Finished), short(orDash(why), 60),
+	if why != "" {
+		line.notes = []string{short(why, 110)}
 	}
+	return line
+}
+
+func failureText(f *function.Failure) string {
+	return strings.TrimPrefix(f.Type+": "+f.Message, ": ")
 }
 
 func runsShow(env *environment) *cobra.Command {
 	var out output
 	c := &cobra.Command{
-		Use: "show ID", Short: "Show a run: its event, its attempts and errors, what it emitted", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show a run: its event, attempts, errors, result, and what it emitted", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
 			if err != nil {
@@ -134,15 +149,19 @@ func printRun(w io.Writer, d *wire.RunDetail) {
 }
 
 func printAttempts(w io.Writer, attempts []function.Attempt) {
-	var rows [][]string
+	var rows []row
 	for _, a := range attempts {
-		why := "-"
-		if a.Failure != nil {
-			why = strings.TrimPrefix(a.Failure.Type+": "+a.Failure.Message, ": ")
+		start := "warm"
+		if a.Cold {
+			start = "cold"
 		}
-		rows = append(rows, []string{strconv.Itoa(a.Number), strconv.Itoa(a.Version), string(a.Outcome), stamp(a.Start), a.Duration.String(), short(why, 160)})
+		line := cells(strconv.Itoa(a.Number), strconv.Itoa(a.Version), string(a.Outcome), stamp(a.Start), start, took(a.Duration))
+		if a.Failure != nil {
+			line.notes = []string{short(failureText(a.Failure), 1000)}
+		}
+		rows = append(rows, line)
 	}
-	table(w, []string{"ATTEMPT", "VERSION", "OUTCOME", "START", "TOOK", "ERROR"}, rows)
+	table(w, []string{"ATTEMPT", "VERSION", "OUTCOME", "BEGAN", "START", "TOOK"}, rows)
 }
 
 // indented is JSON for people; bytes that are no JSON stay as they are.

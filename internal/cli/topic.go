@@ -3,10 +3,13 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -19,7 +22,7 @@ func topicCommand(env *environment) *cobra.Command {
 func topicList(env *environment) *cobra.Command {
 	var out output
 	c := &cobra.Command{
-		Use: "ls", Short: "List topics", Long: "List topics, dalamb's own included.\n\n" + exitHelp, Args: cobra.NoArgs,
+		Use: "ls", Short: "List topics", Long: "List topics, dalamb's own included.", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			node, err := env.client()
 			if err != nil {
@@ -37,7 +40,16 @@ func topicList(env *environment) *cobra.Command {
 }
 
 func printTopics(w io.Writer, topics []wire.Topic) {
-	var rows [][]string
+	slices.SortStableFunc(topics, func(a, b wire.Topic) int { // users' own first
+		switch {
+		case a.System == b.System:
+			return 0
+		case b.System:
+			return -1
+		}
+		return 1
+	})
+	var rows []row
 	for _, t := range topics {
 		kind := "user"
 		if t.System {
@@ -46,7 +58,11 @@ func printTopics(w io.Writer, topics []wire.Topic) {
 		if t.Compact {
 			kind += ", compacted"
 		}
-		rows = append(rows, []string{t.Name, strconv.Itoa(int(t.Partitions)), t.Retention, t.MaxBytes, kind})
+		kept := t.Retention
+		if d, err := time.ParseDuration(kept); err == nil {
+			kept = function.Duration(d).String()
+		}
+		rows = append(rows, cells(t.Name, strconv.Itoa(int(t.Partitions)), kept, t.MaxBytes, kind))
 	}
 	table(w, []string{"TOPIC", "PARTITIONS", "KEPT FOR", "KEPT UP TO", "KIND"}, rows)
 }
@@ -67,9 +83,9 @@ func topicShow(env *environment) *cobra.Command {
 			return out.print(c.OutOrStdout(), t, func(w io.Writer) {
 				printTopics(w, []wire.Topic{t})
 				fmt.Fprintln(w)
-				var rows [][]string
+				var rows []row
 				for _, p := range t.Bounds {
-					rows = append(rows, []string{strconv.Itoa(int(p.ID)), strconv.FormatInt(p.Start, 10), strconv.FormatInt(p.End, 10)})
+					rows = append(rows, cells(strconv.Itoa(int(p.ID)), strconv.FormatInt(p.Start, 10), strconv.FormatInt(p.End, 10)))
 				}
 				table(w, []string{"PARTITION", "FIRST OFFSET", "NEXT OFFSET"}, rows)
 			})

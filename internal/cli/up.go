@@ -11,18 +11,16 @@ import (
 	"github.com/dalamb/dalamb/internal/telemetry"
 )
 
-func upCommand() *cobra.Command {
+func upCommand(env *environment) *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Start a node",
-		Long: `Start a node and stay until SIGTERM or Ctrl-C; then take no more, finish what runs (up to --drain), and leave. kill -9 loses
-nothing that was acknowledged.
+		Long: `Start a node and stay until SIGTERM or Ctrl-C; then take no more, finish what runs (up to --drain), and leave. A second one ends
+it at once, as kill -9 does; neither loses anything that was acknowledged.
 
 The first start makes the data directory and a token in it (file "token", readable by its owner alone). Without --config the
-defaults hold; a flag is stronger than the file.
-
-` + exitHelp,
+defaults hold; DALAMB_DATA is stronger than the file, and a flag is stronger than both.`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration file (YAML); see docs/reference/configuration.md")
@@ -41,6 +39,9 @@ defaults hold; a flag is stronger than the file.
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		set := map[string]string{}
+		if dir := env.get("DALAMB_DATA"); dir != "" {
+			set["data"] = dir // where the other commands look for the node
+		}
 		c.Flags().Visit(func(f *pflag.Flag) {
 			if key, ok := keys[f.Name]; ok {
 				set[key] = f.Value.String()
