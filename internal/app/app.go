@@ -186,6 +186,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	n.parts.start("log sink", func(ctx context.Context) error { n.sink.run(ctx); return nil })
 	n.parts.start("history", n.history.Run)
+	n.parts.start("code janitor", n.tidyCode)
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("fleet drain", n.drainFleet)
 	n.parts.start("gateway recorder", n.gateway.Run)
