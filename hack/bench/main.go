@@ -1,0 +1,107 @@
+// Bench measures dalamb against yardsticks that run in the same minute, and prints one table.
+//
+//	go run ./hack/bench [ROW...]
+//
+// A row is measured in turns with its yardstick, so that a slow moment of the machine meets both; "ratio" is the median over the
+// turns and "middle half" says where half of them lie. BENCH_OUT=FILE writes the table as JSON too. It drives bin/dalamb as a
+// person would. A target that is missed is told, and is no error.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// row is one name on the command line.
+type row struct {
+	name    string
+	measure func(ctx context.Context, b *bench) error
+}
+
+// rows are listed in the order in which they are measured and printed.
+func rows() []row {
+	return []row{
+		{"append", appendRow},
+		{"latency", latencyRow},
+		{"throughput", throughputRow},
+		{"sync", syncRow},
+		{"coldstart", coldStartRow},
+		{"match", matchRow},
+		{"idle", idleRow},
+	}
+}
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	log.SetOutput(io.Discard) // where Pebble tells of every start
+	err := run(ctx, os.Args[1:], os.Getenv("BENCH_OUT"))
+	cancel()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures the rows that are named, or all, and prints what could be measured also when a row failed.
+func run(ctx context.Context, names []string, file string) (err error) {
+	chosen, err := choose(names)
+	if err != nil {
+		return err
+	}
+	b, err := newBench()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	begun := time.Now()
+	var failed error
+	for _, r := range chosen {
+		fmt.Fprintf(os.Stderr, "%s ...", r.name)
+		at := time.Now()
+		b.row = r.name
+		err := r.measure(ctx, b)
+		if ctx.Err() != nil {
+			fmt.Fprintln(os.Stderr)
+			return errors.New("interrupted")
+		}
+		fmt.Fprintf(os.Stderr, " %s\n", time.Since(at).Round(time.Second))
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("row %s: %w", r.name, err))
+		}
+	}
+	b.table.Seconds = time.Since(begun).Seconds()
+	b.table.print(os.Stdout)
+	if file != "" {
+		failed = errors.Join(failed, b.table.write(file))
+	}
+	return failed
+}
+
+func choose(names []string) ([]row, error) {
+	all := rows()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var chosen []row
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(r row) bool { return r.name == name })
+		if i < 0 {
+			known := make([]string, len(all))
+			for i, r := range all {
+				known[i] = r.name
+			}
+			return nil, fmt.Errorf("no row is named %q; rows: %s", name, strings.Join(known, ", "))
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, nil
+}

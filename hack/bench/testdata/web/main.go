@@ -1,0 +1,25 @@
+// Web is an HTTP function that says when it got a request and when it was started, in nanoseconds since 1970.
+package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"time"
+)
+
+func main() {
+	started := time.Now().UnixNano()
+	answer := func(w http.ResponseWriter, r *http.Request) {
+		received := time.Now().UnixNano()
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"received":%d,"started":%d}`, received, started)
+	}
+	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(answer)))
+}
