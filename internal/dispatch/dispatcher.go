@@ -113,12 +113,13 @@ func New(o Options) (*Dispatcher, error) {
 }
 
 // Run joins the group and works on what it is given until ctx is done. Then it starts nothing more, waits for what runs, commits and
-// leaves. The catalog must be running.
+// leaves. The catalog must be running. An error is final: the log has failed, or ErrFenced, another node has taken the place of
+// this one.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	base, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
 	if err := d.catalog.CatchUp(ctx); err != nil {
-		return err
+		return unlessDone(ctx, err)
 	}
 	d.plans.Store(newPlan(d.catalog.View()))
 	m, err := d.log.Join(ctx, eventlog.JoinOptions{
@@ -128,7 +129,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		Lost:     func(ps []eventlog.Partition) { d.lost(ps) },
 	})
 	if err != nil {
-		return fmt.Errorf("join group %s: %w", d.group, err)
+		return unlessDone(ctx, fmt.Errorf("join group %s: %w", d.group, err))
 	}
 	d.mu.Lock()
 	d.membership = m
@@ -161,10 +162,7 @@ func (d *Dispatcher) follow(ctx context.Context) error {
 		}
 		if wanted := append(pl.view.Topics(), function.TopicJobs); !slices.Equal(wanted, topics) {
 			if err := d.member().SetTopics(ctx, wanted); err != nil {
-				if ctx.Err() != nil {
-					return nil
-				}
-				return fmt.Errorf("share out partitions: %w", err)
+				return unlessDone(ctx, fmt.Errorf("share out partitions: %w", err))
 			}
 			topics = wanted
 		}
@@ -174,6 +172,14 @@ func (d *Dispatcher) follow(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// unlessDone is err, or nil when ctx is done: to be stopped is no error.
+func unlessDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 func (d *Dispatcher) member() eventlog.Member {

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,7 @@ import (
 // reporter is what the harness needs of a *testing.T, a *testing.B or a *rapid.T.
 type reporter interface {
 	Helper()
+	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 	Logf(format string, args ...any)
 }
@@ -162,6 +164,7 @@ func newEvent(id, typ, key string) *event.Event {
 
 // node is a dispatcher that runs.
 type node struct {
+	t    reporter
 	d    *Dispatcher
 	stop context.CancelFunc
 	done chan struct{}
@@ -187,7 +190,7 @@ func (w *world) nodeWith(i Invoker, change func(d *Dispatcher)) *node {
 		w.t.Fatalf("New = %v", err)
 	}
 	change(d)
-	n := &node{d: d, done: make(chan struct{})}
+	n := &node{t: w.t, d: d, done: make(chan struct{})}
 	var ctx context.Context
 	ctx, n.stop = context.WithCancel(context.Background())
 	go func() {
@@ -209,6 +212,9 @@ func (w logWriter) Write(p []byte) (int, error) {
 func (n *node) quit() {
 	n.stop()
 	<-n.done
+	if n.err != nil && !errors.Is(n.err, eventlog.ErrFenced) {
+		n.t.Errorf("Run = %v", n.err)
+	}
 }
 
 // play is an Invoker that does what a function says.

@@ -70,10 +70,14 @@ func (p *partition) welcome(t *catalog.Trigger) {
 
 // holdBack keeps a trigger where it stands whose filter this binary cannot compile: the scan would pass it by.
 func (p *partition) holdBack(t *catalog.Trigger) {
-	if l := p.lanes[t.UID]; t.Err != nil && (l == nil || l.attached) {
-		if l == nil {
-			l = p.newLane(t)
-		}
+	if t.Err == nil {
+		return
+	}
+	l := p.lanes[t.UID]
+	if l == nil {
+		l = p.newLane(t)
+	}
+	if l.attached {
 		l.detach(p.scan)
 	}
 }

@@ -110,7 +110,7 @@ func (p *partition) adoptFirst(r *recovered, pl *plan, bounds eventlog.Bounds) {
 		}
 		p.holdBack(t)
 	}
-	p.ahead = p.scan
+	p.ahead, p.changed = p.scan, true
 }
 
 // firstWanted is where the scan goes on. Where no trigger depends on where it stood, it need not pass what nobody wants.

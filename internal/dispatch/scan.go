@@ -204,9 +204,12 @@ func (p *partition) load(b *batch) {
 		return
 	}
 	l.touch()
-	if b.start > b.from && len(l.unloaded) == 0 {
-		p.expire(l.t, b.from, min(b.start, p.scan))
-		l.scanned = max(l.scanned, min(b.start, p.scan))
+	if b.start > b.from {
+		l.unloadedBelow(b.start)
+		if lost := min(b.start, p.scan); len(l.unloaded) == 0 && lost > l.scanned {
+			p.expire(l.t, l.scanned, lost)
+			l.scanned = lost
+		}
 	}
 	whole := true
 	for i := range b.records {
@@ -227,7 +230,7 @@ func (p *partition) load(b *batch) {
 		l.scanned = r.Offset + 1
 	}
 	if len(b.records) == 0 {
-		l.reloadNone()
+		l.unloadedBelow(p.scan)
 		l.scanned = p.scan
 	}
 	l.cursor = l.scanned
@@ -240,10 +243,7 @@ func (p *partition) load(b *batch) {
 
 // reload takes r in if it was pending before this node took over. What was pending before it and has not come is gone.
 func (l *lane) reload(r *eventlog.Record) {
-	for len(l.unloaded) > 0 && l.unloaded[0] < r.Offset {
-		l.expireOne(l.unloaded[0], "the retention of topic %s removed the event before its turn", l.p.id.Topic)
-		l.unloaded = l.unloaded[1:]
-	}
+	l.unloadedBelow(r.Offset)
 	if len(l.unloaded) == 0 || l.unloaded[0] != r.Offset {
 		return
 	}
@@ -256,12 +256,12 @@ func (l *lane) reload(r *eventlog.Record) {
 	l.add(r.Offset, r.Time, e, eventSize(r))
 }
 
-// reloadNone is reload at the end of the log: what was pending is not there any more.
-func (l *lane) reloadNone() {
-	for _, offset := range l.unloaded {
-		l.expireOne(offset, "the retention of topic %s removed the event before its turn", l.p.id.Topic)
+// unloadedBelow gives up what was pending below an offset and is not there any more.
+func (l *lane) unloadedBelow(offset int64) {
+	for len(l.unloaded) > 0 && l.unloaded[0] < offset {
+		l.expireOne(l.unloaded[0], "the retention of topic %s removed the event before its turn", l.p.id.Topic)
+		l.unloaded = l.unloaded[1:]
 	}
-	l.unloaded = nil
 }
 
 // consider takes in an event of the lane's own cursor if it matches.
