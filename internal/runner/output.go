@@ -9,9 +9,9 @@ import (
 
 const (
 	chunkSize   = 32 << 10
-	chunksAhead = 32                     // how far a writer may be behind: 1 MiB
-	writerWait  = 100 * time.Millisecond // how long a writer that is behind may hold the function up
-	drainWait   = 2 * time.Second        // how long a writer may hold Done up
+	chunksAhead = 32              // how far a writer may be behind: 1 MiB
+	writerWait  = 2 * time.Second // how long a writer that is behind may hold the function up; a busy machine is no slow writer
+	drainWait   = 2 * time.Second // how long a writer may hold Done up
 )
 
 // Output carries what a function prints from its pipe to the writer of its Spec, for the drivers. The pipe is always

@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
-
-	"github.com/dalamb/dalamb/internal/eventlog"
 )
 
 // A partition's state row is written anew after this many bytes or records, so that opening has little to count.
@@ -141,9 +139,4 @@ func (p *partition) scan(db *pebble.DB, from, to int64, f func(offset int64, sto
 		return fmt.Errorf("scan %s/%d: %w", p.topic.name, p.id, err)
 	}
 	return nil
-}
-
-// name is the partition's name on the port.
-func (p *partition) name() eventlog.Partition {
-	return eventlog.Partition{Topic: p.topic.name, ID: p.id}
 }

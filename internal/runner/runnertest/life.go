@@ -181,9 +181,7 @@ func Main(m *testing.M, make New) int {
 	if state == "" {
 		return m.Run()
 	}
-	if err := node(make, state); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
+	fmt.Fprintln(os.Stderr, node(make, state))
 	return 1
 }
 
