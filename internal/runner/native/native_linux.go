@@ -14,6 +14,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/runner/tree"
 )
 
 // Options are what a Runner is made from.
@@ -41,12 +42,8 @@ type Runner struct {
 	spares  *spares
 	serial  *serial
 
-	mu     sync.Mutex
-	closed bool
-	live   map[string]*sandbox // by Spec.ID; nil while it is being made
-	stop   chan struct{}       // ends the watch; nil when none is running
-	watch  sync.WaitGroup
-	starts sync.WaitGroup
+	roster runner.Roster[sandbox]
+	watch  tree.Watch
 }
 
 // New makes a runner. It starts nothing.
@@ -71,8 +68,9 @@ func New(o Options) (*Runner, error) {
 	sum := sha256.Sum256([]byte(dir))
 	r := &Runner{
 		dir: dir, name: "dalamb-" + hex.EncodeToString(sum[:6]), root: os.Geteuid() == 0, log: o.Log, machine: m,
-		serial: newSerial(), filter: sync.OnceValues(filter), live: make(map[string]*sandbox),
+		serial: newSerial(), filter: sync.OnceValues(filter),
 	}
+	r.watch.Every, r.watch.Log, r.watch.Measure = watchEvery, o.Log, r.measures
 	r.groups = sync.OnceValue(func() *cgroups {
 		c := m.cgroups(r.name)
 		if err := r.noteParents(c); err != nil {
@@ -137,67 +135,19 @@ func (r *Runner) Start(ctx context.Context, s runner.Spec) (runner.Sandbox, erro
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	if err := r.reserve(s.ID); err != nil {
-		return nil, err
-	}
-	defer r.starts.Done()
-	sb, err := r.start(ctx, s)
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	sb, err := r.roster.Start(s.ID, func() (*sandbox, error) { return r.start(ctx, s) }, (*sandbox).run, (*sandbox).finish)
 	if err != nil {
-		delete(r.live, s.ID)
 		return nil, fmt.Errorf("start sandbox %s of function %s: %w", s.ID, s.Function, err)
 	}
-	r.live[s.ID] = sb
-	go func() {
-		sb.run()
-		r.mu.Lock()
-		delete(r.live, s.ID)
-		r.mu.Unlock()
-		close(sb.done)
-	}()
-	if r.stop == nil && !r.groups().has("memory") {
-		r.stop = make(chan struct{})
-		r.watch.Go(func() { r.watchSizes(r.stop) })
+	if !r.groups().has("memory") {
+		r.watch.Begin()
 	}
 	return sb, nil
 }
 
-func (r *Runner) reserve(id string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return fault.New(fault.Unavailable, "start sandbox %s: the runner is closed", id)
-	}
-	if _, taken := r.live[id]; taken {
-		return fault.New(fault.Conflict, "start sandbox %s: there is one of this id", id)
-	}
-	r.live[id] = nil
-	r.starts.Add(1)
-	return nil
-}
-
-// sandboxes returns those that run.
-func (r *Runner) sandboxes() []*sandbox {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var all []*sandbox
-	for _, sb := range r.live {
-		if sb != nil {
-			all = append(all, sb)
-		}
-	}
-	return all
-}
-
 // Close implements runner.Runner.
 func (r *Runner) Close() error {
-	r.mu.Lock()
-	first := !r.closed
-	r.closed = true
-	r.mu.Unlock()
-	r.starts.Wait()
-	all := r.sandboxes()
+	all, first := r.roster.Close()
 	for _, sb := range all {
 		sb.kill()
 	}
@@ -207,13 +157,7 @@ func (r *Runner) Close() error {
 	if !first {
 		return nil
 	}
-	r.mu.Lock()
-	stop := r.stop
-	r.mu.Unlock()
-	if stop != nil {
-		close(stop)
-	}
-	r.watch.Wait()
+	r.watch.End()
 	r.spares.close()
 	err := errors.Join(r.groups().removeParents(), removeRecord(filepath.Join(r.dir, parentsName)))
 	if err := os.Remove(r.dir); err != nil && !errors.Is(err, os.ErrNotExist) {

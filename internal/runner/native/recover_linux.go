@@ -18,23 +18,18 @@ import (
 
 const recordSuffix = ".json"
 
-// record says which process a sandbox's init is, for the next node when this one is killed. All else that a killed node leaves
-// is in its cgroups or ends with the init.
-type record struct {
-	PID   int    `json:"pid"`
-	Start string `json:"start"` // tree.Process.Start: a later process with the same pid is not ours
-}
-
 func (r *Runner) recordFile(id string) string { return filepath.Join(r.dir, id+recordSuffix) }
 
+// writeRecord says which process a sandbox's init is, for the next node when this one is killed. All else that a killed node
+// leaves is in its cgroups or ends with the init.
 func writeRecord(file string, pid int) error {
-	p, ok := tree.Find(pid) // it is our child, and there as a zombie at least
+	id, ok := tree.Identify(pid) // it is our child, and there as a zombie at least
 	if !ok {
 		return fmt.Errorf("record init %d: it has ended", pid)
 	}
-	b, err := json.Marshal(record{PID: pid, Start: p.Start})
+	b, err := id.Encode()
 	if err != nil {
-		return fmt.Errorf("encode record of init %d: %w", pid, err)
+		return err
 	}
 	err = os.WriteFile(file, b, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,13 +94,13 @@ func endRecorded(ctx context.Context, file string) error {
 	if err != nil {
 		return fmt.Errorf("read record: %w", err)
 	}
-	var rec record
+	var rec tree.Identity
 	if json.Unmarshal(b, &rec) == nil { // half a record: the node was killed before the sandbox got its task
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		again := time.NewTicker(5 * time.Millisecond)
 		defer again.Stop()
-		for rec.lives() {
+		for rec.Lives() {
 			_ = syscall.Kill(rec.PID, syscall.SIGKILL) // gone already is what we want
 			select {
 			case <-ctx.Done():
@@ -116,9 +111,4 @@ func endRecorded(ctx context.Context, file string) error {
 		}
 	}
 	return removeRecord(file)
-}
-
-func (rec *record) lives() bool {
-	p, ok := tree.Find(rec.PID)
-	return ok && p.Start == rec.Start && !p.Zombie
 }

@@ -130,21 +130,12 @@ func (sb *sandbox) places() (runner.Places, error) {
 	if sb.spec.Network == "none" {
 		return p, nil
 	}
-	if sb.spec.Listen != 0 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return p, err
-		}
-		sb.listener, p.Listen = l, l.Addr().String()
+	l, err := sb.spec.OpenLoopback(&p)
+	sb.listener = l
+	if err != nil {
+		return p, err
 	}
 	if sb.spec.Port != 0 {
-		// Free now; that somebody else takes it before the function does is unlikely, and shows as a failed start.
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return p, err
-		}
-		p.Port = l.Addr().(*net.TCPAddr).Port
-		l.Close()
 		sb.port = p.Port
 	}
 	return p, nil
@@ -218,7 +209,7 @@ func (sb *sandbox) await() error {
 	}
 }
 
-// run waits until all is over and frees everything. The runner closes done after it.
+// run waits until all is over and frees everything. finish comes after it.
 func (sb *sandbox) run() {
 	exit := sb.follow()
 	sb.mu.Lock()
@@ -283,6 +274,9 @@ func (sb *sandbox) follow() runner.Exit {
 		}
 	}
 }
+
+// finish tells that the sandbox is over.
+func (sb *sandbox) finish() { close(sb.done) }
 
 func (sb *sandbox) kill() { sb.nest.kill() }
 

@@ -6,32 +6,13 @@ import (
 	"github.com/dalamb/dalamb/internal/runner/tree"
 )
 
-// watchSizes looks at all sandboxes' memory every now and then, until stop is closed. It stands in for a memory cgroup.
-func (r *Runner) watchSizes(stop <-chan struct{}) {
-	t := time.NewTicker(watchEvery)
-	defer t.Stop()
-	failing := false
-	for {
-		select {
-		case <-stop:
-			return
-		case <-t.C:
-		}
-		sandboxes := r.sandboxes()
-		if len(sandboxes) == 0 {
-			continue
-		}
-		all, err := tree.Snapshot()
-		if err != nil && !failing {
-			r.log.Warn("sizes of functions not known", "err", err)
-		}
-		failing = err != nil
-		for _, sb := range sandboxes {
-			if err == nil {
-				sb.measure(all)
-			}
-		}
+// measures lists who wants to see the next snapshot of processes, where that stands in for a memory cgroup.
+func (r *Runner) measures() []func([]tree.Process) {
+	var all []func([]tree.Process)
+	for _, sb := range r.roster.All() {
+		all = append(all, sb.measure)
 	}
+	return all
 }
 
 // measure notes what all below the init uses, and ends the sandbox when that is over its limit.

@@ -11,11 +11,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/runner/tree"
 )
 
 // Options are what a Runner is made from.
@@ -30,15 +30,10 @@ type Runner struct {
 	dir    string // absolute
 	mark   string // tells this state directory's processes from others'
 	log    *slog.Logger
-	poll   time.Duration
 	forker *forker
 
-	mu     sync.Mutex
-	closed bool
-	live   map[string]*sandbox // by Spec.ID; nil while it is being made
-	stop   chan struct{}       // ends the watch; nil when none is running
-	watch  sync.WaitGroup
-	starts sync.WaitGroup
+	roster runner.Roster[sandbox]
+	watch  tree.Watch
 }
 
 // New makes a runner. It starts nothing.
@@ -57,10 +52,9 @@ func New(o Options) (*Runner, error) {
 		o.Poll = 200 * time.Millisecond
 	}
 	sum := sha256.Sum256([]byte(dir))
-	return &Runner{
-		dir: dir, mark: hex.EncodeToString(sum[:6]), log: o.Log, poll: o.Poll,
-		forker: newForker(), live: make(map[string]*sandbox),
-	}, nil
+	r := &Runner{dir: dir, mark: hex.EncodeToString(sum[:6]), log: o.Log, forker: newForker()}
+	r.watch.Every, r.watch.Log, r.watch.Measure = o.Poll, o.Log, r.measures
+	return r, nil
 }
 
 // Name implements runner.Runner.
@@ -85,67 +79,17 @@ func (r *Runner) Start(ctx context.Context, s runner.Spec) (runner.Sandbox, erro
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	if err := r.reserve(s.ID); err != nil {
-		return nil, err
-	}
-	defer r.starts.Done()
-	sb, err := r.start(ctx, s)
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	sb, err := r.roster.Start(s.ID, func() (*sandbox, error) { return r.start(ctx, s) }, (*sandbox).run, (*sandbox).finish)
 	if err != nil {
-		delete(r.live, s.ID)
 		return nil, err
 	}
-	r.live[s.ID] = sb
-	go func() {
-		sb.run()
-		r.mu.Lock()
-		delete(r.live, s.ID)
-		r.mu.Unlock()
-		close(sb.done)
-	}()
-	if r.stop == nil {
-		r.stop = make(chan struct{})
-		r.watch.Go(func() { r.watchSizes(r.stop) })
-	}
+	r.watch.Begin()
 	return sb, nil
-}
-
-func (r *Runner) reserve(id string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return fault.New(fault.Unavailable, "start sandbox %s: the runner is closed", id)
-	}
-	if _, taken := r.live[id]; taken {
-		return fault.New(fault.Conflict, "start sandbox %s: there is one of this id", id)
-	}
-	r.live[id] = nil
-	r.starts.Add(1)
-	return nil
-}
-
-// sandboxes returns those that run.
-func (r *Runner) sandboxes() []*sandbox {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var all []*sandbox
-	for _, sb := range r.live {
-		if sb != nil {
-			all = append(all, sb)
-		}
-	}
-	return all
 }
 
 // Close implements runner.Runner.
 func (r *Runner) Close() error {
-	r.mu.Lock()
-	first := !r.closed
-	r.closed = true
-	r.mu.Unlock()
-	r.starts.Wait()
-	all := r.sandboxes()
+	all, first := r.roster.Close()
 	for _, sb := range all {
 		go sb.Stop(0)
 	}
@@ -155,13 +99,7 @@ func (r *Runner) Close() error {
 	if !first {
 		return nil
 	}
-	r.mu.Lock()
-	stop := r.stop
-	r.mu.Unlock()
-	if stop != nil {
-		close(stop)
-	}
-	r.watch.Wait()
+	r.watch.End()
 	r.forker.close()
 	if err := os.Remove(r.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		r.log.Debug("state directory stays", "path", r.dir, "err", err)

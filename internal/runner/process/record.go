@@ -16,20 +16,15 @@ import (
 
 const recordName = "process.json"
 
-// record says which process a sandbox's command is, for the next node when this one is killed.
-type record struct {
-	PID   int    `json:"pid"`
-	Start string `json:"start"` // tree.Process.Start: a later process with the same pid is not ours
-}
-
+// writeRecord says which process a sandbox's command is, for the next node when this one is killed.
 func writeRecord(dir string, pid int) error {
-	p, ok := tree.Find(pid)
+	id, ok := tree.Identify(pid)
 	if !ok {
 		return nil // over already
 	}
-	b, err := json.Marshal(record{PID: pid, Start: p.Start})
+	b, err := id.Encode()
 	if err != nil {
-		return fmt.Errorf("encode record of process %d: %w", pid, err)
+		return err
 	}
 	if err := os.WriteFile(filepath.Join(dir, recordName), b, 0o600); err != nil {
 		return fmt.Errorf("write record of process %d: %w", pid, err)
@@ -63,7 +58,7 @@ func (r *Runner) Recover(ctx context.Context) (int, error) {
 func (r *Runner) recoverOne(id string, settled time.Time) error {
 	dir := filepath.Join(r.dir, id)
 	f := &family{mark: r.entry(id)}
-	var rec record
+	var rec tree.Identity
 	b, err := os.ReadFile(filepath.Join(dir, recordName))
 	if err == nil && json.Unmarshal(b, &rec) == nil {
 		f.leader, f.start = rec.PID, rec.Start

@@ -21,7 +21,7 @@ func TestRecoverKillsNoOtherProcessOfTheSamePID(t *testing.T) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	}()
-	b, err := json.Marshal(record{PID: cmd.Process.Pid, Start: "an earlier one"})
+	b, err := json.Marshal(tree.Identity{PID: cmd.Process.Pid, Start: "an earlier one"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,21 +113,10 @@ func (sb *sandbox) launch(ctx context.Context, f *forker) error {
 // places opens the listener and picks the port.
 func (sb *sandbox) places(task string) (runner.Places, error) {
 	p := runner.Places{Task: task}
-	if sb.spec.Listen != 0 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return p, err
-		}
-		sb.listener, p.Listen = l, l.Addr().String()
-	}
-	if sb.spec.Port != 0 {
-		// Free now; that somebody else takes it before the function does is unlikely, and shows as a failed start.
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return p, err
-		}
-		p.Port = l.Addr().(*net.TCPAddr).Port
-		l.Close()
+	l, err := sb.spec.OpenLoopback(&p)
+	sb.listener = l
+	if err != nil {
+		return p, err
 	}
 	sb.port = p.Port
 	return p, nil
@@ -201,7 +190,7 @@ func find(name, task string, env []string) (string, error) {
 	return "", err
 }
 
-// run waits until the command has ended, then ends what it started, and frees everything. The runner closes done after it.
+// run waits until the command has ended, then ends what it started, and frees everything. finish comes after it.
 func (sb *sandbox) run() {
 	if sb.cmd != nil {
 		exited := make(chan struct{})
@@ -270,6 +259,9 @@ func (sb *sandbox) note(line string) {
 	default:
 	}
 }
+
+// finish tells that the sandbox is over.
+func (sb *sandbox) finish() { close(sb.done) }
 
 func (sb *sandbox) killNow() { sb.killOnce.Do(func() { close(sb.kill) }) }
 

@@ -7,32 +7,13 @@ import (
 	"github.com/dalamb/dalamb/internal/runner/tree"
 )
 
-// watchSizes looks at all sandboxes' processes every now and then, until stop is closed.
-func (r *Runner) watchSizes(stop <-chan struct{}) {
-	t := time.NewTicker(r.poll)
-	defer t.Stop()
-	failing := false
-	for {
-		select {
-		case <-stop:
-			return
-		case <-t.C:
-		}
-		sandboxes := r.sandboxes()
-		if len(sandboxes) == 0 {
-			continue
-		}
-		all, err := tree.Snapshot()
-		if err != nil && !failing {
-			r.log.Warn("sizes of functions not known", "err", err)
-		}
-		failing = err != nil
-		for _, sb := range sandboxes {
-			if err == nil {
-				sb.measure(all)
-			}
-		}
+// measures lists who wants to see the next snapshot of processes.
+func (r *Runner) measures() []func([]tree.Process) {
+	var all []func([]tree.Process)
+	for _, sb := range r.roster.All() {
+		all = append(all, sb.measure)
 	}
+	return all
 }
 
 // measure notes what the sandbox uses and ends it when that is over a limit.
