@@ -38,9 +38,11 @@ of it, one JSON object a line: {topic, partition, offset, time, event}.`,
 			if err != nil {
 				return err
 			}
-			for e, err := range node.Events(c.Context(), o) {
+			ctx, stop := follow(c, o.Follow)
+			defer stop()
+			for e, err := range node.Events(ctx, o) {
 				if err != nil {
-					return ended(c, o.Follow, err)
+					return ended(ctx, o.Follow, err)
 				}
 				if asJSON {
 					err = printLine(c.OutOrStdout(), e)

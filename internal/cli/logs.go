@@ -28,9 +28,11 @@ func logsCommand(env *environment) *cobra.Command {
 			}
 			o.Function = args[0]
 			none := true
-			for l, err := range node.Logs(c.Context(), o) {
+			ctx, stop := follow(c, o.Follow)
+			defer stop()
+			for l, err := range node.Logs(ctx, o) {
 				if err != nil {
-					return ended(c, o.Follow, err)
+					return ended(ctx, o.Follow, err)
 				}
 				none = false
 				if asJSON {

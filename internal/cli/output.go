@@ -93,10 +93,34 @@ func table(w io.Writer, head []string, rows []row) {
 	for _, r := range rows {
 		write(r.cells)
 		for _, note := range r.notes {
-			fmt.Fprintf(&text, "    %s\n", clean(note))
+			for _, line := range wrapped(clean(note), noteWidth) {
+				fmt.Fprintf(&text, "    %s\n", line)
+			}
 		}
 	}
 	io.WriteString(w, text.String())
+}
+
+// noteWidth is how many characters a line of a note has at most.
+const noteWidth = 108
+
+// wrapped cuts s into lines of at most width characters, between words where there are any.
+func wrapped(s string, width int) []string {
+	var lines []string
+	for r := []rune(s); ; {
+		if len(r) <= width {
+			return append(lines, string(r))
+		}
+		cut := width
+		for i := width; i > width/2; i-- {
+			if r[i] == ' ' {
+				cut = i
+				break
+			}
+		}
+		lines = append(lines, string(r[:cut]))
+		r = []rune(strings.TrimLeft(string(r[cut:]), " "))
+	}
 }
 
 // clean keeps what a function or an event says from moving the terminal's cursor or breaking a table.
@@ -154,14 +178,6 @@ func short(s string, n int) string {
 		return string(r)
 	}
 	return string(r[:n-1]) + "…"
-}
-
-// ended is the error of a command that streams: Ctrl-C is the end of one that follows, not a failure.
-func ended(c *cobra.Command, follow bool, err error) error {
-	if follow && c.Context().Err() != nil {
-		return nil
-	}
-	return err
 }
 
 func orDash(s string) string {

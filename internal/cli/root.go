@@ -152,6 +152,9 @@ func nameUsage(c *cobra.Command) {
 		}
 		return usageError{c.CommandPath(), err}
 	}
+	if !c.Runnable() { // a group: cobra would print its help for a wrong name, and succeed
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error { return usage(c, check(c, args)) }
 	}

@@ -93,7 +93,7 @@ func runRow(r *function.Run) row {
 		why = failureText(r.Attempts[n-1].Failure)
 	}
 	if why != "" {
-		line.notes = []string{short(why, 110)}
+		line.notes = []string{short(why, 2*noteWidth)}
 	}
 	return line
 }

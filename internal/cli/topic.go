@@ -5,11 +5,9 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -58,11 +56,7 @@ func printTopics(w io.Writer, topics []wire.Topic) {
 		if t.Compact {
 			kind += ", compacted"
 		}
-		kept := t.Retention
-		if d, err := time.ParseDuration(kept); err == nil {
-			kept = function.Duration(d).String()
-		}
-		rows = append(rows, cells(t.Name, strconv.Itoa(int(t.Partitions)), kept, t.MaxBytes, kind))
+		rows = append(rows, cells(t.Name, strconv.Itoa(int(t.Partitions)), t.Retention, t.MaxBytes, kind))
 	}
 	table(w, []string{"TOPIC", "PARTITIONS", "KEPT FOR", "KEPT UP TO", "KIND"}, rows)
 }
