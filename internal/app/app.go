@@ -99,7 +99,7 @@ func (n *Node) open(ctx context.Context) error {
 	if n.code, err = image.Open(filepath.Join(c.Data, "code")); err != nil {
 		return err
 	}
-	if n.catalog, err = catalog.New(catalog.Options{Log: n.log, Snapshot: filepath.Join(c.Data, "catalog.json"), Logger: n.logger}); err != nil {
+	if n.catalog, err = catalog.New(catalog.Options{Log: n.log, Snapshot: stored(filepath.Join(c.Data, "catalog.json")), Logger: n.logger}); err != nil {
 		return err
 	}
 	if n.history, err = history.Open(history.Options{Log: n.log, Dir: filepath.Join(c.Data, "history"), Logger: n.logger}); err != nil {

@@ -74,6 +74,12 @@ func writeNode(dir string, n NodeInfo) error {
 	return writeFile(filepath.Join(dir, NodeFile), append(data, '\n'))
 }
 
+// stored is a private file that is read and replaced whole.
+type stored string
+
+func (s stored) Load() ([]byte, error)  { return os.ReadFile(string(s)) }
+func (s stored) Save(data []byte) error { return writeFile(string(s), data) }
+
 // writeFile writes a private file so that a crash leaves the old one or the new one whole.
 func writeFile(path string, data []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")

@@ -21,17 +21,24 @@ var control = eventlog.Partition{Topic: function.TopicControl, ID: 0}
 // snapshotEvery is how many control events may have to be folded again at start.
 const snapshotEvery = 1024
 
+// Store keeps one snapshot, whole or not at all.
+type Store interface {
+	// Load returns what was saved last; an error, or nothing, means that there is none.
+	Load() ([]byte, error)
+	Save(data []byte) error
+}
+
 // Options of New.
 type Options struct {
 	Log      eventlog.Log
-	Snapshot string // file for the snapshot; "" = fold from the beginning at every start
+	Snapshot Store // where the snapshot is kept; nil = fold from the beginning at every start
 	Logger   *slog.Logger
 }
 
 // Catalog keeps the fold up to date and publishes it as immutable views. Safe for concurrent use.
 type Catalog struct {
 	log      eventlog.Log
-	snapshot string
+	snapshot Store
 	logger   *slog.Logger
 
 	view atomic.Pointer[View]

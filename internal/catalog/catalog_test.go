@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"reflect"
 	"sync"
 	"testing"
@@ -34,8 +33,14 @@ func newLog(t *testing.T) eventlog.Log {
 	return log
 }
 
+// memory is a Store without a disk.
+type memory struct{ data []byte }
+
+func (m *memory) Load() ([]byte, error)  { return m.data, nil }
+func (m *memory) Save(data []byte) error { m.data = data; return nil }
+
 // start runs a catalog on the log until the test ends, or until the returned function is called.
-func start(t *testing.T, log eventlog.Log, snapshot string) (*Catalog, func()) {
+func start(t *testing.T, log eventlog.Log, snapshot Store) (*Catalog, func()) {
 	t.Helper()
 	c, err := New(Options{Log: log, Snapshot: snapshot})
 	if err != nil {
@@ -89,7 +94,7 @@ func matching(v *View, topic, typ string) []string {
 }
 
 func TestDeployMakesVersionsAndMovesLive(t *testing.T) {
-	c, _ := start(t, newLog(t), "")
+	c, _ := start(t, newLog(t), nil)
 	v := submit(t, c, Deploy{Version: version("pay", on("a", "events", "x"))})
 	first, err := v.Trigger("pay", "a")
 	if err != nil {
@@ -125,7 +130,7 @@ func TestDeployMakesVersionsAndMovesLive(t *testing.T) {
 
 func TestTriggerStartsWhereItsTopicEnded(t *testing.T) {
 	log := newLog(t)
-	c, _ := start(t, log, "")
+	c, _ := start(t, log, nil)
 	for range 3 {
 		if _, err := log.Append(t.Context(), []eventlog.Record{{Topic: "events", Partition: 1, Value: []byte("x")}}); err != nil {
 			t.Fatal(err)
@@ -155,7 +160,7 @@ func TestTriggerStartsWhereItsTopicEnded(t *testing.T) {
 }
 
 func TestPauseKeepsTheTriggerAndItsPlace(t *testing.T) {
-	c, _ := start(t, newLog(t), "")
+	c, _ := start(t, newLog(t), nil)
 	before, _ := submit(t, c, Deploy{Version: version("pay", on("a", "events", "x"))}).Trigger("pay", "a")
 	paused, _ := submit(t, c, Pause{"pay", "a", true}).Trigger("pay", "a")
 	if !paused.Paused || before.Paused || paused.UID != before.UID {
@@ -172,7 +177,7 @@ func TestPauseKeepsTheTriggerAndItsPlace(t *testing.T) {
 }
 
 func TestSubmitRefusesWhatDoesNotFit(t *testing.T) {
-	c, _ := start(t, newLog(t), "")
+	c, _ := start(t, newLog(t), nil)
 	submit(t, c, Deploy{Version: version("pay")})
 	for name, tc := range map[string]struct {
 		change Change
@@ -197,8 +202,8 @@ func TestSubmitRefusesWhatDoesNotFit(t *testing.T) {
 
 func TestTwoWritersNeedNoLock(t *testing.T) {
 	log := newLog(t)
-	a, _ := start(t, log, "")
-	b, _ := start(t, log, "")
+	a, _ := start(t, log, nil)
+	b, _ := start(t, log, nil)
 	const each = 20
 	var wg sync.WaitGroup
 	for _, c := range []*Catalog{a, b} {
@@ -237,14 +242,14 @@ func TestTwoWritersNeedNoLock(t *testing.T) {
 
 func TestFoldIsTheSameFromSnapshotAndAfterRedelivery(t *testing.T) {
 	log := newLog(t)
-	file := filepath.Join(t.TempDir(), "catalog.json")
+	file := &memory{}
 	c, stop := start(t, log, file)
 	submit(t, c, Deploy{Version: version("pay", on("a", "events", "x"))})
 	submit(t, c, Deploy{Version: version("mail", on("a", "events", "x"))})
 	submit(t, c, Pause{"mail", "a", true})
 	stop()
 
-	fresh, _ := start(t, log, "")
+	fresh, _ := start(t, log, nil)
 	submit(t, fresh, Remove{"mail"}) // behind the snapshot
 	again, _ := start(t, log, file)
 	if got, want := describe(again.View()), describe(fresh.View()); got != want {
@@ -285,7 +290,7 @@ func describe(v *View) string {
 }
 
 func TestAliasWeights(t *testing.T) {
-	c, _ := start(t, newLog(t), "")
+	c, _ := start(t, newLog(t), nil)
 	for range 3 {
 		submit(t, c, Deploy{Version: version("pay")})
 	}
@@ -304,7 +309,7 @@ func TestAliasWeights(t *testing.T) {
 }
 
 func TestMatchSetsOfOtherTopicsAreShared(t *testing.T) {
-	c, _ := start(t, newLog(t), "")
+	c, _ := start(t, newLog(t), nil)
 	before := submit(t, c, Deploy{Version: version("pay", on("a", "events", "x"))})
 	set := before.Match("events")
 	after := submit(t, c, Deploy{Version: version("mail", on("a", "other", "x"))})
@@ -317,7 +322,7 @@ func TestMatchSetsOfOtherTopicsAreShared(t *testing.T) {
 }
 
 func TestAsyncCallsHaveTheirTrigger(t *testing.T) {
-	c, _ := start(t, newLog(t), "")
+	c, _ := start(t, newLog(t), nil)
 	v := submit(t, c, Deploy{Version: version("pay")})
 	e := &event.Event{ID: "1", Source: "/t", Type: event.TypeInvokeRequested, Subject: "pay"}
 	got := v.Match(function.TopicInvoke).MatchEvent(e, nil)
@@ -327,7 +332,7 @@ func TestAsyncCallsHaveTheirTrigger(t *testing.T) {
 }
 
 func TestWaitEndsWithItsContext(t *testing.T) {
-	c, _ := start(t, newLog(t), "")
+	c, _ := start(t, newLog(t), nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := c.Wait(ctx, 99); !errors.Is(err, context.Canceled) {

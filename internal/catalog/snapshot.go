@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/match"
@@ -30,11 +28,11 @@ func (c *Catalog) load(ctx context.Context) (*state, error) {
 	}
 	s := newState()
 	s.offset = b.Start
-	if c.snapshot == "" {
+	if c.snapshot == nil {
 		return s, nil
 	}
-	data, err := os.ReadFile(c.snapshot)
-	if err != nil {
+	data, err := c.snapshot.Load()
+	if err != nil || len(data) == 0 {
 		return s, nil
 	}
 	id, err := c.topicID(ctx)
@@ -43,7 +41,7 @@ func (c *Catalog) load(ctx context.Context) (*state, error) {
 	}
 	var f snapshotFile
 	if json.Unmarshal(data, &f) != nil || f.Format != snapshotFormat || f.TopicID != id || f.Offset > b.End {
-		c.logger.Warn("catalog snapshot ignored", "file", c.snapshot)
+		c.logger.Warn("catalog snapshot ignored: it is not of this log or not of this format")
 		return s, nil
 	}
 	for _, fn := range f.Functions {
@@ -61,13 +59,13 @@ func (c *Catalog) load(ctx context.Context) (*state, error) {
 	return s, nil
 }
 
-// save writes the snapshot beside the old one and renames it into place.
+// save keeps a snapshot; without one the next start takes longer, and that is all.
 func (c *Catalog) save(s *state) {
-	if c.snapshot == "" {
+	if c.snapshot == nil {
 		return
 	}
 	if err := c.write(s); err != nil {
-		c.logger.Warn("catalog snapshot not written", "file", c.snapshot, "err", err)
+		c.logger.Warn("catalog snapshot not written", "err", err)
 	}
 }
 
@@ -84,22 +82,7 @@ func (c *Catalog) write(s *state) error {
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(c.snapshot), ".catalog-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), c.snapshot)
+	return c.snapshot.Save(data)
 }
 
 func (c *Catalog) topicID(ctx context.Context) (string, error) {

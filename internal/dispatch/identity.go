@@ -1,9 +1,9 @@
 package dispatch
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
+
+	"github.com/dalamb/dalamb/internal/event"
 )
 
 // runID names the run of one event on one trigger. It is the same for every attempt and after every crash: it comes from where
@@ -17,7 +17,7 @@ func runID(topicID string, partition int32, offset, trigger int64, replay string
 	b = binary.BigEndian.AppendUint64(b, uint64(offset))
 	b = binary.BigEndian.AppendUint64(b, uint64(trigger))
 	b = append(b, replay...)
-	return uuidOf(b)
+	return event.HashID(b)
 }
 
 // derivedID names the n-th thing of a kind that a run puts in the log, as deterministic as the run's own id.
@@ -27,20 +27,5 @@ func derivedID(run, kind string, n int) string {
 	b = append(b, 0)
 	b = append(b, run...)
 	b = binary.BigEndian.AppendUint64(b, uint64(n))
-	return uuidOf(b)
-}
-
-// uuidOf hashes b to a UUID of version 8. RFC 9562, section 5.8.
-func uuidOf(b []byte) string {
-	u := sha256.Sum256(b)
-	u[6] = u[6]&0x0f | 0x80
-	u[8] = u[8]&0x3f | 0x80
-	var s [36]byte
-	hex.Encode(s[0:8], u[0:4])
-	hex.Encode(s[9:13], u[4:6])
-	hex.Encode(s[14:18], u[6:8])
-	hex.Encode(s[19:23], u[8:10])
-	hex.Encode(s[24:36], u[10:16])
-	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
-	return string(s[:])
+	return event.HashID(b)
 }
