@@ -16,7 +16,7 @@ func syncRow(ctx context.Context, b *bench) error {
 	callers := []*caller{newCaller(l.direct), newCaller(l.bare), l.caller("/bench/web"), l.caller("/bench/lambda")}
 	const direct, bare, web, lambda = 0, 1, 2, 3
 	for _, connections := range []int{1, 16} {
-		rates, times := make(series, len(callers)), make(series, len(callers))
+		rates := make(series, len(callers))
 		things := make([]func() (float64, error), len(callers))
 		for i, c := range callers {
 			things[i] = func() (float64, error) {
@@ -25,7 +25,8 @@ func syncRow(ctx context.Context, b *bench) error {
 				return x.p50, err
 			}
 		}
-		if times, err = inTurns(ctx, turns, things...); err != nil {
+		times, err := inTurns(ctx, turns, things...)
+		if err != nil {
 			return err
 		}
 		add := func(what string, s series, unit string, thing, yardstick int, name string, t *target) {
