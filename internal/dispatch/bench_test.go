@@ -122,3 +122,27 @@ func BenchmarkTriggers(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStuckTrigger offers events to a trigger that never finishes one and to one that is fast. It shows how much memory the
+// pending events hold; that does not grow with their number.
+func BenchmarkStuckTrigger(b *testing.B) {
+	w := newWorld(b, setting{partitions: 2, options: Options{Drain: time.Millisecond}})
+	defer w.close()
+	w.deploy("stuck", function.Trigger{Name: "t"})
+	w.deployMax("fast", 64, function.Trigger{Name: "t"})
+	fast := &counter{want: int64(b.N), done: make(chan struct{})}
+	n := w.node(play(func(ctx context.Context, c fleet.Call) (*function.Result, error) {
+		if c.Function == "stuck" {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return fast.Invoke(ctx, c)
+	}))
+	b.ResetTimer()
+	fill(b, w, b.N, func(int) string { return "x" })
+	<-fast.done
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(n.d.budget.held.Load())/1024, "held-KiB")
+	b.ReportMetric(float64(lagOf(n.d, "stuck").Pending), "pending")
+}

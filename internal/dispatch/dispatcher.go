@@ -125,8 +125,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	m, err := d.log.Join(ctx, eventlog.JoinOptions{
 		Group:    d.group,
 		Assigned: func(_ context.Context, ps []eventlog.Partition) { d.assigned(base, ps) },
-		Revoked:  func(ctx context.Context, ps []eventlog.Partition) { d.revoked(ctx, ps) },
-		Lost:     func(ps []eventlog.Partition) { d.lost(ps) },
+		Revoked:  d.revoked,
+		Lost:     d.lost,
 	})
 	if err != nil {
 		return unlessDone(ctx, fmt.Errorf("join group %s: %w", d.group, err))
@@ -235,8 +235,10 @@ func (d *Dispatcher) assigned(base context.Context, ids []eventlog.Partition) {
 // stopGrace is how long interrupted attempts have to return, and their outcomes to be stored.
 const stopGrace = 5 * time.Second
 
-// revoked leaves partitions in order, all at once.
+// revoked leaves partitions in order, all at once. No attempt may hold up for long what else is to be shared out.
 func (d *Dispatcher) revoked(ctx context.Context, ids []eventlog.Partition) {
+	ctx, cancel := context.WithTimeout(ctx, d.drain)
+	defer cancel()
 	d.drop(ids, func(p *partition) { p.stop(ctx, stopGrace) })
 }
 

@@ -19,6 +19,7 @@ type partition struct {
 	id      eventlog.Partition
 	box     *mailbox
 	helpers sync.WaitGroup
+	crew    *crew // runs the attempts
 
 	abort     context.CancelFunc // ends everything
 	interrupt context.CancelFunc // ends the attempts that run
@@ -79,7 +80,7 @@ type scope struct{ life, work context.Context }
 
 func newPartition(d *Dispatcher, id eventlog.Partition) *partition {
 	return &partition{
-		d: d, id: id, box: newMailbox(), stopping: make(chan struct{}), done: make(chan struct{}),
+		d: d, id: id, box: newMailbox(), crew: newCrew(), stopping: make(chan struct{}), done: make(chan struct{}),
 		lanes: map[int64]*lane{},
 	}
 }
@@ -207,6 +208,7 @@ func (p *partition) nap(now time.Time) time.Duration {
 func (p *partition) end() {
 	p.abort()
 	p.helpers.Wait()
+	p.crew.wait()
 	for _, m := range p.box.take() {
 		switch m := m.(type) {
 		case *ran:

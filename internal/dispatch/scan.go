@@ -73,6 +73,9 @@ func (b *batch) apply(sc scope, p *partition) {
 		b.lane.reading = false
 		p.load(b)
 		p.pull(b.lane)
+		if b.lane.idle() {
+			delete(p.lanes, b.lane.t.UID)
+		}
 	case b.missing:
 		p.lose() // the topic is gone, and all progress on it is without meaning
 	default:

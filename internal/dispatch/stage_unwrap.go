@@ -40,6 +40,9 @@ func (s unwrap) request(w *work) {
 	w.emitTo = function.TopicEvents
 	if r.Event == nil {
 		w.input, w.payload = nil, r.Payload
+		if w.payload == nil {
+			w.payload = []byte("{}") // as AWS gives to a call without payload
+		}
 	} else {
 		w.input = new(event.Event)
 		if err := json.Unmarshal(r.Event, w.input); err != nil {

@@ -146,7 +146,7 @@ func (p *partition) begin(sc scope, e *entry) {
 		position: eventlog.Position{Topic: p.id.Topic, Partition: p.id.ID, Offset: e.offset},
 	}
 	topicID := p.topicID
-	p.helpers.Go(func() {
+	p.crew.run(sc.life, func() {
 		w.run = runID(topicID, w.position.Partition, w.position.Offset, w.trigger.UID, "")
 		err := p.d.stages.do(sc.work, w)
 		p.box.post(&ran{entry: e, work: w, err: err})
