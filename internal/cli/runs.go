@@ -151,11 +151,13 @@ func printRun(w io.Writer, d *wire.RunDetail) {
 func printAttempts(w io.Writer, attempts []function.Attempt) {
 	var rows []row
 	for _, a := range attempts {
-		start := "warm"
-		if a.Cold {
-			start = "cold"
+		line := cells(strconv.Itoa(a.Number), strconv.Itoa(a.Version), string(a.Outcome), stamp(a.Start), "warm", took(a.Duration))
+		switch {
+		case a.Start.IsZero(): // its node was killed; nobody wrote down more
+			line = cells(strconv.Itoa(a.Number), "-", string(a.Outcome), "-", "-", "-")
+		case a.Cold:
+			line.cells[4] = "cold"
 		}
-		line := cells(strconv.Itoa(a.Number), strconv.Itoa(a.Version), string(a.Outcome), stamp(a.Start), start, took(a.Duration))
 		if a.Failure != nil {
 			line.notes = []string{short(failureText(a.Failure), 1000)}
 		}
