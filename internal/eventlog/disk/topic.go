@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/google/uuid"
 
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 )
@@ -169,12 +169,8 @@ func (c *createTopic) build(g *group) error {
 	case err != pebble.ErrNotFound:
 		return fmt.Errorf("read next topic number: %w", err)
 	}
-	id, err := uuid.NewRandom()
-	if err != nil {
-		return fmt.Errorf("make topic id: %w", err)
-	}
 	t := &topic{number: number, name: c.settings.Name, settings: c.settings, gone: make(chan struct{})}
-	t.settings.ID = id.String()
+	t.settings.ID = event.NewID()
 	for p := range t.settings.Partitions {
 		t.partitions = append(t.partitions, newPartition(t, p))
 	}
