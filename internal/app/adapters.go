@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -119,5 +120,9 @@ func (n *Node) health(ctx context.Context) map[string]error {
 	if logErr == nil && n.log.Space() == eventlog.SpaceEmpty {
 		logErr = fmt.Errorf("the disk is full")
 	}
-	return map[string]error{"log": logErr, "catalog": n.catalog.CatchUp(ctx)}
+	var refused []error
+	for p, err := range n.dispatcher.Refused() {
+		refused = append(refused, fmt.Errorf("%s/%d: %w", p.Topic, p.ID, err))
+	}
+	return map[string]error{"log": logErr, "catalog": n.catalog.CatchUp(ctx), "dispatch": errors.Join(refused...)}
 }
