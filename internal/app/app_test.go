@@ -89,19 +89,16 @@ type node struct {
 // start starts a node on data and waits until it is up.
 func start(t testing.TB, data string, settings ...string) *node {
 	t.Helper()
-	n := launch(t, data, nil, settings...)
+	n := launch(t, self(t), data, nil, settings...)
 	n.ready()
 	return n
 }
 
-func launch(t testing.TB, data string, as *syscall.SysProcAttr, settings ...string) *node {
+// launch starts a node from a copy of this binary.
+func launch(t testing.TB, program, data string, as *syscall.SysProcAttr, settings ...string) *node {
 	t.Helper()
-	binary, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	args := append([]string{"node", "data=" + data, "gateway=127.0.0.1:0", "control=127.0.0.1:0", "runner=process"}, settings...)
-	n := &node{t: t, data: data, cmd: exec.Command(binary, args...), log: new(bytes.Buffer), done: make(chan struct{})}
+	n := &node{t: t, data: data, cmd: exec.Command(program, args...), log: new(bytes.Buffer), done: make(chan struct{})}
 	n.cmd.Stderr = n.log
 	n.cmd.SysProcAttr = as
 	os.Remove(filepath.Join(data, app.NodeFile)) // of a node that was killed
@@ -123,10 +120,8 @@ func (n *node) ready() {
 	n.t.Helper()
 	var info app.NodeInfo
 	until(n.t, "the node to be up", func() bool {
-		select {
-		case <-n.done:
+		if n.ended() {
 			n.t.Fatalf("the node ended: %v\n%s", n.err, n.log)
-		default:
 		}
 		text, err := os.ReadFile(filepath.Join(n.data, app.NodeFile))
 		return err == nil && json.Unmarshal(text, &info) == nil && info.PID == n.cmd.Process.Pid
@@ -138,6 +133,16 @@ func (n *node) ready() {
 	n.gateway, n.token = info.Gateway, strings.TrimSpace(string(token))
 	if n.client, err = client.New(client.Options{Address: info.Control, Token: n.token, HTTP: &http.Client{Timeout: patience}}); err != nil {
 		n.t.Fatal(err)
+	}
+}
+
+// ended says whether the process is gone.
+func (n *node) ended() bool {
+	select {
+	case <-n.done:
+		return true
+	default:
+		return false
 	}
 }
 
