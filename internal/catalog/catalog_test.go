@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -34,10 +35,19 @@ func newLog(t *testing.T) eventlog.Log {
 }
 
 // memory is a Store without a disk.
-type memory struct{ data []byte }
+type memory struct{ data atomic.Pointer[[]byte] }
 
-func (m *memory) Load() ([]byte, error)  { return m.data, nil }
-func (m *memory) Save(data []byte) error { m.data = data; return nil }
+func (m *memory) Load() ([]byte, error) {
+	if data := m.data.Load(); data != nil {
+		return *data, nil
+	}
+	return nil, nil
+}
+
+func (m *memory) Save(data []byte) error {
+	m.data.Store(&data)
+	return nil
+}
 
 // start runs a catalog on the log until the test ends, or until the returned function is called.
 func start(t *testing.T, log eventlog.Log, snapshot Store) (*Catalog, func()) {
