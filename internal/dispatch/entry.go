@@ -46,6 +46,13 @@ type entry struct {
 	next     *entry // of the same key
 }
 
+// usedUp says that nothing of the entry will be run any more: the guard ends it. What an asynchronous call's rules are is known only
+// when its event has been read, so there the answer is no.
+func (e *entry) usedUp() bool {
+	t := e.lane.t
+	return t.Topic != function.TopicInvoke && len(e.attempts) >= max(1, t.Retry.Attempts)
+}
+
 // clock orders entries by the time that they wait for.
 type clock []*entry
 

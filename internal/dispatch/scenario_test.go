@@ -204,6 +204,12 @@ func TestAnEventThatKillsTheNodeIsDeadLettered(t *testing.T) {
 			}
 		}
 	}
+	for _, r := range w.records(function.TopicProgress) {
+		// The attempt after the last is none, and a node that dies then must not count it.
+		if m, err := decodeRetry(r.Value); strings.HasPrefix(string(r.Key), "r/") && err == nil && m.started > 4 {
+			t.Errorf("an attempt %d of 4 was marked", m.started)
+		}
+	}
 	for _, run := range w.awaitFinished(51) {
 		if run.Event.ID != "killer" && run.State != function.RunSucceeded {
 			t.Errorf("event %s has died with the killer: %s", run.Event.ID, run.Reason)

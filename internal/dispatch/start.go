@@ -87,7 +87,7 @@ func (p *partition) startNext(sc scope, l *lane) {
 
 // prepare begins an attempt, after that has been written down if the entry needs care.
 func (p *partition) prepare(sc scope, e *entry) {
-	if !e.careful {
+	if !e.careful || e.usedUp() {
 		p.begin(sc, e)
 		return
 	}
