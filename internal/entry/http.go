@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	// idleConn is shorter than the keep-alive time of common servers (Node: 5 s), so that it is dalamb that closes.
-	idleConn = 4 * time.Second
 	// exitWait is how long a lost connection waits for the exit that explains it.
 	exitWait = 250 * time.Millisecond
 	// Until a port is open it is tried again at these distances.
@@ -29,7 +27,7 @@ const (
 // httpConn is one instance that listens on a port.
 type httpConn struct {
 	*instance
-	client  *http.Transport
+	client  *httpClient
 	alone   bool // one invocation at a time, so that log lines have a run
 	stopped chan struct{}
 	done    chan struct{}
@@ -50,14 +48,7 @@ func (e *Entries) startHTTP(ctx context.Context, s Start) (Conn, error) {
 		instance: in, alone: concurrency == 1,
 		stopped: make(chan struct{}), done: make(chan struct{}),
 	}
-	c.client = &http.Transport{
-		DialContext:            c.dial,
-		DisableCompression:     true, // what the function sends is passed on
-		MaxIdleConns:           concurrency,
-		MaxIdleConnsPerHost:    concurrency,
-		IdleConnTimeout:        idleConn,
-		MaxResponseHeaderBytes: 1 << 20,
-	}
+	c.client = &httpClient{dial: in.box.Dial, keep: concurrency}
 	go c.serve()
 	ready, waited := make(chan struct{}), make(chan struct{})
 	waiting, cancel := context.WithCancel(ctx)
@@ -101,7 +92,7 @@ func (c *httpConn) awaitPort(ctx context.Context) bool {
 // serve lives as long as the instance.
 func (c *httpConn) serve() {
 	<-c.box.Done()
-	c.client.CloseIdleConnections()
+	c.client.close()
 	c.out.finish()
 	close(c.done)
 }
@@ -114,36 +105,22 @@ func (c *httpConn) Stop(grace time.Duration) {
 	<-c.done
 }
 
-// errDial marks what happened before a byte was sent.
-type errDial struct{ error }
-
-func (e errDial) Unwrap() error { return e.error }
-
-func (c *httpConn) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	nc, err := c.box.Dial(ctx)
-	if err != nil {
-		return nil, errDial{err}
-	}
-	return nc, nil
-}
-
 // Invoke implements Conn.
 func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*function.Result, error) {
 	t := clock{c.entries.Now, c.entries.Now()}
 	end := deadline(inv, t.start.Add(c.timeout()), t.start)
 	// The caller's context does not bound this: a request that has begun has its effects.
-	ctx, cancel := context.WithTimeout(context.Background(), end.Sub(t.start))
-	defer cancel()
-	req, err := c.request(ctx, inv, end)
+	until := time.Now().Add(end.Sub(t.start))
+	req, err := c.request(inv, end)
 	if err != nil {
 		return nil, err
 	}
 	if c.alone {
 		c.out.setRun(inv.Run)
 	}
-	r, err := c.exchange(req, inv)
+	r, err := c.exchange(req, until)
 	if err != nil {
-		if r, err = c.broken(ctx, err); err != nil {
+		if r, err = c.broken(err); err != nil {
 			return nil, err
 		}
 	}
@@ -151,38 +128,20 @@ func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*functio
 	return t.finish(r), nil
 }
 
-func (c *httpConn) exchange(req *http.Request, inv *function.Invocation) (*function.Result, error) {
-	resp, err := c.client.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.ContentLength > MaxAnswer && req.Method != http.MethodHead {
+func (c *httpConn) exchange(req *http.Request, until time.Time) (*function.Result, error) {
+	resp, body, err := c.client.do(req, until)
+	switch {
+	case errors.Is(err, errAnswerTooLarge):
 		return tooLarge(), nil
-	}
-	body, err := readAnswer(resp)
-	if err != nil {
+	case err != nil:
 		return nil, err
-	}
-	if len(body) > MaxAnswer {
-		return tooLarge(), nil
 	}
 	return c.result(resp, body), nil
 }
 
-// readAnswer reads one byte more than allowed at most.
-func readAnswer(resp *http.Response) ([]byte, error) {
-	if n := resp.ContentLength; n >= 0 && resp.Request.Method != http.MethodHead {
-		body := make([]byte, n)
-		_, err := io.ReadFull(resp.Body, body)
-		return body, err
-	}
-	return io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
-}
-
 // broken says what an exchange means that did not come to its end.
-func (c *httpConn) broken(ctx context.Context, cause error) (*function.Result, error) {
-	if ctx.Err() != nil {
+func (c *httpConn) broken(cause error) (*function.Result, error) {
+	if errors.Is(cause, os.ErrDeadlineExceeded) || errors.Is(cause, context.DeadlineExceeded) {
 		return timedOut(c.timeout()), nil
 	}
 	exited := false
@@ -213,7 +172,7 @@ func (c *httpConn) broken(ctx context.Context, cause error) (*function.Result, e
 
 // request is what the function gets: an event in binary mode or a payload as POST to /, or a client's request as a proxy
 // passes it on.
-func (c *httpConn) request(ctx context.Context, inv *function.Invocation, end time.Time) (*http.Request, error) {
+func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Request, error) {
 	req := &http.Request{
 		Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		URL: &url.URL{Scheme: "http", Host: c.start.Version.Function(), Path: "/"},
@@ -259,7 +218,7 @@ func (c *httpConn) request(ctx context.Context, inv *function.Invocation, end ti
 		req.Body = io.NopCloser(bytes.NewReader(body))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
-	return req.WithContext(ctx), nil
+	return req, nil
 }
 
 // result reads the function's answer: its status decides.

@@ -20,8 +20,8 @@ func KeepBody(r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
-	if k, ok := r.Body.(*keptBody); ok {
-		return k.all, nil
+	if in, ok := r.Body.(inMemory); ok {
+		return in.All(), nil
 	}
 	b, err := io.ReadAll(r.Body)
 	var limit *http.MaxBytesError
@@ -40,7 +40,12 @@ type keptBody struct {
 	all []byte
 }
 
+func (k *keptBody) All() []byte { return k.all }
+
 func (*keptBody) Close() error { return nil }
+
+// inMemory is a body that somebody has read already. All gives its bytes, however often.
+type inMemory interface{ All() []byte }
 
 // document is what lambda and stdio functions get for anything but a request: a JSON text.
 func document(inv *function.Invocation) ([]byte, error) {

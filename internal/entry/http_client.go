@@ -1,0 +1,316 @@
+package entry
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// idleConn is shorter than the keep-alive time of common servers (Node: 5 s), so that it is dalamb that closes.
+	idleConn = 4 * time.Second
+	// maxHTTPHeader bounds the header of an answer, interim ones included, in bytes.
+	maxHTTPHeader = 1 << 20
+	// sentAtOnce is how large a request may be that is written before its answer is read, in bytes: it fits into the buffers of any
+	// socket, so a function that answers without having read it all cannot make both sides wait for each other.
+	sentAtOnce = 32 << 10
+	// lastWrite is how long a request may still be on its way when its answer has come whole.
+	lastWrite = 5 * time.Millisecond
+)
+
+// httpClient speaks HTTP/1.1 to one instance. Messages are written and parsed by net/http, but by the goroutine that has the
+// invocation: http.Transport hands each exchange to two goroutines and back, which costs as much time as a small function takes.
+type httpClient struct {
+	dial func(context.Context) (net.Conn, error)
+	keep int // idle connections, at most
+
+	mu     sync.Mutex
+	closed bool
+	idle   []*httpWire // the last used last
+	sweep  *time.Timer // closes those that are idle for long; nil = none is
+}
+
+// httpWire is one connection. It has one user at a time.
+type httpWire struct {
+	nc    net.Conn
+	in    bounded
+	br    *bufio.Reader
+	out   bytes.Buffer
+	used  bool // it has carried an exchange before
+	since time.Time
+}
+
+// errDial marks what happened before a byte was sent.
+type errDial struct{ error }
+
+func (e errDial) Unwrap() error { return e.error }
+
+// errStale is the end of a connection on which nothing has come back.
+type errStale struct {
+	error
+	sent bool // the function may have got the request
+}
+
+func (e errStale) Unwrap() error { return e.error }
+
+var errAnswerTooLarge = errors.New("answer too large")
+
+// do sends a request and reads its answer, which must have come by the time given. A connection that the function closed while
+// it was idle does not count, where the request cannot have had effects.
+func (h *httpClient) do(req *http.Request, until time.Time) (*http.Response, []byte, error) {
+	w := h.take(until)
+	for {
+		if w == nil {
+			var err error
+			if w, err = h.connect(until); err != nil {
+				return nil, nil, err
+			}
+		}
+		resp, body, err := w.exchange(req)
+		if err == nil {
+			h.put(w, resp)
+			return resp, body, nil
+		}
+		w.nc.Close()
+		if !w.used || !again(req, err) {
+			return nil, nil, err
+		}
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, nil, err
+			}
+		}
+		w = nil
+	}
+}
+
+// take returns an idle connection that the function has not closed, nil when there is none.
+func (h *httpClient) take(until time.Time) *httpWire {
+	for {
+		h.mu.Lock()
+		n := len(h.idle)
+		if n == 0 {
+			h.mu.Unlock()
+			return nil
+		}
+		w := h.idle[n-1]
+		h.idle[n-1] = nil
+		h.idle = h.idle[:n-1]
+		h.mu.Unlock()
+		if time.Since(w.since) < idleConn && w.nc.SetDeadline(until) == nil && quiet(w.nc) {
+			return w
+		}
+		w.nc.Close()
+	}
+}
+
+func (h *httpClient) connect(until time.Time) (*httpWire, error) {
+	ctx, cancel := context.WithDeadline(context.Background(), until)
+	defer cancel()
+	nc, err := h.dial(ctx)
+	if err != nil {
+		return nil, errDial{err}
+	}
+	if err := nc.SetDeadline(until); err != nil {
+		nc.Close()
+		return nil, errDial{err}
+	}
+	w := &httpWire{nc: nc, in: bounded{r: nc}}
+	w.br = bufio.NewReader(&w.in)
+	return w, nil
+}
+
+// put keeps a connection for the next request, if both sides can go on with it.
+func (h *httpClient) put(w *httpWire, resp *http.Response) {
+	if resp.Close || resp.StatusCode == http.StatusSwitchingProtocols || w.br.Buffered() > 0 {
+		w.nc.Close()
+		return
+	}
+	w.used, w.since = true, time.Now()
+	h.mu.Lock()
+	kept := !h.closed && len(h.idle) < h.keep
+	if kept {
+		h.idle = append(h.idle, w)
+		if h.sweep == nil {
+			h.sweep = time.AfterFunc(idleConn, h.closeOld)
+		}
+	}
+	h.mu.Unlock()
+	if !kept {
+		w.nc.Close()
+	}
+}
+
+// closeOld closes what has been idle for long, and comes again while there is anything idle.
+func (h *httpClient) closeOld() {
+	h.mu.Lock()
+	var old []*httpWire
+	for len(h.idle) > 0 && time.Since(h.idle[0].since) >= idleConn {
+		old = append(old, h.idle[0])
+		h.idle = h.idle[1:]
+	}
+	switch {
+	case h.closed:
+	case len(h.idle) > 0:
+		h.sweep.Reset(idleConn - time.Since(h.idle[0].since))
+	default:
+		h.sweep = nil
+	}
+	h.mu.Unlock()
+	for _, w := range old {
+		w.nc.Close()
+	}
+}
+
+// close ends the idle connections; those in use end with their exchange.
+func (h *httpClient) close() {
+	h.mu.Lock()
+	idle := h.idle
+	h.idle, h.closed = nil, true
+	if h.sweep != nil {
+		h.sweep.Stop()
+	}
+	h.mu.Unlock()
+	for _, w := range idle {
+		w.nc.Close()
+	}
+}
+
+// again says whether a request may go over another connection when the one that was idle turned out to be closed.
+func again(req *http.Request, err error) bool {
+	var stale errStale
+	return errors.As(err, &stale) && !errors.Is(err, os.ErrDeadlineExceeded) && (!stale.sent || repeatable(req))
+}
+
+// repeatable says whether a request may be sent again though the function may have got it: RFC 9110, section 9.2.1, and the
+// field with which a client says so.
+func repeatable(req *http.Request) bool {
+	switch req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return req.Header["Idempotency-Key"] != nil || req.Header["X-Idempotency-Key"] != nil
+}
+
+func (w *httpWire) exchange(req *http.Request) (*http.Response, []byte, error) {
+	if req.ContentLength > sentAtOnce {
+		return w.whileSending(req, func() error { return writeThrough(w.nc, req) })
+	}
+	w.out.Reset()
+	if err := req.Write(&w.out); err != nil {
+		return nil, nil, err
+	}
+	if w.out.Len() > sentAtOnce {
+		whole := bytes.Clone(w.out.Bytes())
+		w.out = bytes.Buffer{} // such a header is rare, and not worth its memory
+		return w.whileSending(req, func() error {
+			_, err := w.nc.Write(whole)
+			return err
+		})
+	}
+	n, unsent := w.nc.Write(w.out.Bytes())
+	if unsent != nil && n == 0 {
+		return nil, nil, errStale{error: unsent}
+	}
+	resp, body, err := w.receive(req) // also after an error: it may have answered before it closed
+	switch {
+	case unsent != nil && err != nil:
+		return nil, nil, unsent
+	case unsent != nil:
+		resp.Close = true
+	}
+	return resp, body, err
+}
+
+// whileSending reads the answer while the request is still being sent.
+func (w *httpWire) whileSending(req *http.Request, send func() error) (*http.Response, []byte, error) {
+	sent := make(chan error, 1)
+	go func() { sent <- send() }()
+	resp, body, err := w.receive(req)
+	if err != nil {
+		w.nc.Close()
+		<-sent
+		return nil, nil, err
+	}
+	_ = w.nc.SetWriteDeadline(time.Now().Add(lastWrite)) // of a connection that is closed already nothing is sent either
+	if <-sent != nil {
+		resp.Close = true
+	}
+	return resp, body, nil
+}
+
+func writeThrough(to io.Writer, req *http.Request) error {
+	bw := bufio.NewWriter(to)
+	if err := req.Write(bw); err != nil {
+		return err
+	}
+	return bw.Flush()
+}
+
+// receive reads the final answer with its whole body. The connection is ready for the next one then, unless resp.Close says
+// otherwise.
+func (w *httpWire) receive(req *http.Request) (*http.Response, []byte, error) {
+	w.in.left = maxHTTPHeader
+	if _, err := w.br.Peek(1); err != nil {
+		return nil, nil, errStale{error: err, sent: true}
+	}
+	for {
+		resp, err := http.ReadResponse(w.br, req)
+		if err != nil {
+			return nil, nil, err
+		}
+		if resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols {
+			continue // interim; RFC 9110, section 15.2
+		}
+		w.in.left = math.MaxInt64 // the body has a bound of its own
+		body, err := readAnswer(resp)
+		return resp, body, err
+	}
+}
+
+func readAnswer(resp *http.Response) ([]byte, error) {
+	n := resp.ContentLength
+	switch {
+	case resp.Request.Method == http.MethodHead:
+		return nil, nil
+	case n > MaxAnswer:
+		return nil, errAnswerTooLarge
+	case n >= 0:
+		body := make([]byte, n)
+		_, err := io.ReadFull(resp.Body, body)
+		return body, err
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
+	if len(body) > MaxAnswer {
+		return nil, errAnswerTooLarge
+	}
+	return body, err
+}
+
+// quiet says whether an idle connection is open and nothing has come on it.
+func quiet(nc net.Conn) bool {
+	c, ok := nc.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var one [1]byte
+	var peek error
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, peek = syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return true
+	})
+	return err == nil && (peek == syscall.EAGAIN || peek == syscall.EINTR)
+}
