@@ -99,6 +99,7 @@ func launch(t testing.TB, program, data string, as *syscall.SysProcAttr, setting
 	t.Helper()
 	args := append([]string{"node", "data=" + data, "gateway=127.0.0.1:0", "control=127.0.0.1:0", "runner=process"}, settings...)
 	n := &node{t: t, data: data, cmd: exec.Command(program, args...), log: new(bytes.Buffer), done: make(chan struct{})}
+	n.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else a stop takes a second longer under the race detector
 	n.cmd.Stderr = n.log
 	n.cmd.SysProcAttr = as
 	os.Remove(filepath.Join(data, app.NodeFile)) // of a node that was killed

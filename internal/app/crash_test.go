@@ -19,7 +19,8 @@ import (
 	"github.com/dalamb/dalamb/internal/need"
 )
 
-// shop is a chain of one function of each entry type, none of which calls another.
+// shop is a chain of one function of each entry type, none of which calls another. An attempt that a kill ends counts, so only
+// orders that cannot be paid have few of them.
 func shop(self, mark string) string {
 	return fmt.Sprintf(`
 name: check
@@ -27,7 +28,7 @@ code: .
 entry: {type: stdio, command: [/bin/sh, check.sh]}
 env: {MARK: %[2]s}
 triggers:
-  - {name: on-requested, topic: events, filter: {type: [order.requested]}, emit: {topic: events}}
+  - {name: on-requested, topic: events, filter: {type: [order.requested]}, retry: {attempts: 100}, emit: {topic: events}}
 ---
 name: pay
 code: .
@@ -36,7 +37,12 @@ env: {MARK: %[2]s}
 triggers:
   - name: on-checked
     topic: events
-    filter: {type: [order.checked]}
+    filter: {type: [order.checked], data: {card: [{exists: false}]}}
+    retry: {attempts: 100}
+    emit: {topic: events}
+  - name: on-poor
+    topic: events
+    filter: {type: [order.checked], data: {card: [declined]}}
     retry: {attempts: 4, initial: 20ms, max: 100ms}
     emit: {topic: events}
 ---
@@ -45,7 +51,7 @@ code: .
 entry: {type: lambda, command: [%[1]s, function, lambda, order.done]}
 env: {MARK: %[2]s}
 triggers:
-  - {name: on-paid, topic: events, filter: {type: [order.paid]}, emit: {topic: events}}
+  - {name: on-paid, topic: events, filter: {type: [order.paid]}, retry: {attempts: 100}, emit: {topic: events}}
 `, self, mark)
 }
 

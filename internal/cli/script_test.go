@@ -27,8 +27,8 @@ const (
 // setup gives a script a data directory of its own, and the flags that every node of a script has.
 func setup(e *testscript.Env) error {
 	e.Setenv("DALAMB_DATA", filepath.Join(e.WorkDir, "data"))
-	e.Setenv("UP", "--gateway=127.0.0.1:0")
 	e.Setenv("HOME", e.WorkDir)
+	e.Setenv("GORACE", "atexit_sleep_ms=0") // else every command takes a second longer under the race detector
 	fn, err := exec.LookPath("fn")
 	e.Setenv("FN", fn)
 	return err
@@ -93,7 +93,7 @@ func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 	ts.Check(err)
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "DALAMB_DATA", "DALAMB_CONTROL", "DALAMB_TOKEN", "HOME", "TMPDIR"} {
+	for _, name := range []string{"PATH", "DALAMB_DATA", "DALAMB_CONTROL", "DALAMB_TOKEN", "HOME", "TMPDIR", "GORACE"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	return cmd
