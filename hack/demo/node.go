@@ -45,6 +45,7 @@ func tryNode(data, runner string) (*node, string, error) {
 	}
 	fmt.Println(binary, strings.Join(args, " "))
 	n := &node{data: data, cmd: exec.Command(binary, args...), exited: make(chan error, 1)}
+	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the demo: it asks the node to stop, once
 	log, err := os.OpenFile(filepath.Join(data, "node.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, "", err
@@ -67,15 +68,16 @@ func tryNode(data, runner string) (*node, string, error) {
 		}
 		n.exited <- n.cmd.Wait()
 	}()
-	for range time.Tick(50 * time.Millisecond) {
+	tick, late := time.NewTicker(20*time.Millisecond), time.After(patience)
+	defer tick.Stop()
+	for !n.ready() {
 		select {
 		case err := <-n.exited:
 			n.exited <- err
 			return nil, said.String(), fmt.Errorf("the node did not start: %w\n%s", err, said.String())
-		default:
-		}
-		if n.ready() {
-			break
+		case <-late:
+			return nil, "", errors.Join(fmt.Errorf("the node is not ready after %s (see %s)", patience, log.Name()), n.stop())
+		case <-tick.C:
 		}
 	}
 	return n, "", nil

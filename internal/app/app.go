@@ -33,6 +33,7 @@ type Options struct {
 	Config  *config.Node
 	Version string // of this binary
 	Logger  *slog.Logger
+	Ready   func(*Node) // called by Run once the node serves and NodeFile is there; may be nil
 }
 
 // Node is a node: opened, not yet serving.
@@ -41,6 +42,7 @@ type Node struct {
 	version string
 	logger  *slog.Logger
 	started time.Time
+	ready   func(*Node)
 
 	metrics    *prometheus.Registry
 	log        *disk.Log
@@ -63,7 +65,7 @@ type Node struct {
 // New opens the data directory, checks that the machine can fence functions, removes what a killed node left, takes the two
 // ports, and folds the catalog. Nothing is served and no event is dispatched before Run. On an error everything is closed again.
 func New(ctx context.Context, o Options) (*Node, error) {
-	n := &Node{config: o.Config, version: o.Version, logger: o.Logger, started: time.Now(), metrics: telemetry.Registry()}
+	n := &Node{config: o.Config, version: o.Version, logger: o.Logger, ready: o.Ready, started: time.Now(), metrics: telemetry.Registry()}
 	if err := n.open(ctx); err != nil {
 		n.close()
 		return nil, err
@@ -197,6 +199,9 @@ func (n *Node) Run(ctx context.Context) error {
 		return errors.Join(err, n.parts.stop())
 	}
 	n.logger.Info("node is up", "gateway", n.Info().Gateway, "control", n.Info().Control, "data", n.config.Data, "runner", n.runner.Name(), "version", n.version)
+	if n.ready != nil {
+		n.ready(n)
+	}
 	select {
 	case <-ctx.Done():
 		n.logger.Info("node is stopping", "drain", n.config.Drain)

@@ -32,7 +32,6 @@ func TestScripts(t *testing.T) {
 			"expand":   expand,
 			"busy":     busy,
 			"stream":   stream,
-			"secret":   secret,
 		},
 		Condition: condition,
 	})

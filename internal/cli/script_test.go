@@ -196,12 +196,3 @@ func stream(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s after Ctrl-C: %v, want exit 0", strings.Join(args[2:], " "), err)
 	}
 }
-
-// secret fails when the token is in a file. secret FILE...
-func secret(ts *testscript.TestScript, _ bool, args []string) {
-	for _, f := range args {
-		if strings.Contains(ts.ReadFile(f), ts.Getenv("TOKEN")) {
-			ts.Fatalf("the token is in %s", f)
-		}
-	}
-}

@@ -55,12 +55,13 @@ defaults hold; DALAMB_DATA is stronger than the file, and a flag is stronger tha
 		if err != nil {
 			return err
 		}
-		n, err := app.New(c.Context(), app.Options{Config: node, Version: buildInfo().Version, Logger: logger})
+		n, err := app.New(c.Context(), app.Options{Config: node, Version: buildInfo().Version, Logger: logger, Ready: func(n *app.Node) {
+			info := n.Info()
+			fmt.Fprintf(c.OutOrStdout(), "gateway  %s\ncontrol  %s\ndata     %s\nrunner   %s\nready\n", info.Gateway, info.Control, node.Data, n.Fence())
+		}})
 		if err != nil {
 			return err
 		}
-		info := n.Info()
-		fmt.Fprintf(c.OutOrStdout(), "gateway  %s\ncontrol  %s\ndata     %s\nrunner   %s\nready\n", info.Gateway, info.Control, node.Data, n.Fence())
 		return n.Run(c.Context())
 	}
 	return c
