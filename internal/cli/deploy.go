@@ -125,12 +125,13 @@ func pack(m *function.Manifest, dir string) (bundles, error) {
 		}
 		b := &bundle{file: f.Name()}
 		bs[d.CodePath] = b
-		b.digest, err = image.Pack(filepath.Join(dir, d.CodePath), f)
+		code := filepath.Join(dir, d.CodePath)
+		b.digest, err = image.Pack(code, f)
 		if closeErr := f.Close(); err == nil {
 			err = closeErr
 		}
 		if err != nil {
-			return bs, fmt.Errorf("pack the code of %s: %w", d.Spec.Name, err)
+			return bs, fmt.Errorf("pack %s, the code of %s: %w", code, d.Spec.Name, err)
 		}
 	}
 	return bs, nil
