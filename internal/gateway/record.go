@@ -113,9 +113,9 @@ const (
 	maxBatch        = 1024     // records in one append
 )
 
-// gather is how long the first record of a batch waits for others. An append costs an fsync, so one for each call would take
-// from the calls what they need; a crash loses this much more of what it may lose anyway.
-const gather = 5 * time.Millisecond
+// gather is how long the first record of a batch waits for others. An append costs an fsync and some changes of goroutine, so
+// many small ones would take from the calls what they need; a crash loses this much more of what it may lose anyway.
+const gather = 25 * time.Millisecond
 
 // recorder writes the records of calls that need not wait for it, in batches.
 type recorder struct {
