@@ -60,6 +60,7 @@ func run(ctx context.Context, data, runner string, count int, once bool) error {
 		return fmt.Errorf("send orders: %w", err)
 	}
 
+	fmt.Println()
 	watch, stop := context.WithTimeout(ctx, patience)
 	defer stop()
 	b := newBoard(orders)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -59,23 +60,34 @@ The whole manifest is checked before anything is sent.`,
 				}
 				done = append(done, made)
 			}
-			return out.print(c.OutOrStdout(), done, func(w io.Writer) {
-				for _, d := range done {
-					what := "deployed"
-					if !d.Created {
-						what = "unchanged: nothing differs from this version"
-					}
-					fmt.Fprintf(w, "%-20s version %d (%s)  %s\n", d.Function, d.Version, d.Alias, what)
-					for _, warning := range d.Warnings {
-						fmt.Fprintf(w, "  warning: %s\n", warning)
-					}
-				}
-			})
+			return out.print(c.OutOrStdout(), done, func(w io.Writer) { printDeployed(w, done) })
 		},
 	}
 	c.Flags().StringVar(&alias, "alias", function.LiveAlias, "the alias to point at the new versions")
 	out.flag(c)
 	return c
+}
+
+// printDeployed writes a line for each function, and each warning once, however many functions it is about.
+func printDeployed(w io.Writer, done []wire.Deployed) {
+	about := map[string][]string{} // warning -> functions
+	var warnings []string
+	for _, d := range done {
+		what := "deployed"
+		if !d.Created {
+			what = "unchanged: nothing differs from this version"
+		}
+		fmt.Fprintf(w, "%-20s version %d (%s)  %s\n", d.Function, d.Version, d.Alias, what)
+		for _, warning := range d.Warnings {
+			if about[warning] == nil {
+				warnings = append(warnings, warning)
+			}
+			about[warning] = append(about[warning], d.Function)
+		}
+	}
+	for _, warning := range warnings {
+		fmt.Fprintf(w, "warning: %s (%s)\n", warning, strings.Join(about[warning], ", "))
+	}
 }
 
 // readManifest reads the manifest at path, a file or a directory that holds one, and returns it with its directory.
