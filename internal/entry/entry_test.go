@@ -223,6 +223,7 @@ func testHowAnInvocationEnds(t *testing.T, s *stage) {
 		{"http:status=425", function.Failed, "HTTP.425", "so it goes", false, 425, 0, true},
 		{"http:status=429", function.Failed, "HTTP.429", "so it goes", false, 429, 0, true},
 		{"http:status=503", function.Failed, "HTTP.503", "so it goes", false, 503, 0, true},
+		{"http:refuse=no money", function.Failed, "Refused", "no money", false, 503, 0, true},
 		{"http:crash", function.Crashed, "Runtime.ExitError", "exit status 9 before it answered: out of luck", false, 502, 0, false},
 		{"http:cut", function.Crashed, "Connection.Lost", "before it had answered", false, 502, 0, true},
 		{"http:hang", function.TimedOut, "Sandbox.Timedout", "time-out of 300ms", false, 504, 300 * time.Millisecond, false},

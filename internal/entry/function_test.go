@@ -150,6 +150,9 @@ func playHTTP(what string) {
 			w.Header().Set("Retry-After", "17")
 			w.WriteHeader(n)
 			fmt.Fprint(w, "so it goes")
+		case "refuse": // in the words that lambda functions use
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintf(w, `{"errorType":"Refused","errorMessage":%q}`, arg)
 		case "answer":
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprint(w, arg)
