@@ -91,14 +91,16 @@ func (h *hierarchy) limit(s *runner.Spec) error {
 	return nil
 }
 
-// join puts a process into the group. What it starts later is in it too.
-func (g *group) join(pid int) error {
+// directories are where a process is put into the group: in each v1 hierarchy, and in the v2 one.
+func (g *group) directories() (v1 []string, v2 string) {
 	for _, h := range g.in {
-		if err := h.write("cgroup.procs", int64(pid)); err != nil {
-			return fmt.Errorf("join cgroup: %w", err)
+		if h.v2 {
+			v2 = h.dir
+		} else {
+			v1 = append(v1, h.dir)
 		}
 	}
-	return nil
+	return v1, v2
 }
 
 // usage reads what the group has used; what it cannot read it gives as it was before.

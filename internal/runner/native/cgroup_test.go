@@ -75,13 +75,13 @@ func TestCgroupsV2(t *testing.T) {
 	}
 	g, err := c.make("one")
 	if err == nil {
-		err = errors.Join(g.limit(spec()), g.join(4711))
+		err = g.limit(spec())
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
-		"memory.max": "67108864", "memory.swap.max": "0", "cpu.max": "50000 100000", "pids.max": "30", "cgroup.procs": "4711",
+		"memory.max": "67108864", "memory.swap.max": "0", "cpu.max": "50000 100000", "pids.max": "30",
 	} {
 		// A shorter write does not cut what the fake had there.
 		if got := f.read(t, append(parent, "one", file)...); !strings.HasPrefix(got, want) {
@@ -93,6 +93,9 @@ func TestCgroupsV2(t *testing.T) {
 	}
 	if got := g.oomKills(); got != 2 {
 		t.Errorf("oomKills = %d, want 2", got)
+	}
+	if v1, v2 := g.directories(); v1 != nil || v2 != filepath.Join(append([]string{f.dir}, append(parent, "one")...)...) {
+		t.Errorf("directories = %q, %q; want the v2 one alone", v1, v2)
 	}
 	if left := c.left(); len(left) != 1 || left["one"] == nil {
 		t.Errorf("left = %v, want the group one", left)
@@ -147,14 +150,18 @@ func TestCgroupsV1(t *testing.T) {
 	}
 	g, err := c.make("one")
 	if err == nil {
-		err = errors.Join(g.limit(spec()), g.join(4711))
+		err = g.limit(spec())
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	want := []string{c.parents[0].dir + "/one", c.parents[1].dir + "/one", c.parents[2].dir + "/one"}
+	if v1, v2 := g.directories(); !slices.Equal(v1, want) || v2 != "" {
+		t.Errorf("directories = %q, %q; want %q", v1, v2, want)
+	}
 	for file, want := range map[string]string{
 		"memory/abc/dalamb-x/one/memory.limit_in_bytes": "67108864", "cpu,cpuacct/dalamb-x/one/cpu.cfs_quota_us": "50000",
-		"cpu,cpuacct/dalamb-x/one/cpu.cfs_period_us": "100000", "pids/dalamb-x/one/pids.max": "30", "pids/dalamb-x/one/cgroup.procs": "4711",
+		"cpu,cpuacct/dalamb-x/one/cpu.cfs_period_us": "100000", "pids/dalamb-x/one/pids.max": "30",
 	} {
 		if got := f.read(t, file); got != want {
 			t.Errorf("%s = %q, want %q", file, got, want)
@@ -180,7 +187,7 @@ func TestCgroupsNotOurs(t *testing.T) {
 	}
 	g, err := c.make("one")
 	if err == nil {
-		err = errors.Join(g.limit(spec()), g.join(1), g.remove())
+		err = errors.Join(g.limit(spec()), g.remove())
 	}
 	if err != nil {
 		t.Errorf("a group in no hierarchy: %v, want no error", err)

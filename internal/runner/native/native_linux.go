@@ -39,6 +39,9 @@ type Runner struct {
 	machine *machine
 	filter  func() (string, error)
 	groups  func() *cgroups // makes the parents at the first call
+	boot    func() (string, error)
+	zygote  *zygote
+	sweeper *sweeper
 	spares  *spares
 	serial  *serial
 
@@ -68,7 +71,8 @@ func New(o Options) (*Runner, error) {
 	sum := sha256.Sum256([]byte(dir))
 	r := &Runner{
 		dir: dir, name: "dalamb-" + hex.EncodeToString(sum[:6]), root: os.Geteuid() == 0, log: o.Log, machine: m,
-		serial: newSerial(), filter: sync.OnceValues(filter),
+		serial: newSerial(), filter: sync.OnceValues(filter), boot: sync.OnceValues(tree.Boot),
+		zygote: newZygote(), sweeper: &sweeper{log: o.Log},
 	}
 	r.watch.Every, r.watch.Log, r.watch.Measure = watchEvery, o.Log, r.measures
 	r.groups = sync.OnceValue(func() *cgroups {
@@ -78,7 +82,7 @@ func New(o Options) (*Runner, error) {
 		}
 		return c
 	})
-	r.spares = newSpares(max(o.Spare, 0), r.nest, o.Log)
+	r.spares = &spares{want: max(o.Spare, 0), make: r.nest, discard: r.discard, log: o.Log}
 	return r, nil
 }
 
@@ -159,6 +163,8 @@ func (r *Runner) Close() error {
 	}
 	r.watch.End()
 	r.spares.close()
+	r.zygote.close()
+	r.sweeper.close()
 	err := errors.Join(r.groups().removeParents(), removeRecord(filepath.Join(r.dir, parentsName)))
 	if err := os.Remove(r.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		r.log.Debug("state directory stays", "path", r.dir, "err", err)

@@ -5,33 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner/native/inside"
+	"github.com/dalamb/dalamb/internal/runner/tree"
 	"golang.org/x/sys/unix"
-)
-
-// Users of the sandbox, as it sees them and as the host does. Root on the host maps two, so that a function cannot even signal
-// its init; an ordinary user has only its own to map, and the function and its init share it.
-const (
-	insideInit, insideFunction = 0, 1000
-	hostInit, hostFunction     = 65533, 65534 // nobody: no file of the host is theirs
 )
 
 // nest is a sandbox that waits for a task: its namespaces and its init.
 type nest struct {
-	cmd   *exec.Cmd
+	init  tree.Identity
+	pidfd *os.File // nil when there is no init
 	group *group
 	conn  *inside.Conn
 	sock  *os.File
 
 	sending sync.Mutex // held while a frame is written
+	closed  bool       // sock is
 }
 
 // serial names the cgroups of one runner, unlike those of an earlier node that had the same pid.
@@ -48,58 +42,46 @@ func (s *serial) made(name string) bool { return strings.HasPrefix(name, s.token
 
 // nest makes one. With ownNet it has a network namespace, with nothing but a loopback.
 func (r *Runner) nest(ownNet bool) (*nest, error) {
+	n, err := r.tryNest(ownNet)
+	if errors.Is(err, errZygote) {
+		n, err = r.tryNest(ownNet) // it had ended since the last nest, and there is another now
+	}
+	return n, err
+}
+
+func (r *Runner) tryNest(ownNet bool) (*nest, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a socket: %w", err)
 	}
-	ours, theirs := os.NewFile(uintptr(fds[0]), "node's end"), os.NewFile(uintptr(fds[1]), "init's end")
-	defer theirs.Close()
-	n := &nest{sock: ours, conn: inside.NewConn(fds[0])}
-	n.cmd = &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{"dalamb-init"}, Dir: "/",
-		// One thread of Go code and no collection: an init does little, and its threads count against the function's.
-		Env:         []string{inside.Variable + "=" + map[bool]string{true: "net", false: "host"}[ownNet], "GOMAXPROCS=1", "GOGC=off"},
-		ExtraFiles:  []*os.File{theirs},
-		SysProcAttr: r.attributes(ownNet),
+	n := &nest{sock: os.NewFile(uintptr(fds[0]), "node's end"), conn: inside.NewConn(fds[0])}
+	theirs := os.NewFile(uintptr(fds[1]), "init's end")
+	n.group, err = r.groups().make(r.serial.next())
+	if err == nil {
+		n.init.PID, n.pidfd, err = r.zygote.make(ownNet, n.group, theirs)
 	}
-	if err := n.cmd.Start(); err != nil {
-		ours.Close()
-		return nil, fault.New(fault.Unavailable, "make namespaces: %w", err)
+	theirs.Close()
+	if err == nil {
+		err = n.ready()
 	}
-	if err := n.settle(r.groups(), r.serial.next()); err != nil {
-		return nil, errors.Join(err, n.destroy())
+	if err == nil {
+		err = n.identify(r.boot)
+	}
+	if err != nil {
+		r.discard(n)
+		return nil, err
 	}
 	return n, nil
 }
 
-func (r *Runner) attributes(ownNet bool) *syscall.SysProcAttr {
-	a := &syscall.SysProcAttr{
-		Setsid:     true,
-		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
-	}
-	if ownNet {
-		a.Cloneflags |= unix.CLONE_NEWNET
-	}
-	if r.root {
-		ids := []syscall.SysProcIDMap{{ContainerID: insideInit, HostID: hostInit, Size: 1}, {ContainerID: insideFunction, HostID: hostFunction, Size: 1}}
-		a.UidMappings, a.GidMappings, a.GidMappingsEnableSetgroups = ids, ids, true
-		a.Credential = &syscall.Credential{Uid: insideInit, Gid: insideInit}
-		return a
-	}
-	a.UidMappings = []syscall.SysProcIDMap{{ContainerID: insideFunction, HostID: os.Geteuid(), Size: 1}}
-	a.GidMappings = []syscall.SysProcIDMap{{ContainerID: insideFunction, HostID: os.Getegid(), Size: 1}}
-	// Who is not user 0 keeps capabilities over an exec only when they are ambient. // capabilities(7)
-	a.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP, unix.CAP_SYS_RESOURCE, unix.CAP_DAC_OVERRIDE, unix.CAP_NET_BIND_SERVICE}
-	return a
+// discard ends a nest that nobody wants.
+func (r *Runner) discard(n *nest) {
+	n.end()
+	r.sweeper.sweep(n)
 }
 
-// settle puts the init into a group of its own, while it starts: to move a process between groups can take the kernel
-// milliseconds. Then it waits until the sandbox is ready.
-func (n *nest) settle(c *cgroups, name string) (err error) {
-	if n.group, err = c.make(name); err != nil {
-		return err
-	}
-	joined := n.group.join(n.cmd.Process.Pid)
+// ready waits until the init has made what needs no task.
+func (n *nest) ready() error {
 	kind, u, _, err := n.conn.Receive()
 	switch {
 	case err != nil:
@@ -107,12 +89,29 @@ func (n *nest) settle(c *cgroups, name string) (err error) {
 	case kind == inside.Failed:
 		return fault.New(fault.Unavailable, "make a sandbox: %s", u.Text())
 	}
-	return joined
+	return nil
+}
+
+// identify looks the init up while it is there for sure.
+func (n *nest) identify(boot func() (string, error)) error {
+	b, err := boot()
+	if err != nil {
+		return err
+	}
+	id, ok := tree.IdentifySince(b, n.init.PID)
+	if !ok || n.gone() { // gone: another process may have its number
+		return fault.New(fault.Unavailable, "make a sandbox: its init %d ended at once", n.init.PID)
+	}
+	n.init = id
+	return nil
 }
 
 func (n *nest) send(k inside.Kind, p *inside.Packer, files ...int) error {
 	n.sending.Lock()
 	defer n.sending.Unlock()
+	if n.closed {
+		return os.ErrClosed
+	}
 	return n.conn.Send(k, p, files...)
 }
 
@@ -124,15 +123,46 @@ func (n *nest) waits() bool {
 }
 
 // kill ends all that is in the sandbox: the kernel does so when process 1 of a pid namespace ends.
-func (n *nest) kill() { _ = n.cmd.Process.Kill() } // gone already is what we want
+func (n *nest) kill() {
+	n.control(func(fd int) { _ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) }) // gone already is what we want
+}
 
-// destroy kills, waits until nothing is left, and frees.
-func (n *nest) destroy() error {
-	n.kill()
-	_ = n.cmd.Wait() // it was killed; the kernel lets it end last of its namespace
-	err := n.sock.Close()
-	if n.group != nil {
-		err = errors.Join(err, n.group.remove())
+// wait blocks until nothing of the sandbox lives: the kernel lets an init end last of its namespace.
+func (n *nest) wait() { n.poll(-1) }
+
+// gone says whether nothing of the sandbox lives.
+func (n *nest) gone() bool { return n.poll(0) }
+
+// poll says whether the init has ended, within so many milliseconds. // pidfd_open(2), NOTES
+func (n *nest) poll(timeout int) (ended bool) {
+	n.control(func(fd int) {
+		for {
+			ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, timeout)
+			if err == nil || !errors.Is(err, unix.EINTR) {
+				ended = ready > 0
+				return
+			}
+		}
+	})
+	return ended
+}
+
+// control uses the pidfd, when the init is there and was not swept.
+func (n *nest) control(use func(fd int)) {
+	if n.pidfd == nil {
+		return
 	}
-	return err
+	c, err := n.pidfd.SyscallConn()
+	if err == nil {
+		_ = c.Control(func(fd uintptr) { use(int(fd)) }) // closed: it was swept
+	}
+}
+
+// end closes the init's socket and kills it. What is left is for a sweeper.
+func (n *nest) end() {
+	n.kill()
+	n.sending.Lock()
+	defer n.sending.Unlock()
+	n.closed = true
+	n.sock.Close()
 }

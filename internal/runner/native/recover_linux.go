@@ -22,11 +22,7 @@ func (r *Runner) recordFile(id string) string { return filepath.Join(r.dir, id+r
 
 // writeRecord says which process a sandbox's init is, for the next node when this one is killed. All else that a killed node
 // leaves is in its cgroups or ends with the init.
-func writeRecord(file string, pid int) error {
-	id, ok := tree.Identify(pid) // it is our child, and there as a zombie at least
-	if !ok {
-		return fmt.Errorf("record init %d: it has ended", pid)
-	}
+func writeRecord(file string, id tree.Identity) error {
 	b, err := id.Encode()
 	if err != nil {
 		return err
@@ -39,7 +35,7 @@ func writeRecord(file string, pid int) error {
 		err = os.WriteFile(file, b, 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("write record of init %d: %w", pid, err)
+		return fmt.Errorf("write record of init %d: %w", id.PID, err)
 	}
 	return nil
 }

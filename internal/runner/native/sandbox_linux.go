@@ -28,6 +28,7 @@ type sandbox struct {
 	spec     runner.Spec
 	log      *slog.Logger
 	nest     *nest
+	sweeper  *sweeper
 	record   string       // file; see recover_linux.go
 	listener net.Listener // nil when none was asked for
 	port     int          // on the host's loopback, with network host
@@ -64,7 +65,7 @@ func (r *Runner) start(ctx context.Context, s runner.Spec) (*sandbox, error) {
 	}
 	defer r.spares.refill()
 	sb := &sandbox{
-		spec: s, nest: n, record: r.recordFile(s.ID), done: make(chan struct{}), dials: make(map[int64]chan dialled),
+		spec: s, nest: n, sweeper: r.sweeper, record: r.recordFile(s.ID), done: make(chan struct{}), dials: make(map[int64]chan dialled),
 		log: r.log.With("function", s.Function, "version", s.Version, "instance", s.ID),
 	}
 	// What blocks below is the init's answer, and a dead init's is an end of file.
@@ -74,8 +75,10 @@ func (r *Runner) start(ctx context.Context, s runner.Spec) (*sandbox, error) {
 		err = errors.Join(ctx.Err(), err)
 	}
 	if err != nil {
+		n.end()
+		n.wait()
 		for _, o := range sb.outputs {
-			defer o.Drain()
+			o.Drain()
 		}
 		return nil, errors.Join(err, sb.discard())
 	}
@@ -118,7 +121,7 @@ func (sb *sandbox) launch(r *Runner) error {
 		return err
 	}
 	// While the init is at work. A node that is killed in between leaves nothing: the init notices by itself.
-	if err := writeRecord(sb.record, sb.nest.cmd.Process.Pid); err != nil {
+	if err := writeRecord(sb.record, sb.nest.init); err != nil {
 		return err
 	}
 	return sb.await()
@@ -163,7 +166,7 @@ func (sb *sandbox) give(t *inside.Task, root bool) error {
 		sb.outputs = append(sb.outputs, runner.Carry(r, write))
 		if root {
 			// So that it can open /dev/stdout as well as write to it.
-			if err := w.Chown(hostFunction, hostFunction); err != nil {
+			if err := w.Chown(inside.HostFunction, inside.HostFunction); err != nil {
 				return err
 			}
 		}
@@ -209,9 +212,9 @@ func (sb *sandbox) await() error {
 	}
 }
 
-// run waits until all is over and frees everything. finish comes after it.
+// run waits until all that the function is has ended, and frees what is its own. finish comes after it.
 func (sb *sandbox) run() {
-	exit := sb.follow()
+	exit, alone := sb.follow()
 	sb.mu.Lock()
 	sb.ended = true
 	for id, c := range sb.dials {
@@ -219,8 +222,10 @@ func (sb *sandbox) run() {
 		delete(sb.dials, id)
 	}
 	sb.mu.Unlock()
-	sb.kill()
-	_ = sb.nest.cmd.Wait() // what it says is in exit; the kernel lets it end last of its namespace
+	sb.nest.end()
+	if !alone {
+		sb.nest.wait()
+	}
 	var lost int64
 	for _, o := range sb.outputs {
 		o.Drain()
@@ -240,16 +245,16 @@ func (sb *sandbox) run() {
 	}
 }
 
-// follow reads what the init says until it is gone, and returns how the command ended.
-func (sb *sandbox) follow() runner.Exit {
-	exit := runner.Exit{Code: -1, Signal: "SIGKILL"} // an init that says nothing was killed
+// follow reads what the init says until the command has ended, and returns how, and whether nothing but the init is left.
+func (sb *sandbox) follow() (exit runner.Exit, alone bool) {
+	exit = runner.Exit{Code: -1, Signal: "SIGKILL"} // an init that says nothing was killed
 	if sb.exit.Start != "" {
 		exit = sb.exit
 	}
 	for {
 		kind, u, files, err := sb.nest.conn.Receive()
 		if err != nil {
-			return exit
+			return exit, false
 		}
 		switch kind {
 		case inside.Ended:
@@ -262,6 +267,7 @@ func (sb *sandbox) follow() runner.Exit {
 			sb.usage.CPU = max(sb.usage.CPU, time.Duration(u.Number()))
 			sb.usage.MemoryPeak = max(sb.usage.MemoryPeak, u.Number()<<10)
 			sb.mu.Unlock()
+			return exit, u.Number() != 0
 		case inside.Dialled:
 			id, errno := u.Number(), syscall.Errno(u.Number())
 			d := dialled{fd: -1}
@@ -280,12 +286,13 @@ func (sb *sandbox) finish() { close(sb.done) }
 
 func (sb *sandbox) kill() { sb.nest.kill() }
 
-// discard frees what is left of a sandbox whose outputs are drained, or were never opened.
+// discard frees what is left of a sandbox whose nest was ended and whose outputs are drained, or were never opened.
 func (sb *sandbox) discard() error {
 	if sb.listener != nil {
 		sb.listener.Close()
 	}
-	return errors.Join(sb.nest.destroy(), removeRecord(sb.record))
+	sb.sweeper.sweep(sb.nest)
+	return removeRecord(sb.record)
 }
 
 // Listener implements runner.Sandbox.

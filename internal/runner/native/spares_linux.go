@@ -7,19 +7,16 @@ import (
 
 // spares keeps some nests waiting, so that a cold start does not wait for one to be made.
 type spares struct {
-	want int
-	make func(ownNet bool) (*nest, error)
-	log  *slog.Logger
+	want    int
+	make    func(ownNet bool) (*nest, error)
+	discard func(*nest)
+	log     *slog.Logger
 
 	mu      sync.Mutex
 	waiting []*nest
 	making  int
 	closed  bool
 	makers  sync.WaitGroup
-}
-
-func newSpares(want int, make func(bool) (*nest, error), log *slog.Logger) *spares {
-	return &spares{want: want, make: make, log: log}
 }
 
 // take gives a nest: one that waits, else a new one.
@@ -82,12 +79,6 @@ func (s *spares) fill() {
 		if !more {
 			return
 		}
-	}
-}
-
-func (s *spares) discard(n *nest) {
-	if err := n.destroy(); err != nil {
-		s.log.Warn("spare sandbox not removed", "err", err)
 	}
 }
 

@@ -24,7 +24,7 @@ func TestSpareThatDiedIsNotUsed(t *testing.T) {
 	}
 	for _, n := range r.spares.waiting {
 		n.kill()
-		_ = n.cmd.Wait() // it was killed
+		n.wait()
 	}
 	sb, err := r.Start(t.Context(), runner.Spec{ID: "a", Base: "host", Network: "none", Command: []string{"true"}})
 	if err != nil {

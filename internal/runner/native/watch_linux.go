@@ -17,7 +17,7 @@ func (r *Runner) measures() []func([]tree.Process) {
 
 // measure notes what all below the init uses, and ends the sandbox when that is over its limit.
 func (sb *sandbox) measure(all []tree.Process) {
-	init := sb.nest.cmd.Process.Pid
+	init := sb.nest.init.PID
 	var memory int64
 	var cpu time.Duration
 	for _, p := range tree.Descendants(all, map[int]bool{init: true}) {

@@ -16,7 +16,7 @@ const ticks = 100
 
 // Snapshot lists the processes of this machine that /proc shows.
 func Snapshot() ([]Process, error) {
-	boot, err := bootID()
+	boot, err := Boot()
 	if err != nil {
 		return nil, err
 	}
@@ -44,11 +44,17 @@ func Snapshot() ([]Process, error) {
 
 // Find returns one process, and false when there is none.
 func Find(pid int) (Process, bool) {
-	boot, err := bootID()
+	boot, err := Boot()
 	if err != nil {
 		return Process{}, false
 	}
 	return read(pid, boot)
+}
+
+// IdentifySince is Identify for who keeps what Boot has said.
+func IdentifySince(boot string, pid int) (id Identity, ok bool) {
+	p, ok := read(pid, boot)
+	return Identity{PID: pid, Start: p.Start}, ok
 }
 
 // Marked says whether the process was started with entry (KEY=value) in its environment. One that may not be looked at is
@@ -64,7 +70,8 @@ func Marked(pid int, entry string) (marked, known bool) {
 	return bytes.Contains(append([]byte{0}, env...), []byte("\x00"+entry+"\x00")), true
 }
 
-func bootID() (string, error) {
+// Boot names this run of the machine. It stays the same for as long as a program runs.
+func Boot() (string, error) {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", fmt.Errorf("read the machine's boot id: %w", err)

@@ -34,6 +34,7 @@ func all(steps []step) error {
 // makeRoot mounts what every sandbox of a base sees and makes it the working directory. It is not yet the root.
 func makeRoot(base string) error {
 	steps := []step{
+		{"touch no mounts but its own", apart},
 		// Slave, so that what the host unmounts while we wait is not held by us.
 		{"part from the host's mounts", func() error { return syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SLAVE, "") }},
 		{"mount a root", func() error {

@@ -8,7 +8,7 @@ import (
 // Kind says what a frame between node and init means.
 type Kind byte
 
-// What the node says, and what the init says.
+// What the node says, what the init says, and what the node and a zygote say.
 const (
 	Start  Kind = 'S' // Task; descriptors: stdin, stdout, stderr, and the code's mount when Task.CodeMount
 	Dial   Kind = 'D' // number of the dial, port
@@ -20,7 +20,11 @@ const (
 	Started    Kind = 's' // the command runs
 	NotStarted Kind = 'n' // number: errno of the command's exec; the init is about to end
 	Dialled    Kind = 'd' // number of the dial, errno; descriptor: the connection when errno is 0
-	Ended      Kind = 'e' // wait status, nanoseconds of CPU, KiB of memory; the init is about to end
+	Ended      Kind = 'e' // wait status, nanoseconds of CPU, KiB of memory, whether nothing else lives inside; the init is about to end
+
+	Make    Kind = 'M' // Nest; descriptor: the init's end of its socket
+	Made    Kind = 'm' // pid; descriptor: the init's pidfd
+	NotMade Kind = 'x' // text: what the machine could not do
 )
 
 const (
@@ -28,7 +32,7 @@ const (
 	maxFiles = 4
 )
 
-// Conn is one end of the stream socket between node and init. One reader and one writer at a time.
+// Conn is one end of the stream socket between the node and an init or a zygote. One reader and one writer at a time.
 type Conn struct{ fd int }
 
 // NewConn makes a Conn of a connected stream socket of the unix family.

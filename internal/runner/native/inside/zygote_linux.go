@@ -1,0 +1,178 @@
+package inside
+
+import (
+	"runtime"
+	"syscall"
+)
+
+// ZygoteVariable in the environment of a child of the node, whose descriptor Socket is connected to the node, makes it a zygote.
+const ZygoteVariable = "DALAMB_ZYGOTE"
+
+// Users of a sandbox as the host sees them, when the node is root: nobody's, no file of the host is theirs.
+const (
+	hostInit     = 65533
+	HostFunction = 65534
+)
+
+const initUser = 0
+
+// Ambient capabilities that an ordinary user's init needs. // capabilities(7)
+const (
+	capDacOverride    = 1
+	capSetPCap        = 8
+	capNetBindService = 10
+	capNetAdmin       = 12
+	capSysAdmin       = 21
+	capSysResource    = 24
+)
+
+// Nest is what the node asks a zygote for: a sandbox without a task.
+type Nest struct {
+	OwnNet bool     // a network namespace, with nothing but a loopback
+	Groups []string // directories of its v1 cgroups
+	Group2 string   // directory of its v2 cgroup; "" = none
+}
+
+// Pack gives the fields in a frame's form.
+func (n *Nest) Pack() *Packer {
+	return new(Packer).Number(flag(n.OwnNet)).Texts(n.Groups).Text(n.Group2)
+}
+
+func unpackNest(u *Unpacker) *Nest {
+	return &Nest{OwnNet: u.Number() != 0, Groups: u.Texts(), Group2: u.Text()}
+}
+
+// nodesOwn says whether the node that started this process is at the other end of Socket, which is nobody else's then.
+func nodesOwn() bool {
+	peer, err := syscall.GetsockoptUcred(Socket, syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	return err == nil && int(peer.Pid) == syscall.Getppid()
+}
+
+// zygote makes inits. It is apart from the node because a clone into a new user namespace copies the page tables of who asks
+// for it, and apart from the inits because it must stay outside: it has nothing to copy.
+type zygote struct {
+	conn *Conn
+	env  []string // of every init
+}
+
+// breed is the life of a zygote, which ends with its node. The inits go on: their sockets are the node's, not the zygote's.
+func breed() {
+	z := &zygote{conn: NewConn(Socket), env: []string{"GOMAXPROCS=1", "GOGC=off"}}
+	syscall.CloseOnExec(Socket)
+	if call(sysCloseRange, Socket+1, 0x7fffffff) != nil {
+		return
+	}
+	// Its children are the node's to watch, and nobody's to reap. They begin with the default: Go sees to that.
+	if ignore(syscall.SIGCHLD) != nil {
+		return
+	}
+	for _, name := range namespaceNames() {
+		id, err := namespace(name)
+		if err != nil {
+			return
+		}
+		z.env = append(z.env, outsidePrefix+name+"="+id)
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		// Threads enter cgroups one by one. The first one must not: the memory of all is charged to where it is.
+		runtime.LockOSThread()
+		for z.serve() {
+		}
+	}()
+	<-over
+}
+
+// serve makes one nest, and says whether another can be made.
+func (z *zygote) serve() bool {
+	kind, u, files, err := z.conn.Receive()
+	if err != nil || kind != Make || len(files) != 1 {
+		return false
+	}
+	n := unpackNest(u)
+	pid, pidfd := 0, -1
+	entered, err := enter(n.Groups)
+	if err == nil {
+		pid, pidfd, err = z.clone(n, files[0])
+	}
+	stuck := leave(n.Groups[:entered])
+	syscall.Close(files[0])
+	if err != nil {
+		return z.conn.Send(NotMade, new(Packer).Text(err.Error())) == nil && stuck == nil
+	}
+	sent := z.conn.Send(Made, new(Packer).Number(int64(pid)), pidfd)
+	syscall.Close(pidfd)
+	return sent == nil && stuck == nil
+}
+
+// enter puts this thread into groups, so that what it clones is in them from the first moment. To move oneself is cheap; to move
+// another process takes the kernel milliseconds once nothing was moved for a while. // cgroups(7), "tasks"
+func enter(groups []string) (entered int, err error) {
+	for i, dir := range groups {
+		if err := writeOver(dir+"/tasks", "0"); err != nil {
+			return i, &failure{"join cgroup " + dir, err}
+		}
+	}
+	return len(groups), nil
+}
+
+// leave goes from each to the group above it, which is the node's too. Who cannot leave must end, that the group can be removed.
+func leave(groups []string) error {
+	for _, dir := range groups {
+		if err := writeOver(dir+"/../tasks", "0"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clone starts an init in namespaces of its own.
+func (z *zygote) clone(n *Nest, sock int) (pid, pidfd int, err error) {
+	mode := "host"
+	if n.OwnNet {
+		mode = "net"
+	}
+	attr := &syscall.ProcAttr{
+		Dir: "/", Env: append([]string{Variable + "=" + mode}, z.env...),
+		Files: []uintptr{0, 1, 2, uintptr(sock)},
+		Sys:   attributes(n.OwnNet),
+	}
+	attr.Sys.PidFD = &pidfd
+	if n.Group2 != "" {
+		fd, err := syscall.Open(n.Group2, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
+		if err != nil {
+			return 0, -1, &failure{"open cgroup " + n.Group2, err}
+		}
+		defer syscall.Close(fd)
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, fd
+	}
+	pid, err = syscall.ForkExec("/proc/self/exe", []string{"dalamb-init"}, attr)
+	if err != nil {
+		return 0, -1, &failure{"make namespaces", err}
+	}
+	return pid, pidfd, nil
+}
+
+// attributes are the namespaces and users. Root on the host maps two users, so that a function cannot even signal its init; an
+// ordinary user has only its own to map, and the function and its init share it.
+func attributes(ownNet bool) *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{
+		Setsid:     true,
+		Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
+	}
+	if ownNet {
+		a.Cloneflags |= syscall.CLONE_NEWNET
+	}
+	if uid := syscall.Geteuid(); uid != 0 {
+		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: functionUser, HostID: uid, Size: 1}}
+		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: functionUser, HostID: syscall.Getegid(), Size: 1}}
+		// Who is not user 0 keeps capabilities over an exec only when they are ambient. // capabilities(7)
+		a.AmbientCaps = []uintptr{capSysAdmin, capNetAdmin, capSetPCap, capSysResource, capDacOverride, capNetBindService}
+		return a
+	}
+	ids := []syscall.SysProcIDMap{{ContainerID: initUser, HostID: hostInit, Size: 1}, {ContainerID: functionUser, HostID: HostFunction, Size: 1}}
+	a.UidMappings, a.GidMappings, a.GidMappingsEnableSetgroups = ids, ids, true
+	a.Credential = &syscall.Credential{Uid: initUser, Gid: initUser}
+	return a
+}
