@@ -90,7 +90,7 @@ type Options struct {
 	Code       Code
 	Caller     Caller
 	Token      string                          // what a client must show
-	Node       func(context.Context) wire.Node // counts are filled in by the API
+	Node       func(context.Context) wire.Node // counts and space are filled in by the API
 	Logger     *slog.Logger                    // nil = nowhere
 	Now        func() time.Time                // nil = time.Now
 	MaxEvent   int                             // bytes of one event; 0 = 1 MiB

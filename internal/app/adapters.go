@@ -110,14 +110,13 @@ func (n *Node) describe(context.Context) wire.Node {
 	return wire.Node{
 		Version: n.version, Started: n.started, Gateway: n.gatewayListener.Addr().String(), Control: n.controlListener.Addr().String(), Data: n.config.Data,
 		Runner: wire.Runner{Name: n.runner.Name(), Isolated: n.ability.Isolated, Limits: n.ability.Limits, Notes: n.ability.Notes},
-		Space:  map[eventlog.Space]string{eventlog.SpaceOK: "ok", eventlog.SpaceLow: "low", eventlog.SpaceEmpty: "empty"}[n.log.Space()],
 	}
 }
 
 // health looks at the parts that can fail while the process lives.
 func (n *Node) health(ctx context.Context) map[string]error {
 	_, logErr := n.log.Topics(ctx)
-	if logErr == nil && n.log.Space() == eventlog.SpaceEmpty {
+	if s, ok := n.log.(eventlog.SpaceReporter); ok && logErr == nil && s.Space() == eventlog.SpaceEmpty {
 		logErr = fmt.Errorf("the disk is full")
 	}
 	var refused []error

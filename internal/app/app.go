@@ -18,7 +18,7 @@ import (
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/dispatch"
-	"github.com/dalamb/dalamb/internal/eventlog/disk"
+	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/gateway"
@@ -45,7 +45,7 @@ type Node struct {
 	ready   func(*Node)
 
 	metrics    *prometheus.Registry
-	log        *disk.Log
+	log        eventlog.Log
 	catalog    *catalog.Catalog
 	history    *history.History
 	runner     runner.Runner
@@ -79,7 +79,7 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if n.log, err = disk.Open(disk.Options{Dir: filepath.Join(c.Data, "log"), Log: n.logger, Metrics: n.metrics}); err != nil {
+	if n.log, err = openLog(filepath.Join(c.Data, "log"), n.logger, n.metrics); err != nil {
 		return err
 	}
 	if n.gatewayListener, err = listen("gateway", c.Gateway); err != nil {
@@ -127,7 +127,7 @@ func (n *Node) openRunner(ctx context.Context) error {
 		n.logger.Warn("removed what a killed node left", "instances", left)
 	}
 	for _, note := range n.ability.Notes {
-		n.logger.Warn("runner", "runner", n.runner.Name(), "note", note)
+		n.logger.Warn("the runner cannot do everything here", "runner", n.runner.Name(), "note", note)
 	}
 	return nil
 }
@@ -170,7 +170,8 @@ func (n *Node) wire(token string) error {
 	return nil
 }
 
-// withMetrics adds the page that Prometheus reads. It names functions and counts, so it is as private as the control listener.
+// withMetrics adds the page that Prometheus reads. It takes no token: it names functions and counts, and is as private as the
+// control listener.
 func withMetrics(control, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)

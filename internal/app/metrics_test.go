@@ -1,0 +1,75 @@
+package app
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/telemetry"
+)
+
+// TestMetricsPageListsEveryMetric compares what a node registers with the table of docs/metrics.md, labels included, and holds
+// the page's word that a scraper needs no token.
+func TestMetricsPageListsEveryMetric(t *testing.T) {
+	c := config.Default()
+	c.Data, c.Runner, c.Gateway, c.Control = t.TempDir(), "process", "127.0.0.1:0", "127.0.0.1:0"
+	logger, err := telemetry.Logger(telemetry.LogOptions{Writer: t.Output(), Format: "text", Level: "warn"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := New(t.Context(), Options{Config: c, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.close()
+
+	for path, want := range map[string]int{"/metrics": http.StatusOK, "/v1/node": http.StatusUnauthorized} {
+		w := httptest.NewRecorder()
+		n.controlServer.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != want {
+			t.Errorf("GET %s without a token = %d, want %d", path, w.Code, want)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "metrics.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(dalamb_[a-z_]+)` \\|([^|]*)\\|").FindAllStringSubmatch(string(text), -1) {
+		page[m[1]] = strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(m[2]), "`", ""), ", ", ",")
+	}
+	for name, labels := range registered(n.metrics) {
+		have, ok := page[name]
+		switch {
+		case !ok:
+			t.Errorf("docs/metrics.md lacks %s", name)
+		case have != labels:
+			t.Errorf("docs/metrics.md gives %s the labels %q, want %q", name, have, labels)
+		}
+		delete(page, name)
+	}
+	for name := range page {
+		t.Errorf("docs/metrics.md lists %s, which no node has", name)
+	}
+}
+
+// registered lists dalamb's own metrics with their labels, also of those that have no value yet.
+func registered(r *prometheus.Registry) map[string]string {
+	descs := make(chan *prometheus.Desc)
+	go func() { defer close(descs); r.Describe(descs) }()
+	form := regexp.MustCompile(`fqName: "(dalamb_[a-z_]+)".*variableLabels: \{([^}]*)\}`)
+	all := map[string]string{}
+	for d := range descs {
+		if m := form.FindStringSubmatch(d.String()); m != nil {
+			all[m[1]] = m[2]
+		}
+	}
+	return all
+}
