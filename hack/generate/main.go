@@ -74,14 +74,27 @@ func generate() (map[string][]byte, error) {
 }
 
 func configurationPage() []byte {
-	return []byte(`# Configuration of a node
+	return []byte(`# Configuration
 
-Defaults < the file of ` + "`dalamb up --config FILE`" + ` < flags. An unknown or bad setting stops the start and is named with its line.
+## A node
+
+Defaults < the file of ` + "`dalamb up --config FILE`" + ` < DALAMB_DATA (the data directory alone) < flags. An unknown or bad setting stops the
+start and is named with its line.
 
 ` + config.Reference() + `
 A complete file, every setting at its default:
 
-` + "```yaml\n" + config.Example() + "```\n")
+` + "```yaml\n" + config.Example() + "```\n" + `
+## A command
+
+The other commands find their node by the environment:
+
+| variable | value | default |
+|---|---|---|
+| ` + "`DALAMB_DATA`" + ` | the node's data directory; its files node.json and token say where the node is and what it wants to see | dalamb-data |
+| ` + "`DALAMB_CONTROL`" + ` | URL of the control listener | what node.json says |
+| ` + "`DALAMB_TOKEN`" + ` | the control token | what the file token holds |
+`)
 }
 
 func cliPage() []byte {
@@ -220,20 +233,31 @@ func apiPage(text []byte) ([]byte, error) {
 
 ## Gateway
 
-The listener for the outside; default 127.0.0.1:8080.
+The listener for the outside; default 127.0.0.1:8080. The token is a header, Authorization: Bearer TOKEN; never a part of the URL.
 
 | route | token | what it does |
 |---|---|---|
-| ` + "`POST /_/events?topic=T`" + ` | yes | takes CloudEvents in binary, structured or batch mode; 202 with [{id, topic, partition, offset}] once they are durable |
-| ` + "`POST /_/events?type=T&source=S&subject=U&key=K&id=I&time=Z`" + ` | yes | takes any body as the data of an event that the URL describes |
+| ` + "`POST /_/events?topic=T`" + ` | yes | takes CloudEvents in binary, structured or batch mode; a batch is stored whole or not at all; 202 with [{id, topic, partition, offset}] once they are durable |
+| ` + "`POST /_/events?type=T&source=S&subject=U&key=K&id=I&time=Z`" + ` | yes | takes any body as the data of an event that the URL describes; also dataschema, and ce-NAME for the extension NAME; all but type may be left out |
 | ` + "`ANY /_/fn/NAME[/...]`" + ` | yes | calls a function and gives its answer |
 | ` + "`GET /_/health`" + ` | no | 200 when every part of the node works, else 503 |
 | every other path | no | the routes of functions |
 
+| header | where | meaning |
+|---|---|---|
+| ` + "`Dalamb-Alias`" + ` | request to /_/fn/ | the alias to call; live by default |
+| ` + "`Dalamb-Run`" + ` | answer of a function | the id of the call, as in _dalamb.requests and for dalamb logs NAME --run |
+| ` + "`Traceparent`" + ` | request | W3C Trace Context; the function gets it, and so do events that it emits. Made where it is missing |
+| ` + "`Retry-After`" + ` | 503 | seconds to wait |
+
+Of a call the request and the answer are kept in _dalamb.requests: bodies up to 64 KiB, without what authorization, proxy-authorization,
+cookie, set-cookie, x-api-key and the headers of the setting redact say. An event has at most 1 MiB, a batch 8 MiB, a request to a function
+6 MiB (settings limits.*); a function's answer at most 6 MiB.
+
 ## Control
 
-The listener for people and tools; default 127.0.0.1:8081. Everything needs the token (Authorization: Bearer); GET /metrics is
-here too. The OpenAPI document is served at /v1/openapi.json, and stands beside this page. An error's body is
+The listener for people and tools; default 127.0.0.1:8081. Everything needs the token (Authorization: Bearer) but GET /metrics
+([metrics](../metrics.md)). The OpenAPI document is served at /v1/openapi.json, and stands beside this page. An error's body is
 {"error": {"kind", "message", "hint"}}.
 
 | route | query | what it does |

@@ -30,7 +30,7 @@ func Settings() []Setting {
 			value: func(n *Node) any { return &n.Data }, check: func(n *Node) string { return filled(n.Data) }},
 		{Key: "gateway", Flag: "gateway", Form: "host:port", Help: "Where requests to functions and events come in. Port 0 takes a free one.",
 			value: func(n *Node) any { return &n.Gateway }, check: func(n *Node) string { return address(n.Gateway) }},
-		{Key: "control", Flag: "control", Form: "host:port", Help: "Where the control API, the console and /metrics are. Everything on it needs the token but /_/health.",
+		{Key: "control", Flag: "control", Form: "host:port", Help: "Where the control API and /metrics are. Everything on it needs the token but /metrics.",
 			value: func(n *Node) any { return &n.Control },
 			check: func(n *Node) string {
 				if n.Control == n.Gateway && !strings.HasSuffix(n.Control, ":0") {
@@ -42,35 +42,35 @@ func Settings() []Setting {
 			value: func(n *Node) any { return &n.Runner }, check: func(n *Node) string { return filled(n.Runner) }},
 		{Key: "drain", Flag: "drain", Form: "duration", Help: "How long functions that run may go on after SIGTERM.",
 			value: func(n *Node) any { return &n.Drain }, check: func(n *Node) string {
-				return span(int64(n.Drain), 0, int64(time.Hour), n.Drain, function.Duration(0), function.Duration(time.Hour))
+				return span(n.Drain, 0, function.Duration(time.Hour))
 			}},
 		{Key: "log.level", Flag: "log-level", Form: "debug, info, warn or error", Help: "The least serious log lines that are written.",
 			value: func(n *Node) any { return &n.Log.Level }, check: func(n *Node) string { return oneOf(n.Log.Level, "debug", "info", "warn", "error") }},
 		{Key: "log.format", Flag: "log-format", Form: "text or json", Help: "How log lines look.",
 			value: func(n *Node) any { return &n.Log.Format }, check: func(n *Node) string { return oneOf(n.Log.Format, "text", "json") }},
 		{Key: "limits.event", Form: "size", Help: "The largest event, as it is stored. Over it: 413.",
-			value: func(n *Node) any { return &n.Limits.Event }, check: func(n *Node) string { return size(n.Limits.Event, 1<<10, 16<<20) }},
+			value: func(n *Node) any { return &n.Limits.Event }, check: func(n *Node) string { return span(n.Limits.Event, 1<<10, 16<<20) }},
 		{Key: "limits.batch", Form: "size", Help: "The largest body of one batch of events. Over it: 413.",
 			value: func(n *Node) any { return &n.Limits.Batch },
 			check: func(n *Node) string {
 				if n.Limits.Batch < n.Limits.Event {
 					return fmt.Sprintf("is %s, less than limits.event, %s", n.Limits.Batch, n.Limits.Event)
 				}
-				return size(n.Limits.Batch, 1<<10, 64<<20)
+				return span(n.Limits.Batch, 1<<10, 64<<20)
 			}},
 		{Key: "limits.request", Form: "size", Help: "The largest body of a request to a function. Over it: 413.",
-			value: func(n *Node) any { return &n.Limits.Request }, check: func(n *Node) string { return size(n.Limits.Request, 1<<10, 256<<20) }},
+			value: func(n *Node) any { return &n.Limits.Request }, check: func(n *Node) string { return span(n.Limits.Request, 1<<10, 256<<20) }},
 		{Key: "limits.held", Form: "size", Help: "All request bodies that the gateway holds at a time. Over it: 503.",
 			value: func(n *Node) any { return &n.Limits.Held },
 			check: func(n *Node) string {
 				if most := max(n.Limits.Request, n.Limits.Batch); n.Limits.Held < most {
 					return fmt.Sprintf("is %s, less than one request may have, %s", n.Limits.Held, most)
 				}
-				return size(n.Limits.Held, 1<<10, 64<<30)
+				return span(n.Limits.Held, 1<<10, 64<<30)
 			}},
 		{Key: "limits.instances", Form: "number", Help: "Instances of all functions together on this node.",
 			value: func(n *Node) any { return &n.Limits.Instances }, check: func(n *Node) string {
-				return span(int64(n.Limits.Instances), 1, 100_000, n.Limits.Instances, 1, 100_000)
+				return span(n.Limits.Instances, 1, 100_000)
 			}},
 		{Key: "redact", Form: "list of header names", List: true, Help: "Headers whose values are not kept with requests in the log, beside authorization, proxy-authorization, cookie, set-cookie and x-api-key.",
 			value: func(n *Node) any { return &n.Redact }, check: func(n *Node) string { return headerNames(n.Redact) }},
@@ -149,13 +149,9 @@ func oneOf(v string, allowed ...string) string {
 	return fmt.Sprintf("is %q; allowed: %s", v, strings.Join(allowed, ", "))
 }
 
-func size(v, least, most function.Bytes) string {
-	return span(int64(v), int64(least), int64(most), v, least, most)
-}
-
-func span(v, least, most int64, shown, shownLeast, shownMost any) string {
+func span[T int | function.Bytes | function.Duration](v, least, most T) string {
 	if v < least || v > most {
-		return fmt.Sprintf("is %v; allowed: %v to %v", shown, shownLeast, shownMost)
+		return fmt.Sprintf("is %v; allowed: %v to %v", v, least, most)
 	}
 	return ""
 }

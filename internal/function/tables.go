@@ -8,7 +8,7 @@ func functionValue() value[Declared] {
 	type D = Declared
 	return object([]string{"name", "entry"},
 		field("name", "The function's name: [a-z]([-a-z0-9]*[a-z0-9])?, at most 63 characters.", text[string](), func(d *D) *string { return &d.Spec.Name }),
-		field("code", "Directory of the code, relative to this file. Default: \".\".", text[string](), func(d *D) *string { return &d.CodePath }),
+		field("code", "Directory of the code, relative to this file; .dalambignore in it leaves files out. Default: \".\".", text[string](), func(d *D) *string { return &d.CodePath }),
 		field("base", "File system below the code. Default: host.", text(bases()...), func(d *D) *string { return &d.Spec.Base }),
 		field("entry", "How the function is started and spoken to.", entryValue(), func(d *D) *Entry { return &d.Spec.Entry }),
 		field("resources", "Bounds of one instance.", resourcesValue(), func(d *D) *Resources { return &d.Spec.Resources }),
@@ -59,10 +59,10 @@ func triggerValue() value[Trigger] {
 	return object(nil,
 		field("name", "Progress is kept under this name. Default: t<position> or route<position>, counted from 0.", text[string](), func(t *Trigger) *string { return &t.Name }),
 		field("topic", "Default: events.", text[string](), func(t *Trigger) *string { return &t.Topic }),
-		field("filter", "An EventBridge event pattern over the event's JSON. Default: every event.", pattern(), func(t *Trigger) *json.RawMessage { return &t.Filter }),
+		field("filter", "An EventBridge event pattern over the event's JSON; see docs/patterns.md. Default: every event.", pattern(), func(t *Trigger) *json.RawMessage { return &t.Filter }),
 		field("order", "How far events may overtake each other. Default: key.", text(orders()...), func(t *Trigger) *Order { return &t.Order }),
 		field("retry", "How often and how long a run is tried.", retryValue(), func(t *Trigger) *Retry { return &t.Retry }),
-		field("emit", "Where returned events go. Default: the topic of the event that caused them.", pointer(emitValue()), func(t *Trigger) **Emit { return &t.Emit }),
+		field("emit", "Where returned events go. Default: the topic of the event that caused them; of a route: nowhere.", pointer(emitValue()), func(t *Trigger) **Emit { return &t.Emit }),
 		field("route", "Answer HTTP requests on the gateway, instead of a topic's events.", pointer(routeValue()), func(t *Trigger) **Route { return &t.Route }),
 	)
 }
