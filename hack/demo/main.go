@@ -22,22 +22,30 @@ import (
 const patience = 90 * time.Second
 
 func main() {
-	once := flag.Bool("once", false, "stop when every order has arrived")
-	data := flag.String("data", "demo-data", "data directory of the node")
-	count := flag.Int("orders", 12, "how many orders to send")
-	runner := flag.String("runner", "", "runner of the node; default: what the machine can fence with")
+	var o options
+	flag.BoolVar(&o.once, "once", false, "stop when every order has arrived")
+	flag.StringVar(&o.data, "data", "demo-data", "data directory of the node")
+	flag.IntVar(&o.orders, "orders", 12, "how many orders to send")
+	flag.StringVar(&o.runner, "runner", "", "runner of the node; default: what the machine can fence with")
 	flag.Parse()
 
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	if err := run(ctx, *data, *runner, max(*count, 2), *once); err != nil {
+	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, data, runner string, count int, once bool) error {
-	data, err := filepath.Abs(data)
+// options are the flags.
+type options struct {
+	data, runner string
+	orders       int
+	once         bool
+}
+
+func run(ctx context.Context, o options) error {
+	data, err := filepath.Abs(o.data)
 	if err != nil {
 		return err
 	}
@@ -45,7 +53,7 @@ func run(ctx context.Context, data, runner string, count int, once bool) error {
 	if err != nil {
 		return fmt.Errorf("prepare the shop: %w", err)
 	}
-	n, err := startNode(data, runner)
+	n, err := startNode(data, o.runner)
 	if err != nil {
 		return err
 	}
@@ -55,7 +63,7 @@ func run(ctx context.Context, data, runner string, count int, once bool) error {
 	if err := n.dalamb("deploy", shop).Run(); err != nil {
 		return fmt.Errorf("deploy %s: %w", shop, err)
 	}
-	orders := newOrders(count, time.Now())
+	orders := newOrders(max(o.orders, 2), time.Now())
 	if err := n.send(orders); err != nil {
 		return fmt.Errorf("send orders: %w", err)
 	}
@@ -82,7 +90,7 @@ func run(ctx context.Context, data, runner string, count int, once bool) error {
 		return err
 	}
 	fmt.Printf("\nAll %d orders are where they should be; %d of them came from earlier demos on %s.\n", len(b.orders), len(b.orders)-len(orders), data)
-	if once {
+	if o.once {
 		return n.stop()
 	}
 	n.suggest(orders)

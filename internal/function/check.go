@@ -43,17 +43,25 @@ func (c *checker) add(field, hint, format string, args ...any) {
 	c.problems = append(c.problems, Problem{Field: field, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
+// place is a field that is being checked.
+type place struct {
+	*checker
+	field string
+}
+
+func (c *checker) at(field string) place { return place{c, field} }
+
 func (s *Spec) check() []Problem {
 	c := new(checker)
 	c.name("name", s.Name, "function")
 	oneOf(c, "base", s.Base, bases())
 	oneOf(c, "network", s.Network, networks())
 	c.entry(&s.Entry)
-	between(c, "resources.memory", s.Resources.Memory, 4<<20, 1<<40)
-	between(c, "resources.cpu", s.Resources.CPU, 0.01, 1024)
-	between(c, "resources.pids", s.Resources.PIDs, 1, 1<<20)
-	between(c, "resources.tmp", s.Resources.Tmp, 0, 1<<40)
-	between(c, "timeout", s.Timeout, Duration(time.Millisecond), Duration(24*time.Hour))
+	between(c.at("resources.memory"), s.Resources.Memory, 4<<20, 1<<40)
+	between(c.at("resources.cpu"), s.Resources.CPU, 0.01, 1024)
+	between(c.at("resources.pids"), s.Resources.PIDs, 1, 1<<20)
+	between(c.at("resources.tmp"), s.Resources.Tmp, 0, 1<<40)
+	between(c.at("timeout"), s.Timeout, Duration(time.Millisecond), Duration(24*time.Hour))
 	c.scale(s)
 	c.env(s)
 	c.triggers(s)
@@ -99,9 +107,9 @@ func oneOf[T ~string](c *checker, field string, v T, allowed []T) {
 }
 
 // between also refuses NaN, which is in no range.
-func between[T int | float64 | Bytes | Duration](c *checker, field string, v, least, most T) {
+func between[T int | float64 | Bytes | Duration](at place, v, least, most T) {
 	if !(v >= least && v <= most) {
-		c.add(field, fmt.Sprintf("from %v to %v", least, most), "%v is out of range", v)
+		at.add(at.field, fmt.Sprintf("from %v to %v", least, most), "%v is out of range", v)
 	}
 }
 
@@ -116,8 +124,8 @@ func (c *checker) entry(e *Entry) {
 		}
 	}
 	if e.Type == EntryHTTP {
-		between(c, "entry.port", e.Port, 1, 65535)
-		between(c, "entry.concurrency", e.Concurrency, 1, 10000)
+		between(c.at("entry.port"), e.Port, 1, 65535)
+		between(c.at("entry.concurrency"), e.Concurrency, 1, 10000)
 		return
 	}
 	if e.Port != 0 {
@@ -129,9 +137,9 @@ func (c *checker) entry(e *Entry) {
 }
 
 func (c *checker) scale(s *Spec) {
-	between(c, "scale.max", s.Scale.Max, 1, 10000)
-	between(c, "scale.min", s.Scale.Min, 0, max(1, s.Scale.Max))
-	between(c, "scale.idle", s.Scale.Idle, Duration(time.Millisecond), seconds(30*24*3600))
+	between(c.at("scale.max"), s.Scale.Max, 1, 10000)
+	between(c.at("scale.min"), s.Scale.Min, 0, max(1, s.Scale.Max))
+	between(c.at("scale.idle"), s.Scale.Idle, Duration(time.Millisecond), seconds(30*24*3600))
 	oneOf(c, "scale.reuse", s.Scale.Reuse, reuses())
 	if s.Entry.Type == EntryStdio && s.Scale.Reuse == ReuseIdle {
 		c.add("scale.reuse", "remove it, or write never", "a stdio function has one process per event and is not reused")
@@ -255,11 +263,11 @@ func (c *checker) filter(field string, err error) {
 }
 
 func (c *checker) retry(at string, r *Retry) {
-	between(c, at+".attempts", r.Attempts, 1, 1000)
-	between(c, at+".initial", r.Initial, Duration(time.Millisecond), seconds(24*3600))
-	between(c, at+".max", r.Max, Duration(time.Millisecond), seconds(7*24*3600))
-	between(c, at+".factor", r.Factor, 1, 100)
-	between(c, at+".maxAge", r.MaxAge, Duration(time.Millisecond), seconds(365*24*3600))
+	between(c.at(at+".attempts"), r.Attempts, 1, 1000)
+	between(c.at(at+".initial"), r.Initial, Duration(time.Millisecond), seconds(24*3600))
+	between(c.at(at+".max"), r.Max, Duration(time.Millisecond), seconds(7*24*3600))
+	between(c.at(at+".factor"), r.Factor, 1, 100)
+	between(c.at(at+".maxAge"), r.MaxAge, Duration(time.Millisecond), seconds(365*24*3600))
 	if r.Max < r.Initial {
 		c.add(at+".max", "initial is "+r.Initial.String(), "%v is less than the first wait", r.Max)
 	}

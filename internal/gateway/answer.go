@@ -29,9 +29,9 @@ func answer(x *exchange, r *http.Request, res *function.Result) {
 		return
 	}
 	h := x.Header()
-	run := h[RunHeader]
+	run := h[runHeader]
 	copyEndToEnd(h, res.Header)
-	h[RunHeader] = run
+	h[runHeader] = run
 	bare := r.Method == http.MethodHead || status == http.StatusNotModified
 	if !bare || !digits(h.Get("Content-Length")) {
 		delete(h, "Content-Length") // what the function says of its length holds only where the body itself is not sent
@@ -92,5 +92,5 @@ func failure(x *exchange, res *function.Result, trusted bool) {
 	if status == http.StatusGatewayTimeout {
 		kind = fault.Timeout
 	}
-	writeJSON(x, status, wire.ErrorOf(fault.New(kind, "%s", message).WithHint("the header %s names this call for the one who runs the function", RunHeader)))
+	writeJSON(x, status, wire.ErrorOf(fault.New(kind, "%s", message).WithHint("the header %s names this call for the one who runs the function", runHeader)))
 }

@@ -87,7 +87,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	}
 	var out emitted
 	if call.Trigger != nil && call.Trigger.Emit != nil && res.Outcome == function.Succeeded && len(res.Events) > 0 {
-		out, err = c.emitted(id, inv.TraceParent, call.Trigger, res)
+		out, err = c.emitted(inv, call.Trigger, res)
 		if err != nil {
 			res = refused(res, err)
 		}
@@ -99,31 +99,39 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		a.Result = res
 		return a, nil
 	}
-	a.Result, err = c.store(ctx, rec, res, out, durable)
+	a.Result, err = c.store(ctx, effect{rec: rec, res: res, out: out, durable: durable})
 	return a, err
 }
 
+// effect is what a call leaves in the log before its answer.
+type effect struct {
+	rec     *record
+	res     *function.Result
+	out     emitted
+	durable bool // the record is kept although nothing is emitted
+}
+
 // store appends request, result and emitted events in one atomic call. What has happened is kept also for a client that has gone.
-func (c *Caller) store(ctx context.Context, rec *record, res *function.Result, out emitted, durable bool) (*function.Result, error) {
+func (c *Caller) store(ctx context.Context, e effect) (*function.Result, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	_, err := c.log.Append(ctx, append(out.records, rec.encode()))
-	if fault.KindOf(err) == fault.NotFound && len(out.records) > 0 {
+	_, err := c.log.Append(ctx, append(e.out.records, e.rec.encode()))
+	if fault.KindOf(err) == fault.NotFound && len(e.out.records) > 0 {
 		// The topic to emit to is not there: a mistake of the route, which the record tells as it tells any other failure.
-		res = refused(res, err)
-		rec.result(res)
-		rec.names = nil
-		if !durable {
-			c.recorder.offer(rec)
-			return res, nil
+		e.res = refused(e.res, err)
+		e.rec.result(e.res)
+		e.rec.names = nil
+		if !e.durable {
+			c.recorder.offer(e.rec)
+			return e.res, nil
 		}
-		_, err = c.log.Append(ctx, []eventlog.Record{rec.encode()})
+		_, err = c.log.Append(ctx, []eventlog.Record{e.rec.encode()})
 	}
 	if err == nil {
-		return res, nil
+		return e.res, nil
 	}
 	c.metrics.refused.Inc()
-	return nil, fault.New(fault.Unavailable, "the log did not take the request to %s: %w", rec.function, fmt.Errorf("append request %s: %w", rec.id, err)).
+	return nil, fault.New(fault.Unavailable, "the log did not take the request to %s: %w", e.rec.function, fmt.Errorf("append request %s: %w", e.rec.id, err)).
 		WithHint("the function has run; try again only if it may run twice")
 }
 

@@ -22,7 +22,7 @@ const refusedEvent = "Function.EventRefused"
 
 // emitted makes the records of the events that a route's function returned, by the same rules as dispatch: the id is
 // dalamb's (the call's id and the event's index), the function's own is kept as originid; the chain goes on from the call.
-func (c *Caller) emitted(id, trace string, t *catalog.Trigger, res *function.Result) (emitted, error) {
+func (c *Caller) emitted(inv *function.Invocation, t *catalog.Trigger, res *function.Result) (emitted, error) {
 	topic := t.Emit.Topic
 	if topic == "" {
 		topic = function.TopicEvents
@@ -32,7 +32,7 @@ func (c *Caller) emitted(id, trace string, t *catalog.Trigger, res *function.Res
 	}
 	var out emitted
 	for i, from := range res.Events {
-		e, err := c.emit(id+"."+strconv.Itoa(i), id, trace, t.Function, from)
+		e, err := c.emit(inv, t.Function, i, from)
 		if err != nil {
 			return emitted{}, fmt.Errorf("event %d: %w", i, err)
 		}
@@ -46,24 +46,24 @@ func (c *Caller) emitted(id, trace string, t *catalog.Trigger, res *function.Res
 	return out, nil
 }
 
-func (c *Caller) emit(id, cause, trace, fn string, from *event.Event) (*event.Event, error) {
+func (c *Caller) emit(inv *function.Invocation, fn string, i int, from *event.Event) (*event.Event, error) {
 	if event.Reserved(from.Type) {
 		return nil, fault.New(fault.Denied, "events of type %q are written by dalamb alone", from.Type)
 	}
 	e := from.Clone()
-	e.ID = id
+	e.ID = inv.Run + "." + strconv.Itoa(i)
 	if e.Source == "" {
 		e.Source = "/functions/" + fn
 	}
 	if e.Time.IsZero() {
 		e.Time = c.now()
 	}
-	set := map[string]any{event.ExtCausationID: cause, event.ExtCorrelationID: cause, event.ExtHops: int32(1)}
+	set := map[string]any{event.ExtCausationID: inv.Run, event.ExtCorrelationID: inv.Run, event.ExtHops: int32(1)}
 	if from.ID != "" {
 		set[event.ExtOriginID] = from.ID
 	}
 	if e.Extension(event.ExtTraceParent) == "" {
-		set[event.ExtTraceParent] = trace
+		set[event.ExtTraceParent] = inv.TraceParent
 	}
 	for name, v := range set {
 		if err := e.SetExtension(name, v); err != nil {

@@ -10,11 +10,11 @@ import (
 
 const (
 	fnPrefix = "/_/fn/"
-	// AliasHeader picks the alias for a call by name. It is a header and not a query parameter because the query is the
+	// aliasHeader picks the alias for a call by name. It is a header and not a query parameter because the query is the
 	// function's own.
-	AliasHeader = "Dalamb-Alias"
-	// RunHeader carries the id under which a call is recorded.
-	RunHeader = "Dalamb-Run"
+	aliasHeader = "Dalamb-Alias"
+	// runHeader carries the id under which a call is recorded.
+	runHeader = "Dalamb-Run"
 )
 
 // serveFunction is /_/fn/NAME[/...]: any method, one function by name. The function sees the path after NAME, the query, the
@@ -39,8 +39,8 @@ func (g *Gateway) serveFunction(x *exchange, r *http.Request) {
 		return
 	}
 	r.URL, r.RequestURI = &inner, inner.RequestURI()
-	alias := r.Header.Get(AliasHeader)
-	r.Header.Del(AliasHeader)
+	alias := r.Header.Get(aliasHeader)
+	r.Header.Del(aliasHeader)
 	r.Header.Del("Authorization")
 	g.serveCall(x, r, Call{Function: name, Alias: alias, Request: r, URL: written}, true)
 }
@@ -58,7 +58,7 @@ func (g *Gateway) serveCall(x *exchange, r *http.Request, c Call, trusted bool) 
 	c.Body = body
 	a, err := g.caller.Do(r.Context(), c)
 	if a.ID != "" {
-		x.Header().Set(RunHeader, a.ID)
+		x.Header().Set(runHeader, a.ID)
 	}
 	if err != nil {
 		g.fail(x, err)
