@@ -37,7 +37,7 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 			if _, err := out.json(); err != nil {
 				return err
 			}
-			send := sender{ctx: c.Context(), topic: topic, out: c.OutOrStdout(), format: &out}
+			send := sender{topic: topic, out: c.OutOrStdout(), format: &out}
 			var err error
 			if file != "" {
 				in := c.InOrStdin()
@@ -52,7 +52,7 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 				if send.node, err = env.client(); err != nil {
 					return err
 				}
-				return send.lines(in)
+				return send.lines(c.Context(), in)
 			}
 			if typ == "" {
 				return usageError{c.CommandPath(), fmt.Errorf("say --type, or -f FILE")}
@@ -78,7 +78,7 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 			if send.node, err = env.client(); err != nil {
 				return err
 			}
-			return send.batch([]*event.Event{e})
+			return send.batch(c.Context(), []*event.Event{e})
 		},
 	}
 	f := c.Flags()
@@ -97,15 +97,14 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 
 // sender puts events into one topic and prints where they went.
 type sender struct {
-	ctx    context.Context
 	node   *client.Client
 	topic  string
 	out    io.Writer
 	format *output
 }
 
-func (s *sender) batch(events []*event.Event) error {
-	placed, err := s.node.Emit(s.ctx, s.topic, events)
+func (s *sender) batch(ctx context.Context, events []*event.Event) error {
+	placed, err := s.node.Emit(ctx, s.topic, events)
 	if err != nil {
 		return err
 	}
@@ -130,7 +129,7 @@ func (s *sender) print(p wire.Stored, asJSON bool) error {
 }
 
 // lines sends a file of structured events, a line each.
-func (s *sender) lines(in io.Reader) error {
+func (s *sender) lines(ctx context.Context, in io.Reader) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 16<<20)
 	var events []*event.Event
@@ -143,7 +142,7 @@ func (s *sender) lines(in io.Reader) error {
 			return fault.New(fault.Invalid, "line %d: %w", n, err).WithHint("each line is a structured CloudEvent; lines before this batch of %d are stored", emitBatch)
 		}
 		if events = append(events, e); len(events) == emitBatch {
-			if err := s.batch(events); err != nil {
+			if err := s.batch(ctx, events); err != nil {
 				return fmt.Errorf("lines up to %d: %w", n, err)
 			}
 			events = events[:0]
@@ -155,5 +154,5 @@ func (s *sender) lines(in io.Reader) error {
 	if len(events) == 0 {
 		return nil
 	}
-	return s.batch(events)
+	return s.batch(ctx, events)
 }

@@ -18,7 +18,6 @@ import (
 // extractor unpacks an archive that somebody sent, who may be hostile, into an empty directory. All paths go through an os.Root,
 // links are made after everything else, so no entry is ever written through one, and the bounds hold while it unpacks.
 type extractor struct {
-	ctx  context.Context
 	root *os.Root
 	tree tree
 	seen map[string]fs.FileMode
@@ -30,13 +29,10 @@ type extractor struct {
 const maxGlobals = 16
 
 func extract(ctx context.Context, root *os.Root, archive io.Reader) error {
-	x := &extractor{ctx: ctx, root: root, tree: tree{links: map[string]string{}}, seen: map[string]fs.FileMode{}}
-	in := &io.LimitedReader{R: archive, N: MaxArchive + 1}
+	x := &extractor{root: root, tree: tree{links: map[string]string{}}, seen: map[string]fs.FileMode{}}
+	in := &io.LimitedReader{R: wanted(ctx, archive), N: MaxArchive + 1}
 	tr := tar.NewReader(in)
 	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		h, err := tr.Next()
 		if err == io.EOF {
 			break
@@ -193,7 +189,7 @@ func (x *extractor) file(e entry, content io.Reader) (err error) {
 			err = fmt.Errorf("write %q: %w", e.path, cerr)
 		}
 	}()
-	if _, err := io.Copy(f, ctxReader{x.ctx, content}); err != nil {
+	if _, err := io.Copy(f, content); err != nil {
 		return fmt.Errorf("write %q: %w", e.path, err)
 	}
 	if err := f.Chmod(permissions(e.mode)); err != nil {
@@ -202,15 +198,17 @@ func (x *extractor) file(e entry, content io.Reader) (err error) {
 	return nil
 }
 
-// ctxReader ends a long copy when nobody waits for it any more.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
+// readerFunc is a function as an io.Reader.
+type readerFunc func(p []byte) (int, error)
 
-func (c ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// wanted reads r until nobody waits for it any more.
+func wanted(ctx context.Context, r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	})
 }
