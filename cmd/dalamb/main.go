@@ -1,4 +1,4 @@
-// Command dalamb runs functions when events happen.
+// Command dalamb runs functions when events happen. What it does with its arguments is in package cli.
 package main
 
 import (

@@ -10,10 +10,6 @@ const (
 	TypeTriggerPaused    = "dalamb.trigger.paused.v1"
 	TypeTriggerResumed   = "dalamb.trigger.resumed.v1"
 
-	TypeTopicCreated = "dalamb.topic.created.v1"
-	TypeTopicAltered = "dalamb.topic.altered.v1"
-	TypeTopicDeleted = "dalamb.topic.deleted.v1"
-
 	TypeInvokeRequested    = "dalamb.invoke.requested.v1"
 	TypeRunFinished        = "dalamb.run.finished.v1"
 	TypeAttemptFailed      = "dalamb.attempt.failed.v1"

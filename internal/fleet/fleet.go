@@ -14,12 +14,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/dalamb/dalamb/internal/entry"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/runner"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Functions is the catalog, as fleet sees it.

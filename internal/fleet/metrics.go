@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/dalamb/dalamb/internal/function"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // metrics are what the fleet counts. Labels are entry, outcome and state: their number does not grow with functions.

@@ -6,8 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/dalamb/dalamb/internal/function"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 func TestMetrics(t *testing.T) {

@@ -9,10 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/dalamb/dalamb/internal/entry"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
-	"pgregory.net/rapid"
 )
 
 // fate is what happens to one invocation or start.

@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/match"
-	"pgregory.net/rapid"
 )
 
 func TestMatchEvent(t *testing.T) {

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dalamb/dalamb/internal/match"
 	"pgregory.net/rapid"
+
+	"github.com/dalamb/dalamb/internal/match"
 )
 
 // Few names and values, so that patterns and objects meet; the values lie about the edges of the operators.

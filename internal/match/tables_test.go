@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dalamb/dalamb/internal/match"
 	"pgregory.net/rapid"
+
+	"github.com/dalamb/dalamb/internal/match"
 )
 
 // Many rules over one field, by one operator or a few: the structures behind the edges agree with the reference.

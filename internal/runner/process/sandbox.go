@@ -15,10 +15,11 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/runner/tree"
-	"golang.org/x/sys/unix"
 )
 
 // sandbox implements runner.Sandbox.
@@ -202,7 +203,8 @@ func (sb *sandbox) run() {
 		case <-exited:
 		case <-sb.kill:
 		}
-		if !sb.family.kill(time.Now().Add(killWait), time.Time{}) {
+		now := time.Now()
+		if !sb.family.kill(now.Add(killWait), now.Add(execWait)) {
 			sb.log.Error("processes of a function do not end", "pid", sb.family.leader)
 		}
 		<-exited
