@@ -11,7 +11,8 @@ import (
 const (
 	killWait  = 10 * time.Second      // how long a tree may take to die
 	killPause = 10 * time.Millisecond // between looks whether it has
-	startWait = time.Second           // how long a process may take to show its environment after it was started
+	startWait = time.Second           // how long an orphan may take to show its environment after it was started
+	execWait  = startWait / 4         // the same while a function ends
 )
 
 // family is a command and all that descends from it: below it in the process tree, in its session or process group, or
@@ -46,7 +47,8 @@ func (f *family) members(all []tree.Process) (live []tree.Process, unsure bool) 
 		}
 		seen[p.PID] = v
 		roots[p.PID] = v.ours
-		unsure = unsure || !v.known && p.Memory > 0
+		// One that just starts and is ours is below another of ours, or an orphan.
+		unsure = unsure || !v.known && p.Memory > 0 && p.Parent == 1
 	}
 	for _, p := range tree.Descendants(all, roots) {
 		seen[p.PID] = verdict{start: p.Start, ours: true, known: true}
