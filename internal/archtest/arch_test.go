@@ -95,6 +95,8 @@ func TestChecksFind(t *testing.T) {
 		{"variable without value", "internal/event/a.go", doc + "package event\nvar counter int\n", "[state]"},
 		{"lock of the package", "internal/event/a.go", doc + "package event\nimport \"sync\"\nvar mu = &sync.Mutex{}\n", "[state]"},
 		{"left for later", "internal/event/a.go", doc + "package event\n// TODO: the rest\n", "[todo]"},
+		{"stored context", "internal/event/a.go", doc + "package event\nimport \"context\"\ntype s struct{ ctx context.Context }\n", "[ctx]"},
+		{"error that says that it failed", "internal/event/a.go", doc + "package event\nimport \"errors\"\nfunc f() error { return errors.New(\"failed to read\") }\n", "[words]"},
 		{"no doc comment", "internal/event/a.go", "package event\n", "[doc]"},
 	}
 	for _, tt := range tests {

@@ -26,6 +26,8 @@ func Habits() []Habit {
 		{"length", shortFile},
 		{"state", noState},
 		{"todo", noTodo},
+		{"ctx", noStoredContext},
+		{"words", verbFirst},
 	}
 }
 
@@ -243,6 +245,50 @@ func noTodo(f *File) []string {
 			}
 		}
 	}
+	return bad
+}
+
+// noStoredContext: style 12, a context comes with the call and goes with it.
+func noStoredContext(f *File) []string {
+	if testCode(f) {
+		return nil
+	}
+	var bad []string
+	ast.Inspect(f.AST, func(n ast.Node) bool {
+		s, ok := n.(*ast.StructType)
+		if !ok {
+			return true
+		}
+		for _, field := range s.Fields.List {
+			sel, ok := field.Type.(*ast.SelectorExpr)
+			if !ok || sel.Sel.Name != "Context" {
+				continue
+			}
+			if id, ok := sel.X.(*ast.Ident); ok && id.Name == "context" {
+				bad = append(bad, f.at(field.Pos())+": a context in a struct: pass it with each call")
+			}
+		}
+		return true
+	})
+	return bad
+}
+
+// verbFirst: style 16, an error names the action and not that it failed.
+func verbFirst(f *File) []string {
+	var bad []string
+	ast.Inspect(f.AST, func(n ast.Node) bool {
+		lit, ok := n.(*ast.BasicLit)
+		if !ok || lit.Kind != token.STRING || testCode(f) {
+			return true
+		}
+		text := strings.ToLower(strings.Trim(lit.Value, "\"`"))
+		for _, w := range []string{"failed to", "error while"} {
+			if strings.HasPrefix(text, w+" ") {
+				bad = append(bad, f.at(lit.Pos())+": an error that begins with "+w+"...: say what was done, verb first")
+			}
+		}
+		return true
+	})
 	return bad
 }
 
