@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -33,6 +34,7 @@ type Options struct {
 	Log      eventlog.Log
 	Snapshot Store // where the snapshot is kept; nil = fold from the beginning at every start
 	Logger   *slog.Logger
+	Now      func() time.Time // nil = time.Now
 }
 
 // Catalog keeps the fold up to date and publishes it as immutable views. Safe for concurrent use.
@@ -40,6 +42,7 @@ type Catalog struct {
 	log      eventlog.Log
 	snapshot Store
 	logger   *slog.Logger
+	now      func() time.Time
 
 	view atomic.Pointer[View]
 
@@ -57,8 +60,11 @@ func New(o Options) (*Catalog, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	c := &Catalog{
-		log: o.Log, snapshot: o.Snapshot, logger: o.Logger,
+		log: o.Log, snapshot: o.Snapshot, logger: o.Logger, now: o.Now,
 		changed: make(chan struct{}), rejected: map[int64]bool{},
 	}
 	c.view.Store(newState().publish(nil))
@@ -167,6 +173,7 @@ func (c *Catalog) Submit(ctx context.Context, ch Change) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.Time = c.now()
 	r := eventlog.FromEvent(control.Topic, e)
 	r.Partition = control.ID
 	positions, err := c.log.Append(ctx, []eventlog.Record{r})

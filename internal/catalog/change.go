@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -14,7 +13,7 @@ import (
 
 // Change is one step of the platform's life: Deploy, Remove, Shift or Pause.
 type Change interface {
-	// event checks the change against the view and makes its control event.
+	// event checks the change against the view and makes its control event, which lacks the time alone.
 	event(ctx context.Context, log eventlog.Log, v *View) (*event.Event, error)
 }
 
@@ -61,7 +60,7 @@ func (p payload) event(typ string) (*event.Event, error) {
 	}
 	return &event.Event{
 		ID: event.NewID(), Source: "/dalamb/control", Type: typ, Subject: p.Function,
-		Time: time.Now(), DataContentType: "application/json", Data: data,
+		DataContentType: "application/json", Data: data,
 	}, nil
 }
 

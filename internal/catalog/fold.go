@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -164,6 +165,6 @@ func invokeTrigger(fn string) function.Trigger {
 	filter, _ := json.Marshal(map[string][]string{"subject": {fn}}) // strings alone cannot fail
 	return function.Trigger{
 		Name: InvokeTrigger, Topic: function.TopicInvoke, Filter: filter, Order: function.OrderNone,
-		Retry: function.Retry{Attempts: 3, Initial: function.Duration(1e9), Max: function.Duration(60e9), Factor: 2, MaxAge: function.Duration(6 * 3600e9)},
+		Retry: function.Retry{Attempts: 3, Initial: function.Duration(time.Second), Max: function.Duration(time.Minute), Factor: 2, MaxAge: function.Duration(6 * time.Hour)},
 	}
 }
