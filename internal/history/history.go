@@ -92,7 +92,12 @@ func (h *History) Run(ctx context.Context) error {
 		defer tick.Stop()
 		for {
 			fresh, err := h.survey(ctx, running)
-			if err != nil && !fault.Retryable(err) {
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case err != nil && fault.Retryable(err):
+				h.logger.Warn("history waits for the log", "err", err)
+			case err != nil:
 				return err
 			}
 			for _, f := range fresh {
