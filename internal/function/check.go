@@ -160,6 +160,9 @@ func envReserved(name string, entry EntryType) bool {
 	return false
 }
 
+// maxVariable bounds one variable: a program cannot be started with one of 128 KiB, and an entry adds none beyond this.
+const maxVariable = 64 << 10
+
 func (c *checker) env(s *Spec) {
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		field := "env." + name
@@ -170,6 +173,8 @@ func (c *checker) env(s *Spec) {
 			c.add(field, "remove it", "dalamb sets this variable itself")
 		case strings.Contains(s.Env[name], "\x00"):
 			c.add(field, "", "holds a zero byte")
+		case len(s.Env[name]) > maxVariable:
+			c.add(field, "put it in a file beside the code", "has %d bytes; a variable has at most %d", len(s.Env[name]), maxVariable)
 		}
 	}
 }

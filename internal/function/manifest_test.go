@@ -112,6 +112,7 @@ dalamb.yaml:3:44: scale.reuse: "always" is not known (allowed: idle, never)`},
 		{minimal + "env: {1A: x, PORT: 1, LAMBDA_TASK_ROOT: /x, N: \"\\0\"}", `dalamb.yaml:3:11: env.1A: "1A" is no name for a variable (letters, digits and underscores, no digit first)
 dalamb.yaml:3:41: env.LAMBDA_TASK_ROOT: dalamb sets this variable itself (remove it)
 dalamb.yaml:3:48: env.N: holds a zero byte`},
+		{minimal + "env: {LONG: " + strings.Repeat("x", 64<<10+1) + "}", "dalamb.yaml:3:13: env.LONG: has 65537 bytes; a variable has at most 65536 (put it in a file beside the code)"},
 		{"name: Pay\nentry: {type: rest, command: []}", `dalamb.yaml:1:7: name: "Pay" is no name for a function (a lower-case letter, then letters, digits and inner hyphens, at most 63 characters)
 dalamb.yaml:2:15: entry.type: "rest" is not known (allowed: lambda, http, stdio)
 dalamb.yaml:2:30: entry.command: names no program (a list, such as [python3, main.py])`},
