@@ -199,7 +199,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if err := writeNode(n.config.Data, n.Info()); err != nil {
 		return errors.Join(err, n.parts.stop())
 	}
-	n.logger.Info("node is up", "gateway", n.Info().Gateway, "control", n.Info().Control, "data", n.config.Data, "runner", n.runner.Name(), "version", n.version)
+	n.logger.Info("node is up", "gateway", n.Info().Gateway, "control", n.Info().Control, "data", n.config.Data, "runner", n.runner.Name(), "version", n.version, "settings", n.config.Sources)
 	if n.ready != nil {
 		n.ready(n)
 	}
