@@ -250,6 +250,8 @@ The node stays up until Ctrl-C. In another terminal:
   %[3]s dlq show ID                                  # ... and why, attempt by attempt
   %[3]s logs mailer                                  # what the functions print
   %[3]s functions pay
+
+A further demo on the same data goes on from here; rm -r %[1]s begins anew.
 `, n.data, n.gateway, binary)
 }
 

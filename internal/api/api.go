@@ -177,17 +177,22 @@ func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 // ServeHTTP answers a request that shows the token.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !a.known(r) {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="dalamb"`)
-		err := fault.New(fault.Unauthenticated, "the token is missing or wrong").
-			WithHint("send Authorization: Bearer TOKEN; the token is in the file token of the node's data directory")
-		if isInvoke(r) {
-			writeAWSError(w, http.StatusUnauthorized, "UnrecognizedClientException", err)
-			return
-		}
-		writeError(w, err)
+		a.refuse(w, r)
 		return
 	}
 	a.mux.ServeHTTP(w, r)
+}
+
+// refuse answers a request without the token.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="dalamb"`)
+	err := fault.New(fault.Unauthenticated, "the token is missing or wrong").
+		WithHint("send Authorization: Bearer TOKEN; the token is in the file token of the node's data directory")
+	if isInvoke(r) {
+		writeAWSError(w, http.StatusUnauthorized, "UnrecognizedClientException", err)
+		return
+	}
+	writeError(w, err)
 }
 
 // known compares digests, so that the time it takes tells nothing of the token, its length included.

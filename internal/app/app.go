@@ -65,7 +65,12 @@ type Node struct {
 // New opens the data directory, checks that the machine can fence functions, removes what a killed node left, takes the two
 // ports, and folds the catalog. Nothing is served and no event is dispatched before Run. On an error everything is closed again.
 func New(ctx context.Context, o Options) (*Node, error) {
-	n := &Node{config: o.Config, version: o.Version, logger: o.Logger, ready: o.Ready, started: time.Now(), metrics: telemetry.Registry()}
+	c := *o.Config
+	var err error
+	if c.Data, err = filepath.Abs(c.Data); err != nil { // sandboxes are made from elsewhere
+		return nil, fmt.Errorf("find the data directory: %w", err)
+	}
+	n := &Node{config: &c, version: o.Version, logger: o.Logger, ready: o.Ready, started: time.Now(), metrics: telemetry.Registry()}
 	if err := n.open(ctx); err != nil {
 		n.close()
 		return nil, err
@@ -165,17 +170,18 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.gatewayServer = gateway.Server(n.gateway, n.logger)
-	n.controlServer = gateway.Server(withMetrics(control, telemetry.Handler(n.metrics, n.logger)), n.logger)
+	n.controlServer = gateway.Server(n.control(control), n.logger)
 	n.controlServer.RegisterOnShutdown(control.EndStreams)
 	return nil
 }
 
-// withMetrics adds the page that Prometheus reads. It takes no token: it names functions and counts, and is as private as the
-// control listener.
-func withMetrics(control, metrics http.Handler) http.Handler {
+// control is all that the control listener serves: the API; the page that Prometheus reads, which names functions and so needs the
+// token too; and whether the node works, which anybody may ask.
+func (n *Node) control(a *api.API) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics)
-	mux.Handle("/", control)
+	mux.Handle("GET /metrics", a.Private(telemetry.Handler(n.metrics, n.logger)))
+	mux.Handle("GET /_/health", n.gateway)
+	mux.Handle("/", a)
 	return mux
 }
 
@@ -252,7 +258,7 @@ func (n *Node) close() {
 func listen(what, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fault.New(fault.Unavailable, "the %s cannot listen on %s: %w", what, addr, err).
+		return nil, fault.New(fault.Unavailable, "the %s listener cannot have %s: %w", what, addr, err).
 			WithHint("choose another address with --%s HOST:PORT, or stop who has this one", what)
 	}
 	return l, nil

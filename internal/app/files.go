@@ -29,7 +29,12 @@ type NodeInfo struct {
 
 // openData makes the data directory where it is missing, private to its owner.
 func openData(dir string) error {
+	_, missing := os.Stat(dir)
 	err := os.MkdirAll(dir, 0o700)
+	if err == nil && missing != nil {
+		// The directory often lies in a checkout, and there is a token in it.
+		err = os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o600)
+	}
 	if err == nil {
 		var probe *os.File
 		if probe, err = os.CreateTemp(dir, ".write-*"); err == nil {

@@ -16,7 +16,7 @@ import (
 )
 
 // TestMetricsPageListsEveryMetric compares what a node registers with the table of docs/metrics.md, labels included, and holds
-// the page's word that a scraper needs no token.
+// what needs the token and what does not.
 func TestMetricsPageListsEveryMetric(t *testing.T) {
 	c := config.Default()
 	c.Data, c.Runner, c.Gateway, c.Control = t.TempDir(), "process", "127.0.0.1:0", "127.0.0.1:0"
@@ -30,7 +30,7 @@ func TestMetricsPageListsEveryMetric(t *testing.T) {
 	}
 	defer n.close()
 
-	for path, want := range map[string]int{"/metrics": http.StatusOK, "/v1/node": http.StatusUnauthorized} {
+	for path, want := range map[string]int{"/metrics": http.StatusUnauthorized, "/_/health": http.StatusOK, "/v1/node": http.StatusUnauthorized} {
 		w := httptest.NewRecorder()
 		n.controlServer.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if w.Code != want {

@@ -112,6 +112,43 @@ triggers:
 	n.stop()
 }
 
+// TestStopEndsWhatOutlastsTheDrain stops a node while a function runs that would take an hour.
+func TestStopEndsWhatOutlastsTheDrain(t *testing.T) {
+	t.Parallel()
+	data, journal := t.TempDir(), filepath.Join(t.TempDir(), "journal")
+	code := directory(t, map[string]string{"long.sh": `
+echo begun >> "$JOURNAL"
+[ $(wc -l < "$JOURNAL") -gt 1 ] || exec sleep 3600
+`})
+	n := start(t, data, "drain=1s")
+	n.deploy(code, fmt.Sprintf(`
+name: long
+code: .
+entry: {type: stdio, command: [/bin/sh, long.sh]}
+timeout: 2h
+env: {JOURNAL: %s}
+triggers:
+  - {name: on-long, topic: events, filter: {type: [long]}}
+`, journal))
+	if err := n.emit("long", "l-1", "l-1", "{}"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the function to begin", func() bool { return read(t, journal) != "" })
+	began := time.Now()
+	n.stop()
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("the stop took %s with a drain time of 1s", took)
+	}
+	n = start(t, data)
+	until(t, "the run to succeed after the restart", func() bool {
+		return len(n.runs(client.RunQuery{State: function.RunSucceeded})) == 1
+	})
+	if run := n.runs(client.RunQuery{State: function.RunSucceeded})[0]; len(run.Attempts) != 1 {
+		t.Errorf("attempts = %+v, want 1: what the stop ended is none", run.Attempts)
+	}
+	n.stop()
+}
+
 // done counts the work.done events by subject.
 func done(n *node) map[string]int {
 	m := map[string]int{}

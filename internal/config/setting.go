@@ -30,7 +30,7 @@ func Settings() []Setting {
 			value: func(n *Node) any { return &n.Data }, check: func(n *Node) string { return filled(n.Data) }},
 		{Key: "gateway", Flag: "gateway", Form: "host:port", Help: "Where requests to functions and events come in. Port 0 takes a free one.",
 			value: func(n *Node) any { return &n.Gateway }, check: func(n *Node) string { return address(n.Gateway) }},
-		{Key: "control", Flag: "control", Form: "host:port", Help: "Where the control API and /metrics are. Everything on it needs the token but /metrics.",
+		{Key: "control", Flag: "control", Form: "host:port", Help: "Where the control API and /metrics are. Everything on it needs the token but /_/health.",
 			value: func(n *Node) any { return &n.Control },
 			check: func(n *Node) string {
 				if n.Control == n.Gateway && !strings.HasSuffix(n.Control, ":0") {
