@@ -28,7 +28,7 @@ func (a *API) deploy(r *http.Request, _ query) (any, error) {
 		return nil, err
 	}
 	digest := req.Spec.Digest(req.Code)
-	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias, Warnings: a.warnings(r.Context(), &req.Spec)}
+	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias, Warnings: append(a.warnings(r.Context(), &req.Spec), a.losses(&req)...)}
 	view := a.catalog.View()
 	if f, err := view.Function(req.Spec.Name); err == nil {
 		if same := versionOf(f, digest); same != nil {
@@ -146,6 +146,30 @@ func (a *API) checkRoutes(spec *function.Spec) error {
 func isRoute(fn, name string) error {
 	return fault.New(fault.Invalid, "trigger %q of function %q is a route and cannot be paused", name, fn).
 		WithHint("deploy the function without the route, or remove it")
+}
+
+// losses say which triggers go away with events that wait for them: those of the live version whose name and topic the new
+// one does not have.
+func (a *API) losses(req *wire.DeployRequest) []string {
+	f, err := a.catalog.View().Function(req.Spec.Name)
+	if err != nil || req.Alias != function.LiveAlias {
+		return nil // nothing is there that could go
+	}
+	var ws []string
+	waiting := a.waiting(f)
+	for _, t := range f.Triggers {
+		stays := t.Name == catalog.InvokeTrigger || slices.ContainsFunc(req.Spec.Triggers, func(d function.Trigger) bool {
+			return d.Name == t.Name && d.Topic == t.Topic
+		})
+		switch n := waiting[t.Name]; {
+		case stays || n == 0:
+		case n == 1:
+			ws = append(ws, fmt.Sprintf("trigger %q goes away with 1 event waiting; it ends as discarded", t.Name))
+		default:
+			ws = append(ws, fmt.Sprintf("trigger %q goes away with %d events waiting; they end as discarded", t.Name, n))
+		}
+	}
+	return ws
 }
 
 // warnings are what a person should know who deploys this here.

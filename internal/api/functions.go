@@ -71,8 +71,29 @@ func (a *API) instances() map[string][]wire.Instance {
 }
 
 func (a *API) removeFunction(r *http.Request, _ query) (any, error) {
-	_, err := a.catalog.Submit(r.Context(), catalog.Remove{Function: r.PathValue("name")})
-	return nil, err
+	f, err := a.catalog.View().Function(r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	out := wire.Removed{Function: f.Name}
+	for _, lag := range a.waiting(f) {
+		out.Waiting += lag
+	}
+	if _, err := a.catalog.Submit(r.Context(), catalog.Remove{Function: f.Name}); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// waiting is how many events each trigger of a function has not finished, by the trigger's name.
+func (a *API) waiting(f *catalog.Function) map[string]int64 {
+	lags, out := a.dispatcher.Lag(), map[string]int64{}
+	for _, t := range f.Triggers {
+		if t.Route == nil {
+			out[t.Name] = lags[TriggerRef{f.Name, t.Name}]
+		}
+	}
+	return out
 }
 
 func (a *API) pauseTrigger(r *http.Request, _ query) (any, error)  { return a.setPaused(r, true) }

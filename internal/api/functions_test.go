@@ -66,6 +66,32 @@ func TestDeployWarnsWhereNothingIsFenced(t *testing.T) {
 	}
 }
 
+func TestDeployTellsWhatWaitsForATriggerThatGoesAway(t *testing.T) {
+	const warning = `trigger "on-order" goes away with 7 events waiting; they end as discarded`
+	for _, c := range []struct {
+		name, manifest, alias, want string
+	}{
+		{"the same triggers", payManifest + "timeout: 9s\n", "", ""},
+		{"renamed", strings.Replace(payManifest, "name: on-order", "name: by-order", 1), "", warning},
+		{"left out", payManifest[:strings.Index(payManifest, "triggers:")], "", warning},
+		{"another topic", strings.Replace(payManifest, "topic: events, filter", "topic: orders, filter", 1), "", warning},
+		{"an alias that triggers do not follow", strings.Replace(payManifest, "name: on-order", "name: by-order", 1), "canary", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := newNode(t)
+			_, err := n.client.CreateTopic(t.Context(), wire.TopicCreate{Name: "orders"})
+			ok(t, err)
+			n.deploy(payManifest, "one")
+			ok(t, n.client.PauseTrigger(t.Context(), "pay", "on-order"))
+			d, err := n.client.Deploy(t.Context(), wire.DeployRequest{Spec: spec(t, c.manifest), Code: n.upload("one"), Alias: c.alias})
+			ok(t, err)
+			if got := strings.Join(d.Warnings, "; "); got != c.want {
+				t.Errorf("warnings = %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestDeployRefusedChangesNothing(t *testing.T) {
 	n := newNode(t)
 	n.deploy(strings.ReplaceAll(payManifest, "name: pay", "name: other"), "one")
@@ -163,8 +189,12 @@ func TestPauseResumeRemove(t *testing.T) {
 	}
 	wantFault(t, "pause of a route", n.client.PauseTrigger(ctx, "pay", "web"), fault.Invalid, "is a route", "")
 	wantFault(t, "pause of nothing", n.client.PauseTrigger(ctx, "pay", "on-ordr"), fault.NotFound, "on-ordr", "on-order")
-	ok(t, n.client.Remove(ctx, "pay"))
-	wantFault(t, "Remove again", n.client.Remove(ctx, "pay"), fault.NotFound, `"pay"`, "")
+	removed, err := n.client.Remove(ctx, "pay")
+	if err != nil || removed != (wire.Removed{Function: "pay", Waiting: 14}) {
+		t.Errorf("Remove = %+v, %v, want the 7 events of on-order and the 7 calls that waited", removed, err)
+	}
+	_, err = n.client.Remove(ctx, "pay")
+	wantFault(t, "Remove again", err, fault.NotFound, `"pay"`, "")
 	if d := n.deploy(payManifest, "one"); !d.Created {
 		t.Errorf("Deploy after Remove = %+v, want a new version", d)
 	}

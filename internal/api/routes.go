@@ -56,7 +56,7 @@ func (a *API) routes() []route {
 			Body: wire.DeployRequest{}, Answer: wire.Deployed{}, Also: []int{409}, serve: a.deploy},
 		{Method: "GET", Path: "/v1/functions/{name}", Name: "getFunction", Summary: "One function: versions, aliases, triggers, instances.", Answer: wire.Function{}, serve: a.getFunction},
 		{Method: "DELETE", Path: "/v1/functions/{name}", Name: "removeFunction", Summary: "Take a function away, with its versions, triggers and their progress.",
-			Status: http.StatusNoContent, Also: []int{409}, serve: a.removeFunction},
+			Answer: wire.Removed{}, Also: []int{409}, serve: a.removeFunction},
 		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/pause", Name: "pauseTrigger", Summary: "Start no more runs of a trigger. Events wait in the log.",
 			Answer: wire.TriggerState{}, Also: []int{409}, serve: a.pauseTrigger},
 		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/resume", Name: "resumeTrigger", Summary: "Let a paused trigger go on where it stopped.",

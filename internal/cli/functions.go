@@ -125,18 +125,26 @@ func removeCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "remove NAME",
 		Short: "Remove a function, its versions, triggers and their progress",
-		Long: `Remove a function with its versions, triggers and their progress. What it did stays in the log. A function of the same name
-that is deployed later is a new one: its triggers start at the end of the log.`,
+		Long: `Remove a function with its versions, triggers and their progress. What it did stays in the log; events that waited
+for it end as discarded. A function of the same name that is deployed later is a new one: its triggers start at the end of the log.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
 			if err != nil {
 				return err
 			}
-			if err := node.Remove(c.Context(), args[0]); err != nil {
+			gone, err := node.Remove(c.Context(), args[0])
+			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "removed %s\n", args[0])
+			switch gone.Waiting {
+			case 0:
+				fmt.Fprintf(c.OutOrStdout(), "removed %s\n", gone.Function)
+			case 1:
+				fmt.Fprintf(c.OutOrStdout(), "removed %s; 1 event that waited ends as discarded\n", gone.Function)
+			default:
+				fmt.Fprintf(c.OutOrStdout(), "removed %s; %d events that waited end as discarded\n", gone.Function, gone.Waiting)
+			}
 			return nil
 		},
 	}

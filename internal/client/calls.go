@@ -38,8 +38,8 @@ func (c *Client) Deploy(ctx context.Context, d wire.DeployRequest) (out wire.Dep
 }
 
 // Remove takes a function away.
-func (c *Client) Remove(ctx context.Context, name string) error {
-	return c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "functions", name}}, nil)
+func (c *Client) Remove(ctx context.Context, name string) (out wire.Removed, err error) {
+	return out, c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "functions", name}}, &out)
 }
 
 // HasCode says whether the node holds the code of a digest.

@@ -69,6 +69,12 @@ type Deployed struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
+// Removed is what was taken away.
+type Removed struct {
+	Function string `json:"function"`
+	Waiting  int64  `json:"waiting"` // events that its triggers had not finished; they end as discarded
+}
+
 // CodeStored is the answer to an upload.
 type CodeStored struct {
 	Digest string `json:"digest"`
