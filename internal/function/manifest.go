@@ -114,12 +114,34 @@ func (p *parser) function(doc *yaml.Node) Declared {
 		return d // that has been said, and there are no fields to speak of
 	}
 	d.complete(p.given)
+	p.unnamed(&d.Spec)
 	for _, problem := range d.Spec.check() {
 		if !p.reported(before, problem.Field) {
 			p.reportAt(problem.Field, problem.Message, problem.Hint)
 		}
 	}
 	return d
+}
+
+// unnamed refuses a name by position where it could come to mean another trigger: where there are several on topics.
+func (p *parser) unnamed(s *Spec) {
+	var without []string
+	onTopics := 0
+	for i := range s.Triggers {
+		if s.Triggers[i].Route != nil {
+			continue
+		}
+		onTopics++
+		if at := fmt.Sprintf("triggers[%d].name", i); !p.given(at) {
+			without = append(without, at)
+		}
+	}
+	if onTopics < 2 {
+		return
+	}
+	for _, at := range without {
+		p.reportAt(at, "each of several triggers on topics needs a name", "progress is kept under the trigger's name")
+	}
 }
 
 // reported is true when reading has complained about the field, or a part or whole of it: one mistake, one message.

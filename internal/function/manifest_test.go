@@ -28,7 +28,6 @@ func TestDefaults(t *testing.T) {
 triggers:
   - {}
   - route: {path: /pay}
-  - {topic: _dalamb.dead, retry: {attempts: 1}}
 ---
 name: web
 entry: {type: http, command: [python3, -m, web, 8, true]}
@@ -37,6 +36,7 @@ env: {A: 1, B: yes, C: 1.50}
 name: sh
 entry: {type: stdio, command: [cat]}
 resources: {memory: 65536Ki}
+triggers: [{name: on-dead, topic: _dalamb.dead, retry: {attempts: 1}}]
 `)
 	retry := Retry{Attempts: 4, Initial: Duration(200 * time.Millisecond), Max: Duration(30 * time.Second), Factor: 2, MaxAge: Duration(6 * time.Hour)}
 	once := retry
@@ -48,7 +48,6 @@ resources: {memory: 65536Ki}
 		Triggers: []Trigger{
 			{Name: "t0", Topic: "events", Order: OrderKey, Retry: retry},
 			{Name: "route1", Route: &Route{Path: "/pay"}},
-			{Name: "t2", Topic: "_dalamb.dead", Order: OrderKey, Retry: once},
 		},
 	}
 	if got := m.Functions[0]; !reflect.DeepEqual(got.Spec, want) || got.CodePath != "." || got.Line != 1 {
@@ -64,15 +63,19 @@ resources: {memory: 65536Ki}
 	if sh := m.Functions[2].Spec; sh.Scale.Reuse != "never" || sh.Entry.Port != 0 || sh.Resources.Memory != 64<<20 || sh.Resources.CPU != 1 {
 		t.Errorf("stdio: entry %+v, scale %+v, resources %+v", sh.Entry, sh.Scale, sh.Resources)
 	}
+	if got, want := m.Functions[2].Spec.Triggers, []Trigger{{Name: "on-dead", Topic: "_dalamb.dead", Order: OrderKey, Retry: once}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("triggers of sh = %+v, want %+v", got, want)
+	}
 }
 
 func TestFilterBecomesJSON(t *testing.T) {
 	m := parse(t, minimal+`
 triggers:
-  - filter: &f
+  - name: one
+    filter: &f
       type: [order.validated]
       data: {total: [{numeric: [">", 1.10]}], big: [123456789012345678901234567890, 0x10, +5, .5], day: [2026-01-02], none: [null, true], "ä\"": ["<&>"]}
-  - filter: *f
+  - {name: two, filter: *f}
 `)
 	const want = `{"data":{"big":[123456789012345678901234567890,16,5,0.5],"day":["2026-01-02"],"none":[null,true],"total":[{"numeric":["\u003e",1.10]}],"ä\"":["\u003c\u0026\u003e"]},"type":["order.validated"]}`
 	for _, tr := range m.Functions[0].Spec.Triggers {
@@ -124,20 +127,22 @@ dalamb.yaml:3:16: scale.reuse: a stdio function has one process per event and is
 		{minimal + "---\n" + minimal, `dalamb.yaml:4:7: name: function "pay" is declared twice (first in line 1)`},
 		{minimal + "triggers:\n- name: a\n- name: a\n- name: A", `dalamb.yaml:5:9: triggers[1].name: trigger "a" is declared twice (first is triggers[0])
 dalamb.yaml:6:9: triggers[2].name: "A" is no name for a trigger (a lower-case letter, then letters, digits and inner hyphens, at most 63 characters)`},
-		{minimal + "triggers:\n- topic: _dalamb.logs\n- topic: _dalamb.jobs\n- topic: a b\n- emit: {topic: _x}\n- emit: {}", `dalamb.yaml:4:10: triggers[0].topic: a function cannot listen to logs: its own would make it run for ever
-dalamb.yaml:5:10: triggers[1].topic: triggers cannot listen to the system topic "_dalamb.jobs" (allowed: _dalamb.control, _dalamb.dead, _dalamb.requests, _dalamb.runs)
-dalamb.yaml:6:10: triggers[2].topic: "a b" is no name for a topic (letters, digits, dot, hyphen and underscore, at most 249)
-dalamb.yaml:7:17: triggers[3].emit.topic: topics that begin with an underscore are written by dalamb alone (choose a name without the underscore)
-dalamb.yaml:8:9: triggers[4].emit.topic: "" is no name for a topic (letters, digits, dot, hyphen and underscore, at most 249)`},
+		{minimal + "triggers:\n- filter: {type: [a]}\n- {name: b}\n- route: {path: /a}\n- topic: c", `dalamb.yaml:4:3: triggers[0].name: each of several triggers on topics needs a name (progress is kept under the trigger's name)
+dalamb.yaml:7:3: triggers[3].name: each of several triggers on topics needs a name (progress is kept under the trigger's name)`},
+		{minimal + "triggers:\n- topic: _dalamb.logs\n  name: a\n- topic: _dalamb.jobs\n  name: b\n- topic: a b\n  name: c\n- emit: {topic: _x}\n  name: d\n- emit: {}\n  name: e", `dalamb.yaml:4:10: triggers[0].topic: a function cannot listen to logs: its own would make it run for ever
+dalamb.yaml:6:10: triggers[1].topic: triggers cannot listen to the system topic "_dalamb.jobs" (allowed: _dalamb.control, _dalamb.dead, _dalamb.requests, _dalamb.runs)
+dalamb.yaml:8:10: triggers[2].topic: "a b" is no name for a topic (letters, digits, dot, hyphen and underscore, at most 249)
+dalamb.yaml:10:17: triggers[3].emit.topic: topics that begin with an underscore are written by dalamb alone (choose a name without the underscore)
+dalamb.yaml:12:9: triggers[4].emit.topic: "" is no name for a topic (letters, digits, dot, hyphen and underscore, at most 249)`},
 		{minimal + "triggers:\n- retry: {attempts: 0, initial: 1m, max: 1s, factor: 0.5, maxAge: 0s, never: ['']}\n  order: keys", `dalamb.yaml:4:21: triggers[0].retry.attempts: 0 is out of range (from 1 to 1000)
 dalamb.yaml:4:42: triggers[0].retry.max: 1s is less than the first wait (initial is 1m)
 dalamb.yaml:4:54: triggers[0].retry.factor: 0.5 is out of range (from 1 to 100)
 dalamb.yaml:4:67: triggers[0].retry.maxAge: 0s is out of range (from 1ms to 365d)
 dalamb.yaml:4:79: triggers[0].retry.never[0]: an errorType may not be empty
 dalamb.yaml:5:10: triggers[0].order: "keys" is not known (allowed: key, partition, none; did you mean key?)`},
-		{minimal + "triggers:\n- filter: [a]\n- filter: {n: [.inf], n: [1]}", `dalamb.yaml:4:11: triggers[0].filter: a pattern is a JSON object, not an array
-dalamb.yaml:5:16: triggers[1].filter.n[0]: the number .inf has no JSON form
-dalamb.yaml:5:23: triggers[1].filter.n: is given twice (first in line 5)`},
+		{minimal + "triggers:\n- filter: [a]\n  name: a\n- filter: {n: [.inf], n: [1]}\n  name: b", `dalamb.yaml:4:11: triggers[0].filter: a pattern is a JSON object, not an array
+dalamb.yaml:6:16: triggers[1].filter.n[0]: the number .inf has no JSON form
+dalamb.yaml:6:23: triggers[1].filter.n: is given twice (first in line 6)`},
 		{minimal + "triggers:\n- filter:\n    data:\n      total: 5", `dalamb.yaml:6:14: triggers[0].filter.data.total: must be an array of alternatives or an object, not a number; write [5]`},
 		{minimal + "triggers:\n- {topic: a, filter: {}, order: key, retry: {}, route: {path: /a}}\n- route: {method: get, host: 'a:80', path: a}\n- route: {path: /_/fn}\n- route: {path: '/2015-03-31/x'}\n- route: {path: '/{a'}\n- route: {}",
 			`dalamb.yaml:4:11: triggers[0].topic: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)

@@ -57,7 +57,7 @@ func scaleValue() value[Scale] {
 
 func triggerValue() value[Trigger] {
 	return object(nil,
-		field("name", "Progress is kept under this name. Default: t<position> or route<position>, counted from 0.", text[string](), func(t *Trigger) *string { return &t.Name }),
+		field("name", "Progress is kept under this name. Default: t<position> or route<position>, counted from 0; where there are several triggers on topics each of them needs a name.", text[string](), func(t *Trigger) *string { return &t.Name }),
 		field("topic", "Default: events.", text[string](), func(t *Trigger) *string { return &t.Topic }),
 		field("filter", "An EventBridge event pattern over the event's JSON; see docs/patterns.md. Default: every event.", pattern(), func(t *Trigger) *json.RawMessage { return &t.Filter }),
 		field("order", "How far events may overtake each other. Default: key.", text(orders()...), func(t *Trigger) *Order { return &t.Order }),
