@@ -433,10 +433,11 @@ func TestAnInterruptedAttemptIsNone(t *testing.T) {
 	defer w.close()
 	w.deploy("f", function.Trigger{Name: "t", Retry: function.Retry{Attempts: 1}})
 	began := make(chan struct{}, 10)
-	hang := play(func(ctx context.Context, _ fleet.Call) (*function.Result, error) {
+	// As the fleet does where a function has begun, this takes no notice of its context.
+	hang := play(func(_ context.Context, c fleet.Call) (*function.Result, error) {
 		began <- struct{}{}
-		<-ctx.Done()
-		return nil, ctx.Err()
+		<-c.Kill
+		return nil, unavailable()
 	})
 	for range 3 {
 		n := w.node(hang)

@@ -10,7 +10,7 @@ import (
 )
 
 // Invoker runs an invocation. An error means that dalamb failed and the function has not answered; what the function did, however
-// bad, is a result. It blocks until then or until ctx is done.
+// bad, is a result. It blocks until then, until ctx is done where the function has not begun, or until the call's Kill is closed.
 type Invoker interface {
 	Invoke(ctx context.Context, c fleet.Call) (*function.Result, error)
 }
@@ -30,7 +30,8 @@ func (s invoke) do(ctx context.Context, w *work) error {
 	if w.input != nil && w.input.Extension(event.ExtTraceParent) != "" {
 		inv.TraceParent = w.input.Extension(event.ExtTraceParent)
 	}
-	c := fleet.Call{Function: w.trigger.Function, Alias: function.LiveAlias, Invocation: inv}
+	// An interrupted attempt is given up also where the function has begun: the partition is left, and nobody waits for the outcome.
+	c := fleet.Call{Function: w.trigger.Function, Alias: function.LiveAlias, Invocation: inv, Kill: ctx.Done()}
 	if r := w.request; r != nil {
 		if r.Alias != "" {
 			c.Alias = r.Alias

@@ -8,4 +8,8 @@ type Call struct {
 	Alias      string // "" = live
 	Version    int    // 0 = by alias
 	Invocation *function.Invocation
+
+	// Kill, when it is closed, ends the call wherever it stands: one that waits leaves the queue, one that runs has its
+	// instance killed, with all that runs there. nil = never: what has begun runs to its end.
+	Kill <-chan struct{}
 }

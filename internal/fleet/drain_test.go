@@ -54,6 +54,63 @@ func TestANewVersionTakesOver(t *testing.T) {
 	})
 }
 
+func TestKillEndsACallThatRuns(t *testing.T) {
+	for _, v := range []*function.Version{version("pay"), version("pay", stdio), version("pay", concurrent(4))} {
+		t.Run(string(v.Spec.Entry.Type), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &fakeStarter{work: takes(time.Hour)}
+				f := start(t, s, newShop(v))
+				c, kill := killable("pay")
+				running := begin(t.Context(), f, c)
+				time.Sleep(time.Second)
+				close(kill)
+				synctest.Wait()
+				select {
+				case a := <-running:
+					if a.r != nil || fault.KindOf(a.err) != fault.Unavailable {
+						t.Errorf("the killed call = %+v, want Unavailable", a)
+					}
+				default:
+					t.Fatal("the killed call still runs")
+				}
+				if n := s.living(); n != 0 {
+					t.Errorf("%d instances live, want that of the killed call ended", n)
+				}
+			})
+		})
+	}
+}
+
+func TestKillLetsAQueuedCallLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStarter{work: takes(time.Hour)}
+		f := start(t, s, newShop(version("pay", scale(0, 1))))
+		running := begin(t.Context(), f, call("pay"))
+		time.Sleep(time.Second)
+		c, kill := killable("pay")
+		queued := begin(t.Context(), f, c)
+		synctest.Wait()
+		close(kill)
+		if a := <-queued; fault.KindOf(a.err) != fault.Unavailable {
+			t.Errorf("the queued call = %+v, want Unavailable", a)
+		}
+		if _, err := f.Invoke(t.Context(), c); fault.KindOf(err) != fault.Unavailable {
+			t.Errorf("a call that was killed before = %v, want Unavailable", err)
+		}
+		if a := <-running; a.err != nil {
+			t.Errorf("the call that was not killed = %+v, want its result", a)
+		}
+	})
+}
+
+// killable is a call with its Kill.
+func killable(name string) (Call, chan struct{}) {
+	kill := make(chan struct{})
+	c := call(name)
+	c.Kill = kill
+	return c, kill
+}
+
 func TestDrainFinishesWhatWasAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStarter{delay: time.Second, work: takes(time.Second)}

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -260,7 +259,7 @@ func takes(d time.Duration) works {
 		case <-time.After(d):
 			return done(c.start.ID)
 		case <-c.stopped:
-			return nil, errors.New("stopped")
+			return nil, fault.New(fault.Unavailable, "stopped")
 		}
 	}
 }

@@ -110,8 +110,8 @@ func New(o Options) (*Fleet, error) {
 }
 
 // Invoke runs one invocation and blocks until it has a result. ctx bounds the wait for an instance; what a function has
-// begun runs to its end or its time-out. An error means that dalamb failed: NotFound, Exhausted (no instance in time, too many
-// calls), Unavailable (stopping), Invalid or TooLarge (a request's body), Internal. What the function did, a failed start included, is the result.
+// begun runs to its end, its time-out or the call's Kill. An error means that dalamb failed: NotFound, Exhausted (no instance in time, too many
+// calls), Unavailable (stopping, or killed), Invalid or TooLarge (a request's body), Internal. What the function did, a failed start included, is the result.
 func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 	v, err := f.version(c)
 	if err != nil {
@@ -131,7 +131,7 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 		}
 	}
 	for {
-		g := f.acquire(ctx, v)
+		g := f.acquire(ctx, v, c.Kill)
 		if g.instance == nil {
 			if g.result != nil {
 				g.result.Version, g.result.Start = v.Number, f.o.Now()
@@ -139,7 +139,7 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 			}
 			return g.result, g.err
 		}
-		r, err := g.instance.conn.Invoke(ctx, inv)
+		r, err := f.run(ctx, g.instance, c)
 		if lost := f.release(g.instance, r, err); lost != nil {
 			r, err = lost, nil
 		}
@@ -156,6 +156,28 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 	}
 }
 
+// run runs a call on an instance that has room for it, and kills the instance when the call is to end before.
+func (f *Fleet) run(ctx context.Context, i *instance, c Call) (*function.Result, error) {
+	if c.Kill == nil {
+		return i.conn.Invoke(ctx, c.Invocation)
+	}
+	over := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-c.Kill:
+			f.mu.Lock()
+			f.retire(i, 0)
+			f.mu.Unlock()
+		case <-over:
+		}
+	})
+	r, err := i.conn.Invoke(ctx, c.Invocation)
+	close(over)
+	watch.Wait()
+	return r, err
+}
+
 func (f *Fleet) version(c Call) (*function.Version, error) {
 	if c.Version != 0 {
 		return f.o.Functions.VersionNumber(c.Function, c.Version)
@@ -169,6 +191,10 @@ func (f *Fleet) version(c Call) (*function.Version, error) {
 
 func errStopping() error {
 	return fault.New(fault.Unavailable, "the node is stopping and takes no more calls").WithHint("try again when it is up, or another node")
+}
+
+func errKilled(v *function.Version) error {
+	return fault.New(fault.Unavailable, "the call of %s was given up by the node", v.Function()).WithHint("it is made again")
 }
 
 func (f *Fleet) enter() error {

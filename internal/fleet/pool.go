@@ -102,8 +102,13 @@ func (f *Fleet) pool(v *function.Version) *pool {
 	return p
 }
 
-// acquire blocks until an instance has room for one invocation, there cannot be one, or ctx ends.
-func (f *Fleet) acquire(ctx context.Context, v *function.Version) grant {
+// acquire blocks until an instance has room for one invocation, there cannot be one, ctx ends or kill is closed.
+func (f *Fleet) acquire(ctx context.Context, v *function.Version, kill <-chan struct{}) grant {
+	select {
+	case <-kill:
+		return grant{err: errKilled(v)}
+	default:
+	}
 	f.mu.Lock()
 	p := f.pool(v)
 	if i := p.take(); i != nil {
@@ -133,15 +138,16 @@ func (f *Fleet) acquire(ctx context.Context, v *function.Version) grant {
 	p.spare = p.once && !p.stdio
 	f.ensure(p)
 	f.mu.Unlock()
-	return f.await(ctx, p, w)
+	return f.await(ctx, p, w, kill)
 }
 
-func (f *Fleet) await(ctx context.Context, p *pool, w *waiter) grant {
+func (f *Fleet) await(ctx context.Context, p *pool, w *waiter, kill <-chan struct{}) grant {
 	select {
 	case <-w.granted:
 		f.metrics.waited(p.version, f.o.Now().Sub(w.since))
 		return w.grant
 	case <-ctx.Done():
+	case <-kill:
 	}
 	f.mu.Lock()
 	n := slices.Index(p.queue, w)
@@ -155,7 +161,10 @@ func (f *Fleet) await(ctx context.Context, p *pool, w *waiter) grant {
 			f.putBack(w.grant.instance)
 		}
 	}
-	if ctx.Err() == context.DeadlineExceeded {
+	switch ctx.Err() {
+	case nil:
+		return grant{err: errKilled(p.version)}
+	case context.DeadlineExceeded:
 		return grant{err: fault.New(fault.Exhausted, "function %s: no instance was free in time (%d of at most %d are there): %w",
 			p.version.Function(), busy, p.max, ctx.Err()).WithHint("raise scale.max of the function, or send less at a time")}
 	}
