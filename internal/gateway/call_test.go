@@ -127,6 +127,35 @@ func TestInvocationOfARoute(t *testing.T) {
 	}
 }
 
+// Functions are not trusted with the node: its own token, which could do everything, reaches neither them nor the record.
+func TestRouteDoesNotPassOnTheNodesToken(t *testing.T) {
+	for _, c := range []struct{ sent, want []string }{
+		{[]string{"Bearer " + testToken}, nil},
+		{[]string{"bearer   " + testToken + " "}, nil},
+		{[]string{"Bearer mine"}, []string{"Bearer mine"}},
+		{[]string{"Basic " + testToken}, []string{"Basic " + testToken}},
+		{[]string{"Bearer mine", "Bearer " + testToken}, []string{"Bearer mine"}},
+	} {
+		var seen []string
+		n := start(t, script(func(ctx context.Context, call fleet.Call) (*function.Result, error) {
+			seen = call.Invocation.Request.Header.Values("Authorization")
+			return says("ok")(ctx, call)
+		}))
+		n.deploy("pay", route("web", "POST", "/pay"))
+		req, err := http.NewRequest("POST", n.url+"/pay", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header["Authorization"] = c.sent
+		if g := n.do(req); g.status != 200 || !slices.Equal(seen, c.want) {
+			t.Errorf("Authorization %q: answer %d, the function saw %q, want %q", c.sent, g.status, seen, c.want)
+		}
+		if _, kept := n.requests(1)[0].Header["Authorization"]; kept != (c.want != nil) {
+			t.Errorf("Authorization %q is in the record: %v", c.sent, kept)
+		}
+	}
+}
+
 func TestAnswers(t *testing.T) {
 	ok := func(r function.Result) function.Result {
 		r.Outcome = function.Succeeded

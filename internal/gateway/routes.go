@@ -74,6 +74,7 @@ type target struct {
 func (t *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := w.(*exchange) // serveRoute gives the mux nothing else
 	x.mute = false
+	t.g.dropToken(r.Header)
 	t.g.serveCall(x, r, Call{Function: t.trigger.Function, Trigger: t.trigger, Request: r}, false)
 }
 
