@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -115,6 +116,9 @@ func (p *parser) function(doc *yaml.Node) Declared {
 	}
 	d.complete(p.given)
 	p.unnamed(&d.Spec)
+	if path.IsAbs(d.CodePath) {
+		p.reportAt("code", fmt.Sprintf("%q is an absolute path", clip(d.CodePath)), "it is relative to the directory of this file, such as src or ../pay")
+	}
 	for _, problem := range d.Spec.check() {
 		if !p.reported(before, problem.Field) {
 			p.reportAt(problem.Field, problem.Message, problem.Hint)

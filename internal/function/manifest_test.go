@@ -95,6 +95,7 @@ func TestManifestErrors(t *testing.T) {
 		{"timeout: 1s", `dalamb.yaml:1:1: name: a function needs a name (a lower-case letter, then letters, digits and inner hyphens, at most 63 characters)
 dalamb.yaml:1:1: entry.type: is required (allowed: lambda, http, stdio)
 dalamb.yaml:1:1: entry.command: names no program (a list, such as [python3, main.py])`},
+		{minimal + "code: /opt/pay", `dalamb.yaml:3:7: code: "/opt/pay" is an absolute path (it is relative to the directory of this file, such as src or ../pay)`},
 		{minimal + "timeot: 3s", "dalamb.yaml:3:1: timeot: unknown field (did you mean timeout?)"},
 		{minimal + "zzz: 3s", "dalamb.yaml:3:1: zzz: unknown field (known here: name, code, base, entry, resources, timeout, scale, env, network, triggers)"},
 		{minimal + "<<: {}", "dalamb.yaml:3:1: <<: unknown field (merge keys are not supported; a whole value can be repeated by an alias)"},
