@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -154,18 +155,42 @@ func topicAlter(env *environment) *cobra.Command {
 }
 
 func topicDelete(env *environment) *cobra.Command {
-	return &cobra.Command{
-		Use: "delete NAME", Short: "Remove a topic and its events", Args: cobra.ExactArgs(1),
+	var yes bool
+	c := &cobra.Command{
+		Use: "delete NAME --yes", Short: "Remove a topic and its events",
+		Long: "Remove a topic and its events. Without --yes nothing is removed, and how many events it holds is said.", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
 			if err != nil {
 				return err
 			}
-			if err := node.DeleteTopic(c.Context(), args[0]); err != nil {
+			t, err := node.Topic(c.Context(), args[0])
+			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "deleted %s\n", args[0])
+			if !yes && !t.System { // dalamb's own are refused by the node
+				return fault.New(fault.Invalid, "topic %q holds %s, which would go with it", t.Name, held(t.Bounds)).
+					WithHint("to delete it all the same: %s %s --yes", c.CommandPath(), t.Name)
+			}
+			if err := node.DeleteTopic(c.Context(), t.Name); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "deleted %s\n", t.Name)
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&yes, "yes", false, "delete it with all that it holds")
+	return c
+}
+
+// held says how many events lie between the bounds of partitions.
+func held(bounds []wire.Partition) string {
+	var n int64
+	for _, p := range bounds {
+		n += p.End - p.Start
+	}
+	if n == 1 {
+		return "1 event"
+	}
+	return fmt.Sprintf("%d events", n)
 }

@@ -167,6 +167,9 @@ func (g *Gateway) known(ctx context.Context, topic string) error {
 			names = append(names, t.Name)
 		}
 	}
+	if len(names) == 0 {
+		return fault.New(fault.NotFound, "there is no topic %q", topic).WithHint("make one: dalamb topic create %s", topic)
+	}
 	return fault.Missing("topic", topic, names)
 }
 
