@@ -54,6 +54,7 @@ type Dispatcher struct {
 	gates  gates
 	solo   *gate // for runs that were under way when a node died
 	plans  atomic.Pointer[plan]
+	calmed chan struct{} // holds a token when a partition that no trigger wants may have become calm
 
 	mu         sync.Mutex
 	membership eventlog.Member
@@ -91,7 +92,7 @@ func New(o Options) (*Dispatcher, error) {
 		log: o.Log, catalog: o.Catalog, group: o.Group, drain: o.Drain, logger: o.Logger, now: o.Now,
 		seed: maphash.MakeSeed(), window: laneWindow,
 		budget: budget{max: o.MaxHeld}, gates: gates{of: map[int64]*gate{}}, solo: newGate(1),
-		topics:     &topics{log: o.Log},
+		topics: &topics{log: o.Log}, calmed: make(chan struct{}, 1),
 		partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},
 	}
 	d.stages = stages{
@@ -160,17 +161,47 @@ func (d *Dispatcher) follow(ctx context.Context) error {
 		for _, p := range d.owned() {
 			p.box.post(replan{plan: pl})
 		}
-		if wanted := append(pl.view.Topics(), function.TopicJobs); !slices.Equal(wanted, topics) {
-			if err := d.member().SetTopics(ctx, wanted); err != nil {
-				return unlessDone(ctx, fmt.Errorf("share out partitions: %w", err))
+		for stale := false; !stale; {
+			if wanted := d.wanted(pl, topics); !slices.Equal(wanted, topics) {
+				if err := d.member().SetTopics(ctx, wanted); err != nil {
+					return unlessDone(ctx, fmt.Errorf("share out partitions: %w", err))
+				}
+				topics = wanted
 			}
-			topics = wanted
+			select {
+			case <-changed:
+				stale = true
+			case <-d.calmed:
+			case <-ctx.Done():
+				return nil
+			}
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil
+	}
+}
+
+// wanted lists the topics to share out: those of the plan's triggers, and of those before them the ones where attempts are still
+// under way. To leave those would hold up what else is to be shared out, because it waits for the attempts.
+func (d *Dispatcher) wanted(pl *plan, before []string) []string {
+	topics := append(pl.view.Topics(), function.TopicJobs)
+	busyTopics := map[string]bool{}
+	for _, p := range d.owned() {
+		if !p.calm(pl.view.Offset) {
+			busyTopics[p.id.Topic] = true
 		}
+	}
+	for _, name := range before {
+		if busyTopics[name] && !slices.Contains(topics, name) {
+			topics = append(topics, name)
+		}
+	}
+	return topics
+}
+
+// calmDown says that a partition may have become calm.
+func (d *Dispatcher) calmDown() {
+	select {
+	case d.calmed <- struct{}{}:
+	default:
 	}
 }
 

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,7 @@ type partition struct {
 	stopOnce  sync.Once
 	done      chan struct{} // closed when run has returned
 	status    atomic.Pointer[status]
+	calmAt    atomic.Int64 // control offset of the catalog by which nothing is under way; busy = something is
 
 	topicID string
 	keys    progressKeys
@@ -78,11 +80,16 @@ type partition struct {
 // scope carries the contexts that helpers work in: attempts end before the rest does.
 type scope struct{ life, work context.Context }
 
+// busy is a calmAt below every control offset.
+const busy = -1
+
 func newPartition(d *Dispatcher, id eventlog.Partition) *partition {
-	return &partition{
+	p := &partition{
 		d: d, id: id, box: newMailbox(), crew: newCrew(), stopping: make(chan struct{}), done: make(chan struct{}),
 		lanes: map[int64]*lane{},
 	}
+	p.calmAt.Store(math.MaxInt64) // nothing is under way before it has recovered
+	return p
 }
 
 // start starts the actor. ctx is for its values; the partition ends by stop or abort.
@@ -114,6 +121,7 @@ func (p *partition) stop(ctx context.Context, grace time.Duration) {
 }
 
 func (p *partition) run(sc scope) {
+	defer p.d.calmDown()
 	defer close(p.done)
 	defer p.abort()
 	if !p.recover(sc) {
@@ -151,6 +159,27 @@ func (p *partition) quiet() bool {
 	return p.running == 0 && p.items.len() == 0 && !p.committing
 }
 
+// calm says, to anybody, that nothing is under way and that the actor, which knows the catalog as of the control offset, starts no
+// more of what that one has removed.
+func (p *partition) calm(control int64) bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return p.calmAt.Load() >= control
+	}
+}
+
+func (p *partition) showCalm() {
+	now := int64(busy)
+	if p.quiet() {
+		now = p.control
+	}
+	if p.calmAt.Swap(now) != now && now != busy && len(p.plan.byTopic[p.id.Topic]) == 0 {
+		p.d.calmDown()
+	}
+}
+
 // leaving says that the next commit is the last.
 func (p *partition) leaving() bool {
 	return p.draining && !p.left && p.running == 0 && p.items.len() == 0
@@ -170,6 +199,7 @@ func (p *partition) step(sc scope) time.Duration {
 	if !now.Before(p.holdUntil) {
 		p.flush(sc)
 	}
+	p.showCalm()
 	p.publish(now)
 	return p.nap(now)
 }
