@@ -65,6 +65,8 @@ func TestBadInput(t *testing.T) {
 		{"too many partitions", "POST", "/v1/topics", `{"name":"x","partitions":5000}`, 400, "partitions: 5000 is not a number from 1 to 1024", ""},
 		{"bad retention", "POST", "/v1/topics", `{"name":"x","retention":"long"}`, 400, `retention: "long"`, ""},
 		{"bad size", "POST", "/v1/topics", `{"name":"x","maxBytes":"big"}`, 400, `maxBytes: "big"`, ""},
+		{"size below the floor", "POST", "/v1/topics", `{"name":"x","maxBytes":"1"}`, 400, `maxBytes: "1" is less than 1Mi`, "a topic keeps at least so much"},
+		{"size altered below the floor", "PATCH", "/v1/topics/events", `{"maxBytes":"1023Ki"}`, 400, `maxBytes: "1023Ki" is less than 1Mi`, ""},
 		{"fewer partitions", "PATCH", "/v1/topics/events", `{"partitions":1}`, 400, `partitions: topic "events" has 2, which may only grow`, ""},
 		{"alter a system topic", "PATCH", "/v1/topics/_dalamb.runs", `{"retention":"1h"}`, 403, "dalamb's own", ""},
 		{"alter no topic", "PATCH", "/v1/topics/evnts", `{"retention":"1h"}`, 404, `"evnts"`, "events"},

@@ -21,6 +21,9 @@ const defaultPartitions = 8
 // maxPartitions bounds a topic: every partition costs memory on every node.
 const maxPartitions = 1024
 
+// minBytes bounds what a topic keeps from below: with less, an event could be gone before any trigger has seen it.
+const minBytes = function.Bytes(1 << 20)
+
 func (a *API) listTopics(r *http.Request, _ query) (any, error) {
 	topics, err := a.log.Topics(r.Context())
 	if err != nil {
@@ -227,8 +230,11 @@ func parseMaxBytes(s string) (int64, error) {
 		return eventlog.Forever, nil
 	}
 	var b function.Bytes
-	if err := b.UnmarshalText([]byte(s)); err != nil || b < 1 {
+	if err := b.UnmarshalText([]byte(s)); err != nil {
 		return 0, fault.New(fault.Invalid, "maxBytes: %q is neither a size (512Mi, 10Gi) nor %s", s, wire.Forever)
+	}
+	if b < minBytes {
+		return 0, fault.New(fault.Invalid, "maxBytes: %q is less than %v", s, minBytes).WithHint("a topic keeps at least so much, the size of one large event")
 	}
 	return int64(b), nil
 }

@@ -110,7 +110,7 @@ func topicCreate(env *environment) *cobra.Command {
 	}
 	c.Flags().Int32Var(&t.Partitions, "partitions", 0, "how many partitions (default 8)")
 	c.Flags().StringVar(&t.Retention, "retention", "", "how long events are kept: a duration such as 72h or 30d, or forever (default 30d)")
-	c.Flags().StringVar(&t.MaxBytes, "max-bytes", "", "how much is kept: a size such as 10Gi, or forever (default 10Gi)")
+	c.Flags().StringVar(&t.MaxBytes, "max-bytes", "", "how much is kept: a size such as 10Gi, at least 1Mi, or forever (default 10Gi)")
 	c.Flags().BoolVar(&t.Compact, "compact", false, "keep the newest event of each key")
 	out.flag(c)
 	return c
@@ -149,7 +149,7 @@ func topicAlter(env *environment) *cobra.Command {
 	}
 	c.Flags().Int32Var(&partitions, "partitions", 0, "how many partitions; events of one key keep their order only among those appended before, or after, the change")
 	c.Flags().StringVar(&retention, "retention", "", "how long events are kept, or forever")
-	c.Flags().StringVar(&maxBytes, "max-bytes", "", "how much is kept, or forever")
+	c.Flags().StringVar(&maxBytes, "max-bytes", "", "how much is kept, at least 1Mi, or forever")
 	out.flag(c)
 	return c
 }
