@@ -80,6 +80,14 @@ func (a *API) redrive(r *http.Request, _ query) (any, error) {
 	if err := a.checkRedrive(&req); err != nil {
 		return nil, err
 	}
+	a.seen(r.Context())
+	selected, err := a.selected(r.Context(), &req)
+	if err != nil {
+		return nil, err
+	}
+	if selected == 0 {
+		return nil, a.nothingSelected(&req)
+	}
 	job, err := a.dispatcher.Redrive(r.Context(), Redrive{
 		IDs: req.IDs, Function: req.Function, Trigger: req.Trigger, Pattern: req.Pattern,
 		Before: req.Before, After: req.After, Rate: req.Rate,
@@ -87,7 +95,50 @@ func (a *API) redrive(r *http.Request, _ query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.RedriveStarted{Job: job}, nil
+	return wire.RedriveStarted{Job: job, Selected: selected}, nil
+}
+
+// selected counts the dead letters that a redrive is about, as far as the history is.
+func (a *API) selected(ctx context.Context, req *wire.Redrive) (int, error) {
+	if len(req.IDs) > 0 {
+		ids := slices.Clone(req.IDs)
+		slices.Sort(ids)
+		return len(slices.Compact(ids)), nil
+	}
+	pattern, err := parsePattern("pattern", req.Pattern)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for q := (history.Query{Function: req.Function, Trigger: req.Trigger, Limit: history.MaxLimit}); ; {
+		page, err := a.history.DeadLetters(q)
+		if err != nil {
+			return 0, err
+		}
+		for _, d := range page.Rows {
+			died := d.Run.Finished
+			if (req.Before.IsZero() || died.Before(req.Before)) && (req.After.IsZero() || !died.Before(req.After)) && matches(pattern, d) {
+				n++
+			}
+		}
+		if q.After = page.Next; q.After == "" || ctx.Err() != nil {
+			return n, ctx.Err()
+		}
+	}
+}
+
+// nothingSelected says why: the function may be none at all. One that is gone still has its dead letters.
+func (a *API) nothingSelected(req *wire.Redrive) error {
+	if _, unknown := a.catalog.View().Function(req.Function); unknown != nil && req.Function != "" {
+		page, err := a.history.DeadLetters(history.Query{Function: req.Function, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(page.Rows) == 0 {
+			return unknown
+		}
+	}
+	return fault.New(fault.NotFound, "no dead letter is selected").WithHint("`dalamb dlq` (GET /v1/dead) shows which there are")
 }
 
 func (a *API) checkRedrive(req *wire.Redrive) error {

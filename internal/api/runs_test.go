@@ -23,6 +23,8 @@ func (n *node) tell(topic, typ string, id string, data any) {
 	n.emit(topic, e)
 }
 
+func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+
 // shop is an order whose payment succeeded, one that is tried again, and one that is dead.
 func (n *node) shop() (order []eventlog.Position) {
 	n.Helper()
@@ -38,6 +40,7 @@ func (n *node) shop() (order []eventlog.Position) {
 	paid := run(1, function.RunSucceeded, 0)
 	paid.Emitted = []function.Emitted{{Topic: "events", ID: "e9", Type: "payment.processed"}}
 	dead := run(3, function.RunDead, 4)
+	dead.Finished = noon().Add(-30 * time.Minute)
 	n.tell(function.TopicRuns, event.TypeRunFinished, "run-1", paid)
 	n.tell(function.TopicRuns, event.TypeAttemptFailed, "run-2", run(2, function.RunRetrying, 1))
 	n.tell(function.TopicRuns, event.TypeRunFinished, "run-3", dead)
@@ -177,7 +180,7 @@ func TestRedriveAndDiscard(t *testing.T) {
 	n := newNode(t)
 	n.shop()
 	ctx := t.Context()
-	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	noon := noon()
 	for _, c := range []struct {
 		req  wire.Redrive
 		want Redrive
@@ -187,13 +190,34 @@ func TestRedriveAndDiscard(t *testing.T) {
 		{wire.Redrive{Function: "pay", Trigger: "on-order", Pattern: json.RawMessage(`{"data":[3]}`), Before: noon, After: noon.Add(-time.Hour)},
 			Redrive{Function: "pay", Trigger: "on-order", Pattern: json.RawMessage(`{"data":[3]}`), Before: noon, After: noon.Add(-time.Hour)}},
 	} {
-		job, err := n.client.Redrive(ctx, c.req)
+		started, err := n.client.Redrive(ctx, c.req)
 		ok(t, err)
 		got := n.script.redrives[len(n.script.redrives)-1]
-		if job != fmt.Sprint("job-", len(n.script.redrives)) || !reflect.DeepEqual(got, c.want) {
-			t.Errorf("Redrive(%+v) = %s, asked dispatch for %+v, want %+v", c.req, job, got, c.want)
+		if want := (wire.RedriveStarted{Job: fmt.Sprint("job-", len(n.script.redrives)), Selected: 1}); started != want || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("Redrive(%+v) = %+v, asked dispatch for %+v, want %+v", c.req, started, got, c.want)
 		}
 	}
+	asked := len(n.script.redrives)
+	for _, c := range []struct {
+		req           wire.Redrive
+		message, hint string
+	}{
+		{wire.Redrive{Function: "nope"}, `there is no function "nope"`, ""},
+		{wire.Redrive{Function: "pay", Trigger: "on-ordr"}, "no dead letter is selected", "GET /v1/dead"},
+		{wire.Redrive{Pattern: json.RawMessage(`{"data":[4]}`)}, "no dead letter is selected", ""},
+		{wire.Redrive{After: noon}, "no dead letter is selected", ""},
+		{wire.Redrive{Before: noon.Add(-time.Hour)}, "no dead letter is selected", ""},
+	} {
+		_, err := n.client.Redrive(ctx, c.req)
+		wantFault(t, fmt.Sprintf("Redrive(%+v)", c.req), err, fault.NotFound, c.message, c.hint)
+	}
+	if len(n.script.redrives) != asked {
+		t.Errorf("dispatch was asked for %+v", n.script.redrives[asked:])
+	}
+	n.script.err = fault.New(fault.Unavailable, "the disk is full").WithHint("make room")
+	_, err := n.client.Redrive(ctx, wire.Redrive{All: true})
+	wantFault(t, "Redrive on a full disk", err, fault.Unavailable, "the disk is full", "make room")
+	n.script.err = nil
 	gone, err := n.client.Discard(ctx, wire.Discard{IDs: []string{"run-3", "run-3"}, Reason: "refunded by hand"})
 	if err != nil || gone != 1 {
 		t.Errorf("Discard = %d, %v, want 1", gone, err)
@@ -204,7 +228,4 @@ func TestRedriveAndDiscard(t *testing.T) {
 	if list, err := n.client.DeadLetters(ctx, client.DeadQuery{}); err != nil || len(list.DeadLetters) != 0 {
 		t.Errorf("DeadLetters right after Discard = %d, %v, want none", len(list.DeadLetters), err)
 	}
-	n.script.err = fault.New(fault.Unavailable, "the disk is full").WithHint("make room")
-	_, err = n.client.Redrive(ctx, wire.Redrive{All: true})
-	wantFault(t, "Redrive on a full disk", err, fault.Unavailable, "the disk is full", "make room")
 }

@@ -141,18 +141,28 @@ The job goes on by itself, also after a restart of the node.`,
 			if err := s.read(c); err != nil {
 				return err
 			}
+			switch selects := all || s.query != (client.DeadQuery{}); {
+			case !selects && len(args) == 0:
+				return usageError{c.CommandPath(), fault.New(fault.Invalid, "nothing selects a dead letter").
+					WithHint("name dead letters, or select them by --function, --trigger, --pattern, --since or --before; or say --all")}
+			case selects && len(args) > 0:
+				return usageError{c.CommandPath(), fault.New(fault.Invalid, "dead letters that are named cannot be selected too").
+					WithHint("leave out the names, or --function, --trigger, --pattern, --since, --before and --all")}
+			}
 			node, err := env.client()
 			if err != nil {
 				return err
 			}
-			job, err := node.Redrive(c.Context(), wire.Redrive{
+			started, err := node.Redrive(c.Context(), wire.Redrive{
 				IDs: args, Function: s.query.Function, Trigger: s.query.Trigger, Pattern: json.RawMessage(s.query.Pattern),
 				After: s.query.Since, Before: s.query.Before, All: all, Rate: rate,
 			})
 			if err != nil {
 				return err
 			}
-			return out.print(c.OutOrStdout(), wire.RedriveStarted{Job: job}, func(w io.Writer) { fmt.Fprintf(w, "redriving, job %s; dalamb runs shows what comes of it\n", job) })
+			return out.print(c.OutOrStdout(), started, func(w io.Writer) {
+				fmt.Fprintf(w, "redriving %s, job %s; dalamb runs shows what comes of it\n", count(int64(started.Selected), "dead letter"), started.Job)
+			})
 		},
 	}
 	s.flags(c)

@@ -186,3 +186,11 @@ func orDash(s string) string {
 	}
 	return s
 }
+
+// count is a number of things, for people.
+func count(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

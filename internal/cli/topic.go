@@ -189,8 +189,5 @@ func held(bounds []wire.Partition) string {
 	for _, p := range bounds {
 		n += p.End - p.Start
 	}
-	if n == 1 {
-		return "1 event"
-	}
-	return fmt.Sprintf("%d events", n)
+	return count(n, "event")
 }

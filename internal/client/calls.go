@@ -161,11 +161,9 @@ func (c *Client) DeadLetter(ctx context.Context, id string) (out function.DeadLe
 	return out, c.call(ctx, get("v1", "dead", id), &out)
 }
 
-// Redrive starts a job that runs dead letters again, and returns its id.
-func (c *Client) Redrive(ctx context.Context, r wire.Redrive) (job string, err error) {
-	var out wire.RedriveStarted
-	err = c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "dead", "redrive"}, body: r}, &out)
-	return out.Job, err
+// Redrive starts a job that runs dead letters again.
+func (c *Client) Redrive(ctx context.Context, r wire.Redrive) (out wire.RedriveStarted, err error) {
+	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "dead", "redrive"}, body: r}, &out)
 }
 
 // Discard gives dead letters up and returns how many.

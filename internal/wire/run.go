@@ -40,7 +40,8 @@ type Redrive struct {
 
 // RedriveStarted names the job that redrives.
 type RedriveStarted struct {
-	Job string `json:"job"`
+	Job      string `json:"job"`
+	Selected int    `json:"selected"` // dead letters when it was asked for
 }
 
 // Discard gives dead letters up.
