@@ -133,7 +133,8 @@ func pack(m *function.Manifest, dir string) (bundles, error) {
 		}
 		f, err := os.CreateTemp("", "dalamb-code-*")
 		if err != nil {
-			return bs, fmt.Errorf("pack the code of %s: %w", d.Spec.Name, err)
+			return bs, fault.New(fault.Unavailable, "pack the code of %s: %w", d.Spec.Name, err).
+				WithHint("set TMPDIR to a directory that can be written to")
 		}
 		b := &bundle{file: f.Name()}
 		bs[d.CodePath] = b
