@@ -55,7 +55,7 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 				return send.lines(c.Context(), in)
 			}
 			if typ == "" {
-				return usageError{c.CommandPath(), fmt.Errorf("say --type, or -f FILE")}
+				return usageError{c.CommandPath(), fault.New(fault.Invalid, "an event needs a type").WithHint("say --type, or -f FILE")}
 			}
 			e := &event.Event{ID: event.NewID(), Source: source, Type: typ, Subject: subject, Time: time.Now().UTC()}
 			if key != "" {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,8 +22,8 @@ func eventsCommand(env *environment) *cobra.Command {
 		Long: `Show the events of a topic, oldest first; with -f go on with what is appended from now on. --from is beginning, latest, an
 offset, a time (2026-12-01T09:00:00Z), or how long ago (15m). Without it a plain listing begins at the beginning, and -f at the end.
 
-A line shows when the event was appended, its partition@offset, type, subject and the beginning of its data. -o json prints all
-of it, one JSON object a line: {topic, partition, offset, time, event}.`,
+A line shows when the event was appended, its partition@offset, type, key (partitionkey, else subject) and the beginning of its
+data. -o json prints all of it, one JSON object a line: {topic, partition, offset, time, event}.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			asJSON, err := out.json()
@@ -68,9 +69,9 @@ of it, one JSON object a line: {topic, partition, offset, time, event}.`,
 
 func printEvent(w io.Writer, e wire.EventAt) error {
 	var head struct {
-		ID, Type, Source, Subject string
-		Data                      json.RawMessage
-		DataBase64                string `json:"data_base64"`
+		Type, PartitionKey, Subject string
+		Data                        json.RawMessage
+		DataBase64                  string `json:"data_base64"`
 	}
 	place := fmt.Sprintf("%d@%d", e.Partition, e.Offset)
 	if len(e.Event) == 0 {
@@ -84,6 +85,6 @@ func printEvent(w io.Writer, e wire.EventAt) error {
 	if data == "" {
 		data = head.DataBase64
 	}
-	_, err := fmt.Fprintf(w, "%s  %-7s  %-17s  %-14s  %s\n", stamp(e.Time), place, clean(head.Type), clean(orDash(head.Subject)), short(data, 60))
+	_, err := fmt.Fprintf(w, "%s  %-7s  %-17s  %-14s  %s\n", stamp(e.Time), place, clean(head.Type), clean(orDash(cmp.Or(head.PartitionKey, head.Subject))), short(data, 60))
 	return err
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -81,12 +82,12 @@ expired.`,
 
 // runHead names the columns of runRow. Both leave the state to lists that mix states.
 func runHead() []string {
-	return []string{"RUN", "FUNCTION/TRIGGER", "EVENT", "SUBJECT", "TRIES", "FINISHED"}
+	return []string{"RUN", "FUNCTION/TRIGGER", "EVENT", "KEY", "TRIES", "FINISHED"}
 }
 
 // runRow is a run in a list, with what went wrong last below it.
 func runRow(r *function.Run) row {
-	line := cells(r.ID, short(r.Function+"/"+r.Trigger, 24), short(r.Event.Type, 24), short(orDash(r.Event.Subject), 16),
+	line := cells(r.ID, short(r.Function+"/"+r.Trigger, 24), short(r.Event.Type, 24), short(orDash(cmp.Or(r.Event.Key, r.Event.Subject)), 16),
 		strconv.Itoa(len(r.Attempts)), stamp(r.Finished))
 	why := r.Reason
 	if n := len(r.Attempts); n > 0 && r.Attempts[n-1].Failure != nil && r.State != function.RunSucceeded {
