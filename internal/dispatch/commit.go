@@ -244,8 +244,7 @@ func (p *partition) settle(e *entry, w *work) {
 	e.lane.bytes += size
 	p.d.budget.force(size)
 	if e.lane.removed {
-		e.lane.forget(e.offset, true)
-		e.lane.finish(e)
+		e.lane.discard(e)
 		return
 	}
 	e.lane.enable(e)

@@ -145,10 +145,11 @@ func (l *lane) finish(e *entry) {
 		for next != nil && next.state == gone {
 			next = next.next
 		}
-		if next != nil {
-			l.enable(next)
-		} else {
+		switch {
+		case next == nil:
 			delete(l.keys, e.key)
+		case !l.removed: // else its end is on its way already
+			l.enable(next)
 		}
 	}
 	e.next = nil
@@ -230,24 +231,42 @@ func (l *lane) retarget(t *catalog.Trigger) {
 	}
 }
 
-// remove ends the lane because its trigger is no more. What runs is finished and committed; the rest of its progress goes.
+// triggerRemoved is why the runs of a trigger that is no more are discarded.
+const triggerRemoved = "the trigger was removed"
+
+// remove ends the lane because its trigger is no more. What runs is finished and committed; the rest is discarded, and the log
+// says so.
 func (l *lane) remove() {
 	l.removed = true
 	for _, e := range l.entries {
 		switch e.state {
 		case blocked, ready, waiting:
-			l.forget(e.offset, e.stored)
-			l.drop(e)
+			l.discard(e)
 		}
+	}
+	for _, offset := range l.unloaded {
+		l.endOne(offset, function.RunDiscarded, triggerRemoved)
+	}
+	if !l.attached {
+		l.p.discardUnread(l.t, l.scanned)
 	}
 	for offset := range l.recalled {
 		l.forget(offset, true)
 	}
 	l.recalled, l.unloaded = nil, nil
 	l.ready.clear()
-	l.compact()
 	l.leaveGate()
 	l.touch()
+}
+
+// discard ends the run of an entry that is not under way because its trigger is no more.
+func (l *lane) discard(e *entry) {
+	e.state = flushing
+	w := l.p.untried(l.t, e.offset, "")
+	w.cause, w.appended, w.before, w.stored = e.event, time.UnixMilli(e.appended), e.attempts, e.stored
+	w.origin = refOf(w.position, e.event)
+	w.settle(function.RunDiscarded, triggerRemoved)
+	l.p.conclude(e, w)
 }
 
 // forget takes the retryRecord of an event that will not be run out of the log.

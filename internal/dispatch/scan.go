@@ -253,7 +253,7 @@ func (l *lane) reload(r *eventlog.Record) {
 	l.unloaded = l.unloaded[1:]
 	e, err := eventlog.ToEvent(*r)
 	if err != nil {
-		l.expireOne(r.Offset, "the event can no longer be read: %v", err)
+		l.endOne(r.Offset, function.RunExpired, "the event can no longer be read: %v", err)
 		return
 	}
 	l.add(r.Offset, r.Time, e, eventSize(r))
@@ -262,7 +262,7 @@ func (l *lane) reload(r *eventlog.Record) {
 // unloadedBelow gives up what was pending below an offset and is not there any more.
 func (l *lane) unloadedBelow(offset int64) {
 	for len(l.unloaded) > 0 && l.unloaded[0] < offset {
-		l.expireOne(l.unloaded[0], "the retention of topic %s removed the event before its turn", l.p.id.Topic)
+		l.endOne(l.unloaded[0], function.RunExpired, "the retention of topic %s removed the event before its turn", l.p.id.Topic)
 		l.unloaded = l.unloaded[1:]
 	}
 }
@@ -279,8 +279,8 @@ func (l *lane) consider(r *eventlog.Record) {
 	l.add(r.Offset, r.Time, e, eventSize(r))
 }
 
-// expireOne ends the run of a pending event that is not there when its turn comes.
-func (l *lane) expireOne(offset int64, reason string, args ...any) {
+// endOne ends the run of a pending event that is not in memory: it is not there when its turn comes, or it has no turn any more.
+func (l *lane) endOne(offset int64, state function.RunState, reason string, args ...any) {
 	e := &entry{lane: l, offset: offset, state: flushing, held: entryCost}
 	l.p.d.budget.force(entryCost)
 	if r, ok := l.recalled[offset]; ok {
@@ -289,9 +289,9 @@ func (l *lane) expireOne(offset int64, reason string, args ...any) {
 	}
 	l.entries = append(l.entries, e)
 	l.live++
-	w := l.p.expired(l.t, offset, "")
+	w := l.p.untried(l.t, offset, "")
 	w.before, w.stored = e.attempts, e.stored
-	w.settle(function.RunExpired, reason, args...)
+	w.settle(state, reason, args...)
 	l.p.conclude(e, w)
 }
 
@@ -312,7 +312,7 @@ func (p *partition) expire(t *catalog.Trigger, from, to int64) {
 	if from >= to {
 		return
 	}
-	w := p.expired(t, from, "expired")
+	w := p.untried(t, from, "expired")
 	w.settle(function.RunExpired, "the retention of topic %s removed offsets %d to %d of partition %d before their turn",
 		p.id.Topic, from, to-1, p.id.ID)
 	p.d.logger.Warn("retention removed events before their turn", "function", t.Function, "trigger", t.Name,
@@ -320,7 +320,20 @@ func (p *partition) expire(t *catalog.Trigger, from, to int64) {
 	p.conclude(nil, w)
 }
 
-func (p *partition) expired(t *catalog.Trigger, offset int64, replay string) *work {
+// discardUnread records that a trigger is no more that had yet to look at a stretch of the log which the scan has passed.
+func (p *partition) discardUnread(t *catalog.Trigger, from int64) {
+	from = max(from, t.Start[p.id.ID])
+	if from >= p.scan {
+		return
+	}
+	w := p.untried(t, from, "removed")
+	w.settle(function.RunDiscarded, "%s before it had looked at offsets %d to %d of partition %d of topic %s",
+		triggerRemoved, from, p.scan-1, p.id.ID, p.id.Topic)
+	p.conclude(nil, w)
+}
+
+// untried makes the work of a run that ends without an attempt.
+func (p *partition) untried(t *catalog.Trigger, offset int64, replay string) *work {
 	w := &work{
 		trigger: t, keys: p.keys, name: t.Name, position: eventlog.Position{Topic: p.id.Topic, Partition: p.id.ID, Offset: offset},
 		run: runID(p.topicID, p.id.ID, offset, t.UID, replay), appended: time.Time{},

@@ -131,8 +131,7 @@ func (p *partition) begin(sc scope, e *entry) {
 		}
 		e.state = ready
 		if l.removed {
-			l.forget(e.offset, e.stored)
-			l.finish(e)
+			l.discard(e)
 			return
 		}
 		l.ready.push(e)
@@ -177,8 +176,7 @@ func (m *ran) apply(sc scope, p *partition) {
 		p.void(e)
 	}
 	if l.removed && sc.work.Err() == nil {
-		l.forget(e.offset, e.stored)
-		l.finish(e)
+		l.discard(e)
 		return
 	}
 	e.state = ready
