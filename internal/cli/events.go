@@ -69,9 +69,10 @@ data. -o json prints all of it, one JSON object a line: {topic, partition, offse
 
 func printEvent(w io.Writer, e wire.EventAt) error {
 	var head struct {
-		Type, PartitionKey, Subject string
-		Data                        json.RawMessage
-		DataBase64                  string `json:"data_base64"`
+		Type, Subject string
+		PartitionKey  any // an extension may have any type; only text is a key
+		Data          json.RawMessage
+		DataBase64    string `json:"data_base64"`
 	}
 	place := fmt.Sprintf("%d@%d", e.Partition, e.Offset)
 	if len(e.Event) == 0 {
@@ -85,6 +86,7 @@ func printEvent(w io.Writer, e wire.EventAt) error {
 	if data == "" {
 		data = head.DataBase64
 	}
-	_, err := fmt.Fprintf(w, "%s  %-7s  %-17s  %-14s  %s\n", stamp(e.Time), place, clean(head.Type), clean(orDash(cmp.Or(head.PartitionKey, head.Subject))), short(data, 60))
+	key, _ := head.PartitionKey.(string)
+	_, err := fmt.Fprintf(w, "%s  %-7s  %-17s  %-14s  %s\n", stamp(e.Time), place, clean(head.Type), clean(orDash(cmp.Or(key, head.Subject))), short(data, 60))
 	return err
 }
