@@ -114,7 +114,7 @@ func (p *partition) offerRecord(r *eventlog.Record) {
 		p.d.metrics.skipped(p.id.Topic)
 		return
 	}
-	p.matched = p.set.MatchEvent(e, p.matched[:0])
+	p.matched = notOwn(p.id.Topic, e, p.set.MatchEvent(e, p.matched[:0]))
 	for _, t := range p.matched {
 		if r.Offset < t.Start[p.id.ID] {
 			continue
@@ -273,7 +273,7 @@ func (l *lane) consider(r *eventlog.Record) {
 		return
 	}
 	e, err := eventlog.ToEvent(*r)
-	if err != nil || l.t.Pattern != nil && !l.t.Pattern.MatchEvent(e) {
+	if err != nil || l.t.Pattern != nil && !l.t.Pattern.MatchEvent(e) || about(l.p.id.Topic, e) == l.t.Function {
 		return
 	}
 	l.add(r.Offset, r.Time, e, eventSize(r))

@@ -61,8 +61,8 @@ func (s record) do(_ context.Context, w *work) error {
 	return nil
 }
 
-// echo says that the run's own record would only be the next event of a loop that has been dead-lettered already, as when a
-// function listens to the end of its own runs.
+// echo says that the run's own record would only be the next event of a loop that has been dead-lettered already, as when two
+// functions listen to the end of each other's runs.
 func echo(w *work) bool {
 	return w.cause != nil && w.cause.Hops() > event.MaxHops+1 && event.Reserved(w.cause.Type)
 }
