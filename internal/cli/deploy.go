@@ -35,13 +35,16 @@ The whole manifest is checked before anything is sent.`,
 			if _, err := out.json(); err != nil {
 				return err
 			}
-			m, dir, err := readManifest(args[0])
+			m, file, err := readManifest(args[0])
 			if err != nil {
 				return err
 			}
-			bundles, err := pack(m, dir)
+			bundles, err := pack(m, filepath.Dir(file))
 			defer bundles.remove()
 			if err != nil {
+				return err
+			}
+			if err := checkPrograms(m, file); err != nil {
 				return err
 			}
 			node, err := env.client()
@@ -90,8 +93,8 @@ func printDeployed(w io.Writer, done []wire.Deployed) {
 	}
 }
 
-// readManifest reads the manifest at path, a file or a directory that holds one, and returns it with its directory.
-func readManifest(path string) (*function.Manifest, string, error) {
+// readManifest reads the manifest at path, a file or a directory that holds one, and returns it with its file.
+func readManifest(path string) (m *function.Manifest, file string, err error) {
 	info, err := os.Stat(path)
 	if err == nil && info.IsDir() {
 		path = filepath.Join(path, manifestName)
@@ -101,11 +104,40 @@ func readManifest(path string) (*function.Manifest, string, error) {
 		return nil, "", fault.New(fault.Invalid, "the manifest cannot be read: %w", err).
 			WithHint("deploy takes a directory with a %s, or the file itself", manifestName)
 	}
-	m, err := function.ParseManifest(path, text)
+	m, err = function.ParseManifest(path, text)
 	if err != nil {
 		return nil, "", fault.New(fault.Invalid, "%w", err)
 	}
-	return m, filepath.Dir(path), nil
+	return m, path, nil
+}
+
+// checkPrograms refuses a program below the code that could not be started: each run would fail.
+func checkPrograms(m *function.Manifest, file string) error {
+	var problems []function.Problem
+	for _, d := range m.Functions {
+		program := d.Spec.Entry.Command[0]
+		if filepath.IsAbs(program) || !strings.Contains(program, "/") {
+			continue // found on the instance's file system
+		}
+		code := filepath.Join(filepath.Dir(file), d.CodePath)
+		at := filepath.Join(code, program)
+		info, err := os.Stat(at)
+		missing := fmt.Sprintf("%q is not in the code", program)
+		switch {
+		case !filepath.IsLocal(program):
+			problems = append(problems, d.ProgramProblem(file, missing, "a program with a slash is relative to "+code))
+		case err != nil:
+			problems = append(problems, d.ProgramProblem(file, missing, code+" has no such file"))
+		case info.IsDir():
+			problems = append(problems, d.ProgramProblem(file, missing, at+" is a directory"))
+		case info.Mode().Perm()&0o111 == 0:
+			problems = append(problems, d.ProgramProblem(file, fmt.Sprintf("%q is not executable", program), "chmod +x "+at))
+		}
+	}
+	if problems == nil {
+		return nil
+	}
+	return fault.New(fault.Invalid, "%w", &function.ManifestError{Problems: problems})
 }
 
 // bundle is a code directory packed into a file.

@@ -23,6 +23,13 @@ type Declared struct {
 	Spec     Spec
 	CodePath string // as written; relative to the directory of the manifest
 	Line     int    // where its document begins
+
+	program *yaml.Node // where the first word of entry.command stands
+}
+
+// ProgramProblem is a Problem of the program that entry.command names. file is the manifest's.
+func (d *Declared) ProgramProblem(file, message, hint string) Problem {
+	return Problem{File: file, Line: d.program.Line, Column: d.program.Column, Field: "entry.command", Message: message, Hint: hint}
 }
 
 // Problem is one thing that is wrong, and where. File, Line and Column are zero for a Spec that came over the wire.
@@ -115,6 +122,7 @@ func (p *parser) function(doc *yaml.Node) Declared {
 		return d // that has been said, and there are no fields to speak of
 	}
 	d.complete(p.given)
+	d.program = p.at("entry.command[0]")
 	p.unnamed(&d.Spec)
 	if path.IsAbs(d.CodePath) {
 		p.reportAt("code", fmt.Sprintf("%q is an absolute path", clip(d.CodePath)), "it is relative to the directory of this file, such as src or ../pay")
