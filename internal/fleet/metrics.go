@@ -33,7 +33,7 @@ func newMetrics(r prometheus.Registerer, f *Fleet) (*metrics, error) {
 			Name: "dalamb_invocation_seconds", Help: "Time that functions worked on an invocation.", Buckets: seconds,
 		}, []string{"entry"}),
 		starts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "dalamb_cold_start_seconds", Help: "Time until an instance was ready; its count is the number of cold starts.", Buckets: seconds,
+			Name: "dalamb_cold_start_seconds", Help: "Time until an instance was ready, not of stdio; its count is the number of cold starts.", Buckets: seconds,
 		}, []string{"entry"}),
 		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "dalamb_queue_wait_seconds", Help: "Time that calls waited for an instance, where they had to.", Buckets: seconds,
@@ -80,7 +80,11 @@ func (m *metrics) invoked(v *function.Version, r *function.Result) {
 	m.durations.WithLabelValues(typ).Observe(r.Duration.Seconds())
 }
 
+// coldStart leaves stdio out: its program starts with the invocation, so that an instance is ready before anything has started.
 func (m *metrics) coldStart(v *function.Version, d time.Duration) {
+	if v.Spec.Entry.Type == function.EntryStdio {
+		return
+	}
 	m.starts.WithLabelValues(string(v.Spec.Entry.Type)).Observe(d.Seconds())
 }
 

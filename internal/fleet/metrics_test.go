@@ -20,8 +20,9 @@ func TestMetrics(t *testing.T) {
 			}
 			return takes(time.Second)(c, inv)
 		}}
-		f := start(t, s, newShop(version("pay", scale(0, 1))), func(o *Options) { o.Metrics = registry })
+		f := start(t, s, newShop(version("pay", scale(0, 1)), version("once", stdio)), func(o *Options) { o.Metrics = registry })
 		mustInvoke(t, f, call("pay"))
+		mustInvoke(t, f, call("once"))
 		bad := call("pay")
 		bad.Invocation.Run = "bad"
 		mustInvoke(t, f, bad)
@@ -56,6 +57,8 @@ func TestMetrics(t *testing.T) {
 			"dalamb_invocations_total entry=lambda outcome=succeeded": 1,
 			"dalamb_invocations_total entry=lambda outcome=failed":    1,
 			"dalamb_cold_start_seconds entry=lambda":                  1,
+			"dalamb_cold_start_seconds entry=stdio":                   0, // nothing is started before the invocation
+			"dalamb_invocations_total entry=stdio outcome=succeeded":  1,
 			"dalamb_queue_wait_seconds entry=lambda":                  1,
 			"dalamb_invocation_seconds entry=lambda":                  2,
 		} {
