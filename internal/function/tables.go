@@ -8,7 +8,7 @@ func functionValue() value[Declared] {
 	type D = Declared
 	return object([]string{"name", "entry"},
 		field("name", "The function's name: [a-z]([-a-z0-9]*[a-z0-9])?, at most 63 characters.", text[string](), func(d *D) *string { return &d.Spec.Name }),
-		field("code", "Directory of the code, relative to this file; .dalambignore in it leaves files out. Default: \".\".", text[string](), func(d *D) *string { return &d.CodePath }),
+		field("code", "Directory of the code, relative to this file and not absolute; .dalambignore in it leaves files out. Default: \".\".", text[string](), func(d *D) *string { return &d.CodePath }),
 		field("base", "File system below the code. Default: host.", text(bases()...), func(d *D) *string { return &d.Spec.Base }),
 		field("entry", "How the function is started and spoken to.", entryValue(), func(d *D) *Entry { return &d.Spec.Entry }),
 		field("resources", "Bounds of one instance.", resourcesValue(), func(d *D) *Resources { return &d.Spec.Resources }),
@@ -31,7 +31,7 @@ func none[T any]() (zero T) { return zero }
 func entryValue() value[Entry] {
 	return object([]string{"type", "command"},
 		field("type", "lambda: AWS Lambda Runtime API. http: listens on a port. stdio: one process per event.", text(entryTypes()...), func(e *Entry) *EntryType { return &e.Type }),
-		field("command", "Program and arguments. A first word with a slash is relative to the code.", list(word(), none[string]), func(e *Entry) *[]string { return &e.Command }),
+		field("command", "Program and arguments. A program with a slash that is not absolute is a file of the code, which must be executable.", list(word(), none[string]), func(e *Entry) *[]string { return &e.Command }),
 		field("port", "http only: where the function listens. Default: 8080.", whole(), func(e *Entry) *int { return &e.Port }),
 		field("concurrency", "http only: requests at a time per instance. Default: 16.", whole(), func(e *Entry) *int { return &e.Concurrency }),
 	)
