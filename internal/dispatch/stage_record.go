@@ -91,6 +91,9 @@ func (w *work) story() function.Run {
 			run.Result = r.Body
 		} else {
 			run.ResultRaw = r.Body[:min(len(r.Body), function.MaxResultKept)]
+			if len(run.ResultRaw) < len(r.Body) {
+				run.ResultSize = int64(len(r.Body))
+			}
 		}
 	}
 	return run

@@ -30,12 +30,12 @@ type EventRef struct {
 
 // Attempt is one invocation of a run that is over.
 type Attempt struct {
-	Number   int       `json:"number"` // counts from 1
-	Version  int       `json:"version"`
+	Number   int       `json:"number"`           // counts from 1
+	Version  int       `json:"version,omitzero"` // this, start and duration are not known of an attempt during which the node ended
 	Instance string    `json:"instance,omitempty"`
 	ID       string    `json:"id,omitempty"` // of the invocation
-	Start    time.Time `json:"start"`
-	Duration Duration  `json:"duration"`
+	Start    time.Time `json:"start,omitzero"`
+	Duration Duration  `json:"duration,omitzero"`
 	Outcome  Outcome   `json:"outcome"`
 	Failure  *Failure  `json:"failure,omitempty"`
 	Status   int       `json:"status,omitempty"` // http only
@@ -55,18 +55,19 @@ const MaxResultKept = 64 << 10
 
 // Run is the story of one event on one trigger: the data of run.finished and attempt.failed events in _dalamb.runs.
 type Run struct {
-	ID        string          `json:"id"` // the same for every attempt, also after a crash
-	Function  string          `json:"function"`
-	Trigger   string          `json:"trigger"`
-	State     RunState        `json:"state"`
-	Event     EventRef        `json:"event"`
-	Attempts  []Attempt       `json:"attempts,omitempty"`
-	Finished  time.Time       `json:"finished,omitzero"`
-	Emitted   []Emitted       `json:"emitted,omitempty"`
-	Result    json.RawMessage `json:"result,omitempty"`    // the result when it is JSON and at most MaxResultKept
-	ResultRaw []byte          `json:"resultRaw,omitempty"` // the first MaxResultKept bytes of any other result
-	Reason    string          `json:"reason,omitempty"`    // why it is dead, discarded or expired
-	RedriveOf string          `json:"redriveOf,omitempty"` // the dead letter that this run tried again
+	ID         string          `json:"id"` // the same for every attempt, also after a crash
+	Function   string          `json:"function"`
+	Trigger    string          `json:"trigger"`
+	State      RunState        `json:"state"`
+	Event      EventRef        `json:"event"`
+	Attempts   []Attempt       `json:"attempts,omitempty"`
+	Finished   time.Time       `json:"finished,omitzero"`
+	Emitted    []Emitted       `json:"emitted,omitempty"`
+	Result     json.RawMessage `json:"result,omitempty"`     // the result when it is JSON and at most MaxResultKept
+	ResultRaw  []byte          `json:"resultRaw,omitempty"`  // the first MaxResultKept bytes of any other result
+	ResultSize int64           `json:"resultSize,omitempty"` // of a result that was cut: bytes of all of it
+	Reason     string          `json:"reason,omitempty"`     // why it is dead, discarded or expired
+	RedriveOf  string          `json:"redriveOf,omitempty"`  // the dead letter that this run tried again
 }
 
 // DeadLetter is a run that used up its attempts, with its event's bytes: the value of a record in _dalamb.dead whose key is Run.ID.
