@@ -120,7 +120,7 @@ func (e *entry) recall(r retryRecord) {
 		e.suspect = true
 		e.attempts = append(e.attempts, function.Attempt{
 			Number: r.started, Outcome: function.Crashed,
-			Failure: &function.Failure{Type: "Dalamb.NodeStopped", Message: "the node stopped while this ran"},
+			Failure: &function.Failure{Type: typeNodeStopped, Message: "the node stopped while this ran"},
 		})
 	}
 }

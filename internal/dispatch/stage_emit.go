@@ -40,7 +40,7 @@ func (s emit) do(ctx context.Context, w *work) error {
 func (w *work) refuse(err *fault.Error) {
 	w.outputs, w.emitted = nil, nil
 	w.attempt.Outcome = function.BadAnswer
-	w.attempt.Failure = &function.Failure{Type: "Dalamb." + err.Kind.String(), Message: clip(err.Message, maxFailureText)}
+	w.attempt.Failure = &function.Failure{Type: failureType(err.Kind), Message: clip(err.Message, maxFailureText)}
 	w.settle(function.RunDead, "%s: %s", err.Kind, clip(err.Message, maxFailureText))
 }
 

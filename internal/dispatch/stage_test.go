@@ -168,12 +168,13 @@ func TestEventsThatMayNotBeEmittedEndTheRun(t *testing.T) {
 		name, topic string
 		given       *event.Event
 		reason      string
+		typ         string
 	}{
-		{"reserved type", "out", &event.Event{Type: "dalamb.function.deployed.v1"}, "denied: event 0 of the answer: only dalamb writes events of type"},
-		{"system topic", "_dalamb.runs", &event.Event{Type: "x"}, "denied: event 0 of the answer: only dalamb writes to topic _dalamb.runs"},
-		{"unknown topic", "evnts", &event.Event{Type: "x"}, `not found: event 0 of the answer: there is no topic "evnts"`},
-		{"too large", "out", &event.Event{Type: "x", Data: make([]byte, 5000)}, "too large: event 0 of the answer: "},
-		{"invalid", "out", &event.Event{}, "invalid: event 0 of the answer: no valid CloudEvent"},
+		{"reserved type", "out", &event.Event{Type: "dalamb.function.deployed.v1"}, "denied: event 0 of the answer: only dalamb writes events of type", "Dalamb.Denied"},
+		{"system topic", "_dalamb.runs", &event.Event{Type: "x"}, "denied: event 0 of the answer: only dalamb writes to topic _dalamb.runs", "Dalamb.Denied"},
+		{"unknown topic", "evnts", &event.Event{Type: "x"}, `not found: event 0 of the answer: there is no topic "evnts"`, "Dalamb.NotFound"},
+		{"too large", "out", &event.Event{Type: "x", Data: make([]byte, 5000)}, "too large: event 0 of the answer: ", "Dalamb.TooLarge"},
+		{"invalid", "out", &event.Event{}, "invalid: event 0 of the answer: no valid CloudEvent", "Dalamb.Invalid"},
 	} {
 		w := attempted(function.Retry{Attempts: 5})
 		w.attempt.Number, w.emitTo = 1, c.topic
@@ -181,8 +182,8 @@ func TestEventsThatMayNotBeEmittedEndTheRun(t *testing.T) {
 		if w.state != function.RunDead || !strings.HasPrefix(w.reason, c.reason) || len(w.outputs)+len(w.emitted) != 0 {
 			t.Errorf("%s: %s %q with %d outputs, want dead: %s", c.name, w.state, w.reason, len(w.outputs), c.reason)
 		}
-		if w.attempt.Outcome != function.BadAnswer || w.attempt.Failure == nil {
-			t.Errorf("%s: attempt = %+v", c.name, w.attempt)
+		if f := w.attempt.Failure; w.attempt.Outcome != function.BadAnswer || f == nil || f.Type != c.typ {
+			t.Errorf("%s: attempt = %+v with failure %+v, want type %s", c.name, w.attempt, f, c.typ)
 		}
 	}
 }
@@ -207,11 +208,12 @@ func TestARunsResultIsKept(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
 		json, raw  int
+		size       int64
 	}{
-		{"json", `{"a":1}`, 7, 0},
-		{"text", `hello`, 0, 5},
-		{"long", `"` + strings.Repeat("x", function.MaxResultKept) + `"`, 0, function.MaxResultKept},
-		{"empty", ``, 0, 0},
+		{"json", `{"a":1}`, 7, 0, 0},
+		{"text", `hello`, 0, 5, 0},
+		{"long", `"` + strings.Repeat("x", function.MaxResultKept) + `"`, 0, function.MaxResultKept, function.MaxResultKept + 2},
+		{"empty", ``, 0, 0, 0},
 	} {
 		w := attempted(function.Retry{})
 		w.result, w.state = succeed(), function.RunSucceeded
@@ -225,6 +227,9 @@ func TestARunsResultIsKept(t *testing.T) {
 		}
 		if len(run.Result) != c.json || len(run.ResultRaw) != c.raw {
 			t.Errorf("%s: result %d bytes, raw %d, want %d and %d", c.name, len(run.Result), len(run.ResultRaw), c.json, c.raw)
+		}
+		if run.ResultSize != c.size {
+			t.Errorf("%s: resultSize = %d, want %d", c.name, run.ResultSize, c.size)
 		}
 	}
 }
