@@ -94,6 +94,10 @@ func (p *partition) adoptFirst(r *recovered, pl *plan, bounds eventlog.Bounds) {
 	for uid, lr := range r.lanes {
 		t := pl.triggers[uid]
 		if t == nil || t.Topic != p.id.Topic {
+			if n := len(lr.pending); n > 0 {
+				p.d.logger.Warn("a removed trigger's waiting events are given up", "topic", p.id.Topic, "partition", p.id.ID,
+					"offset", lr.pending[0], "count", n)
+			}
 			p.abandon(uid, r.retries[uid])
 			continue
 		}
