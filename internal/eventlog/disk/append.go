@@ -14,14 +14,11 @@ const (
 
 // Append is eventlog.Log's.
 func (l *Log) Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error) {
-	if l.Space() == eventlog.SpaceEmpty {
-		return nil, errDiskFull(nil)
-	}
 	size, err := l.checkRecords(records)
 	if err != nil {
 		return nil, err
 	}
-	c := &write{log: l, records: records, positions: make([]eventlog.Position, len(records)), bytes: size}
+	c := &write{log: l, records: records, positions: make([]eventlog.Position, len(records)), bytes: size, ordinary: true}
 	if err := l.do(ctx, c); err != nil {
 		return nil, err
 	}
@@ -50,6 +47,7 @@ type write struct {
 	records   []eventlog.Record
 	positions []eventlog.Position
 	bytes     int
+	ordinary  bool // an Append, which the reserve of room is not for
 
 	group   string
 	offsets []eventlog.GroupOffset

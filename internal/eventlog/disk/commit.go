@@ -153,24 +153,48 @@ func (l *Log) do(ctx context.Context, c change) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("write to the log: %w", context.Cause(ctx))
 	}
-	if err := l.writable(); err != nil {
+	if err := l.failure(); err != nil {
 		return err
+	}
+	l.room.begin(c.size())
+	defer l.room.end(c.size())
+	w, ok := c.(*write)
+	ordinary := ok && w.ordinary
+	if ordinary {
+		if err := l.admit(); err != nil {
+			return err
+		}
 	}
 	r := &request{change: c, done: make(chan error, 1)}
 	if err := l.queue.put(r); err != nil {
 		return err
 	}
-	var err error
-	select {
-	case err = <-r.done:
-		return err
-	case <-ctx.Done():
-		err = fmt.Errorf("write to the log: %w", context.Cause(ctx))
-	case <-l.guard.full():
-		err = errDiskFull(nil)
-	case <-l.failed:
-		err = l.failure()
+	full, late := l.guard.full(), (<-chan time.Time)(nil)
+	for {
+		select {
+		case err := <-r.done:
+			return err
+		case <-ctx.Done():
+			return l.giveUp(r, fmt.Errorf("write to the log: %w", context.Cause(ctx)))
+		case <-l.failed:
+			return l.giveUp(r, l.failure())
+		case <-full:
+			if ordinary {
+				return l.giveUp(r, errDiskFull(nil))
+			}
+			// Only some files may wait for room, and this change may be what makes it.
+			full, late = nil, time.After(fullPatience)
+		case <-late:
+			if l.guard.isFull() {
+				return l.giveUp(r, errDiskFull(nil))
+			}
+			full, late = l.guard.full(), nil
+		}
 	}
+}
+
+// giveUp takes a request back with an error, or returns the answer that it has already.
+func (l *Log) giveUp(r *request, err error) error {
 	if r.taken.CompareAndSwap(false, true) {
 		return err
 	}
@@ -184,6 +208,9 @@ func (l *Log) do(ctx context.Context, c change) error {
 	}
 	return err
 }
+
+// How long a write that the reserve is for waits on a disk that is full to the last byte.
+const fullPatience = 2 * time.Second
 
 // commitLoop is the committer: it turns the queue into groups until the queue is closed and empty.
 func (l *Log) commitLoop() {

@@ -33,7 +33,7 @@ type Options struct {
 }
 
 // How often the log looks at the room on the disk.
-const spaceEvery = 2 * time.Second
+const spaceEvery = time.Second
 
 // Log is the event log in one directory. It implements eventlog.Log and eventlog.SpaceReporter.
 type Log struct {
@@ -60,13 +60,16 @@ type Log struct {
 	members map[string]*member // the newest of each group
 
 	shape  shape
-	space  atomic.Uint32 // eventlog.Space
+	room   room
+	space  atomic.Uint32 // eventlog.Space as measured
+	freed  freed
 	sweeps chan struct{} // one token: a sweep is under way
+	hurry  chan struct{} // holds a token when the janitor is to sweep now
 
 	closing chan struct{} // closed when Close begins
 	over    chan struct{} // closed when no call is under way any more
 	calls   calls
-	loops   sync.WaitGroup // committer, acknowledger, janitor
+	loops   sync.WaitGroup // committer, acknowledger, space watcher, janitor
 	owners  sync.WaitGroup // members' callbacks
 	closed  chan struct{}  // closed when Close has ended
 }
@@ -141,22 +144,27 @@ func open(o Options, unlock func() error) (*Log, error) {
 		groupsDone:   make(chan *group, groupsAhead),
 		topics:       make(map[string]*topic), numbers: make(map[uint32]*topic),
 		groups: make(map[string]map[place]position), members: make(map[string]*member),
-		sweeps: make(chan struct{}, 1), closing: make(chan struct{}), over: make(chan struct{}), closed: make(chan struct{}),
+		sweeps: make(chan struct{}, 1), hurry: make(chan struct{}, 1), closing: make(chan struct{}), over: make(chan struct{}), closed: make(chan struct{}),
 	}
 	l.guard = newGuard(o.FS, l.over, l.fail)
 	if l.metrics, err = newMetrics(o.Metrics, l); err != nil {
 		return nil, err
 	}
+	// Before Pebble, which reserves room for its write-ahead log where there is plenty.
+	if err := l.lookAtSpace(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the event log in %s: %w", o.Dir, err), l.metrics.close())
+	}
 	if l.db, err = l.openPebble(o); err != nil {
 		return nil, errors.Join(err, l.metrics.close())
 	}
-	if err := errors.Join(l.loadTopics(), l.loadGroups(), l.lookAtSpace()); err != nil {
+	if err := errors.Join(l.loadTopics(), l.loadGroups()); err != nil {
 		l.guardOver()
 		return nil, errors.Join(fmt.Errorf("open the event log in %s: %w", o.Dir, err), l.db.Close(), l.metrics.close())
 	}
 	l.guard.open.Store(true)
 	l.loops.Go(l.commitLoop)
 	l.loops.Go(l.ackLoop)
+	l.loops.Go(l.watchSpace)
 	l.loops.Go(func() { l.janitor(o.SweepEvery) })
 	return l, nil
 }
@@ -269,24 +277,36 @@ func (c *calls) close() bool {
 
 func (c *calls) wait() { c.under.Wait() }
 
-// janitor looks after the room on the disk, retention and compaction.
-func (l *Log) janitor(every time.Duration) {
-	space, sweep := time.NewTicker(spaceEvery), time.NewTicker(every)
-	defer space.Stop()
-	defer sweep.Stop()
-	ctx, cancel := l.untilClosing()
-	defer cancel()
+// watchSpace looks at the room on the disk. It waits for nothing else, so that new room is seen at once.
+func (l *Log) watchSpace() {
+	tick := time.NewTicker(spaceEvery)
+	defer tick.Stop()
 	for {
-		var err error
 		select {
 		case <-l.closing:
 			return
-		case <-space.C:
-			err = l.lookAtSpace()
-		case <-sweep.C:
-			err = l.sweep(ctx, false)
+		case <-tick.C:
+			if err := l.lookAtSpace(); err != nil && l.failure() == nil {
+				l.log.Warn("look at the room on disk", "dir", l.dir, "err", err)
+			}
 		}
-		if err != nil && l.failure() == nil && ctx.Err() == nil {
+	}
+}
+
+// janitor looks after retention and compaction.
+func (l *Log) janitor(every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	ctx, cancel := l.untilClosing()
+	defer cancel()
+	for {
+		select {
+		case <-l.closing:
+			return
+		case <-tick.C:
+		case <-l.hurry:
+		}
+		if err := l.sweep(ctx, false); err != nil && l.failure() == nil && ctx.Err() == nil {
 			l.log.Warn("look after the event log", "dir", l.dir, "err", err)
 		}
 	}

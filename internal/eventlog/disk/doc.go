@@ -16,9 +16,16 @@
 // everything else gathers in the queue for the one after. Readers look no further than the published end, so they never
 // see what a crash could take back.
 //
+// # Room
+//
+// Below 256 MiB free Append is refused; results, settings, deletes and retention go on. The reserve is held for each
+// write: the log counts what it let in since it last measured, three times, and measures before that could cross a
+// bound. While room is low a sweep has Pebble compact the ranges that were removed, and write-ahead logs are neither
+// made large beforehand nor kept for reuse.
+//
 // # When the disk fails
 //
 // The guard stands between Pebble and the file system. A full disk makes writes wait below Pebble, and callers get
-// Unavailable until there is room. Any other failed write or fsync ends the log's writing for good: what the kernel
+// Unavailable until there is room; where only tables wait, all but Append goes on. Any other failed write or fsync ends the log's writing for good: what the kernel
 // does with the pages of a failed fsync is not knowable, so only a restart, which reads back what is stored, can tell.
 package disk

@@ -36,17 +36,6 @@ func (l *Log) failure() error {
 	return nil
 }
 
-// writable refuses what cannot be stored now.
-func (l *Log) writable() error {
-	if err := l.failure(); err != nil {
-		return err
-	}
-	if l.guard.isFull() {
-		return errDiskFull(nil)
-	}
-	return nil
-}
-
 // pebbleLog is what Pebble logs to. Its chatter is for debugging; what it calls fatal ends the log, not the process.
 type pebbleLog struct{ l *Log }
 

@@ -23,8 +23,9 @@ type guard struct {
 	vfs.FS
 	onBreak func(error) // called once, must not block
 
-	over <-chan struct{} // when it is closed nothing waits any more
-	open atomic.Bool     // the log is open; before that nothing waits, because somebody waits for the log
+	over    <-chan struct{} // when it is closed nothing waits any more
+	open    atomic.Bool     // the log is open; before that nothing waits, because somebody waits for the log
+	thrifty atomic.Bool     // room is low: files take what they need and no more
 
 	mu     sync.Mutex
 	broken error
@@ -182,8 +183,13 @@ func (g *guard) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	return g.openFile(name, func() (vfs.File, error) { return g.FS.Create(name, c) })
 }
 
-// ReuseForWrite is vfs.FS's.
+// ReuseForWrite is vfs.FS's. What a file had before is not needed, so a thrifty guard gives that back.
 func (g *guard) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if g.thrifty.Load() {
+		if err := g.Remove(oldname); err == nil {
+			return g.Create(newname, c)
+		}
+	}
 	return g.openFile(newname, func() (vfs.File, error) { return g.FS.ReuseForWrite(oldname, newname, c) })
 }
 
@@ -288,7 +294,7 @@ func (f *guardFile) sync(op func() error) error {
 
 // Preallocate is vfs.File's. It is a help only: without it the write itself finds out that there is no room.
 func (f *guardFile) Preallocate(offset, length int64) error {
-	if f.g.failure() != nil {
+	if f.g.failure() != nil || f.g.thrifty.Load() {
 		return nil
 	}
 	if err := f.File.Preallocate(offset, length); err != nil && !vfs.IsNoSpaceError(err) {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -176,10 +177,17 @@ func TestUnusableDirectory(t *testing.T) {
 
 // The bounds of design.md section 7, at their edges.
 func TestSpace(t *testing.T) {
-	const mib, gib = 1 << 20, 1 << 30
-	free, total := uint64(100*gib), uint64(200*gib)
-	var cause error
-	l := mustOpen(t, disk.Options{Dir: "log", FS: vfs.NewMem(), FreeSpace: func() (uint64, uint64, error) { return free, total, cause }})
+	const gib = 1 << 30
+	type answer struct {
+		free, total uint64
+		cause       error
+	}
+	var says atomic.Pointer[answer]
+	says.Store(&answer{100 * gib, 200 * gib, nil})
+	l := mustOpen(t, disk.Options{Dir: "log", FS: vfs.NewMem(), FreeSpace: func() (uint64, uint64, error) {
+		a := says.Load()
+		return a.free, a.total, a.cause
+	}})
 	defer l.Close()
 	newTopic(t, l, eventlog.Topic{Name: "x", Partitions: 1})
 	m := joinAll(t, l, "x")
@@ -192,30 +200,31 @@ func TestSpace(t *testing.T) {
 		{10 * gib, 200 * gib, eventlog.SpaceOK},
 		{gib - 1, 2 * gib, eventlog.SpaceLow},
 		{gib, 2 * gib, eventlog.SpaceOK},
-		{256 * mib, 2 * gib, eventlog.SpaceLow},
+		{256*mib + 1024, 2 * gib, eventlog.SpaceLow},
 		{256*mib - 1, 2 * gib, eventlog.SpaceEmpty},
 		{0, 2 * gib, eventlog.SpaceEmpty},
 		{100 * gib, 200 * gib, eventlog.SpaceOK},
 	} {
-		free, total = c.free, c.total
+		says.Store(&answer{c.free, c.total, nil})
 		if err := l.Sweep(t.Context()); err != nil {
 			t.Fatalf("Sweep() = %v", err)
 		}
 		if got := l.Space(); got != c.want {
-			t.Errorf("Space() with %d of %d = %d, want %d", free, total, got, c.want)
+			t.Errorf("Space() with %d of %d = %d, want %d", c.free, c.total, got, c.want)
 		}
 		_, err := l.Append(t.Context(), one)
 		if refused := err != nil; refused != (c.want == eventlog.SpaceEmpty) {
-			t.Errorf("Append() with %d free = %v", free, err)
+			t.Errorf("Append() with %d free = %v", c.free, err)
 		}
 		if err != nil && (fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "disk full")) {
-			t.Errorf("Append() with %d free = %v, want unavailable, disk full", free, err)
+			t.Errorf("Append() with %d free = %v, want unavailable, disk full", c.free, err)
 		}
 		if _, err := m.Commit(t.Context(), eventlog.Txn{Records: one}); err != nil {
-			t.Errorf("Commit() with %d free = %v, want results to fit", free, err)
+			t.Errorf("Commit() with %d free = %v, want results to fit", c.free, err)
 		}
 	}
-	cause = errors.New("no such disk")
+	cause := errors.New("no such disk")
+	says.Store(&answer{cause: cause})
 	if err := l.Sweep(t.Context()); !errors.Is(err, cause) {
 		t.Errorf("Sweep(space unknown) = %v, want the cause", err)
 	}

@@ -12,7 +12,8 @@ import (
 )
 
 // Sweep does at once, and in full, what the log does by itself from time to time: it looks at the room on the disk,
-// removes what is past its topic's retention and compacts. One sweep runs at a time.
+// removes what is past its topic's retention, compacts, and where room is low has Pebble give back what removed records
+// take. One sweep runs at a time.
 func (l *Log) Sweep(ctx context.Context) error { return l.sweep(ctx, true) }
 
 // sweep with all set compacts whatever can be, otherwise only where it is worth a pass.
@@ -39,7 +40,7 @@ func (l *Log) sweep(ctx context.Context, all bool) error {
 			return context.Cause(ctx)
 		}
 	}
-	return err
+	return errors.Join(err, l.reclaimOrLeave(ctx))
 }
 
 // unlessGone forgives that a topic was deleted while it was swept.
@@ -192,6 +193,7 @@ type removal struct {
 	offsets []int64 // single records
 	bytes   int64   // stored size of all that goes
 	cleaned int64   // compaction has seen all below; 0 = as it is
+	trims   bool    // start moves
 }
 
 func (r *removal) alone() bool { return false }
@@ -213,6 +215,7 @@ func (r *removal) build(g *group) error {
 			return err
 		}
 		p.w.start = r.start
+		r.trims = true
 	}
 	p.w.bytes -= r.bytes
 	p.w.cleaned = max(p.w.cleaned, r.cleaned)
@@ -223,6 +226,10 @@ func (r *removal) build(g *group) error {
 }
 
 func (r *removal) publish() {
+	if r.trims {
+		number, id := r.p.topic.number, uint32(r.p.id)
+		r.log.freed.add(recordKey(number, id, r.from), recordKey(number, id, r.start), r.bytes)
+	}
 	r.p.start = max(r.p.start, r.start)
 	r.p.cleaned.Store(max(r.p.cleaned.Load(), r.cleaned))
 }

@@ -192,7 +192,7 @@ func (c *createTopic) publish() {
 
 // AlterTopic is eventlog.Log's.
 func (l *Log) AlterTopic(ctx context.Context, name string, c eventlog.TopicChange) error {
-	return l.do(ctx, &alterTopic{log: l, name: name, change: c})
+	return l.madeRoom(l.do(ctx, &alterTopic{log: l, name: name, change: c}))
 }
 
 type alterTopic struct {
@@ -245,7 +245,15 @@ func (c *alterTopic) publish() {
 
 // DeleteTopic is eventlog.Log's.
 func (l *Log) DeleteTopic(ctx context.Context, name string) error {
-	return l.do(ctx, &deleteTopic{log: l, name: name})
+	return l.madeRoom(l.do(ctx, &deleteTopic{log: l, name: name}))
+}
+
+// madeRoom has a change that lets go of records take effect at once where they take room that is needed.
+func (l *Log) madeRoom(err error) error {
+	if err == nil && l.Space() != eventlog.SpaceOK {
+		l.sweepSoon()
+	}
+	return err
 }
 
 type deleteTopic struct {
@@ -285,6 +293,12 @@ func (c *deleteTopic) publish() {
 	l := c.log
 	delete(l.topics, c.name)
 	delete(l.numbers, c.topic.number)
+	bytes := int64(0)
+	for _, p := range c.topic.partitions {
+		bytes += p.bytes.Load()
+	}
+	lower, upper := span(rowRecord, c.topic.number)
+	l.freed.add(lower, upper, bytes)
 	for group, offsets := range l.groups {
 		for at := range offsets {
 			if at.topic == c.topic.number {
