@@ -59,11 +59,12 @@ type Node struct {
 	gatewayListener, controlListener net.Listener
 	gatewayServer, controlServer     *http.Server
 
-	parts parts
+	parts  parts
+	stopBy time.Time // when the drain time is over; set by Run before it stops the parts
 }
 
-// New opens the data directory, checks that the machine can fence functions, removes what a killed node left, takes the two
-// ports, and folds the catalog. Nothing is served and no event is dispatched before Run. On an error everything is closed again.
+// New opens the data directory, takes the two ports, checks that the machine can fence functions, and removes what a killed
+// node left. Nothing is served and no event is dispatched before Run. On an error everything is closed again.
 func New(ctx context.Context, o Options) (*Node, error) {
 	c := *o.Config
 	var err error
@@ -199,9 +200,10 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("fleet drain", n.drainFleet)
 	n.parts.start("gateway recorder", n.gateway.Run)
-	n.parts.start("dispatch", n.dispatcher.Run)
-	n.parts.start("control listener", serve(n.controlServer, n.controlListener, n.config.Drain.Std()))
-	n.parts.start("gateway listener", serve(n.gatewayServer, n.gatewayListener, n.config.Drain.Std()))
+	// These stop at the same time, so that the drain time passes once and not once for each.
+	drain := n.config.Drain.Std()
+	n.parts.start("dispatch and listeners", together(
+		n.dispatcher.Run, serve(n.controlServer, n.controlListener, drain), serve(n.gatewayServer, n.gatewayListener, drain)))
 	if err := writeNode(n.config.Data, n.Info()); err != nil {
 		return errors.Join(err, n.parts.stop())
 	}
@@ -214,15 +216,16 @@ func (n *Node) Run(ctx context.Context) error {
 		n.logger.Info("node is stopping", "drain", n.config.Drain)
 	case <-n.parts.failed():
 	}
+	n.stopBy = time.Now().Add(drain)
 	os.Remove(filepath.Join(n.config.Data, NodeFile))
 	return n.parts.stop()
 }
 
-// drainFleet waits for the stop, then lets running functions finish. It is a part of its own so that it stops after dispatch
-// and the listeners, and before the log.
+// drainFleet waits for the stop, then lets running functions finish in what is left of the drain time. It is a part of its own
+// so that it stops after dispatch and the listeners, and before the log.
 func (n *Node) drainFleet(ctx context.Context) error {
 	<-ctx.Done()
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.Drain.Std())
+	late, cancel := context.WithDeadline(context.WithoutCancel(ctx), n.stopBy)
 	defer cancel()
 	if err := n.fleet.Drain(late); err != nil {
 		n.logger.Warn("functions were stopped before they had finished", "err", err)

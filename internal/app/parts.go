@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // parts are the goroutines of a node. They stop one after another, the newest first: what feeds others stops before them.
@@ -56,4 +58,22 @@ func (p *parts) stop() error {
 	}
 	p.list = nil
 	return errors.Join(errs...)
+}
+
+// together is one part made of several that start and stop at the same time. It ends when the first of them does, and takes the
+// others with it.
+func together(runs ...func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		for _, run := range runs {
+			g.Go(func() error {
+				err := run(ctx)
+				if err == nil && ctx.Err() == nil {
+					err = errors.New("ended without being told to")
+				}
+				return err
+			})
+		}
+		return g.Wait()
+	}
 }

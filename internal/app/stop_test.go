@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,25 +120,42 @@ func TestStopEndsWhatOutlastsTheDrain(t *testing.T) {
 	code := directory(t, map[string]string{"long.sh": `
 echo begun >> "$JOURNAL"
 [ $(wc -l < "$JOURNAL") -gt 1 ] || exec sleep 3600
-`})
-	n := start(t, data, "drain=1s")
+`, "hang.sh": `echo begun > "$JOURNAL.hang"; exec sleep 3600`})
+	const drain = 4 * time.Second
+	n := start(t, data, "drain="+drain.String())
 	n.deploy(code, fmt.Sprintf(`
 name: long
 code: .
 entry: {type: stdio, command: [/bin/sh, long.sh]}
 timeout: 2h
-env: {JOURNAL: %s}
+env: {JOURNAL: %[1]s}
 triggers:
   - {name: on-long, topic: events, filter: {type: [long]}}
+---
+name: caller
+code: .
+entry: {type: stdio, command: [/bin/sh, hang.sh]}
+timeout: 2h
+env: {JOURNAL: %[1]s}
+triggers:
+  - {name: hang, route: {path: /hang}}
 `, journal))
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		if resp, err := http.Get(n.gateway + "/hang"); err == nil {
+			resp.Body.Close()
+		}
+	}()
 	if err := n.emit("long", "l-1", "l-1", "{}"); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the function to begin", func() bool { return read(t, journal) != "" })
+	until(t, "both functions to begin", func() bool { return read(t, journal) != "" && read(t, journal+".hang") != "" })
 	began := time.Now()
 	n.stop()
-	if took := time.Since(began); took > 15*time.Second {
-		t.Errorf("the stop took %s with a drain time of 1s", took)
+	<-left
+	if took := time.Since(began); took < drain || took > 2*drain {
+		t.Errorf("the stop took %s; want the drain time of %s, once", took, drain)
 	}
 	n = start(t, data)
 	until(t, "the run to succeed after the restart", func() bool {
