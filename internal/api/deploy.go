@@ -158,7 +158,7 @@ func (a *API) losses(req *wire.DeployRequest) []string {
 	var ws []string
 	waiting := a.waiting(f)
 	for _, t := range f.Triggers {
-		stays := t.Name == catalog.InvokeTrigger || slices.ContainsFunc(req.Spec.Triggers, func(d function.Trigger) bool {
+		stays := t.Name == function.InvokeTrigger || slices.ContainsFunc(req.Spec.Triggers, func(d function.Trigger) bool {
 			return d.Name == t.Name && d.Topic == t.Topic
 		})
 		switch n := waiting[t.Name]; {

@@ -336,8 +336,8 @@ func TestAsyncCallsHaveTheirTrigger(t *testing.T) {
 	v := submit(t, c, Deploy{Version: version("pay")})
 	e := &event.Event{ID: "1", Source: "/t", Type: event.TypeInvokeRequested, Subject: "pay"}
 	got := v.Match(function.TopicInvoke).MatchEvent(e, nil)
-	if len(got) != 1 || got[0].Name != InvokeTrigger || got[0].Function != "pay" {
-		t.Errorf("an invoke request matched %v, want the trigger %q of pay", got, InvokeTrigger)
+	if len(got) != 1 || got[0].Name != function.InvokeTrigger || got[0].Function != "pay" {
+		t.Errorf("an invoke request matched %v, want the trigger %q of pay", got, function.InvokeTrigger)
 	}
 }
 

@@ -158,13 +158,10 @@ func triggersOf(f *Function, starts Starts, offset int64) []*Trigger {
 	return ts
 }
 
-// InvokeTrigger is the name of the trigger that every function has for its asynchronous calls.
-const InvokeTrigger = "invoke"
-
 func invokeTrigger(fn string) function.Trigger {
 	filter, _ := json.Marshal(map[string][]string{"subject": {fn}}) // strings alone cannot fail
 	return function.Trigger{
-		Name: InvokeTrigger, Topic: function.TopicInvoke, Filter: filter, Order: function.OrderNone,
+		Name: function.InvokeTrigger, Topic: function.TopicInvoke, Filter: filter, Order: function.OrderNone,
 		Retry: function.Retry{Attempts: 3, Initial: function.Duration(time.Second), Max: function.Duration(time.Minute), Factor: 2, MaxAge: function.Duration(6 * time.Hour)},
 	}
 }

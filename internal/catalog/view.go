@@ -25,7 +25,7 @@ type Function struct {
 	Name     string
 	Versions []*function.Version // by number, rising
 	Aliases  map[string]function.Alias
-	Triggers []*Trigger // of the live version, the implicit InvokeTrigger first
+	Triggers []*Trigger // of the live version, the implicit function.InvokeTrigger first
 	Created  int64      // control offset of the deploy that made it
 	Last     int64      // control offset of its newest change
 }

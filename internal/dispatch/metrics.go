@@ -109,7 +109,7 @@ func (c *lagCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector. The triggers for asynchronous calls are shown only where there is something to show.
 func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, l := range c.d.Lag() {
-		if l.Trigger == catalog.InvokeTrigger && l.Behind == 0 {
+		if l.Trigger == function.InvokeTrigger && l.Behind == 0 {
 			continue
 		}
 		ch <- prometheus.MustNewConstMetric(c.behind, prometheus.GaugeValue, float64(l.Behind), l.Function, l.Trigger)

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // How often positions are mirrored, and how many triggers' at a time: with very many triggers a round takes some of them.
@@ -51,7 +51,7 @@ func (m *mirror) round(ctx context.Context) {
 			if ls, ok := s.lanes[t.UID]; ok {
 				low = ls.low
 			}
-			if last, ok := m.shown[t.UID][p.id.ID]; t.Name == catalog.InvokeTrigger || ok && last == low {
+			if last, ok := m.shown[t.UID][p.id.ID]; t.Name == function.InvokeTrigger || ok && last == low {
 				continue
 			}
 			if len(moved) == mirrorMost && moved[t.UID] == nil {

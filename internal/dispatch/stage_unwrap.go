@@ -21,7 +21,7 @@ func (s unwrap) do(_ context.Context, w *work) error {
 	w.name, w.rules = w.trigger.Name, w.trigger.Trigger
 	w.origin, w.input = refOf(w.position, w.cause), w.cause
 	w.emitTo, w.emitBase = w.position.Topic, w.run
-	if w.position.Topic == function.TopicInvoke && w.trigger.Name == catalog.InvokeTrigger {
+	if w.position.Topic == function.TopicInvoke && w.trigger.Name == function.InvokeTrigger {
 		s.request(w)
 	}
 	if w.rules.Emit != nil && w.rules.Emit.Topic != "" {
@@ -60,7 +60,7 @@ func (s unwrap) request(w *work) {
 			w.emitTo = r.Origin.Topic
 		}
 	}
-	if r.Trigger == "" || r.Trigger == catalog.InvokeTrigger {
+	if r.Trigger == "" || r.Trigger == function.InvokeTrigger {
 		return
 	}
 	w.name = r.Trigger

@@ -194,6 +194,9 @@ func (c *checker) triggers(s *Spec) {
 			c.add(at+".name", fmt.Sprintf("first is triggers[%d]", first), "trigger %q is declared twice", t.Name)
 		}
 		seen[t.Name] = i
+		if t.Name == InvokeTrigger {
+			c.add(at+".name", "choose another", "trigger %q is every function's own, for its asynchronous calls", t.Name)
+		}
 		if t.Emit != nil {
 			c.emitTopic(at+".emit.topic", t.Emit.Topic)
 		}

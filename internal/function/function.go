@@ -10,6 +10,9 @@ import (
 // LiveAlias is the alias that exists from the first deploy and that triggers and routes follow.
 const LiveAlias = "live"
 
+// InvokeTrigger is the name of the trigger that every function has for its asynchronous calls; no other may have it.
+const InvokeTrigger = "invoke"
+
 // EntryType is how a function is spoken to.
 type EntryType string
 

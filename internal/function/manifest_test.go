@@ -128,6 +128,7 @@ dalamb.yaml:3:16: scale.reuse: a stdio function has one process per event and is
 		{minimal + "---\n" + minimal, `dalamb.yaml:4:7: name: function "pay" is declared twice (first in line 1)`},
 		{minimal + "triggers:\n- name: a\n- name: a\n- name: A", `dalamb.yaml:5:9: triggers[1].name: trigger "a" is declared twice (first is triggers[0])
 dalamb.yaml:6:9: triggers[2].name: "A" is no name for a trigger (a lower-case letter, then letters, digits and inner hyphens, at most 63 characters)`},
+		{minimal + "triggers:\n- name: invoke", `dalamb.yaml:4:9: triggers[0].name: trigger "invoke" is every function's own, for its asynchronous calls (choose another)`},
 		{minimal + "triggers:\n- filter: {type: [a]}\n- {name: b}\n- route: {path: /a}\n- topic: c", `dalamb.yaml:4:3: triggers[0].name: each of several triggers on topics needs a name (progress is kept under the trigger's name)
 dalamb.yaml:7:3: triggers[3].name: each of several triggers on topics needs a name (progress is kept under the trigger's name)`},
 		{minimal + "triggers:\n- topic: _dalamb.logs\n  name: a\n- topic: _dalamb.jobs\n  name: b\n- topic: a b\n  name: c\n- emit: {topic: _x}\n  name: d\n- emit: {}\n  name: e", `dalamb.yaml:4:10: triggers[0].topic: a function cannot listen to logs: its own would make it run for ever
