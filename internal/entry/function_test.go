@@ -98,10 +98,10 @@ func playStdio(what string) {
 		os.Exit(n)
 	case "hang":
 		fmt.Fprintln(os.Stderr, "hanging")
-		select {}
+		time.Sleep(time.Hour)
 	case "kill":
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		time.Sleep(time.Hour)
 	case "big":
 		n, _ := strconv.Atoi(arg)
 		os.Stdout.Write(bytes.Repeat([]byte("x"), n))
@@ -132,7 +132,7 @@ func playHTTP(what string) {
 		fmt.Fprintln(os.Stderr, "cannot open the database")
 		os.Exit(7)
 	case "deaf":
-		select {}
+		time.Sleep(time.Hour)
 	}
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -163,7 +163,7 @@ func playHTTP(what string) {
 			fmt.Fprint(w, `{"n":1}`)
 		case "hang":
 			fmt.Println("hanging")
-			select {}
+			time.Sleep(time.Hour)
 		case "crash":
 			fmt.Fprintln(os.Stderr, "out of luck")
 			os.Exit(9)
@@ -214,7 +214,7 @@ func playLambda(what string) {
 		fmt.Fprint(os.Stderr, "cannot read the configuration")
 		os.Exit(7)
 	case "deaf":
-		select {}
+		time.Sleep(time.Hour)
 	}
 	for {
 		resp, err := http.Get(base + "invocation/next")
@@ -245,7 +245,7 @@ func playLambda(what string) {
 			os.Exit(0)
 		case "hang":
 			fmt.Println("hanging")
-			select {}
+			time.Sleep(time.Hour)
 		case "linger": // ignores SIGTERM by answering after the fact
 			time.Sleep(time.Hour)
 		case "crash":
