@@ -144,6 +144,9 @@ func testRetentionBySize(t *testing.T, f Factory) {
 	create(t, l, eventlog.Topic{Name: "x", Partitions: 2, MaxBytes: bound})
 	for i := range 50 {
 		appendAll(t, l, eventlog.Record{Topic: "x", Partition: int32(i % 2), Value: make([]byte, each)})
+		if f.Advance != nil {
+			f.Advance(time.Millisecond) // the oldest goes first; of records of one moment, any may
+		}
 	}
 	sweep()
 	left := len(readAll(t, l, part("x", 0), 0)) + len(readAll(t, l, part("x", 1), 0))
@@ -152,8 +155,8 @@ func testRetentionBySize(t *testing.T, f Factory) {
 	}
 	for id := range int32(2) {
 		b := bounds(t, l, part("x", id))
-		if rs := readAll(t, l, part("x", id), 0); b.Start == 0 || rs[0].Offset != b.Start {
-			t.Errorf("partition %d has bounds %+v and begins at %d, want both moved", id, b, rs[0].Offset)
+		if rs := readAll(t, l, part("x", id), 0); b.Start == 0 || len(rs) == 0 || rs[0].Offset != b.Start {
+			t.Errorf("partition %d has bounds %+v and holds %d records, want some from the moved start on", id, b, len(rs))
 		}
 	}
 	// The size of what is kept outlives a restart.
