@@ -3,7 +3,7 @@
 GO ?= go
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test test-long bench tools generate check cross
+.PHONY: build demo test test-bare test-long bench tools generate check cross
 
 build:
 	$(GO) build -trimpath -o bin/dalamb ./cmd/dalamb
@@ -15,6 +15,10 @@ demo: build
 # Static checks, then all tests with the race detector where the machine has a C compiler. Ends with what was skipped, and why.
 test: check
 	$(GO) run ./hack/test $(ARGS)
+
+# The tests as a machine with Go alone has them: no C compiler, so no race detector, and another runtime below net and os/user.
+test-bare:
+	CGO_ENABLED=0 $(GO) test ./...
 
 # What takes minutes: longer crash runs, longer properties, fuzzing.
 test-long: build
