@@ -78,6 +78,8 @@ type Fleet interface {
 type Code interface {
 	Has(digest string) bool
 	Put(ctx context.Context, archive io.Reader) (digest string, err error)
+	// Share puts code that is here where other nodes find it, and says where that is; nil when there are no others.
+	Share(ctx context.Context, digest string) (*function.Stored, error)
 }
 
 // Options of New. All are required but where it says so.

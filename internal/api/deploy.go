@@ -36,8 +36,12 @@ func (a *API) deploy(r *http.Request, _ query) (any, error) {
 			return out, a.point(r.Context(), f, req.Alias, same.Number)
 		}
 	}
-	version := function.Version{Code: req.Code, Digest: digest, Created: a.now().UTC(), Spec: req.Spec}
-	view, err := a.catalog.Submit(r.Context(), catalog.Deploy{Version: version, Alias: req.Alias})
+	stored, err := a.code.Share(r.Context(), req.Code)
+	if err != nil {
+		return nil, err
+	}
+	version := function.Version{Code: req.Code, Digest: digest, Created: a.now().UTC(), Stored: stored, Spec: req.Spec}
+	view, err = a.catalog.Submit(r.Context(), catalog.Deploy{Version: version, Alias: req.Alias})
 	if err != nil {
 		return nil, err
 	}

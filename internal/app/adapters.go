@@ -35,6 +35,8 @@ func (f functions) Wanted() ([]*function.Version, <-chan struct{}) {
 	return f.View().Wanted(), changed
 }
 
+func (f functions) Stored(digest string) *function.Stored { return f.View().Stored(digest) }
+
 // instances shows fleet to the API.
 type instances struct{ *fleet.Fleet }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/codeshare"
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/dispatch"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -51,6 +52,7 @@ type Node struct {
 	runner     runner.Runner
 	ability    runner.Ability
 	code       *image.Store
+	share      *codeshare.Store
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
 	gateway    *gateway.Gateway
@@ -113,6 +115,10 @@ func (n *Node) open(ctx context.Context) error {
 	if n.history, err = history.Open(history.Options{Log: n.log, Dir: filepath.Join(c.Data, "history"), Logger: n.logger}); err != nil {
 		return err
 	}
+	n.share, err = codeshare.New(codeshare.Options{Log: n.log, Local: n.code, Versions: functions{n.catalog}, Logger: n.logger})
+	if err != nil {
+		return err
+	}
 	return n.wire(token)
 }
 
@@ -143,7 +149,7 @@ func (n *Node) wire(token string) error {
 	n.sink = newLogSink(n.log, n.logger, n.metrics)
 	var err error
 	n.fleet, err = fleet.New(fleet.Options{
-		Runner: n.runner, Functions: functions{n.catalog}, Code: n.code.Dir, Log: n.sink.write,
+		Runner: n.runner, Functions: functions{n.catalog}, Code: n.share.Dir, Log: n.sink.write,
 		Logger: n.logger, Metrics: n.metrics, MaxInstances: c.Limits.Instances,
 	})
 	if err != nil {
@@ -164,7 +170,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	control, err := api.New(api.Options{
-		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher}, Fleet: instances{n.fleet}, Code: n.code,
+		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher}, Fleet: instances{n.fleet}, Code: n.share,
 		Caller: caller{n.gateway.Caller()}, Token: token, Node: n.describe, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})
 	if err != nil {
@@ -197,6 +203,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("log sink", func(ctx context.Context) error { n.sink.run(ctx); return nil })
 	n.parts.start("history", n.history.Run)
 	n.parts.start("code janitor", n.tidyCode)
+	n.parts.start("code from other nodes", n.share.Run)
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("fleet drain", n.drainFleet)
 	n.parts.start("gateway recorder", n.gateway.Run)

@@ -3,22 +3,44 @@ package app
 import (
 	"context"
 	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
 )
 
-// tidyEvery is how often code that no version refers to is looked for.
-const tidyEvery = time.Hour
+// tidyEvery is how often code that no version refers to is looked for; in the log, which has to be read for that, once in so many times.
+const (
+	tidyEvery  = time.Hour
+	shareEvery = 24
+)
 
-// tidyCode removes code directories of functions that are gone, at the start and every hour, until ctx is done.
+// tidyCode removes the code of functions that are gone, at the start and every hour, until ctx is done.
 func (n *Node) tidyCode(ctx context.Context) error {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
-	for {
+	for round := 0; ; round++ {
 		n.sweepCode()
+		if round%shareEvery == shareEvery-1 {
+			n.sweepShared(ctx)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+func (n *Node) sweepShared(ctx context.Context) {
+	var versions []*function.Version
+	for _, f := range n.catalog.View().Functions() {
+		versions = append(versions, f.Versions...)
+	}
+	removed, err := n.share.Sweep(ctx, versions)
+	switch {
+	case err != nil:
+		n.logger.Warn("code in the log that nobody uses could not be removed", "err", err)
+	case removed > 0:
+		n.logger.Info("removed code from the log that no version refers to", "chunks", removed)
 	}
 }
 

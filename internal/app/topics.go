@@ -33,6 +33,11 @@ func systemTopics() []eventlog.Topic {
 	}
 }
 
+// sharedTopics are those that a log needs besides when several nodes have it open.
+func sharedTopics() []eventlog.Topic {
+	return []eventlog.Topic{{Name: function.TopicCode, Partitions: 8, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true}}
+}
+
 // ensureTopics makes the topics that are missing, and keeps the progress topic as wide as the widest topic.
 func ensureTopics(ctx context.Context, log eventlog.Log) error {
 	there, err := log.Topics(ctx)
@@ -43,7 +48,11 @@ func ensureTopics(ctx context.Context, log eventlog.Log) error {
 	for _, t := range there {
 		widest = max(widest, t.Partitions)
 	}
-	for _, t := range systemTopics() {
+	wanted := systemTopics()
+	if s, ok := log.(eventlog.Sharer); ok && s.Shared() {
+		wanted = append(wanted, sharedTopics()...)
+	}
+	for _, t := range wanted {
 		i := slices.IndexFunc(there, func(have eventlog.Topic) bool { return have.Name == t.Name })
 		if i < 0 {
 			if err := log.CreateTopic(ctx, t); err != nil {

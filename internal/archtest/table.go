@@ -38,6 +38,7 @@ func Table() []Room {
 		{"internal/runner/kube", []string{"runner", "image", "fault"}},
 		{"internal/runner/runnertest", []string{"runner", "image", "fault"}},
 		{"internal/image", []string{"fault"}},
+		{"internal/codeshare", []string{"image", "function", "eventlog", "fault"}},
 		{"internal/source", []string{"eventlog", "event", "fault", "catalog"}},
 		{"internal/gateway", []string{"catalog", "fleet", "history", "match", "eventlog", "function", "event", "fault"}},
 		{"internal/deliver", []string{"image", "catalog", "fleet", "history", "function", "eventlog", "event", "fault"}},

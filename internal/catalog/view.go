@@ -180,6 +180,18 @@ func (v *View) Wanted() []*function.Version {
 	return vs
 }
 
+// Stored is where the code of a digest stands in the log, as any version says; nil when none does.
+func (v *View) Stored(digest string) *function.Stored {
+	for _, f := range v.Functions() {
+		for _, version := range f.Versions {
+			if version.Code == digest && version.Stored != nil {
+				return version.Stored
+			}
+		}
+	}
+	return nil
+}
+
 // Trigger returns a trigger of a function's live version, or NotFound with the nearest names.
 func (v *View) Trigger(fn, trigger string) (*Trigger, error) {
 	f, err := v.Function(fn)

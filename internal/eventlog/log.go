@@ -165,3 +165,9 @@ type SpaceReporter interface {
 	// Space says how much room is left. Does not block.
 	Space() Space
 }
+
+// Sharer is an optional ability of a Log, found by assertion.
+type Sharer interface {
+	// Shared says whether other nodes can have this log open at the same time. Does not block.
+	Shared() bool
+}

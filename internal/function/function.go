@@ -109,7 +109,17 @@ type Version struct {
 	Code    string    `json:"code"`   // digest of the code directory: "sha256:<hex>"
 	Digest  string    `json:"digest"` // of code and settings; the same digest is the same version
 	Created time.Time `json:"created"`
+	Stored  *Stored   `json:"stored,omitempty"` // where other nodes find the code; nil = on this node alone
 	Spec    Spec      `json:"spec"`
+}
+
+// Stored is where code stands in TopicCode: so many chunks of one partition from an offset on, with others' between them.
+type Stored struct {
+	ID        string `json:"id"` // part of the chunks' keys
+	Partition int32  `json:"partition"`
+	First     int64  `json:"first"`
+	Chunks    int    `json:"chunks"`
+	Bytes     int64  `json:"bytes"`
 }
 
 // Function is the function's name.
