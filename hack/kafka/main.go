@@ -1,0 +1,119 @@
+// Kafka runs Apache Kafka brokers on loopback, to try dalamb on them or to look into a test.
+//
+//	go run ./hack/kafka resolve            fetch the jars (once; Java and Maven are needed)
+//	go run ./hack/kafka [-brokers 3] [-security]
+//
+// It prints the addresses, then does what standard input says, one order a line, until Ctrl-C: kill N, stop N, freeze N, thaw N,
+// start N. What the brokers stored goes with them.
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/dalamb/dalamb/internal/need/broker"
+)
+
+func main() {
+	var o broker.Options
+	flag.IntVar(&o.Brokers, "brokers", 1, "how many")
+	flag.BoolVar(&o.Security, "security", false, "open listeners with TLS and SASL too")
+	flag.StringVar(&o.Heap, "heap", "256m", "memory of each broker, as Java writes it")
+	flag.BoolVar(&o.FullSpeed, "full-speed", false, "compile as a server does: for measuring")
+	flag.Parse()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	if err := run(ctx, o, flag.Arg(0)); err != nil {
+		fmt.Fprintln(os.Stderr, "kafka:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o broker.Options, verb string) error {
+	switch verb {
+	case "resolve":
+		_, err := broker.Resolve(ctx)
+		return err
+	case "":
+	default:
+		return fmt.Errorf("%q is no verb here: resolve, or none", verb)
+	}
+	d, err := broker.Find()
+	if err != nil {
+		return err
+	}
+	c, err := broker.Start(ctx, d, o)
+	if err != nil {
+		return err
+	}
+	describe(c, o)
+	orders := make(chan string)
+	go func() { // ends with standard input, or with the program
+		defer close(orders)
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			orders <- lines.Text()
+		}
+	}()
+	for {
+		select {
+		case line, ok := <-orders:
+			if !ok {
+				orders = nil // and stay until the signal
+				continue
+			}
+			if err := obey(ctx, c, line); err != nil {
+				fmt.Fprintln(os.Stderr, "kafka:", err)
+			}
+		case <-ctx.Done():
+			return c.Close()
+		}
+	}
+}
+
+func describe(c *broker.Cluster, o broker.Options) {
+	fmt.Printf("kafka://%s\n", c.Bootstrap())
+	if o.Security {
+		for _, l := range broker.Listeners()[1:] {
+			fmt.Printf("%-8s %s\n", l, c.Addresses(l))
+		}
+		fmt.Printf("user %s, password %s\n", broker.User, broker.Password)
+	}
+	fmt.Println("files in", c.Dir())
+}
+
+// obey does one order, such as "kill 2".
+func obey(ctx context.Context, c *broker.Cluster, line string) error {
+	verb, number, _ := strings.Cut(strings.TrimSpace(line), " ")
+	if verb == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(number))
+	if err != nil {
+		return fmt.Errorf("%q: an order is a verb and a broker's number, such as kill 2", line)
+	}
+	switch verb {
+	case "kill":
+		err = c.Kill(n)
+	case "stop":
+		err = c.Stop(n)
+	case "freeze":
+		err = c.Freeze(n)
+	case "thaw":
+		err = c.Thaw(n)
+	case "start":
+		err = c.Restart(ctx, n)
+	default:
+		return fmt.Errorf("%q is no order: kill, stop, freeze, thaw, start", verb)
+	}
+	if err == nil {
+		fmt.Println("done:", line)
+	}
+	return err
+}
