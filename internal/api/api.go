@@ -63,6 +63,8 @@ type Dispatcher interface {
 	Discard(ctx context.Context, ids []string, reason string) error
 	// Lag is how many events each trigger has not finished; those that this node knows nothing of are not in it.
 	Lag() map[TriggerRef]int64
+	// Positions says for each partition of a trigger's topic below which offset the trigger has nothing left to do.
+	Positions(ctx context.Context, t *catalog.Trigger) (map[int32]int64, error)
 }
 
 // TriggerRef names a trigger of a function.

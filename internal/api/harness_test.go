@@ -87,6 +87,18 @@ func (s *script) Lag() map[TriggerRef]int64 {
 	return map[TriggerRef]int64{{"pay", "invoke"}: 7, {"pay", "on-order"}: 7, {"other", "on-order"}: 1}
 }
 
+func (s *script) Positions(_ context.Context, t *catalog.Trigger) (map[int32]int64, error) {
+	at := map[int32]int64{}
+	for id := range int32(2) {
+		b, err := s.log.Bounds(context.Background(), eventlog.Partition{Topic: t.Topic, ID: id})
+		if err != nil {
+			return nil, err
+		}
+		at[id] = b.End
+	}
+	return at, nil
+}
+
 func (s *script) Instances() []wire.Instance {
 	s.mu.Lock()
 	defer s.mu.Unlock()

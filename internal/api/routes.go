@@ -61,6 +61,8 @@ func (a *API) routes() []route {
 			Answer: wire.TriggerState{}, Also: []int{409}, serve: a.pauseTrigger},
 		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/resume", Name: "resumeTrigger", Summary: "Let a paused trigger go on where it stopped.",
 			Answer: wire.TriggerState{}, Also: []int{409}, serve: a.resumeTrigger},
+		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/seek", Name: "seekTrigger", Summary: "Let a trigger go on from another place in its topic; or, with dryRun, say what that would run again or skip.",
+			Body: wire.Seek{}, Answer: wire.Sought{}, Also: []int{409}, serve: a.seekTrigger},
 
 		{Method: "HEAD", Path: "/v1/code/{digest}", Name: "hasCode", Summary: "Whether the node holds this code: 200, or 404.", serve: a.hasCode},
 		{Method: "PUT", Path: "/v1/code/{digest}", Name: "putCode", Summary: "Upload a code directory as a tar archive. The digest is that of its canonical form.",

@@ -169,11 +169,12 @@ func (c *Catalog) Submit(ctx context.Context, ch Change) (*View, error) {
 	}()
 
 	view := c.View()
-	e, err := ch.event(ctx, c.log, view)
+	now := c.now()
+	e, err := ch.event(ctx, scene{log: c.log, view: view, now: now})
 	if err != nil {
 		return nil, err
 	}
-	e.Time = c.now()
+	e.Time = now
 	r := eventlog.FromEvent(control.Topic, e)
 	r.Partition = control.ID
 	positions, err := c.log.Append(ctx, []eventlog.Record{r})

@@ -123,7 +123,7 @@ func TestDeployMakesVersionsAndMovesLive(t *testing.T) {
 	if kept.UID != first.UID {
 		t.Errorf("a kept trigger's UID went from %d to %d", first.UID, kept.UID)
 	}
-	if added.UID == first.UID || added.Since() <= first.Since() {
+	if added.UID == first.UID || added.Since(0) <= first.Since(0) {
 		t.Errorf("an added trigger has UID %d, the first one %d; want a later one", added.UID, first.UID)
 	}
 	if got, want := matching(v, "events", "y"), []string{"pay/a", "pay/b"}; !reflect.DeepEqual(got, want) {

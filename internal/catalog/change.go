@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -11,14 +12,18 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// Change is one step of the platform's life: Deploy, Remove, Shift or Pause.
+// Change is one step of the platform's life: Deploy, Remove, Shift, Pause or Seek.
 type Change interface {
-	// event checks the change against the view and makes its control event, which lacks the time alone.
-	event(ctx context.Context, log eventlog.Log, v *View) (*event.Event, error)
+	// event checks the change against the scene and makes its control event, which lacks the time alone.
+	event(ctx context.Context, s scene) (*event.Event, error)
 }
 
-// Starts says where new triggers begin: topic -> partition -> offset. A partition that is not named begins at 0.
-type Starts map[string]map[int32]int64
+// scene is what a change is checked against.
+type scene struct {
+	log  eventlog.Log
+	view *View
+	now  time.Time
+}
 
 // Deploy makes a version and points an alias at it. The version's number is set by the catalog.
 type Deploy struct {
@@ -50,6 +55,8 @@ type payload struct {
 	Version *function.Version `json:"version,omitempty"`
 	Alias   *function.Alias   `json:"alias,omitempty"`
 	Starts  Starts            `json:"starts,omitempty"`
+	Begins  Begins            `json:"begins,omitempty"`
+	Partial bool              `json:"partial,omitempty"` // a seek of those partitions alone that Begins names
 	Trigger string            `json:"trigger,omitempty"`
 }
 
@@ -64,7 +71,8 @@ func (p payload) event(typ string) (*event.Event, error) {
 	}, nil
 }
 
-func (d Deploy) event(ctx context.Context, log eventlog.Log, v *View) (*event.Event, error) {
+func (d Deploy) event(ctx context.Context, at scene) (*event.Event, error) {
+	v := at.view
 	name := d.Version.Function()
 	version := d.Version
 	version.Number = 1
@@ -76,22 +84,24 @@ func (d Deploy) event(ctx context.Context, log eventlog.Log, v *View) (*event.Ev
 		version.Number = f.Versions[len(f.Versions)-1].Number + 1
 	}
 	alias.Primary = version.Number
-	starts, err := ends(ctx, log, version.Spec.Triggers)
+	starts, begins, err := at.places(ctx, name, version.Spec.Triggers)
 	if err != nil {
 		return nil, err
 	}
-	p := payload{Function: name, Expects: v.expects(name), Version: &version, Alias: &alias, Starts: starts}
+	p := payload{Function: name, Expects: v.expects(name), Version: &version, Alias: &alias, Starts: starts, Begins: begins}
 	return p.event(event.TypeFunctionDeployed)
 }
 
-func (r Remove) event(_ context.Context, _ eventlog.Log, v *View) (*event.Event, error) {
+func (r Remove) event(_ context.Context, at scene) (*event.Event, error) {
+	v := at.view
 	if _, err := v.Function(r.Function); err != nil {
 		return nil, err
 	}
 	return payload{Function: r.Function, Expects: v.expects(r.Function)}.event(event.TypeFunctionRemoved)
 }
 
-func (s Shift) event(ctx context.Context, log eventlog.Log, v *View) (*event.Event, error) {
+func (s Shift) event(ctx context.Context, at scene) (*event.Event, error) {
+	v := at.view
 	f, err := v.Function(s.Function)
 	if err != nil {
 		return nil, err
@@ -110,15 +120,16 @@ func (s Shift) event(ctx context.Context, log eventlog.Log, v *View) (*event.Eve
 		}
 		total += weight
 	}
-	starts, err := ends(ctx, log, primary.Spec.Triggers)
+	starts, begins, err := at.places(ctx, s.Function, primary.Spec.Triggers)
 	if err != nil {
 		return nil, err
 	}
-	p := payload{Function: s.Function, Expects: v.expects(s.Function), Alias: &s.Alias, Starts: starts}
+	p := payload{Function: s.Function, Expects: v.expects(s.Function), Alias: &s.Alias, Starts: starts, Begins: begins}
 	return p.event(event.TypeAliasShifted)
 }
 
-func (c Pause) event(_ context.Context, _ eventlog.Log, v *View) (*event.Event, error) {
+func (c Pause) event(_ context.Context, at scene) (*event.Event, error) {
+	v := at.view
 	if _, err := v.Trigger(c.Function, c.Trigger); err != nil {
 		return nil, err
 	}
@@ -127,39 +138,4 @@ func (c Pause) event(_ context.Context, _ eventlog.Log, v *View) (*event.Event, 
 		typ = event.TypeTriggerPaused
 	}
 	return payload{Function: c.Function, Expects: v.expects(c.Function), Trigger: c.Trigger}.event(typ)
-}
-
-// ends returns where the topics of the triggers end now, the asynchronous calls' topic included: a new trigger starts there.
-func ends(ctx context.Context, log eventlog.Log, triggers []function.Trigger) (Starts, error) {
-	wanted := map[string]bool{function.TopicInvoke: true}
-	for _, t := range triggers {
-		if t.Topic != "" {
-			wanted[t.Topic] = true
-		}
-	}
-	topics, err := log.Topics(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list topics: %w", err)
-	}
-	starts := Starts{}
-	var names []string
-	for _, t := range topics {
-		names = append(names, t.Name)
-		if !wanted[t.Name] {
-			continue
-		}
-		delete(wanted, t.Name)
-		starts[t.Name] = map[int32]int64{}
-		for p := range t.Partitions {
-			b, err := log.Bounds(ctx, eventlog.Partition{Topic: t.Name, ID: p})
-			if err != nil {
-				return nil, fmt.Errorf("read the end of %s: %w", t.Name, err)
-			}
-			starts[t.Name][p] = b.End
-		}
-	}
-	for name := range wanted {
-		return nil, fault.Missing("topic", name, names)
-	}
-	return starts, nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
@@ -63,16 +62,20 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 	f, exists := s.functions[p.Function]
 	switch {
 	case e.Type == event.TypeFunctionDeployed && p.Version != nil && p.Alias != nil:
-		s.deploy(f, p, r.Offset)
+		s.deploy(f, p, birthOf(p, r))
 	case !exists:
 		return false, nil
 	case e.Type == event.TypeFunctionRemoved:
 		s.touch(f)
 		delete(s.functions, p.Function)
 	case e.Type == event.TypeAliasShifted && p.Alias != nil:
-		s.shift(f.clone(), *p.Alias, p.Starts, r.Offset)
+		s.shift(f.clone(), *p.Alias, birthOf(p, r))
 	case e.Type == event.TypeTriggerPaused, e.Type == event.TypeTriggerResumed:
 		s.pause(f.clone(), p.Trigger, e.Type == event.TypeTriggerPaused, r.Offset)
+	case e.Type == event.TypeTriggerSought:
+		if !s.seek(f.clone(), p, birthOf(p, r)) {
+			return false, nil
+		}
 	default:
 		return false, fmt.Errorf("event type %q is not known here", e.Type)
 	}
@@ -80,28 +83,28 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 	return true, nil
 }
 
-func (s *state) deploy(f *Function, p payload, offset int64) {
+func (s *state) deploy(f *Function, p payload, b birth) {
 	if f == nil {
-		f = &Function{Name: p.Function, Aliases: map[string]function.Alias{}, Created: offset}
+		f = &Function{Name: p.Function, Aliases: map[string]function.Alias{}, Created: b.offset}
 		s.dirty[function.TopicInvoke] = true
 	} else {
 		f = f.clone()
 	}
 	version := *p.Version
 	f.Versions = append(f.Versions, &version)
-	s.shift(f, *p.Alias, p.Starts, offset)
+	s.shift(f, *p.Alias, b)
 }
 
 // shift sets an alias of f, which is the fold's own fresh copy, and puts f in place.
-func (s *state) shift(f *Function, a function.Alias, starts Starts, offset int64) {
+func (s *state) shift(f *Function, a function.Alias, b birth) {
 	if old := s.functions[f.Name]; old != nil {
 		s.touch(old)
 	}
 	f.Aliases[a.Name] = a
 	if a.Name == function.LiveAlias {
-		f.Triggers = triggersOf(f, starts, offset)
+		f.Triggers = triggersOf(f, b)
 	}
-	f.Last = offset
+	f.Last = b.offset
 	s.functions[f.Name] = f
 	s.touch(f)
 }
@@ -130,7 +133,7 @@ const maxTriggers = 1 << 10
 
 // triggersOf lists the triggers of the live version. One that the function had before, by name and topic, stays the same
 // trigger: it keeps its UID, its start and its pause.
-func triggersOf(f *Function, starts Starts, offset int64) []*Trigger {
+func triggersOf(f *Function, b birth) []*Trigger {
 	live := f.Live()
 	if live == nil {
 		return nil
@@ -143,11 +146,11 @@ func triggersOf(f *Function, starts Starts, offset int64) []*Trigger {
 	var ts []*Trigger
 	for i, d := range declared {
 		t := &Trigger{
-			UID: offset*maxTriggers + int64(i), Function: f.Name, Trigger: d, Start: maps.Clone(starts[d.Topic]),
+			UID: b.uid(i), Function: f.Name, Trigger: d, Start: b.start(d), Began: b.at,
 			Max: live.Spec.Scale.Max * max(1, live.Spec.Entry.Concurrency),
 		}
 		if old := before[d.Name+"\x00"+d.Topic]; old != nil {
-			t.UID, t.Start, t.Paused = old.UID, old.Start, old.Paused
+			t.UID, t.Start, t.Began, t.Paused, t.Sought, t.Was = old.UID, old.Start, old.Began, old.Paused, old.Sought, old.Was
 		}
 		if d.Topic != "" {
 			// A pattern that cannot be compiled was accepted by a newer binary; this one lets the trigger wait.

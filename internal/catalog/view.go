@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -39,13 +40,33 @@ type Trigger struct {
 	function.Trigger
 	Pattern *match.Pattern  `json:"-"` // nil for a route
 	Start   map[int32]int64 // partition -> first offset that it wants; a partition that is not named: 0
+	Began   time.Time       `json:"began,omitzero"`   // when it came to be, or was sought last; zero = not known
+	Sought  map[int32]int64 `json:"sought,omitempty"` // partition -> its UID there, where it was sought in that partition alone
+	Was     []int64         `json:"was,omitempty"`    // UIDs that it had before it was sought, the newest last
 	Paused  bool
 	Max     int   // invocations at a time on one node: instances times concurrency
 	Err     error `json:"-"` // this binary cannot compile the filter; the trigger is not in any match set
 }
 
-// Since is the control offset at which the trigger came to be.
-func (t *Trigger) Since() int64 { return t.UID / maxTriggers }
+// In is the trigger's UID in one partition.
+func (t *Trigger) In(partition int32) int64 {
+	if uid, ok := t.Sought[partition]; ok {
+		return uid
+	}
+	return t.UID
+}
+
+// Since is the control offset at which the trigger came to be in one partition.
+func (t *Trigger) Since(partition int32) int64 { return t.In(partition) / maxTriggers }
+
+// Newest is the control offset since which the trigger is in all partitions what it is.
+func (t *Trigger) Newest() int64 {
+	uid := t.UID
+	for _, sought := range t.Sought {
+		uid = max(uid, sought)
+	}
+	return uid / maxTriggers
+}
 
 // Route is a trigger that answers HTTP requests.
 type Route struct {

@@ -163,9 +163,9 @@ func triggerCommand(env *environment) *cobra.Command {
 		sub := &cobra.Command{
 			Use: verb.name + " FUNCTION/TRIGGER", Short: verb.short, Long: verb.short + ".", Args: cobra.ExactArgs(1),
 			RunE: func(c *cobra.Command, args []string) error {
-				fn, trigger, ok := strings.Cut(args[0], "/")
-				if !ok {
-					return usageError{c.CommandPath(), fmt.Errorf("%q is not FUNCTION/TRIGGER", args[0])}
+				fn, trigger, err := triggerName(c, args[0])
+				if err != nil {
+					return err
 				}
 				node, err := env.client()
 				if err != nil {

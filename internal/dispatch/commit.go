@@ -96,7 +96,7 @@ func (p *partition) gather() *txn {
 		l.dirty = false
 		value := l.record()
 		if value != nil || l.stored {
-			t.log.Records = append(t.log.Records, p.keys.record(p.keys.lane(l.t.UID), value))
+			t.log.Records = append(t.log.Records, p.keys.record(p.keys.lane(l.uid()), value))
 		}
 		l.stored = value != nil
 	}
@@ -225,7 +225,7 @@ func (p *partition) keep(sc scope, t *txn, positions []eventlog.Position) {
 	}
 	for _, l := range t.lanes {
 		if l.idle() {
-			delete(p.lanes, l.t.UID)
+			delete(p.lanes, l.uid())
 		}
 	}
 }

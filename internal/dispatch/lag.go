@@ -74,7 +74,7 @@ func (d *Dispatcher) Lag() []Lag {
 		}
 		for _, t := range pl.byTopic[p.id.Topic] {
 			lag := lags[t.UID]
-			ls, ok := s.lanes[t.UID]
+			ls, ok := s.lanes[t.In(p.id.ID)]
 			if !ok {
 				ls = laneStatus{scanned: max(s.scan, min(t.Start[p.id.ID], b.End)), attached: true}
 			}

@@ -42,9 +42,14 @@ type lane struct {
 	queued  bool    // in the partition's queue of lanes that can start something
 	dirty   bool    // what the log knows of the lane is out of date
 	stored  bool    // the log may have a laneRecord
-	removed bool    // the trigger is no more
+	removed bool    // the trigger is no more, or elsewhere
+	gone    string  // why it is removed
+	heir    int64   // removed: from here on another lane looks at the log for the same trigger
 	sick    bool    // invocations fail without the function's doing, and that has been logged
 }
+
+// uid is the trigger's UID in this partition.
+func (l *lane) uid() int64 { return l.t.In(l.p.id.ID) }
 
 // idle says that nothing needs the lane: it stands where the scan stands and has nothing to do.
 func (l *lane) idle() bool {
@@ -231,13 +236,10 @@ func (l *lane) retarget(t *catalog.Trigger) {
 	}
 }
 
-// triggerRemoved is why the runs of a trigger that is no more are discarded.
-const triggerRemoved = "the trigger was removed"
-
-// remove ends the lane because its trigger is no more. What runs is finished and committed; the rest is discarded, and the log
-// says so.
-func (l *lane) remove() {
-	l.removed = true
+// remove ends the lane because its trigger is no more, or elsewhere. What runs is finished and committed; the rest is discarded, and
+// the log says so.
+func (l *lane) remove(why leave) {
+	l.removed, l.gone, l.heir = true, why.reason, why.heir
 	for _, e := range l.entries {
 		switch e.state {
 		case blocked, ready, waiting:
@@ -245,10 +247,10 @@ func (l *lane) remove() {
 		}
 	}
 	for _, offset := range l.unloaded {
-		l.endOne(offset, function.RunDiscarded, triggerRemoved)
+		l.endOne(offset, function.RunDiscarded, "%s", l.gone)
 	}
 	if !l.attached {
-		l.p.discardUnread(l.t, l.scanned)
+		l.p.discardUnread(l, l.scanned)
 	}
 	for offset := range l.recalled {
 		l.forget(offset, true)
@@ -265,14 +267,14 @@ func (l *lane) discard(e *entry) {
 	w := l.p.untried(l.t, e.offset, "")
 	w.cause, w.appended, w.before, w.stored = e.event, time.UnixMilli(e.appended), e.attempts, e.stored
 	w.origin = refOf(w.position, e.event)
-	w.settle(function.RunDiscarded, triggerRemoved)
+	w.settle(function.RunDiscarded, "%s", l.gone)
 	l.p.conclude(e, w)
 }
 
 // forget takes the retryRecord of an event that will not be run out of the log.
 func (l *lane) forget(offset int64, stored bool) {
 	if stored {
-		l.p.push(item{records: one(l.p.keys.record(l.p.keys.retry(l.t.UID, offset), nil))})
+		l.p.push(item{records: one(l.p.keys.record(l.p.keys.retry(l.uid(), offset), nil))})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -48,7 +49,7 @@ func (m *mirror) round(ctx context.Context) {
 		}
 		for _, t := range pl.byTopic[p.id.Topic] {
 			low := max(s.scan, t.Start[p.id.ID])
-			if ls, ok := s.lanes[t.UID]; ok {
+			if ls, ok := s.lanes[t.In(p.id.ID)]; ok {
 				low = ls.low
 			}
 			if last, ok := m.shown[t.UID][p.id.ID]; t.Name == function.InvokeTrigger || ok && last == low {
@@ -62,7 +63,7 @@ func (m *mirror) round(ctx context.Context) {
 	}
 	for uid, offsets := range moved {
 		t := pl.triggers[uid]
-		if err := m.d.log.CommitOffsets(ctx, "dalamb."+t.Function+"."+t.Name, offsets); err != nil {
+		if err := m.d.log.CommitOffsets(ctx, groupOf(t), offsets); err != nil {
 			if ctx.Err() == nil {
 				m.d.logger.Warn("mirror positions", "function", t.Function, "trigger", t.Name, "err", err)
 			}
@@ -76,3 +77,6 @@ func (m *mirror) round(ctx context.Context) {
 		}
 	}
 }
+
+// groupOf is the name of the consumer group that shows a trigger's position.
+func groupOf(t *catalog.Trigger) string { return "dalamb." + t.Function + "." + t.Name }

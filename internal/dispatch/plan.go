@@ -10,22 +10,23 @@ import (
 // plan is a view of the catalog, arranged for the partitions.
 type plan struct {
 	view     *catalog.View
-	triggers map[int64]*catalog.Trigger    // by UID
+	triggers map[int64]*catalog.Trigger    // by UID, those of single partitions too
+	heirs    map[int64]*catalog.Trigger    // by the UIDs that they had before they were sought
 	byTopic  map[string][]*catalog.Trigger // the newest first
 }
 
 func newPlan(v *catalog.View) *plan {
-	pl := &plan{view: v, triggers: map[int64]*catalog.Trigger{}, byTopic: map[string][]*catalog.Trigger{}}
+	pl := &plan{view: v, triggers: map[int64]*catalog.Trigger{}, heirs: map[int64]*catalog.Trigger{}, byTopic: map[string][]*catalog.Trigger{}}
 	for _, f := range v.Functions() {
 		for _, t := range f.Triggers {
 			if t.Topic != "" {
-				pl.triggers[t.UID] = t
+				pl.add(t)
 				pl.byTopic[t.Topic] = append(pl.byTopic[t.Topic], t)
 			}
 		}
 	}
 	for _, ts := range pl.byTopic {
-		slices.SortFunc(ts, func(a, b *catalog.Trigger) int { return cmp.Compare(b.UID, a.UID) })
+		slices.SortFunc(ts, func(a, b *catalog.Trigger) int { return cmp.Compare(b.Newest(), a.Newest()) })
 	}
 	return pl
 }
@@ -40,19 +41,21 @@ func (m replan) apply(_ scope, p *partition) {
 	before := p.control
 	p.plan, p.set, p.control = m.plan, m.plan.view.Match(p.id.Topic), m.plan.view.Offset
 	for uid, l := range p.lanes {
-		switch t := m.plan.triggers[uid]; {
+		switch t := p.known(m.plan, uid); {
 		case l.removed:
-		case t == nil || t.Topic != p.id.Topic:
-			l.remove()
+		case t == nil:
+			l.remove(p.leaveOf(m.plan, uid))
 		default:
 			l.retarget(t)
 		}
 	}
 	for _, t := range m.plan.byTopic[p.id.Topic] {
-		if t.Since() < before {
+		if t.Newest() < before {
 			break
 		}
-		p.welcome(t)
+		if t.Since(p.id.ID) >= before {
+			p.welcome(t)
+		}
 	}
 	for _, t := range m.plan.byTopic[p.id.Topic] {
 		p.holdBack(t)
@@ -73,7 +76,7 @@ func (p *partition) holdBack(t *catalog.Trigger) {
 	if t.Err == nil {
 		return
 	}
-	l := p.lanes[t.UID]
+	l := p.lanes[t.In(p.id.ID)]
 	if l == nil {
 		l = p.newLane(t)
 	}

@@ -92,8 +92,11 @@ func (p *partition) adoptFirst(r *recovered, pl *plan, bounds eventlog.Bounds) {
 	p.control = max(pl.view.Offset, seen)
 	p.scan = firstWanted(p.id.ID, p.scan, seen, triggers, len(r.lanes) > 0, bounds)
 	for uid, lr := range r.lanes {
-		t := pl.triggers[uid]
-		if t == nil || t.Topic != p.id.Topic {
+		t := p.known(pl, uid)
+		if t == nil {
+			if p.discardLeft(pl, uid, lr, r.retries[uid]) {
+				continue
+			}
 			if n := len(lr.pending); n > 0 {
 				p.d.logger.Warn("a removed trigger's waiting events are given up", "topic", p.id.Topic, "partition", p.id.ID,
 					"offset", lr.pending[0], "count", n)
@@ -109,7 +112,7 @@ func (p *partition) adoptFirst(r *recovered, pl *plan, bounds eventlog.Bounds) {
 		}
 	}
 	for _, t := range triggers {
-		if t.Since() >= seen && p.lanes[t.UID] == nil {
+		if t.Since(p.id.ID) >= seen && p.lanes[t.In(p.id.ID)] == nil {
 			p.welcome(t)
 		}
 		p.holdBack(t)
@@ -121,7 +124,7 @@ func (p *partition) adoptFirst(r *recovered, pl *plan, bounds eventlog.Bounds) {
 func firstWanted(partition int32, scan, seen int64, triggers []*catalog.Trigger, lanes bool, b eventlog.Bounds) int64 {
 	first := b.End
 	for _, t := range triggers {
-		if t.Since() < seen {
+		if t.Since(partition) < seen {
 			return scan
 		}
 		first = min(first, t.Start[partition])

@@ -74,7 +74,7 @@ func (b *batch) apply(sc scope, p *partition) {
 		p.load(b)
 		p.pull(b.lane)
 		if b.lane.idle() {
-			delete(p.lanes, b.lane.t.UID)
+			delete(p.lanes, b.lane.uid())
 		}
 	case b.missing:
 		p.lose() // the topic is gone, and all progress on it is without meaning
@@ -119,7 +119,7 @@ func (p *partition) offerRecord(r *eventlog.Record) {
 		if r.Offset < t.Start[p.id.ID] {
 			continue
 		}
-		l := p.lanes[t.UID]
+		l := p.lanes[t.In(p.id.ID)]
 		switch {
 		case l == nil:
 			l = p.newLane(t)
@@ -140,7 +140,7 @@ func eventSize(r *eventlog.Record) int64 { return 256 + recordSize(r) }
 
 func (p *partition) newLane(t *catalog.Trigger) *lane {
 	l := &lane{p: p, t: t, gate: p.d.gates.get(t), attached: true, keys: map[uint64]*entry{}}
-	p.lanes[t.UID] = l
+	p.lanes[l.uid()] = l
 	return l
 }
 
@@ -298,7 +298,7 @@ func (l *lane) endOne(offset int64, state function.RunState, reason string, args
 // expireScan says for every trigger that follows the shared scan what retention has taken before its turn.
 func (p *partition) expireScan(from, to int64) {
 	for _, t := range p.plan.byTopic[p.id.Topic] {
-		if l := p.lanes[t.UID]; l == nil || l.attached {
+		if l := p.lanes[t.In(p.id.ID)]; l == nil || l.attached {
 			p.expire(t, from, to)
 		}
 	}
@@ -320,15 +320,17 @@ func (p *partition) expire(t *catalog.Trigger, from, to int64) {
 	p.conclude(nil, w)
 }
 
-// discardUnread records that a trigger is no more that had yet to look at a stretch of the log which the scan has passed.
-func (p *partition) discardUnread(t *catalog.Trigger, from int64) {
-	from = max(from, t.Start[p.id.ID])
-	if from >= p.scan {
+// discardUnread records that a lane is no more that had yet to look at a stretch of the log, from an offset on, which the scan has
+// passed.
+func (p *partition) discardUnread(l *lane, from int64) {
+	from = max(from, l.t.Start[p.id.ID])
+	to := min(p.scan, l.heir)
+	if from >= to {
 		return
 	}
-	w := p.untried(t, from, "removed")
+	w := p.untried(l.t, from, "removed")
 	w.settle(function.RunDiscarded, "%s before it had looked at offsets %d to %d of partition %d of topic %s",
-		triggerRemoved, from, p.scan-1, p.id.ID, p.id.Topic)
+		l.gone, from, to-1, p.id.ID, p.id.Topic)
 	p.conclude(nil, w)
 }
 
@@ -336,7 +338,7 @@ func (p *partition) discardUnread(t *catalog.Trigger, from int64) {
 func (p *partition) untried(t *catalog.Trigger, offset int64, replay string) *work {
 	w := &work{
 		trigger: t, keys: p.keys, name: t.Name, position: eventlog.Position{Topic: p.id.Topic, Partition: p.id.ID, Offset: offset},
-		run: runID(p.topicID, p.id.ID, offset, t.UID, replay), appended: time.Time{},
+		run: runID(p.topicID, p.id.ID, offset, t.In(p.id.ID), replay), appended: time.Time{},
 	}
 	w.origin = refOf(w.position, nil)
 	return w

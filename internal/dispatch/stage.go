@@ -62,6 +62,14 @@ type work struct {
 	records []eventlog.Record // all that the outcome puts in the log, outputs included
 }
 
+// since is when the age of the event begins to count: for one that was there before the trigger was, with the trigger.
+func (w *work) since() time.Time {
+	if w.trigger.Began.After(w.appended) {
+		return w.trigger.Began
+	}
+	return w.appended
+}
+
 func (w *work) settled() bool { return w.state != "" }
 
 func (w *work) settle(s function.RunState, format string, args ...any) {

@@ -45,7 +45,7 @@ func (s classify) do(_ context.Context, w *work) error {
 		return nil
 	}
 	due := s.now().Add(max(backoff(retry, n, s.rand()), r.RetryAfter))
-	if age := retry.MaxAge.Std(); age > 0 && due.After(w.appended.Add(age)) {
+	if age := retry.MaxAge.Std(); age > 0 && due.After(w.since().Add(age)) {
 		w.settle(function.RunDead, "the next attempt would come after maxAge (%s)", retry.MaxAge)
 		return nil
 	}

@@ -21,7 +21,7 @@ func (s guard) do(_ context.Context, w *work) error {
 	}
 	retry := w.rules.Retry
 	maxAge := retry.MaxAge.Std()
-	tooOld := maxAge > 0 && s.now().Sub(w.appended) > maxAge
+	tooOld := maxAge > 0 && s.now().Sub(w.since()) > maxAge
 	switch {
 	case hops > event.MaxHops:
 		w.settle(function.RunDead, "loop: the chain of events has passed %d functions", event.MaxHops)

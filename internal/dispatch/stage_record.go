@@ -54,7 +54,7 @@ func (s record) do(_ context.Context, w *work) error {
 		if err != nil {
 			return err
 		}
-		w.records = append(records, w.keys.record(w.keys.retry(w.trigger.UID, w.position.Offset), value))
+		w.records = append(records, w.keys.record(w.keys.retry(w.trigger.In(w.position.Partition), w.position.Offset), value))
 		return nil
 	}
 	w.records = w.appendProgress(records)
@@ -70,7 +70,7 @@ func echo(w *work) bool {
 // appendProgress takes the run's retryRecord out of the log when there is one.
 func (w *work) appendProgress(records []eventlog.Record) []eventlog.Record {
 	if w.stored {
-		records = append(records, w.keys.record(w.keys.retry(w.trigger.UID, w.position.Offset), nil))
+		records = append(records, w.keys.record(w.keys.retry(w.trigger.In(w.position.Partition), w.position.Offset), nil))
 	}
 	return records
 }

@@ -96,7 +96,7 @@ func (p *partition) prepare(sc scope, e *entry) {
 	if err != nil { // attempts that were read from JSON can be written as JSON
 		p.d.logger.Error("encode attempts", "topic", p.id.Topic, "partition", p.id.ID, "offset", e.offset, "err", err)
 	}
-	key := p.keys.retry(e.lane.t.UID, e.offset)
+	key := p.keys.retry(e.lane.uid(), e.offset)
 	p.push(item{entry: e, mark: markStarted, records: one(p.keys.record(key, value))})
 }
 
@@ -110,7 +110,7 @@ func (p *partition) push(it item) {
 
 // void takes back the mark that an attempt began.
 func (p *partition) void(e *entry) {
-	key := p.keys.retry(e.lane.t.UID, e.offset)
+	key := p.keys.retry(e.lane.uid(), e.offset)
 	var value []byte
 	if len(e.attempts) > 0 {
 		value, _ = retryRecord{due: e.due, attempts: e.attempts}.encode() // it could be written before
@@ -146,7 +146,7 @@ func (p *partition) begin(sc scope, e *entry) {
 	}
 	topicID := p.topicID
 	p.crew.run(sc.life, func() {
-		w.run = runID(topicID, w.position.Partition, w.position.Offset, w.trigger.UID, "")
+		w.run = runID(topicID, w.position.Partition, w.position.Offset, w.trigger.In(w.position.Partition), "")
 		err := p.d.stages.do(sc.work, w)
 		p.box.post(&ran{entry: e, work: w, err: err})
 	})

@@ -9,6 +9,7 @@ const (
 	TypeAliasShifted     = "dalamb.alias.shifted.v1"
 	TypeTriggerPaused    = "dalamb.trigger.paused.v1"
 	TypeTriggerResumed   = "dalamb.trigger.resumed.v1"
+	TypeTriggerSought    = "dalamb.trigger.sought.v1"
 
 	TypeInvokeRequested    = "dalamb.invoke.requested.v1"
 	TypeRunFinished        = "dalamb.run.finished.v1"

@@ -240,6 +240,7 @@ func (c *checker) topicTrigger(at string, t *Trigger) {
 	case t.Topic[0] == '_' && !slices.Contains(systemTopics(), t.Topic):
 		c.add(field, "allowed: "+strings.Join(systemTopics(), ", "), "triggers cannot listen to the system topic %q", clip(t.Topic))
 	}
+	c.start(at+".start", t.Start)
 	oneOf(c, at+".order", t.Order, orders())
 	c.retry(at+".retry", &t.Retry)
 	if t.Filter == nil {
@@ -292,7 +293,7 @@ func (c *checker) routeTrigger(at string, t *Trigger) {
 		name  string
 		given bool
 	}{
-		{"topic", t.Topic != ""}, {"filter", t.Filter != nil}, {"order", t.Order != ""},
+		{"topic", t.Topic != ""}, {"filter", t.Filter != nil}, {"start", t.Start != ""}, {"order", t.Order != ""},
 		{"retry", t.Retry.Attempts != 0 || t.Retry.Factor != 0 || t.Retry.Never != nil || t.Retry.Initial|t.Retry.Max|t.Retry.MaxAge != 0},
 	} {
 		if f.given {

@@ -73,6 +73,7 @@ type Trigger struct {
 	Name   string          `json:"name"`
 	Topic  string          `json:"topic,omitempty"`
 	Filter json.RawMessage `json:"filter,omitempty"` // a pattern; absent = every event
+	Start  Start           `json:"start,omitempty"`  // where it begins when it is new
 	Order  Order           `json:"order,omitempty"`
 	Retry  Retry           `json:"retry,omitzero"`
 	Emit   *Emit           `json:"emit,omitempty"`
@@ -86,7 +87,7 @@ type Retry struct {
 	Initial  Duration `json:"initial"`
 	Max      Duration `json:"max"`
 	Factor   float64  `json:"factor"`
-	MaxAge   Duration `json:"maxAge"`          // since the event was appended
+	MaxAge   Duration `json:"maxAge"`          // since the event was appended, or since the trigger was made or sought where that is later
 	Never    []string `json:"never,omitempty"` // errorType values that are not retried
 }
 

@@ -60,6 +60,7 @@ func triggerValue() value[Trigger] {
 		field("name", "Progress is kept under this name. Default: t<position> or route<position>, counted from 0; where there are several triggers on topics each of them needs a name.", text[string](), func(t *Trigger) *string { return &t.Name }),
 		field("topic", "Default: events.", text[string](), func(t *Trigger) *string { return &t.Topic }),
 		field("filter", "An EventBridge event pattern over the event's JSON; see docs/patterns.md. Default: every event.", pattern(), func(t *Trigger) *json.RawMessage { return &t.Filter }),
+		field("start", "Where the trigger begins when it is new: latest, earliest, a time (2026-12-01T09:00:00Z), or how long ago (24h). It catches up from there and goes on. Default: latest.", text[Start](), func(t *Trigger) *Start { return &t.Start }),
 		field("order", "How far events may overtake each other. Default: key.", text(orders()...), func(t *Trigger) *Order { return &t.Order }),
 		field("retry", "How often and how long a run is tried.", retryValue(), func(t *Trigger) *Retry { return &t.Retry }),
 		field("emit", "Where returned events go. Default: the topic of the event that caused them; of a route: nowhere.", pointer(emitValue()), func(t *Trigger) **Emit { return &t.Emit }),
@@ -73,7 +74,7 @@ func retryValue() value[Retry] {
 		field("initial", "Longest wait before the second attempt. Default: 200ms.", duration(), func(r *Retry) *Duration { return &r.Initial }),
 		field("max", "Longest wait of all. Default: 30s.", duration(), func(r *Retry) *Duration { return &r.Max }),
 		field("factor", "Growth of the wait. Default: 2.", number(), func(r *Retry) *float64 { return &r.Factor }),
-		field("maxAge", "Since the event was appended. Default: 6h.", duration(), func(r *Retry) *Duration { return &r.MaxAge }),
+		field("maxAge", "Since the event was appended, or since the trigger was made or sought where that is later. Default: 6h.", duration(), func(r *Retry) *Duration { return &r.MaxAge }),
 		field("never", "errorType values that are not retried.", list(text[string](), none[string]), func(r *Retry) *[]string { return &r.Never }),
 	)
 }

@@ -1,0 +1,112 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Starts says where new triggers begin: topic -> partition -> offset. A partition that is not named begins at 0.
+type Starts map[string]map[int32]int64
+
+// Begins says where one trigger begins instead: its name -> partition -> offset.
+type Begins map[string]map[int32]int64
+
+// birth is the control event that lets triggers come to be.
+type birth struct {
+	offset int64
+	at     time.Time
+	starts Starts
+	begins Begins
+}
+
+func birthOf(p payload, r eventlog.Record) birth {
+	return birth{offset: r.Offset, at: r.Time, starts: p.Starts, begins: p.Begins}
+}
+
+// uid is the UID of the i-th trigger of the function that the event is about.
+func (b birth) uid(i int) int64 { return b.offset*maxTriggers + int64(i) }
+
+func (b birth) start(t function.Trigger) map[int32]int64 {
+	if at, ok := b.begins[t.Name]; ok {
+		return maps.Clone(at)
+	}
+	return maps.Clone(b.starts[t.Topic])
+}
+
+// places returns where the topics of a function's triggers end now, the asynchronous calls' topic included, and where those of the
+// triggers begin that want something else and that the function does not have yet.
+func (s scene) places(ctx context.Context, fn string, triggers []function.Trigger) (Starts, Begins, error) {
+	wanted := map[string]bool{function.TopicInvoke: true}
+	for _, t := range triggers {
+		if t.Topic != "" {
+			wanted[t.Topic] = true
+		}
+	}
+	topics, err := s.log.Topics(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list topics: %w", err)
+	}
+	starts := Starts{}
+	found := map[string]eventlog.Topic{}
+	var names []string
+	for _, t := range topics {
+		names = append(names, t.Name)
+		if !wanted[t.Name] {
+			continue
+		}
+		delete(wanted, t.Name)
+		found[t.Name] = t
+		if starts[t.Name], err = s.place(ctx, t, function.StartLatest); err != nil {
+			return nil, nil, err
+		}
+	}
+	for name := range wanted {
+		return nil, nil, fault.Missing("topic", name, names)
+	}
+	begins := Begins{}
+	for _, t := range triggers {
+		if t.Start == "" || t.Start == function.StartLatest || s.has(fn, t) {
+			continue
+		}
+		if begins[t.Name], err = s.place(ctx, found[t.Topic], t.Start); err != nil {
+			return nil, nil, err
+		}
+	}
+	return starts, begins, nil
+}
+
+// has says whether the function has the trigger already, by name and topic.
+func (s scene) has(fn string, t function.Trigger) bool {
+	old, err := s.view.Trigger(fn, t.Name)
+	return err == nil && old.Topic == t.Topic
+}
+
+// place is where a start stands now in each partition of a topic. A time before the oldest record is the oldest record's.
+func (s scene) place(ctx context.Context, t eventlog.Topic, start function.Start) (map[int32]int64, error) {
+	at := make(map[int32]int64, t.Partitions)
+	moment, timed := start.Time(s.now)
+	for id := range t.Partitions {
+		p := eventlog.Partition{Topic: t.Name, ID: id}
+		b, err := s.log.Bounds(ctx, p)
+		if err != nil {
+			return nil, fmt.Errorf("read the bounds of %s/%d: %w", t.Name, id, err)
+		}
+		switch {
+		case timed:
+			if at[id], err = s.log.OffsetAt(ctx, p, moment); err != nil {
+				return nil, fmt.Errorf("find %s in %s/%d: %w", start, t.Name, id, err)
+			}
+		case start == function.StartEarliest:
+			at[id] = b.Start
+		default:
+			at[id] = b.End
+		}
+	}
+	return at, nil
+}

@@ -1,0 +1,94 @@
+package catalog
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// hourly puts n events into topic "other", an hour apart, the newest an hour old.
+func hourly(t *testing.T, log eventlog.Log, n int) (now time.Time) {
+	t.Helper()
+	now = time.Now().Truncate(time.Millisecond)
+	for i := range n {
+		r := eventlog.Record{Topic: "other", Value: []byte("{}"), Time: now.Add(time.Duration(i-n) * time.Hour)}
+		if _, err := log.Append(t.Context(), []eventlog.Record{r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return now
+}
+
+func TestANewTriggerStartsWhereItSays(t *testing.T) {
+	log := newLog(t)
+	now := hourly(t, log, 5)
+	c, _ := start(t, log, nil)
+	for _, tc := range []struct {
+		start function.Start
+		want  int64
+	}{
+		{"", 5}, {function.StartLatest, 5}, {function.StartEarliest, 0},
+		{function.Start(now.Add(-3 * time.Hour).UTC().Format(time.RFC3339)), 2},
+		{"150m", 3}, {"30d", 0}, {"1m", 5},
+		{"2100-01-01T00:00:00Z", 5},
+	} {
+		tr := on("t", "other", "x")
+		tr.Start = tc.start
+		name := "f" + string(rune('a'+tc.want))
+		v := submit(t, c, Deploy{Version: version(name, tr)})
+		got, err := v.Trigger(name, "t")
+		if err != nil || got.Start[0] != tc.want {
+			t.Errorf("start %q = %v, %v, want offset %d", tc.start, got.Start, err, tc.want)
+		}
+		// It begins there once: a later version of the same trigger goes on where it is.
+		tr.Start = function.StartEarliest
+		tr.Order = function.OrderNone
+		v = submit(t, c, Deploy{Version: version(name, tr)})
+		if again, err := v.Trigger(name, "t"); err != nil || again.Start[0] != tc.want || again.Began != got.Began || got.Began.IsZero() {
+			t.Errorf("after another deploy = %+v, %v, want what it was", again, err)
+		}
+		submit(t, c, Remove{Function: name})
+	}
+}
+
+func TestASoughtTriggerIsAnotherOneElsewhere(t *testing.T) {
+	log, store := newLog(t), &memory{}
+	c, stop := start(t, log, store)
+	v := submit(t, c, Deploy{Version: version("f", on("a", "events", "x"), on("b", "events", "x"))})
+	submit(t, c, Pause{Function: "f", Trigger: "b", Paused: true})
+	first, _ := v.Trigger("f", "b")
+
+	v = submit(t, c, Seek{Function: "f", Trigger: "b", To: map[int32]int64{1: 7}, Partial: true})
+	part, _ := v.Trigger("f", "b")
+	if part.In(0) != first.UID || part.In(1) == first.UID || part.Start[1] != 7 || part.Start[0] != first.Start[0] || !part.Paused {
+		t.Errorf("after a seek of partition 1 = %+v, before %+v", part, first)
+	}
+	if part.Since(0) != first.Since(0) || part.Since(1) <= first.Since(1) || part.Newest() != part.Since(1) {
+		t.Errorf("since %d, %d, newest %d; before %d", part.Since(0), part.Since(1), part.Newest(), first.Since(0))
+	}
+	v = submit(t, c, Seek{Function: "f", Trigger: "b", To: map[int32]int64{0: 3, 1: 4}})
+	whole, _ := v.Trigger("f", "b")
+	if whole.UID == first.UID || whole.Sought != nil || whole.Start[0] != 3 || whole.Start[1] != 4 || !whole.Paused {
+		t.Errorf("after a seek = %+v", whole)
+	}
+	if want := []int64{first.UID, part.In(1), first.UID}; !reflect.DeepEqual(whole.Was, want) {
+		t.Errorf("it was %v, want %v", whole.Was, want)
+	}
+	if other, _ := v.Trigger("f", "a"); other.Was != nil || other.Since(0) != first.Since(0) {
+		t.Errorf("the other trigger = %+v", other)
+	}
+	if _, err := c.Submit(t.Context(), Seek{Function: "f", Trigger: "c"}); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("seek of no trigger = %v, want not found", err)
+	}
+
+	// The snapshot has it too.
+	stop()
+	again, _ := start(t, log, store)
+	if got, err := again.View().Trigger("f", "b"); err != nil || got.UID != whole.UID || !reflect.DeepEqual(got.Was, whole.Was) || !got.Began.Equal(whole.Began) {
+		t.Errorf("after a restart = %+v, %v, want %+v", got, err, whole)
+	}
+}
