@@ -46,7 +46,7 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 	}
 	lags := a.dispatcher.Lag()
 	for _, t := range f.Triggers {
-		w := wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, Max: t.Max}
+		w := wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, PausedKeys: len(t.PausedKeys), Max: t.Max}
 		if lag, ok := lags[TriggerRef{f.Name, t.Name}]; ok && t.Route == nil {
 			w.Lag = &lag
 		}
@@ -100,14 +100,11 @@ func (a *API) pauseTrigger(r *http.Request, _ query) (any, error)  { return a.se
 func (a *API) resumeTrigger(r *http.Request, _ query) (any, error) { return a.setPaused(r, false) }
 
 func (a *API) setPaused(r *http.Request, paused bool) (any, error) {
-	fn, name := r.PathValue("function"), r.PathValue("trigger")
-	t, err := a.catalog.View().Trigger(fn, name)
+	t, err := a.topicTrigger(r)
 	if err != nil {
 		return nil, err
 	}
-	if t.Route != nil {
-		return nil, isRoute(fn, name)
-	}
+	fn, name := t.Function, t.Name
 	if t.Paused != paused {
 		if _, err := a.catalog.Submit(r.Context(), catalog.Pause{Function: fn, Trigger: name, Paused: paused}); err != nil {
 			return nil, err

@@ -112,6 +112,7 @@ func newNode(t *testing.T) *node {
 	ok(t, err)
 	for _, topic := range []eventlog.Topic{
 		{Name: function.TopicControl, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever},
+		{Name: function.TopicDelayed, Partitions: 2, Compact: true, Retention: eventlog.Forever, MaxBytes: eventlog.Forever},
 		{Name: function.TopicProgress, Partitions: 2, Compact: true, Retention: eventlog.Forever, MaxBytes: eventlog.Forever},
 		{Name: function.TopicRuns, Partitions: 2}, {Name: function.TopicDead, Partitions: 2, Compact: true},
 		{Name: function.TopicLogs, Partitions: 2}, {Name: function.TopicInvoke, Partitions: 2},
