@@ -32,7 +32,6 @@ type partition struct {
 
 	topicID string
 	keys    progressKeys
-	shelf   *shelf
 	plan    *plan
 	set     *match.Set[*catalog.Trigger]
 

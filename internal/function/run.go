@@ -137,9 +137,8 @@ const (
 	TopicInvoke   = "_dalamb.invoke"
 	TopicJobs     = "_dalamb.jobs"
 	TopicDead     = "_dalamb.dead"
-	TopicDelayed  = "_dalamb.delayed" // events that wait long for their turn
-	TopicCode     = "_dalamb.code"    // functions' code, for the other nodes of a shared log
-	TopicEvents   = "events"          // the default topic of users
+	TopicCode     = "_dalamb.code" // functions' code, for the other nodes of a shared log
+	TopicEvents   = "events"       // the default topic of users
 )
 
 // SystemTopic says whether only dalamb may write to a topic.

@@ -1,0 +1,103 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// What one LagOverall asks of the log at most: so many triggers' positions, so many of them at a time.
+const (
+	elsewhereMost = 256
+	elsewhereWide = 16
+)
+
+// LagOverall is Lag with the partitions that other nodes own, as their mirrors have shown them some seconds ago. fn bounds that to the
+// triggers of one function; with "" it is done for the first 256 triggers. It reads the log, and fails as that does.
+func (d *Dispatcher) LagOverall(ctx context.Context, fn string) ([]Lag, error) {
+	lags, pl := d.Lag(), d.plan()
+	foreign, err := d.foreign(ctx, pl)
+	if err != nil || len(foreign) == 0 {
+		return lags, err
+	}
+	added := make([]atomic.Int64, len(lags))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(elsewhereWide)
+	asked := 0
+	for i, l := range lags {
+		ends := foreign[l.Topic]
+		if len(ends) == 0 || l.Trigger == function.InvokeTrigger || fn != "" && l.Function != fn || asked == elsewhereMost {
+			continue
+		}
+		t, err := pl.view.Trigger(l.Function, l.Trigger)
+		if err != nil {
+			continue // Lag has seen a newer plan
+		}
+		asked++
+		g.Go(func() error {
+			behind, err := d.behindElsewhere(ctx, t, ends)
+			added[i].Store(behind)
+			return err
+		})
+	}
+	err = g.Wait()
+	for i := range lags {
+		lags[i].Behind += added[i].Load()
+	}
+	return lags, err
+}
+
+// foreign lists the ends of all partitions that triggers want and other nodes own, by topic.
+func (d *Dispatcher) foreign(ctx context.Context, pl *plan) (map[string]map[int32]int64, error) {
+	own := map[eventlog.Partition]bool{}
+	for _, p := range d.owned() {
+		own[p.id] = true
+	}
+	topics, err := d.log.Topics(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	ends := map[string]map[int32]int64{}
+	for _, t := range topics {
+		for id := range t.Partitions {
+			p := eventlog.Partition{Topic: t.Name, ID: id}
+			if own[p] || len(pl.byTopic[t.Name]) == 0 {
+				continue
+			}
+			b, err := d.log.Bounds(ctx, p)
+			if err != nil {
+				return nil, fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
+			}
+			if ends[t.Name] == nil {
+				ends[t.Name] = map[int32]int64{}
+			}
+			ends[t.Name][id] = b.End
+		}
+	}
+	return ends, nil
+}
+
+// behindElsewhere is how far a trigger is from the ends given, as its mirror says.
+func (d *Dispatcher) behindElsewhere(ctx context.Context, t *catalog.Trigger, ends map[int32]int64) (int64, error) {
+	offsets, err := d.log.Offsets(ctx, groupOf(t))
+	if err != nil {
+		return 0, fmt.Errorf("read the position of %s/%s: %w", t.Function, t.Name, err)
+	}
+	at := map[int32]int64{}
+	for _, o := range offsets {
+		if o.Partition.Topic == t.Topic {
+			at[o.Partition.ID] = o.Offset
+		}
+	}
+	var behind int64
+	for id, end := range ends {
+		behind += max(0, end-max(at[id], t.Start[id]))
+	}
+	return behind, nil
+}
