@@ -83,7 +83,7 @@ func (s *script) Discard(ctx context.Context, ids []string, reason string) error
 	return err
 }
 
-func (s *script) Lag(context.Context, string) map[TriggerRef]int64 {
+func (s *script) Lag() map[TriggerRef]int64 {
 	return map[TriggerRef]int64{{"pay", "invoke"}: 7, {"pay", "on-order"}: 7, {"other", "on-order"}: 1}
 }
 
@@ -112,6 +112,7 @@ func newNode(t *testing.T) *node {
 	ok(t, err)
 	for _, topic := range []eventlog.Topic{
 		{Name: function.TopicControl, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever},
+		{Name: function.TopicDelayed, Partitions: 2, Compact: true, Retention: eventlog.Forever, MaxBytes: eventlog.Forever},
 		{Name: function.TopicProgress, Partitions: 2, Compact: true, Retention: eventlog.Forever, MaxBytes: eventlog.Forever},
 		{Name: function.TopicRuns, Partitions: 2}, {Name: function.TopicDead, Partitions: 2, Compact: true},
 		{Name: function.TopicLogs, Partitions: 2}, {Name: function.TopicInvoke, Partitions: 2},

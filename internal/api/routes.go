@@ -63,6 +63,11 @@ func (a *API) routes() []route {
 			Answer: wire.TriggerState{}, Also: []int{409}, serve: a.resumeTrigger},
 		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/seek", Name: "seekTrigger", Summary: "Let a trigger go on from another place in its topic; or, with dryRun, say what that would run again or skip.",
 			Body: wire.Seek{}, Answer: wire.Sought{}, Also: []int{409}, serve: a.seekTrigger},
+		{Method: "GET", Path: "/v1/triggers/{function}/{trigger}/keys", Name: "listKeys", Summary: "The keys of a trigger that are paused.", Answer: wire.KeyList{}, serve: a.listKeys},
+		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/keys/pause", Name: "pauseKey", Summary: "Start no more runs of one key of a trigger. Its events wait; those of other keys run.",
+			Body: wire.Key{}, Answer: wire.KeyList{}, Also: []int{409, 429}, serve: a.pauseKey},
+		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/keys/resume", Name: "resumeKey", Summary: "Let a paused key go on where it stopped.",
+			Body: wire.Key{}, Answer: wire.KeyList{}, Also: []int{409}, serve: a.resumeKey},
 
 		{Method: "HEAD", Path: "/v1/code/{digest}", Name: "hasCode", Summary: "Whether the node holds this code: 200, or 404.", serve: a.hasCode},
 		{Method: "PUT", Path: "/v1/code/{digest}", Name: "putCode", Summary: "Upload a code directory as a tar archive. The digest is that of its canonical form.",

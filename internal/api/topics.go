@@ -178,18 +178,20 @@ func (a *API) usersOf(topic string) []string {
 	return users
 }
 
-// widenProgress keeps _dalamb.progress as wide as the widest topic: dispatch keeps a partition's progress in the partition of
-// the same number. It comes first, so a topic is never wider than its progress.
+// widenProgress keeps _dalamb.progress and _dalamb.delayed as wide as the widest topic: dispatch keeps what it knows of a partition
+// in the partition of the same number. They come first, so a topic is never wider than its progress.
 func (a *API) widenProgress(ctx context.Context, partitions int32) error {
-	t, err := a.topic(ctx, function.TopicProgress)
-	if err != nil {
-		return err
-	}
-	if partitions <= t.Partitions {
-		return nil
-	}
-	if err := a.log.AlterTopic(ctx, t.Name, eventlog.TopicChange{Partitions: &partitions}); err != nil {
-		return fmt.Errorf("widen %s: %w", t.Name, err)
+	for _, name := range []string{function.TopicProgress, function.TopicDelayed} {
+		t, err := a.topic(ctx, name)
+		if err != nil {
+			return err
+		}
+		if partitions <= t.Partitions {
+			continue
+		}
+		if err := a.log.AlterTopic(ctx, t.Name, eventlog.TopicChange{Partitions: &partitions}); err != nil {
+			return fmt.Errorf("widen %s: %w", t.Name, err)
+		}
 	}
 	return nil
 }

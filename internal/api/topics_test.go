@@ -24,8 +24,10 @@ func TestTopicsComeChangeAndGo(t *testing.T) {
 	if changed.Partitions != 5 || changed.Retention != wire.Forever || changed.MaxBytes != "64Mi" || changed.ID != made.ID {
 		t.Errorf("AlterTopic = %+v", changed)
 	}
-	if progress, err := n.client.Topic(ctx, function.TopicProgress); err != nil || progress.Partitions != 5 || !progress.System {
-		t.Errorf("%s = %+v, %v, want as wide as the widest topic", function.TopicProgress, progress, err)
+	for _, name := range []string{function.TopicProgress, function.TopicDelayed} {
+		if topic, err := n.client.Topic(ctx, name); err != nil || topic.Partitions != 5 || !topic.System {
+			t.Errorf("%s = %+v, %v, want as wide as the widest topic", name, topic, err)
+		}
 	}
 	n.emit("orders.eu", fact("order.requested", "k", 1))
 	got, err := n.client.Topic(ctx, "orders.eu")

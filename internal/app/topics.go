@@ -28,6 +28,7 @@ func systemTopics() []eventlog.Topic {
 		bounded(function.TopicLogs),
 		bounded(function.TopicInvoke),
 		bounded(function.TopicJobs),
+		{Name: function.TopicDelayed, Partitions: 8, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},
 		{Name: function.TopicDead, Partitions: 8, Retention: 90 * 24 * time.Hour, MaxBytes: eventlog.Forever, Compact: true},
 		{Name: function.TopicEvents},
 	}
@@ -38,7 +39,7 @@ func sharedTopics() []eventlog.Topic {
 	return []eventlog.Topic{{Name: function.TopicCode, Partitions: 8, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true}}
 }
 
-// ensureTopics makes the topics that are missing, and keeps the progress topic as wide as the widest topic.
+// ensureTopics makes the topics that are missing, and keeps the topics of progress as wide as the widest topic.
 func ensureTopics(ctx context.Context, log eventlog.Log) error {
 	there, err := log.Topics(ctx)
 	if err != nil {
@@ -60,7 +61,7 @@ func ensureTopics(ctx context.Context, log eventlog.Log) error {
 			}
 			continue
 		}
-		if t.Name == function.TopicProgress && there[i].Partitions < widest {
+		if (t.Name == function.TopicProgress || t.Name == function.TopicDelayed) && there[i].Partitions < widest {
 			if err := log.AlterTopic(ctx, t.Name, eventlog.TopicChange{Partitions: &widest}); err != nil {
 				return fmt.Errorf("widen topic %s: %w", t.Name, err)
 			}

@@ -186,6 +186,47 @@ func TestPauseKeepsTheTriggerAndItsPlace(t *testing.T) {
 	}
 }
 
+func TestPausedKeysAreKeptWithTheirTrigger(t *testing.T) {
+	log := newLog(t)
+	file := &memory{}
+	c, stop := start(t, log, file)
+	strict := on("strict", "events", "x")
+	strict.Order = function.OrderPartition
+	submit(t, c, Deploy{Version: version("pay", on("a", "events", "x"), strict)})
+	for _, key := range []string{"b", "a", "b"} {
+		submit(t, c, PauseKey{"pay", "a", key, true})
+	}
+	submit(t, c, Deploy{Version: version("pay", on("a", "events", "y"), strict)})
+	if tr, _ := c.View().Trigger("pay", "a"); !reflect.DeepEqual(tr.PausedKeys, []string{"a", "b"}) {
+		t.Errorf("paused keys = %q, want a and b", tr.PausedKeys)
+	}
+	for name, tc := range map[string]struct {
+		change PauseKey
+		kind   fault.Kind
+	}{
+		"not paused":         {PauseKey{"pay", "a", "c", false}, fault.NotFound},
+		"empty":              {PauseKey{"pay", "a", "", true}, fault.Invalid},
+		"in partition order": {PauseKey{"pay", "strict", "a", true}, fault.Conflict},
+		"of nothing":         {PauseKey{"pay", "z", "a", true}, fault.NotFound},
+	} {
+		if _, err := c.Submit(t.Context(), tc.change); fault.KindOf(err) != tc.kind {
+			t.Errorf("%s: error = %v, want kind %v", name, err, tc.kind)
+		}
+	}
+	stop()
+	again, _ := start(t, log, file)
+	submit(t, again, PauseKey{"pay", "a", "a", false})
+	if tr, _ := again.View().Trigger("pay", "a"); !reflect.DeepEqual(tr.PausedKeys, []string{"b"}) {
+		t.Errorf("after a restart and resume of a, paused keys = %q, want b", tr.PausedKeys)
+	}
+	for i := range MaxPausedKeys - 1 {
+		submit(t, again, PauseKey{"pay", "a", fmt.Sprint("k", i), true})
+	}
+	if _, err := again.Submit(t.Context(), PauseKey{"pay", "a", "one more", true}); fault.KindOf(err) != fault.Exhausted {
+		t.Errorf("one key more than the bound: %v, want exhausted", err)
+	}
+}
+
 func TestSubmitRefusesWhatDoesNotFit(t *testing.T) {
 	c, _ := start(t, newLog(t), nil)
 	submit(t, c, Deploy{Version: version("pay")})

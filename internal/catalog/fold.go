@@ -76,6 +76,8 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 		if !s.seek(f.clone(), p, birthOf(p, r)) {
 			return false, nil
 		}
+	case e.Type == event.TypeKeyPaused, e.Type == event.TypeKeyResumed:
+		s.pauseKey(f.clone(), p, e.Type == event.TypeKeyPaused, r.Offset)
 	default:
 		return false, fmt.Errorf("event type %q is not known here", e.Type)
 	}
@@ -151,6 +153,7 @@ func triggersOf(f *Function, b birth) []*Trigger {
 		}
 		if old := before[d.Name+"\x00"+d.Topic]; old != nil {
 			t.UID, t.Start, t.Began, t.Paused, t.Sought, t.Was = old.UID, old.Start, old.Began, old.Paused, old.Sought, old.Was
+			t.PausedKeys = old.PausedKeys
 		}
 		if d.Topic != "" {
 			// A pattern that cannot be compiled was accepted by a newer binary; this one lets the trigger wait.

@@ -44,8 +44,10 @@ type Trigger struct {
 	Sought  map[int32]int64 `json:"sought,omitempty"` // partition -> its UID there, where it was sought in that partition alone
 	Was     []int64         `json:"was,omitempty"`    // UIDs that it had before it was sought, the newest last
 	Paused  bool
-	Max     int   // invocations at a time on one node: instances times concurrency
-	Err     error `json:"-"` // this binary cannot compile the filter; the trigger is not in any match set
+	// PausedKeys are the keys whose events wait, sorted.
+	PausedKeys []string `json:",omitempty"`
+	Max        int      // invocations at a time on one node: instances times concurrency
+	Err        error    `json:"-"` // this binary cannot compile the filter; the trigger is not in any match set
 }
 
 // In is the trigger's UID in one partition.

@@ -88,6 +88,8 @@ func printFunction(w io.Writer, f *wire.Function) {
 			state = "paused"
 		case t.Error != "":
 			state = "cannot run: " + t.Error
+		case t.PausedKeys > 0:
+			state = "on, " + count(int64(t.PausedKeys), "key") + " paused"
 		}
 		r := cells(t.Name, listensTo(t.Trigger), orDash(string(t.Order)), lag, state)
 		if len(t.Filter) > 0 && t.Topic != function.TopicInvoke {
@@ -163,11 +165,7 @@ func triggerCommand(env *environment) *cobra.Command {
 		sub := &cobra.Command{
 			Use: verb.name + " FUNCTION/TRIGGER", Short: verb.short, Long: verb.short + ".", Args: cobra.ExactArgs(1),
 			RunE: func(c *cobra.Command, args []string) error {
-				fn, trigger, err := triggerName(c, args[0])
-				if err != nil {
-					return err
-				}
-				node, err := env.client()
+				fn, trigger, node, err := env.trigger(c, args[0])
 				if err != nil {
 					return err
 				}

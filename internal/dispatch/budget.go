@@ -26,4 +26,7 @@ func (b *budget) force(n int64) { b.held.Add(n) }
 
 func (b *budget) give(n int64) { b.held.Add(-n) }
 
+// below says that less than percent of the budget is held.
+func (b *budget) below(percent int64) bool { return b.held.Load() < b.max/100*percent }
+
 func (b *budget) full() bool { return b.held.Load() >= b.max }

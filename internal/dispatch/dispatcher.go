@@ -48,7 +48,8 @@ type Dispatcher struct {
 	topics  *topics
 	now     func() time.Time
 	seed    maphash.Seed
-	window  int
+	window  int // see laneWindow
+	parked  int // see laneParked
 
 	budget budget
 	gates  gates
@@ -90,7 +91,7 @@ func New(o Options) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		log: o.Log, catalog: o.Catalog, group: o.Group, drain: o.Drain, logger: o.Logger, now: o.Now,
-		seed: maphash.MakeSeed(), window: laneWindow,
+		seed: maphash.MakeSeed(), window: laneWindow, parked: laneParked,
 		budget: budget{max: o.MaxHeld}, gates: gates{of: map[int64]*gate{}}, solo: newGate(1),
 		topics: &topics{log: o.Log}, calmed: make(chan struct{}, 1),
 		partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},

@@ -15,6 +15,7 @@ const (
 	blocked  entryState = iota // behind an earlier event of its key
 	ready                      // in the lane's queue
 	waiting                    // for its time
+	halted                     // its key is paused
 	marking                    // holds a slot; that it starts is being written to the log
 	running                    // holds a slot
 	flushing                   // what came of it is on its way to the log
@@ -28,11 +29,15 @@ const entryCost = 256
 type entry struct {
 	lane     *lane
 	offset   int64
-	appended int64        // milliseconds since 1970
-	event    *event.Event // nil = to be read again
-	held     int64        // bytes of budget that it holds
-	key      uint64       // hash; see keyed
+	appended int64              // milliseconds since 1970
+	event    *event.Event       // nil = to be read again
+	held     int64              // bytes of budget that it holds
+	bytes    int64              // of those, its event's, or its name's
+	ref      *function.EventRef // the event's name while the event is not at hand; nil = see event
+	key      uint64             // hash; see keyed
 	keyed    bool
+	name     uint64 // hash of the event's own key, whatever the order; see lane.halt
+	parked   bool   // it takes no place in the window
 	state    entryState
 	settled  bool // its end is in the log or in the commit under way
 	stored   bool // it has a retryRecord in the log

@@ -74,6 +74,7 @@ func newWorld(t reporter, s setting) *world {
 	for _, topic := range []eventlog.Topic{
 		{Name: function.TopicControl, Partitions: 1},
 		{Name: function.TopicProgress, Partitions: max(2, s.partitions), Compact: true},
+		{Name: function.TopicDelayed, Partitions: max(2, s.partitions), Compact: true},
 		{Name: function.TopicRuns, Partitions: 2},
 		{Name: function.TopicInvoke, Partitions: 2},
 		{Name: function.TopicJobs, Partitions: 2},

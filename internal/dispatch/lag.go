@@ -16,6 +16,7 @@ type Lag struct {
 	Topic    string
 	Behind   int64 // offsets that it has not looked at yet, and events that matched and are not finished
 	Pending  int64 // events that matched and are not finished
+	Parked   int64 // of those, events that wait long or whose key is paused, with what is blocked behind them
 	Detached int   // partitions in which it has left the shared scan
 	Paused   bool
 }
@@ -31,8 +32,8 @@ type status struct {
 }
 
 type laneStatus struct {
-	scanned, low, pending int64
-	attached              bool
+	scanned, low, pending, parked int64
+	attached                      bool
 }
 
 // publish makes the actor's status known, a while after the last time.
@@ -46,7 +47,7 @@ func (p *partition) publish(now time.Time) {
 	p.changed, p.statusAt = false, now.Add(statusEvery)
 	s := &status{scan: p.scan, lanes: make(map[int64]laneStatus, len(p.lanes))}
 	for uid, l := range p.lanes {
-		ls := laneStatus{scanned: l.scanned, low: l.low(p.scan), pending: int64(l.live + len(l.unloaded)), attached: l.attached}
+		ls := laneStatus{scanned: l.scanned, low: l.low(p.scan), pending: int64(l.live + len(l.unloaded)), parked: int64(l.parked), attached: l.attached}
 		if l.attached {
 			ls.scanned = p.scan
 		}
@@ -80,6 +81,7 @@ func (d *Dispatcher) Lag() []Lag {
 			}
 			lag.Behind += max(0, b.End-ls.scanned) + ls.pending
 			lag.Pending += ls.pending
+			lag.Parked += ls.parked
 			if !ls.attached {
 				lag.Detached++
 			}

@@ -34,9 +34,11 @@ type lane struct {
 
 	entries []*entry // by offset, those that are gone among them
 	live    int      // entries that are not gone
+	parked  int      // of those, entries that take no place in the window
 	ready   fifo[*entry]
 	keys    map[uint64]*entry // the newest entry of each key
 	bytes   int64             // of events held
+	halt    map[uint64]bool   // hashes of the keys that are paused
 
 	waiter  *waiter // in the gate's queue; nil = not there
 	queued  bool    // in the partition's queue of lanes that can start something
@@ -58,11 +60,6 @@ func (l *lane) idle() bool {
 
 // paused says that the lane takes nothing and starts nothing for now.
 func (l *lane) paused() bool { return l.t.Paused || l.t.Err != nil || l.removed }
-
-// room says whether the lane can take another event.
-func (l *lane) room() bool {
-	return l.live < l.p.d.window && (l.live == 0 || !l.p.d.budget.full())
-}
 
 // touch notes that the lane's record has to be written.
 func (l *lane) touch() {
@@ -86,9 +83,18 @@ func (l *lane) add(offset int64, appended time.Time, e *event.Event, size int64)
 	b := &l.p.d.budget
 	b.force(entryCost)
 	if l.bytes+size <= laneBytes && b.take(size, eventShare) {
-		en.event = e
+		en.event, en.bytes = e, size
 		en.held += size
 		l.bytes += size
+	}
+	l.place(en, e.Key())
+}
+
+// place gives a new entry its place in the order.
+func (l *lane) place(en *entry, key string) {
+	offset := en.offset
+	if key != "" {
+		en.name = l.p.d.hash(key)
 	}
 	if r, ok := l.recalled[offset]; ok {
 		delete(l.recalled, offset)
@@ -102,15 +108,16 @@ func (l *lane) add(offset int64, appended time.Time, e *event.Event, size int64)
 		en.keyed = true
 	case l.t.Order == function.OrderNone:
 	default:
-		if key := e.Key(); key != "" {
-			en.key, en.keyed = l.p.d.hash(key), true
-		}
+		en.key, en.keyed = en.name, key != ""
 	}
 	if en.keyed {
 		last := l.keys[en.key]
 		l.keys[en.key] = en
 		if last != nil {
 			last.next = en
+			if last.parked {
+				l.park(en)
+			}
 			return // blocked
 		}
 	}
@@ -130,13 +137,23 @@ func (e *entry) recall(r retryRecord) {
 	}
 }
 
-// enable makes an entry ready now or when it is due.
+// enable makes an entry ready: now, when it is due, or when its key is no longer paused.
 func (l *lane) enable(e *entry) {
-	if e.due.After(l.p.d.now()) {
+	now := l.p.d.now()
+	switch wait := e.due.Sub(now); {
+	case wait > 0:
 		e.state = waiting
 		l.p.clock.add(e)
+		if wait > parkAfter {
+			l.parkChain(e)
+		}
+		return
+	case l.halt[e.name]:
+		e.state = halted
+		l.parkChain(e)
 		return
 	}
+	l.unpark(e)
 	e.state = ready
 	l.ready.push(e)
 	l.p.wake(l)
@@ -159,17 +176,18 @@ func (l *lane) finish(e *entry) {
 	}
 	e.next = nil
 	l.compact()
-	if l.live <= l.p.d.window/2 {
+	if l.active() <= l.p.d.window/2 {
 		l.p.pull(l)
 	}
 }
 
 func (l *lane) drop(e *entry) {
+	l.unpark(e)
 	if e.held > entryCost {
 		l.bytes -= e.held - entryCost
 	}
 	l.p.d.budget.give(e.held)
-	e.state, e.held, e.event, e.attempts = gone, 0, nil, nil
+	e.state, e.held, e.event, e.ref, e.attempts = gone, 0, nil, nil, nil
 	l.live--
 }
 
@@ -228,6 +246,7 @@ func (l *lane) low(scan int64) int64 {
 func (l *lane) retarget(t *catalog.Trigger) {
 	was := l.paused()
 	l.t, l.gate = t, l.p.d.gates.get(t)
+	l.setHalt()
 	if was && !l.paused() {
 		if l.ready.len() > 0 {
 			l.p.wake(l)
@@ -242,7 +261,7 @@ func (l *lane) remove(why leave) {
 	l.removed, l.gone, l.heir = true, why.reason, why.heir
 	for _, e := range l.entries {
 		switch e.state {
-		case blocked, ready, waiting:
+		case blocked, ready, waiting, halted:
 			l.discard(e)
 		}
 	}
@@ -252,8 +271,8 @@ func (l *lane) remove(why leave) {
 	if !l.attached {
 		l.p.discardUnread(l, l.scanned)
 	}
-	for offset := range l.recalled {
-		l.forget(offset, true)
+	for offset, r := range l.recalled {
+		l.p.push(item{records: l.p.keys.forget(l.uid(), offset, r.attempts)})
 	}
 	l.recalled, l.unloaded = nil, nil
 	l.ready.clear()
@@ -266,16 +285,13 @@ func (l *lane) discard(e *entry) {
 	e.state = flushing
 	w := l.p.untried(l.t, e.offset, "")
 	w.cause, w.appended, w.before, w.stored = e.event, time.UnixMilli(e.appended), e.attempts, e.stored
-	w.origin = refOf(w.position, e.event)
+	if e.ref != nil {
+		w.origin = *e.ref
+	} else {
+		w.origin = refOf(w.position, e.event)
+	}
 	w.settle(function.RunDiscarded, "%s", l.gone)
 	l.p.conclude(e, w)
-}
-
-// forget takes the retryRecord of an event that will not be run out of the log.
-func (l *lane) forget(offset int64, stored bool) {
-	if stored {
-		l.p.push(item{records: one(l.p.keys.record(l.p.keys.retry(l.uid(), offset), nil))})
-	}
 }
 
 // leaveGate gives up the place in the gate's queue.

@@ -83,8 +83,8 @@ func (m *metrics) committed(took time.Duration, outcomes int, err error) {
 
 // lagCollector shows Lag when it is asked.
 type lagCollector struct {
-	d                         *Dispatcher
-	behind, pending, detached *prometheus.Desc
+	d                                 *Dispatcher
+	behind, pending, parked, detached *prometheus.Desc
 }
 
 func newLagCollector(d *Dispatcher) *lagCollector {
@@ -95,6 +95,7 @@ func newLagCollector(d *Dispatcher) *lagCollector {
 		d:        d,
 		behind:   desc("dalamb_trigger_lag_events", "Offsets of its topic that a trigger has not finished with."),
 		pending:  desc("dalamb_trigger_pending_events", "Events that matched a trigger and are not finished."),
+		parked:   desc("dalamb_trigger_parked_events", "Of the pending events, those that wait long or whose key is paused, and what is blocked behind them."),
 		detached: desc("dalamb_trigger_detached_partitions", "Partitions in which a trigger has left the shared scan."),
 	}
 }
@@ -103,6 +104,7 @@ func newLagCollector(d *Dispatcher) *lagCollector {
 func (c *lagCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.behind
 	ch <- c.pending
+	ch <- c.parked
 	ch <- c.detached
 }
 
@@ -114,6 +116,7 @@ func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstMetric(c.behind, prometheus.GaugeValue, float64(l.Behind), l.Function, l.Trigger)
 		ch <- prometheus.MustNewConstMetric(c.pending, prometheus.GaugeValue, float64(l.Pending), l.Function, l.Trigger)
+		ch <- prometheus.MustNewConstMetric(c.parked, prometheus.GaugeValue, float64(l.Parked), l.Function, l.Trigger)
 		ch <- prometheus.MustNewConstMetric(c.detached, prometheus.GaugeValue, float64(l.Detached), l.Function, l.Trigger)
 	}
 }

@@ -32,6 +32,7 @@ type partition struct {
 
 	topicID string
 	keys    progressKeys
+	shelf   *shelf
 	plan    *plan
 	set     *match.Set[*catalog.Trigger]
 

@@ -41,6 +41,15 @@ func (k progressKeys) record(key string, value []byte) eventlog.Record {
 	return eventlog.Record{Topic: function.TopicProgress, Partition: k.partition, Key: []byte(key), Value: value}
 }
 
+// forget takes away what the log knows of a run that is over: its retryRecord, and its event where that was delayed.
+func (k progressKeys) forget(trigger, offset int64, attempts []function.Attempt) []eventlog.Record {
+	records := one(k.record(k.retry(trigger, offset), nil))
+	if waitedLong(attempts) {
+		records = append(records, k.delay(k.delayed(trigger, offset), nil))
+	}
+	return records
+}
+
 // parse takes a key of this partition apart. mine is false for keys of other topics.
 func (k progressKeys) parse(key string) (kind byte, trigger, offset int64, mine bool, err error) {
 	if len(key) < 2 || key[1] != '/' {

@@ -54,6 +54,7 @@ func (p *partition) restore(ctx context.Context) error {
 		return err
 	}
 	p.topicID, p.keys = topic.ID, keysOf(topic.ID, p.id.ID)
+	p.shelf = newShelf(p.d.log, p.keys)
 	r, err := fold(ctx, p.d.log, p.keys)
 	if err != nil {
 		return fmt.Errorf("read progress of %s/%d: %w", p.id.Topic, p.id.ID, err)
@@ -153,8 +154,8 @@ func (l *lane) restore(r laneRecord, retries map[int64]retryRecord) {
 // abandon takes the progress of a trigger that is no more out of the log.
 func (p *partition) abandon(uid int64, retries map[int64]retryRecord) {
 	p.push(item{records: one(p.keys.record(p.keys.lane(uid), nil))})
-	for offset := range retries {
-		p.push(item{records: one(p.keys.record(p.keys.retry(uid, offset), nil))})
+	for offset, r := range retries {
+		p.push(item{records: p.keys.forget(uid, offset, r.attempts)})
 	}
 }
 

@@ -21,8 +21,9 @@ type batch struct {
 	lane    *lane // nil = the scan
 	from    int64
 	records []eventlog.Record
-	start   int64 // what lies between from and start, retention has taken; 0 = nothing is missing
-	missing bool  // the topic is not there
+	start   int64          // what lies between from and start, retention has taken; 0 = nothing is missing
+	missing bool           // the topic is not there
+	kept    map[int64]kept // what was pending, is not in its topic any more and has been found in _dalamb.delayed; nil = nobody has looked
 }
 
 // read starts a read. What it gives comes as a message.
@@ -32,7 +33,7 @@ func (p *partition) read(sc scope, l *lane, from int64, o eventlog.ReadOptions) 
 		for n := 0; ; n++ {
 			var err error
 			b.records, err = p.d.log.Read(sc.life, p.id, from, o)
-			if err == nil && len(b.records) > 0 && b.records[0].Offset > from {
+			if err == nil && (len(b.records) == 0 || b.records[0].Offset > from) {
 				var bounds eventlog.Bounds
 				if bounds, err = p.d.log.Bounds(sc.life, p.id); bounds.Start > from {
 					b.start = bounds.Start
@@ -71,6 +72,9 @@ func (b *batch) apply(sc scope, p *partition) {
 	switch {
 	case b.lane != nil:
 		b.lane.reading = false
+		if p.rescue(sc, b) {
+			return
+		}
 		p.load(b)
 		p.pull(b.lane)
 		if b.lane.idle() {
@@ -140,6 +144,7 @@ func eventSize(r *eventlog.Record) int64 { return 256 + recordSize(r) }
 
 func (p *partition) newLane(t *catalog.Trigger) *lane {
 	l := &lane{p: p, t: t, gate: p.d.gates.get(t), attached: true, keys: map[uint64]*entry{}}
+	l.setHalt()
 	p.lanes[l.uid()] = l
 	return l
 }
@@ -166,7 +171,7 @@ func (p *partition) feed(sc scope) {
 			l.wants = false
 		case !l.room():
 			// A full window opens when an entry finishes, which pulls again; only the budget has to be asked again.
-			if l.live >= p.d.window {
+			if l.full() {
 				l.wants = false
 			} else {
 				p.starved = append(p.starved, l)
@@ -208,7 +213,7 @@ func (p *partition) load(b *batch) {
 	}
 	l.touch()
 	if b.start > b.from {
-		l.unloadedBelow(b.start)
+		l.unloadedBelow(b, b.start)
 		if lost := min(b.start, p.scan); len(l.unloaded) == 0 && lost > l.scanned {
 			p.expire(l.t, l.scanned, lost)
 			l.scanned = lost
@@ -217,7 +222,7 @@ func (p *partition) load(b *batch) {
 	whole := true
 	for i := range b.records {
 		r := &b.records[i]
-		l.reload(r)
+		l.reload(b, r)
 		if r.Offset < l.scanned {
 			continue
 		}
@@ -233,7 +238,7 @@ func (p *partition) load(b *batch) {
 		l.scanned = r.Offset + 1
 	}
 	if len(b.records) == 0 {
-		l.unloadedBelow(p.scan)
+		l.unloadedBelow(b, p.scan)
 		l.scanned = p.scan
 	}
 	l.cursor = l.scanned
@@ -245,8 +250,8 @@ func (p *partition) load(b *batch) {
 }
 
 // reload takes r in if it was pending before this node took over. What was pending before it and has not come is gone.
-func (l *lane) reload(r *eventlog.Record) {
-	l.unloadedBelow(r.Offset)
+func (l *lane) reload(b *batch, r *eventlog.Record) {
+	l.unloadedBelow(b, r.Offset)
 	if len(l.unloaded) == 0 || l.unloaded[0] != r.Offset {
 		return
 	}
@@ -259,11 +264,16 @@ func (l *lane) reload(r *eventlog.Record) {
 	l.add(r.Offset, r.Time, e, eventSize(r))
 }
 
-// unloadedBelow gives up what was pending below an offset and is not there any more.
-func (l *lane) unloadedBelow(offset int64) {
+// unloadedBelow gives up what was pending below an offset and is not there any more, unless it was kept.
+func (l *lane) unloadedBelow(b *batch, offset int64) {
 	for len(l.unloaded) > 0 && l.unloaded[0] < offset {
-		l.endOne(l.unloaded[0], function.RunExpired, "the retention of topic %s removed the event before its turn", l.p.id.Topic)
+		gone := l.unloaded[0]
 		l.unloaded = l.unloaded[1:]
+		if k, ok := b.kept[gone]; ok {
+			l.addKept(gone, k)
+			continue
+		}
+		l.endOne(gone, function.RunExpired, "the retention of topic %s removed the event before its turn", l.p.id.Topic)
 	}
 }
 

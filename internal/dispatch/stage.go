@@ -33,6 +33,7 @@ func (ss stages) do(ctx context.Context, w *work) error {
 type work struct {
 	trigger  *catalog.Trigger
 	keys     progressKeys
+	shelf    *shelf
 	position eventlog.Position // of the event
 	appended time.Time         // when the log took the event
 	run      string

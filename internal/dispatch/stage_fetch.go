@@ -25,6 +25,16 @@ func (s fetch) do(ctx context.Context, w *work) error {
 		return fmt.Errorf("read event %d of %s/%d: %w", w.position.Offset, p.Topic, p.ID, err)
 	}
 	if len(rs) == 0 || rs[0].Offset != w.position.Offset {
+		if waitedLong(w.before) {
+			r, err := w.shelf.find(ctx, w.trigger.In(w.position.Partition), w.position.Offset)
+			if err != nil {
+				return err
+			}
+			if r != nil {
+				w.cause, w.appended = r.event, r.appended
+				return nil
+			}
+		}
 		w.origin = refOf(w.position, nil)
 		w.settle(function.RunExpired, "the retention of topic %s removed the event before its turn", p.Topic)
 		return nil

@@ -55,7 +55,10 @@ func (s record) do(_ context.Context, w *work) error {
 			return err
 		}
 		w.records = append(records, w.keys.record(w.keys.retry(w.trigger.In(w.position.Partition), w.position.Offset), value))
-		return nil
+		if waitedLong(w.attempts()[w.attempt.Number-1:]) {
+			w.records, err = w.delay(w.records)
+		}
+		return err
 	}
 	w.records = w.appendProgress(records)
 	return nil
@@ -67,10 +70,10 @@ func echo(w *work) bool {
 	return w.cause != nil && w.cause.Hops() > event.MaxHops+1 && event.Reserved(w.cause.Type)
 }
 
-// appendProgress takes the run's retryRecord out of the log when there is one.
+// appendProgress takes what the log knows of the run's attempts out of it when there is something.
 func (w *work) appendProgress(records []eventlog.Record) []eventlog.Record {
 	if w.stored {
-		records = append(records, w.keys.record(w.keys.retry(w.trigger.In(w.position.Partition), w.position.Offset), nil))
+		records = append(records, w.keys.forget(w.trigger.In(w.position.Partition), w.position.Offset, w.before)...)
 	}
 	return records
 }

@@ -141,7 +141,7 @@ func (p *partition) begin(sc scope, e *entry) {
 	e.state = running
 	p.running++
 	w := &work{
-		trigger: l.t, keys: p.keys, appended: time.UnixMilli(e.appended), before: e.attempts, stored: e.stored, cause: e.event,
+		trigger: l.t, keys: p.keys, shelf: p.shelf, appended: time.UnixMilli(e.appended), before: e.attempts, stored: e.stored, cause: e.event,
 		position: eventlog.Position{Topic: p.id.Topic, Partition: p.id.ID, Offset: e.offset},
 	}
 	topicID := p.topicID

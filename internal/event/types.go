@@ -10,6 +10,8 @@ const (
 	TypeTriggerPaused    = "dalamb.trigger.paused.v1"
 	TypeTriggerResumed   = "dalamb.trigger.resumed.v1"
 	TypeTriggerSought    = "dalamb.trigger.sought.v1"
+	TypeKeyPaused        = "dalamb.key.paused.v1"
+	TypeKeyResumed       = "dalamb.key.resumed.v1"
 
 	TypeInvokeRequested    = "dalamb.invoke.requested.v1"
 	TypeRunFinished        = "dalamb.run.finished.v1"

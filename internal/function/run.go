@@ -137,8 +137,9 @@ const (
 	TopicInvoke   = "_dalamb.invoke"
 	TopicJobs     = "_dalamb.jobs"
 	TopicDead     = "_dalamb.dead"
-	TopicCode     = "_dalamb.code" // functions' code, for the other nodes of a shared log
-	TopicEvents   = "events"       // the default topic of users
+	TopicDelayed  = "_dalamb.delayed" // events that wait long for their turn
+	TopicCode     = "_dalamb.code"    // functions' code, for the other nodes of a shared log
+	TopicEvents   = "events"          // the default topic of users
 )
 
 // SystemTopic says whether only dalamb may write to a topic.

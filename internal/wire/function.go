@@ -36,10 +36,11 @@ type Function struct {
 // Trigger is a trigger and how far it is.
 type Trigger struct {
 	function.Trigger
-	Paused bool   `json:"paused"`
-	Max    int    `json:"max"`           // invocations at a time on one node
-	Lag    *int64 `json:"lag,omitempty"` // events that it has not finished; absent for routes
-	Error  string `json:"error,omitempty"`
+	Paused     bool   `json:"paused"`
+	PausedKeys int    `json:"pausedKeys,omitempty"` // how many of its keys are paused
+	Max        int    `json:"max"`                  // invocations at a time on one node
+	Lag        *int64 `json:"lag,omitempty"`        // events that it has not finished; absent for routes
+	Error      string `json:"error,omitempty"`
 }
 
 // Instance is a live sandbox of one version.
