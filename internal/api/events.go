@@ -120,14 +120,16 @@ func parsePattern(what string, text []byte) (*match.Pattern, error) {
 // eventAt is a record as one line. With a pattern, what does not match it or is no event is left out.
 func eventAt(r eventlog.Record, pattern *match.Pattern) (wire.EventAt, bool) {
 	at := wire.EventAt{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Time}
-	e, err := eventlog.ToEvent(r)
-	if err == nil {
-		if pattern != nil && !pattern.MatchEvent(e) {
-			return at, false
-		}
-		at.Event, err = e.MarshalJSON()
+	e := eventlog.EventOf(&r)
+	if e == nil {
+		at.Key, at.Value = r.Key, r.Value
+		return at, pattern == nil
 	}
-	if err != nil {
+	if pattern != nil && !pattern.MatchEvent(e) {
+		return at, false
+	}
+	var err error
+	if at.Event, err = e.MarshalJSON(); err != nil {
 		at.Event, at.Key, at.Value = nil, r.Key, r.Value
 		return at, pattern == nil
 	}
@@ -194,8 +196,8 @@ func (a *API) eventOf(ctx context.Context, ref function.EventRef) (*event.Event,
 	if err != nil {
 		return nil, err
 	}
-	e, err := eventlog.ToEvent(rec)
-	if err != nil || ref.ID != "" && e.ID != ref.ID {
+	e := eventlog.EventOf(&rec)
+	if e == nil || ref.ID != "" && e.ID != ref.ID {
 		return nil, nil // a topic made again under the same name holds something else there
 	}
 	return e, nil

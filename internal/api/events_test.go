@@ -163,6 +163,16 @@ func TestARecordThatIsNoEventIsShownAsItIs(t *testing.T) {
 	}
 }
 
+func TestARecordOfOtherSoftwareIsShownAsAnEvent(t *testing.T) {
+	n := newNode(t)
+	_, err := n.log.Append(t.Context(), []eventlog.Record{{Topic: "events", Partition: 0, Key: []byte("k"), Value: []byte(`{"a":1}`)}})
+	ok(t, err)
+	const filter = `{"type":["dalamb.record.v1"],"data":{"value":{"a":[1]}}}`
+	if s := n.events(client.EventQuery{Topic: "events", Filter: filter}); s == "" {
+		t.Error("events with a filter on the record's value = none, want the record")
+	}
+}
+
 // TestAStreamThatBreaksSaysSo deletes the topic below a follower.
 func TestAStreamThatBreaksSaysSo(t *testing.T) {
 	n := newNode(t)

@@ -167,8 +167,8 @@ func (a *API) weigh(ctx context.Context, t *catalog.Trigger, s *wire.Sought) err
 
 // wanted is the event of a record if a trigger wants it.
 func wanted(t *catalog.Trigger, r eventlog.Record) *event.Event {
-	e, err := eventlog.ToEvent(r)
-	if err != nil || t.Pattern == nil || !t.Pattern.MatchEvent(e) {
+	e := eventlog.EventOf(&r)
+	if e == nil || t.Pattern == nil || !t.Pattern.MatchEvent(e) {
 		return nil
 	}
 	return e

@@ -15,7 +15,6 @@ type metrics struct {
 	runs     *prometheus.CounterVec
 	attempts *prometheus.CounterVec
 	trouble  *prometheus.CounterVec
-	skips    *prometheus.CounterVec
 	commits  *prometheus.HistogramVec
 	sizes    prometheus.Histogram
 	others   []prometheus.Collector
@@ -32,9 +31,6 @@ func newMetrics(d *Dispatcher, r prometheus.Registerer) (*metrics, error) {
 		trouble: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dalamb_attempts_prevented_total", Help: "Attempts that dalamb could not make, and repeats.",
 		}, []string{"function", "trigger"}),
-		skips: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "dalamb_records_skipped_total", Help: "Records that are no CloudEvents.",
-		}, []string{"topic"}),
 		commits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "dalamb_progress_commit_seconds", Help: "Time of a commit of outcomes and progress.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
@@ -47,7 +43,7 @@ func newMetrics(d *Dispatcher, r prometheus.Registerer) (*metrics, error) {
 	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dalamb_dispatch_held_bytes", Help: "Memory that pending events take.",
 	}, func() float64 { return float64(d.budget.held.Load()) })
-	m.others = []prometheus.Collector{m.runs, m.attempts, m.trouble, m.skips, m.commits, m.sizes, held, newLagCollector(d)}
+	m.others = []prometheus.Collector{m.runs, m.attempts, m.trouble, m.commits, m.sizes, held, newLagCollector(d)}
 	if r == nil {
 		return m, nil
 	}
@@ -69,8 +65,6 @@ func (m *metrics) settled(w *work) {
 }
 
 func (m *metrics) troubled(t *catalog.Trigger) { m.trouble.WithLabelValues(t.Function, t.Name).Inc() }
-
-func (m *metrics) skipped(topic string) { m.skips.WithLabelValues(topic).Inc() }
 
 func (m *metrics) committed(took time.Duration, outcomes int, err error) {
 	result := "stored"

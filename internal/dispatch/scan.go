@@ -113,9 +113,8 @@ func (p *partition) offerRecord(r *eventlog.Record) {
 	if p.set == nil {
 		return
 	}
-	e, err := eventlog.ToEvent(*r)
-	if err != nil {
-		p.d.metrics.skipped(p.id.Topic)
+	e := eventlog.EventOf(r)
+	if e == nil {
 		return
 	}
 	p.matched = notOwn(p.id.Topic, e, p.set.MatchEvent(e, p.matched[:0]))
@@ -256,9 +255,9 @@ func (l *lane) reload(b *batch, r *eventlog.Record) {
 		return
 	}
 	l.unloaded = l.unloaded[1:]
-	e, err := eventlog.ToEvent(*r)
-	if err != nil {
-		l.endOne(r.Offset, function.RunExpired, "the event can no longer be read: %v", err)
+	e := eventlog.EventOf(r)
+	if e == nil {
+		l.endOne(r.Offset, function.RunExpired, "what stands at the event's place is no event any more")
 		return
 	}
 	l.add(r.Offset, r.Time, e, eventSize(r))
@@ -282,8 +281,8 @@ func (l *lane) consider(r *eventlog.Record) {
 	if r.Offset < l.t.Start[l.p.id.ID] {
 		return
 	}
-	e, err := eventlog.ToEvent(*r)
-	if err != nil || l.t.Pattern != nil && !l.t.Pattern.MatchEvent(e) || about(l.p.id.Topic, e) == l.t.Function {
+	e := eventlog.EventOf(r)
+	if e == nil || l.t.Pattern != nil && !l.t.Pattern.MatchEvent(e) || about(l.p.id.Topic, e) == l.t.Function {
 		return
 	}
 	l.add(r.Offset, r.Time, e, eventSize(r))

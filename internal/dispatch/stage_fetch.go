@@ -39,9 +39,9 @@ func (s fetch) do(ctx context.Context, w *work) error {
 		w.settle(function.RunExpired, "the retention of topic %s removed the event before its turn", p.Topic)
 		return nil
 	}
-	e, err := eventlog.ToEvent(rs[0])
-	if err != nil {
-		return fmt.Errorf("decode event %d of %s/%d: %w", w.position.Offset, p.Topic, p.ID, err)
+	e := eventlog.EventOf(&rs[0])
+	if e == nil {
+		return fmt.Errorf("decode event %d of %s/%d: it is none", w.position.Offset, p.Topic, p.ID)
 	}
 	w.cause, w.appended = e, rs[0].Time
 	return nil

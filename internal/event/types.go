@@ -22,6 +22,8 @@ const (
 	TypeRedriveFinished    = "dalamb.redrive.finished.v1"
 	TypeRequestCompleted   = "dalamb.request.completed.v1"
 	TypeLogWritten         = "dalamb.log.written.v1"
+
+	TypeRecord = "dalamb.record.v1" // a record that is no CloudEvent; made at reading, never stored
 )
 
 // Reserved says that only dalamb may write events of this type.

@@ -53,3 +53,40 @@ func TestToEventNamesTheRecord(t *testing.T) {
 		t.Errorf("ToEvent(no event) = %v, want an error that names events/2 offset 7", err)
 	}
 }
+
+func TestEventOfIsWhatAListenerSees(t *testing.T) {
+	binary := func(pairs ...string) []eventlog.Header {
+		hs := []eventlog.Header{{Name: "ce_specversion", Value: []byte("1.0")}, {Name: "ce_source", Value: []byte("/s")}, {Name: "ce_type", Value: []byte("t")}}
+		for i := 0; i < len(pairs); i += 2 {
+			hs = append(hs, eventlog.Header{Name: pairs[i], Value: []byte(pairs[i+1])})
+		}
+		return hs
+	}
+	structured := []eventlog.Header{{Name: "Content-Type", Value: []byte("application/cloudevents+json")}}
+	for _, c := range []struct {
+		name  string
+		r     eventlog.Record
+		typ   string // "" = no event
+		fault string // in the data
+	}{
+		{"a binary event", eventlog.Record{Topic: "a", Headers: binary("ce_id", "1")}, "t", ""},
+		{"a structured event", eventlog.Record{Topic: "a", Headers: structured, Value: []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"u"}`)}, "u", ""},
+		{"no event", eventlog.Record{Topic: "a", Value: []byte("x")}, event.TypeRecord, ""},
+		{"a binary event without id", eventlog.Record{Topic: "a", Headers: binary()}, event.TypeRecord, `attribute \"id\": is required`},
+		{"a corrupt header", eventlog.Record{Topic: "a", Headers: binary("ce_id", "\xff")}, event.TypeRecord, `not valid UTF-8`},
+		{"a broken structured event", eventlog.Record{Topic: "a", Headers: structured, Value: []byte(`{`)}, event.TypeRecord, `"fault"`},
+		{"another version", eventlog.Record{Topic: "a", Headers: []eventlog.Header{{Name: "ce_specversion", Value: []byte("2.0")}}}, event.TypeRecord, `2.0`},
+		{"an event of a hundred megabytes", eventlog.Record{Topic: "a", Headers: binary("ce_id", "1"), Value: make([]byte, 100<<20)}, event.TypeRecord, `the record has 1048576`},
+		{"a tombstone on a topic of dalamb's", eventlog.Record{Topic: "_dalamb.dead", Key: []byte("k")}, "", ""},
+		{"an event on a topic of dalamb's", eventlog.Record{Topic: "_dalamb.dead", Headers: binary("ce_id", "1")}, "t", ""},
+	} {
+		e := eventlog.EventOf(&c.r)
+		switch {
+		case e == nil && c.typ == "":
+		case e == nil || e.Type != c.typ:
+			t.Errorf("%s: EventOf = %+v, want type %q", c.name, e, c.typ)
+		case !strings.Contains(string(e.Data), c.fault):
+			t.Errorf("%s: data = %.300s, want %q in it", c.name, e.Data, c.fault)
+		}
+	}
+}
