@@ -61,8 +61,9 @@ type Dispatcher interface {
 	Redrive(ctx context.Context, r Redrive) (job string, err error)
 	// Discard takes dead letters away for good, all of them or none.
 	Discard(ctx context.Context, ids []string, reason string) error
-	// Lag is how many events each trigger has not finished; those that this node knows nothing of are not in it.
-	Lag() map[TriggerRef]int64
+	// Lag is how many events each trigger of a function, "" = of all, has not finished, on all nodes; those of which nothing is known are
+	// not in it.
+	Lag(ctx context.Context, function string) map[TriggerRef]int64
 	// Positions says for each partition of a trigger's topic below which offset the trigger has nothing left to do.
 	Positions(ctx context.Context, t *catalog.Trigger) (map[int32]int64, error)
 }

@@ -28,7 +28,7 @@ func (a *API) deploy(r *http.Request, _ query) (any, error) {
 		return nil, err
 	}
 	digest := req.Spec.Digest(req.Code)
-	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias, Warnings: append(a.warnings(r.Context(), &req.Spec), a.losses(&req)...)}
+	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias, Warnings: append(a.warnings(r.Context(), &req.Spec), a.losses(r.Context(), &req)...)}
 	view := a.catalog.View()
 	if f, err := view.Function(req.Spec.Name); err == nil {
 		if same := versionOf(f, digest); same != nil {
@@ -154,13 +154,13 @@ func isRoute(fn, name string) error {
 
 // losses say which triggers go away with events that wait for them: those of the live version whose name and topic the new
 // one does not have.
-func (a *API) losses(req *wire.DeployRequest) []string {
+func (a *API) losses(ctx context.Context, req *wire.DeployRequest) []string {
 	f, err := a.catalog.View().Function(req.Spec.Name)
 	if err != nil || req.Alias != function.LiveAlias {
 		return nil // nothing is there that could go
 	}
 	var ws []string
-	waiting := a.waiting(f)
+	waiting := a.waiting(ctx, f)
 	for _, t := range f.Triggers {
 		stays := t.Name == function.InvokeTrigger || slices.ContainsFunc(req.Spec.Triggers, func(d function.Trigger) bool {
 			return d.Name == t.Name && d.Topic == t.Topic

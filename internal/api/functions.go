@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -12,7 +13,7 @@ import (
 
 func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
 	isolated := a.node(r.Context()).Runner.Isolated
-	instances, lags := a.instances(), a.dispatcher.Lag()
+	instances, lags := a.instances(), a.dispatcher.Lag(r.Context(), "")
 	list := wire.FunctionList{Functions: []wire.FunctionSummary{}}
 	for _, f := range a.catalog.View().Functions() {
 		s := wire.FunctionSummary{Name: f.Name, Instances: len(instances[f.Name]), Isolated: isolated}
@@ -44,7 +45,7 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 	for _, name := range slices.Sorted(maps.Keys(f.Aliases)) {
 		out.Aliases = append(out.Aliases, f.Aliases[name])
 	}
-	lags := a.dispatcher.Lag()
+	lags := a.dispatcher.Lag(r.Context(), f.Name)
 	for _, t := range f.Triggers {
 		w := wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, PausedKeys: len(t.PausedKeys), Max: t.Max}
 		if lag, ok := lags[TriggerRef{f.Name, t.Name}]; ok && t.Route == nil {
@@ -76,7 +77,7 @@ func (a *API) removeFunction(r *http.Request, _ query) (any, error) {
 		return nil, err
 	}
 	out := wire.Removed{Function: f.Name}
-	for _, lag := range a.waiting(f) {
+	for _, lag := range a.waiting(r.Context(), f) {
 		out.Waiting += lag
 	}
 	if _, err := a.catalog.Submit(r.Context(), catalog.Remove{Function: f.Name}); err != nil {
@@ -86,8 +87,8 @@ func (a *API) removeFunction(r *http.Request, _ query) (any, error) {
 }
 
 // waiting is how many events each trigger of a function has not finished, by the trigger's name.
-func (a *API) waiting(f *catalog.Function) map[string]int64 {
-	lags, out := a.dispatcher.Lag(), map[string]int64{}
+func (a *API) waiting(ctx context.Context, f *catalog.Function) map[string]int64 {
+	lags, out := a.dispatcher.Lag(ctx, f.Name), map[string]int64{}
 	for _, t := range f.Triggers {
 		if t.Route == nil {
 			out[t.Name] = lags[TriggerRef{f.Name, t.Name}]

@@ -83,7 +83,7 @@ func (s *script) Discard(ctx context.Context, ids []string, reason string) error
 	return err
 }
 
-func (s *script) Lag() map[TriggerRef]int64 {
+func (s *script) Lag(context.Context, string) map[TriggerRef]int64 {
 	return map[TriggerRef]int64{{"pay", "invoke"}: 7, {"pay", "on-order"}: 7, {"other", "on-order"}: 1}
 }
 

@@ -64,9 +64,13 @@ func (d dispatcher) Discard(ctx context.Context, ids []string, reason string) er
 	return err
 }
 
-func (d dispatcher) Lag() map[api.TriggerRef]int64 {
+func (d dispatcher) Lag(ctx context.Context, fn string) map[api.TriggerRef]int64 {
 	lags := map[api.TriggerRef]int64{}
-	for _, l := range d.Dispatcher.Lag() {
+	all, err := d.LagOverall(ctx, fn)
+	if err != nil {
+		all = d.Dispatcher.Lag() // the log does not answer; what this node knows is better than nothing
+	}
+	for _, l := range all {
 		lags[api.TriggerRef{Function: l.Function, Trigger: l.Trigger}] = l.Behind
 	}
 	return lags

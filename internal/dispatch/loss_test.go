@@ -174,6 +174,22 @@ func TestPositionsAreMirrored(t *testing.T) {
 	if err != nil || len(groups) != 2 {
 		t.Errorf("groups = %v, %v, want the two triggers", groups, err)
 	}
+	// A node that owns nothing knows from the mirrors alone how far the triggers are.
+	other, err := New(Options{Log: w.disk, Catalog: w.cat, Invoker: play(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for fn, want := range map[string]map[string]int64{"": {"f": 0, "stuck": 20}, "stuck": {"stuck": 20}} {
+		lags, err := other.LagOverall(context.Background(), fn)
+		if err != nil {
+			t.Fatalf("LagOverall = %v", err)
+		}
+		for _, l := range lags {
+			if behind, asked := want[l.Function]; asked && l.Trigger == "t" && l.Behind != behind {
+				t.Errorf("LagOverall(%q) says that %s is %d behind, want %d", fn, l.Function, l.Behind, behind)
+			}
+		}
+	}
 }
 
 func TestMetrics(t *testing.T) {
