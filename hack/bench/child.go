@@ -46,6 +46,15 @@ func (p *child) stop() error {
 	}
 }
 
+// kill ends the program as a power cut would.
+func (p *child) kill() error {
+	if err := p.cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("kill %s: %w", p.cmd.Path, err)
+	}
+	<-p.exited
+	return nil
+}
+
 // plainServer starts an HTTP program as an ordinary process on a free port, and returns once it answers.
 func plainServer(ctx context.Context, command ...string) (url string, p *child, err error) {
 	port, err := freePort()

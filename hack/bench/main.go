@@ -37,6 +37,8 @@ func rows() []row {
 		{"coldstart", coldStartRow},
 		{"match", matchRow},
 		{"idle", idleRow},
+		{"writes", writesRow},
+		{"restart", restartRow},
 	}
 }
 

@@ -92,6 +92,27 @@ func (n *node) connect() error {
 	return err
 }
 
+// healthy waits until the node says that all of it works.
+func (n *node) healthy(ctx context.Context) error {
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.gateway+"/_/health", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return fmt.Errorf("ask for the node's health: %w", err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return nil
+		}
+		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			return fmt.Errorf("the node is not well: %s: %w", resp.Status, err)
+		}
+	}
+}
+
 // deploy deploys a manifest whose functions' code is in b.dir/code.
 func (b *bench) deploy(ctx context.Context, n *node, name, manifest string) error {
 	dir := filepath.Join(b.dir, "code")

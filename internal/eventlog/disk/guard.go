@@ -26,6 +26,7 @@ type guard struct {
 	over    <-chan struct{} // when it is closed nothing waits any more
 	open    atomic.Bool     // the log is open; before that nothing waits, because somebody waits for the log
 	thrifty atomic.Bool     // room is low: files take what they need and no more
+	written written
 
 	mu     sync.Mutex
 	broken error
@@ -163,7 +164,7 @@ func (g *guard) room() {
 // Unwrap is vfs.FS's.
 func (g *guard) Unwrap() vfs.FS { return g.FS }
 
-func (g *guard) openFile(path string, op func() (vfs.File, error)) (vfs.File, error) {
+func (g *guard) openFile(path string, c vfs.DiskWriteCategory, op func() (vfs.File, error)) (vfs.File, error) {
 	var f vfs.File
 	done, err := g.try(path, func() (err error) {
 		f, err = op()
@@ -175,12 +176,12 @@ func (g *guard) openFile(path string, op func() (vfs.File, error)) (vfs.File, er
 	if !done {
 		f = vfs.NewMemFile(nil)
 	}
-	return &guardFile{File: f, g: g, path: path}, nil
+	return &guardFile{File: f, g: g, path: path, written: g.written.counter(c)}, nil
 }
 
 // Create is vfs.FS's.
 func (g *guard) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return g.openFile(name, func() (vfs.File, error) { return g.FS.Create(name, c) })
+	return g.openFile(name, c, func() (vfs.File, error) { return g.FS.Create(name, c) })
 }
 
 // ReuseForWrite is vfs.FS's. What a file had before is not needed, so a thrifty guard gives that back.
@@ -190,7 +191,7 @@ func (g *guard) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) 
 			return g.Create(newname, c)
 		}
 	}
-	return g.openFile(newname, func() (vfs.File, error) { return g.FS.ReuseForWrite(oldname, newname, c) })
+	return g.openFile(newname, c, func() (vfs.File, error) { return g.FS.ReuseForWrite(oldname, newname, c) })
 }
 
 // OpenDir is vfs.FS's.
@@ -200,7 +201,7 @@ func (g *guard) OpenDir(name string) (vfs.File, error) {
 		return nil, err
 	}
 	// A directory is synced after a rename or a new write-ahead log, so it is as needed as those.
-	return &guardFile{File: f, g: g, path: "marker."}, nil
+	return &guardFile{File: f, g: g, path: "marker.", written: &g.written.other}, nil
 }
 
 // Link is vfs.FS's.
@@ -234,8 +235,9 @@ func (g *guard) RemoveAll(name string) error {
 // guardFile is a file under the guard's rules.
 type guardFile struct {
 	vfs.File
-	g    *guard
-	path string
+	g       *guard
+	path    string
+	written *atomic.Int64
 }
 
 // Write is vfs.File's. A write cut short by a full disk goes on where it stopped.
@@ -243,6 +245,7 @@ func (f *guardFile) Write(p []byte) (int, error) {
 	rest := p
 	_, err := f.g.try(f.path, func() error {
 		n, err := f.File.Write(rest)
+		f.written.Add(int64(n))
 		rest = rest[n:]
 		return err
 	})
@@ -255,7 +258,8 @@ func (f *guardFile) Write(p []byte) (int, error) {
 // WriteAt is vfs.File's.
 func (f *guardFile) WriteAt(p []byte, at int64) (int, error) {
 	_, err := f.g.try(f.path, func() error {
-		_, err := f.File.WriteAt(p, at)
+		n, err := f.File.WriteAt(p, at)
+		f.written.Add(int64(n))
 		return err
 	})
 	if err != nil {

@@ -42,7 +42,7 @@ func newMetrics(r prometheus.Registerer, l *Log) (*metrics, error) {
 			}
 			return 0
 		})
-	for _, c := range []prometheus.Collector{m.records, m.bytes, m.groups, m.commit, space, failed} {
+	for _, c := range []prometheus.Collector{m.records, m.bytes, m.groups, m.commit, space, failed, newWrittenMetric(l)} {
 		if err := r.Register(c); err != nil {
 			return nil, errors.Join(fmt.Errorf("register log metrics: %w", err), m.close())
 		}
