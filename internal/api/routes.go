@@ -90,6 +90,9 @@ func (a *API) routes() []route {
 			}, Answer: wire.EventAt{}, AnswerType: ndjson, raw: a.streamEvents},
 		{Method: "GET", Path: "/v1/events/{topic}/{partition}/{offset}", Name: "getEvent", Summary: "The event at one position.", Answer: wire.EventAt{}, serve: a.getEvent},
 
+		{Method: "POST", Path: "/v1/patterns/try", Name: "tryPattern", Summary: "Which events of a stretch of a topic a pattern matches, and how that differs from a trigger's rule.",
+			Body: wire.PatternTry{}, Answer: wire.PatternTried{}, serve: a.tryPattern},
+
 		{Method: "GET", Path: "/v1/runs", Name: "listRuns", Summary: "Runs, newest first.",
 			Query: append([]param{
 				{Name: "function", Type: "string", About: "only of this function"},

@@ -17,7 +17,7 @@ type verdict struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-func patternCommand() *cobra.Command {
+func patternCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{Use: "pattern", Short: "Work with event patterns", Args: cobra.NoArgs}
 	var out output
 	var pattern, object string
@@ -67,6 +67,6 @@ Exit codes: 0 match, 1 no match (the first predicate that failed is named), 2 a 
 	out.flag(test)
 	test.MarkFlagRequired("pattern")
 	test.MarkFlagRequired("event")
-	c.AddCommand(test)
+	c.AddCommand(test, patternTry(env))
 	return c
 }

@@ -122,7 +122,7 @@ and DALAMB_TOKEN are stronger.`,
 		deployCommand(env), functionsCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env), keyCommand(env), seekCommand(env),
 		emitCommand(env), eventsCommand(env), topicCommand(env),
 		runsCommand(env), dlqCommand(env), logsCommand(env),
-		patternCommand(), versionCommand(),
+		patternCommand(env), versionCommand(),
 	} {
 		root.AddCommand(c)
 	}

@@ -1,0 +1,133 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// sampleSize is how many events an answer shows of those that it counts.
+const sampleSize = 20
+
+func (a *API) tryPattern(r *http.Request, _ query) (any, error) {
+	var req wire.PatternTry
+	if err := decode(r, &req); err != nil {
+		return nil, err
+	}
+	pattern, err := parsePattern("pattern", req.Pattern)
+	if err != nil {
+		return nil, err
+	}
+	if pattern == nil {
+		return nil, fault.New(fault.Invalid, "pattern: none is given")
+	}
+	old, topic, err := a.tryOn(r.Context(), &req)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.stretch(r.Context(), topic, req.From, req.To)
+	if err != nil {
+		return nil, err
+	}
+	out := wire.PatternTried{Topic: topic.Name, Sample: []wire.EventAt{}}
+	if old != nil {
+		out.Compared = &wire.PatternCompare{OnlyNewSample: []wire.EventAt{}, OnlyOldSample: []wire.EventAt{}}
+	}
+	return out, s.run(r.Context(), func(rec eventlog.Record) error {
+		e, err := eventlog.ToEvent(rec)
+		if err != nil {
+			return nil // no trigger is offered it either
+		}
+		out.Looked++
+		matched := pattern.MatchEvent(e)
+		if matched {
+			out.Matched++
+			out.Sample = sampled(out.Sample, rec)
+		}
+		if c := out.Compared; c != nil {
+			switch before := old.Pattern.MatchEvent(e); {
+			case matched && before:
+				c.Both++
+			case matched:
+				c.OnlyNew++
+				c.OnlyNewSample = sampled(c.OnlyNewSample, rec)
+			case before:
+				c.OnlyOld++
+				c.OnlyOldSample = sampled(c.OnlyOldSample, rec)
+			}
+		}
+		return nil
+	})
+}
+
+func sampled(sample []wire.EventAt, r eventlog.Record) []wire.EventAt {
+	if len(sample) == sampleSize {
+		return sample
+	}
+	at, _ := eventAt(r, nil)
+	return append(sample, at)
+}
+
+// tryOn finds the topic that a pattern is tried on, and the trigger that it is compared with; nil = none.
+func (a *API) tryOn(ctx context.Context, req *wire.PatternTry) (*catalog.Trigger, eventlog.Topic, error) {
+	if req.Function == "" && req.Trigger == "" {
+		if req.Topic == "" {
+			req.Topic = function.TopicEvents
+		}
+		topic, err := a.topic(ctx, req.Topic)
+		return nil, topic, err
+	}
+	t, topic, err := a.onTopic(ctx, req.Function, req.Trigger)
+	switch {
+	case err != nil:
+		return nil, topic, err
+	case req.Topic != "" && req.Topic != topic.Name:
+		return nil, topic, fault.New(fault.Invalid, "topic: trigger %s/%s listens to %q, not to %q", t.Function, t.Name, topic.Name, req.Topic)
+	case t.Err != nil:
+		return nil, topic, fault.New(fault.Invalid, "the filter of trigger %s/%s cannot be read by this node: %w", t.Function, t.Name, t.Err)
+	}
+	return t, topic, nil
+}
+
+// stretch is a scan of all partitions of a topic from one time to another: to = "" is the end.
+func (a *API) stretch(ctx context.Context, topic eventlog.Topic, from, to string) (*scan, error) {
+	if from == "" {
+		from = fromBeginning
+	}
+	var end time.Time
+	if to != "" {
+		var ok bool
+		if end, ok = parseTime(to, a.now()); !ok {
+			return nil, fault.New(fault.Invalid, "to: %q is not a time", to).WithHint("%s", timeForms)
+		}
+	}
+	begin, timed := parseTime(from, a.now())
+	if !timed && from != fromBeginning {
+		return nil, fault.New(fault.Invalid, "from: %q is neither %s nor a time", from, fromBeginning).WithHint("%s", timeForms)
+	}
+	if timed && !end.IsZero() && !begin.Before(end) {
+		return nil, fault.New(fault.Invalid, "from: %q is not before %q", from, to)
+	}
+	s := &scan{log: a.log}
+	for id := range topic.Partitions {
+		p := eventlog.Partition{Topic: topic.Name, ID: id}
+		c, err := a.cursor(ctx, p, from)
+		if err != nil {
+			return nil, err
+		}
+		if !end.IsZero() {
+			if c.to, err = a.log.OffsetAt(ctx, p, end); err != nil {
+				return nil, fmt.Errorf("find %s in %s/%d: %w", to, topic.Name, id, err)
+			}
+		}
+		s.cursors = append(s.cursors, c)
+	}
+	return s, nil
+}
