@@ -41,8 +41,8 @@ func (a *API) tryPattern(r *http.Request, _ query) (any, error) {
 		out.Compared = &wire.PatternCompare{OnlyNewSample: []wire.EventAt{}, OnlyOldSample: []wire.EventAt{}}
 	}
 	return out, s.run(r.Context(), func(rec eventlog.Record) error {
-		e, err := eventlog.ToEvent(rec)
-		if err != nil {
+		e := eventlog.EventOf(&rec)
+		if e == nil {
 			return nil // no trigger is offered it either
 		}
 		out.Looked++

@@ -29,6 +29,7 @@ func systemTopics() []eventlog.Topic {
 		bounded(function.TopicInvoke),
 		bounded(function.TopicJobs),
 		{Name: function.TopicDelayed, Partitions: 8, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},
+		bounded(function.TopicReplays),
 		{Name: function.TopicDead, Partitions: 8, Retention: 90 * 24 * time.Hour, MaxBytes: eventlog.Forever, Compact: true},
 		{Name: function.TopicEvents},
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// Change is one step of the platform's life: Deploy, Remove, Shift, Pause, PauseKey or Seek.
+// Change is one step of the platform's life: Deploy, Remove, Shift, Pause, PauseKey, Seek, StartReplay or EndReplay.
 type Change interface {
 	// event checks the change against the scene and makes its control event, which lacks the time alone.
 	event(ctx context.Context, s scene) (*event.Event, error)
@@ -59,6 +59,7 @@ type payload struct {
 	Partial bool              `json:"partial,omitempty"` // a seek of those partitions alone that Begins names
 	Trigger string            `json:"trigger,omitempty"`
 	Key     string            `json:"key,omitempty"`
+	Replay  *replayPayload    `json:"replay,omitempty"`
 }
 
 func (p payload) event(typ string) (*event.Event, error) {

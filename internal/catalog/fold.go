@@ -78,6 +78,14 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 		}
 	case e.Type == event.TypeKeyPaused, e.Type == event.TypeKeyResumed:
 		s.pauseKey(f.clone(), p, e.Type == event.TypeKeyPaused, r.Offset)
+	case e.Type == event.TypeReplayStarted:
+		if !s.startReplay(f.clone(), p, birthOf(p, r)) {
+			return false, nil
+		}
+	case e.Type == event.TypeReplayEnded:
+		if !s.endReplay(f.clone(), p, birthOf(p, r)) {
+			return false, nil
+		}
 	default:
 		return false, fmt.Errorf("event type %q is not known here", e.Type)
 	}

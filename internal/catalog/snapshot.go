@@ -50,6 +50,9 @@ func (c *Catalog) load(ctx context.Context) (*state, error) {
 				t.Pattern, t.Err = match.Parse(orEvery(t.Filter))
 			}
 		}
+		for _, r := range fn.Replays {
+			r.compile()
+		}
 		s.functions[fn.Name] = fn
 	}
 	if f.Last != nil {

@@ -27,6 +27,7 @@ type Function struct {
 	Versions []*function.Version // by number, rising
 	Aliases  map[string]function.Alias
 	Triggers []*Trigger // of the live version, the implicit function.InvokeTrigger first
+	Replays  []*Replay  `json:"replays,omitempty"` // the oldest first; of those that are over the newest
 	Created  int64      // control offset of the deploy that made it
 	Last     int64      // control offset of its newest change
 }
@@ -47,7 +48,16 @@ type Trigger struct {
 	// PausedKeys are the keys whose events wait, sorted.
 	PausedKeys []string `json:",omitempty"`
 	Max        int      // invocations at a time on one node: instances times concurrency
+	Replay     *Replay  `json:"-"` // whose own trigger this is; nil = it is a live one
 	Err        error    `json:"-"` // this binary cannot compile the filter; the trigger is not in any match set
+}
+
+// ReplayName is the name of the replay whose own trigger this is; "" for a live one.
+func (t *Trigger) ReplayName() string {
+	if t.Replay == nil {
+		return ""
+	}
+	return t.Replay.Name
 }
 
 // In is the trigger's UID in one partition.
@@ -81,6 +91,7 @@ func (f *Function) clone() *Function {
 	c.Versions = slices.Clone(f.Versions)
 	c.Aliases = maps.Clone(f.Aliases)
 	c.Triggers = slices.Clone(f.Triggers)
+	c.Replays = slices.Clone(f.Replays)
 	return &c
 }
 
@@ -183,7 +194,7 @@ func (v *View) VersionNumber(fn string, n int) (*function.Version, error) {
 	return nil, fault.New(fault.NotFound, "function %q has no version %d", fn, n)
 }
 
-// Wanted lists the versions that an alias points at.
+// Wanted lists the versions that an alias points at, or that a replay runs.
 func (v *View) Wanted() []*function.Version {
 	var vs []*function.Version
 	for _, f := range v.Functions() {
@@ -192,6 +203,11 @@ func (v *View) Wanted() []*function.Version {
 			numbers[a.Primary] = true
 			for n := range a.Weights {
 				numbers[n] = true
+			}
+		}
+		for _, r := range f.Replays {
+			if r.Ended == nil {
+				numbers[r.Version] = true
 			}
 		}
 		for _, version := range f.Versions {

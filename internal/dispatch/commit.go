@@ -99,6 +99,9 @@ func (p *partition) gather() *txn {
 			t.log.Records = append(t.log.Records, p.keys.record(p.keys.lane(l.uid()), value))
 		}
 		l.stored = value != nil
+		if r := l.farewell(); r != nil {
+			t.log.Records = append(t.log.Records, *r)
+		}
 	}
 	p.commits++
 	t.scan = scanRecord{
@@ -263,6 +266,7 @@ func attemptSize(a *function.Attempt) int64 {
 func (p *partition) mend(t *txn, err error) {
 	for _, l := range t.lanes {
 		l.stored = true // it may be: a tombstone too many does no harm
+		l.told = false
 		l.touch()
 	}
 	p.moved = true

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -184,6 +185,11 @@ func (d *Dispatcher) follow(ctx context.Context) error {
 // under way. To leave those would hold up what else is to be shared out, because it waits for the attempts.
 func (d *Dispatcher) wanted(pl *plan, before []string) []string {
 	topics := append(pl.view.Topics(), function.TopicJobs)
+	for _, name := range slices.Sorted(maps.Keys(pl.replays)) {
+		if !slices.Contains(topics, name) {
+			topics = append(topics, name)
+		}
+	}
 	busyTopics := map[string]bool{}
 	for _, p := range d.owned() {
 		if !p.calm(pl.view.Offset) {

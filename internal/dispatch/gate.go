@@ -3,6 +3,7 @@ package dispatch
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/catalog"
 )
@@ -14,6 +15,11 @@ type gate struct {
 	slots int
 	used  int
 	queue []*waiter
+
+	elder   *gate     // that this one yields to; nil = to none
+	younger []*gate   // that yield to this one
+	lent    int       // slots of this one that they use
+	next    time.Time // when the next may start, where there is a rate; see hold
 }
 
 // waiter is one who waits at a gate; granted is called, without locks held, when a slot has become its own. It must not block.
@@ -25,7 +31,7 @@ func newGate(slots int) *gate { return &gate{slots: max(1, slots)} }
 func (g *gate) acquire(w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.used < g.slots && len(g.queue) == 0 {
+	if g.used < g.slots && len(g.queue) == 0 && g.borrow() {
 		g.used++
 		return true
 	}
@@ -37,9 +43,13 @@ func (g *gate) acquire(w *waiter) bool {
 func (g *gate) release() {
 	g.mu.Lock()
 	g.used--
+	g.repay()
 	next := g.admit()
+	elder := g.elder
 	g.mu.Unlock()
 	grant(next)
+	g.offer()
+	elder.offer()
 }
 
 // leave takes w out of the queue. It returns false when w has been granted a slot already, which is then w's to release.
@@ -61,11 +71,15 @@ func (g *gate) resize(slots int) {
 	next := g.admit()
 	g.mu.Unlock()
 	grant(next)
+	g.offer()
 }
 
 // admit takes from the queue those for whom there is a slot. Called with mu held.
 func (g *gate) admit() []*waiter {
-	n := min(len(g.queue), max(0, g.slots-g.used))
+	n := 0
+	for most := min(len(g.queue), g.slots-g.used); n < most && g.borrow(); {
+		n++
+	}
 	if n == 0 {
 		return nil
 	}
@@ -104,8 +118,9 @@ func (gs *gates) get(t *catalog.Trigger) *gate {
 func (gs *gates) prune(alive map[int64]*catalog.Trigger) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	for uid := range gs.of {
+	for uid, g := range gs.of {
 		if alive[uid] == nil {
+			g.yieldTo(nil)
 			delete(gs.of, uid)
 		}
 	}

@@ -77,6 +77,7 @@ func newWorld(t reporter, s setting) *world {
 		{Name: function.TopicDelayed, Partitions: max(2, s.partitions), Compact: true},
 		{Name: function.TopicRuns, Partitions: 2},
 		{Name: function.TopicInvoke, Partitions: 2},
+		{Name: function.TopicReplays, Partitions: 2},
 		{Name: function.TopicJobs, Partitions: 2},
 		{Name: function.TopicDead, Partitions: 2, Compact: true},
 		{Name: function.TopicEvents, Partitions: s.partitions},

@@ -40,14 +40,16 @@ type lane struct {
 	bytes   int64             // of events held
 	halt    map[uint64]bool   // hashes of the keys that are paused
 
-	waiter  *waiter // in the gate's queue; nil = not there
-	queued  bool    // in the partition's queue of lanes that can start something
-	dirty   bool    // what the log knows of the lane is out of date
-	stored  bool    // the log may have a laneRecord
-	removed bool    // the trigger is no more, or elsewhere
-	gone    string  // why it is removed
-	heir    int64   // removed: from here on another lane looks at the log for the same trigger
-	sick    bool    // invocations fail without the function's doing, and that has been logged
+	waiter  *waiter   // in the gate's queue; nil = not there
+	queued  bool      // in the partition's queue of lanes that can start something
+	dirty   bool      // what the log knows of the lane is out of date
+	stored  bool      // the log may have a laneRecord
+	told    bool      // of a replay: that nothing is left is in the log, or in the commit under way
+	asleep  time.Time // until when nothing is started; zero = now
+	removed bool      // the trigger is no more, or elsewhere
+	gone    string    // why it is removed
+	heir    int64     // removed: from here on another lane looks at the log for the same trigger
+	sick    bool      // invocations fail without the function's doing, and that has been logged
 }
 
 // uid is the trigger's UID in this partition.
@@ -82,7 +84,7 @@ func (l *lane) add(offset int64, appended time.Time, e *event.Event, size int64)
 	en.careful = offset < l.p.carefulBelow
 	b := &l.p.d.budget
 	b.force(entryCost)
-	if l.bytes+size <= laneBytes && b.take(size, eventShare) {
+	if l.bytes+size <= l.maxBytes() && b.take(size, eventShare) {
 		en.event, en.bytes = e, size
 		en.held += size
 		l.bytes += size
@@ -176,7 +178,7 @@ func (l *lane) finish(e *entry) {
 	}
 	e.next = nil
 	l.compact()
-	if l.active() <= l.p.d.window/2 {
+	if l.active() <= l.window()/2 {
 		l.p.pull(l)
 	}
 }
@@ -245,7 +247,7 @@ func (l *lane) low(scan int64) int64 {
 // retarget gives the lane its trigger as it is in a newer catalog.
 func (l *lane) retarget(t *catalog.Trigger) {
 	was := l.paused()
-	l.t, l.gate = t, l.p.d.gates.get(t)
+	l.t, l.gate = t, l.p.d.gateOf(t)
 	l.setHalt()
 	if was && !l.paused() {
 		if l.ready.len() > 0 {
@@ -268,7 +270,7 @@ func (l *lane) remove(why leave) {
 	for _, offset := range l.unloaded {
 		l.endOne(offset, function.RunDiscarded, "%s", l.gone)
 	}
-	if !l.attached {
+	if !l.attached && l.t.Replay == nil {
 		l.p.discardUnread(l, l.scanned)
 	}
 	for offset, r := range l.recalled {

@@ -54,8 +54,11 @@ func newMetrics(d *Dispatcher, r prometheus.Registerer) (*metrics, error) {
 	return m, errors.Join(errs...)
 }
 
-// settled counts an outcome that is stored.
+// settled counts an outcome that is stored. A replay's are in its report.
 func (m *metrics) settled(w *work) {
+	if w.trigger.Replay != nil {
+		return
+	}
 	if w.attempt.Number > 0 && w.attempt.Outcome != function.Succeeded {
 		m.attempts.WithLabelValues(w.trigger.Function, w.trigger.Name, string(w.attempt.Outcome)).Inc()
 	}

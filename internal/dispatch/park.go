@@ -26,7 +26,7 @@ func (l *lane) park(e *entry) {
 	e.parked = true
 	l.parked++
 	l.release(e)
-	if l.active() <= l.p.d.window/2 {
+	if l.active() <= l.window()/2 {
 		l.p.pull(l)
 	}
 }
@@ -73,7 +73,7 @@ func (l *lane) active() int { return l.live - l.parked }
 // full says that the lane is at a bound of its own, so that nothing opens it but an entry that finishes.
 func (l *lane) full() bool {
 	// What was pending before this node took over was within the bounds of the node that took it in.
-	return l.active() >= l.p.d.window || l.parked >= l.p.d.parked && len(l.unloaded) == 0
+	return l.active() >= l.window() || l.parked >= l.p.d.parked && len(l.unloaded) == 0
 }
 
 // room says whether the lane can take another event.

@@ -45,6 +45,7 @@ type partition struct {
 
 	lanes    map[int64]*lane // by trigger UID
 	runnable fifo[*lane]     // lanes that may have something to start
+	asleep   []*lane         // that keep to a rate
 	starved  []*lane         // detached lanes that want to read on
 	spare    []*lane
 	clock    clock
@@ -193,6 +194,7 @@ func (p *partition) step(sc scope) time.Duration {
 		e.due = time.Time{}
 		e.lane.enable(e)
 	}
+	p.rouse(now)
 	p.offer()
 	p.feed(sc)
 	p.readAhead(sc)
@@ -225,6 +227,9 @@ func (p *partition) nap(now time.Time) time.Duration {
 			due = p.holdUntil
 		}
 		sooner(due)
+	}
+	for _, l := range p.asleep {
+		sooner(l.asleep)
 	}
 	if len(p.starved) > 0 {
 		sooner(now.Add(100 * time.Millisecond))

@@ -13,15 +13,22 @@ type plan struct {
 	triggers map[int64]*catalog.Trigger    // by UID, those of single partitions too
 	heirs    map[int64]*catalog.Trigger    // by the UIDs that they had before they were sought
 	byTopic  map[string][]*catalog.Trigger // the newest first
+	replays  map[string][]*catalog.Trigger // of replays that are not over, by topic
 }
 
 func newPlan(v *catalog.View) *plan {
-	pl := &plan{view: v, triggers: map[int64]*catalog.Trigger{}, heirs: map[int64]*catalog.Trigger{}, byTopic: map[string][]*catalog.Trigger{}}
+	pl := &plan{view: v, triggers: map[int64]*catalog.Trigger{}, heirs: map[int64]*catalog.Trigger{}, byTopic: map[string][]*catalog.Trigger{}, replays: map[string][]*catalog.Trigger{}}
 	for _, f := range v.Functions() {
 		for _, t := range f.Triggers {
 			if t.Topic != "" {
 				pl.add(t)
 				pl.byTopic[t.Topic] = append(pl.byTopic[t.Topic], t)
+			}
+		}
+		for _, r := range f.Replays {
+			if r.Ended == nil {
+				pl.triggers[r.Own.UID] = r.Own
+				pl.replays[r.Topic] = append(pl.replays[r.Topic], r.Own)
 			}
 		}
 	}
@@ -55,6 +62,11 @@ func (m replan) apply(_ scope, p *partition) {
 		}
 		if t.Since(p.id.ID) >= before {
 			p.welcome(t)
+		}
+	}
+	for _, t := range m.plan.replays[p.id.Topic] {
+		if t.Since(p.id.ID) >= before {
+			p.welcomeReplay(t)
 		}
 	}
 	for _, t := range m.plan.byTopic[p.id.Topic] {

@@ -118,6 +118,11 @@ func (p *partition) adoptFirst(r *recovered, pl *plan, bounds eventlog.Bounds) {
 		}
 		p.holdBack(t)
 	}
+	for _, t := range pl.replays[p.id.Topic] {
+		if t.Since(p.id.ID) >= seen && p.lanes[t.UID] == nil {
+			p.welcomeReplay(t)
+		}
+	}
 	p.ahead, p.changed = p.scan, true
 }
 

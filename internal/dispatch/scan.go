@@ -142,7 +142,7 @@ func (p *partition) offerRecord(r *eventlog.Record) {
 func eventSize(r *eventlog.Record) int64 { return 256 + recordSize(r) }
 
 func (p *partition) newLane(t *catalog.Trigger) *lane {
-	l := &lane{p: p, t: t, gate: p.d.gates.get(t), attached: true, keys: map[uint64]*entry{}}
+	l := &lane{p: p, t: t, gate: p.d.gateOf(t), attached: true, keys: map[uint64]*entry{}}
 	l.setHalt()
 	p.lanes[l.uid()] = l
 	return l
@@ -150,7 +150,7 @@ func (p *partition) newLane(t *catalog.Trigger) *lane {
 
 // pull lets a detached lane read on if it has room.
 func (p *partition) pull(l *lane) {
-	if l.attached || l.reading || l.paused() || l.wants || p.draining {
+	if l.attached || l.reading || l.paused() || l.wants || p.draining || l.read() {
 		return
 	}
 	l.wants = true
@@ -166,8 +166,10 @@ func (p *partition) feed(sc scope) {
 	p.starved = p.spare[:0]
 	for _, l := range waiting {
 		switch {
-		case l.attached || l.reading || l.paused():
+		case l.attached || l.reading || l.paused() || l.read():
 			l.wants = false
+		case l.early():
+			p.starved = append(p.starved, l) // the scan will be there soon
 		case !l.room():
 			// A full window opens when an entry finishes, which pulls again; only the budget has to be asked again.
 			if l.full() {
@@ -213,7 +215,7 @@ func (p *partition) load(b *batch) {
 	l.touch()
 	if b.start > b.from {
 		l.unloadedBelow(b, b.start)
-		if lost := min(b.start, p.scan); len(l.unloaded) == 0 && lost > l.scanned {
+		if lost := min(b.start, l.end()); len(l.unloaded) == 0 && lost > l.scanned {
 			p.expire(l.t, l.scanned, lost)
 			l.scanned = lost
 		}
@@ -225,8 +227,8 @@ func (p *partition) load(b *batch) {
 		if r.Offset < l.scanned {
 			continue
 		}
-		if r.Offset >= p.scan {
-			l.scanned = p.scan
+		if end := l.end(); r.Offset >= end {
+			l.scanned = max(l.scanned, end)
 			break
 		}
 		if !l.room() {
@@ -238,12 +240,12 @@ func (p *partition) load(b *batch) {
 	}
 	if len(b.records) == 0 {
 		l.unloadedBelow(b, p.scan)
-		l.scanned = p.scan
+		l.scanned = max(l.scanned, l.end())
 	}
 	l.cursor = l.scanned
 	if len(l.unloaded) > 0 {
 		l.cursor = l.unloaded[0]
-	} else if whole && l.scanned >= p.scan {
+	} else if whole && l.scanned >= p.scan && l.t.Replay == nil {
 		l.attached = true
 	}
 }
@@ -283,6 +285,9 @@ func (l *lane) consider(r *eventlog.Record) {
 	}
 	e := eventlog.EventOf(r)
 	if e == nil || l.t.Pattern != nil && !l.t.Pattern.MatchEvent(e) || about(l.p.id.Topic, e) == l.t.Function {
+		return
+	}
+	if replay := l.t.Replay; replay != nil && !replay.Wants(l.p.id.ID, r.Offset, e) {
 		return
 	}
 	l.add(r.Offset, r.Time, e, eventSize(r))
@@ -350,6 +355,9 @@ func (p *partition) untried(t *catalog.Trigger, offset int64, replay string) *wo
 		run: runID(p.topicID, p.id.ID, offset, t.In(p.id.ID), replay), appended: time.Time{},
 	}
 	w.origin = refOf(w.position, nil)
+	if name := t.ReplayName(); name != "" {
+		w.run = runID(p.topicID, p.id.ID, offset, t.In(p.id.ID), name+"\x00"+replay)
+	}
 	return w
 }
 

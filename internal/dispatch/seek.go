@@ -17,6 +17,7 @@ type leave struct {
 
 const (
 	triggerRemoved = "the trigger was removed"
+	replayEnded    = "the replay was ended before"
 	triggerSought  = "the trigger was sought to another position"
 )
 
@@ -43,6 +44,9 @@ func (p *partition) known(pl *plan, uid int64) *catalog.Trigger {
 func (p *partition) leaveOf(pl *plan, uid int64) leave {
 	if t := pl.heirs[uid]; t != nil && t.Topic == p.id.Topic {
 		return leave{triggerSought, t.Start[p.id.ID]}
+	}
+	if l := p.lanes[uid]; l != nil && l.t.Replay != nil {
+		return leave{replayEnded, math.MaxInt64}
 	}
 	return leave{triggerRemoved, math.MaxInt64}
 }

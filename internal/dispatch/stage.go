@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -52,15 +53,17 @@ type work struct {
 	emitBase string // the run whose id the emitted events' ids come from
 
 	// What came of it.
-	id      string // of the invocation
-	result  *function.Result
-	attempt function.Attempt // Number 0 = there was none
-	state   function.RunState
-	reason  string
-	due     time.Time // of the next attempt, when retrying
-	emitted []function.Emitted
-	outputs []eventlog.Record
-	records []eventlog.Record // all that the outcome puts in the log, outputs included
+	id         string // of the invocation
+	result     *function.Result
+	attempt    function.Attempt // Number 0 = there was none
+	state      function.RunState
+	reason     string
+	due        time.Time // of the next attempt, when retrying
+	emitted    []function.Emitted
+	captured   []json.RawMessage // of a replay that captures: what was emitted
+	captureCut bool
+	outputs    []eventlog.Record
+	records    []eventlog.Record // all that the outcome puts in the log, outputs included
 }
 
 // since is when the age of the event begins to count: for one that was there before the trigger was, with the trigger.

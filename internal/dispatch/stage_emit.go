@@ -33,12 +33,12 @@ func (s emit) do(ctx context.Context, w *work) error {
 			return err
 		}
 	}
-	return nil
+	return w.keepBack()
 }
 
 // refuse ends a run whose answer cannot be kept: the same answer would be refused again.
 func (w *work) refuse(err *fault.Error) {
-	w.outputs, w.emitted = nil, nil
+	w.outputs, w.emitted, w.captured = nil, nil, nil
 	w.attempt.Outcome = function.BadAnswer
 	w.attempt.Failure = &function.Failure{Type: failureType(err.Kind), Message: clip(err.Message, maxFailureText)}
 	w.settle(function.RunDead, "%s: %s", err.Kind, clip(err.Message, maxFailureText))
@@ -65,7 +65,7 @@ func (s emit) record(ctx context.Context, w *work, i int, given *event.Event) (e
 	if size := recordSize(&r); size > int64(s.limit) {
 		return eventlog.Record{}, fault.New(fault.TooLarge, "%d bytes, and an event has at most %d", size, s.limit)
 	}
-	w.emitted = append(w.emitted, function.Emitted{Topic: w.emitTo, ID: e.ID, Type: e.Type})
+	w.emitted = append(w.emitted, function.Emitted{Topic: w.emitTo, ID: e.ID, Type: e.Type, Key: e.Key(), Digest: e.Digest()})
 	return r, nil
 }
 
@@ -81,6 +81,9 @@ func (s emit) complete(w *work, i int, e *event.Event) error {
 	}
 	if e.ID != "" {
 		inherit[event.ExtOriginID] = e.ID
+	}
+	if name := w.trigger.ReplayName(); name != "" {
+		inherit[event.ExtReplay] = name
 	}
 	e.ID = derivedID(w.emitBase, "emit", i)
 	if e.Source == "" {

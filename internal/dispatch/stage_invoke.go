@@ -32,6 +32,9 @@ func (s invoke) do(ctx context.Context, w *work) error {
 	}
 	// An interrupted attempt is given up also where the function has begun: the partition is left, and nobody waits for the outcome.
 	c := fleet.Call{Function: w.trigger.Function, Alias: function.LiveAlias, Invocation: inv, Kill: ctx.Done()}
+	if r := w.trigger.Replay; r != nil {
+		c.Version = r.Version
+	}
 	if r := w.request; r != nil {
 		if r.Alias != "" {
 			c.Alias = r.Alias

@@ -19,6 +19,9 @@ const source = "/dalamb/dispatch"
 type record struct{ now func() time.Time }
 
 func (s record) do(_ context.Context, w *work) error {
+	if w.trigger.Replay != nil {
+		return s.replayed(w)
+	}
 	if echo(w) {
 		w.records = w.appendProgress(nil)
 		return nil
@@ -50,18 +53,23 @@ func (s record) do(_ context.Context, w *work) error {
 		records = append(records, resolved...)
 	}
 	if w.state == function.RunRetrying {
-		value, err := retryRecord{due: w.due, attempts: w.attempts()}.encode()
-		if err != nil {
-			return err
-		}
-		w.records = append(records, w.keys.record(w.keys.retry(w.trigger.In(w.position.Partition), w.position.Offset), value))
-		if waitedLong(w.attempts()[w.attempt.Number-1:]) {
-			w.records, err = w.delay(w.records)
-		}
-		return err
+		return w.again(records)
 	}
 	w.records = w.appendProgress(records)
 	return nil
+}
+
+// again adds what the next attempt has to know.
+func (w *work) again(records []eventlog.Record) error {
+	value, err := retryRecord{due: w.due, attempts: w.attempts()}.encode()
+	if err != nil {
+		return err
+	}
+	w.records = append(records, w.keys.record(w.keys.retry(w.trigger.In(w.position.Partition), w.position.Offset), value))
+	if waitedLong(w.attempts()[w.attempt.Number-1:]) {
+		w.records, err = w.delay(w.records)
+	}
+	return err
 }
 
 // echo says that the run's own record would only be the next event of a loop that has been dead-lettered already, as when two

@@ -24,6 +24,7 @@ func (s unwrap) do(_ context.Context, w *work) error {
 	if w.position.Topic == function.TopicInvoke && w.trigger.Name == function.InvokeTrigger {
 		s.request(w)
 	}
+	asReplayed(w)
 	if w.rules.Emit != nil && w.rules.Emit.Topic != "" {
 		w.emitTo = w.rules.Emit.Topic
 	}

@@ -23,7 +23,7 @@ func (p *partition) startRunnable(sc scope) {
 	for n := p.runnable.len(); n > 0; n-- {
 		l := p.runnable.pop()
 		l.queued = false
-		if l.ready.len() == 0 || l.waiter != nil || l.paused() {
+		if l.ready.len() == 0 || l.waiter != nil || !l.asleep.IsZero() || l.paused() {
 			continue
 		}
 		if !p.opened {
@@ -48,6 +48,9 @@ func (p *partition) startLane(sc scope, l *lane) {
 			l.waiter = w
 			return
 		}
+		if !p.onPace(l) {
+			return
+		}
 		p.startNext(sc, l)
 	}
 }
@@ -66,6 +69,9 @@ func (m *granted) apply(sc scope, p *partition) {
 	if m.l.ready.len() == 0 || m.l.paused() || p.draining || p.unflushed >= unflushedMax {
 		m.l.gate.release()
 		p.wake(m.l)
+		return
+	}
+	if !p.onPace(m.l) {
 		return
 	}
 	p.startNext(sc, m.l)
@@ -146,7 +152,7 @@ func (p *partition) begin(sc scope, e *entry) {
 	}
 	topicID := p.topicID
 	p.crew.run(sc.life, func() {
-		w.run = runID(topicID, w.position.Partition, w.position.Offset, w.trigger.In(w.position.Partition), "")
+		w.run = runID(topicID, w.position.Partition, w.position.Offset, w.trigger.In(w.position.Partition), w.trigger.ReplayName())
 		err := p.d.stages.do(sc.work, w)
 		p.box.post(&ran{entry: e, work: w, err: err})
 	})

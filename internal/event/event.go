@@ -19,6 +19,7 @@ const (
 	ExtCausationID   = "causationid"   // the id of the event that caused this one
 	ExtHops          = "dalambhops"    // int32: how many functions the chain has passed; the loop guard
 	ExtOriginID      = "originid"      // the id that a function gave, where dalamb set another
+	ExtReplay        = "dalambreplay"  // the name of the replay that runs this event again, or that published it
 )
 
 // MaxHops is the length of the longest chain of events. One past it is dead-lettered as a loop.

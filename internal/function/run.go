@@ -48,6 +48,9 @@ type Emitted struct {
 	Topic string `json:"topic"`
 	ID    string `json:"id"`
 	Type  string `json:"type"`
+	// Key and Digest say where it may stand and what it is: event.Digest of it. Absent in what older binaries wrote.
+	Key    string `json:"key,omitempty"`
+	Digest string `json:"digest,omitempty"`
 }
 
 // MaxResultKept is how much of a run's result stays in the log with the run, in bytes.
