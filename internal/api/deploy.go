@@ -33,7 +33,9 @@ func (a *API) deploy(r *http.Request, _ query) (any, error) {
 	if f, err := view.Function(req.Spec.Name); err == nil {
 		if same := versionOf(f, digest); same != nil {
 			out.Version = same.Number
-			return out, a.point(r.Context(), f, req.Alias, same.Number)
+			err := a.point(r.Context(), f, req.Alias, same.Number)
+			a.tellSchedules(&out)
+			return out, err
 		}
 	}
 	stored, err := a.code.Share(r.Context(), req.Code)
@@ -54,6 +56,7 @@ func (a *API) deploy(r *http.Request, _ query) (any, error) {
 		return nil, fmt.Errorf("version with digest %s is not in the catalog after its deploy", digest)
 	}
 	out.Version, out.Created = made.Number, true
+	a.tellSchedules(&out)
 	return out, nil
 }
 
@@ -94,6 +97,9 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 			WithHint("upload it first: PUT /v1/code/%s", req.Code)
 	}
 	if err := a.checkTopics(ctx, &req.Spec); err != nil {
+		return err
+	}
+	if err := a.checkSchedules(&req.Spec); err != nil {
 		return err
 	}
 	return a.checkRoutes(&req.Spec)
@@ -163,7 +169,7 @@ func (a *API) losses(ctx context.Context, req *wire.DeployRequest) []string {
 	waiting := a.waiting(ctx, f)
 	for _, t := range f.Triggers {
 		stays := t.Name == function.InvokeTrigger || slices.ContainsFunc(req.Spec.Triggers, func(d function.Trigger) bool {
-			return d.Name == t.Name && d.Topic == t.Topic
+			return d.Name == t.Name && d.Listens() == t.Topic
 		})
 		switch n := waiting[t.Name]; {
 		case stays || n == 0:

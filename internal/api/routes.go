@@ -69,6 +69,8 @@ func (a *API) routes() []route {
 		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/keys/resume", Name: "resumeKey", Summary: "Let a paused key go on where it stopped.",
 			Body: wire.Key{}, Answer: wire.KeyList{}, Also: []int{409}, serve: a.resumeKey},
 
+		{Method: "GET", Path: "/v1/schedules", Name: "listSchedules", Summary: "The schedules of all functions, when each ticked last and when it will next.", Answer: wire.ScheduleList{}, serve: a.listSchedules},
+
 		{Method: "HEAD", Path: "/v1/code/{digest}", Name: "hasCode", Summary: "Whether the node holds this code: 200, or 404.", serve: a.hasCode},
 		{Method: "PUT", Path: "/v1/code/{digest}", Name: "putCode", Summary: "Upload a code directory as a tar archive. The digest is that of its canonical form.",
 			BodyType: "application/x-tar", Answer: wire.CodeStored{}, Also: []int{413}, serve: a.putCode},

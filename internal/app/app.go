@@ -26,6 +26,7 @@ import (
 	"github.com/dalamb/dalamb/internal/history"
 	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/source/cron"
 	"github.com/dalamb/dalamb/internal/telemetry"
 )
 
@@ -155,8 +156,12 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	ticks, err := cron.New(cron.Options{Log: n.log, Catalog: n.catalog, Logger: n.logger})
+	if err != nil {
+		return err
+	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
-		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Duties: []dispatch.Duty{ticks}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
 	})
 	if err != nil {
@@ -171,7 +176,7 @@ func (n *Node) wire(token string) error {
 	}
 	control, err := api.New(api.Options{
 		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher}, Fleet: instances{n.fleet}, Code: n.share,
-		Caller: caller{n.gateway.Caller()}, Token: token, Node: n.describe, Logger: n.logger, MaxEvent: int(c.Limits.Event),
+		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Token: token, Node: n.describe, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})
 	if err != nil {
 		return err

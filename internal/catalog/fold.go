@@ -71,7 +71,7 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 	case e.Type == event.TypeAliasShifted && p.Alias != nil:
 		s.shift(f.clone(), *p.Alias, birthOf(p, r))
 	case e.Type == event.TypeTriggerPaused, e.Type == event.TypeTriggerResumed:
-		s.pause(f.clone(), p.Trigger, e.Type == event.TypeTriggerPaused, r.Offset)
+		s.pause(f.clone(), p.Trigger, e.Type == event.TypeTriggerPaused, birthOf(p, r))
 	case e.Type == event.TypeTriggerSought:
 		if !s.seek(f.clone(), p, birthOf(p, r)) {
 			return false, nil
@@ -119,15 +119,18 @@ func (s *state) shift(f *Function, a function.Alias, b birth) {
 	s.touch(f)
 }
 
-func (s *state) pause(f *Function, trigger string, paused bool, offset int64) {
+func (s *state) pause(f *Function, trigger string, paused bool, b birth) {
 	for i, t := range f.Triggers {
 		if t.Name == trigger {
 			changed := *t
 			changed.Paused = paused
+			if !paused {
+				changed.Plan = b.plan(t.Trigger, i) // what was planned during the pause is not made up for
+			}
 			f.Triggers[i] = &changed
 		}
 	}
-	f.Last = offset
+	f.Last = b.offset
 	s.functions[f.Name] = f
 	s.touch(f)
 }
@@ -155,13 +158,17 @@ func triggersOf(f *Function, b birth) []*Trigger {
 	declared := append([]function.Trigger{invokeTrigger(f.Name)}, live.Spec.Triggers...)
 	var ts []*Trigger
 	for i, d := range declared {
+		d = d.Ticking(f.Name)
 		t := &Trigger{
-			UID: b.uid(i), Function: f.Name, Trigger: d, Start: b.start(d), Began: b.at,
+			UID: b.uid(i), Function: f.Name, Trigger: d, Start: b.start(d), Began: b.at, Plan: b.plan(d, i),
 			Max: live.Spec.Scale.Max * max(1, live.Spec.Entry.Concurrency),
 		}
 		if old := before[d.Name+"\x00"+d.Topic]; old != nil {
 			t.UID, t.Start, t.Began, t.Paused, t.Sought, t.Was = old.UID, old.Start, old.Began, old.Paused, old.Sought, old.Was
 			t.PausedKeys = old.PausedKeys
+			if old.Schedule == d.Schedule && old.Timezone == d.Timezone {
+				t.Plan = old.Plan
+			}
 		}
 		if d.Topic != "" {
 			// A pattern that cannot be compiled was accepted by a newer binary; this one lets the trigger wait.

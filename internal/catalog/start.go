@@ -44,8 +44,8 @@ func (b birth) start(t function.Trigger) map[int32]int64 {
 func (s scene) places(ctx context.Context, fn string, triggers []function.Trigger) (Starts, Begins, error) {
 	wanted := map[string]bool{function.TopicInvoke: true}
 	for _, t := range triggers {
-		if t.Topic != "" {
-			wanted[t.Topic] = true
+		if topic := t.Listens(); topic != "" {
+			wanted[topic] = true
 		}
 	}
 	topics, err := s.log.Topics(ctx)
@@ -84,7 +84,7 @@ func (s scene) places(ctx context.Context, fn string, triggers []function.Trigge
 // has says whether the function has the trigger already, by name and topic.
 func (s scene) has(fn string, t function.Trigger) bool {
 	old, err := s.view.Trigger(fn, t.Name)
-	return err == nil && old.Topic == t.Topic
+	return err == nil && old.Topic == t.Listens()
 }
 
 // place is where a start stands now in each partition of a topic. A time before the oldest record is the oldest record's.

@@ -44,6 +44,7 @@ type Trigger struct {
 	Began   time.Time       `json:"began,omitzero"`   // when it came to be, or was sought last; zero = not known
 	Sought  map[int32]int64 `json:"sought,omitempty"` // partition -> its UID there, where it was sought in that partition alone
 	Was     []int64         `json:"was,omitempty"`    // UIDs that it had before it was sought, the newest last
+	Plan    *Plan           `json:"plan,omitempty"`   // of a schedule
 	Paused  bool
 	// PausedKeys are the keys whose events wait, sorted.
 	PausedKeys []string `json:",omitempty"`

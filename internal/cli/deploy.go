@@ -81,6 +81,9 @@ func printDeployed(w io.Writer, done []wire.Deployed) {
 			what = "unchanged: nothing differs from this version"
 		}
 		fmt.Fprintf(w, "%-20s version %d (%s)  %s\n", d.Function, d.Version, d.Alias, what)
+		for _, s := range d.Schedules {
+			fmt.Fprintf(w, "    %s runs at %s: %s\n", s.Trigger, timesOf(s.Schedule, s.Timezone), nextOf(s))
+		}
 		for _, warning := range d.Warnings {
 			if about[warning] == nil {
 				warnings = append(warnings, warning)

@@ -92,7 +92,7 @@ func printFunction(w io.Writer, f *wire.Function) {
 			state = "on, " + count(int64(t.PausedKeys), "key") + " paused"
 		}
 		r := cells(t.Name, listensTo(t.Trigger), orDash(string(t.Order)), lag, state)
-		if len(t.Filter) > 0 && t.Topic != function.TopicInvoke {
+		if len(t.Filter) > 0 && t.Topic != function.TopicInvoke && t.Schedule == "" {
 			r.notes = []string{"filter " + jsonLine(t.Filter)}
 		}
 		rows = append(rows, r)
@@ -119,6 +119,8 @@ func listensTo(t function.Trigger) string {
 		return t.Route.Pattern()
 	case t.Topic == function.TopicInvoke:
 		return "asynchronous calls"
+	case t.Schedule != "":
+		return timesOf(t.Schedule, t.Timezone)
 	}
 	return t.Topic
 }

@@ -25,6 +25,7 @@ type Options struct {
 	Log     eventlog.Log
 	Catalog *catalog.Catalog // which somebody runs
 	Invoker Invoker          // the fleet
+	Duties  []Duty           // of other rooms
 
 	Group      string        // ownership group; "" = "dalamb"
 	Drain      time.Duration // how long a stop lets attempts finish; 0 = 30 s
@@ -51,6 +52,7 @@ type Dispatcher struct {
 	seed    maphash.Seed
 	window  int // see laneWindow
 	parked  int // see laneParked
+	duties  []Duty
 
 	budget budget
 	gates  gates
@@ -62,6 +64,7 @@ type Dispatcher struct {
 	membership eventlog.Member
 	partitions map[eventlog.Partition]*partition
 	jobs       map[eventlog.Partition]*jobs
+	watches    map[eventlog.Partition][]*watch
 }
 
 // New checks the options; Run starts.
@@ -96,6 +99,7 @@ func New(o Options) (*Dispatcher, error) {
 		budget: budget{max: o.MaxHeld}, gates: gates{of: map[int64]*gate{}}, solo: newGate(1),
 		topics: &topics{log: o.Log}, calmed: make(chan struct{}, 1),
 		partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},
+		duties: o.Duties, watches: map[eventlog.Partition][]*watch{},
 	}
 	d.stages = stages{
 		fetch{log: o.Log},
@@ -251,6 +255,11 @@ func (d *Dispatcher) assignedNow() []eventlog.Partition {
 	for id := range d.jobs {
 		ps = append(ps, id)
 	}
+	for id := range d.watches {
+		if d.jobs[id] == nil && d.partitions[id] == nil {
+			ps = append(ps, id)
+		}
+	}
 	return ps
 }
 
@@ -258,6 +267,7 @@ func (d *Dispatcher) assigned(base context.Context, ids []eventlog.Partition) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
+		d.takeUp(base, id)
 		if id.Topic == function.TopicJobs {
 			j := newJobs(d, id)
 			d.jobs[id] = j
@@ -292,10 +302,12 @@ func (d *Dispatcher) drop(ids []eventlog.Partition, end func(p *partition)) {
 	d.mu.Lock()
 	var ps []*partition
 	var js []*jobs
+	var ws []*watch
 	for _, id := range ids {
 		if p := d.partitions[id]; p != nil {
 			ps = append(ps, p)
 		}
+		ws = append(ws, d.watches[id]...)
 		if j := d.jobs[id]; j != nil {
 			js = append(js, j)
 		}
@@ -308,11 +320,15 @@ func (d *Dispatcher) drop(ids []eventlog.Partition, end func(p *partition)) {
 	for _, j := range js {
 		ends.Go(j.stop)
 	}
+	for _, w := range ws {
+		ends.Go(w.stop)
+	}
 	ends.Wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
 		delete(d.partitions, id)
 		delete(d.jobs, id)
+		delete(d.watches, id)
 	}
 }

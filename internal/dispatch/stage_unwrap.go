@@ -21,6 +21,9 @@ func (s unwrap) do(_ context.Context, w *work) error {
 	w.name, w.rules = w.trigger.Name, w.trigger.Trigger
 	w.origin, w.input = refOf(w.position, w.cause), w.cause
 	w.emitTo, w.emitBase = w.position.Topic, w.run
+	if w.position.Topic == function.TopicTicks {
+		w.emitTo = function.TopicEvents
+	}
 	if w.position.Topic == function.TopicInvoke && w.trigger.Name == function.InvokeTrigger {
 		s.request(w)
 	}
@@ -57,7 +60,7 @@ func (s unwrap) request(w *work) {
 	w.emitBase = r.RedriveOf
 	if r.Origin != nil {
 		w.origin = *r.Origin
-		if w.origin.Topic != "" && w.origin.Topic != function.TopicInvoke {
+		if w.origin.Topic != "" && w.origin.Topic != function.TopicInvoke && w.origin.Topic != function.TopicTicks {
 			w.emitTo = r.Origin.Topic
 		}
 	}

@@ -27,7 +27,8 @@ const (
 	TypeRequestCompleted        = "dalamb.request.completed.v1"
 	TypeLogWritten              = "dalamb.log.written.v1"
 
-	TypeRecord = "dalamb.record.v1" // a record that is no CloudEvent; made at reading, never stored
+	TypeRecord         = "dalamb.record.v1" // a record that is no CloudEvent; made at reading, never stored
+	TypeScheduleTicked = "dalamb.schedule.ticked.v1"
 )
 
 // Reserved says that only dalamb may write events of this type.

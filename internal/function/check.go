@@ -200,6 +200,10 @@ func (c *checker) triggers(s *Spec) {
 		if t.Emit != nil {
 			c.emitTopic(at+".emit.topic", t.Emit.Topic)
 		}
+		c.scheduled(at, t)
+		if t.Schedule != "" {
+			continue
+		}
 		if t.Route == nil {
 			c.topicTrigger(at, t)
 			continue

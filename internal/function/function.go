@@ -68,7 +68,7 @@ const (
 	OrderNone      Order = "none"      // a work queue
 )
 
-// Trigger is either Topic + Filter + delivery rules, or a Route.
+// Trigger is Topic + Filter or a Schedule, with delivery rules; or a Route.
 type Trigger struct {
 	Name   string          `json:"name"`
 	Topic  string          `json:"topic,omitempty"`
@@ -78,6 +78,11 @@ type Trigger struct {
 	Retry  Retry           `json:"retry,omitzero"`
 	Emit   *Emit           `json:"emit,omitempty"`
 	Route  *Route          `json:"route,omitempty"`
+
+	Schedule string   `json:"schedule,omitempty"` // see package schedule
+	Timezone string   `json:"timezone,omitempty"` // of the IANA database; "" = UTC
+	Jitter   Duration `json:"jitter,omitzero"`    // a tick is so much late at most, each by another part of it
+	CatchUp  CatchUp  `json:"catchUp,omitempty"`
 }
 
 // Retry says how often and how long a run is tried. The wait before attempt n+1 is a random time between 0 and

@@ -239,6 +239,10 @@ func (d *Declared) complete(given func(field string) bool) {
 		t, at := &s.Triggers[i], fmt.Sprintf("triggers[%d]", i)
 		kind := "t"
 		switch {
+		case t.Schedule != "":
+			if !given(at + ".catchUp") {
+				t.CatchUp = CatchUpLast
+			}
 		case t.Route == nil && !given(at+".topic"):
 			t.Topic = "events"
 		case t.Route != nil:

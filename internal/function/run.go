@@ -143,6 +143,7 @@ const (
 	TopicDelayed  = "_dalamb.delayed" // events that wait long for their turn
 	TopicCode     = "_dalamb.code"    // functions' code, for the other nodes of a shared log
 	TopicEvents   = "events"          // the default topic of users
+	TopicTicks    = "_dalamb.ticks"
 )
 
 // SystemTopic says whether only dalamb may write to a topic.

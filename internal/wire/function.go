@@ -68,6 +68,8 @@ type Deployed struct {
 	Alias    string   `json:"alias"`
 	Created  bool     `json:"created"` // false: there was a version of the same content and settings
 	Warnings []string `json:"warnings,omitempty"`
+	// Schedules are the function's, where the alias is live.
+	Schedules []Schedule `json:"schedules,omitempty"`
 }
 
 // Removed is what was taken away.
