@@ -71,22 +71,28 @@ func New(o Options) (*Catalog, error) {
 	return c, nil
 }
 
-// Run folds the control topic until ctx is done or the log fails. On the way out it writes a snapshot.
+// Run folds the control topic until ctx is done or the log fails. A log that is not there for a moment is waited for. On the way out
+// it writes a snapshot.
 func (c *Catalog) Run(ctx context.Context) error {
-	s, err := c.load(ctx)
-	if err != nil {
+	var s *state
+	err := c.patiently(ctx, func() (err error) {
+		s, err = c.load(ctx)
 		return err
+	})
+	if err != nil {
+		return unlessDone(ctx, err)
 	}
 	c.publish(s)
 	saved := s.offset
 	for {
-		records, err := c.log.Read(ctx, control, s.offset, eventlog.ReadOptions{})
+		var records []eventlog.Record
+		err := c.patiently(ctx, func() (err error) {
+			records, err = c.log.Read(ctx, control, s.offset, eventlog.ReadOptions{})
+			return err
+		})
 		if err != nil {
 			c.save(s)
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("read %s: %w", control.Topic, err)
+			return unlessDone(ctx, fmt.Errorf("read %s: %w", control.Topic, err))
 		}
 		lost := s.foldAll(records, c.logger)
 		c.note(lost)
@@ -96,6 +102,35 @@ func (c *Catalog) Run(ctx context.Context) error {
 			saved = s.offset
 		}
 	}
+}
+
+// retryWait is how long the fold waits for a log that is not there before it asks again.
+const retryWait = time.Second
+
+// patiently repeats a call for as long as the log is merely not there just now.
+func (c *Catalog) patiently(ctx context.Context, call func() error) error {
+	for n := 0; ; n++ {
+		err := call()
+		if err == nil || ctx.Err() != nil || !fault.Retryable(err) {
+			return err
+		}
+		if n == 0 {
+			c.logger.Warn("the catalog waits for the log", "err", err)
+		}
+		select {
+		case <-time.After(retryWait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// unlessDone is err, or nil when ctx is done: to be stopped is no error.
+func unlessDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 func (c *Catalog) note(lost []int64) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/match"
@@ -11,6 +12,9 @@ import (
 
 // snapshotFormat changes when the file's shape does; a file of another format is ignored and the log folded from its start.
 const snapshotFormat = 1
+
+// saveTimeout is how long a stop waits for a log that may not be there any more.
+const saveTimeout = 2 * time.Second
 
 type snapshotFile struct {
 	Format    int              `json:"format"`
@@ -73,7 +77,9 @@ func (c *Catalog) save(s *state) {
 }
 
 func (c *Catalog) write(s *state) error {
-	id, err := c.topicID(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
+	defer cancel()
+	id, err := c.topicID(ctx)
 	if err != nil {
 		return err
 	}

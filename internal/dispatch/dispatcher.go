@@ -17,6 +17,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -125,15 +126,19 @@ func New(o Options) (*Dispatcher, error) {
 func (d *Dispatcher) Run(ctx context.Context) error {
 	base, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
-	if err := d.catalog.CatchUp(ctx); err != nil {
+	if err := d.patiently(ctx, func() error { return d.catalog.CatchUp(ctx) }); err != nil {
 		return unlessDone(ctx, err)
 	}
 	d.plans.Store(newPlan(d.catalog.View()))
-	m, err := d.log.Join(ctx, eventlog.JoinOptions{
-		Group:    d.group,
-		Assigned: func(_ context.Context, ps []eventlog.Partition) { d.assigned(base, ps) },
-		Revoked:  d.revoked,
-		Lost:     d.lost,
+	var m eventlog.Member
+	err := d.patiently(ctx, func() (err error) {
+		m, err = d.log.Join(ctx, eventlog.JoinOptions{
+			Group:    d.group,
+			Assigned: func(_ context.Context, ps []eventlog.Partition) { d.assigned(base, ps) },
+			Revoked:  d.revoked,
+			Lost:     d.lost,
+		})
+		return err
 	})
 	if err != nil {
 		return unlessDone(ctx, fmt.Errorf("join group %s: %w", d.group, err))
@@ -169,7 +174,7 @@ func (d *Dispatcher) follow(ctx context.Context) error {
 		}
 		for stale := false; !stale; {
 			if wanted := d.wanted(pl, topics); !slices.Equal(wanted, topics) {
-				if err := d.member().SetTopics(ctx, wanted); err != nil {
+				if err := d.patiently(ctx, func() error { return d.member().SetTopics(ctx, wanted) }); err != nil {
 					return unlessDone(ctx, fmt.Errorf("share out partitions: %w", err))
 				}
 				topics = wanted
@@ -213,6 +218,22 @@ func (d *Dispatcher) calmDown() {
 	select {
 	case d.calmed <- struct{}{}:
 	default:
+	}
+}
+
+// patiently repeats a call for as long as the log is merely not there just now.
+func (d *Dispatcher) patiently(ctx context.Context, call func() error) error {
+	for n := 0; ; n++ {
+		err := call()
+		if err == nil || ctx.Err() != nil || !fault.Retryable(err) {
+			return err
+		}
+		if n == 0 {
+			d.logger.Warn("dispatch waits for the log", "err", err)
+		}
+		if !pause(ctx, n) {
+			return ctx.Err()
+		}
 	}
 }
 
