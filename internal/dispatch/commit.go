@@ -31,6 +31,13 @@ type item struct {
 	refused bool // the log did not take the outcome as it was; this is the dead letter in its place
 }
 
+func (it *item) measure() {
+	it.bytes = 0
+	for i := range it.records {
+		it.bytes += recordSize(&it.records[i])
+	}
+}
+
 type mark uint8
 
 const (
@@ -73,6 +80,22 @@ func (p *partition) flush(sc scope) {
 	})
 }
 
+// settled notes of every entry of an outcome whether its end is in the log or in the commit under way.
+func (it *item) settled(is bool) {
+	i := 0
+	it.entry.each(func(e *entry) {
+		w := it.work
+		if w.batch != nil {
+			w = w.batch[i]
+		}
+		i++
+		if w.final() {
+			e.settled = is
+			e.lane.touch()
+		}
+	})
+}
+
 // gather builds the transaction: outcomes, the records of the lanes that have changed, and where the scan stands.
 func (p *partition) gather() *txn {
 	t := &txn{after: p.progressEnd, final: p.leaving()}
@@ -86,9 +109,8 @@ func (p *partition) gather() *txn {
 		size += it.bytes
 		t.items = append(t.items, it)
 		t.log.Records = append(t.log.Records, it.records...)
-		if it.work != nil && it.entry != nil && it.work.final() {
-			it.entry.settled = true
-			it.entry.lane.touch()
+		if it.work != nil && it.entry != nil {
+			it.settled(true)
 		}
 	}
 	t.lanes, p.dirty = p.dirty, nil
@@ -217,10 +239,11 @@ func (p *partition) keep(sc scope, t *txn, positions []eventlog.Position) {
 		case e == nil && it.work != nil:
 			p.d.metrics.settled(it.work)
 		case e == nil:
+		case it.work != nil && it.work.batch != nil:
+			p.settleBatch(e, it.work)
 		case it.work != nil:
 			p.settle(e, it.work)
 		case it.mark == markStarted:
-			e.stored, e.marked = true, true
 			p.begin(sc, e)
 		case it.mark == markVoid:
 			e.stored, e.marked = len(e.attempts) > 0, false
@@ -240,17 +263,26 @@ func (p *partition) settle(e *entry, w *work) {
 		e.lane.finish(e)
 		return
 	}
-	e.attempts, e.due = w.attempts(), w.due
-	e.stored, e.marked, e.suspect = true, false, false
-	size := attemptSize(&w.attempt)
-	e.held += size
-	e.lane.bytes += size
-	p.d.budget.force(size)
+	p.carryOn(e, w)
 	if e.lane.removed {
 		e.lane.discard(e)
 		return
 	}
 	e.lane.enable(e)
+}
+
+// carryOn takes note of an attempt after which there will be another.
+func (p *partition) carryOn(e *entry, w *work) {
+	e.due, e.marked, e.suspect = w.due, false, false
+	if w.held {
+		e.stored = len(e.attempts) > 0
+		return
+	}
+	e.attempts, e.stored = w.attempts(), true
+	size := attemptSize(&w.attempt)
+	e.held += size
+	e.lane.bytes += size
+	p.d.budget.force(size)
 }
 
 func attemptSize(a *function.Attempt) int64 {
@@ -273,7 +305,7 @@ func (p *partition) mend(t *txn, err error) {
 	for i := len(t.items) - 1; i >= 0; i-- {
 		it := t.items[i]
 		if it.work != nil && it.entry != nil {
-			it.entry.settled = false
+			it.settled(false)
 		}
 		p.items.unpop(it)
 	}
@@ -310,9 +342,13 @@ func (p *partition) refused(it item, err error) item {
 	if f.Kind == fault.NotFound {
 		p.d.topics.forget()
 	}
-	w.refuse(f)
-	if err := (record{now: p.d.now}).do(context.Background(), w); err != nil {
-		p.d.logger.Error("make a dead letter", "run", w.run, "err", err)
-	}
-	return item{entry: it.entry, work: w, records: w.records, bytes: w.size(), refused: true}
+	w.each(func(w *work) {
+		w.refuse(f)
+		if err := (record{now: p.d.now}).do(context.Background(), w); err != nil {
+			p.d.logger.Error("make a dead letter", "run", w.run, "err", err)
+		}
+	})
+	instead := item{entry: it.entry, work: w, records: w.allRecords(), refused: true}
+	instead.measure()
+	return instead
 }

@@ -18,6 +18,7 @@ const (
 	halted                     // its key is paused
 	marking                    // holds a slot; that it starts is being written to the log
 	running                    // holds a slot
+	joined                     // in a batch, carried by its lead
 	flushing                   // what came of it is on its way to the log
 	gone                       // finished, and that is in the log
 )
@@ -33,6 +34,8 @@ type entry struct {
 	event    *event.Event       // nil = to be read again
 	held     int64              // bytes of budget that it holds
 	bytes    int64              // of those, its event's, or its name's
+	size     int64              // bytes in the log
+	batch    []*entry           // of a lead: all that its invocation has, itself first
 	ref      *function.EventRef // the event's name while the event is not at hand; nil = see event
 	key      uint64             // hash; see keyed
 	keyed    bool
@@ -55,7 +58,7 @@ type entry struct {
 // when its event has been read, so there the answer is no.
 func (e *entry) usedUp() bool {
 	t := e.lane.t
-	return t.Topic != function.TopicInvoke && len(e.attempts) >= max(1, t.Retry.Attempts)
+	return t.Topic != function.TopicInvoke && tries(e.attempts) >= max(1, t.Retry.Attempts)
 }
 
 // clock orders entries by the time that they wait for.

@@ -50,6 +50,9 @@ type lane struct {
 	gone    string    // why it is removed
 	heir    int64     // removed: from here on another lane looks at the log for the same trigger
 	sick    bool      // invocations fail without the function's doing, and that has been logged
+
+	gathers   time.Time // until when a batch waits for more events; zero = there is none
+	gathering bool      // in the partition's list of lanes with such a batch
 }
 
 // uid is the trigger's UID in this partition.
@@ -80,7 +83,7 @@ func (l *lane) detach(offset int64) {
 
 // add takes in an event that matched. The caller has looked for room. Offsets rise from call to call.
 func (l *lane) add(offset int64, appended time.Time, e *event.Event, size int64) {
-	en := &entry{lane: l, offset: offset, appended: appended.UnixMilli(), held: entryCost}
+	en := &entry{lane: l, offset: offset, appended: appended.UnixMilli(), held: entryCost, size: size}
 	en.careful = offset < l.p.carefulBelow
 	b := &l.p.d.budget
 	b.force(entryCost)
@@ -119,6 +122,8 @@ func (l *lane) place(en *entry, key string) {
 			last.next = en
 			if last.parked {
 				l.park(en)
+			} else if l.t.Batch != nil && l.ready.len() > 0 {
+				l.p.wake(l) // it may fill a batch
 			}
 			return // blocked
 		}
@@ -177,6 +182,11 @@ func (l *lane) finish(e *entry) {
 		}
 	}
 	e.next = nil
+	l.afterFinish()
+}
+
+// afterFinish makes use of the room that finished entries have left.
+func (l *lane) afterFinish() {
 	l.compact()
 	if l.active() <= l.window()/2 {
 		l.p.pull(l)

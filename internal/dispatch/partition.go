@@ -43,15 +43,18 @@ type partition struct {
 	batches fifo[*batch]
 	matched []*catalog.Trigger
 
-	lanes    map[int64]*lane // by trigger UID
-	runnable fifo[*lane]     // lanes that may have something to start
-	asleep   []*lane         // that keep to a rate
-	starved  []*lane         // detached lanes that want to read on
-	spare    []*lane
-	clock    clock
-	running  int
-	alone    fifo[*entry] // suspects that wait for their turn, each with a slot of its gate
-	turn     *waiter      // for that turn
+	lanes     map[int64]*lane // by trigger UID
+	runnable  fifo[*lane]     // lanes that may have something to start
+	asleep    []*lane         // that keep to a rate
+	starved   []*lane         // detached lanes that want to read on
+	spare     []*lane
+	clock     clock
+	gathering []*lane             // with a batch that waits for more events
+	collected []*entry            // scratch
+	seen      map[uint64]struct{} // scratch
+	running   int
+	alone     fifo[*entry] // suspects that wait for their turn, each with a slot of its gate
+	turn      *waiter      // for that turn
 
 	// Progress.
 	control      int64 // control offset of the catalog in use
@@ -88,7 +91,7 @@ const busy = -1
 func newPartition(d *Dispatcher, id eventlog.Partition) *partition {
 	p := &partition{
 		d: d, id: id, box: newMailbox(), crew: newCrew(), stopping: make(chan struct{}), done: make(chan struct{}),
-		lanes: map[int64]*lane{},
+		lanes: map[int64]*lane{}, seen: map[uint64]struct{}{},
 	}
 	p.calmAt.Store(math.MaxInt64) // nothing is under way before it has recovered
 	return p
@@ -195,6 +198,7 @@ func (p *partition) step(sc scope) time.Duration {
 		e.lane.enable(e)
 	}
 	p.rouse(now)
+	p.wakeGathering(now)
 	p.offer()
 	p.feed(sc)
 	p.readAhead(sc)
@@ -217,6 +221,9 @@ func (p *partition) nap(now time.Time) time.Duration {
 	}
 	if len(p.clock) > 0 {
 		sooner(p.clock[0].due)
+	}
+	for _, l := range p.gathering {
+		sooner(l.gathers)
 	}
 	if !p.committing && (p.moved || p.items.len() > 0 || p.leaving()) {
 		due := p.lazyAt

@@ -30,6 +30,14 @@ func (ss stages) do(ctx context.Context, w *work) error {
 	return nil
 }
 
+// run runs the stages for an attempt, or for the attempts of a batch.
+func (ss stages) run(ctx context.Context, w *work) error {
+	if w.batch == nil {
+		return ss.do(ctx, w)
+	}
+	return ss.doBatch(ctx, w.batch)
+}
+
 // work is one attempt on its way through the stages. It belongs to the goroutine that runs them, then to the partition again.
 type work struct {
 	trigger  *catalog.Trigger
@@ -41,6 +49,7 @@ type work struct {
 	before   []function.Attempt // what earlier attempts came to
 	stored   bool               // a retryRecord of the run is in the log
 	cause    *event.Event       // as it stands in the log; nil until fetched
+	batch    []*work            // of the first of a batch: all of it, itself first
 
 	// Set by unwrap: what is invoked, and by which rules.
 	request  *function.InvokeRequest // an asynchronous call or a redrive; nil for an event's own run
@@ -55,6 +64,9 @@ type work struct {
 	// What came of it.
 	id         string // of the invocation
 	result     *function.Result
+	batched    int              // how many events the invocation had, when it had a batch
+	whole      bool             // it failed with the whole batch
+	held       bool             // to be run again behind an earlier event of its key, as if this attempt had not been
 	attempt    function.Attempt // Number 0 = there was none
 	state      function.RunState
 	reason     string
@@ -83,12 +95,27 @@ func (w *work) settle(s function.RunState, format string, args ...any) {
 // final says that the run is over with this attempt.
 func (w *work) final() bool { return w.state != function.RunRetrying }
 
-func (w *work) size() int64 {
-	n := int64(256)
-	for i := range w.records {
-		n += recordSize(&w.records[i])
+// each calls f for every attempt of the invocation, in the order of the log.
+func (w *work) each(f func(*work)) {
+	if w.batch == nil {
+		f(w)
+		return
 	}
-	return n
+	for _, m := range w.batch {
+		f(m)
+	}
+}
+
+// allRecords are what the invocation puts in the log.
+func (w *work) allRecords() []eventlog.Record {
+	if w.batch == nil {
+		return w.records
+	}
+	var all []eventlog.Record
+	for _, m := range w.batch {
+		all = append(all, m.records...)
+	}
+	return all
 }
 
 // attempts are all that are over, this one included.

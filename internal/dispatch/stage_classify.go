@@ -28,12 +28,20 @@ func (s classify) do(_ context.Context, w *work) error {
 	if r.Status != 200 {
 		w.attempt.Status = r.Status
 	}
+	if w.batched > 1 {
+		w.attempt.Batch = w.batched
+	}
 	if r.Outcome == function.Succeeded {
 		w.state = function.RunSucceeded
 		return nil
 	}
-	retry, n := w.rules.Retry, w.attempt.Number
+	retry, n := w.rules.Retry, tries(w.before)+1
+	w.attempt.Split = w.splits()
 	switch {
+	case w.attempt.Split:
+	case w.rules.Batch != nil && w.rules.Batch.OnError == function.OnErrorDeadLetter:
+		w.settle(function.RunDead, "the batch failed (onError: %s)", function.OnErrorDeadLetter)
+		return nil
 	case r.NoRetry:
 		w.settle(function.RunDead, "the function said that trying again is no use")
 		return nil

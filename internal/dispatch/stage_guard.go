@@ -25,7 +25,7 @@ func (s guard) do(_ context.Context, w *work) error {
 	switch {
 	case hops > event.MaxHops:
 		w.settle(function.RunDead, "loop: the chain of events has passed %d functions", event.MaxHops)
-	case len(w.before) >= max(1, retry.Attempts):
+	case tries(w.before) >= max(1, retry.Attempts):
 		w.settle(function.RunDead, "used up its %d attempts", max(1, retry.Attempts))
 	case tooOld && len(w.before) == 0:
 		w.settle(function.RunDiscarded, "older than maxAge (%s) before its first attempt", retry.MaxAge)

@@ -7,6 +7,7 @@ import (
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/payload"
 )
 
 // Invoker runs an invocation. An error means that dalamb failed and the function has not answered; what the function did, however
@@ -22,11 +23,24 @@ func (s invoke) do(ctx context.Context, w *work) error {
 	if w.settled() {
 		return nil
 	}
-	w.id = event.NewID()
-	inv := &function.Invocation{
-		ID: w.id, Run: w.run, Attempt: len(w.before) + 1, Trigger: w.name,
-		Event: w.input, Payload: w.payload, TraceParent: w.cause.Extension(event.ExtTraceParent),
+	if w.input != nil && !payload.FormOf(&w.rules).Plain() {
+		return s.doBatch(ctx, []*work{w})
 	}
+	inv := &function.Invocation{
+		ID: event.NewID(), Run: w.run, Attempt: len(w.before) + 1, Trigger: w.name,
+		Event: w.input, Payload: w.payload,
+	}
+	result, err := s.call(ctx, w, inv)
+	if err != nil {
+		return err
+	}
+	w.id, w.result = inv.ID, result
+	return nil
+}
+
+// call makes an invocation for w, or for a batch that w is the first of.
+func (s invoke) call(ctx context.Context, w *work, inv *function.Invocation) (*function.Result, error) {
+	inv.TraceParent = w.cause.Extension(event.ExtTraceParent)
 	if w.input != nil && w.input.Extension(event.ExtTraceParent) != "" {
 		inv.TraceParent = w.input.Extension(event.ExtTraceParent)
 	}
@@ -40,13 +54,12 @@ func (s invoke) do(ctx context.Context, w *work) error {
 			c.Alias = r.Alias
 		}
 		if r.ID != "" && len(w.before) == 0 {
-			inv.ID, w.id = r.ID, r.ID
+			inv.ID = r.ID
 		}
 	}
 	result, err := s.invoker.Invoke(ctx, c)
 	if err != nil {
-		return fmt.Errorf("invoke %s: %w", c.Function, err)
+		return nil, fmt.Errorf("invoke %s: %w", c.Function, err)
 	}
-	w.result = result
-	return nil
+	return result, nil
 }

@@ -19,6 +19,9 @@ const source = "/dalamb/dispatch"
 type record struct{ now func() time.Time }
 
 func (s record) do(_ context.Context, w *work) error {
+	if w.held {
+		return w.takeBack()
+	}
 	if w.trigger.Replay != nil {
 		return s.replayed(w)
 	}

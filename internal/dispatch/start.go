@@ -37,7 +37,7 @@ func (p *partition) startRunnable(sc scope) {
 
 // startLane starts entries of a lane until its gate is full; then the lane waits in the gate's queue.
 func (p *partition) startLane(sc scope, l *lane) {
-	for l.ready.len() > 0 {
+	for l.ready.len() > 0 && l.mayStart() {
 		if p.unflushed >= unflushedMax {
 			p.wake(l)
 			return
@@ -66,7 +66,7 @@ func (m *granted) apply(sc scope, p *partition) {
 		return // it has left the queue, and given the slot back
 	}
 	m.l.waiter = nil
-	if m.l.ready.len() == 0 || m.l.paused() || p.draining || p.unflushed >= unflushedMax {
+	if m.l.ready.len() == 0 || m.l.paused() || p.draining || p.unflushed >= unflushedMax || !m.l.mayStart() {
 		m.l.gate.release()
 		p.wake(m.l)
 		return
@@ -81,7 +81,7 @@ func (m *granted) apply(sc scope, p *partition) {
 // startNext starts the lane's next entry, in a slot of the gate that is taken already. Entries that were under way when a node died
 // take turns on this node, so that the next death has one cause.
 func (p *partition) startNext(sc scope, l *lane) {
-	e := l.ready.pop()
+	e := l.take()
 	if !e.suspect {
 		p.prepare(sc, e)
 		return
@@ -93,29 +93,41 @@ func (p *partition) startNext(sc scope, l *lane) {
 
 // prepare begins an attempt, after that has been written down if the entry needs care.
 func (p *partition) prepare(sc scope, e *entry) {
-	if !e.careful || e.usedUp() {
+	var records []eventlog.Record
+	e.each(func(m *entry) {
+		if m.careful && !m.usedUp() {
+			records = append(records, p.startedRecord(m))
+			m.stored, m.marked = true, true // when the attempt begins, that is
+		}
+	})
+	if len(records) == 0 {
 		p.begin(sc, e)
 		return
 	}
 	e.state = marking
+	p.push(item{entry: e, mark: markStarted, records: records})
+}
+
+// startedRecord says that an attempt of an entry begins.
+func (p *partition) startedRecord(e *entry) eventlog.Record {
 	value, err := retryRecord{started: len(e.attempts) + 1, attempts: e.attempts}.encode()
 	if err != nil { // attempts that were read from JSON can be written as JSON
 		p.d.logger.Error("encode attempts", "topic", p.id.Topic, "partition", p.id.ID, "offset", e.offset, "err", err)
 	}
-	key := p.keys.retry(e.lane.uid(), e.offset)
-	p.push(item{entry: e, mark: markStarted, records: one(p.keys.record(key, value))})
+	return p.keys.record(p.keys.retry(e.lane.uid(), e.offset), value)
 }
 
 func (p *partition) push(it item) {
-	for i := range it.records {
-		it.bytes += recordSize(&it.records[i])
-	}
+	it.measure()
 	p.unflushed += it.bytes
 	p.items.push(it)
 }
 
-// void takes back the mark that an attempt began.
+// void takes back the mark that an attempt began, where there is one.
 func (p *partition) void(e *entry) {
+	if !e.marked {
+		return
+	}
 	key := p.keys.retry(e.lane.uid(), e.offset)
 	var value []byte
 	if len(e.attempts) > 0 {
@@ -132,30 +144,44 @@ func (p *partition) begin(sc scope, e *entry) {
 	if p.draining || l.paused() && e.state == marking {
 		l.gate.release()
 		p.endTurn(e)
-		if e.marked {
-			p.void(e)
-		}
-		e.state = ready
+		e.each(p.void)
 		if l.removed {
-			l.discard(e)
+			l.discardAll(e)
 			return
 		}
-		l.ready.push(e)
-		p.wake(l)
+		l.disband(e)
 		return
 	}
 	e.state = running
 	p.running++
-	w := &work{
-		trigger: l.t, keys: p.keys, shelf: p.shelf, appended: time.UnixMilli(e.appended), before: e.attempts, stored: e.stored, cause: e.event,
-		position: eventlog.Position{Topic: p.id.Topic, Partition: p.id.ID, Offset: e.offset},
-	}
-	topicID := p.topicID
+	w, topicID := p.workOf(e), p.topicID
 	p.crew.run(sc.life, func() {
-		w.run = runID(topicID, w.position.Partition, w.position.Offset, w.trigger.In(w.position.Partition), w.trigger.ReplayName())
-		err := p.d.stages.do(sc.work, w)
+		w.each(func(w *work) {
+			w.run = runID(topicID, w.position.Partition, w.position.Offset, w.trigger.In(w.position.Partition), w.trigger.ReplayName())
+		})
+		err := p.d.stages.run(sc.work, w)
 		p.box.post(&ran{entry: e, work: w, err: err})
 	})
+}
+
+// workOf is an attempt of an entry, or of all in its batch.
+func (p *partition) workOf(e *entry) *work {
+	w := p.workOfOne(e)
+	for i, m := range e.batch {
+		if i == 0 {
+			w.batch = append(make([]*work, 0, len(e.batch)), w)
+		} else {
+			w.batch = append(w.batch, p.workOfOne(m))
+		}
+	}
+	return w
+}
+
+func (p *partition) workOfOne(e *entry) *work {
+	return &work{
+		trigger: e.lane.t, keys: p.keys, shelf: p.shelf, appended: time.UnixMilli(e.appended), before: e.attempts, stored: e.stored, cause: e.event,
+		position: eventlog.Position{Topic: p.id.Topic, Partition: p.id.ID, Offset: e.offset},
+	}
 }
 
 // ran is the end of an attempt.
@@ -175,19 +201,17 @@ func (m *ran) apply(sc scope, p *partition) {
 	}
 	if m.err == nil {
 		e.failures, e.state, l.sick = 0, flushing, false
-		p.push(item{entry: e, work: m.work, records: m.work.records})
+		p.push(item{entry: e, work: m.work, records: m.work.allRecords()})
 		return
 	}
-	if e.marked {
-		p.void(e)
-	}
-	if l.removed && sc.work.Err() == nil {
-		l.discard(e)
-		return
-	}
-	e.state = ready
-	if sc.work.Err() != nil {
+	e.each(p.void)
+	switch {
+	case sc.work.Err() != nil:
+		e.each(func(m *entry) { m.state = ready })
 		return // the node is leaving; the next owner begins the attempt again
+	case l.removed:
+		l.discardAll(e)
+		return
 	}
 	if !l.sick {
 		l.sick = true
@@ -195,9 +219,10 @@ func (m *ran) apply(sc scope, p *partition) {
 			"topic", p.id.Topic, "partition", p.id.ID, "offset", e.offset, "err", m.err)
 	}
 	p.d.metrics.troubled(l.t)
-	e.due = p.d.now().Add(troubleWait(e.failures))
+	due := p.d.now().Add(troubleWait(e.failures))
 	e.failures++
-	l.enable(e)
+	e.each(func(m *entry) { m.due = due })
+	l.disband(e)
 }
 
 // troubleWait is how long an attempt waits that dalamb could not make: exponentially to 30 s, with jitter.

@@ -2,6 +2,7 @@ package entry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -195,7 +196,7 @@ func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Reque
 		req.Header = make(http.Header, 16)
 		body = inv.Event.ToHTTPBinary(req.Header)
 	default:
-		req.Header = http.Header{"Content-Type": {"application/json"}}
+		req.Header = http.Header{"Content-Type": {cmp.Or(inv.PayloadType, "application/json")}}
 		body = inv.Payload
 	}
 	set := func(name, value string) {

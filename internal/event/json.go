@@ -26,10 +26,11 @@ func (e *Event) MarshalJSON() ([]byte, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
-	return e.appendJSON(make([]byte, 0, 384+len(e.Data))), nil
+	return e.AppendJSON(make([]byte, 0, 384+len(e.Data))), nil
 }
 
-func (e *Event) appendJSON(b []byte) []byte {
+// AppendJSON adds the JSON event format to b, as MarshalJSON gives it. The event must be valid.
+func (e *Event) AppendJSON(b []byte) []byte {
 	b = append(b, `{"specversion":"`+SpecVersion+`"`...)
 	b = appendMember(b, "id", e.ID)
 	b = appendMember(b, "source", e.Source)
@@ -81,7 +82,7 @@ func EncodeBatch(events []*Event) ([]byte, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = e.appendJSON(b)
+		b = e.AppendJSON(b)
 	}
 	return append(b, ']'), nil
 }

@@ -247,6 +247,7 @@ func (c *checker) topicTrigger(at string, t *Trigger) {
 	c.start(at+".start", t.Start)
 	oneOf(c, at+".order", t.Order, orders())
 	c.retry(at+".retry", &t.Retry)
+	c.batch(at, t)
 	if t.Filter == nil {
 		return
 	}
@@ -298,6 +299,7 @@ func (c *checker) routeTrigger(at string, t *Trigger) {
 		given bool
 	}{
 		{"topic", t.Topic != ""}, {"filter", t.Filter != nil}, {"start", t.Start != ""}, {"order", t.Order != ""},
+		{"batch", t.Batch != nil}, {"payload", t.Payload != ""},
 		{"retry", t.Retry.Attempts != 0 || t.Retry.Factor != 0 || t.Retry.Never != nil || t.Retry.Initial|t.Retry.Max|t.Retry.MaxAge != 0},
 	} {
 		if f.given {

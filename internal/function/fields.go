@@ -175,9 +175,10 @@ func mapOf[T any](item value[T]) value[map[string]T] {
 	}}
 }
 
-func pointer[T any](v value[T]) value[*T] {
+func pointer[T any](v value[T], fresh func() T) value[*T] {
 	return value[*T]{v.schema, func(p *parser, n *yaml.Node, at string, into **T) {
-		*into = new(T)
+		t := fresh()
+		*into = &t
 		v.read(p, n, at, *into)
 	}}
 }

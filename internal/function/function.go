@@ -70,14 +70,16 @@ const (
 
 // Trigger is Topic + Filter or a Schedule, with delivery rules; or a Route.
 type Trigger struct {
-	Name   string          `json:"name"`
-	Topic  string          `json:"topic,omitempty"`
-	Filter json.RawMessage `json:"filter,omitempty"` // a pattern; absent = every event
-	Start  Start           `json:"start,omitempty"`  // where it begins when it is new
-	Order  Order           `json:"order,omitempty"`
-	Retry  Retry           `json:"retry,omitzero"`
-	Emit   *Emit           `json:"emit,omitempty"`
-	Route  *Route          `json:"route,omitempty"`
+	Name    string          `json:"name"`
+	Topic   string          `json:"topic,omitempty"`
+	Filter  json.RawMessage `json:"filter,omitempty"` // a pattern; absent = every event
+	Start   Start           `json:"start,omitempty"`  // where it begins when it is new
+	Order   Order           `json:"order,omitempty"`
+	Retry   Retry           `json:"retry,omitzero"`
+	Batch   *Batch          `json:"batch,omitempty"`
+	Payload Payload         `json:"payload,omitempty"` // "" = structured CloudEvents; http, without a batch: binary mode
+	Emit    *Emit           `json:"emit,omitempty"`
+	Route   *Route          `json:"route,omitempty"`
 
 	Schedule string   `json:"schedule,omitempty"` // see package schedule
 	Timezone string   `json:"timezone,omitempty"` // of the IANA database; "" = UTC

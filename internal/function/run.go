@@ -31,6 +31,8 @@ type EventRef struct {
 // Attempt is one invocation of a run that is over.
 type Attempt struct {
 	Number   int       `json:"number"`           // counts from 1
+	Batch    int       `json:"batch,omitzero"`   // how many events the invocation had, when more than one
+	Split    bool      `json:"split,omitzero"`   // the batch failed and its halves are tried: this does not count towards retry.attempts
 	Version  int       `json:"version,omitzero"` // this, start and duration are not known of an attempt during which the node ended
 	Instance string    `json:"instance,omitempty"`
 	ID       string    `json:"id,omitempty"` // of the invocation

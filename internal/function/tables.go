@@ -63,12 +63,14 @@ func triggerValue() value[Trigger] {
 		field("start", "Where the trigger begins when it is new: latest, earliest, a time (2026-12-01T09:00:00Z), or how long ago (24h). It catches up from there and goes on. Default: latest.", text[Start](), func(t *Trigger) *Start { return &t.Start }),
 		field("order", "How far events may overtake each other. Default: key.", text(orders()...), func(t *Trigger) *Order { return &t.Order }),
 		field("retry", "How often and how long a run is tried.", retryValue(), func(t *Trigger) *Retry { return &t.Retry }),
-		field("emit", "Where returned events go. Default: the topic of the event that caused them; of a route: nowhere.", pointer(emitValue()), func(t *Trigger) **Emit { return &t.Emit }),
+		field("batch", "Give the function several events at a time, as an array. Default: one event at a time.", pointer(batchValue(), defaultBatch), func(t *Trigger) **Batch { return &t.Batch }),
+		field("payload", "The form in which the function gets events, for handlers written for AWS Lambda. Default: structured CloudEvents; http without a batch: binary mode.", text(payloads()...), func(t *Trigger) *Payload { return &t.Payload }),
+		field("emit", "Where returned events go. Default: the topic of the event that caused them; of a route: nowhere.", pointer(emitValue(), none[Emit]), func(t *Trigger) **Emit { return &t.Emit }),
 		field("schedule", "Run at planned times, instead of a topic's events: \"*/5 * * * *\", @hourly, \"@every 30s\" or \"at 2030-01-31T09:00:00Z\"; see docs/schedules.md.", text[string](), func(t *Trigger) *string { return &t.Schedule }),
 		field("timezone", "schedule only: an IANA name such as Europe/Berlin. Default: UTC.", text[string](), func(t *Trigger) *string { return &t.Timezone }),
 		field("jitter", "schedule only: each tick is late by another part of this, at most 1h. Default: 0.", duration(), func(t *Trigger) *Duration { return &t.Jitter }),
 		field("catchUp", "schedule only: what becomes of ticks that were missed because no node was up: left out, the newest comes late, or all come late (at most 10000). Default: last.", text(catchUps()...), func(t *Trigger) *CatchUp { return &t.CatchUp }),
-		field("route", "Answer HTTP requests on the gateway, instead of a topic's events.", pointer(routeValue()), func(t *Trigger) **Route { return &t.Route }),
+		field("route", "Answer HTTP requests on the gateway, instead of a topic's events.", pointer(routeValue(), none[Route]), func(t *Trigger) **Route { return &t.Route }),
 	)
 }
 
