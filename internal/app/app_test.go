@@ -38,6 +38,8 @@ func TestMain(m *testing.M) {
 		os.Exit(runNode(os.Args[2:]))
 	case len(os.Args) > 2 && os.Args[1] == "function":
 		os.Exit(runFunction(os.Args[2:]))
+	case len(os.Args) > 2 && os.Args[1] == "handler":
+		os.Exit(runHandler(os.Args[2]))
 	}
 	os.Exit(m.Run())
 }

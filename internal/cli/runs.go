@@ -162,6 +162,12 @@ func printAttempts(w io.Writer, attempts []function.Attempt) {
 		if a.Failure != nil {
 			line.notes = []string{short(failureText(a.Failure), 1000)}
 		}
+		switch {
+		case a.Split:
+			line.notes = append(line.notes, fmt.Sprintf("with a batch of %d, whose halves are tried: it does not count towards retry.attempts", a.Batch))
+		case a.Batch > 1:
+			line.notes = append(line.notes, fmt.Sprintf("with a batch of %d", a.Batch))
+		}
 		rows = append(rows, line)
 	}
 	table(w, []string{"ATTEMPT", "VERSION", "OUTCOME", "BEGAN", "START", "TOOK"}, rows)

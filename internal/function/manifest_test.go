@@ -142,6 +142,13 @@ dalamb.yaml:4:54: triggers[0].retry.factor: 0.5 is out of range (from 1 to 100)
 dalamb.yaml:4:67: triggers[0].retry.maxAge: 0s is out of range (from 1ms to 365d)
 dalamb.yaml:4:79: triggers[0].retry.never[0]: an errorType may not be empty
 dalamb.yaml:5:10: triggers[0].order: "keys" is not known (allowed: key, partition, none; did you mean key?)`},
+		{minimal + "triggers:\n- {name: a, batch: {size: 0, window: 1h, bytes: 1, onError: bisekt}}\n- {name: b, payload: sqs}\n- {batch: {}, payload: aws-sqs, route: {path: /a}}", `dalamb.yaml:4:26: triggers[0].batch.size: 0 is out of range (from 1 to 10000)
+dalamb.yaml:4:37: triggers[0].batch.window: 1h is out of range (from 0s to 5m)
+dalamb.yaml:4:48: triggers[0].batch.bytes: 1 is out of range (from 1Ki to 6Mi)
+dalamb.yaml:4:60: triggers[0].batch.onError: "bisekt" is not known (allowed: bisect, retry, dead-letter; did you mean bisect?)
+dalamb.yaml:5:21: triggers[1].payload: "sqs" is not known (allowed: aws-kafka, aws-sqs, aws-eventbridge)
+dalamb.yaml:6:11: triggers[2].batch: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)
+dalamb.yaml:6:24: triggers[2].payload: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)`},
 		{minimal + "triggers:\n- filter: [a]\n  name: a\n- filter: {n: [.inf], n: [1]}\n  name: b", `dalamb.yaml:4:11: triggers[0].filter: a pattern is a JSON object, not an array
 dalamb.yaml:6:16: triggers[1].filter.n[0]: the number .inf has no JSON form
 dalamb.yaml:6:23: triggers[1].filter.n: is given twice (first in line 6)`},
@@ -200,6 +207,15 @@ func TestHostileYAML(t *testing.T) {
 		if m != nil || !errors.As(err, &me) || len(me.Problems) > maxProblems {
 			t.Errorf("%s: ParseManifest = %v, %.300v, want a ManifestError of bounded length", name, m, err)
 		}
+	}
+}
+
+func TestABatchHasDefaults(t *testing.T) {
+	m := parse(t, minimal+"triggers:\n- {batch: {window: 2s}, payload: aws-sqs}")
+	got := m.Functions[0].Spec.Triggers[0]
+	want := Batch{Size: 100, Window: seconds(2), Bytes: 4 << 20, OnError: OnErrorBisect}
+	if got.Batch == nil || *got.Batch != want || got.Payload != PayloadSQS {
+		t.Errorf("trigger = %+v with batch %+v, want %+v", got, got.Batch, want)
 	}
 }
 
