@@ -142,11 +142,11 @@ dalamb.yaml:4:54: triggers[0].retry.factor: 0.5 is out of range (from 1 to 100)
 dalamb.yaml:4:67: triggers[0].retry.maxAge: 0s is out of range (from 1ms to 365d)
 dalamb.yaml:4:79: triggers[0].retry.never[0]: an errorType may not be empty
 dalamb.yaml:5:10: triggers[0].order: "keys" is not known (allowed: key, partition, none; did you mean key?)`},
-		{minimal + "triggers:\n- {name: a, batch: {size: 0, window: 1h, bytes: 1, onError: bisekt}}\n- {name: b, payload: sqs}\n- {batch: {}, payload: aws-sqs, route: {path: /a}}", `dalamb.yaml:4:26: triggers[0].batch.size: 0 is out of range (from 1 to 10000)
-dalamb.yaml:4:37: triggers[0].batch.window: 1h is out of range (from 0s to 5m)
-dalamb.yaml:4:48: triggers[0].batch.bytes: 1 is out of range (from 1Ki to 6Mi)
-dalamb.yaml:4:60: triggers[0].batch.onError: "bisekt" is not known (allowed: bisect, retry, dead-letter; did you mean bisect?)
-dalamb.yaml:5:21: triggers[1].payload: "sqs" is not known (allowed: aws-kafka, aws-sqs, aws-eventbridge)
+		{minimal + "triggers:\n- {name: a, batch: {size: 0, window: 1h, bytes: 1, onError: bisekt}}\n- {name: b, payload: sqs}\n- {batch: {}, payload: aws-sqs, route: {path: /a}}", `dalamb.yaml:4:27: triggers[0].batch.size: 0 is out of range (from 1 to 10000)
+dalamb.yaml:4:38: triggers[0].batch.window: 1h is out of range (from 0s to 5m)
+dalamb.yaml:4:49: triggers[0].batch.bytes: 1 is out of range (from 1Ki to 6Mi)
+dalamb.yaml:4:61: triggers[0].batch.onError: "bisekt" is not known (allowed: bisect, retry, dead-letter; did you mean bisect?)
+dalamb.yaml:5:22: triggers[1].payload: "sqs" is not known (allowed: aws-kafka, aws-sqs, aws-eventbridge)
 dalamb.yaml:6:11: triggers[2].batch: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)
 dalamb.yaml:6:24: triggers[2].payload: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)`},
 		{minimal + "triggers:\n- filter: [a]\n  name: a\n- filter: {n: [.inf], n: [1]}\n  name: b", `dalamb.yaml:4:11: triggers[0].filter: a pattern is a JSON object, not an array
