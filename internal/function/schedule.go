@@ -89,4 +89,5 @@ func (c *checker) scheduled(at string, t *Trigger) {
 	oneOf(c, at+".catchUp", t.CatchUp, catchUps())
 	oneOf(c, at+".order", t.Order, orders())
 	c.retry(at+".retry", &t.Retry)
+	c.batch(at, t)
 }
