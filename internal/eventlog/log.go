@@ -44,7 +44,7 @@ type Topic struct {
 	ID         string        // unique over all time: a topic deleted and made again has another; set by the log
 	Partitions int32         // may only grow
 	Retention  time.Duration // 0 on create = default; Forever = no bound
-	MaxBytes   int64         // over all partitions; 0 on create = default; Forever = no bound
+	MaxBytes   int64         // over all partitions; 0 on create = default; Forever = no bound. May come back smaller by less than a byte for each partition
 	Compact    bool          // keep the newest record of each key; a nil value deletes. Combines with Retention.
 }
 
@@ -58,15 +58,15 @@ type TopicChange struct {
 	MaxBytes   *int64
 }
 
-// Bounds of a partition: Start is the oldest offset still kept, End the offset that the next record will get (or, past
-// gaps, a number no larger than that). Start == End means empty.
+// Bounds of a partition: Start is the oldest offset still kept (or a number no larger), End the offset that the next record
+// will get (or, past gaps, a number no larger than that). Start == End means empty; between others there may be nothing but gaps.
 type Bounds struct{ Start, End int64 }
 
 // ReadOptions bounds one Read. Zero values mean 1000 records and 4 MiB; at least one record is returned whatever its size.
 type ReadOptions struct {
 	MaxRecords int
 	MaxBytes   int
-	NoWait     bool // at the tail return no records at once instead of blocking
+	NoWait     bool // at the tail return no records instead of blocking
 }
 
 // GroupOffset is the position of a consumer group on a partition: the offset of the next record that it wants.
@@ -113,7 +113,8 @@ type Log interface {
 	// OffsetAt returns the offset of the first record whose time is not before t, or the end.
 	OffsetAt(ctx context.Context, p Partition, t time.Time) (int64, error)
 
-	// CommitOffsets sets positions of a group without members: for mirrors and tools. Durable, atomic.
+	// CommitOffsets sets positions of a group without members: for mirrors and tools. Durable, atomic. Conflict where an engine
+	// knows of members.
 	CommitOffsets(ctx context.Context, group string, offsets []GroupOffset) error
 	// Offsets returns all positions of a group, sorted by topic and partition; empty for an unknown group.
 	Offsets(ctx context.Context, group string) ([]GroupOffset, error)

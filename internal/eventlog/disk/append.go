@@ -7,11 +7,6 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
-const (
-	defaultMaxRecord = 8 << 20
-	maxCall          = 256 << 20 // bytes in one call
-)
-
 // Append is eventlog.Log's.
 func (l *Log) Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error) {
 	size, err := l.checkRecords(records)
@@ -35,8 +30,8 @@ func (l *Log) checkRecords(records []eventlog.Record) (int, error) {
 		}
 		size += n
 	}
-	if size > maxCall {
-		return 0, fault.New(fault.TooLarge, "%d records have %d bytes, one call to the event log takes %d", len(records), size, maxCall)
+	if size > eventlog.MaxCall {
+		return 0, fault.New(fault.TooLarge, "%d records have %d bytes, one call to the event log takes %d", len(records), size, eventlog.MaxCall)
 	}
 	return size, nil
 }
@@ -96,14 +91,14 @@ func (w *write) check() error {
 		r := &w.records[i]
 		if t == nil || t.settings.Name != r.Topic {
 			if t = w.log.topics[r.Topic]; t == nil {
-				return noTopic(r.Topic)
+				return eventlog.NoTopic(r.Topic)
 			}
 		}
 		if r.Partition != eventlog.AnyPartition && (r.Partition < 0 || int(r.Partition) >= len(t.partitions)) {
-			return noPartition(eventlog.Partition{Topic: r.Topic, ID: r.Partition}, len(t.partitions))
+			return eventlog.NoPartition(eventlog.Partition{Topic: r.Topic, ID: r.Partition}, len(t.partitions))
 		}
 		if t.settings.Compact && r.Key == nil {
-			return fault.New(fault.Invalid, "record %d for topic %s has no key: the topic is compacted, which goes by key", i, r.Topic)
+			return eventlog.NeedsKey(i, r.Topic)
 		}
 	}
 	for i := range w.offsets {

@@ -349,8 +349,6 @@ func (p *partition) saveState(g *group) {
 	_ = g.batch.Set(stateKey(p.topic.number, uint32(p.id)), p.w.encode(), nil)
 }
 
-var errClosed = fault.New(fault.Unavailable, "the event log is closed")
-
 func errDiskFull(cause error) error {
 	if cause == nil {
 		cause = errors.New("no space left")

@@ -100,7 +100,7 @@ func Open(o Options) (*Log, error) {
 		o.FreeSpace = diskUsage(o.FS, o.Dir)
 	}
 	if o.MaxRecord == 0 {
-		o.MaxRecord = defaultMaxRecord
+		o.MaxRecord = eventlog.MaxRecord
 	}
 	if o.SweepEvery == 0 {
 		o.SweepEvery = time.Minute
@@ -216,7 +216,7 @@ func (l *Log) Close() error {
 	close(l.closing)
 	l.calls.wait()
 	l.guardOver()
-	l.queue.close(errClosed)
+	l.queue.close(eventlog.ErrClosed)
 	err := l.metrics.close()
 	stopped := make(chan error, 1)
 	go func() {
@@ -240,7 +240,7 @@ func (l *Log) guardOver() { close(l.over) }
 // enter begins a call; leave ends it. Close waits in between.
 func (l *Log) enter() error {
 	if !l.calls.begin() {
-		return errClosed
+		return eventlog.ErrClosed
 	}
 	return nil
 }

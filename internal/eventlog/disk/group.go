@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -10,12 +9,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
-	"github.com/dalamb/dalamb/internal/fault"
-)
-
-const (
-	maxMetadata  = 4096
-	maxGroupName = 1024
 )
 
 // place names a partition by the number of its topic, which outlives a name.
@@ -40,25 +33,6 @@ func (m move) apply(l *Log, group string) {
 		l.groups[group] = offsets
 	}
 	offsets[m.at] = m.to
-}
-
-func checkOffsets(group string, offsets []eventlog.GroupOffset) error {
-	if len(offsets) == 0 {
-		return nil
-	}
-	if group == "" || len(group) > maxGroupName {
-		return fault.New(fault.Invalid, "group name %q is not allowed: want 1 to %d bytes", group, maxGroupName)
-	}
-	for i := range offsets {
-		o := &offsets[i]
-		if o.Offset < 0 {
-			return fault.New(fault.Invalid, "group %s: offset %d of %s/%d is negative", group, o.Offset, o.Partition.Topic, o.Partition.ID)
-		}
-		if len(o.Metadata) > maxMetadata {
-			return fault.New(fault.Invalid, "group %s: metadata of %s/%d has %d bytes, want at most %d", group, o.Partition.Topic, o.Partition.ID, len(o.Metadata), maxMetadata)
-		}
-	}
-	return nil
 }
 
 // buildOffsets puts the rows of the group's positions into the group of writes.
@@ -100,7 +74,7 @@ func (l *Log) loadGroups() error {
 
 // CommitOffsets is eventlog.Log's.
 func (l *Log) CommitOffsets(ctx context.Context, group string, offsets []eventlog.GroupOffset) error {
-	if err := checkOffsets(group, offsets); err != nil {
+	if err := eventlog.CheckOffsets(group, offsets); err != nil {
 		return err
 	}
 	return l.do(ctx, &write{log: l, group: group, offsets: offsets})
@@ -121,9 +95,7 @@ func (l *Log) Offsets(_ context.Context, group string) ([]eventlog.GroupOffset, 
 			Offset:    pos.offset, Metadata: pos.metadata,
 		})
 	}
-	slices.SortFunc(all, func(a, b eventlog.GroupOffset) int {
-		return cmp.Or(cmp.Compare(a.Partition.Topic, b.Partition.Topic), cmp.Compare(a.Partition.ID, b.Partition.ID))
-	})
+	slices.SortFunc(all, func(a, b eventlog.GroupOffset) int { return a.Partition.Compare(b.Partition) })
 	return all, nil
 }
 

@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -29,8 +28,8 @@ type member struct {
 
 // Join is eventlog.Log's.
 func (l *Log) Join(ctx context.Context, o eventlog.JoinOptions) (eventlog.Member, error) {
-	if o.Group == "" || len(o.Group) > maxGroupName {
-		return nil, fault.New(fault.Invalid, "group name %q is not allowed: want 1 to %d bytes", o.Group, maxGroupName)
+	if err := eventlog.CheckGroup(o.Group); err != nil {
+		return nil, err
 	}
 	if o.Assigned == nil || o.Revoked == nil || o.Lost == nil {
 		return nil, fault.New(fault.Internal, "join group %s: a callback is missing", o.Group)
@@ -114,7 +113,7 @@ func (m *member) Commit(ctx context.Context, t eventlog.Txn) ([]eventlog.Positio
 	if err != nil {
 		return nil, err
 	}
-	if err := checkOffsets(t.Group, t.Offsets); err != nil {
+	if err := eventlog.CheckOffsets(t.Group, t.Offsets); err != nil {
 		return nil, err
 	}
 	w := &write{
@@ -204,7 +203,7 @@ func (m *member) share(ctx context.Context) {
 	}
 	m.mu.Unlock()
 	if len(added) > 0 {
-		sortPartitions(added)
+		eventlog.SortPartitions(added)
 		m.options.Assigned(ctx, added)
 	}
 }
@@ -225,7 +224,7 @@ func (m *member) list(which func(eventlog.Partition) bool) []eventlog.Partition 
 			ps = append(ps, p)
 		}
 	}
-	sortPartitions(ps)
+	eventlog.SortPartitions(ps)
 	return ps
 }
 
@@ -238,12 +237,6 @@ func (m *member) drop(which func(eventlog.Partition) bool) []eventlog.Partition 
 		delete(m.owned, p)
 	}
 	return ps
-}
-
-func sortPartitions(ps []eventlog.Partition) {
-	slices.SortFunc(ps, func(a, b eventlog.Partition) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID))
-	})
 }
 
 // shape wakes the members when topics were made, grown or deleted.

@@ -20,10 +20,10 @@ const (
 func (l *Log) partition(p eventlog.Partition) (*partition, error) {
 	t := l.topics[p.Topic]
 	if t == nil {
-		return nil, noTopic(p.Topic)
+		return nil, eventlog.NoTopic(p.Topic)
 	}
 	if p.ID < 0 || int(p.ID) >= len(t.partitions) {
-		return nil, noPartition(p, len(t.partitions))
+		return nil, eventlog.NoPartition(p, len(t.partitions))
 	}
 	return t.partitions[p.ID], nil
 }
@@ -55,7 +55,7 @@ func (l *Log) Read(ctx context.Context, p eventlog.Partition, from int64, o even
 		l.view.RUnlock()
 		select {
 		case <-part.topic.gone:
-			return nil, noTopic(p.Topic)
+			return nil, eventlog.NoTopic(p.Topic)
 		default:
 		}
 		if from < end {
@@ -76,7 +76,7 @@ func (l *Log) Read(ctx context.Context, p eventlog.Partition, from int64, o even
 		case <-ctx.Done():
 			return nil, fmt.Errorf("read %s/%d at %d: %w", p.Topic, p.ID, from, context.Cause(ctx))
 		case <-l.closing:
-			return nil, errClosed
+			return nil, eventlog.ErrClosed
 		}
 	}
 }

@@ -202,7 +202,7 @@ func (r *removal) size() int   { return len(r.offsets) * recordKeyLen }
 func (r *removal) build(g *group) error {
 	p := r.p
 	if r.log.numbers[p.topic.number] != p.topic {
-		return noTopic(p.topic.name)
+		return eventlog.NoTopic(p.topic.name)
 	}
 	number, id := p.topic.number, uint32(p.id)
 	for _, o := range r.offsets {

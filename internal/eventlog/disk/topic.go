@@ -16,15 +16,6 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
-// design.md section 7.
-const (
-	defaultPartitions = 8
-	defaultRetention  = 30 * 24 * time.Hour
-	defaultMaxBytes   = 10 << 30
-	maxPartitions     = 10_000
-	maxTopicName      = 249 // as in Kafka
-)
-
 // topic is a topic that exists. Its settings and partitions change under Log.view, by the committer alone.
 type topic struct {
 	number     uint32 // its place in the keys; never reused
@@ -83,63 +74,9 @@ func (l *Log) loadTopics() error {
 	return it.Error()
 }
 
-// withDefaults checks the settings of a new topic and fills in what is left out. A compacted topic keeps everything by
-// default: its newest records are somebody's state, and age says nothing about them.
-func withDefaults(t eventlog.Topic) (eventlog.Topic, error) {
-	if err := checkTopicName(t.Name); err != nil {
-		return t, err
-	}
-	if t.Partitions == 0 {
-		t.Partitions = defaultPartitions
-	}
-	if t.Retention == 0 {
-		t.Retention = defaultRetention
-		if t.Compact {
-			t.Retention = eventlog.Forever
-		}
-	}
-	if t.MaxBytes == 0 {
-		t.MaxBytes = defaultMaxBytes
-		if t.Compact {
-			t.MaxBytes = eventlog.Forever
-		}
-	}
-	return t, checkSettings(t)
-}
-
-func checkSettings(t eventlog.Topic) error {
-	switch {
-	case t.Partitions < 1 || t.Partitions > maxPartitions:
-		return fault.New(fault.Invalid, "topic %s: %d partitions, want 1 to %d", t.Name, t.Partitions, maxPartitions)
-	case t.Retention <= 0 && t.Retention != eventlog.Forever:
-		return fault.New(fault.Invalid, "topic %s: retention %s, want more than 0, or for ever", t.Name, t.Retention)
-	case t.MaxBytes <= 0 && t.MaxBytes != eventlog.Forever:
-		return fault.New(fault.Invalid, "topic %s: size bound %d, want more than 0, or none", t.Name, t.MaxBytes)
-	}
-	return nil
-}
-
-// checkTopicName holds to Kafka's rule, so that a topic's name is good on both engines.
-func checkTopicName(name string) error {
-	bad := func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '_' || r == '-')
-	}
-	if name == "" || len(name) > maxTopicName || name == "." || name == ".." || slices.ContainsFunc([]rune(name), bad) {
-		return fault.New(fault.Invalid, "topic name %q is not allowed", name).
-			WithHint("use 1 to %d of a-z A-Z 0-9 . _ -", maxTopicName)
-	}
-	return nil
-}
-
-func noTopic(name string) error { return fault.New(fault.NotFound, "topic %q does not exist", name) }
-
-func noPartition(p eventlog.Partition, n int) error {
-	return fault.New(fault.NotFound, "topic %s has no partition %d, it has %d", p.Topic, p.ID, n)
-}
-
 // CreateTopic is eventlog.Log's.
 func (l *Log) CreateTopic(ctx context.Context, t eventlog.Topic) error {
-	t, err := withDefaults(t)
+	t, err := t.WithDefaults()
 	if err != nil {
 		return err
 	}
@@ -209,22 +146,10 @@ func (c *alterTopic) size() int   { return 0 }
 func (c *alterTopic) build(g *group) error {
 	t := c.log.topics[c.name]
 	if t == nil {
-		return noTopic(c.name)
+		return eventlog.NoTopic(c.name)
 	}
-	next := t.settings
-	if n := c.change.Partitions; n != nil {
-		if *n < next.Partitions {
-			return fault.New(fault.Invalid, "topic %s has %d partitions, they cannot become %d: partitions only grow", c.name, next.Partitions, *n)
-		}
-		next.Partitions = *n
-	}
-	if d := c.change.Retention; d != nil {
-		next.Retention = *d
-	}
-	if n := c.change.MaxBytes; n != nil {
-		next.MaxBytes = *n
-	}
-	if err := checkSettings(next); err != nil {
+	next, err := t.settings.Altered(c.change)
+	if err != nil {
 		return err
 	}
 	row, err := (&topic{number: t.number, settings: next}).row()
@@ -268,7 +193,7 @@ func (c *deleteTopic) size() int   { return 0 }
 func (c *deleteTopic) build(g *group) error {
 	t := c.log.topics[c.name]
 	if t == nil {
-		return noTopic(c.name)
+		return eventlog.NoTopic(c.name)
 	}
 	c.topic = t
 	for group, offsets := range c.log.groups {

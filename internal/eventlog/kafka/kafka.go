@@ -1,16 +1,21 @@
 package kafka
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 
+	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -26,13 +31,39 @@ type Options struct {
 	Replication        int16                 // of topics that CreateTopic makes; 0 = 3, or as many as there are brokers
 	Log                *slog.Logger          // nil = nowhere
 	Metrics            prometheus.Registerer // nil = nowhere
+
+	beforeEnd func() // called between a transaction's offsets and its end; tests stop a node there
 }
 
-// Log is a Kafka cluster as an event log.
+// How long a call goes on trying while the cluster is out of order.
+const patience = 10 * time.Second
+
+// Log is a Kafka cluster as an event log. It implements eventlog.Log.
 type Log struct {
-	client *kgo.Client
-	close  sync.Once
+	o            Options
+	log          *slog.Logger
+	metrics      *metrics
+	client       *kgo.Client // for what is answered at once
+	topics       topicCache
+	lanes        lanes
+	txns         txns
+	tail         tail
+	decompressor kgo.Decompressor
+	stamps       stamps
+	turn         atomic.Uint32 // counts calls that leave the partition to the log
+
+	life   *span         // ends when Close begins to stop what waits
+	closed chan struct{} // closed when Close has ended
+
+	mu      sync.Mutex
+	closing bool
+	calls   sync.WaitGroup // calls under way; nobody is added once closing is set
+	loops   sync.WaitGroup // goroutines of the log
+	clients []*kgo.Client
+	members map[*member]bool
 }
+
+var _ eventlog.Log = (*Log)(nil)
 
 // Open makes a Log and does not wait for the cluster: while no broker answers, methods return Unavailable.
 func Open(o Options) (*Log, error) {
@@ -45,22 +76,161 @@ func Open(o Options) (*Log, error) {
 	if o.ClientID == "" {
 		o.ClientID = "dalamb-" + o.Node
 	}
-	opts := []kgo.Opt{kgo.SeedBrokers(o.Brokers...), kgo.ClientID(o.ClientID)}
-	if o.TLS != nil {
-		opts = append(opts, kgo.DialTLSConfig(o.TLS))
+	if o.SessionTimeout <= 0 {
+		o.SessionTimeout = 10 * time.Second
 	}
-	if o.SASL != nil {
-		opts = append(opts, kgo.SASL(o.SASL))
+	if o.TransactionTimeout <= 0 {
+		o.TransactionTimeout = 10 * time.Second
 	}
-	client, err := kgo.NewClient(opts...)
-	if err != nil {
-		return nil, fmt.Errorf("make the client of Kafka at %v: %w", o.Brokers, err)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Log{client: client}, nil
+	l := &Log{o: o, log: o.Log, closed: make(chan struct{}), members: make(map[*member]bool)}
+	l.life = newSpan(eventlog.ErrClosed)
+	l.decompressor = kgo.DefaultDecompressor()
+	l.topics.known = make(map[string]*topic)
+	l.lanes.of = make(map[place]*lane)
+	l.lanes.couriers = make(map[int32]*courier)
+	var err error
+	if l.metrics, err = newMetrics(o.Metrics); err != nil {
+		return nil, err
+	}
+	if err := l.start(); err != nil {
+		l.life.end()
+		l.closeClients()
+		return nil, errors.Join(err, l.metrics.close())
+	}
+	return l, nil
 }
 
-// Close ends the connections.
-func (l *Log) Close() error {
-	l.close.Do(l.client.Close)
+func (l *Log) start() error {
+	var err error
+	if l.client, err = l.newClient(); err != nil {
+		return err
+	}
+	if l.lanes.client, err = l.newClient(); err != nil {
+		return err
+	}
+	if err := l.tail.init(l); err != nil {
+		return err
+	}
+	if err := l.txns.init(l); err != nil {
+		return err
+	}
+	l.loops.Go(l.watch)
 	return nil
+}
+
+// newClient makes a client, which has connections of its own: Kafka answers the requests of one connection one after
+// another, so that who may be kept waiting must not share one with who may not.
+func (l *Log) newClient() (*kgo.Client, error) {
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(l.o.Brokers...), kgo.ClientID(l.o.ClientID),
+		kgo.RetryTimeout(patience), kgo.DialTimeout(patience / 2), kgo.RequestTimeoutOverhead(patience),
+		kgo.MetadataMinAge(50 * time.Millisecond),
+		kgo.RetryBackoffFn(backoff),
+	}
+	if l.o.TLS != nil {
+		opts = append(opts, kgo.DialTLSConfig(l.o.TLS))
+	}
+	if l.o.SASL != nil {
+		opts = append(opts, kgo.SASL(l.o.SASL))
+	}
+	c, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "use Kafka at %s: %w", strings.Join(l.o.Brokers, ","), err)
+	}
+	l.mu.Lock()
+	l.clients = append(l.clients, c)
+	l.mu.Unlock()
+	return c, nil
+}
+
+// backoff is how long to wait after some failures in a row.
+func backoff(fails int) time.Duration {
+	return min(500*time.Millisecond, 2*time.Millisecond<<min(max(fails, 0), 10))
+}
+
+// pause waits before try n is repeated. Its error is the context's.
+func pause(ctx context.Context, n int) error {
+	t := time.NewTimer(backoff(n))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// enter begins a call; leave ends it. The context ends with the caller's and with the log.
+func (l *Log) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing {
+		return nil, nil, eventlog.ErrClosed
+	}
+	l.calls.Add(1)
+	ctx, release := l.life.within(ctx)
+	return ctx, func() {
+		release()
+		l.calls.Done()
+	}, nil
+}
+
+// Close is eventlog.Log's.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.closing {
+		l.mu.Unlock()
+		<-l.closed
+		return nil
+	}
+	l.closing = true
+	members := make([]*member, 0, len(l.members))
+	for m := range l.members {
+		members = append(members, m)
+	}
+	l.mu.Unlock()
+	defer close(l.closed)
+	// Appends under way are waited for: they end by themselves, in the time of patience at most.
+	l.lanes.wait()
+	l.txns.wait()
+	l.life.end()
+	for _, m := range members {
+		m.abandon()
+	}
+	l.calls.Wait()
+	l.loops.Wait()
+	l.closeClients()
+	return l.metrics.close()
+}
+
+func (l *Log) closeClients() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.clients {
+		c.Close()
+	}
+}
+
+// stamps gives times that never go back, whatever the machine's clock does.
+type stamps struct {
+	mu   sync.Mutex
+	last int64 // milliseconds
+}
+
+func (s *stamps) now() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = max(s.last, time.Now().UnixMilli())
+	return s.last
+}
+
+// action wraps an error with what was being done; kinds and hints stay.
+func action(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
 }
