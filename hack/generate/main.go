@@ -239,6 +239,7 @@ The listener for the outside; default 127.0.0.1:8080. The token is a header, Aut
 |---|---|---|
 | ` + "`POST /_/events?topic=T`" + ` | yes | takes CloudEvents in binary, structured or batch mode; a batch is stored whole or not at all; 202 with [{id, topic, partition, offset}] once they are durable |
 | ` + "`POST /_/events?type=T&source=S&subject=U&key=K&id=I&time=Z`" + ` | yes | takes any body as the data of an event that the URL describes; also dataschema, and ce-NAME for the extension NAME; all but type may be left out |
+| ` + "`POST /_/events?notBefore=Z`" + `, ` + "`?delay=10m`" + ` | yes | in every form: the events wait until then, at most 366 days; an event's own extension ` + "`notbefore`" + ` goes before it. The answer has an id by which to cancel, as ` + "`delayed`" + ` |
 | ` + "`ANY /_/fn/NAME[/...]`" + ` | yes | calls a function and gives its answer |
 | ` + "`GET /_/health`" + ` | no | 200 when every part of the node works, else 503 |
 | every other path | no | the routes of functions |

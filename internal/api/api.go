@@ -95,6 +95,7 @@ type Options struct {
 	Code       Code
 	Caller     Caller
 	Ticks      Ticks
+	Delayed    Delayed
 	Token      string                          // what a client must show
 	Node       func(context.Context) wire.Node // counts and space are filled in by the API
 	Logger     *slog.Logger                    // nil = nowhere
@@ -112,6 +113,7 @@ type API struct {
 	code       Code
 	caller     Caller
 	ticks      Ticks
+	delayed    Delayed
 	token      [sha256.Size]byte
 	node       func(context.Context) wire.Node
 	logger     *slog.Logger
@@ -126,8 +128,8 @@ type API struct {
 // New checks the options and builds the handler.
 func New(o Options) (*API, error) {
 	switch {
-	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Node == nil:
-		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, a fleet, a code store, a caller, a source of ticks and a node")
+	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Node == nil:
+		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, a fleet, a code store, a caller, a source of ticks, delayed events and a node")
 	case o.Token == "":
 		return nil, errors.New("api needs a token: without one anybody could change everything")
 	}
@@ -141,7 +143,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, fleet: o.Fleet, code: o.Code, caller: o.Caller, ticks: o.Ticks,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, fleet: o.Fleet, code: o.Code, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending: make(chan struct{}),
 	}

@@ -128,7 +128,7 @@ func newNode(t *testing.T) *node {
 	n.code, err = image.Open(filepath.Join(dir, "code"))
 	ok(t, err)
 	a, err := New(Options{
-		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Fleet: n.script, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Token: token,
+		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Fleet: n.script, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Token: token,
 		Node: func(context.Context) wire.Node {
 			return wire.Node{Version: "1.2.3", Gateway: "127.0.0.1:8080", Control: "127.0.0.1:8081", Runner: wire.Runner{Name: "native", Isolated: n.script.isolated, Limits: []string{"memory", "cpu", "pids", "tmp"}}}
 		},
@@ -284,3 +284,11 @@ type alone struct{ *image.Store }
 func (alone) Share(context.Context, string) (*function.Stored, error) { return nil, nil }
 
 func (s *script) Last(context.Context) (map[int64]time.Time, error) { return nil, nil }
+
+func (s *script) List(context.Context, int) ([]wire.Delayed, int, error) {
+	return []wire.Delayed{}, 0, nil
+}
+
+func (s *script) Cancel(_ context.Context, id string) error {
+	return fault.New(fault.NotFound, "no event %s is waiting", id)
+}

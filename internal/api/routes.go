@@ -71,6 +71,10 @@ func (a *API) routes() []route {
 
 		{Method: "GET", Path: "/v1/schedules", Name: "listSchedules", Summary: "The schedules of all functions, when each ticked last and when it will next.", Answer: wire.ScheduleList{}, serve: a.listSchedules},
 
+		{Method: "GET", Path: "/v1/delayed", Name: "listDelayed", Summary: "Events that wait until they are due, the next one first.",
+			Query: []param{{Name: "limit", Type: "integer", About: "100, at most 1000"}}, Answer: wire.DelayedList{}, serve: a.listDelayed},
+		{Method: "DELETE", Path: "/v1/delayed/{id}", Name: "cancelDelayed", Summary: "Take an event back that is not due yet.", Status: http.StatusNoContent, serve: a.cancelDelayed},
+
 		{Method: "HEAD", Path: "/v1/code/{digest}", Name: "hasCode", Summary: "Whether the node holds this code: 200, or 404.", serve: a.hasCode},
 		{Method: "PUT", Path: "/v1/code/{digest}", Name: "putCode", Summary: "Upload a code directory as a tar archive. The digest is that of its canonical form.",
 			BodyType: "application/x-tar", Answer: wire.CodeStored{}, Also: []int{413}, serve: a.putCode},

@@ -16,6 +16,7 @@ import (
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/gateway"
+	"github.com/dalamb/dalamb/internal/source/delay"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -74,6 +75,22 @@ func (d dispatcher) Lag(ctx context.Context, fn string) map[api.TriggerRef]int64
 		lags[api.TriggerRef{Function: l.Function, Trigger: l.Trigger}] = l.Behind
 	}
 	return lags
+}
+
+// delayed shows the delayed events to the API.
+type delayed struct{ *delay.Delay }
+
+func (d delayed) List(ctx context.Context, most int) ([]wire.Delayed, int, error) {
+	waiting, total, err := d.Delay.List(ctx, most)
+	list := make([]wire.Delayed, 0, len(waiting))
+	for _, w := range waiting {
+		text, err := w.Event.MarshalJSON()
+		if err != nil {
+			return nil, 0, fmt.Errorf("encode event %s: %w", w.Event.ID, err)
+		}
+		list = append(list, wire.Delayed{ID: w.ID, Due: w.Due, Topic: w.Topic, Accepted: w.Accepted, Event: text})
+	}
+	return list, total, err
 }
 
 // caller makes the API's calls on the gateway's way, so that they are recorded as any other.

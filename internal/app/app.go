@@ -27,6 +27,7 @@ import (
 	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/source/cron"
+	"github.com/dalamb/dalamb/internal/source/delay"
 	"github.com/dalamb/dalamb/internal/telemetry"
 )
 
@@ -160,15 +161,19 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	waiting, err := delay.New(delay.Options{Log: n.log, Logger: n.logger})
+	if err != nil {
+		return err
+	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
-		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Duties: []dispatch.Duty{ticks}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Duties: []dispatch.Duty{ticks, waiting}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
 	})
 	if err != nil {
 		return err
 	}
 	n.gateway, err = gateway.New(gateway.Options{
-		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Token: token, Redact: c.Redact, Health: n.health, Logger: n.logger, Metrics: n.metrics,
+		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Delay: waiting, Token: token, Redact: c.Redact, Health: n.health, Logger: n.logger, Metrics: n.metrics,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Held: int64(c.Limits.Held)},
 	})
 	if err != nil {
@@ -176,7 +181,7 @@ func (n *Node) wire(token string) error {
 	}
 	control, err := api.New(api.Options{
 		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher}, Fleet: instances{n.fleet}, Code: n.share,
-		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Token: token, Node: n.describe, Logger: n.logger, MaxEvent: int(c.Limits.Event),
+		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Token: token, Node: n.describe, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ const emitBatch = 256
 func emitCommand(env *environment) *cobra.Command {
 	var out output
 	var typ, source, subject, key, topic, data, file string
+	var when later
 	c := &cobra.Command{
 		Use:   "emit --type T [--source S] [--subject S] [--key K] [--topic T] [--data JSON|@FILE|-] | emit -f FILE.ndjson",
 		Short: "Put events into the log",
@@ -37,8 +38,11 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 			if _, err := out.json(); err != nil {
 				return err
 			}
-			send := sender{topic: topic, out: c.OutOrStdout(), format: &out}
-			var err error
+			due, err := when.due(time.Now())
+			if err != nil {
+				return err
+			}
+			send := sender{due: due, topic: topic, out: c.OutOrStdout(), format: &out}
 			if file != "" {
 				in := c.InOrStdin()
 				if file != "-" {
@@ -89,6 +93,7 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 	f.StringVar(&topic, "topic", "events", "the topic")
 	f.StringVarP(&data, "data", "d", "", "the payload: JSON, or @FILE, or - for standard input")
 	f.StringVarP(&file, "file", "f", "", "a file with one structured event a line, or - for standard input")
+	when.flags(c)
 	c.MarkFlagsMutuallyExclusive("file", "type")
 	c.MarkFlagsMutuallyExclusive("file", "data")
 	out.flag(c)
@@ -99,12 +104,13 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 type sender struct {
 	node   *client.Client
 	topic  string
+	due    time.Time // zero = now
 	out    io.Writer
 	format *output
 }
 
 func (s *sender) batch(ctx context.Context, events []*event.Event) error {
-	placed, err := s.node.Emit(ctx, s.topic, events)
+	placed, err := s.node.EmitAt(ctx, s.due, s.topic, events)
 	if err != nil {
 		return err
 	}
@@ -123,6 +129,10 @@ func (s *sender) batch(ctx context.Context, events []*event.Event) error {
 func (s *sender) print(p wire.Stored, asJSON bool) error {
 	if asJSON {
 		return printLine(s.out, p)
+	}
+	if p.Delayed != "" {
+		_, err := fmt.Fprintf(s.out, "%s  %s, not before %s: %s\n", clean(p.ID), p.Topic, p.NotBefore.Format(time.RFC3339), p.Delayed)
+		return err
 	}
 	_, err := fmt.Fprintf(s.out, "%s  %s/%d@%d\n", clean(p.ID), p.Topic, p.Partition, p.Offset)
 	return err

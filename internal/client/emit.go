@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -17,6 +18,11 @@ import (
 // Emit puts events into a topic through the node's gateway, all of them or none, and returns where they stand. It returns when
 // they are durable.
 func (c *Client) Emit(ctx context.Context, topic string, events []*event.Event) ([]wire.Stored, error) {
+	return c.EmitAt(ctx, time.Time{}, topic, events)
+}
+
+// EmitAt is Emit of events that wait until a time; until then they stand in no topic. A zero time, or one that has passed, is now.
+func (c *Client) EmitAt(ctx context.Context, notBefore time.Time, topic string, events []*event.Event) ([]wire.Stored, error) {
 	gateway, err := c.gateway(ctx)
 	if err != nil {
 		return nil, err
@@ -25,9 +31,11 @@ func (c *Client) Emit(ctx context.Context, topic string, events []*event.Event) 
 	if err != nil {
 		return nil, fmt.Errorf("encode events: %w", err)
 	}
+	query := values{"topic": {topic}}
+	query.time("notBefore", notBefore)
 	var out []wire.Stored
 	err = gateway.call(ctx, request{
-		method: http.MethodPost, path: []string{"_", "events"}, query: url.Values{"topic": {topic}},
+		method: http.MethodPost, path: []string{"_", "events"}, query: url.Values(query),
 		body: io.Reader(bytes.NewReader(body)), header: http.Header{"Content-Type": {event.ContentTypeBatch}},
 	}, &out)
 	return out, err

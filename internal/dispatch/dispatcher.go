@@ -197,6 +197,11 @@ func (d *Dispatcher) follow(ctx context.Context) error {
 // under way. To leave those would hold up what else is to be shared out, because it waits for the attempts.
 func (d *Dispatcher) wanted(pl *plan, before []string) []string {
 	topics := append(pl.view.Topics(), function.TopicJobs)
+	for _, duty := range d.duties {
+		if name := duty.Topic(); !slices.Contains(topics, name) {
+			topics = append(topics, name)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(pl.replays)) {
 		if !slices.Contains(topics, name) {
 			topics = append(topics, name)
@@ -291,11 +296,14 @@ func (d *Dispatcher) assigned(base context.Context, ids []eventlog.Partition) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
-		d.takeUp(base, id)
+		kept := d.takeUp(base, id)
 		if id.Topic == function.TopicJobs {
 			j := newJobs(d, id)
 			d.jobs[id] = j
 			j.start(base)
+			continue
+		}
+		if kept {
 			continue
 		}
 		p := newPartition(d, id)

@@ -11,7 +11,7 @@ import (
 
 // Duty is work of another room that is done once in the whole installation: that of a partition belongs to the partition's owner.
 type Duty interface {
-	// Topic is whose partitions share the work out.
+	// Topic is whose partitions share the work out: TopicJobs, or another that no trigger can listen to.
 	Topic() string
 	// Keep does the work of a partition until ctx is done. After an error it is called again, after a pause; whether its last
 	// commit is stored it finds in the log.
@@ -58,11 +58,12 @@ func (w *watch) stop() {
 	<-w.done
 }
 
-// takeUp starts the duties of a partition. The caller holds d.mu.
-func (d *Dispatcher) takeUp(ctx context.Context, id eventlog.Partition) {
+// takeUp starts the duties of a partition, and says whether there are any. The caller holds d.mu.
+func (d *Dispatcher) takeUp(ctx context.Context, id eventlog.Partition) bool {
 	for _, duty := range d.duties {
 		if duty.Topic() == id.Topic {
 			d.watches[id] = append(d.watches[id], d.watch(ctx, duty, id))
 		}
 	}
+	return len(d.watches[id]) > 0
 }

@@ -56,13 +56,14 @@ type Limits struct {
 	Held    int64 // the bodies of all requests under way; default 256 MiB
 }
 
-// Options of New. Log, Catalog, Fleet and Token are required.
+// Options of New. Log, Catalog, Fleet, Delay and Token are required.
 type Options struct {
 	Log     Log
 	Catalog Catalog
 	Fleet   Fleet
 	Token   string
 	Limits  Limits
+	Delay   Delayer
 	Redact  []string // names of headers whose values stay out of the record, beside those that always do
 	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
 	// and not shown, since anybody may ask.
@@ -82,6 +83,7 @@ type Gateway struct {
 	log     Log
 	catalog Catalog
 	caller  *Caller
+	delay   Delayer
 	token   [sha256.Size]byte
 	limits  Limits
 	held    budget
@@ -98,8 +100,8 @@ type Gateway struct {
 // New checks the options and starts nothing; Run must be running for calls to be recorded.
 func New(o Options) (*Gateway, error) {
 	switch {
-	case o.Log == nil || o.Catalog == nil || o.Fleet == nil:
-		return nil, errors.New("gateway needs a log, a catalog and a fleet")
+	case o.Log == nil || o.Catalog == nil || o.Fleet == nil || o.Delay == nil:
+		return nil, errors.New("gateway needs a log, a catalog, a fleet and a delay")
 	case o.Token == "":
 		return nil, fault.New(fault.Invalid, "the gateway needs a token: without one anybody could send events")
 	}
@@ -124,7 +126,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	return &Gateway{
-		log: o.Log, catalog: o.Catalog, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held},
+		log: o.Log, catalog: o.Catalog, delay: o.Delay, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held},
 		health: o.Health, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),

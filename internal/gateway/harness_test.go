@@ -110,7 +110,7 @@ func start(t testing.TB, f Fleet, change ...func(*Options)) *node {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.NewTextHandler(n.said, nil))
-	o := Options{Log: n.log, Catalog: n.catalog, Fleet: f, Token: testToken, Logger: logger, Metrics: n.metrics}
+	o := Options{Log: n.log, Catalog: n.catalog, Fleet: f, Delay: waitingRoom{}, Token: testToken, Logger: logger, Metrics: n.metrics}
 	for _, c := range change {
 		c(&o)
 	}

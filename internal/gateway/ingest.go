@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -20,6 +22,9 @@ type stored struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
+	// Of an event that waits until it is due; it has no partition and offset yet, and both are -1.
+	Delayed   string    `json:"delayed,omitempty"` // the id by which it can be cancelled
+	NotBefore time.Time `json:"notBefore,omitzero"`
 }
 
 // ingest is POST /_/events[?topic=TOPIC]: CloudEvents in binary, structured or batched mode (HTTP protocol binding 1.0.2,
@@ -54,7 +59,12 @@ func (g *Gateway) ingest(x *exchange, r *http.Request) {
 		g.fail(x, err)
 		return
 	}
-	out, err := g.append(r.Context(), q.topic(), events, batch)
+	due, err := q.due(g.now())
+	if err != nil {
+		g.fail(x, err)
+		return
+	}
+	out, err := g.append(r.Context(), intake{topic: q.topic(), events: events, batch: batch, due: due})
 	if err != nil {
 		g.fail(x, err)
 		return
@@ -97,7 +107,8 @@ func invalid(err error) error {
 }
 
 // append stores the events of one request. One that may not be stored keeps all of them out; the error says which.
-func (g *Gateway) append(ctx context.Context, topic string, events []*event.Event, batch bool) ([]stored, error) {
+func (g *Gateway) append(ctx context.Context, in intake) ([]stored, error) {
+	topic, events, batch := in.topic, in.events, in.batch
 	if function.SystemTopic(topic) {
 		return nil, fault.New(fault.Denied, "topic %q is written by dalamb alone", topic).
 			WithHint("topics whose names begin with _ are dalamb's own; send to another")
@@ -105,14 +116,22 @@ func (g *Gateway) append(ctx context.Context, topic string, events []*event.Even
 	if len(events) == 0 { // an empty batch is a batch; section 3.3
 		return []stored{}, g.known(ctx, topic)
 	}
-	records := make([]eventlog.Record, len(events))
+	records, out := make([]eventlog.Record, len(events)), make([]stored, len(events))
 	for i, e := range events {
 		records[i] = eventlog.FromEvent(topic, e)
 		err := g.admissible(e, &records[i])
+		if err == nil {
+			out[i], err = g.delayed(ctx, in, e, &records[i])
+		}
 		if err != nil && batch {
 			err = fault.New(fault.KindOf(err), "%w", &event.BatchError{Index: i, Err: err})
 		}
 		if err != nil {
+			return nil, err
+		}
+	}
+	if slices.ContainsFunc(out, func(s stored) bool { return s.Delayed != "" }) {
+		if err := g.known(ctx, topic); err != nil {
 			return nil, err
 		}
 	}
@@ -125,8 +144,10 @@ func (g *Gateway) append(ctx context.Context, topic string, events []*event.Even
 		}
 		return nil, fmt.Errorf("append to topic %s: %w", topic, err)
 	}
-	out := make([]stored, len(positions))
 	for i, p := range positions {
+		if out[i].Delayed != "" {
+			continue
+		}
 		out[i] = stored{ID: events[i].ID, Topic: p.Topic, Partition: p.Partition, Offset: p.Offset}
 	}
 	return out, nil

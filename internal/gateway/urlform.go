@@ -36,8 +36,15 @@ func urlParameters() []string {
 const (
 	extensionParameter = "ce-"
 	topicParameter     = "topic"
+	notBeforeParameter = "notBefore"
+	delayParameter     = "delay"
 	defaultSource      = "/gateway"
 )
+
+// requestParameters say what is done with the events, whatever form they have: they go to a topic, at once or not before a time.
+func requestParameters() []string {
+	return []string{topicParameter, notBeforeParameter, delayParameter}
+}
 
 // query is the URL's query, each parameter once.
 type query map[string]string
@@ -53,16 +60,16 @@ func parseQuery(r *http.Request) (query, error) {
 	}
 	q := make(query, len(values))
 	for name, v := range values {
-		known := name == topicParameter || slices.Contains(urlParameters(), name) || strings.HasPrefix(name, extensionParameter)
+		known := slices.Contains(requestParameters(), name) || slices.Contains(urlParameters(), name) || strings.HasPrefix(name, extensionParameter)
 		switch {
 		case name == "token" || name == "access_token":
 			return nil, fault.New(fault.Invalid, "a token in the URL is not taken").WithHint("URLs end up in logs: send it as Authorization: Bearer TOKEN, and think of this one as known to others")
 		case !known:
 			f := fault.New(fault.Invalid, "the URL has a parameter %q that POST /_/events does not know", name)
-			if near := fault.Nearest(name, append(urlParameters(), topicParameter)); len(near) > 0 {
+			if near := fault.Nearest(name, append(urlParameters(), requestParameters()...)); len(near) > 0 {
 				return nil, f.WithHint("did you mean %s?", strings.Join(near, " or "))
 			}
-			return nil, f.WithHint("known: topic, %s, and ce-NAME for the extension NAME", strings.Join(urlParameters(), ", "))
+			return nil, f.WithHint("known: %s, %s, and ce-NAME for the extension NAME", strings.Join(requestParameters(), ", "), strings.Join(urlParameters(), ", "))
 		case len(v) != 1:
 			return nil, fault.New(fault.Invalid, "the URL has the parameter %q %d times", name, len(v)).WithHint("give it once")
 		}
@@ -85,7 +92,7 @@ func (q query) describes() bool { return q.described() != "" }
 func (q query) described() string {
 	first := ""
 	for name := range q {
-		if name != topicParameter && (first == "" || name < first) {
+		if !slices.Contains(requestParameters(), name) && (first == "" || name < first) {
 			first = name
 		}
 	}

@@ -65,4 +65,7 @@ type Stored struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
+	// Of an event that waits until it is due; it has no partition and offset yet, and both are -1.
+	Delayed   string    `json:"delayed,omitempty"` // the id by which it can be cancelled
+	NotBefore time.Time `json:"notBefore,omitzero"`
 }

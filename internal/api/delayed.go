@@ -1,0 +1,35 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// Delayed is what the API needs of source/delay.
+type Delayed interface {
+	// List returns the first "most" events that wait, the next one due first, and how many wait in all.
+	List(ctx context.Context, most int) ([]wire.Delayed, int, error)
+	// Cancel takes an event back. NotFound when it does not wait any more.
+	Cancel(ctx context.Context, id string) error
+}
+
+// cancelPatience is how long a request waits for the node that can answer it.
+const cancelPatience = 30 * time.Second
+
+func (a *API) listDelayed(r *http.Request, q query) (any, error) {
+	limit, err := q.number("limit", 100, 1, 1000)
+	if err != nil {
+		return nil, err
+	}
+	list, total, err := a.delayed.List(r.Context(), int(limit))
+	return wire.DelayedList{Delayed: list, Total: total}, err
+}
+
+func (a *API) cancelDelayed(r *http.Request, _ query) (any, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), cancelPatience)
+	defer cancel()
+	return nil, a.delayed.Cancel(ctx, r.PathValue("id"))
+}

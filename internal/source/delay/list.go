@@ -1,0 +1,78 @@
+package delay
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Waiting is an event that waits.
+type Waiting struct {
+	ID       string
+	Due      time.Time
+	Topic    string
+	Accepted time.Time
+	Event    *event.Event
+}
+
+// List returns the first "most" events that wait, the next one due first, and how many wait in all.
+func (d *Delay) List(ctx context.Context, most int) (list []Waiting, total int, err error) {
+	n, err := d.count(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	type place struct {
+		mark
+		partition int32
+	}
+	var all []place
+	for id := range n {
+		k := &keeper{Delay: d, own: eventlog.Owned{Partition: eventlog.Partition{Topic: function.TopicDelayed, ID: id}}, calendar: newCalendar()}
+		if _, err := k.recall(ctx); err != nil {
+			return nil, 0, err
+		}
+		for _, c := range k.cancels {
+			k.calendar.drop(ident{c.due, c.random})
+		}
+		total += len(k.calendar.live)
+		for _, m := range k.calendar.take(1<<62, most) {
+			all = append(all, place{m, id})
+		}
+	}
+	slices.SortFunc(all, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.partition, b.partition), cmp.Compare(a.offset, b.offset))
+	})
+	for _, p := range all[:min(most, len(all))] {
+		w, ok, err := d.at(ctx, eventlog.Partition{Topic: function.TopicDelayed, ID: p.partition}, p.offset)
+		if err != nil {
+			return nil, 0, err
+		}
+		if ok {
+			list = append(list, w)
+		}
+	}
+	return list, total, nil
+}
+
+// at reads one event; ok is false when it has gone since.
+func (d *Delay) at(ctx context.Context, p eventlog.Partition, offset int64) (w Waiting, ok bool, err error) {
+	rs, err := d.log.Read(ctx, p, offset, eventlog.ReadOptions{MaxRecords: 1, NoWait: true})
+	if err != nil {
+		return w, false, fmt.Errorf("read %s/%d offset %d: %w", p.Topic, p.ID, offset, err)
+	}
+	if len(rs) == 0 || rs[0].Offset != offset {
+		return w, false, nil
+	}
+	name, ok := nameIn(rs[0].Key)
+	h, err := decodeHeld(rs[0].Value)
+	if err != nil || !ok {
+		return w, false, err
+	}
+	return Waiting{ID: name.String(), Due: time.UnixMilli(name.due).UTC(), Topic: h.Topic, Accepted: h.Accepted, Event: h.Event}, true, nil
+}
