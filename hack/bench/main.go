@@ -39,6 +39,7 @@ func rows() []row {
 		{"idle", idleRow},
 		{"writes", writesRow},
 		{"restart", restartRow},
+		{"lag", lagRow},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -25,6 +26,7 @@ type node struct {
 	*child
 	data    string
 	gateway string
+	control string
 	token   string
 	client  *client.Client
 }
@@ -87,7 +89,7 @@ func (n *node) connect() error {
 	if err != nil {
 		return err
 	}
-	n.gateway, n.token = info.Gateway, strings.TrimSpace(string(token))
+	n.gateway, n.control, n.token = info.Gateway, info.Control, strings.TrimSpace(string(token))
 	n.client, err = client.New(client.Options{Address: info.Control, Token: n.token})
 	return err
 }
@@ -161,6 +163,30 @@ func (n *node) residentMiB() (float64, error) {
 		}
 	}
 	return 0, errors.New("no VmRSS in /proc")
+}
+
+// metric reads a metric without labels of the node's own.
+func (n *node) metric(ctx context.Context, name string) (float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.control+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Authorization", "Bearer "+n.token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(rest), 64)
+		}
+	}
+	return 0, fmt.Errorf("the node has no metric %s: %s", name, resp.Status)
 }
 
 // lab is the node that several rows share, with one function of each kind.

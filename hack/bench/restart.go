@@ -14,6 +14,7 @@ import (
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/eventlog/disk"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -87,7 +88,7 @@ type reborn struct {
 
 // begin makes the log, deploys, and gives the node some runs to remember.
 func (r *reborn) begin(ctx context.Context, manifest string, events int) (err error) {
-	if err := fillLog(ctx, filepath.Join(r.b.dir, r.name, "log"), events); err != nil {
+	if err := fillLog(ctx, filepath.Join(r.b.dir, r.name, "log"), "bench.old", events); err != nil {
 		return err
 	}
 	if r.node, err = r.b.startNode(ctx, r.name); err != nil {
@@ -160,8 +161,8 @@ func (n *node) ran(ctx context.Context, want int64) error {
 	}
 }
 
-// fillLog writes events into a log that no node has open, as fast as the log takes them.
-func fillLog(ctx context.Context, dir string, events int) (err error) {
+// fillLog writes events of a type into a log that no node has open, as fast as the log takes them.
+func fillLog(ctx context.Context, dir, kind string, events int) (err error) {
 	if events == 0 {
 		return nil
 	}
@@ -170,7 +171,7 @@ func fillLog(ctx context.Context, dir string, events int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	if err := l.CreateTopic(ctx, eventlog.Topic{Name: function.TopicEvents}); err != nil {
+	if err := l.CreateTopic(ctx, eventlog.Topic{Name: function.TopicEvents}); err != nil && fault.KindOf(err) != fault.Conflict {
 		return err
 	}
 	const writers, batch = 4, 1000
@@ -186,7 +187,7 @@ func fillLog(ctx context.Context, dir string, events int) (err error) {
 				records := make([]eventlog.Record, min(batch, events-n))
 				for i := range records {
 					records[i] = eventlog.FromEvent(function.TopicEvents, &event.Event{
-						ID: fmt.Sprint(n + i), Source: "/bench", Type: "bench.old", Subject: fmt.Sprint("o-", (n+i)%100_000), Time: time.Now(),
+						ID: fmt.Sprint(n + i), Source: "/bench", Type: kind, Subject: fmt.Sprint("o-", (n+i)%100_000), Time: time.Now(),
 						DataContentType: "application/json", Data: fmt.Appendf(nil, `{"order":"o-%d","total":%d}`, (n+i)%100_000, n+i),
 					})
 				}

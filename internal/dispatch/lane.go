@@ -11,7 +11,7 @@ import (
 // Bounds of one lane. Past them it leaves the shared scan.
 const (
 	laneWindow = 8192    // entries
-	laneBytes  = 8 << 20 // events held in memory; an entry past it reads its event again when its turn comes
+	laneBytes  = 4 << 20 // events held in memory; an entry past it reads its event again when its turn comes
 )
 
 // lane is the part of one trigger in one partition: the events that matched and are not finished. All of it belongs to the
@@ -41,12 +41,11 @@ type lane struct {
 	halt    map[uint64]bool   // hashes of the keys that are paused
 
 	waiter  *waiter   // in the gate's queue; nil = not there
-	placed  bool      // it has a place in time for its next attempt
-	placeAt time.Time // that place, while it is to come; see pacer
 	queued  bool      // in the partition's queue of lanes that can start something
 	dirty   bool      // what the log knows of the lane is out of date
 	stored  bool      // the log may have a laneRecord
 	told    bool      // of a replay: that nothing is left is in the log, or in the commit under way
+	asleep  time.Time // until when nothing is started; zero = now
 	removed bool      // the trigger is no more, or elsewhere
 	gone    string    // why it is removed
 	heir    int64     // removed: from here on another lane looks at the log for the same trigger
@@ -189,9 +188,7 @@ func (l *lane) finish(e *entry) {
 // afterFinish makes use of the room that finished entries have left.
 func (l *lane) afterFinish() {
 	l.compact()
-	if l.active() <= l.window()/2 {
-		l.p.pull(l)
-	}
+	l.restock()
 }
 
 func (l *lane) drop(e *entry) {
@@ -258,10 +255,6 @@ func (l *lane) low(scan int64) int64 {
 // retarget gives the lane its trigger as it is in a newer catalog.
 func (l *lane) retarget(t *catalog.Trigger) {
 	was := l.paused()
-	if t.Rate != l.t.Rate {
-		l.placed, l.placeAt = false, time.Time{}
-		l.p.wake(l)
-	}
 	l.t, l.gate = t, l.p.d.gateOf(t)
 	l.setHalt()
 	if was && !l.paused() {

@@ -26,9 +26,7 @@ func (l *lane) park(e *entry) {
 	e.parked = true
 	l.parked++
 	l.release(e)
-	if l.active() <= l.window()/2 {
-		l.p.pull(l)
-	}
+	l.restock()
 }
 
 // parkChain parks an entry and what is blocked behind it.
@@ -80,7 +78,7 @@ func (l *lane) full() bool {
 func (l *lane) room() bool {
 	b := &l.p.d.budget
 	switch {
-	case l.full(), l.active() > 0 && b.full():
+	case l.full(), l.stocked(), l.active() > 0 && b.full():
 		return false
 	case l.parked > 0 && len(l.unloaded) == 0:
 		return b.below(parkShare)

@@ -171,8 +171,9 @@ func (p *partition) feed(sc scope) {
 		case l.early():
 			p.starved = append(p.starved, l) // the scan will be there soon
 		case !l.room():
-			// A full window opens when an entry finishes, which pulls again; only the budget has to be asked again.
-			if l.full() {
+			// A full window opens when an entry finishes and a full stock when one starts, which pull again; only the budget has to be
+			// asked again.
+			if l.full() || l.stocked() {
 				l.wants = false
 			} else {
 				p.starved = append(p.starved, l)

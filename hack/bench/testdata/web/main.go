@@ -1,4 +1,5 @@
-// Web is an HTTP function that says when it got a request and when it was started, in nanoseconds since 1970.
+// Web is an HTTP function that says when it got a request and when it was started, in nanoseconds since 1970. It takes as long over
+// a request as SLEEP says.
 package main
 
 import (
@@ -12,12 +13,14 @@ import (
 
 func main() {
 	started := time.Now().UnixNano()
+	sleep, _ := time.ParseDuration(os.Getenv("SLEEP")) // without one it answers at once
 	answer := func(w http.ResponseWriter, r *http.Request) {
 		received := time.Now().UnixNano()
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
+		time.Sleep(sleep)
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"received":%d,"started":%d}`, received, started)
 	}
