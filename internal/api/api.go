@@ -68,6 +68,14 @@ type Dispatcher interface {
 	Positions(ctx context.Context, t *catalog.Trigger) (map[int32]int64, error)
 }
 
+// Replays is what the API needs of replay.
+type Replays interface {
+	// Report is what is known of a replay, which may be under way.
+	Report(r *catalog.Replay) (function.ReplayReport, error)
+	// Cancel ends a replay before it is over.
+	Cancel(ctx context.Context, name string) error
+}
+
 // TriggerRef names a trigger of a function.
 type TriggerRef struct{ Function, Trigger string }
 
@@ -91,6 +99,7 @@ type Options struct {
 	Catalog    *catalog.Catalog
 	History    *history.History
 	Dispatcher Dispatcher
+	Replays    Replays
 	Fleet      Fleet
 	Code       Code
 	Caller     Caller
@@ -109,6 +118,7 @@ type API struct {
 	catalog    *catalog.Catalog
 	history    *history.History
 	dispatcher Dispatcher
+	replays    Replays
 	fleet      Fleet
 	code       Code
 	caller     Caller
@@ -128,8 +138,8 @@ type API struct {
 // New checks the options and builds the handler.
 func New(o Options) (*API, error) {
 	switch {
-	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Node == nil:
-		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, a fleet, a code store, a caller, a source of ticks, delayed events and a node")
+	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Node == nil:
+		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events and a node")
 	case o.Token == "":
 		return nil, errors.New("api needs a token: without one anybody could change everything")
 	}
@@ -143,7 +153,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, fleet: o.Fleet, code: o.Code, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending: make(chan struct{}),
 	}

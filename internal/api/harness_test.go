@@ -99,6 +99,15 @@ func (s *script) Positions(_ context.Context, t *catalog.Trigger) (map[int32]int
 	return at, nil
 }
 
+// noReplays knows of no run.
+type noReplays struct{}
+
+func (noReplays) Report(*catalog.Replay) (function.ReplayReport, error) {
+	return function.ReplayReport{Differences: []function.ReplayDifference{}}, nil
+}
+
+func (noReplays) Cancel(context.Context, string) error { return nil }
+
 func (s *script) Instances() []wire.Instance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +137,7 @@ func newNode(t *testing.T) *node {
 	n.code, err = image.Open(filepath.Join(dir, "code"))
 	ok(t, err)
 	a, err := New(Options{
-		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Fleet: n.script, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Token: token,
+		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Token: token,
 		Node: func(context.Context) wire.Node {
 			return wire.Node{Version: "1.2.3", Gateway: "127.0.0.1:8080", Control: "127.0.0.1:8081", Runner: wire.Runner{Name: "native", Isolated: n.script.isolated, Limits: []string{"memory", "cpu", "pids", "tmp"}}}
 		},

@@ -110,6 +110,12 @@ func (a *API) routes() []route {
 			}, page...), Answer: wire.RunList{}, serve: a.listRuns},
 		{Method: "GET", Path: "/v1/runs/{run}", Name: "getRun", Summary: "One run: its event, its attempts, what it emitted.", Answer: wire.RunDetail{}, serve: a.getRun},
 
+		{Method: "POST", Path: "/v1/replays", Name: "startReplay", Summary: "Run a stretch of history again, beside the live trigger; or, with dryRun, say how much that is.",
+			Body: wire.ReplayRequest{}, Answer: wire.Replay{}, Status: http.StatusAccepted, Also: []int{409, 429}, serve: a.startReplay},
+		{Method: "GET", Path: "/v1/replays", Name: "listReplays", Summary: "Replays, those under way and those that are over, the newest first, without their differences.", Answer: wire.ReplayList{}, serve: a.listReplays},
+		{Method: "GET", Path: "/v1/replays/{replay}", Name: "getReplay", Summary: "One replay and its report.", Answer: wire.Replay{}, serve: a.getReplay},
+		{Method: "POST", Path: "/v1/replays/{replay}/cancel", Name: "cancelReplay", Summary: "End a replay before it is over. Its report stays.", Answer: wire.Replay{}, Also: []int{409}, serve: a.cancelReplay},
+
 		{Method: "GET", Path: "/v1/dead", Name: "listDeadLetters", Summary: "Dead letters, newest first.",
 			Query: append([]param{
 				{Name: "function", Type: "string", About: "only of this function"},

@@ -25,6 +25,7 @@ import (
 	"github.com/dalamb/dalamb/internal/gateway"
 	"github.com/dalamb/dalamb/internal/history"
 	"github.com/dalamb/dalamb/internal/image"
+	"github.com/dalamb/dalamb/internal/replay"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/source/cron"
 	"github.com/dalamb/dalamb/internal/source/delay"
@@ -57,6 +58,7 @@ type Node struct {
 	share      *codeshare.Store
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
+	replays    *replay.Keeper
 	gateway    *gateway.Gateway
 	sink       *logSink
 
@@ -172,6 +174,10 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	n.replays, err = replay.New(replay.Options{Log: n.log, Catalog: n.catalog, History: n.history, Owns: n.dispatcher.Owns, Logger: n.logger})
+	if err != nil {
+		return err
+	}
 	n.gateway, err = gateway.New(gateway.Options{
 		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Delay: waiting, Token: token, Redact: c.Redact, Health: n.health, Logger: n.logger, Metrics: n.metrics,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Held: int64(c.Limits.Held)},
@@ -180,7 +186,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	control, err := api.New(api.Options{
-		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher}, Fleet: instances{n.fleet}, Code: n.share,
+		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share,
 		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Token: token, Node: n.describe, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})
 	if err != nil {
@@ -212,6 +218,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	n.parts.start("log sink", func(ctx context.Context) error { n.sink.run(ctx); return nil })
 	n.parts.start("history", n.history.Run)
+	n.parts.start("replays", n.replays.Run)
 	n.parts.start("code janitor", n.tidyCode)
 	n.parts.start("code from other nodes", n.share.Run)
 	n.parts.start("fleet", n.fleet.Run)

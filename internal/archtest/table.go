@@ -45,6 +45,7 @@ func Table() []Room {
 		{"internal/gateway", []string{"catalog", "fleet", "history", "match", "eventlog", "function", "event", "fault"}},
 		{"internal/deliver", []string{"image", "catalog", "fleet", "history", "function", "eventlog", "event", "fault"}},
 		{"internal/secret", []string{"fault"}},
+		{"internal/replay", []string{"catalog", "history", "function", "eventlog", "event", "fault"}},
 		{"internal/history", []string{"eventlog", "event", "fault"}},
 		{"internal/api", []string{"catalog", "history", "dispatch", "deliver", "fleet", "image", "match", "secret", "eventlog", "wire", "function", "event", "fault"}},
 		{"internal/client", []string{"wire", "function", "event", "fault"}},

@@ -119,7 +119,7 @@ and DALAMB_TOKEN are stronger.`,
 	env := &environment{get: os.Getenv}
 	for _, c := range []*cobra.Command{
 		upCommand(env),
-		deployCommand(env), functionsCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env), keyCommand(env), scheduleCommand(env), seekCommand(env),
+		deployCommand(env), functionsCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env), keyCommand(env), scheduleCommand(env), seekCommand(env), replayCommand(env),
 		emitCommand(env), delayedCommand(env), eventsCommand(env), topicCommand(env),
 		runsCommand(env), dlqCommand(env), logsCommand(env),
 		patternCommand(env), versionCommand(),

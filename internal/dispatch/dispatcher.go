@@ -271,6 +271,13 @@ func (d *Dispatcher) owned() []*partition {
 	return ps
 }
 
+// Owns says whether this node works on a partition.
+func (d *Dispatcher) Owns(id eventlog.Partition) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.partitions[id] != nil
+}
+
 func (d *Dispatcher) assignedNow() []eventlog.Partition {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -353,12 +353,9 @@ func (p *partition) discardUnread(l *lane, from int64) {
 func (p *partition) untried(t *catalog.Trigger, offset int64, replay string) *work {
 	w := &work{
 		trigger: t, keys: p.keys, name: t.Name, position: eventlog.Position{Topic: p.id.Topic, Partition: p.id.ID, Offset: offset},
-		run: runID(p.topicID, p.id.ID, offset, t.In(p.id.ID), replay), appended: time.Time{},
+		run: runID(p.topicID, p.id.ID, offset, t.In(p.id.ID), t.ReplayName()+replay), appended: time.Time{},
 	}
 	w.origin = refOf(w.position, nil)
-	if name := t.ReplayName(); name != "" {
-		w.run = runID(p.topicID, p.id.ID, offset, t.In(p.id.ID), name+"\x00"+replay)
-	}
 	return w
 }
 

@@ -32,7 +32,9 @@ type Replay struct {
 	FailedOnly bool            `json:"failedOnly,omitempty"`
 	Version    int             `json:"version"`
 	Output     ReplayOutput    `json:"output" enum:"capture,publish,discard"`
-	Rate       float64         `json:"rate,omitempty"` // runs a second over the whole installation; absent = no bound
+	Rate       float64         `json:"rate,omitempty"`    // runs a second over the whole installation; absent = no bound
+	Events     int64           `json:"events"`            // that it is about
+	AtLeast    bool            `json:"atLeast,omitempty"` // there are more: counting ended at its bound
 }
 
 // TopicReplays holds what became of replayed runs; the key of a record is the replay's name.
@@ -55,4 +57,60 @@ const MaxCaptured = 256 << 10
 type ReplayedPartition struct {
 	Replay    string `json:"replay"`
 	Partition int32  `json:"partition"`
+}
+
+// How a replay ended.
+const (
+	ReplayFinished  = "finished"
+	ReplayCancelled = "cancelled"
+	ReplayFailed    = "failed" // its topic is gone
+)
+
+// ReplayReport compares the runs of a replay with the original ones.
+type ReplayReport struct {
+	Runs         int64 `json:"runs"`
+	Same         int64 `json:"same"`
+	Different    int64 `json:"different"`    // both succeeded or both failed, with another result, events or error
+	NewlyFailing int64 `json:"newlyFailing"` // the original succeeded
+	NewlyPassing int64 `json:"newlyPassing"` // the original failed
+	NoOriginal   int64 `json:"noOriginal"`   // no original run is known, or none that is over
+	NotRun       int64 `json:"notRun"`       // the event was gone, or the replay was cancelled
+	Failing      int64 `json:"failing"`      // of all runs
+	// Original and Replayed are the times of the last attempts, of runs that have an original.
+	Original ReplayLatency `json:"original"`
+	Replayed ReplayLatency `json:"replayed"`
+	// Differences are the first that were met.
+	Differences []ReplayDifference `json:"differences"`
+}
+
+// ReplayLatency is how long invocations took; within 5 %.
+type ReplayLatency struct {
+	P50 Duration `json:"p50"`
+	P90 Duration `json:"p90"`
+	P99 Duration `json:"p99"`
+	Max Duration `json:"max"`
+}
+
+// Kinds of ReplayDifference.
+const (
+	ReplayDifferent    = "different"
+	ReplayNewlyFailing = "newlyFailing"
+	ReplayNewlyPassing = "newlyPassing"
+)
+
+// ReplayDifference is one run that came to something else than the original one.
+type ReplayDifference struct {
+	Kind     string         `json:"kind" enum:"different,newlyFailing,newlyPassing"`
+	Event    EventRef       `json:"event"`
+	Original string         `json:"original"` // run id
+	Replayed string         `json:"replayed"` // run id
+	Changes  []ReplayChange `json:"changes"`
+	Note     string         `json:"note,omitempty"` // what could not be compared
+}
+
+// ReplayChange is a place in what two runs came to where they differ: below result, emitted[n] or error.
+type ReplayChange struct {
+	Path   string          `json:"path"`
+	Before json.RawMessage `json:"before,omitempty"` // absent = there was nothing
+	After  json.RawMessage `json:"after,omitempty"`
 }

@@ -1,0 +1,254 @@
+package replay
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/history"
+)
+
+// maxDifferences is how many differences a report shows.
+const maxDifferences = 20
+
+// comparer holds replayed runs against the original ones.
+type comparer struct {
+	log     eventlog.Log
+	history *history.History
+}
+
+// original finds the run that the event had when it was live: the newest that is over, redrives left aside. nil = none is known.
+func (c comparer) original(r *function.ReplayedRun) (*function.Run, error) {
+	q := history.Query{Function: r.Function, Trigger: r.Trigger, EventID: r.Event.ID, Limit: history.MaxLimit}
+	for {
+		page, err := c.history.Runs(q)
+		if err != nil {
+			return nil, fmt.Errorf("look for the original run: %w", err)
+		}
+		for _, run := range page.Rows {
+			same := run.Event.Topic == r.Event.Topic && run.Event.Partition == r.Event.Partition && run.Event.Offset == r.Event.Offset
+			if same && run.RedriveOf == "" && (run.State == function.RunSucceeded || run.State == function.RunDead) {
+				return run, nil
+			}
+		}
+		if q.After = page.Next; q.After == "" {
+			return nil, nil
+		}
+	}
+}
+
+// verdict is what a replayed run comes to beside its original.
+type verdict struct {
+	original *function.Run // nil = none is known
+	kind     string        // of a ReplayDifference; "" = the same
+}
+
+// judge compares a replayed run with its original. Where batched, what an invocation answered belongs to the first event of a batch that
+// is another the next time: then only success and failure are compared.
+func (c comparer) judge(ctx context.Context, r *function.ReplayedRun, batched bool) (verdict, error) {
+	o, err := c.original(r)
+	if err != nil || o == nil {
+		return verdict{}, err
+	}
+	passed, passes := o.State == function.RunSucceeded, r.State == function.RunSucceeded
+	v := verdict{original: o}
+	switch {
+	case passed && !passes:
+		v.kind = function.ReplayNewlyFailing
+	case !passed && passes:
+		v.kind = function.ReplayNewlyPassing
+	case batched:
+	case !passed && lastError(o) != lastError(&r.Run), passed && !sameResult(o, &r.Run):
+		v.kind = function.ReplayDifferent
+	case passed:
+		same, err := c.sameEvents(ctx, o, &r.Run)
+		if err != nil {
+			return v, err
+		}
+		if !same {
+			v.kind = function.ReplayDifferent
+		}
+	}
+	return v, nil
+}
+
+// lastError is why a run failed, in the function's words.
+func lastError(r *function.Run) string {
+	if n := len(r.Attempts); n > 0 && r.Attempts[n-1].Failure != nil {
+		f := r.Attempts[n-1].Failure
+		return f.Type + ": " + f.Message
+	}
+	return r.Reason
+}
+
+func sameResult(a, b *function.Run) bool {
+	if len(a.Emitted) > 0 || len(b.Emitted) > 0 {
+		return true // the events are the result
+	}
+	var d differ
+	d.compare("", result(a), result(b))
+	return len(d.changes) == 0
+}
+
+// result is what a run answered, as a JSON value; text where it was something else.
+func result(r *function.Run) any {
+	if v, ok := event.Value(r.Result); ok {
+		return v
+	}
+	if len(r.ResultRaw) > 0 {
+		return map[string]any{"text": string(r.ResultRaw), "size": max(r.ResultSize, int64(len(r.ResultRaw)))}
+	}
+	return none{}
+}
+
+func (c comparer) sameEvents(ctx context.Context, o, r *function.Run) (bool, error) {
+	if len(o.Emitted) != len(r.Emitted) {
+		return false, nil
+	}
+	for i := range o.Emitted {
+		a, b := o.Emitted[i], r.Emitted[i]
+		if a.Digest == "" { // written by an older dalamb
+			e, err := c.find(ctx, a, o.Finished)
+			if err != nil {
+				return false, err
+			}
+			if e != nil {
+				a.Digest = e.Digest()
+			}
+		}
+		if a.Topic != b.Topic || a.Digest != b.Digest {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// difference says in what a run differs from its original.
+func (c comparer) difference(ctx context.Context, v verdict, r *function.ReplayedRun) (function.ReplayDifference, error) {
+	out := function.ReplayDifference{Kind: v.kind, Event: r.Event, Original: v.original.ID, Replayed: r.ID}
+	var d differ
+	o := v.original
+	if o.State != function.RunSucceeded || r.State != function.RunSucceeded {
+		d.compare("state", string(o.State), string(r.State))
+		d.compare("error", orNone(o), orNone(&r.Run))
+	}
+	if v.kind == function.ReplayDifferent {
+		d.compare("result", result(o), result(&r.Run))
+	}
+	for i := range max(len(o.Emitted), len(r.Emitted)) {
+		before, missing, err := c.content(ctx, o, i, nil)
+		if err != nil {
+			return out, err
+		}
+		after, gone, err := c.content(ctx, &r.Run, i, r.Captured)
+		if err != nil {
+			return out, err
+		}
+		if missing || gone {
+			out.Note = "not all events that were emitted are kept; those are compared by their digests alone"
+			continue
+		}
+		d.compare(fmt.Sprintf("emitted[%d]", i), before, after)
+	}
+	out.Changes = d.changes
+	return out, nil
+}
+
+func orNone(r *function.Run) any {
+	if r.State == function.RunSucceeded {
+		return none{}
+	}
+	return lastError(r)
+}
+
+// content is the i-th event of a run, as a value; none where there is no i-th one. gone = there was, and its bytes are not kept.
+func (c comparer) content(ctx context.Context, r *function.Run, i int, captured []json.RawMessage) (v any, gone bool, err error) {
+	if i >= len(r.Emitted) {
+		return none{}, false, nil
+	}
+	e := new(event.Event)
+	if i < len(captured) {
+		if err := json.Unmarshal(captured[i], e); err != nil {
+			return nil, true, nil
+		}
+	} else if e, err = c.find(ctx, r.Emitted[i], r.Finished); err != nil || e == nil {
+		return nil, true, err
+	}
+	content := e.Content()
+	content["topic"] = r.Emitted[i].Topic
+	if raw, ok := content["data_base64"].([]byte); ok {
+		content["data_base64"] = string(raw)
+	}
+	return content, false, nil
+}
+
+// Bounds of the search for an event of which the time is known.
+const (
+	findBefore = 10 * time.Second
+	findMost   = 20_000
+)
+
+// find reads an event that a run emitted when it finished; nil = it is not there any more, or was never appended.
+func (c comparer) find(ctx context.Context, e function.Emitted, finished time.Time) (*event.Event, error) {
+	topics, err := c.log.Topics(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	for _, t := range topics {
+		if t.Name != e.Topic {
+			continue
+		}
+		for id := range t.Partitions {
+			if e.Key != "" && id != eventlog.PartitionFor([]byte(e.Key), t.Partitions) {
+				continue
+			}
+			found, err := c.findIn(ctx, eventlog.Partition{Topic: t.Name, ID: id}, e.ID, finished)
+			if found != nil || err != nil {
+				return found, err
+			}
+		}
+	}
+	return nil, nil
+}
+
+func (c comparer) findIn(ctx context.Context, p eventlog.Partition, id string, finished time.Time) (*event.Event, error) {
+	from, err := c.log.OffsetAt(ctx, p, finished.Add(-findBefore))
+	if err != nil {
+		return nil, fmt.Errorf("look for event %s: %w", id, err)
+	}
+	for seen := 0; seen < findMost; {
+		rs, err := c.log.Read(ctx, p, from, eventlog.ReadOptions{NoWait: true})
+		if err != nil {
+			return nil, fmt.Errorf("look for event %s: %w", id, err)
+		}
+		if len(rs) == 0 {
+			return nil, nil
+		}
+		for _, r := range rs {
+			if !holds(r, id) {
+				continue
+			}
+			if e, err := eventlog.ToEvent(r); err == nil && e.ID == id {
+				return e, nil
+			}
+		}
+		seen += len(rs)
+		from = rs[len(rs)-1].Offset + 1
+	}
+	return nil, nil
+}
+
+// holds says cheaply whether a record can be the event with an id.
+func holds(r eventlog.Record, id string) bool {
+	for _, h := range r.Headers {
+		if h.Name == "ce_id" {
+			return string(h.Value) == id
+		}
+	}
+	return bytes.Contains(r.Value, []byte(id))
+}
