@@ -179,14 +179,8 @@ func (c *Catalog) Wait(ctx context.Context, offset int64) error {
 
 // CatchUp blocks until the fold has reached the end that the control topic had at the call.
 func (c *Catalog) CatchUp(ctx context.Context) error {
-	b, err := c.log.Bounds(ctx, control)
-	if err != nil {
-		return fmt.Errorf("read the bounds of %s: %w", control.Topic, err)
-	}
-	if b.End == b.Start {
-		return nil
-	}
-	return c.Wait(ctx, b.End-1)
+	f := eventlog.Fold{Log: c.log, Partition: control, Next: func() int64 { return c.View().Offset }, Wait: c.Wait}
+	return f.CatchUp(ctx)
 }
 
 // Submit appends a change and returns the view in which it is folded. NotFound or Invalid when the change does not fit the

@@ -21,6 +21,7 @@ type batch struct {
 	lane    *lane // nil = the scan
 	from    int64
 	records []eventlog.Record
+	end     int64          // of the scan: there is nothing below, when there are no records
 	start   int64          // what lies between from and start, retention has taken; 0 = nothing is missing
 	missing bool           // the topic is not there
 	kept    map[int64]kept // what was pending, is not in its topic any more and has been found in _dalamb.delayed; nil = nobody has looked
@@ -32,7 +33,11 @@ func (p *partition) read(sc scope, l *lane, from int64, o eventlog.ReadOptions) 
 		b := &batch{lane: l, from: from}
 		for n := 0; ; n++ {
 			var err error
-			b.records, err = p.d.log.Read(sc.life, p.id, from, o)
+			if l == nil {
+				b.records, b.end, err = p.next(sc.life, from, o)
+			} else {
+				b.records, err = p.d.log.Read(sc.life, p.id, from, o)
+			}
 			if err == nil && (len(b.records) == 0 || b.records[0].Offset > from) {
 				var bounds eventlog.Bounds
 				if bounds, err = p.d.log.Bounds(sc.life, p.id); bounds.Start > from {
@@ -86,6 +91,8 @@ func (b *batch) apply(sc scope, p *partition) {
 		p.reading = false
 		if n := len(b.records); n > 0 {
 			p.ahead = b.records[n-1].Offset + 1
+		} else {
+			p.ahead = max(p.ahead, b.end)
 		}
 		p.batches.push(b)
 	}
@@ -100,6 +107,10 @@ func (p *partition) offer() {
 		}
 		for i := range b.records {
 			p.offerRecord(&b.records[i])
+		}
+		if len(b.records) == 0 {
+			p.scan = max(p.scan, b.end)
+			continue // not worth a commit, which would make the next gap
 		}
 		p.moved = true
 	}

@@ -194,6 +194,12 @@ func (h *History) advance(p eventlog.Partition, next int64) {
 	h.changed = make(chan struct{})
 }
 
+func (h *History) passed(p eventlog.Partition) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.next[p]
+}
+
 // Wait blocks until the fold has passed the record at a position of _dalamb.runs or _dalamb.dead.
 func (h *History) Wait(ctx context.Context, at eventlog.Position) error {
 	if tableOf(at.Topic) == nil {
@@ -225,14 +231,11 @@ func (h *History) CatchUp(ctx context.Context) error {
 			continue
 		}
 		for id := range t.Partitions {
-			b, err := h.log.Bounds(ctx, eventlog.Partition{Topic: t.Name, ID: id})
-			if err != nil {
-				return fmt.Errorf("read the bounds of %s/%d: %w", t.Name, id, err)
-			}
-			if b.Start == b.End {
-				continue
-			}
-			if err := h.Wait(ctx, eventlog.Position{Topic: t.Name, Partition: id, Offset: b.End - 1}); err != nil {
+			p := eventlog.Partition{Topic: t.Name, ID: id}
+			f := eventlog.Fold{Log: h.log, Partition: p, Next: func() int64 { return h.passed(p) }, Wait: func(ctx context.Context, offset int64) error {
+				return h.Wait(ctx, eventlog.Position{Topic: p.Topic, Partition: p.ID, Offset: offset})
+			}}
+			if err := f.CatchUp(ctx); err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,7 +33,15 @@ type Options struct {
 	Log                *slog.Logger          // nil = nowhere
 	Metrics            prometheus.Registerer // nil = nowhere
 
-	beforeEnd func() // called between a transaction's offsets and its end; tests stop a node there
+	hooks hooks
+}
+
+// hooks are where tests look in or step in; a node has none.
+type hooks struct {
+	dial       func(ctx context.Context, network, address string) (net.Conn, error)
+	beforeEnd  func() // between what a transaction stores and its end
+	unstable   func() // a new owner has found a transaction of an owner before that is open
+	watchEvery time.Duration
 }
 
 // How long a call goes on trying while the cluster is out of order.
@@ -81,6 +90,9 @@ func Open(o Options) (*Log, error) {
 	}
 	if o.TransactionTimeout <= 0 {
 		o.TransactionTimeout = 10 * time.Second
+	}
+	if o.hooks.watchEvery <= 0 {
+		o.hooks.watchEvery = watchEvery
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -132,6 +144,9 @@ func (l *Log) newClient() (*kgo.Client, error) {
 	}
 	if l.o.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(l.o.TLS))
+	}
+	if l.o.hooks.dial != nil {
+		opts = append(opts, kgo.Dialer(l.o.hooks.dial))
 	}
 	if l.o.SASL != nil {
 		opts = append(opts, kgo.SASL(l.o.SASL))

@@ -343,6 +343,9 @@ func (l *Log) stable(ctx context.Context, group string, ps []eventlog.Partition)
 		if !errors.Is(err, kerr.UnstableOffsetCommit) && !passes(err) {
 			return nil, l.failure(err)
 		}
+		if f := l.o.hooks.unstable; f != nil && errors.Is(err, kerr.UnstableOffsetCommit) {
+			f()
+		}
 		if err := pause(ctx, min(n, 5)); err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -229,10 +230,13 @@ func (l *Log) bounds(ctx context.Context, p eventlog.Partition) (b eventlog.Boun
 	if err != nil {
 		return b, err
 	}
-	if b.Start, err = l.offset(ctx, t, p.ID, earliest); err != nil {
-		return b, err
-	}
-	b.End, err = l.offset(ctx, t, p.ID, latest)
+	// One answer cannot hold both, and both are asked for at once.
+	var both errgroup.Group
+	both.Go(func() (err error) { b.Start, err = l.offset(ctx, t, p.ID, earliest); return err })
+	both.Go(func() (err error) { b.End, err = l.offset(ctx, t, p.ID, latest); return err })
+	err = both.Wait()
+	// The start may have moved in between, to an end that was not there yet.
+	b.Start = min(b.Start, b.End)
 	return b, err
 }
 

@@ -64,9 +64,41 @@ func (x *txns) init(l *Log) error {
 		if err != nil {
 			return err
 		}
-		x.idle = append(x.idle, &slot{log: l, client: c, id: fmt.Sprintf("dalamb-%s-%d", l.o.Node, n), producer: noProducer()})
+		s := &slot{log: l, client: c, id: fmt.Sprintf("dalamb-%s-%d", l.o.Node, n), producer: noProducer()}
+		l.loops.Go(func() { x.open(s) })
 	}
 	return nil
+}
+
+// open takes the identity of a slot at once, which ends what this node's predecessor has left open. Where that does not
+// succeed the first transaction tries again.
+func (x *txns) open(s *slot) {
+	ctx, release := x.log.life.within(context.Background())
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := s.begin(ctx); err != nil && !x.log.life.ended() {
+		x.log.log.Warn("take the identity of transactions", "err", err)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.idle = append(x.idle, s)
+	switch {
+	case x.closing: // nobody waited for who came before the first slot was there
+		for _, c := range x.waiting {
+			c.finish(eventlog.ErrClosed)
+		}
+		x.waiting = nil
+	case len(x.waiting) > 0:
+		x.start()
+	}
+}
+
+// start has the slot that has been idle longest work off what waits: what it ended last is written by now. x.mu is held.
+func (x *txns) start() {
+	s := x.idle[0]
+	x.idle = x.idle[1:]
+	x.running.Go(func() { x.run(s) })
 }
 
 func (x *txns) store(ctx context.Context, c *txnCall) ([]eventlog.Position, error) {
@@ -84,10 +116,7 @@ func (x *txns) store(ctx context.Context, c *txnCall) ([]eventlog.Position, erro
 	x.waiting = append(x.waiting, c)
 	x.size += c.plan.size
 	if len(x.idle) > 0 {
-		// The one that has been idle longest: what it ended last is written by now.
-		s := x.idle[0]
-		x.idle = x.idle[1:]
-		x.running.Go(func() { x.run(s) })
+		x.start()
 	}
 	x.mu.Unlock()
 	select {
@@ -224,7 +253,7 @@ func (s *slot) attempt(ctx context.Context, calls []*txnCall, fences map[*member
 		s.abort()
 		return o
 	}
-	if f := s.log.o.beforeEnd; f != nil {
+	if f := s.log.o.hooks.beforeEnd; f != nil {
 		f()
 	}
 	o := s.commit(ctx)

@@ -12,7 +12,7 @@ const watchEvery = 5 * time.Second
 func (l *Log) watch() {
 	ctx, release := l.life.within(context.Background())
 	defer release()
-	tick := time.NewTicker(watchEvery)
+	tick := time.NewTicker(l.o.hooks.watchEvery)
 	defer tick.Stop()
 	for {
 		select {
