@@ -120,8 +120,20 @@ func (a *API) checkTopics(ctx context.Context, spec *function.Spec) error {
 	for _, t := range topics {
 		names = append(names, t.Name)
 	}
+	if a := spec.Async; a != nil {
+		for _, d := range []*function.Destination{a.OnSuccess, a.OnFailure} {
+			if d != nil && d.Topic != "" && !slices.Contains(names, d.Topic) {
+				return fault.Missing("topic", d.Topic, names)
+			}
+		}
+	}
 	for _, t := range spec.Triggers {
 		wanted := []string{t.Topic}
+		for _, d := range []*function.Destination{t.OnSuccess, t.OnFailure} {
+			if d != nil {
+				wanted = append(wanted, d.Topic)
+			}
+		}
 		if t.Emit != nil {
 			wanted = append(wanted, t.Emit.Topic)
 		}

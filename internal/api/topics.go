@@ -165,12 +165,12 @@ func (a *API) deleteTopic(r *http.Request, _ query) (any, error) {
 	return nil, a.log.DeleteTopic(r.Context(), name)
 }
 
-// usersOf names the triggers that listen or emit to a topic.
+// usersOf names the triggers that listen to a topic, emit to it, or send their outcomes there.
 func (a *API) usersOf(topic string) []string {
 	var users []string
 	for _, f := range a.catalog.View().Functions() {
 		for _, t := range f.Triggers {
-			if t.Topic == topic || t.Emit != nil && t.Emit.Topic == topic {
+			if t.Topic == topic || t.Emit != nil && t.Emit.Topic == topic || t.OnSuccess.To(topic) || t.OnFailure.To(topic) {
 				users = append(users, f.Name+"/"+t.Name)
 			}
 		}

@@ -155,7 +155,7 @@ func triggersOf(f *Function, b birth) []*Trigger {
 	for _, t := range f.Triggers {
 		before[t.Name+"\x00"+t.Topic] = t
 	}
-	declared := append([]function.Trigger{invokeTrigger(f.Name)}, live.Spec.Triggers...)
+	declared := append([]function.Trigger{invokeTrigger(&live.Spec)}, live.Spec.Triggers...)
 	var ts []*Trigger
 	for i, d := range declared {
 		d = d.Ticking(f.Name)
@@ -179,10 +179,15 @@ func triggersOf(f *Function, b birth) []*Trigger {
 	return ts
 }
 
-func invokeTrigger(fn string) function.Trigger {
-	filter, _ := json.Marshal(map[string][]string{"subject": {fn}}) // strings alone cannot fail
+func invokeTrigger(s *function.Spec) function.Trigger {
+	filter, _ := json.Marshal(map[string][]string{"subject": {s.Name}}) // strings alone cannot fail
+	var rules function.Rules
+	if a := s.Async; a != nil {
+		rules.OnSuccess, rules.OnFailure = a.OnSuccess, a.OnFailure
+	}
 	return function.Trigger{
-		Name: function.InvokeTrigger, Topic: function.TopicInvoke, Filter: filter, Order: function.OrderNone,
+		Rules: rules,
+		Name:  function.InvokeTrigger, Topic: function.TopicInvoke, Filter: filter, Order: function.OrderNone,
 		Retry: function.Retry{Attempts: 3, Initial: function.Duration(time.Second), Max: function.Duration(time.Minute), Factor: 2, MaxAge: function.Duration(6 * time.Hour)},
 	}
 }

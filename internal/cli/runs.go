@@ -136,6 +136,11 @@ func printRun(w io.Writer, d *wire.RunDetail) {
 	for _, e := range r.Emitted {
 		fmt.Fprintf(w, "emitted   %s  to %s  id %s\n", clean(e.Type), e.Topic, e.ID)
 	}
+	if s := r.Sent; s != nil && s.Error == "" {
+		fmt.Fprintf(w, "sent      to %s  id %s\n", &s.Destination, s.ID)
+	} else if s != nil {
+		fmt.Fprintf(w, "not sent  to %s: %s\n", &s.Destination, clean(s.Error))
+	}
 	switch {
 	case len(r.Result) > 0:
 		fmt.Fprintf(w, "result    %s\n", short(string(r.Result), 400))

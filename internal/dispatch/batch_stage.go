@@ -195,7 +195,7 @@ func shareRefusal(refused *work, others []*work) {
 	for _, w := range others {
 		if w.state == function.RunSucceeded {
 			w.attempt.Outcome, w.attempt.Failure = refused.attempt.Outcome, refused.attempt.Failure
-			w.state, w.reason = refused.state, refused.reason
+			w.state, w.reason, w.condition = refused.state, refused.reason, refused.condition
 		}
 	}
 }

@@ -329,7 +329,9 @@ func (it *item) blamed(err error) bool {
 	if it.work == nil || it.refused {
 		return false
 	}
-	return len(it.work.outputs) > 0 || fault.KindOf(err) == fault.TooLarge
+	told := len(it.work.outputs) > 0
+	it.work.each(func(w *work) { told = told || w.sent != nil })
+	return told || fault.KindOf(err) == fault.TooLarge
 }
 
 // refused makes the dead letter of an outcome that the log would not take.
@@ -342,9 +344,14 @@ func (p *partition) refused(it item, err error) item {
 	if f.Kind == fault.NotFound {
 		p.d.topics.forget()
 	}
+	if f.Kind == fault.NotFound && p.unsent(w) {
+		again := item{entry: it.entry, work: w, records: w.allRecords()}
+		again.measure()
+		return again
+	}
 	w.each(func(w *work) {
 		w.refuse(f)
-		if err := (record{now: p.d.now}).do(context.Background(), w); err != nil {
+		if err := p.d.ending.do(context.Background(), w); err != nil {
 			p.d.logger.Error("make a dead letter", "run", w.run, "err", err)
 		}
 	})

@@ -48,6 +48,7 @@ type Dispatcher struct {
 	logger  *slog.Logger
 	metrics *metrics
 	stages  stages
+	ending  stages // those of an outcome that is known
 	topics  *topics
 	now     func() time.Time
 	seed    maphash.Seed
@@ -102,14 +103,16 @@ func New(o Options) (*Dispatcher, error) {
 		partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},
 		duties: o.Duties, watches: map[eventlog.Partition][]*watch{},
 	}
+	d.ending = stages{send{topics: d.topics, view: o.Catalog.View, limit: o.EventLimit, now: o.Now}, record{now: o.Now}}
 	d.stages = stages{
 		fetch{log: o.Log},
 		unwrap{view: o.Catalog.View},
-		guard{now: o.Now},
+		guard{now: o.Now, loops: &loops{most: loopPasses}},
 		invoke{invoker: o.Invoker},
 		classify{now: o.Now, rand: o.Rand},
 		emit{topics: d.topics, limit: o.EventLimit, now: o.Now},
-		record{now: o.Now},
+		publish{log: o.Log},
+		d.ending,
 	}
 	d.plans.Store(newPlan(o.Catalog.View()))
 	m, err := newMetrics(d, o.Metrics)
@@ -361,10 +364,11 @@ func (d *Dispatcher) drop(ids []eventlog.Partition, end func(p *partition)) {
 	}
 	ends.Wait()
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	for _, id := range ids {
 		delete(d.partitions, id)
 		delete(d.jobs, id)
 		delete(d.watches, id)
 	}
+	d.mu.Unlock()
+	d.reshare()
 }

@@ -3,12 +3,11 @@ package dispatch
 import (
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/dalamb/dalamb/internal/catalog"
 )
 
-// gate bounds how many invocations of one trigger run at a time on this node, over all partitions. Who has to wait gets a slot in
+// gate bounds how many invocations of one trigger run at a time on this node, over all partitions, and how often one begins. Who has to wait gets a slot in
 // the order of asking.
 type gate struct {
 	mu    sync.Mutex
@@ -16,10 +15,11 @@ type gate struct {
 	used  int
 	queue []*waiter
 
-	elder   *gate     // that this one yields to; nil = to none
-	younger []*gate   // that yield to this one
-	lent    int       // slots of this one that they use
-	next    time.Time // when the next may start, where there is a rate; see hold
+	elder   *gate   // that this one yields to; nil = to none
+	younger []*gate // that yield to this one
+	lent    int     // slots of this one that they use
+
+	pace pacer
 }
 
 // waiter is one who waits at a gate; granted is called, without locks held, when a slot has become its own. It must not block.
@@ -101,17 +101,32 @@ type gates struct {
 	of map[int64]*gate // by trigger UID
 }
 
-// get returns the gate of a trigger, sized for it.
-func (gs *gates) get(t *catalog.Trigger) *gate {
+// get returns the gate of a trigger, fitted to it and to the part of its topic that this node works on.
+func (gs *gates) get(t *catalog.Trigger, s portion) *gate {
 	gs.mu.Lock()
 	g := gs.of[t.UID]
 	if g == nil {
-		g = newGate(t.Max)
+		g = newGate(s.slots(t))
 		gs.of[t.UID] = g
 	}
 	gs.mu.Unlock()
-	g.resize(t.Max)
+	g.fit(t, s)
 	return g
+}
+
+// fit fits the gate of a trigger if there is one.
+func (gs *gates) fit(t *catalog.Trigger, s portion) {
+	gs.mu.Lock()
+	g := gs.of[t.UID]
+	gs.mu.Unlock()
+	if g != nil {
+		g.fit(t, s)
+	}
+}
+
+func (g *gate) fit(t *catalog.Trigger, s portion) {
+	g.pace.set(s.every(t))
+	g.resize(s.slots(t))
 }
 
 // prune forgets the gates of triggers that are gone. Lanes that still run something keep theirs until they end.

@@ -41,11 +41,12 @@ type lane struct {
 	halt    map[uint64]bool   // hashes of the keys that are paused
 
 	waiter  *waiter   // in the gate's queue; nil = not there
+	placed  bool      // it has a place in time for its next attempt
+	placeAt time.Time // that place, while it is to come; see pacer
 	queued  bool      // in the partition's queue of lanes that can start something
 	dirty   bool      // what the log knows of the lane is out of date
 	stored  bool      // the log may have a laneRecord
 	told    bool      // of a replay: that nothing is left is in the log, or in the commit under way
-	asleep  time.Time // until when nothing is started; zero = now
 	removed bool      // the trigger is no more, or elsewhere
 	gone    string    // why it is removed
 	heir    int64     // removed: from here on another lane looks at the log for the same trigger
@@ -255,6 +256,10 @@ func (l *lane) low(scan int64) int64 {
 // retarget gives the lane its trigger as it is in a newer catalog.
 func (l *lane) retarget(t *catalog.Trigger) {
 	was := l.paused()
+	if t.Rate != l.t.Rate {
+		l.placed, l.placeAt = false, time.Time{}
+		l.p.wake(l)
+	}
 	l.t, l.gate = t, l.p.d.gateOf(t)
 	l.setHalt()
 	if was && !l.paused() {

@@ -1,75 +1,79 @@
 package dispatch
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
-// paceBurst is how far a gate may catch up with its rate at once.
-const paceBurst = 100 * time.Millisecond
+// paceSlack is how far a pacer lets starts catch up that came late, as those of a timer do. More than that is lost, so that a
+// trigger that had nothing to do does not begin with a burst.
+const paceSlack = 50 * time.Millisecond
 
-// hold says until when nothing may start at a gate with a rate, in starts a second; zero = something may start now, and is counted.
-func (g *gate) hold(now time.Time, rate float64) time.Time {
-	if rate <= 0 {
+// pacer spaces the attempts of one trigger on this node: each that asks gets the next place in time, so that partitions take turns.
+type pacer struct {
+	mu    sync.Mutex
+	every time.Duration // 0 = no bound
+	next  time.Time
+}
+
+// set changes the distance. Places that were given stay.
+func (p *pacer) set(every time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if every < p.every {
+		p.next = time.Time{}
+	}
+	p.every = every
+}
+
+// take gives a place in time, which is the caller's to use; zero = now.
+func (p *pacer) take(now time.Time) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.every == 0 {
 		return time.Time{}
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.next.After(now) {
-		return g.next
+	at := p.next
+	if late := now.Add(-paceSlack); at.Before(late) {
+		at = late
 	}
-	if late := now.Add(-paceBurst); g.next.Before(late) {
-		g.next = late
+	p.next = at.Add(p.every)
+	if at.After(now) {
+		return at
 	}
-	g.next = g.next.Add(time.Duration(float64(time.Second) / rate))
 	return time.Time{}
 }
 
-// rate is how many runs of a lane may start a second on this node: its share of the whole, by the partitions that it owns. 0 = no bound.
-func (l *lane) rate() float64 {
-	r := l.t.Replay
-	if r == nil || r.Rate <= 0 {
-		return 0
+// onPace says whether the lane has a place in time for its next attempt. It takes one when it has none, and if that is to come the
+// lane is woken then. A place that is not used at once is kept.
+func (p *partition) onPace(l *lane) bool {
+	if l.placed {
+		return true
 	}
-	return r.Rate * l.p.d.share(l.p.id.Topic, len(r.End))
-}
-
-// share is the part of a topic's partitions that this node owns.
-func (d *Dispatcher) share(topic string, partitions int) float64 {
-	owned := 0
-	for _, p := range d.owned() {
-		if p.id.Topic == topic {
-			owned++
-		}
+	if !l.placeAt.IsZero() {
+		return false
 	}
-	return min(1, float64(max(1, owned))/float64(max(1, partitions)))
+	at := l.gate.pace.take(p.d.now())
+	if at.IsZero() {
+		l.placed = true
+		return true
+	}
+	l.placeAt = at
+	p.paced = append(p.paced, l)
+	return false
 }
 
-// sleep keeps a lane from starting anything until a time.
-func (p *partition) sleep(l *lane, until time.Time) {
-	l.asleep = until
-	p.asleep = append(p.asleep, l)
-}
-
-// rouse wakes the lanes whose time has come.
-func (p *partition) rouse(now time.Time) {
-	kept := p.asleep[:0]
-	for _, l := range p.asleep {
-		if l.asleep.After(now) {
+// ripen wakes the lanes whose place in time has come.
+func (p *partition) ripen(now time.Time) {
+	kept := p.paced[:0]
+	for _, l := range p.paced {
+		if l.placeAt.After(now) {
 			kept = append(kept, l)
 			continue
 		}
-		l.asleep = time.Time{}
+		l.placed, l.placeAt = !l.placeAt.IsZero(), time.Time{}
 		p.wake(l)
 	}
-	clear(p.asleep[len(kept):])
-	p.asleep = kept
-}
-
-// onPace says that a lane which holds a slot of its gate may start something; else the slot is given back, and the lane sleeps.
-func (p *partition) onPace(l *lane) bool {
-	until := l.gate.hold(p.d.now(), l.rate())
-	if until.IsZero() {
-		return true
-	}
-	l.gate.release()
-	p.sleep(l, until)
-	return false
+	clear(p.paced[len(kept):])
+	p.paced = kept
 }

@@ -45,9 +45,9 @@ type partition struct {
 
 	lanes     map[int64]*lane // by trigger UID
 	runnable  fifo[*lane]     // lanes that may have something to start
-	asleep    []*lane         // that keep to a rate
 	starved   []*lane         // detached lanes that want to read on
 	spare     []*lane
+	paced     []*lane // lanes whose place in time is to come
 	clock     clock
 	gathering []*lane             // with a batch that waits for more events
 	collected []*entry            // scratch
@@ -197,7 +197,7 @@ func (p *partition) step(sc scope) time.Duration {
 		e.due = time.Time{}
 		e.lane.enable(e)
 	}
-	p.rouse(now)
+	p.ripen(now)
 	p.wakeGathering(now)
 	p.offer()
 	p.feed(sc)
@@ -222,6 +222,9 @@ func (p *partition) nap(now time.Time) time.Duration {
 	if len(p.clock) > 0 {
 		sooner(p.clock[0].due)
 	}
+	for _, l := range p.paced {
+		sooner(l.placeAt)
+	}
 	for _, l := range p.gathering {
 		sooner(l.gathers)
 	}
@@ -234,9 +237,6 @@ func (p *partition) nap(now time.Time) time.Duration {
 			due = p.holdUntil
 		}
 		sooner(due)
-	}
-	for _, l := range p.asleep {
-		sooner(l.asleep)
 	}
 	if len(p.starved) > 0 {
 		sooner(now.Add(100 * time.Millisecond))

@@ -55,6 +55,7 @@ func (p *partition) restore(ctx context.Context) error {
 	}
 	p.topicID, p.keys = topic.ID, keysOf(topic.ID, p.id.ID)
 	p.shelf = newShelf(p.d.log, p.keys)
+	p.d.reshare()
 	r, err := fold(ctx, p.d.log, p.keys)
 	if err != nil {
 		return fmt.Errorf("read progress of %s/%d: %w", p.id.Topic, p.id.ID, err)

@@ -85,12 +85,12 @@ func (l *lane) farewell() *eventlog.Record {
 
 // gateOf is the gate of a trigger. A replay's takes only what the live trigger leaves idle.
 func (d *Dispatcher) gateOf(t *catalog.Trigger) *gate {
-	g := d.gates.get(t)
+	g := d.gates.get(t, d.shareOf(t))
 	if t.Replay == nil {
 		return g
 	}
 	if live, err := d.plan().view.Trigger(t.Function, t.Name); err == nil {
-		g.yieldTo(d.gates.get(live))
+		g.yieldTo(d.gates.get(live, d.shareOf(live)))
 	} else {
 		g.yieldTo(nil)
 	}

@@ -62,20 +62,23 @@ type work struct {
 	emitBase string // the run whose id the emitted events' ids come from
 
 	// What came of it.
-	id         string // of the invocation
-	result     *function.Result
-	batched    int              // how many events the invocation had, when it had a batch
-	whole      bool             // it failed with the whole batch
-	held       bool             // to be run again behind an earlier event of its key, as if this attempt had not been
-	attempt    function.Attempt // Number 0 = there was none
-	state      function.RunState
-	reason     string
-	due        time.Time // of the next attempt, when retrying
-	emitted    []function.Emitted
-	captured   []json.RawMessage // of a replay that captures: what was emitted
-	captureCut bool
-	outputs    []eventlog.Record
-	records    []eventlog.Record // all that the outcome puts in the log, outputs included
+	id          string // of the invocation
+	result      *function.Result
+	batched     int              // how many events the invocation had, when it had a batch
+	whole       bool             // it failed with the whole batch
+	held        bool             // to be run again behind an earlier event of its key, as if this attempt had not been
+	attempt     function.Attempt // Number 0 = there was none
+	state       function.RunState
+	reason      string
+	condition   condition // why it is dead or discarded, where that is not that its attempts are used up
+	due         time.Time // of the next attempt, when retrying
+	emitted     []function.Emitted
+	captured    []json.RawMessage // of a replay that captures: what was emitted
+	captureCut  bool
+	destination *function.Sent   // what the run's destination is told
+	sent        *eventlog.Record // and the record of that
+	outputs     []eventlog.Record
+	records     []eventlog.Record // all that the outcome puts in the log, outputs included
 }
 
 // since is when the age of the event begins to count: for one that was there before the trigger was, with the trigger.

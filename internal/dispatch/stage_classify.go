@@ -43,9 +43,11 @@ func (s classify) do(_ context.Context, w *work) error {
 		w.settle(function.RunDead, "the batch failed (onError: %s)", function.OnErrorDeadLetter)
 		return nil
 	case r.NoRetry:
+		w.condition = conditionNoRetry
 		w.settle(function.RunDead, "the function said that trying again is no use")
 		return nil
 	case r.Failure != nil && slices.Contains(retry.Never, r.Failure.Type):
+		w.condition = conditionNoRetry
 		w.settle(function.RunDead, "errors of type %s are not retried (retry.never)", r.Failure.Type)
 		return nil
 	case n >= retry.Attempts:
@@ -54,6 +56,7 @@ func (s classify) do(_ context.Context, w *work) error {
 	}
 	due := s.now().Add(max(backoff(retry, n, s.rand()), r.RetryAfter))
 	if age := retry.MaxAge.Std(); age > 0 && due.After(w.since().Add(age)) {
+		w.condition = conditionTooOld
 		w.settle(function.RunDead, "the next attempt would come after maxAge (%s)", retry.MaxAge)
 		return nil
 	}

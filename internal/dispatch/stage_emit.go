@@ -38,7 +38,7 @@ func (s emit) do(ctx context.Context, w *work) error {
 
 // refuse ends a run whose answer cannot be kept: the same answer would be refused again.
 func (w *work) refuse(err *fault.Error) {
-	w.outputs, w.emitted, w.captured = nil, nil, nil
+	w.outputs, w.emitted, w.captured, w.condition = nil, nil, nil, conditionBadAnswer
 	w.attempt.Outcome = function.BadAnswer
 	w.attempt.Failure = &function.Failure{Type: failureType(err.Kind), Message: clip(err.Message, maxFailureText)}
 	w.settle(function.RunDead, "%s: %s", err.Kind, clip(err.Message, maxFailureText))
@@ -78,6 +78,7 @@ func (s emit) complete(w *work, i int, e *event.Event) error {
 	inherit := map[string]any{
 		event.ExtCausationID: cause.ID,
 		event.ExtHops:        int32(min(cause.Hops(), event.MaxHops)) + 1,
+		event.ExtChain:       chainOf(cause).then(cause, w.trigger.Function).String(),
 	}
 	if e.ID != "" {
 		inherit[event.ExtOriginID] = e.ID

@@ -41,6 +41,9 @@ func (s record) do(_ context.Context, w *work) error {
 	}
 	records := make([]eventlog.Record, 0, len(w.outputs)+4)
 	records = append(append(records, w.outputs...), told)
+	if w.sent != nil {
+		records = append(records, *w.sent)
+	}
 	switch redriven := w.request != nil && w.request.RedriveOf != ""; {
 	case w.state == function.RunDead:
 		dead, err := s.deadLetter(w, run)
@@ -92,7 +95,7 @@ func (w *work) appendProgress(records []eventlog.Record) []eventlog.Record {
 func (w *work) story() function.Run {
 	run := function.Run{
 		ID: w.run, Function: w.trigger.Function, Trigger: w.name, State: w.state, Event: w.origin,
-		Attempts: w.attempts(), Emitted: w.emitted, Reason: w.reason,
+		Attempts: w.attempts(), Emitted: w.emitted, Sent: w.destination, Reason: w.reason,
 	}
 	if run.Trigger == "" {
 		run.Trigger = w.trigger.Name

@@ -37,6 +37,7 @@ func (s unwrap) do(_ context.Context, w *work) error {
 func (s unwrap) request(w *work) {
 	r := new(function.InvokeRequest)
 	if err := json.Unmarshal(w.cause.Data, r); err != nil {
+		w.condition = conditionUnreadable
 		w.settle(function.RunDead, "the request to invoke cannot be read: %v", err)
 		return
 	}
@@ -50,6 +51,7 @@ func (s unwrap) request(w *work) {
 	} else {
 		w.input = new(event.Event)
 		if err := json.Unmarshal(r.Event, w.input); err != nil {
+			w.condition = conditionUnreadable
 			w.settle(function.RunDead, "the event of the request to invoke cannot be read: %v", err)
 			return
 		}
@@ -72,6 +74,7 @@ func (s unwrap) request(w *work) {
 	if t, err := s.view().Trigger(w.trigger.Function, r.Trigger); err == nil {
 		w.rules.Retry, w.rules.Emit = t.Retry, t.Emit
 		w.rules.Batch, w.rules.Payload = t.Batch, t.Payload
+		w.rules.OnSuccess, w.rules.OnFailure, w.rules.Effects = t.OnSuccess, t.OnFailure, t.Effects
 	}
 }
 

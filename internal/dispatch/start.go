@@ -23,7 +23,7 @@ func (p *partition) startRunnable(sc scope) {
 	for n := p.runnable.len(); n > 0; n-- {
 		l := p.runnable.pop()
 		l.queued = false
-		if l.ready.len() == 0 || l.waiter != nil || !l.asleep.IsZero() || l.paused() {
+		if l.ready.len() == 0 || l.waiter != nil || l.paused() {
 			continue
 		}
 		if !p.opened {
@@ -42,13 +42,13 @@ func (p *partition) startLane(sc scope, l *lane) {
 			p.wake(l)
 			return
 		}
+		if !p.onPace(l) {
+			return
+		}
 		w := &waiter{}
 		w.granted = func() { p.box.post(&granted{l: l, w: w}) }
 		if !l.gate.acquire(w) {
 			l.waiter = w
-			return
-		}
-		if !p.onPace(l) {
 			return
 		}
 		p.startNext(sc, l)
@@ -71,9 +71,6 @@ func (m *granted) apply(sc scope, p *partition) {
 		p.wake(m.l)
 		return
 	}
-	if !p.onPace(m.l) {
-		return
-	}
 	p.startNext(sc, m.l)
 	p.wake(m.l)
 }
@@ -81,6 +78,7 @@ func (m *granted) apply(sc scope, p *partition) {
 // startNext starts the lane's next entry, in a slot of the gate that is taken already. Entries that were under way when a node died
 // take turns on this node, so that the next death has one cause.
 func (p *partition) startNext(sc scope, l *lane) {
+	l.placed = false
 	e := l.take()
 	l.restock()
 	if !e.suspect {

@@ -23,6 +23,13 @@ func (t *topics) check(ctx context.Context, name string) error {
 	return err
 }
 
+// partitions is how wide a topic was when somebody last looked; 0 = not known.
+func (t *topics) partitions(name string) int32 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.known[name].Partitions
+}
+
 func (t *topics) get(ctx context.Context, name string) (eventlog.Topic, error) {
 	t.mu.Lock()
 	topic, ok := t.known[name]

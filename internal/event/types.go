@@ -16,6 +16,8 @@ const (
 	TypeReplayEnded      = "dalamb.replay.ended.v1"
 
 	TypeInvokeRequested         = "dalamb.invoke.requested.v1"
+	TypeInvocationSucceeded     = "dalamb.invocation.succeeded.v1"
+	TypeInvocationFailed        = "dalamb.invocation.failed.v1"
 	TypeRunFinished             = "dalamb.run.finished.v1"
 	TypeAttemptFailed           = "dalamb.attempt.failed.v1"
 	TypeDeadLetterCreated       = "dalamb.deadletter.created.v1"

@@ -64,6 +64,7 @@ func (s *Spec) check() []Problem {
 	between(c.at("timeout"), s.Timeout, Duration(time.Millisecond), Duration(24*time.Hour))
 	c.scale(s)
 	c.env(s)
+	c.async(s.Name, s.Async)
 	c.triggers(s)
 	return c.problems
 }
@@ -205,7 +206,7 @@ func (c *checker) triggers(s *Spec) {
 			continue
 		}
 		if t.Route == nil {
-			c.topicTrigger(at, t)
+			c.topicTrigger(at, s.Name, t)
 			continue
 		}
 		before := len(c.problems)
@@ -234,7 +235,7 @@ func (c *checker) emitTopic(field, topic string) {
 	}
 }
 
-func (c *checker) topicTrigger(at string, t *Trigger) {
+func (c *checker) topicTrigger(at, function string, t *Trigger) {
 	field := at + ".topic"
 	switch {
 	case !isTopic(t.Topic):
@@ -248,6 +249,7 @@ func (c *checker) topicTrigger(at string, t *Trigger) {
 	oneOf(c, at+".order", t.Order, orders())
 	c.retry(at+".retry", &t.Retry)
 	c.batch(at, t)
+	c.rules(at, function, &t.Rules)
 	if t.Filter == nil {
 		return
 	}
@@ -305,6 +307,9 @@ func (c *checker) routeTrigger(at string, t *Trigger) {
 		if f.given {
 			c.add(at+"."+f.name, "remove it, or make a second trigger", "belongs to a trigger on a topic, not to a route")
 		}
+	}
+	for _, name := range t.Rules.given() {
+		c.add(at+"."+name, "remove it, or make a second trigger", "belongs to a trigger on a topic, not to a route")
 	}
 	c.route(at+".route", t.Route)
 }

@@ -32,6 +32,7 @@ type Spec struct {
 	Scale     Scale             `json:"scale"`
 	Env       map[string]string `json:"env,omitempty"`
 	Network   string            `json:"network"` // "none" or "host"
+	Async     *Async            `json:"async,omitempty"`
 	Triggers  []Trigger         `json:"triggers,omitempty"`
 }
 
@@ -78,8 +79,9 @@ type Trigger struct {
 	Retry   Retry           `json:"retry,omitzero"`
 	Batch   *Batch          `json:"batch,omitempty"`
 	Payload Payload         `json:"payload,omitempty"` // "" = structured CloudEvents; http, without a batch: binary mode
-	Emit    *Emit           `json:"emit,omitempty"`
-	Route   *Route          `json:"route,omitempty"`
+	Rules
+	Emit  *Emit  `json:"emit,omitempty"`
+	Route *Route `json:"route,omitempty"`
 
 	Schedule string   `json:"schedule,omitempty"` // see package schedule
 	Timezone string   `json:"timezone,omitempty"` // of the IANA database; "" = UTC

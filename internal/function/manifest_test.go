@@ -97,7 +97,7 @@ dalamb.yaml:1:1: entry.type: is required (allowed: lambda, http, stdio)
 dalamb.yaml:1:1: entry.command: names no program (a list, such as [python3, main.py])`},
 		{minimal + "code: /opt/pay", `dalamb.yaml:3:7: code: "/opt/pay" is an absolute path (it is relative to the directory of this file, such as src or ../pay)`},
 		{minimal + "timeot: 3s", "dalamb.yaml:3:1: timeot: unknown field (did you mean timeout?)"},
-		{minimal + "zzz: 3s", "dalamb.yaml:3:1: zzz: unknown field (known here: name, code, base, entry, resources, timeout, scale, env, network, triggers)"},
+		{minimal + "zzz: 3s", "dalamb.yaml:3:1: zzz: unknown field (known here: name, code, base, entry, resources, timeout, scale, env, network, async, triggers)"},
 		{minimal + "<<: {}", "dalamb.yaml:3:1: <<: unknown field (merge keys are not supported; a whole value can be repeated by an alias)"},
 		{minimal + "name: x", "dalamb.yaml:3:1: name: is given twice (first in line 1)"},
 		{minimal + "? [a]\n: b", "dalamb.yaml:3:3: a key must be text"},
@@ -149,6 +149,15 @@ dalamb.yaml:4:61: triggers[0].batch.onError: "bisekt" is not known (allowed: bis
 dalamb.yaml:5:22: triggers[1].payload: "sqs" is not known (allowed: aws-kafka, aws-sqs, aws-eventbridge)
 dalamb.yaml:6:11: triggers[2].batch: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)
 dalamb.yaml:6:24: triggers[2].payload: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)`},
+		{minimal + "async: {onSuccess: {}, onFailure: {topic: _a}}\ntriggers:\n- concurrency: -1\n  rate: 0/s\n  effects: twice\n  onSuccess: {topic: a, function: b}\n  onFailure: {function: pay}", `dalamb.yaml:3:20: async.onSuccess: names not exactly one of a topic and a function (write {topic: T} or {function: F})
+dalamb.yaml:3:43: async.onFailure.topic: topics that begin with an underscore are written by dalamb alone (choose a name without the underscore)
+dalamb.yaml:5:16: triggers[0].concurrency: -1 is out of range (from 1 to 10000)
+dalamb.yaml:6:9: triggers[0].rate: "0/s" is not a rate such as 100/s, 30/m or 5/h, from 1 to 1000000
+dalamb.yaml:7:12: triggers[0].effects: "twice" is not known (allowed: exactly-once, at-least-once)
+dalamb.yaml:8:14: triggers[0].onSuccess: names not exactly one of a topic and a function (write {topic: T} or {function: F})
+dalamb.yaml:9:25: triggers[0].onFailure.function: the function would run for its own outcomes for ever (choose another)`},
+		{minimal + "triggers:\n- {route: {path: /a}, concurrency: 2, rate: 1/s}", `dalamb.yaml:4:36: triggers[0].concurrency: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)
+dalamb.yaml:4:45: triggers[0].rate: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)`},
 		{minimal + "triggers:\n- filter: [a]\n  name: a\n- filter: {n: [.inf], n: [1]}\n  name: b", `dalamb.yaml:4:11: triggers[0].filter: a pattern is a JSON object, not an array
 dalamb.yaml:6:16: triggers[1].filter.n[0]: the number .inf has no JSON form
 dalamb.yaml:6:23: triggers[1].filter.n: is given twice (first in line 6)`},

@@ -55,6 +55,13 @@ type Emitted struct {
 	Digest string `json:"digest,omitempty"`
 }
 
+// Sent names what a run's destination was told.
+type Sent struct {
+	Destination
+	ID    string `json:"id,omitempty"`    // of the event
+	Error string `json:"error,omitempty"` // why nothing was sent
+}
+
 // MaxResultKept is how much of a run's result stays in the log with the run, in bytes.
 const MaxResultKept = 64 << 10
 
@@ -68,6 +75,7 @@ type Run struct {
 	Attempts   []Attempt       `json:"attempts,omitempty"`
 	Finished   time.Time       `json:"finished,omitzero"`
 	Emitted    []Emitted       `json:"emitted,omitempty"`
+	Sent       *Sent           `json:"sent,omitempty"`       // where the trigger has a destination for this outcome
 	Result     json.RawMessage `json:"result,omitempty"`     // the result when it is JSON and at most MaxResultKept
 	ResultRaw  []byte          `json:"resultRaw,omitempty"`  // the first MaxResultKept bytes of any other result
 	ResultSize int64           `json:"resultSize,omitempty"` // of a result that was cut: bytes of all of it

@@ -1,6 +1,7 @@
 package function
 
 import (
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -33,8 +34,15 @@ func jsonPaths(typ reflect.Type, at string) []string {
 		return jsonPaths(typ.Elem(), at+"[]")
 	case reflect.Struct:
 		var out []string
+		if typ.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
+			return nil // one word
+		}
 		for f := range typ.Fields() {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if f.Anonymous && name == "" {
+				out = append(out, jsonPaths(f.Type, at)...)
+				continue
+			}
 			out = append(out, join(at, name))
 			out = append(out, jsonPaths(f.Type, join(at, name))...)
 		}

@@ -16,6 +16,7 @@ func functionValue() value[Declared] {
 		field("scale", "Instances of one version on one node.", scaleValue(), func(d *D) *Scale { return &d.Spec.Scale }),
 		field("env", "Environment variables.", mapOf(word()), func(d *D) *map[string]string { return &d.Spec.Env }),
 		field("network", "What the function may reach besides itself. Default: none.", text(networks()...), func(d *D) *string { return &d.Spec.Network }),
+		field("async", "What becomes of the function's asynchronous calls.", pointer(asyncValue(), none[Async]), func(d *D) **Async { return &d.Spec.Async }),
 		field("triggers", "What makes the function run.", list(triggerValue(), defaultTrigger), func(d *D) *[]Trigger { return &d.Spec.Triggers }),
 	)
 }
@@ -56,7 +57,7 @@ func scaleValue() value[Scale] {
 }
 
 func triggerValue() value[Trigger] {
-	return object(nil,
+	return object(nil, append([]member[Trigger]{
 		field("name", "Progress is kept under this name. Default: t<position> or route<position>, counted from 0; where there are several triggers on topics each of them needs a name.", text[string](), func(t *Trigger) *string { return &t.Name }),
 		field("topic", "Default: events.", text[string](), func(t *Trigger) *string { return &t.Topic }),
 		field("filter", "An EventBridge event pattern over the event's JSON; see docs/patterns.md. Default: every event.", pattern(), func(t *Trigger) *json.RawMessage { return &t.Filter }),
@@ -71,7 +72,7 @@ func triggerValue() value[Trigger] {
 		field("jitter", "schedule only: each tick is late by another part of this, at most 1h. Default: 0.", duration(), func(t *Trigger) *Duration { return &t.Jitter }),
 		field("catchUp", "schedule only: what becomes of ticks that were missed because no node was up: left out, the newest comes late, or all come late (at most 10000). Default: last.", text(catchUps()...), func(t *Trigger) *CatchUp { return &t.CatchUp }),
 		field("route", "Answer HTTP requests on the gateway, instead of a topic's events.", pointer(routeValue(), none[Route]), func(t *Trigger) **Route { return &t.Route }),
-	)
+	}, ruleMembers()...)...)
 }
 
 func retryValue() value[Retry] {

@@ -1,0 +1,158 @@
+package function
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Rules are the delivery rules of a trigger on a topic, beyond its order and its retries.
+type Rules struct {
+	Concurrency int          `json:"concurrency,omitempty"` // runs at a time; 0 = as many as the function's instances take
+	Rate        Rate         `json:"rate,omitzero"`         // attempts that may begin
+	Effects     Effects      `json:"effects,omitempty"`
+	OnSuccess   *Destination `json:"onSuccess,omitempty"`
+	OnFailure   *Destination `json:"onFailure,omitempty"`
+}
+
+// Effects says how the events that a run emits reach the log.
+type Effects string
+
+const (
+	EffectsExactlyOnce Effects = "exactly-once"  // in one transaction with the run's end; what "" means
+	EffectsAtLeastOnce Effects = "at-least-once" // before it, and so again when the run is made again
+)
+
+// Destination is where the outcome of a run is sent: exactly one of both is set.
+type Destination struct {
+	Topic    string `json:"topic,omitempty"`
+	Function string `json:"function,omitempty"` // called asynchronously
+}
+
+func (d *Destination) String() string {
+	if d.Function != "" {
+		return "function " + d.Function
+	}
+	return "topic " + d.Topic
+}
+
+// To says whether d is a topic.
+func (d *Destination) To(topic string) bool { return d != nil && d.Topic == topic }
+
+// Async are the rules of a function's asynchronous calls.
+type Async struct {
+	OnSuccess *Destination `json:"onSuccess,omitempty"`
+	OnFailure *Destination `json:"onFailure,omitempty"`
+}
+
+// Rate is how often something may happen. The zero value sets no bound. Its text form is 100/s, 30/m or 5/h.
+type Rate struct {
+	Count int
+	Per   time.Duration // a second, a minute or an hour
+}
+
+func rateUnits() map[string]time.Duration {
+	return map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}
+}
+
+func (r Rate) String() string {
+	for unit, per := range rateUnits() {
+		if per == r.Per {
+			return strconv.Itoa(r.Count) + "/" + unit
+		}
+	}
+	return strconv.Itoa(r.Count) + "/" + r.Per.String()
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *Rate) UnmarshalText(b []byte) error {
+	count, unit, ok := strings.Cut(string(b), "/")
+	n, err := strconv.Atoi(count)
+	per := rateUnits()[unit]
+	if !ok || err != nil || n < 1 || n > 1e6 || per == 0 {
+		return fmt.Errorf("%q is not a rate such as 100/s, 30/m or 5/h, from 1 to 1000000", clip(string(b)))
+	}
+	*r = Rate{Count: n, Per: per}
+	return nil
+}
+
+func effects() []Effects { return []Effects{EffectsExactlyOnce, EffectsAtLeastOnce} }
+
+func destinationValue() value[Destination] {
+	return object(nil,
+		field("topic", "The topic that gets the outcome as an event.", text[string](), func(d *Destination) *string { return &d.Topic }),
+		field("function", "The function that is called with the outcome, asynchronously.", text[string](), func(d *Destination) *string { return &d.Function }),
+	)
+}
+
+func asyncValue() value[Async] {
+	return object(nil,
+		field("onSuccess", "Where the outcome of a call that succeeded is sent. Default: nowhere.", pointer(destinationValue(), none[Destination]), func(a *Async) **Destination { return &a.OnSuccess }),
+		field("onFailure", "Where the outcome of a call is sent that became a dead letter, or was discarded by its age. Default: nowhere.", pointer(destinationValue(), none[Destination]), func(a *Async) **Destination { return &a.OnFailure }),
+	)
+}
+
+// ruleMembers are the fields of Rules.
+func ruleMembers() []member[Trigger] {
+	return []member[Trigger]{
+		field("concurrency", "Runs at a time, over the whole installation. Default: as many as the function's instances take.", whole(), func(t *Trigger) *int { return &t.Concurrency }),
+		field("rate", "Attempts that may begin, retries included, over the whole installation: 100/s, 30/m, 5/h. Default: no bound.", unit[Rate]("a rate", "100/s", "30/m", "5/h"), func(t *Trigger) *Rate { return &t.Rate }),
+		field("effects", "at-least-once: emitted events are in the log before the run's end is, sooner and perhaps twice. Default: exactly-once.", text(effects()...), func(t *Trigger) *Effects { return &t.Effects }),
+		field("onSuccess", "Where the outcome of a run that succeeded is sent; see docs/delivery.md. Default: nowhere.", pointer(destinationValue(), none[Destination]), func(t *Trigger) **Destination { return &t.OnSuccess }),
+		field("onFailure", "Where the outcome of a run is sent that became a dead letter, or was discarded by its age. Default: nowhere.", pointer(destinationValue(), none[Destination]), func(t *Trigger) **Destination { return &t.OnFailure }),
+	}
+}
+
+// rules checks what a trigger on a topic says of its delivery.
+func (c *checker) rules(at string, function string, r *Rules) {
+	if r.Concurrency != 0 {
+		between(c.at(at+".concurrency"), r.Concurrency, 1, 10000)
+	}
+	if r.Effects != "" {
+		oneOf(c, at+".effects", r.Effects, effects())
+	}
+	c.destination(at+".onSuccess", function, r.OnSuccess)
+	c.destination(at+".onFailure", function, r.OnFailure)
+}
+
+func (c *checker) async(function string, a *Async) {
+	if a != nil {
+		c.destination("async.onSuccess", function, a.OnSuccess)
+		c.destination("async.onFailure", function, a.OnFailure)
+	}
+}
+
+func (c *checker) destination(at, function string, d *Destination) {
+	switch {
+	case d == nil:
+	case (d.Topic == "") == (d.Function == ""):
+		c.add(at, "write {topic: T} or {function: F}", "names not exactly one of a topic and a function")
+	case d.Topic != "":
+		c.emitTopic(at+".topic", d.Topic)
+	case d.Function == function:
+		c.add(at+".function", "choose another", "the function would run for its own outcomes for ever")
+	default:
+		c.name(at+".function", d.Function, "function")
+	}
+}
+
+// given lists the fields of Rules that are set.
+func (r *Rules) given() []string {
+	var names []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"concurrency", r.Concurrency != 0}, {"rate", r.Rate != Rate{}}, {"effects", r.Effects != ""},
+		{"onSuccess", r.OnSuccess != nil}, {"onFailure", r.OnFailure != nil},
+	} {
+		if f.set {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
