@@ -24,7 +24,7 @@ func about(topic string, e *event.Event) string {
 	switch e.Type {
 	case event.TypeRequestCompleted:
 		return e.Subject
-	case event.TypeRunFinished, event.TypeAttemptFailed, event.TypeDeadLetterCreated:
+	case event.TypeRunFinished, event.TypeBatchFinished, event.TypeAttemptFailed, event.TypeDeadLetterCreated:
 		if json.Unmarshal(e.Data, &told) != nil {
 			return ""
 		}

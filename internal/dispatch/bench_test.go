@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -19,10 +20,15 @@ type counter struct {
 	n    atomic.Int64
 	want int64
 	done chan struct{}
+	of   func(c fleet.Call) int64 // how many events an invocation has; nil = one
 }
 
-func (c *counter) Invoke(context.Context, fleet.Call) (*function.Result, error) {
-	if c.n.Add(1) == c.want {
+func (c *counter) Invoke(_ context.Context, call fleet.Call) (*function.Result, error) {
+	n := int64(1)
+	if c.of != nil {
+		n = c.of(call)
+	}
+	if now := c.n.Add(n); now >= c.want && now-n < c.want {
 		close(c.done)
 	}
 	return &function.Result{Outcome: function.Succeeded, Version: 1, Status: 200}, nil
@@ -145,4 +151,21 @@ func BenchmarkStuckTrigger(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64(n.d.budget.held.Load())/1024, "held-KiB")
 	b.ReportMetric(float64(lagOf(n.d, "stuck").Pending), "pending")
+}
+
+// BenchmarkBatches is BenchmarkThroughput in batches of 100.
+func BenchmarkBatches(b *testing.B) {
+	w := newWorld(b, setting{partitions: 8, dir: b.TempDir()})
+	defer w.close()
+	w.deployMax("f", 4, function.Trigger{Name: "t", Batch: batchOf(100)})
+	fill(b, w, b.N, func(int) string { return "x" })
+	c := &counter{want: int64(b.N), done: make(chan struct{}), of: func(c fleet.Call) int64 {
+		return int64(bytes.Count(c.Invocation.Payload, []byte(`"specversion"`)))
+	}}
+	b.ReportAllocs()
+	b.ResetTimer()
+	w.node(c)
+	<-c.done
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }

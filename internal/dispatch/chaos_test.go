@@ -145,22 +145,20 @@ func checkExact(t reporter, w *world, want int, ordered bool) {
 		if err != nil {
 			t.Fatalf("read a run: %v", err)
 		}
-		if e.Type != event.TypeRunFinished {
+		if e.Type != event.TypeRunFinished && e.Type != event.TypeBatchFinished {
 			continue
 		}
-		var run function.Run
-		if err := json.Unmarshal(e.Data, &run); err != nil {
-			t.Fatalf("decode a run: %v", err)
-		}
-		ended[run.ID]++
-		if ended[run.ID] > 1 {
-			t.Fatalf("run %s of event %s ended %d times", run.ID, run.Event.ID, ended[run.ID])
-		}
-		if run.State != function.RunSucceeded && run.State != function.RunDead {
-			t.Fatalf("run %s ended as %s", run.ID, run.State)
-		}
-		for _, em := range run.Emitted {
-			emitted[em.ID] = run.ID
+		for _, run := range w.runsIn(e) {
+			ended[run.ID]++
+			if ended[run.ID] > 1 {
+				t.Fatalf("run %s of event %s ended %d times", run.ID, run.Event.ID, ended[run.ID])
+			}
+			if run.State != function.RunSucceeded && run.State != function.RunDead {
+				t.Fatalf("run %s ended as %s", run.ID, run.State)
+			}
+			for _, em := range run.Emitted {
+				emitted[em.ID] = run.ID
+			}
 		}
 	}
 	if len(ended) != want {

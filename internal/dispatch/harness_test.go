@@ -308,13 +308,28 @@ func (w *world) note(r eventlog.Record) {
 	if err != nil {
 		w.t.Fatalf("read a run: %v", err)
 	}
-	if e.Type != event.TypeRunFinished && e.Type != event.TypeAttemptFailed {
+	if e.Type != event.TypeRunFinished && e.Type != event.TypeAttemptFailed && e.Type != event.TypeBatchFinished {
 		return
 	}
-	var run function.Run
-	if err := json.Unmarshal(e.Data, &run); err != nil {
+	for _, run := range w.runsIn(e) {
+		w.noteRun(run)
+	}
+}
+
+// runsIn reads the runs that an event of _dalamb.runs tells of.
+func (w *world) runsIn(e *event.Event) []function.Run {
+	var all function.RunBatch
+	into := any(&all)
+	if e.Type != event.TypeBatchFinished {
+		into = &all.Run
+	}
+	if err := json.Unmarshal(e.Data, into); err != nil {
 		w.t.Fatalf("decode a run: %v", err)
 	}
+	return all.Runs()
+}
+
+func (w *world) noteRun(run function.Run) {
 	if old, ok := w.told[run.ID]; !ok || old.State == function.RunRetrying {
 		if run.State != function.RunRetrying {
 			w.over++

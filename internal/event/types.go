@@ -19,6 +19,7 @@ const (
 	TypeInvocationSucceeded     = "dalamb.invocation.succeeded.v1"
 	TypeInvocationFailed        = "dalamb.invocation.failed.v1"
 	TypeRunFinished             = "dalamb.run.finished.v1"
+	TypeBatchFinished           = "dalamb.batch.finished.v1"
 	TypeAttemptFailed           = "dalamb.attempt.failed.v1"
 	TypeDeadLetterCreated       = "dalamb.deadletter.created.v1"
 	TypeDeadLetterResolved      = "dalamb.deadletter.resolved.v1"

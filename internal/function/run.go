@@ -83,6 +83,32 @@ type Run struct {
 	RedriveOf  string          `json:"redriveOf,omitempty"`  // the dead letter that this run tried again
 }
 
+// RunBatch is the story of events that one invocation took and that all succeeded at their first attempt: the data of a
+// batch.finished event in _dalamb.runs, in place of one run.finished for each.
+type RunBatch struct {
+	Run    Run      `json:"run"`    // of the first; what was emitted, and the result, are its
+	Others []RunRef `json:"others"` // the same in everything but this
+}
+
+// RunRef names a run and its event.
+type RunRef struct {
+	ID    string   `json:"id"`
+	Event EventRef `json:"event"`
+}
+
+// Runs are the runs that it tells of.
+func (b *RunBatch) Runs() []Run {
+	runs := make([]Run, 1, 1+len(b.Others))
+	runs[0] = b.Run
+	for _, o := range b.Others {
+		r := b.Run
+		r.ID, r.Event = o.ID, o.Event
+		r.Emitted, r.Result, r.ResultRaw, r.ResultSize = nil, nil, nil, 0
+		runs = append(runs, r)
+	}
+	return runs
+}
+
 // DeadLetter is a run that used up its attempts, with its event's bytes: the value of a record in _dalamb.dead whose key is Run.ID.
 type DeadLetter struct {
 	Run      Run             `json:"run"`

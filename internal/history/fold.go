@@ -110,6 +110,8 @@ func (f *fold) ran(batch *pebble.Batch, r eventlog.Record) error {
 	switch e.Type {
 	case event.TypeDeadLetterResolved:
 		return f.resolved(batch, r, e)
+	case event.TypeBatchFinished:
+		return f.batch(batch, r, e)
 	case event.TypeAttemptFailed, event.TypeRunFinished:
 	default:
 		return nil // what a newer binary says of runs
@@ -142,6 +144,27 @@ func (f *fold) ran(batch *pebble.Batch, r eventlog.Record) error {
 		}
 	}
 	return f.table.put(batch, run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: doc}, runTerms(&run))
+}
+
+// batch folds the runs of a batch, of which nothing was told before and nothing will be.
+func (f *fold) batch(batch *pebble.Batch, r eventlog.Record, e *event.Event) error {
+	var all function.RunBatch
+	if err := json.Unmarshal(e.Data, &all); err != nil {
+		return &notUnderstood{fmt.Errorf("decode batch of runs: %w", err)}
+	}
+	for _, run := range all.Runs() {
+		if run.ID == "" {
+			return &notUnderstood{errors.New("a run without id")}
+		}
+		doc, err := json.Marshal(&run)
+		if err != nil {
+			return fmt.Errorf("encode run %s: %w", run.ID, err)
+		}
+		if err := f.table.put(batch, run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: doc}, runTerms(&run)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // first says that nothing was told of the run before, so there is no row to look for: most runs succeed at once, and a look
