@@ -284,6 +284,42 @@ func TestARunThatEndedTwiceIsListedOnce(t *testing.T) {
 	}
 }
 
+// TestABatchIsItsRuns: one record tells of several runs, and each is there as if it had one of its own, also when the record comes
+// twice and the index is opened again.
+func TestABatchIsItsRuns(t *testing.T) {
+	w := newWorld(t)
+	first := story("b1", "pay", function.RunSucceeded, 1)
+	first.Result, first.Emitted = json.RawMessage(`"ok"`), []function.Emitted{{Topic: "events", ID: "e", Type: "t"}}
+	batch := function.RunBatch{Run: first}
+	for _, id := range []string{"b2", "b3"} {
+		batch.Others = append(batch.Others, function.RunRef{ID: id, Event: function.EventRef{Topic: "events", ID: "event-of-" + id}})
+	}
+	told := record(t, function.TopicRuns, event.TypeBatchFinished, "b1", batch)
+	w.append(told)
+	w.append(told)
+	w.restart()
+	for _, c := range []struct {
+		q    Query
+		want string
+	}{
+		{Query{}, "b1 b2 b3"}, {Query{Function: "pay"}, "b1 b2 b3"}, {Query{EventID: "event-of-b2"}, "b2"}, {Query{State: function.RunDead}, ""},
+	} {
+		p, err := w.Runs(c.q)
+		must(t, err)
+		if ids(p.Rows) != c.want {
+			t.Errorf("Runs(%+v) = %q, want %q", c.q, ids(p.Rows), c.want)
+		}
+	}
+	one, err := w.RunByID("b3")
+	must(t, err)
+	if one.Function != "pay" || len(one.Attempts) != 1 || one.Result != nil || one.Emitted != nil || one.Event.ID != "event-of-b3" {
+		t.Errorf("run b3 = %+v", one)
+	}
+	if one, err = w.RunByID("b1"); err != nil || string(one.Result) != `"ok"` || len(one.Emitted) != 1 {
+		t.Errorf("run b1 = %+v, %v", one, err)
+	}
+}
+
 func TestADeadLetterGoesByItsTombstone(t *testing.T) {
 	w := newWorld(t)
 	w.shop()
