@@ -38,7 +38,7 @@ func (s record) doBatch(ctx context.Context, ws []*work) error {
 
 // smooth says that there is nothing to tell of the run that is its own.
 func (w *work) smooth() bool {
-	return w.state == function.RunSucceeded && len(w.before) == 0 && !w.stored && w.request == nil && w.trigger.Replay == nil && !echo(w)
+	return w.state == function.RunSucceeded && len(w.before) == 0 && !w.stored && w.request == nil && w.trigger.Replay == nil && w.destination == nil && !echo(w)
 }
 
 // tellTogether tells of runs of one invocation. The record is one hop further than the longest chain among its causes.
