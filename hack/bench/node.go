@@ -78,12 +78,16 @@ func (n *node) connect() error {
 	var info struct {
 		Control, Gateway string
 		PID              int
+		Waiting          bool
 	}
 	if err := json.Unmarshal(text, &info); err != nil {
 		return err
 	}
 	if info.PID != n.cmd.Process.Pid {
 		return errors.New("node.json is of another node")
+	}
+	if info.Waiting {
+		return errors.New("the node waits for its log")
 	}
 	token, err := os.ReadFile(filepath.Join(n.data, "token"))
 	if err != nil {

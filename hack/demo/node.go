@@ -92,8 +92,9 @@ func (n *node) ready() bool {
 	var info struct {
 		Control, Gateway string
 		PID              int
+		Waiting          bool
 	}
-	if json.Unmarshal(text, &info) != nil || info.PID != n.cmd.Process.Pid {
+	if json.Unmarshal(text, &info) != nil || info.PID != n.cmd.Process.Pid || info.Waiting {
 		return false
 	}
 	n.control, n.gateway = info.Control, info.Gateway

@@ -78,7 +78,7 @@ func configurationPage() []byte {
 
 ## A node
 
-Defaults < the file of ` + "`dalamb up --config FILE`" + ` < DALAMB_DATA (the data directory alone) < flags. An unknown or bad setting stops the
+Defaults < the file of ` + "`dalamb up --config FILE`" + ` < DALAMB_DATA and DALAMB_LOG (the data directory and the log alone) < flags. An unknown or bad setting stops the
 start and is named with its line.
 
 ` + config.Reference() + `
@@ -92,6 +92,7 @@ The other commands find their node by the environment:
 | variable | value | default |
 |---|---|---|
 | ` + "`DALAMB_DATA`" + ` | the node's data directory; its files node.json and token say where the node is and what it wants to see | dalamb-data |
+| ` + "`DALAMB_LOG`" + ` | of ` + "`dalamb up`" + ` alone: as --log | disk |
 | ` + "`DALAMB_CONTROL`" + ` | URL of the control listener | what node.json says |
 | ` + "`DALAMB_TOKEN`" + ` | the control token | what the file token holds |
 `)

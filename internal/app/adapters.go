@@ -13,6 +13,7 @@ import (
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/dispatch"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/gateway"
@@ -140,7 +141,7 @@ func (n *Node) describe(context.Context) wire.Node {
 func (n *Node) health(ctx context.Context) map[string]error {
 	_, logErr := n.log.Topics(ctx)
 	if s, ok := n.log.(eventlog.SpaceReporter); ok && logErr == nil && s.Space() == eventlog.SpaceEmpty {
-		logErr = fmt.Errorf("the disk is full")
+		logErr = fault.New(fault.Exhausted, "the disk is full")
 	}
 	var refused []error
 	for p, err := range n.dispatcher.Refused() {

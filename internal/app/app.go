@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,10 +35,11 @@ import (
 
 // Options of New.
 type Options struct {
-	Config  *config.Node
-	Version string // of this binary
-	Logger  *slog.Logger
-	Ready   func(*Node) // called by Run once the node serves and NodeFile is there; may be nil
+	Config      *config.Node
+	Version     string // of this binary
+	Logger      *slog.Logger
+	Ready       func(*Node)              // called by Run once the node serves and NodeFile is there; may be nil
+	Environment func(name string) string // for settings that name a variable; nil = none is set
 }
 
 // Node is a node: opened, not yet serving.
@@ -47,8 +49,10 @@ type Node struct {
 	logger  *slog.Logger
 	started time.Time
 	ready   func(*Node)
+	getenv  func(string) string
 
 	metrics    *prometheus.Registry
+	lock       io.Closer // of the data directory; nil where the log has one of its own
 	log        eventlog.Log
 	catalog    *catalog.Catalog
 	history    *history.History
@@ -60,6 +64,7 @@ type Node struct {
 	dispatcher *dispatch.Dispatcher
 	replays    *replay.Keeper
 	gateway    *gateway.Gateway
+	api        *api.API
 	sink       *logSink
 
 	gatewayListener, controlListener net.Listener
@@ -77,7 +82,10 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if c.Data, err = filepath.Abs(c.Data); err != nil { // sandboxes are made from elsewhere
 		return nil, fmt.Errorf("find the data directory: %w", err)
 	}
-	n := &Node{config: &c, version: o.Version, logger: o.Logger, ready: o.Ready, started: time.Now(), metrics: telemetry.Registry()}
+	n := &Node{config: &c, version: o.Version, logger: o.Logger, ready: o.Ready, started: time.Now(), metrics: telemetry.Registry(), getenv: o.Environment}
+	if n.getenv == nil {
+		n.getenv = func(string) string { return "" }
+	}
 	if err := n.open(ctx); err != nil {
 		n.close()
 		return nil, err
@@ -91,7 +99,12 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if n.log, err = openLog(filepath.Join(c.Data, "log"), n.logger, n.metrics); err != nil {
+	if c.EventLog.Kafka != nil {
+		if n.lock, err = lockData(c.Data); err != nil {
+			return err
+		}
+	}
+	if n.log, err = openLog(n); err != nil {
 		return err
 	}
 	if n.gatewayListener, err = listen("gateway", c.Gateway); err != nil {
@@ -102,9 +115,6 @@ func (n *Node) open(ctx context.Context) error {
 	}
 	token, err := loadToken(c.Data)
 	if err != nil {
-		return err
-	}
-	if err := ensureTopics(ctx, n.log); err != nil {
 		return err
 	}
 	if err := n.openRunner(ctx); err != nil {
@@ -185,7 +195,7 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
-	control, err := api.New(api.Options{
+	n.api, err = api.New(api.Options{
 		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share,
 		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Token: token, Node: n.describe, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})
@@ -193,18 +203,18 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.gatewayServer = gateway.Server(n.gateway, n.logger)
-	n.controlServer = gateway.Server(n.control(control), n.logger)
-	n.controlServer.RegisterOnShutdown(control.EndStreams)
+	n.controlServer = gateway.Server(n.control(), n.logger)
+	n.controlServer.RegisterOnShutdown(n.api.EndStreams)
 	return nil
 }
 
 // control is all that the control listener serves: the API; the page that Prometheus reads, which names functions and so needs the
 // token too; and whether the node works, which anybody may ask.
-func (n *Node) control(a *api.API) http.Handler {
+func (n *Node) control() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", a.Private(telemetry.Handler(n.metrics, n.logger)))
+	mux.Handle("GET /metrics", n.api.Private(telemetry.Handler(n.metrics, n.logger)))
 	mux.Handle("GET /_/health", n.gateway)
-	mux.Handle("/", a)
+	mux.Handle("/", n.api)
 	return mux
 }
 
@@ -212,9 +222,9 @@ func (n *Node) control(a *api.API) http.Handler {
 // with an error when a part of the node fails.
 func (n *Node) Run(ctx context.Context) error {
 	defer n.close()
-	n.parts.start("catalog", n.catalog.Run)
-	if err := n.catalog.CatchUp(ctx); err != nil {
-		return errors.Join(err, n.parts.stop())
+	if err := n.reach(ctx); err != nil {
+		os.Remove(filepath.Join(n.config.Data, NodeFile)) // there when the node has waited
+		return errors.Join(unlessStopped(ctx, err), n.parts.stop())
 	}
 	n.parts.start("log sink", func(ctx context.Context) error { n.sink.run(ctx); return nil })
 	n.parts.start("history", n.history.Run)
@@ -231,7 +241,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if err := writeNode(n.config.Data, n.Info()); err != nil {
 		return errors.Join(err, n.parts.stop())
 	}
-	n.logger.Info("node is up", "gateway", n.Info().Gateway, "control", n.Info().Control, "data", n.config.Data, "runner", n.runner.Name(), "version", n.version, "settings", n.config.Sources)
+	n.logger.Info("node is up", "gateway", n.Info().Gateway, "control", n.Info().Control, "data", n.config.Data, "log", n.config.EventLog.Place(), "runner", n.runner.Name(), "version", n.version, "settings", n.config.Sources)
 	if n.ready != nil {
 		n.ready(n)
 	}
@@ -277,6 +287,11 @@ func (n *Node) close() {
 	if n.log != nil {
 		if err := n.log.Close(); err != nil {
 			n.logger.Error("close the log", "err", err)
+		}
+	}
+	if n.lock != nil {
+		if err := n.lock.Close(); err != nil {
+			n.logger.Warn("give the data directory back", "err", err)
 		}
 	}
 }

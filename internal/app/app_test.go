@@ -127,7 +127,8 @@ func (n *node) ready() {
 			n.t.Fatalf("the node ended: %v\n%s", n.err, n.log)
 		}
 		text, err := os.ReadFile(filepath.Join(n.data, app.NodeFile))
-		return err == nil && json.Unmarshal(text, &info) == nil && info.PID == n.cmd.Process.Pid
+		info = app.NodeInfo{} // what is left out of the file is zero
+		return err == nil && json.Unmarshal(text, &info) == nil && info.PID == n.cmd.Process.Pid && !info.Waiting
 	})
 	token, err := os.ReadFile(filepath.Join(n.data, app.TokenFile))
 	if err != nil {

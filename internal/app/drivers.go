@@ -4,10 +4,9 @@ import (
 	"log/slog"
 	"path/filepath"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/eventlog/disk"
+	"github.com/dalamb/dalamb/internal/eventlog/kafka"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/runner/native"
@@ -16,11 +15,36 @@ import (
 
 // Every driver that a node can have is named in this file and nowhere else.
 
-// openLog opens the event log of a node in dir.
-func openLog(dir string, logger *slog.Logger, metrics prometheus.Registerer) (eventlog.Log, error) {
-	l, err := disk.Open(disk.Options{Dir: dir, Log: logger, Metrics: metrics})
+// openLog opens the event log that the configuration names.
+func openLog(n *Node) (eventlog.Log, error) {
+	if n.config.EventLog.Kafka != nil {
+		return openKafka(n)
+	}
+	l, err := disk.Open(disk.Options{Dir: filepath.Join(n.config.Data, "log"), Log: n.logger, Metrics: n.metrics})
 	if err != nil {
 		return nil, err // and not a *disk.Log that is nil
+	}
+	return l, nil
+}
+
+func openKafka(n *Node) (eventlog.Log, error) {
+	k := n.config.EventLog.Kafka
+	o := kafka.Options{
+		Brokers: k.Brokers, SessionTimeout: k.SessionTimeout.Std(), Replication: k.Replication, Log: n.logger, Metrics: n.metrics,
+	}
+	var err error
+	if o.TLS, err = encryption(k); err != nil {
+		return nil, err
+	}
+	if o.SASL, err = identity(k, n.getenv); err != nil {
+		return nil, err
+	}
+	if o.Node, err = nodeID(n.config.Data); err != nil {
+		return nil, err
+	}
+	l, err := kafka.Open(o)
+	if err != nil {
+		return nil, err
 	}
 	return l, nil
 }

@@ -25,6 +25,7 @@ type NodeInfo struct {
 	Control string `json:"control"` // URL
 	Gateway string `json:"gateway"` // URL
 	PID     int    `json:"pid"`
+	Waiting bool   `json:"waiting,omitempty"` // for its log; until then every command is answered with the reason
 }
 
 // openData makes the data directory where it is missing, private to its owner.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -45,7 +46,7 @@ func sharedTopics() []eventlog.Topic {
 func ensureTopics(ctx context.Context, log eventlog.Log) error {
 	there, err := log.Topics(ctx)
 	if err != nil {
-		return fmt.Errorf("list topics: %w", err)
+		return err
 	}
 	var widest int32
 	for _, t := range there {
@@ -58,7 +59,8 @@ func ensureTopics(ctx context.Context, log eventlog.Log) error {
 	for _, t := range wanted {
 		i := slices.IndexFunc(there, func(have eventlog.Topic) bool { return have.Name == t.Name })
 		if i < 0 {
-			if err := log.CreateTopic(ctx, t); err != nil {
+			// Another node that starts at this moment may have been first.
+			if err := log.CreateTopic(ctx, t); err != nil && fault.KindOf(err) != fault.Conflict {
 				return fmt.Errorf("create topic %s: %w", t.Name, err)
 			}
 			continue

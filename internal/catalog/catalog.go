@@ -111,7 +111,7 @@ const retryWait = time.Second
 func (c *Catalog) patiently(ctx context.Context, call func() error) error {
 	for n := 0; ; n++ {
 		err := call()
-		if err == nil || ctx.Err() != nil || !fault.Retryable(err) {
+		if err == nil || ctx.Err() != nil || !eventlog.Passing(err) {
 			return err
 		}
 		if n == 0 {

@@ -62,7 +62,8 @@ func ready(ts *testscript.TestScript, _ bool, args []string) {
 	var info app.NodeInfo
 	poll(ts, "a node on "+dir, func() bool {
 		text, err := os.ReadFile(filepath.Join(dir, app.NodeFile))
-		return err == nil && json.Unmarshal(text, &info) == nil
+		info = app.NodeInfo{} // what is left out of the file is zero
+		return err == nil && json.Unmarshal(text, &info) == nil && !info.Waiting
 	})
 	token, err := os.ReadFile(filepath.Join(dir, app.TokenFile))
 	ts.Check(err)

@@ -20,7 +20,10 @@ func upCommand(env *environment) *cobra.Command {
 it at once, as kill -9 does; neither loses anything that was acknowledged.
 
 The first start makes the data directory and a token in it (file "token", readable by its owner alone). Without --config the
-defaults hold; DALAMB_DATA is stronger than the file, and a flag is stronger than both.`,
+defaults hold; DALAMB_DATA and DALAMB_LOG are stronger than the file, and a flag is stronger than both.
+
+Events are kept in the data directory, or on Apache Kafka: --log kafka://host:9092,host:9092[?options]. Several nodes on one Kafka
+share the work; each has a data directory of its own. docs/kafka.md has the options for TLS and passwords.`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration file (YAML); see docs/reference/configuration.md")
@@ -42,6 +45,9 @@ defaults hold; DALAMB_DATA is stronger than the file, and a flag is stronger tha
 		if dir := env.get("DALAMB_DATA"); dir != "" {
 			set["data"] = dir // where the other commands look for the node
 		}
+		if log := env.get("DALAMB_LOG"); log != "" {
+			set["eventlog"] = log
+		}
 		c.Flags().Visit(func(f *pflag.Flag) {
 			if key, ok := keys[f.Name]; ok {
 				set[key] = f.Value.String()
@@ -55,9 +61,9 @@ defaults hold; DALAMB_DATA is stronger than the file, and a flag is stronger tha
 		if err != nil {
 			return err
 		}
-		n, err := app.New(c.Context(), app.Options{Config: node, Version: buildInfo().Version, Logger: logger, Ready: func(n *app.Node) {
+		n, err := app.New(c.Context(), app.Options{Config: node, Version: buildInfo().Version, Logger: logger, Environment: env.get, Ready: func(n *app.Node) {
 			info := n.Info()
-			fmt.Fprintf(c.OutOrStdout(), "gateway  %s\ncontrol  %s\ndata     %s\nrunner   %s\nready\n", info.Gateway, info.Control, node.Data, n.Fence())
+			fmt.Fprintf(c.OutOrStdout(), "gateway  %s\ncontrol  %s\ndata     %s\nlog      %s\nrunner   %s\nready\n", info.Gateway, info.Control, node.Data, node.EventLog.Place(), n.Fence())
 		}})
 		if err != nil {
 			return err

@@ -126,7 +126,7 @@ func (l *loader) flag(key, text string) {
 	l.from[key] = where
 	l.node.Sources = append(l.node.Sources, where)
 	if err := s.set(l.node, text); err != nil {
-		l.wrong(where, key, form(s), "%v", err)
+		l.wrong(where, key, hint(s, err), "%v", err)
 	}
 }
 
@@ -202,7 +202,7 @@ func (l *loader) value(name string, s *Setting, v *yaml.Node) {
 		return
 	}
 	if err := s.set(l.node, text); err != nil {
-		l.wrong(where, s.Key, form(s), "%v", err)
+		l.wrong(where, s.Key, hint(s, err), "%v", err)
 	}
 }
 
@@ -240,6 +240,14 @@ func (l *loader) keys() []string {
 		}
 	}
 	return out
+}
+
+// hint is what the error itself advises, else the form of the value.
+func hint(s *Setting, err error) string {
+	if h := fault.HintOf(err); h != "" {
+		return h
+	}
+	return form(s)
 }
 
 func form(s *Setting) string { return s.Key + " takes: " + s.Form }

@@ -16,6 +16,8 @@ type Node struct {
 	Runner  string
 	Drain   function.Duration
 
+	EventLog EventLog
+
 	Log     Log
 	Limits  Limits
 	Redact  []string // header names, in lower case

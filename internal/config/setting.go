@@ -28,6 +28,8 @@ func Settings() []Setting {
 	return []Setting{
 		{Key: "data", Flag: "data", Form: "directory", Help: "Where the log, code and token are kept. Made when it is not there.",
 			value: func(n *Node) any { return &n.Data }, check: func(n *Node) string { return filled(n.Data) }},
+		{Key: "eventlog", Flag: "log", Form: "disk or kafka://host:port,...", Help: "Where the events are: in the data directory, or on Apache Kafka; docs/kafka.md has the options.",
+			value: func(n *Node) any { return &n.EventLog }, check: func(*Node) string { return "" }},
 		{Key: "gateway", Flag: "gateway", Form: "host:port", Help: "Where requests to functions and events come in. Port 0 takes a free one.",
 			value: func(n *Node) any { return &n.Gateway }, check: func(n *Node) string { return address(n.Gateway) }},
 		{Key: "control", Flag: "control", Form: "host:port", Help: "Where the control API and /metrics are. Everything on it needs the token but /_/health.",
@@ -92,6 +94,8 @@ func (s *Setting) set(n *Node, text string) error {
 		return p.UnmarshalText([]byte(text))
 	case *function.Duration:
 		return p.UnmarshalText([]byte(text))
+	case *EventLog:
+		return p.UnmarshalText([]byte(text))
 	case *[]string:
 		*p = nil
 		for item := range strings.SplitSeq(text, ",") {
@@ -115,6 +119,8 @@ func (s *Setting) Text(n *Node) string {
 	case *function.Bytes:
 		return p.String()
 	case *function.Duration:
+		return p.String()
+	case *EventLog:
 		return p.String()
 	case *int:
 		return strconv.Itoa(*p)

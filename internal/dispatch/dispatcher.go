@@ -17,7 +17,6 @@ import (
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
-	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -233,7 +232,7 @@ func (d *Dispatcher) calmDown() {
 func (d *Dispatcher) patiently(ctx context.Context, call func() error) error {
 	for n := 0; ; n++ {
 		err := call()
-		if err == nil || ctx.Err() != nil || !fault.Retryable(err) {
+		if err == nil || ctx.Err() != nil || !eventlog.Passing(err) {
 			return err
 		}
 		if n == 0 {

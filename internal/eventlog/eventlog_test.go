@@ -1,6 +1,9 @@
 package eventlog_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -8,6 +11,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 )
 
 // The vectors are those of Apache Kafka's UtilsTest.testMurmur2, cut to the positive number that the partitioner uses.
@@ -87,6 +91,27 @@ func TestEventOfIsWhatAListenerSees(t *testing.T) {
 			t.Errorf("%s: EventOf = %+v, want type %q", c.name, e, c.typ)
 		case !strings.Contains(string(e.Data), c.fault):
 			t.Errorf("%s: data = %.300s, want %q in it", c.name, e.Data, c.fault)
+		}
+	}
+}
+
+func TestPassingErrorsAreWaitedFor(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{fault.New(fault.Unavailable, "away"), true},
+		{fault.New(fault.Timeout, "slow"), true},
+		{fault.New(fault.Unauthenticated, "the password is being changed"), true},
+		{fault.New(fault.Denied, "the right was taken"), true},
+		{context.DeadlineExceeded, true},
+		{fmt.Errorf("read: %w", context.Canceled), false},
+		{fault.New(fault.NotFound, "no topic"), false},
+		{eventlog.ErrFenced, false},
+		{errors.New("a bug"), false},
+	} {
+		if got := eventlog.Passing(c.err); got != c.want {
+			t.Errorf("Passing(%v) = %v, want %v", c.err, got, c.want)
 		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
-	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -33,7 +32,7 @@ func (f *fold) run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err != nil && fault.Retryable(err):
+		case err != nil && eventlog.Passing(err):
 			h.logger.Warn("history waits for the log", "topic", f.partition.Topic, "partition", f.partition.ID, "err", err)
 			if !pause(ctx, retryWait) {
 				return nil

@@ -95,7 +95,7 @@ func (h *History) Run(ctx context.Context) error {
 			switch {
 			case ctx.Err() != nil:
 				return nil
-			case err != nil && fault.Retryable(err):
+			case err != nil && eventlog.Passing(err):
 				h.logger.Warn("history waits for the log", "err", err)
 			case err != nil:
 				return err

@@ -2,8 +2,6 @@ package kafka
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"strings"
 
@@ -43,10 +41,8 @@ func kindOf(e *kerr.Error) fault.Kind {
 // failure gives an error of the client or of a broker its kind, message and hint.
 func (l *Log) failure(err error) error {
 	var (
-		f       *fault.Error
-		k       *kerr.Error
-		unknown x509.UnknownAuthorityError
-		cert    *tls.CertificateVerificationError
+		f *fault.Error
+		k *kerr.Error
 	)
 	switch {
 	case err == nil:
@@ -55,13 +51,13 @@ func (l *Log) failure(err error) error {
 		return err
 	case l.life.ended(), errors.Is(err, kgo.ErrClientClosed):
 		return eventlog.ErrClosed
-	case errors.As(err, &unknown), errors.As(err, &cert):
-		return fault.New(fault.Unauthenticated, "Kafka at %s shows a certificate that is not trusted: %w", l.brokers(), err).
-			WithHint("give the authority that signed it")
 	case errors.As(err, &k):
 		return l.answered(k, err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return err
+	}
+	if f := l.stranger(err); f != nil {
+		return f
 	}
 	return fault.New(fault.Unavailable, "no Kafka broker answers at %s: %w", l.brokers(), err).
 		WithHint("start Kafka, or correct the address; dalamb goes on by itself")
@@ -73,7 +69,7 @@ func (l *Log) answered(k *kerr.Error, err error) error {
 	f := fault.New(kind, "Kafka at %s: %w", l.brokers(), err)
 	switch kind {
 	case fault.Denied:
-		return f.WithHint("give this node's Kafka user the right (an ACL); docs list those it needs")
+		return f.WithHint("give this node's Kafka user the right (an ACL); docs/kafka.md lists those it needs")
 	case fault.Unauthenticated:
 		return f.WithHint("correct the SASL user, password or mechanism")
 	case fault.Unavailable:
