@@ -53,6 +53,7 @@ type Dispatcher struct {
 	seed    maphash.Seed
 	window  int // see laneWindow
 	parked  int // see laneParked
+	dedupe  int // see dedupeMost
 	duties  []Duty
 
 	budget budget
@@ -96,7 +97,7 @@ func New(o Options) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		log: o.Log, catalog: o.Catalog, group: o.Group, drain: o.Drain, logger: o.Logger, now: o.Now,
-		seed: maphash.MakeSeed(), window: laneWindow, parked: laneParked,
+		seed: maphash.MakeSeed(), window: laneWindow, parked: laneParked, dedupe: dedupeMost,
 		budget: budget{max: o.MaxHeld}, gates: gates{of: map[int64]*gate{}}, solo: newGate(1),
 		topics: &topics{log: o.Log}, calmed: make(chan struct{}, 1),
 		partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},

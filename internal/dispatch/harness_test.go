@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -423,4 +424,14 @@ func checks(t *testing.T, n int) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// brittleEvery wraps a log whose every so many-th commit fails: before it was stored, or after.
+func brittleEvery(n *atomic.Int32, every int) func(eventlog.Log) eventlog.Log {
+	return func(l eventlog.Log) eventlog.Log {
+		return brittle{l, func() (before, after bool) {
+			k := int(n.Add(1))
+			return k%every == 0, k%(every+2) == 0
+		}}
+	}
 }

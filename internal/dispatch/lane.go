@@ -39,6 +39,7 @@ type lane struct {
 	keys    map[uint64]*entry // the newest entry of each key
 	bytes   int64             // of events held
 	halt    map[uint64]bool   // hashes of the keys that are paused
+	seen    *seen             // what it knows of repeated events; nil = its trigger does not mind
 
 	waiter  *waiter   // in the gate's queue; nil = not there
 	placed  bool      // it has a place in time for its next attempt
@@ -61,7 +62,8 @@ func (l *lane) uid() int64 { return l.t.In(l.p.id.ID) }
 
 // idle says that nothing needs the lane: it stands where the scan stands and has nothing to do.
 func (l *lane) idle() bool {
-	return l.live == 0 && len(l.unloaded) == 0 && !l.dirty && !l.stored && !l.reading && (l.attached || l.removed)
+	return l.live == 0 && len(l.unloaded) == 0 && !l.dirty && !l.stored && !l.reading && (l.attached || l.removed) &&
+		(l.seen == nil || l.removed)
 }
 
 // paused says that the lane takes nothing and starts nothing for now.
@@ -262,6 +264,7 @@ func (l *lane) retarget(t *catalog.Trigger) {
 	}
 	l.t, l.gate = t, l.p.d.gateOf(t)
 	l.setHalt()
+	l.setDedupe()
 	if was && !l.paused() {
 		if l.ready.len() > 0 {
 			l.p.wake(l)

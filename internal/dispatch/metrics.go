@@ -15,6 +15,8 @@ type metrics struct {
 	runs     *prometheus.CounterVec
 	attempts *prometheus.CounterVec
 	trouble  *prometheus.CounterVec
+	rules    *prometheus.CounterVec
+	forgot   *prometheus.CounterVec
 	commits  *prometheus.HistogramVec
 	sizes    prometheus.Histogram
 	others   []prometheus.Collector
@@ -31,6 +33,12 @@ func newMetrics(d *Dispatcher, r prometheus.Registerer) (*metrics, error) {
 		trouble: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dalamb_attempts_prevented_total", Help: "Attempts that dalamb could not make, and repeats.",
 		}, []string{"function", "trigger"}),
+		rules: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dalamb_runs_skipped_total", Help: "Runs that a rule of their trigger ended before an attempt: dedupe or stale.",
+		}, []string{"function", "trigger", "rule"}),
+		forgot: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dalamb_rule_memory_exceeded_total", Help: "Events or keys that a rule (dedupe, stale) had to forget before their time.",
+		}, []string{"function", "trigger", "rule"}),
 		commits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "dalamb_progress_commit_seconds", Help: "Time of a commit of outcomes and progress.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
@@ -43,7 +51,7 @@ func newMetrics(d *Dispatcher, r prometheus.Registerer) (*metrics, error) {
 	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dalamb_dispatch_held_bytes", Help: "Memory that pending events take.",
 	}, func() float64 { return float64(d.budget.held.Load()) })
-	m.others = []prometheus.Collector{m.runs, m.attempts, m.trouble, m.commits, m.sizes, held, newLagCollector(d)}
+	m.others = []prometheus.Collector{m.runs, m.attempts, m.trouble, m.rules, m.forgot, m.commits, m.sizes, held, newLagCollector(d)}
 	if r == nil {
 		return m, nil
 	}
@@ -64,6 +72,9 @@ func (m *metrics) settled(w *work) {
 	}
 	if w.final() {
 		m.runs.WithLabelValues(w.trigger.Function, w.trigger.Name, string(w.state)).Inc()
+		if w.rule != "" {
+			m.rules.WithLabelValues(w.trigger.Function, w.trigger.Name, string(w.rule)).Inc()
+		}
 	}
 }
 
@@ -116,4 +127,16 @@ func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(c.parked, prometheus.GaugeValue, float64(l.Parked), l.Function, l.Trigger)
 		ch <- prometheus.MustNewConstMetric(c.detached, prometheus.GaugeValue, float64(l.Detached), l.Function, l.Trigger)
 	}
+}
+
+// rule is a delivery rule that ends runs before an attempt.
+type rule string
+
+const (
+	ruleDedupe rule = "dedupe"
+	ruleStale  rule = "stale"
+)
+
+func (m *metrics) forgotten(t *catalog.Trigger, r rule) {
+	m.forgot.WithLabelValues(t.Function, t.Name, string(r)).Inc()
 }

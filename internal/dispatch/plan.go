@@ -72,6 +72,7 @@ func (m replan) apply(_ scope, p *partition) {
 	for _, t := range m.plan.byTopic[p.id.Topic] {
 		p.holdBack(t)
 	}
+	p.remember()
 }
 
 // welcome begins a trigger that this partition's scan has not known: at its start, wherever the scan is by now.
@@ -79,6 +80,7 @@ func (p *partition) welcome(t *catalog.Trigger) {
 	if start := t.Start[p.id.ID]; start < p.scan {
 		l := p.newLane(t)
 		l.detach(start)
+		l.setDedupe()
 		p.pull(l)
 	}
 }

@@ -124,6 +124,7 @@ func (p *partition) adoptFirst(r *recovered, pl *plan, bounds eventlog.Bounds) {
 			p.welcomeReplay(t)
 		}
 	}
+	p.remember()
 	p.ahead, p.changed = p.scan, true
 }
 
@@ -154,6 +155,7 @@ func (l *lane) restore(r laneRecord, retries map[int64]retryRecord) {
 		l.cursor = l.unloaded[0]
 	}
 	l.touch()
+	l.setDedupe()
 	l.p.pull(l)
 }
 

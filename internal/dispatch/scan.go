@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -145,6 +146,9 @@ func (p *partition) offerRecord(r *eventlog.Record) {
 			p.pull(l)
 			continue
 		}
+		if l.skipRepeat(r, e) {
+			continue
+		}
 		l.add(r.Offset, r.Time, e, eventSize(r))
 	}
 }
@@ -191,6 +195,10 @@ func (p *partition) feed(sc scope) {
 			}
 		default:
 			l.wants, l.reading = false, true
+			if l.seen != nil && !l.seen.warm {
+				p.recallWindow(sc, l)
+				continue
+			}
 			o := eventlog.ReadOptions{MaxRecords: readRecords, MaxBytes: readBytes, NoWait: true}
 			if n := len(l.unloaded); n > 0 {
 				o.MaxRecords = stretch(l.unloaded)
@@ -274,6 +282,11 @@ func (l *lane) reload(b *batch, r *eventlog.Record) {
 		l.endOne(r.Offset, function.RunExpired, "what stands at the event's place is no event any more")
 		return
 	}
+	if _, tried := l.recalled[r.Offset]; !tried && l.seen != nil && l.seen.repeats[r.Offset] {
+		delete(l.seen.repeats, r.Offset) // its end did not reach the log before the node stopped
+		l.skip(r, e)
+		return
+	}
 	l.add(r.Offset, r.Time, e, eventSize(r))
 }
 
@@ -292,17 +305,28 @@ func (l *lane) unloadedBelow(b *batch, offset int64) {
 
 // consider takes in an event of the lane's own cursor if it matches.
 func (l *lane) consider(r *eventlog.Record) {
-	if r.Offset < l.t.Start[l.p.id.ID] {
-		return
-	}
-	e := eventlog.EventOf(r)
-	if e == nil || l.t.Pattern != nil && !l.t.Pattern.MatchEvent(e) || about(l.p.id.Topic, e) == l.t.Function {
+	e := l.p.wants(l.t, r)
+	if e == nil {
 		return
 	}
 	if replay := l.t.Replay; replay != nil && !replay.Wants(l.p.id.ID, r.Offset, e) {
 		return
 	}
-	l.add(r.Offset, r.Time, e, eventSize(r))
+	if !l.skipRepeat(r, e) {
+		l.add(r.Offset, r.Time, e, eventSize(r))
+	}
+}
+
+// wants is the event of a record if a trigger is to be offered it, else nil.
+func (p *partition) wants(t *catalog.Trigger, r *eventlog.Record) *event.Event {
+	if r.Offset < t.Start[p.id.ID] {
+		return nil
+	}
+	e := eventlog.EventOf(r)
+	if e == nil || t.Pattern != nil && !t.Pattern.MatchEvent(e) || about(p.id.Topic, e) == t.Function {
+		return nil
+	}
+	return e
 }
 
 // endOne ends the run of a pending event that is not in memory: it is not there when its turn comes, or it has no turn any more.

@@ -70,6 +70,7 @@ type work struct {
 	attempt     function.Attempt // Number 0 = there was none
 	state       function.RunState
 	reason      string
+	rule        rule      // that the user wrote and that skipped it; "" = none
 	condition   condition // why it is dead or discarded, where that is not that its attempts are used up
 	due         time.Time // of the next attempt, when retrying
 	emitted     []function.Emitted

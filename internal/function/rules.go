@@ -11,9 +11,15 @@ import (
 type Rules struct {
 	Concurrency int          `json:"concurrency,omitempty"` // runs at a time; 0 = as many as the function's instances take
 	Rate        Rate         `json:"rate,omitzero"`         // attempts that may begin
+	Dedupe      *Dedupe      `json:"dedupe,omitempty"`
 	Effects     Effects      `json:"effects,omitempty"`
 	OnSuccess   *Destination `json:"onSuccess,omitempty"`
 	OnFailure   *Destination `json:"onFailure,omitempty"`
+}
+
+// Dedupe skips events that repeat one of the same source and id.
+type Dedupe struct {
+	Window Duration `json:"window"` // since the last one
 }
 
 // Effects says how the events that a run emits reach the log.
@@ -82,6 +88,12 @@ func (r *Rate) UnmarshalText(b []byte) error {
 
 func effects() []Effects { return []Effects{EffectsExactlyOnce, EffectsAtLeastOnce} }
 
+func dedupeValue() value[Dedupe] {
+	return object([]string{"window"},
+		field("window", "How long after an event another one counts as its repetition, from 1s to 7d.", duration(), func(d *Dedupe) *Duration { return &d.Window }),
+	)
+}
+
 func destinationValue() value[Destination] {
 	return object(nil,
 		field("topic", "The topic that gets the outcome as an event.", text[string](), func(d *Destination) *string { return &d.Topic }),
@@ -101,6 +113,7 @@ func ruleMembers() []member[Trigger] {
 	return []member[Trigger]{
 		field("concurrency", "Runs at a time, over the whole installation. Default: as many as the function's instances take.", whole(), func(t *Trigger) *int { return &t.Concurrency }),
 		field("rate", "Attempts that may begin, retries included, over the whole installation: 100/s, 30/m, 5/h. Default: no bound.", unit[Rate]("a rate", "100/s", "30/m", "5/h"), func(t *Trigger) *Rate { return &t.Rate }),
+		field("dedupe", "An event that repeats one of the same source and id is not run again; see docs/delivery.md.", pointer(dedupeValue(), none[Dedupe]), func(t *Trigger) **Dedupe { return &t.Dedupe }),
 		field("effects", "at-least-once: emitted events are in the log before the run's end is, sooner and perhaps twice. Default: exactly-once.", text(effects()...), func(t *Trigger) *Effects { return &t.Effects }),
 		field("onSuccess", "Where the outcome of a run that succeeded is sent; see docs/delivery.md. Default: nowhere.", pointer(destinationValue(), none[Destination]), func(t *Trigger) **Destination { return &t.OnSuccess }),
 		field("onFailure", "Where the outcome of a run is sent that became a dead letter, or was discarded by its age. Default: nowhere.", pointer(destinationValue(), none[Destination]), func(t *Trigger) **Destination { return &t.OnFailure }),
@@ -111,6 +124,9 @@ func ruleMembers() []member[Trigger] {
 func (c *checker) rules(at string, function string, r *Rules) {
 	if r.Concurrency != 0 {
 		between(c.at(at+".concurrency"), r.Concurrency, 1, 10000)
+	}
+	if r.Dedupe != nil {
+		between(c.at(at+".dedupe.window"), r.Dedupe.Window, Duration(time.Second), Duration(7*24*time.Hour))
 	}
 	if r.Effects != "" {
 		oneOf(c, at+".effects", r.Effects, effects())
@@ -147,7 +163,7 @@ func (r *Rules) given() []string {
 		name string
 		set  bool
 	}{
-		{"concurrency", r.Concurrency != 0}, {"rate", r.Rate != Rate{}}, {"effects", r.Effects != ""},
+		{"concurrency", r.Concurrency != 0}, {"rate", r.Rate != Rate{}}, {"dedupe", r.Dedupe != nil}, {"effects", r.Effects != ""},
 		{"onSuccess", r.OnSuccess != nil}, {"onFailure", r.OnFailure != nil},
 	} {
 		if f.set {

@@ -84,6 +84,7 @@ type Gateway struct {
 	catalog Catalog
 	caller  *Caller
 	delay   Delayer
+	widths  *widths
 	token   [sha256.Size]byte
 	limits  Limits
 	held    budget
@@ -126,7 +127,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	return &Gateway{
-		log: o.Log, catalog: o.Catalog, delay: o.Delay, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held},
+		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held},
 		health: o.Health, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),

@@ -119,6 +119,7 @@ func (g *Gateway) append(ctx context.Context, in intake) ([]stored, error) {
 	records, out := make([]eventlog.Record, len(events)), make([]stored, len(events))
 	for i, e := range events {
 		records[i] = eventlog.FromEvent(topic, e)
+		g.widths.spread(ctx, topic, e, &records[i])
 		err := g.admissible(e, &records[i])
 		if err == nil {
 			out[i], err = g.delayed(ctx, in, e, &records[i])
