@@ -52,7 +52,7 @@ func TestALoopThatGrowsInBreadthIsStopped(t *testing.T) {
 			return succeed(), nil
 		}
 		return succeed(&event.Event{Type: "x"}, &event.Event{Type: "x"}), nil
-	}), func(d *Dispatcher) { d.stages[2] = guard{now: d.now, loops: &loops{most: most}} })
+	}), func(d *Dispatcher) { d.stages[3] = guard{now: d.now, loops: &loops{most: most}} })
 	w.append("events", newEvent("wide", "start", ""), newEvent("1", "x", ""))
 	var last int
 	w.await("the loop to come to rest", func() bool {

@@ -111,6 +111,7 @@ func (p *partition) gather() *txn {
 		t.log.Records = append(t.log.Records, it.records...)
 		if it.work != nil && it.entry != nil {
 			it.settled(true)
+			t.log.Records = append(t.log.Records, it.entry.lane.ran(it.work)...)
 		}
 	}
 	t.lanes, p.dirty = p.dirty, nil

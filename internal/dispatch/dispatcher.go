@@ -54,6 +54,7 @@ type Dispatcher struct {
 	window  int // see laneWindow
 	parked  int // see laneParked
 	dedupe  int // see dedupeMost
+	stale   int // see staleKeys
 	duties  []Duty
 
 	budget budget
@@ -97,7 +98,7 @@ func New(o Options) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		log: o.Log, catalog: o.Catalog, group: o.Group, drain: o.Drain, logger: o.Logger, now: o.Now,
-		seed: maphash.MakeSeed(), window: laneWindow, parked: laneParked, dedupe: dedupeMost,
+		seed: maphash.MakeSeed(), window: laneWindow, parked: laneParked, dedupe: dedupeMost, stale: staleKeys,
 		budget: budget{max: o.MaxHeld}, gates: gates{of: map[int64]*gate{}}, solo: newGate(1),
 		topics: &topics{log: o.Log}, calmed: make(chan struct{}, 1),
 		partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},
@@ -107,6 +108,7 @@ func New(o Options) (*Dispatcher, error) {
 	d.stages = stages{
 		fetch{log: o.Log},
 		unwrap{view: o.Catalog.View},
+		stale{},
 		guard{now: o.Now, loops: &loops{most: loopPasses}},
 		invoke{invoker: o.Invoker},
 		classify{now: o.Now, rand: o.Rand},

@@ -39,6 +39,7 @@ type lane struct {
 	keys    map[uint64]*entry // the newest entry of each key
 	bytes   int64             // of events held
 	halt    map[uint64]bool   // hashes of the keys that are paused
+	newest  *newest           // what it has run of each key; nil = its trigger does not mind
 	seen    *seen             // what it knows of repeated events; nil = its trigger does not mind
 
 	waiter  *waiter   // in the gate's queue; nil = not there
@@ -63,7 +64,7 @@ func (l *lane) uid() int64 { return l.t.In(l.p.id.ID) }
 // idle says that nothing needs the lane: it stands where the scan stands and has nothing to do.
 func (l *lane) idle() bool {
 	return l.live == 0 && len(l.unloaded) == 0 && !l.dirty && !l.stored && !l.reading && (l.attached || l.removed) &&
-		(l.seen == nil || l.removed)
+		(l.removed || l.seen == nil && l.newest.empty())
 }
 
 // paused says that the lane takes nothing and starts nothing for now.
@@ -265,6 +266,7 @@ func (l *lane) retarget(t *catalog.Trigger) {
 	l.t, l.gate = t, l.p.d.gateOf(t)
 	l.setHalt()
 	l.setDedupe()
+	l.setStale()
 	if was && !l.paused() {
 		if l.ready.len() > 0 {
 			l.p.wake(l)
@@ -294,6 +296,7 @@ func (l *lane) remove(why leave) {
 	}
 	l.recalled, l.unloaded = nil, nil
 	l.ready.clear()
+	l.setStale()
 	l.leaveGate()
 	l.touch()
 }

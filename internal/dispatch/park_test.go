@@ -34,6 +34,25 @@ func (h *hurry) forward(d time.Duration, nodes ...*node) {
 	}
 }
 
+// ping tells that an actor has come so far in its mailbox.
+type ping chan struct{}
+
+func (c ping) apply(scope, *partition) { close(c) }
+
+// heed waits until a node's actors act by the newest catalog.
+func (n *node) heed(w *world) {
+	w.await("the node to know the catalog", func() bool { return n.d.plan().view.Offset >= w.cat.View().Offset })
+	for _, p := range n.d.owned() {
+		done := make(ping)
+		p.box.post(replan{plan: n.d.plan()})
+		p.box.post(done)
+		select {
+		case <-done:
+		case <-p.done:
+		}
+	}
+}
+
 // hours is a retry that waits for 54 minutes to hours when Rand is always 0.9.
 func hours(attempts int) function.Retry {
 	return function.Retry{Attempts: attempts, Initial: function.Duration(time.Hour), Max: function.Duration(10 * time.Hour), Factor: 2}
@@ -206,7 +225,7 @@ func TestAPausedKeyStopsAloneAndKeepsItsOrder(t *testing.T) {
 			put(5)
 			w.awaitFinished(3 * len(want))
 			pause(true)
-			w.await("the node to know", func() bool { return n.d.plan().view.Offset >= w.cat.View().Offset })
+			n.heed(w)
 			put(5)
 			w.awaitFinished(3*len(want) - 5)
 			w.await("the paused ones to be parked", func() bool { lag := lagOf(n.d, "f"); return lag.Parked == 5 && lag.Pending == 5 })

@@ -15,6 +15,7 @@ import (
 //	s/TOPICID/PARTITION                   scanRecord
 //	l/TOPICID/PARTITION/TRIGGER           laneRecord
 //	r/TOPICID/PARTITION/TRIGGER/OFFSET    retryRecord
+//	q/TOPICID/PARTITION/TRIGGER/KEY       newestRecord; KEY is a hash
 //	j/TOPICID/PARTITION                   jobRecord, of _dalamb.jobs
 type progressKeys struct {
 	partition int32
@@ -34,6 +35,10 @@ func (k progressKeys) lane(trigger int64) string {
 
 func (k progressKeys) retry(trigger, offset int64) string {
 	return "r/" + k.place + "/" + strconv.FormatInt(trigger, 10) + "/" + strconv.FormatInt(offset, 10)
+}
+
+func (k progressKeys) newest(trigger, key int64) string {
+	return "q/" + k.place + "/" + strconv.FormatInt(trigger, 10) + "/" + strconv.FormatInt(key, 10)
 }
 
 // record makes the record of a key; a nil value takes the key away.
@@ -71,7 +76,7 @@ func (k progressKeys) parse(key string) (kind byte, trigger, offset int64, mine 
 		}
 		numbers = append(numbers, n)
 	}
-	want, known := map[byte]int{'s': 0, 'j': 0, 'l': 1, 'r': 2}[kind]
+	want, known := map[byte]int{'s': 0, 'j': 0, 'l': 1, 'r': 2, 'q': 2}[kind]
 	switch {
 	case !known:
 		return 0, 0, 0, true, fmt.Errorf("kind %q is not known to this binary", kind)

@@ -16,8 +16,9 @@ import (
 type recovered struct {
 	scan    *scanRecord // nil: nobody has scanned it yet
 	lanes   map[int64]laneRecord
-	retries map[int64]map[int64]retryRecord // by trigger and offset
-	end     int64                           // of the progress partition
+	retries map[int64]map[int64]retryRecord  // by trigger and offset
+	newest  map[int64]map[int64]newestRecord // by trigger and key
+	end     int64                            // of the progress partition
 }
 
 // recover makes the actor's state from the log. It returns false when the partition was taken away before that was done. Progress
@@ -125,6 +126,7 @@ func (p *partition) adoptFirst(r *recovered, pl *plan, bounds eventlog.Bounds) {
 		}
 	}
 	p.remember()
+	p.recallNewest(pl, r.newest)
 	p.ahead, p.changed = p.scan, true
 }
 
@@ -175,7 +177,7 @@ func fold(ctx context.Context, log eventlog.Log, keys progressKeys) (*recovered,
 		return nil, fmt.Errorf("read the bounds of %s/%d: %w", place.Topic, place.ID, err)
 	}
 	newest := map[string][]byte{}
-	r := &recovered{lanes: map[int64]laneRecord{}, retries: map[int64]map[int64]retryRecord{}, end: b.End}
+	r := &recovered{lanes: map[int64]laneRecord{}, retries: map[int64]map[int64]retryRecord{}, newest: map[int64]map[int64]newestRecord{}, end: b.End}
 	for from := b.Start; from < b.End; {
 		rs, err := log.Read(ctx, place, from, eventlog.ReadOptions{NoWait: true})
 		if err != nil {
@@ -226,6 +228,13 @@ func (r *recovered) take(keys progressKeys, key string, value []byte) error {
 			r.retries[trigger] = map[int64]retryRecord{}
 		}
 		r.retries[trigger][offset] = retry
+		return err
+	case 'q':
+		n, err := decodeNewest(value)
+		if r.newest[trigger] == nil {
+			r.newest[trigger] = map[int64]newestRecord{}
+		}
+		r.newest[trigger][offset] = n // here the second number is a key
 		return err
 	}
 	return nil

@@ -159,6 +159,7 @@ func eventSize(r *eventlog.Record) int64 { return 256 + recordSize(r) }
 func (p *partition) newLane(t *catalog.Trigger) *lane {
 	l := &lane{p: p, t: t, gate: p.d.gateOf(t), attached: true, keys: map[uint64]*entry{}}
 	l.setHalt()
+	l.setStale()
 	p.lanes[l.uid()] = l
 	return l
 }

@@ -43,6 +43,7 @@ type work struct {
 	trigger  *catalog.Trigger
 	keys     progressKeys
 	shelf    *shelf
+	newest   *newest           // of the lane, where its trigger minds
 	position eventlog.Position // of the event
 	appended time.Time         // when the log took the event
 	run      string

@@ -178,7 +178,7 @@ func (p *partition) workOf(e *entry) *work {
 
 func (p *partition) workOfOne(e *entry) *work {
 	return &work{
-		trigger: e.lane.t, keys: p.keys, shelf: p.shelf, appended: time.UnixMilli(e.appended), before: e.attempts, stored: e.stored, cause: e.event,
+		trigger: e.lane.t, keys: p.keys, shelf: p.shelf, newest: e.lane.newest, appended: time.UnixMilli(e.appended), before: e.attempts, stored: e.stored, cause: e.event,
 		position: eventlog.Position{Topic: p.id.Topic, Partition: p.id.ID, Offset: e.offset},
 	}
 }

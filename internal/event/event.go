@@ -19,6 +19,7 @@ const (
 	ExtCausationID   = "causationid"   // the id of the event that caused this one
 	ExtHops          = "dalambhops"    // int32: how many functions the chain has passed; the loop guard
 	ExtChain         = "dalambchain"   // the types and functions of the chain, the newest of them; for people and the loop guard
+	ExtSequence      = "sequence"      // rises with the events of a source or key; CloudEvents sequence extension
 	ExtOriginID      = "originid"      // the id that a function gave, where dalamb set another
 	ExtNotBefore     = "notbefore"     // a time: an event that is sent to the gateway waits until then
 	ExtReplay        = "dalambreplay"  // the name of the replay that runs this event again, or that published it

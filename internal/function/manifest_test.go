@@ -149,14 +149,15 @@ dalamb.yaml:4:61: triggers[0].batch.onError: "bisekt" is not known (allowed: bis
 dalamb.yaml:5:22: triggers[1].payload: "sqs" is not known (allowed: aws-kafka, aws-sqs, aws-eventbridge)
 dalamb.yaml:6:11: triggers[2].batch: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)
 dalamb.yaml:6:24: triggers[2].payload: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)`},
-		{minimal + "async: {onSuccess: {}, onFailure: {topic: _a}}\ntriggers:\n- concurrency: -1\n  rate: 0/s\n  effects: twice\n  dedupe: {window: 8d}\n  onSuccess: {topic: a, function: b}\n  onFailure: {function: pay}", `dalamb.yaml:3:20: async.onSuccess: names not exactly one of a topic and a function (write {topic: T} or {function: F})
+		{minimal + "async: {onSuccess: {}, onFailure: {topic: _a}}\ntriggers:\n- concurrency: -1\n  rate: 0/s\n  effects: twice\n  dedupe: {window: 8d}\n  stale: dropp\n  onSuccess: {topic: a, function: b}\n  onFailure: {function: pay}", `dalamb.yaml:3:20: async.onSuccess: names not exactly one of a topic and a function (write {topic: T} or {function: F})
 dalamb.yaml:3:43: async.onFailure.topic: topics that begin with an underscore are written by dalamb alone (choose a name without the underscore)
 dalamb.yaml:5:16: triggers[0].concurrency: -1 is out of range (from 1 to 10000)
 dalamb.yaml:6:9: triggers[0].rate: "0/s" is not a rate such as 100/s, 30/m or 5/h, from 1 to 1000000
 dalamb.yaml:7:12: triggers[0].effects: "twice" is not known (allowed: exactly-once, at-least-once)
 dalamb.yaml:8:20: triggers[0].dedupe.window: 8d is out of range (from 1s to 7d)
-dalamb.yaml:9:14: triggers[0].onSuccess: names not exactly one of a topic and a function (write {topic: T} or {function: F})
-dalamb.yaml:10:25: triggers[0].onFailure.function: the function would run for its own outcomes for ever (choose another)`},
+dalamb.yaml:9:10: triggers[0].stale: "dropp" is not known (allowed: run, drop; did you mean drop?)
+dalamb.yaml:10:14: triggers[0].onSuccess: names not exactly one of a topic and a function (write {topic: T} or {function: F})
+dalamb.yaml:11:25: triggers[0].onFailure.function: the function would run for its own outcomes for ever (choose another)`},
 		{minimal + "triggers:\n- {route: {path: /a}, concurrency: 2, rate: 1/s}", `dalamb.yaml:4:36: triggers[0].concurrency: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)
 dalamb.yaml:4:45: triggers[0].rate: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)`},
 		{minimal + "triggers:\n- filter: [a]\n  name: a\n- filter: {n: [.inf], n: [1]}\n  name: b", `dalamb.yaml:4:11: triggers[0].filter: a pattern is a JSON object, not an array

@@ -12,6 +12,7 @@ type Rules struct {
 	Concurrency int          `json:"concurrency,omitempty"` // runs at a time; 0 = as many as the function's instances take
 	Rate        Rate         `json:"rate,omitzero"`         // attempts that may begin
 	Dedupe      *Dedupe      `json:"dedupe,omitempty"`
+	Stale       Stale        `json:"stale,omitempty"`
 	Effects     Effects      `json:"effects,omitempty"`
 	OnSuccess   *Destination `json:"onSuccess,omitempty"`
 	OnFailure   *Destination `json:"onFailure,omitempty"`
@@ -21,6 +22,16 @@ type Rules struct {
 type Dedupe struct {
 	Window Duration `json:"window"` // since the last one
 }
+
+// Stale says what becomes of an event that is older than the newest of its key that has been run.
+type Stale string
+
+const (
+	StaleRun  Stale = "run" // what "" means
+	StaleDrop Stale = "drop"
+)
+
+func stales() []Stale { return []Stale{StaleRun, StaleDrop} }
 
 // Effects says how the events that a run emits reach the log.
 type Effects string
@@ -114,6 +125,7 @@ func ruleMembers() []member[Trigger] {
 		field("concurrency", "Runs at a time, over the whole installation. Default: as many as the function's instances take.", whole(), func(t *Trigger) *int { return &t.Concurrency }),
 		field("rate", "Attempts that may begin, retries included, over the whole installation: 100/s, 30/m, 5/h. Default: no bound.", unit[Rate]("a rate", "100/s", "30/m", "5/h"), func(t *Trigger) *Rate { return &t.Rate }),
 		field("dedupe", "An event that repeats one of the same source and id is not run again; see docs/delivery.md.", pointer(dedupeValue(), none[Dedupe]), func(t *Trigger) **Dedupe { return &t.Dedupe }),
+		field("stale", "drop: an event whose sequence (or time, without one) is older than the newest of its key that has been run is not run. Default: run.", text(stales()...), func(t *Trigger) *Stale { return &t.Stale }),
 		field("effects", "at-least-once: emitted events are in the log before the run's end is, sooner and perhaps twice. Default: exactly-once.", text(effects()...), func(t *Trigger) *Effects { return &t.Effects }),
 		field("onSuccess", "Where the outcome of a run that succeeded is sent; see docs/delivery.md. Default: nowhere.", pointer(destinationValue(), none[Destination]), func(t *Trigger) **Destination { return &t.OnSuccess }),
 		field("onFailure", "Where the outcome of a run is sent that became a dead letter, or was discarded by its age. Default: nowhere.", pointer(destinationValue(), none[Destination]), func(t *Trigger) **Destination { return &t.OnFailure }),
@@ -127,6 +139,9 @@ func (c *checker) rules(at string, function string, r *Rules) {
 	}
 	if r.Dedupe != nil {
 		between(c.at(at+".dedupe.window"), r.Dedupe.Window, Duration(time.Second), Duration(7*24*time.Hour))
+	}
+	if r.Stale != "" {
+		oneOf(c, at+".stale", r.Stale, stales())
 	}
 	if r.Effects != "" {
 		oneOf(c, at+".effects", r.Effects, effects())
@@ -163,7 +178,7 @@ func (r *Rules) given() []string {
 		name string
 		set  bool
 	}{
-		{"concurrency", r.Concurrency != 0}, {"rate", r.Rate != Rate{}}, {"dedupe", r.Dedupe != nil}, {"effects", r.Effects != ""},
+		{"concurrency", r.Concurrency != 0}, {"rate", r.Rate != Rate{}}, {"dedupe", r.Dedupe != nil}, {"stale", r.Stale != ""}, {"effects", r.Effects != ""},
 		{"onSuccess", r.OnSuccess != nil}, {"onFailure", r.OnFailure != nil},
 	} {
 		if f.set {
