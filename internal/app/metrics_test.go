@@ -29,6 +29,9 @@ func TestMetricsPageListsEveryMetric(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer n.close()
+	if err := ensureTopics(t.Context(), n.log); err != nil { // as Run does first
+		t.Fatal(err)
+	}
 
 	for path, want := range map[string]int{"/metrics": http.StatusUnauthorized, "/_/health": http.StatusOK, "/v1/node": http.StatusUnauthorized} {
 		w := httptest.NewRecorder()
