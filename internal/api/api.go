@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -52,6 +53,8 @@ type Redrive struct {
 	Function, Trigger string
 	Pattern           json.RawMessage
 	Before, After     time.Time
+	Error             string  // in the last error
+	Version           int     // to run; 0 = by the live alias
 	Rate              float64 // runs per second; 0 = no bound
 }
 
@@ -59,6 +62,10 @@ type Redrive struct {
 type Dispatcher interface {
 	// Redrive starts a job and returns its id; the job goes on by itself, also after a restart.
 	Redrive(ctx context.Context, r Redrive) (job string, err error)
+	// RedriveState says how far a job is, or NotFound.
+	RedriveState(ctx context.Context, job string) (wire.RedriveState, error)
+	// Edit runs a dead letter again with another event in the place of its own, and returns the id that the event got.
+	Edit(ctx context.Context, id string, e *event.Event, version int) (string, error)
 	// Discard takes dead letters away for good, all of them or none.
 	Discard(ctx context.Context, ids []string, reason string) error
 	// Lag is how many events each trigger of a function, "" = of all, has not finished, on all nodes; those of which nothing is known are

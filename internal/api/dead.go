@@ -2,11 +2,13 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"net/http"
 	"slices"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/history"
@@ -38,7 +40,7 @@ func (a *API) listDead(_ *http.Request, q query) (any, error) {
 			return nil, err
 		}
 		for _, d := range page.Rows {
-			if matches(pattern, d) {
+			if matches(pattern, d) && d.Says(q.text("error")) {
 				list.DeadLetters = append(list.DeadLetters, *d)
 			}
 		}
@@ -91,6 +93,7 @@ func (a *API) redrive(r *http.Request, _ query) (any, error) {
 	job, err := a.dispatcher.Redrive(r.Context(), Redrive{
 		IDs: req.IDs, Function: req.Function, Trigger: req.Trigger, Pattern: req.Pattern,
 		Before: req.Before, After: req.After, Rate: req.Rate,
+		Error: req.Error, Version: req.Version,
 	})
 	if err != nil {
 		return nil, err
@@ -117,7 +120,7 @@ func (a *API) selected(ctx context.Context, req *wire.Redrive) (int, error) {
 		}
 		for _, d := range page.Rows {
 			died := d.Run.Finished
-			if (req.Before.IsZero() || died.Before(req.Before)) && (req.After.IsZero() || !died.Before(req.After)) && matches(pattern, d) {
+			if (req.Before.IsZero() || died.Before(req.Before)) && (req.After.IsZero() || !died.Before(req.After)) && matches(pattern, d) && d.Says(req.Error) {
 				n++
 			}
 		}
@@ -142,16 +145,19 @@ func (a *API) nothingSelected(req *wire.Redrive) error {
 }
 
 func (a *API) checkRedrive(req *wire.Redrive) error {
-	selects := req.Function != "" || req.Trigger != "" || len(req.Pattern) > 0 || !req.Before.IsZero() || !req.After.IsZero()
+	selects := req.Error != "" || req.Function != "" || req.Trigger != "" || len(req.Pattern) > 0 || !req.Before.IsZero() || !req.After.IsZero()
 	switch {
 	case len(req.IDs) > 0 && (selects || req.All):
-		return fault.New(fault.Invalid, "ids cannot be combined with function, trigger, pattern, before, after or all").WithHint("name dead letters, or select them")
+		return fault.New(fault.Invalid, "ids cannot be combined with function, trigger, pattern, error, before, after or all").WithHint("name dead letters, or select them")
 	case len(req.IDs) == 0 && !selects && !req.All:
-		return fault.New(fault.Invalid, "nothing selects a dead letter").WithHint("give ids, function, trigger, pattern, before or after; or all: true for every one")
+		return fault.New(fault.Invalid, "nothing selects a dead letter").WithHint("give ids, function, trigger, pattern, error, before or after; or all: true for every one")
 	case math.IsNaN(req.Rate) || req.Rate < 0 || req.Rate > 1e6:
 		return fault.New(fault.Invalid, "rate: %v is not a number of runs per second from 0 to 1000000", req.Rate)
 	}
 	if _, err := parsePattern("pattern", req.Pattern); err != nil {
+		return err
+	}
+	if err := a.checkVersion(req); err != nil {
 		return err
 	}
 	return a.checkIDs(req.IDs)
@@ -201,4 +207,67 @@ func (a *API) seen(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, seenTimeout)
 	defer cancel()
 	_ = a.history.CatchUp(ctx)
+}
+
+// checkVersion refuses a version that a function does not have. A version is of one function, so that one has to be said.
+func (a *API) checkVersion(req *wire.Redrive) error {
+	if req.Version == 0 {
+		return nil
+	}
+	functions := map[string]bool{}
+	if req.Function != "" {
+		functions[req.Function] = true
+	}
+	for _, id := range req.IDs {
+		d, err := a.history.DeadLetter(id)
+		if err != nil {
+			return err
+		}
+		functions[d.Run.Function] = true
+	}
+	if len(functions) == 0 {
+		return fault.New(fault.Invalid, "version: it is not said of which function").WithHint("select by function too")
+	}
+	for fn := range functions {
+		if _, err := a.catalog.View().VersionNumber(fn, req.Version); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *API) getRedrive(r *http.Request, _ query) (any, error) {
+	return a.dispatcher.RedriveState(r.Context(), r.PathValue("job"))
+}
+
+// editDead runs a dead letter again with another event.
+func (a *API) editDead(r *http.Request, _ query) (any, error) {
+	var req wire.DeadEdit
+	if err := decode(r, &req); err != nil {
+		return nil, err
+	}
+	d, err := a.history.DeadLetter(r.PathValue("run"))
+	if err != nil {
+		return nil, err
+	}
+	if req.Version != 0 {
+		if _, err := a.catalog.View().VersionNumber(d.Run.Function, req.Version); err != nil {
+			return nil, err
+		}
+	}
+	e := new(event.Event)
+	if err := json.Unmarshal(req.Event, e); err != nil {
+		return nil, fault.New(fault.Invalid, "event: %w", err)
+	}
+	if err := e.Validate(); err != nil {
+		return nil, fault.New(fault.Invalid, "event: %w", err)
+	}
+	if event.Reserved(e.Type) {
+		return nil, fault.New(fault.Denied, "event: only dalamb writes events of type %s", e.Type)
+	}
+	if len(req.Event) > a.maxEvent {
+		return nil, fault.New(fault.TooLarge, "event: %d bytes, and an event has at most %d", len(req.Event), a.maxEvent)
+	}
+	id, err := a.dispatcher.Edit(r.Context(), d.Run.ID, e, req.Version)
+	return wire.DeadEdited{Event: id}, err
 }

@@ -108,6 +108,12 @@ func (noReplays) Report(*catalog.Replay) (function.ReplayReport, error) {
 
 func (noReplays) Cancel(context.Context, string) error { return nil }
 
+func (s *script) RedriveState(_ context.Context, job string) (wire.RedriveState, error) {
+	return wire.RedriveState{Job: job, Finished: true}, nil
+}
+
+func (s *script) Edit(context.Context, string, *event.Event, int) (string, error) { return "new", nil }
+
 func (s *script) Instances() []wire.Instance {
 	s.mu.Lock()
 	defer s.mu.Unlock()

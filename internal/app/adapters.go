@@ -58,7 +58,13 @@ type dispatcher struct{ *dispatch.Dispatcher }
 func (d dispatcher) Redrive(ctx context.Context, r api.Redrive) (string, error) {
 	return d.Dispatcher.Redrive(ctx, dispatch.RedriveRequest{
 		IDs: r.IDs, Function: r.Function, Trigger: r.Trigger, Pattern: r.Pattern, Before: r.Before, After: r.After, Rate: r.Rate,
+		Error: r.Error, Version: r.Version,
 	})
+}
+
+func (d dispatcher) RedriveState(ctx context.Context, job string) (wire.RedriveState, error) {
+	s, err := d.Dispatcher.RedriveState(ctx, job)
+	return wire.RedriveState{Job: job, Sent: s.Sent, Finished: s.Finished}, err
 }
 
 func (d dispatcher) Discard(ctx context.Context, ids []string, reason string) error {

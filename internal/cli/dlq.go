@@ -16,13 +16,13 @@ import (
 func dlqCommand(env *environment) *cobra.Command {
 	list := dlqList(env)
 	c := &cobra.Command{
-		Use: "dlq", Short: "Dead letters: list, show, redrive, discard",
+		Use: "dlq", Short: "Dead letters: list, show, edit, redrive, discard",
 		Long: `Dead letters are runs that used up their attempts. They keep their event and every error until they are redriven or discarded,
 or for 90 days. Without a sub-command they are listed.`,
 		Args: cobra.NoArgs, RunE: list.RunE,
 	}
 	c.Flags().AddFlagSet(list.Flags())
-	c.AddCommand(list, dlqShow(env), dlqRedrive(env), dlqDiscard(env))
+	c.AddCommand(list, dlqShow(env), dlqEdit(env), dlqRedrive(env), dlqDiscard(env))
 	return c
 }
 
@@ -37,6 +37,7 @@ func (s *selection) flags(c *cobra.Command) {
 	f.StringVar(&s.query.Function, "function", "", "only of this function")
 	f.StringVar(&s.query.Trigger, "trigger", "", "only of triggers of this name")
 	f.StringVar(&s.pattern, "pattern", "", "only those whose event matches: JSON, or @FILE, or -")
+	f.StringVar(&s.query.Error, "error", "", "only those whose last error has this text in it")
 	f.StringVar(&s.since, "since", "", "only those that died since this time, or how long ago (15m)")
 	f.StringVar(&s.before, "before", "", "only those that died before this time")
 }
@@ -102,36 +103,15 @@ func dlqList(env *environment) *cobra.Command {
 	return c
 }
 
-func dlqShow(env *environment) *cobra.Command {
-	var out output
-	c := &cobra.Command{
-		Use: "show ID", Short: "Show a dead letter: its event and every attempt", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			node, err := env.client()
-			if err != nil {
-				return err
-			}
-			l, err := node.DeadLetter(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return out.print(c.OutOrStdout(), l, func(w io.Writer) {
-				printRun(w, &wire.RunDetail{Run: l.Run, Event: l.Event})
-				fmt.Fprintf(w, "\ndalamb dlq redrive %[1]s  runs it again; dalamb dlq discard %[1]s  gives it up\n", l.Run.ID)
-			})
-		},
-	}
-	out.flag(c)
-	return c
-}
-
 func dlqRedrive(env *environment) *cobra.Command {
 	var out output
 	var s selection
 	var all bool
 	var rate float64
+	var version int
+	var wait bool
 	c := &cobra.Command{
-		Use:   "redrive [ID...] [--function F] [--trigger T] [--pattern P] [--since T] [--before T] [--all]",
+		Use:   "redrive [ID...] [--function F] [--trigger T] [--pattern P] [--error TEXT] [--since T] [--before T] [--all]",
 		Short: "Run dead letters again, each for its own trigger alone",
 		Long: `Run dead letters again: those named, or those that the flags select (all that hold), or --all. Each runs for its own trigger
 alone; other triggers of the same event do not see it. One that fails again stays a dead letter, with its new errors added.
@@ -144,10 +124,10 @@ The job goes on by itself, also after a restart of the node.`,
 			switch selects := all || s.query != (client.DeadQuery{}); {
 			case !selects && len(args) == 0:
 				return usageError{c.CommandPath(), fault.New(fault.Invalid, "nothing selects a dead letter").
-					WithHint("name dead letters, or select them by --function, --trigger, --pattern, --since or --before; or say --all")}
+					WithHint("name dead letters, or select them by --function, --trigger, --pattern, --error, --since or --before; or say --all")}
 			case selects && len(args) > 0:
 				return usageError{c.CommandPath(), fault.New(fault.Invalid, "dead letters that are named cannot be selected too").
-					WithHint("leave out the names, or --function, --trigger, --pattern, --since, --before and --all")}
+					WithHint("leave out the names, or --function, --trigger, --pattern, --error, --since, --before and --all")}
 			}
 			node, err := env.client()
 			if err != nil {
@@ -155,10 +135,13 @@ The job goes on by itself, also after a restart of the node.`,
 			}
 			started, err := node.Redrive(c.Context(), wire.Redrive{
 				IDs: args, Function: s.query.Function, Trigger: s.query.Trigger, Pattern: json.RawMessage(s.query.Pattern),
-				After: s.query.Since, Before: s.query.Before, All: all, Rate: rate,
+				After: s.query.Since, Before: s.query.Before, All: all, Rate: rate, Error: s.query.Error, Version: version,
 			})
 			if err != nil {
 				return err
+			}
+			if wait {
+				return awaitRedrive(c, node, &out, started)
 			}
 			return out.print(c.OutOrStdout(), started, func(w io.Writer) {
 				fmt.Fprintf(w, "redriving %s, job %s; dalamb runs shows what comes of it\n", count(int64(started.Selected), "dead letter"), started.Job)
@@ -167,6 +150,8 @@ The job goes on by itself, also after a restart of the node.`,
 	}
 	s.flags(c)
 	c.Flags().BoolVar(&all, "all", false, "all dead letters")
+	c.Flags().IntVar(&version, "version", 0, "run this version (default: live); with names or --function")
+	c.Flags().BoolVar(&wait, "wait", false, "wait until all have been asked to run again, and show how far it is")
 	c.Flags().Float64Var(&rate, "rate", 0, "runs per second (0: as fast as the triggers take them)")
 	out.flag(c)
 	return c

@@ -136,6 +136,7 @@ func (c *Client) Run(ctx context.Context, id string) (out wire.RunDetail, err er
 type DeadQuery struct {
 	Function, Trigger string
 	Pattern           string
+	Error             string // text in the last error
 	Since, Before     time.Time
 	Limit             int
 	After             string
@@ -147,6 +148,7 @@ func (c *Client) DeadLetters(ctx context.Context, q DeadQuery) (out wire.DeadLis
 	v.text("function", q.Function)
 	v.text("trigger", q.Trigger)
 	v.text("pattern", q.Pattern)
+	v.text("error", q.Error)
 	v.time("since", q.Since)
 	v.time("before", q.Before)
 	v.number("limit", int64(q.Limit))
@@ -164,6 +166,16 @@ func (c *Client) DeadLetter(ctx context.Context, id string) (out function.DeadLe
 // Redrive starts a job that runs dead letters again.
 func (c *Client) Redrive(ctx context.Context, r wire.Redrive) (out wire.RedriveStarted, err error) {
 	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "dead", "redrive"}, body: r}, &out)
+}
+
+// RedriveState says how far a redrive is.
+func (c *Client) RedriveState(ctx context.Context, job string) (out wire.RedriveState, err error) {
+	return out, c.call(ctx, get("v1", "dead", "redrive", job), &out)
+}
+
+// EditDead runs a dead letter again with another event.
+func (c *Client) EditDead(ctx context.Context, id string, e wire.DeadEdit) (out wire.DeadEdited, err error) {
+	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "dead", id, "edit"}, body: e}, &out)
 }
 
 // Discard gives dead letters up and returns how many.

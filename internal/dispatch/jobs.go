@@ -172,7 +172,7 @@ func (j *jobs) redrive(ctx context.Context, keys progressKeys, at jobRecord, e *
 			if l.died.After(asked) || at.Last != "" && l.compare(at.Died, at.Last) <= 0 {
 				continue
 			}
-			r, err := j.send(ctx, e.ID, l)
+			r, err := j.send(ctx, e.ID, req.Version, l)
 			if err != nil {
 				return err
 			}
@@ -197,12 +197,12 @@ func (j *jobs) redrive(ctx context.Context, keys progressKeys, at jobRecord, e *
 }
 
 // send makes the record that asks for a dead letter to run again; nil when it is resolved already.
-func (j *jobs) send(ctx context.Context, job string, l letter) (*eventlog.Record, error) {
+func (j *jobs) send(ctx context.Context, job string, version int, l letter) (*eventlog.Record, error) {
 	dl, err := j.d.readDead(ctx, l)
 	if dl == nil || err != nil {
 		return nil, err
 	}
-	e, err := again(job, l.id, dl, j.d.now())
+	e, err := again(job, l.id, version, dl, j.d.now())
 	if err != nil {
 		j.d.logger.Error("redrive", "run", l.id, "err", err)
 		return nil, nil

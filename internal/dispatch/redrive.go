@@ -23,7 +23,9 @@ type RedriveRequest struct {
 	Pattern  json.RawMessage `json:"pattern,omitempty"` // of the events, in their structured form
 	Before   time.Time       `json:"before,omitzero"`   // of the run's death
 	After    time.Time       `json:"after,omitzero"`
-	Rate     float64         `json:"rate,omitempty"` // a second; 0 = as fast as it goes
+	Error    string          `json:"error,omitempty"`   // in the last error
+	Version  int             `json:"version,omitempty"` // to run; 0 = by the live alias
+	Rate     float64         `json:"rate,omitempty"`    // a second; 0 = as fast as it goes
 }
 
 // RedriveFinished is the data of a redrive.finished event in _dalamb.jobs.
@@ -69,7 +71,8 @@ func (r RedriveRequest) picker() (func(id string, dl *function.DeadLetter) bool,
 			r.Function != "" && run.Function != r.Function,
 			r.Trigger != "" && run.Trigger != r.Trigger,
 			!r.Before.IsZero() && !run.Finished.Before(r.Before),
-			!r.After.IsZero() && run.Finished.Before(r.After):
+			!r.After.IsZero() && run.Finished.Before(r.After),
+			r.Error != "" && !dl.Says(r.Error):
 			return false
 		case pattern == nil:
 			return true
@@ -80,7 +83,7 @@ func (r RedriveRequest) picker() (func(id string, dl *function.DeadLetter) bool,
 }
 
 // again makes the event that asks for a dead letter to be run again.
-func again(job, id string, dl *function.DeadLetter, now time.Time) (*event.Event, error) {
+func again(job, id string, version int, dl *function.DeadLetter, now time.Time) (*event.Event, error) {
 	r := function.InvokeRequest{}
 	var cause event.Event
 	if err := json.Unmarshal(dl.Event, &cause); err != nil {
@@ -96,5 +99,6 @@ func again(job, id string, dl *function.DeadLetter, now time.Time) (*event.Event
 	}
 	origin := dl.Run.Event
 	r.Function, r.RedriveOf, r.Origin, r.Attempts = dl.Run.Function, id, &origin, dl.Run.Attempts
+	r.Version = version
 	return statement(event.TypeInvokeRequested, derivedID(job, id, 0), r.Function, r, now)
 }

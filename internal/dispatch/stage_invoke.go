@@ -53,6 +53,7 @@ func (s invoke) call(ctx context.Context, w *work, inv *function.Invocation) (*f
 		if r.Alias != "" {
 			c.Alias = r.Alias
 		}
+		c.Version = r.Version
 		if r.ID != "" && len(w.before) == 0 {
 			inv.ID = r.ID
 		}

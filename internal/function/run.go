@@ -2,6 +2,7 @@ package function
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -116,6 +117,20 @@ type DeadLetter struct {
 	Appended time.Time       `json:"appended"`
 }
 
+// Says is true when the dead letter's last error, or the reason why it died, has the text in it, in capitals or not.
+func (d *DeadLetter) Says(text string) bool {
+	text = strings.ToLower(text)
+	if strings.Contains(strings.ToLower(d.Run.Reason), text) {
+		return true
+	}
+	n := len(d.Run.Attempts)
+	if n == 0 || d.Run.Attempts[n-1].Failure == nil {
+		return false
+	}
+	f := d.Run.Attempts[n-1].Failure
+	return strings.Contains(strings.ToLower(f.Type+": "+f.Message), text)
+}
+
 // InvokeRequest is the data of an invoke.requested event in _dalamb.invoke: an asynchronous call, or a dead letter's redrive.
 // The event's subject is the function's name. Exactly one of Payload and Event is set.
 type InvokeRequest struct {
@@ -128,6 +143,7 @@ type InvokeRequest struct {
 	Origin    *EventRef       `json:"origin,omitempty"`    // redrive: where the event stood
 	ID        string          `json:"id,omitempty"`        // AWS request id of an asynchronous call
 	Attempts  []Attempt       `json:"attempts,omitempty"`  // redrive: what the dead letter has behind it
+	Version   int             `json:"version,omitempty"`   // redrive: on this version; 0 = by Alias
 }
 
 // Request is the data of a request.completed event in _dalamb.requests. Bodies over 64 KiB are cut, secret-bearing headers redacted.

@@ -34,6 +34,8 @@ type Redrive struct {
 	Pattern  json.RawMessage `json:"pattern,omitempty"` // matched against the dead letter's event
 	Before   time.Time       `json:"before,omitzero"`   // the run died before
 	After    time.Time       `json:"after,omitzero"`    // the run did not die before
+	Error    string          `json:"error,omitempty"`   // the last error has this text in it
+	Version  int             `json:"version,omitempty"` // run this version; absent = by the live alias
 	All      bool            `json:"all,omitempty"`
 	Rate     float64         `json:"rate,omitempty"` // runs per second; absent = as fast as the triggers take them
 }
@@ -53,4 +55,22 @@ type Discard struct {
 // Discarded counts the dead letters that are gone.
 type Discarded struct {
 	Discarded int `json:"discarded"`
+}
+
+// RedriveState is how far a redrive is.
+type RedriveState struct {
+	Job      string `json:"job"`
+	Sent     int    `json:"sent"` // dead letters that were asked to run again
+	Finished bool   `json:"finished"`
+}
+
+// DeadEdit runs a dead letter again with another event.
+type DeadEdit struct {
+	Event   json.RawMessage `json:"event"`             // structured CloudEvent; it gets an id of its own
+	Version int             `json:"version,omitempty"` // run this version; absent = by the live alias
+}
+
+// DeadEdited names the event that runs in a dead letter's place.
+type DeadEdited struct {
+	Event string `json:"event"` // id
 }
