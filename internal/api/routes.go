@@ -85,6 +85,11 @@ func (a *API) routes() []route {
 		{Method: "PATCH", Path: "/v1/topics/{topic}", Name: "alterTopic", Summary: "Change a topic. Partitions may only grow.", Body: wire.TopicAlter{}, Answer: wire.Topic{}, serve: a.alterTopic},
 		{Method: "DELETE", Path: "/v1/topics/{topic}", Name: "deleteTopic", Summary: "Remove a topic and its events. Not while a trigger listens to it.", Status: http.StatusNoContent, Also: []int{409}, serve: a.deleteTopic},
 
+		{Method: "GET", Path: "/v1/tokens", Name: "listTokens", Summary: "The names of the tokens that can send events, beside the node's own.", Answer: wire.TokenList{}, serve: a.listTokens},
+		{Method: "POST", Path: "/v1/tokens", Name: "createToken", Summary: "Make a token that can send events to the gateway, and nothing else. It is told once.",
+			Body: wire.TokenCreate{}, Answer: wire.Token{}, Status: http.StatusCreated, Also: []int{409}, serve: a.createToken},
+		{Method: "DELETE", Path: "/v1/tokens/{name}", Name: "removeToken", Summary: "End a token.", Status: http.StatusNoContent, serve: a.removeToken},
+
 		{Method: "GET", Path: "/v1/events", Name: "streamEvents", Summary: "Events of a topic, oldest first, one JSON object a line. A last line {\"error\": ...} says what ended the stream early.",
 			Query: []param{
 				{Name: "topic", Type: "string", About: "events by default"},

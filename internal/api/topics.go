@@ -30,8 +30,11 @@ func (a *API) listTopics(r *http.Request, _ query) (any, error) {
 		return nil, fmt.Errorf("list topics: %w", err)
 	}
 	list := wire.TopicList{Topics: []wire.Topic{}}
+	view := a.catalog.View()
 	for _, t := range topics {
-		list.Topics = append(list.Topics, wireTopic(t))
+		w := wireTopic(t)
+		w.Rules = view.Rules(t.Name)
+		list.Topics = append(list.Topics, w)
 	}
 	return list, nil
 }
@@ -46,6 +49,7 @@ func (a *API) oneTopic(ctx context.Context, name string) (any, error) {
 		return nil, err
 	}
 	w := wireTopic(t)
+	w.Rules = a.catalog.View().Rules(name)
 	for id := range t.Partitions {
 		b, err := a.log.Bounds(ctx, eventlog.Partition{Topic: name, ID: id})
 		if err != nil {
@@ -98,10 +102,17 @@ func (a *API) createTopic(r *http.Request, _ query) (any, error) {
 			return nil, err
 		}
 	}
+	rules := req.Rules.Apply(function.TopicRules{})
+	if err := a.checkRules(rules); err != nil {
+		return nil, err
+	}
 	if err := a.widenProgress(r.Context(), req.Partitions); err != nil {
 		return nil, err
 	}
 	if err := a.log.CreateTopic(r.Context(), t); err != nil {
+		return nil, err
+	}
+	if err := a.setRules(r.Context(), req.Name, rules); err != nil {
 		return nil, err
 	}
 	return a.oneTopic(r.Context(), req.Name)
@@ -118,6 +129,10 @@ func (a *API) alterTopic(r *http.Request, _ query) (any, error) {
 	}
 	t, err := a.topic(r.Context(), name)
 	if err != nil {
+		return nil, err
+	}
+	rules := req.Rules.Apply(a.catalog.View().Rules(name))
+	if err := a.checkRules(rules); err != nil {
 		return nil, err
 	}
 	var c eventlog.TopicChange
@@ -144,7 +159,12 @@ func (a *API) alterTopic(r *http.Request, _ query) (any, error) {
 		}
 		c.MaxBytes = &n
 	}
-	if err := a.log.AlterTopic(r.Context(), name, c); err != nil {
+	if c != (eventlog.TopicChange{}) {
+		if err := a.log.AlterTopic(r.Context(), name, c); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.setRules(r.Context(), name, rules); err != nil {
 		return nil, err
 	}
 	return a.oneTopic(r.Context(), name)
@@ -161,6 +181,10 @@ func (a *API) deleteTopic(r *http.Request, _ query) (any, error) {
 	if users := a.usersOf(name); len(users) > 0 {
 		return nil, fault.New(fault.Conflict, "topic %q is used by %s", name, strings.Join(users, ", ")).
 			WithHint("remove those functions, or deploy them without that topic, first")
+	}
+	// The rules first: a topic that is made again under the name has none.
+	if err := a.setRules(r.Context(), name, function.TopicRules{}); err != nil {
+		return nil, err
 	}
 	return nil, a.log.DeleteTopic(r.Context(), name)
 }

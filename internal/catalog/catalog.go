@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -218,8 +219,16 @@ func (c *Catalog) Submit(ctx context.Context, ch Change) (*View, error) {
 	lost := c.rejected[offset]
 	c.mu.Unlock()
 	if lost {
-		return nil, fault.New(fault.Conflict, "function %q was changed by somebody else at the same time", e.Subject).
-			WithHint("look at it again (dalamb functions %s), then repeat the command", e.Subject)
+		return nil, fault.New(fault.Conflict, "%s was changed by somebody else at the same time", entityName(e.Subject)).
+			WithHint("look at it again, then repeat the command")
 	}
 	return c.View(), nil
+}
+
+// entityName is what a control event is about, for people.
+func entityName(subject string) string {
+	if kind, name, ok := strings.Cut(subject, "/"); ok {
+		return fmt.Sprintf("%s %q", kind, name)
+	}
+	return fmt.Sprintf("function %q", subject)
 }

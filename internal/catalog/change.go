@@ -51,15 +51,19 @@ type payload struct {
 	Function string `json:"function"`
 	// Expects is the offset of the last accepted event of this function; -1 = there was none. The fold accepts the
 	// event only if that is so, whoever wrote it.
-	Expects int64             `json:"expects"`
-	Version *function.Version `json:"version,omitempty"`
-	Alias   *function.Alias   `json:"alias,omitempty"`
-	Starts  Starts            `json:"starts,omitempty"`
-	Begins  Begins            `json:"begins,omitempty"`
-	Partial bool              `json:"partial,omitempty"` // a seek of those partitions alone that Begins names
-	Trigger string            `json:"trigger,omitempty"`
-	Key     string            `json:"key,omitempty"`
-	Replay  *replayPayload    `json:"replay,omitempty"`
+	Expects int64                `json:"expects"`
+	Version *function.Version    `json:"version,omitempty"`
+	Alias   *function.Alias      `json:"alias,omitempty"`
+	Starts  Starts               `json:"starts,omitempty"`
+	Begins  Begins               `json:"begins,omitempty"`
+	Partial bool                 `json:"partial,omitempty"` // a seek of those partitions alone that Begins names
+	Trigger string               `json:"trigger,omitempty"`
+	Topic   string               `json:"topic,omitempty"`
+	Rules   *function.TopicRules `json:"rules,omitempty"`
+	Token   string               `json:"token,omitempty"`
+	Hash    string               `json:"hash,omitempty"`
+	Key     string               `json:"key,omitempty"`
+	Replay  *replayPayload       `json:"replay,omitempty"`
 }
 
 func (p payload) event(typ string) (*event.Event, error) {

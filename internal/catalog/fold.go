@@ -14,7 +14,8 @@ import (
 
 // state is the fold's own copy: it changes in place, while a Function once made is replaced, never changed.
 type state struct {
-	offset    int64            // the next control offset
+	offset    int64 // the next control offset
+	settings  settings
 	last      map[string]int64 // function -> offset of its last accepted event, removed ones too
 	functions map[string]*Function
 	dirty     map[string]bool // topics whose match set changed since the last publish
@@ -63,6 +64,7 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 	switch {
 	case e.Type == event.TypeFunctionDeployed && p.Version != nil && p.Alias != nil:
 		s.deploy(f, p, birthOf(p, r))
+	case s.settings.set(e.Type, p):
 	case !exists:
 		return false, nil
 	case e.Type == event.TypeFunctionRemoved:

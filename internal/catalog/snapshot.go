@@ -11,7 +11,7 @@ import (
 )
 
 // snapshotFormat changes when the file's shape does; a file of another format is ignored and the log folded from its start.
-const snapshotFormat = 1
+const snapshotFormat = 2
 
 // saveTimeout is how long a stop waits for a log that may not be there any more.
 const saveTimeout = 2 * time.Second
@@ -22,6 +22,7 @@ type snapshotFile struct {
 	Offset    int64            `json:"offset"`
 	Last      map[string]int64 `json:"last"`
 	Functions []*Function      `json:"functions"`
+	Settings  settings         `json:"settings"`
 }
 
 // load reads the snapshot where there is one that fits the log. It is derived state: any doubt, and it is ignored.
@@ -62,7 +63,7 @@ func (c *Catalog) load(ctx context.Context) (*state, error) {
 	if f.Last != nil {
 		s.last = f.Last
 	}
-	s.offset = f.Offset
+	s.offset, s.settings = f.Offset, f.Settings
 	return s, nil
 }
 
@@ -83,7 +84,7 @@ func (c *Catalog) write(s *state) error {
 	if err != nil {
 		return err
 	}
-	f := snapshotFile{Format: snapshotFormat, TopicID: id, Offset: s.offset, Last: s.last}
+	f := snapshotFile{Format: snapshotFormat, TopicID: id, Offset: s.offset, Last: s.last, Settings: s.settings}
 	for _, fn := range s.functions {
 		f.Functions = append(f.Functions, fn)
 	}

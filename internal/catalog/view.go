@@ -16,6 +16,7 @@ type View struct {
 	Offset int64 // the next control offset
 
 	functions map[string]*Function
+	settings  settings
 	last      map[string]int64
 	sets      map[string]func() *match.Set[*Trigger] // by topic; each compiles at its first use
 	names     []string                               // sorted
@@ -112,7 +113,7 @@ func (f *Function) Live() *function.Version {
 // publish makes the view of the state. What did not change is shared with the view before.
 func (s *state) publish(before *View) *View {
 	v := &View{
-		Offset: s.offset, functions: maps.Clone(s.functions), last: maps.Clone(s.last),
+		Offset: s.offset, settings: s.settings, functions: maps.Clone(s.functions), last: maps.Clone(s.last),
 		names: slices.Sorted(maps.Keys(s.functions)), sets: map[string]func() *match.Set[*Trigger]{},
 	}
 	byTopic := map[string][]match.Rule[*Trigger]{}

@@ -56,7 +56,7 @@ func httpCommand(args []string) int {
 	}
 	defer resp.Body.Close()
 	fmt.Println(resp.StatusCode)
-	for _, name := range []string{"X-Amz-Function-Error", "X-Echo"} {
+	for _, name := range []string{"X-Amz-Function-Error", "X-Echo", "Retry-After", "Dalamb-Duplicates"} {
 		if v := resp.Header.Get(name); v != "" {
 			fmt.Printf("%s: %s\n", name, v)
 		}

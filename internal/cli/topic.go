@@ -57,7 +57,9 @@ func printTopics(w io.Writer, topics []wire.Topic) {
 		if t.Compact {
 			kind += ", compacted"
 		}
-		rows = append(rows, cells(t.Name, strconv.Itoa(int(t.Partitions)), t.Retention, t.MaxBytes, kind))
+		r := cells(t.Name, strconv.Itoa(int(t.Partitions)), t.Retention, t.MaxBytes, kind)
+		r.notes = rulesOf(t)
+		rows = append(rows, r)
 	}
 	table(w, []string{"TOPIC", "PARTITIONS", "KEPT FOR", "KEPT UP TO", "KIND"}, rows)
 }
@@ -93,11 +95,15 @@ func topicShow(env *environment) *cobra.Command {
 func topicCreate(env *environment) *cobra.Command {
 	var out output
 	var t wire.TopicCreate
+	var rules ruleFlags
 	c := &cobra.Command{
 		Use: "create NAME", Short: "Make a topic", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
 			if err != nil {
+				return err
+			}
+			if t.Rules, err = rules.change(c); err != nil {
 				return err
 			}
 			t.Name = args[0]
@@ -112,6 +118,7 @@ func topicCreate(env *environment) *cobra.Command {
 	c.Flags().StringVar(&t.Retention, "retention", "", "how long events are kept: a duration such as 72h or 30d, or forever (default 30d)")
 	c.Flags().StringVar(&t.MaxBytes, "max-bytes", "", "how much is kept: a size such as 10Gi, at least 1Mi, or forever (default 10Gi)")
 	c.Flags().BoolVar(&t.Compact, "compact", false, "keep the newest event of each key")
+	rules.flags(c)
 	out.flag(c)
 	return c
 }
@@ -120,6 +127,7 @@ func topicAlter(env *environment) *cobra.Command {
 	var out output
 	var partitions int32
 	var retention, maxBytes string
+	var rules ruleFlags
 	c := &cobra.Command{
 		Use: "alter NAME", Short: "Change a topic; partitions may only grow", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -133,8 +141,12 @@ func topicAlter(env *environment) *cobra.Command {
 			if c.Flags().Changed("max-bytes") {
 				change.MaxBytes = &maxBytes
 			}
+			var err error
+			if change.Rules, err = rules.change(c); err != nil {
+				return err
+			}
 			if change == (wire.TopicAlter{}) {
-				return usageError{c.CommandPath(), fmt.Errorf("say what to change: --partitions, --retention or --max-bytes")}
+				return usageError{c.CommandPath(), fmt.Errorf("say what to change: --partitions, --retention, --max-bytes, or a rule such as --writers")}
 			}
 			node, err := env.client()
 			if err != nil {
@@ -150,6 +162,7 @@ func topicAlter(env *environment) *cobra.Command {
 	c.Flags().Int32Var(&partitions, "partitions", 0, "how many partitions; events of one key keep their order only among those appended before, or after, the change")
 	c.Flags().StringVar(&retention, "retention", "", "how long events are kept, or forever")
 	c.Flags().StringVar(&maxBytes, "max-bytes", "", "how much is kept, at least 1Mi, or forever")
+	rules.flags(c)
 	out.flag(c)
 	return c
 }

@@ -112,7 +112,7 @@ func New(o Options) (*Dispatcher, error) {
 		guard{now: o.Now, loops: &loops{most: loopPasses}},
 		invoke{invoker: o.Invoker},
 		classify{now: o.Now, rand: o.Rand},
-		emit{topics: d.topics, limit: o.EventLimit, now: o.Now},
+		emit{topics: d.topics, limit: o.EventLimit, now: o.Now, view: o.Catalog.View},
 		publish{log: o.Log},
 		d.ending,
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -15,6 +16,7 @@ type emit struct {
 	topics *topics
 	limit  int // bytes of one event
 	now    func() time.Time
+	view   func() *catalog.View
 }
 
 func (s emit) do(ctx context.Context, w *work) error {
@@ -54,6 +56,10 @@ func (s emit) record(ctx context.Context, w *work, i int, given *event.Event) (e
 	if err := s.topics.check(ctx, w.emitTo); err != nil {
 		return eventlog.Record{}, err
 	}
+	rules := s.view().Rules(w.emitTo)
+	if err := rules.MayWrite(w.emitTo, function.FunctionWriter(w.trigger.Function)); err != nil {
+		return eventlog.Record{}, err
+	}
 	e := given.Clone()
 	if err := s.complete(w, i, e); err != nil {
 		return eventlog.Record{}, err
@@ -62,6 +68,9 @@ func (s emit) record(ctx context.Context, w *work, i int, given *event.Event) (e
 		return eventlog.Record{}, fault.New(fault.Invalid, "no valid CloudEvent: %w", err)
 	}
 	r := byKey(w.emitTo, e)
+	if err := rules.Fits(w.emitTo, recordSize(&r)); err != nil {
+		return eventlog.Record{}, err
+	}
 	if size := recordSize(&r); size > int64(s.limit) {
 		return eventlog.Record{}, fault.New(fault.TooLarge, "%d bytes, and an event has at most %d", size, s.limit)
 	}

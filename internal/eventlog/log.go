@@ -167,6 +167,20 @@ type SpaceReporter interface {
 	Space() Space
 }
 
+// Deduper is an optional ability of a Log, found by assertion.
+type Deduper interface {
+	// AppendOnce is Append of records that have identities. One whose identity was stored in its topic within the window, by an
+	// earlier AppendOnce or by this one, is not stored again: its position is that of the first, and repeated is true. Calls at the same
+	// time are one after another in this; what is remembered outlives a restart.
+	AppendOnce(ctx context.Context, records []Record, o Once) (positions []Position, repeated []bool, err error)
+}
+
+// Once gives the records of an AppendOnce their identities, in the same order.
+type Once struct {
+	IDs    []string
+	Window time.Duration
+}
+
 // Sharer is an optional ability of a Log, found by assertion.
 type Sharer interface {
 	// Shared says whether other nodes can have this log open at the same time. Does not block.

@@ -8,7 +8,22 @@ import (
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 )
+
+// sender is the name of the token that a request to send events shows: function.NodeToken for the node's own.
+func (g *Gateway) sender(r *http.Request) (string, error) {
+	err := g.authorize(r)
+	if err == nil {
+		return function.NodeToken, nil
+	}
+	if values := r.Header["Authorization"]; len(values) == 1 {
+		if name, ok := g.catalog.View().Token(tokenHash(values[0])); ok {
+			return name, nil
+		}
+	}
+	return "", err
+}
 
 // authorize wants the node's token as `Authorization: Bearer TOKEN`. A token in the URL is not taken: URLs end up in logs.
 func (g *Gateway) authorize(r *http.Request) error {
@@ -27,15 +42,28 @@ func (g *Gateway) authorize(r *http.Request) error {
 // showsToken says whether a value of Authorization is the node's token. Hashes are compared, so the time that it takes tells
 // nothing, not even the token's length.
 func (g *Gateway) showsToken(authorization string) bool {
-	scheme, token, _ := strings.Cut(authorization, " ")
-	got := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(got[:], g.token[:]) == 1
+	got := tokenHash(authorization)
+	return subtle.ConstantTimeCompare(got[:], g.token[:]) == 1
 }
 
-// dropToken takes the node's token out of a request to a route: with it the function could do everything. What else is in
+// tokenHash is the hash of the token in a value of Authorization; that of nothing where it is of another scheme.
+func tokenHash(authorization string) [sha256.Size]byte {
+	scheme, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return [sha256.Size]byte{}
+	}
+	return sha256.Sum256([]byte(strings.TrimSpace(token)))
+}
+
+// dropToken takes the node's token, and those that it has given out, out of a request to a route: with the first the function could do
+// everything. What else is in
 // Authorization is the function's to judge.
 func (g *Gateway) dropToken(h http.Header) {
-	if h["Authorization"] = slices.DeleteFunc(h["Authorization"], g.showsToken); len(h["Authorization"]) == 0 {
+	known := func(v string) bool {
+		_, ok := g.catalog.View().Token(tokenHash(v))
+		return ok || g.showsToken(v)
+	}
+	if h["Authorization"] = slices.DeleteFunc(h["Authorization"], known); len(h["Authorization"]) == 0 {
 		delete(h, "Authorization")
 	}
 }

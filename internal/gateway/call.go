@@ -48,6 +48,7 @@ type Caller struct {
 	queue    time.Duration // for an instance, at most
 	redact   *redactor
 	recorder *recorder
+	rules    func(topic string) function.TopicRules
 	metrics  *metrics
 	now      func() time.Time
 }

@@ -30,6 +30,10 @@ func (c *Caller) emitted(inv *function.Invocation, t *catalog.Trigger, res *func
 	if function.SystemTopic(topic) {
 		return emitted{}, fault.New(fault.Denied, "topic %q is written by dalamb alone", topic)
 	}
+	rules := c.rules(topic)
+	if err := rules.MayWrite(topic, function.FunctionWriter(t.Function)); err != nil {
+		return emitted{}, err
+	}
 	var out emitted
 	for i, from := range res.Events {
 		e, err := c.emit(inv, t.Function, i, from)
@@ -37,6 +41,9 @@ func (c *Caller) emitted(inv *function.Invocation, t *catalog.Trigger, res *func
 			return emitted{}, fmt.Errorf("event %d: %w", i, err)
 		}
 		r := eventlog.FromEvent(topic, e)
+		if err := rules.Fits(topic, recordSize(&r)); err != nil {
+			return emitted{}, fmt.Errorf("event %d: %w", i, err)
+		}
 		if recordSize(&r) > c.limits.Event {
 			return emitted{}, fmt.Errorf("event %d: %w", i, tooLarge("the event", c.limits.Event))
 		}

@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -25,6 +27,10 @@ func (g *Gateway) fail(x *exchange, err error) {
 		body = wire.ErrorOf(fault.New(fault.Internal, "dalamb failed to answer this request").WithHint("the node's log says why"))
 	case kind == fault.Unauthenticated:
 		h.Set("WWW-Authenticate", `Bearer realm="dalamb"`)
+	case status == http.StatusTooManyRequests:
+		var over *overQuota
+		errors.As(err, &over)
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(over.wait.Seconds()))))
 	case status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
 		if !errors.Is(err, context.Canceled) {
@@ -37,7 +43,10 @@ func (g *Gateway) fail(x *exchange, err error) {
 // statusOf is the one table of fault -> HTTP status, with what only this listener knows: a bound that is reached here is
 // the server's, not the client's, and a slow body is the client's time-out, not the server's.
 func statusOf(kind fault.Kind, err error) int {
+	var over *overQuota
 	switch {
+	case errors.As(err, &over):
+		return http.StatusTooManyRequests
 	case kind == fault.Exhausted:
 		return http.StatusServiceUnavailable
 	case errors.Is(err, errSlow):

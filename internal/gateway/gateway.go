@@ -88,6 +88,7 @@ type Gateway struct {
 	token   [sha256.Size]byte
 	limits  Limits
 	held    budget
+	quotas  quotas
 	health  func(ctx context.Context) map[string]error
 	logger  *slog.Logger
 	metrics *metrics
@@ -131,6 +132,7 @@ func New(o Options) (*Gateway, error) {
 		health: o.Health, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
+			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },
 			recorder: newRecorder(o.Log, o.Logger, m),
 		},
 	}, nil

@@ -22,6 +22,7 @@ type stored struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
+	Duplicate bool   `json:"duplicate,omitempty"` // it was there already, by the topic's dedupe window
 	// Of an event that waits until it is due; it has no partition and offset yet, and both are -1.
 	Delayed   string    `json:"delayed,omitempty"` // the id by which it can be cancelled
 	NotBefore time.Time `json:"notBefore,omitzero"`
@@ -31,7 +32,8 @@ type stored struct {
 // section 3), or any body whose URL says what it is (urlform.go). All events of a batch are stored, or none. The answer
 // comes when they are durable: 202 and where each is.
 func (g *Gateway) ingest(x *exchange, r *http.Request) {
-	if err := g.authorize(r); err != nil {
+	sender, err := g.sender(r)
+	if err != nil {
 		g.fail(x, err)
 		return
 	}
@@ -64,12 +66,13 @@ func (g *Gateway) ingest(x *exchange, r *http.Request) {
 		g.fail(x, err)
 		return
 	}
-	out, err := g.append(r.Context(), intake{topic: q.topic(), events: events, batch: batch, due: due})
+	out, err := g.append(r.Context(), intake{topic: q.topic(), events: events, batch: batch, due: due, sender: sender})
 	if err != nil {
 		g.fail(x, err)
 		return
 	}
 	g.metrics.events.Add(float64(len(out)))
+	tellDuplicates(x.Header(), out)
 	writeJSON(x, http.StatusAccepted, out)
 }
 
@@ -136,7 +139,11 @@ func (g *Gateway) append(ctx context.Context, in intake) ([]stored, error) {
 			return nil, err
 		}
 	}
-	positions, err := g.log.Append(ctx, records)
+	rules := g.catalog.View().Rules(topic)
+	if err := g.allowed(in, rules, records); err != nil {
+		return nil, err
+	}
+	positions, repeated, err := g.put(ctx, in, rules, records)
 	if err != nil {
 		if fault.KindOf(err) == fault.NotFound {
 			if missing := g.known(ctx, topic); missing != nil {
@@ -147,9 +154,12 @@ func (g *Gateway) append(ctx context.Context, in intake) ([]stored, error) {
 	}
 	for i, p := range positions {
 		if out[i].Delayed != "" {
+			if out[i].Duplicate = repeated[i]; repeated[i] {
+				out[i].Delayed = "" // the first one's is not known
+			}
 			continue
 		}
-		out[i] = stored{ID: events[i].ID, Topic: p.Topic, Partition: p.Partition, Offset: p.Offset}
+		out[i] = stored{ID: events[i].ID, Topic: p.Topic, Partition: p.Partition, Offset: p.Offset, Duplicate: repeated[i]}
 	}
 	return out, nil
 }

@@ -3,6 +3,8 @@ package wire
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // Forever as a retention or a size says that there is no bound.
@@ -23,6 +25,8 @@ type Topic struct {
 	Compact    bool        `json:"compact"`
 	System     bool        `json:"system"`           // dalamb's own
 	Bounds     []Partition `json:"bounds,omitempty"` // absent in lists
+	// Rules are what dalamb holds the topic to, beside the log.
+	Rules function.TopicRules `json:"rules,omitzero"`
 }
 
 // Partition is where one partition begins and ends.
@@ -34,18 +38,20 @@ type Partition struct {
 
 // TopicCreate makes a topic. What is absent gets the default.
 type TopicCreate struct {
-	Name       string `json:"name"`
-	Partitions int32  `json:"partitions,omitempty"`
-	Retention  string `json:"retention,omitempty"`
-	MaxBytes   string `json:"maxBytes,omitempty"`
-	Compact    bool   `json:"compact,omitempty"`
+	Name       string                     `json:"name"`
+	Partitions int32                      `json:"partitions,omitempty"`
+	Retention  string                     `json:"retention,omitempty"`
+	MaxBytes   string                     `json:"maxBytes,omitempty"`
+	Compact    bool                       `json:"compact,omitempty"`
+	Rules      *function.TopicRulesChange `json:"rules,omitempty"`
 }
 
 // TopicAlter changes a topic. What is absent stays.
 type TopicAlter struct {
-	Partitions *int32  `json:"partitions,omitempty"`
-	Retention  *string `json:"retention,omitempty"`
-	MaxBytes   *string `json:"maxBytes,omitempty"`
+	Partitions *int32                     `json:"partitions,omitempty"`
+	Retention  *string                    `json:"retention,omitempty"`
+	MaxBytes   *string                    `json:"maxBytes,omitempty"`
+	Rules      *function.TopicRulesChange `json:"rules,omitempty"`
 }
 
 // EventAt is an event and where it stands: one line of GET /v1/events.
@@ -65,6 +71,7 @@ type Stored struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
+	Duplicate bool   `json:"duplicate,omitempty"` // it was there already, by the topic's dedupe window
 	// Of an event that waits until it is due; it has no partition and offset yet, and both are -1.
 	Delayed   string    `json:"delayed,omitempty"` // the id by which it can be cancelled
 	NotBefore time.Time `json:"notBefore,omitzero"`

@@ -48,6 +48,8 @@ type write struct {
 	offsets []eventlog.GroupOffset
 	moved   []move
 
+	once *once // identities of the records; nil = none
+
 	member *member // nil = nobody claims anything
 	claims []eventlog.Partition
 }
@@ -58,6 +60,11 @@ func (w *write) size() int   { return w.bytes }
 func (w *write) build(g *group) error {
 	if err := w.check(); err != nil {
 		return err
+	}
+	if w.once != nil {
+		if err := w.once.find(w, g); err != nil {
+			return err
+		}
 	}
 	if err := w.buildOffsets(g); err != nil {
 		return err
@@ -70,9 +77,13 @@ func (w *write) build(g *group) error {
 			t = w.log.topics[r.Topic]
 			t.turn++
 		}
+		if w.once.repeats(w, i) {
+			continue
+		}
 		p := t.partitions[w.choose(t, r)]
 		w.positions[i] = eventlog.Position{Topic: t.settings.Name, Partition: p.id, Offset: p.w.next}
 		g.add(p, r, now)
+		w.once.remember(w, g, i)
 	}
 	// The caller may give up and use its memory again before publish.
 	w.records, w.offsets, w.claims = nil, nil, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -46,6 +47,7 @@ type group struct {
 	wakes    []chan struct{}
 	records  int
 	bytes    int
+	once     map[onceRow]eventlog.Position // identities that this group stores
 	begun    time.Time
 }
 

@@ -9,6 +9,7 @@ const (
 	rowState  byte = 3 // topic u32, partition u32 -> checkpoint of the partition
 	rowGroup  byte = 4 // len(group) u16, group, topic u32, partition u32 -> offset and metadata
 	rowRecord byte = 5 // topic u32, partition u32, offset u64 -> record
+	rowOnce   byte = 6 // topic u32, hash of an identity -> until u64 (Unix ms), partition u32, offset u64
 )
 
 const recordKeyLen = 1 + 4 + 4 + 8

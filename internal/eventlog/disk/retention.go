@@ -40,7 +40,7 @@ func (l *Log) sweep(ctx context.Context, all bool) error {
 			return context.Cause(ctx)
 		}
 	}
-	return errors.Join(err, l.reclaimOrLeave(ctx))
+	return errors.Join(err, l.forget(ctx), l.reclaimOrLeave(ctx))
 }
 
 // unlessGone forgives that a topic was deleted while it was swept.

@@ -205,7 +205,7 @@ func (c *deleteTopic) build(g *group) error {
 			}
 		}
 	}
-	for _, row := range []byte{rowRecord, rowState} {
+	for _, row := range []byte{rowRecord, rowState, rowOnce} {
 		lower, upper := span(row, t.number)
 		if err := g.batch.DeleteRange(lower, upper, nil); err != nil {
 			return err

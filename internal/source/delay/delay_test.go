@@ -105,7 +105,9 @@ func (w *world) put(topic, id, key string, in time.Duration) string {
 // pass lets time go by and everybody do what there is to do.
 func (w *world) pass(d time.Duration) error {
 	w.t.Helper()
+	w.mu.Lock()
 	w.now = w.now.Add(d)
+	w.mu.Unlock()
 	for i, k := range w.keep {
 		rs, err := w.log.Read(context.Background(), k.own.Partition, w.from[i], eventlog.ReadOptions{NoWait: true})
 		if err != nil {

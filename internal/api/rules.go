@@ -1,0 +1,68 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"net/http"
+	"reflect"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// checkRules refuses rules that are wrong in themselves, or that this log cannot keep.
+func (a *API) checkRules(rules function.TopicRules) error {
+	if err := rules.Check(); err != nil {
+		return err
+	}
+	if _, ok := a.log.(eventlog.Deduper); rules.Dedupe != 0 && !ok {
+		return fault.New(fault.Invalid, "dedupe: this log takes an event twice if it is sent twice").
+			WithHint("only the embedded log looks at ingest; give the triggers dedupe: {window: %s}", rules.Dedupe)
+	}
+	return nil
+}
+
+// setRules makes rules those of a topic, where they are not yet.
+func (a *API) setRules(ctx context.Context, topic string, rules function.TopicRules) error {
+	if len(rules.Writers) == 0 {
+		rules.Writers = nil
+	}
+	if reflect.DeepEqual(a.catalog.View().Rules(topic), rules) {
+		return nil
+	}
+	_, err := a.catalog.Submit(ctx, catalog.SetTopic{Topic: topic, Rules: rules})
+	return err
+}
+
+func (a *API) listTokens(*http.Request, query) (any, error) {
+	names := a.catalog.View().Tokens()
+	if names == nil {
+		names = []string{}
+	}
+	return wire.TokenList{Tokens: names}, nil
+}
+
+func (a *API) createToken(r *http.Request, _ query) (any, error) {
+	var req wire.TokenCreate
+	if err := decode(r, &req); err != nil {
+		return nil, err
+	}
+	if !function.ValidTokenName(req.Name) {
+		return nil, fault.New(fault.Invalid, "name: %q is no name for a token", req.Name).
+			WithHint("a lower-case letter, then letters, digits and inner hyphens, at most 63 characters; %s is the node's own", function.NodeToken)
+	}
+	token := "dle_" + rand.Text() + rand.Text()
+	if _, err := a.catalog.Submit(r.Context(), catalog.AddToken{Name: req.Name, Hash: sha256.Sum256([]byte(token))}); err != nil {
+		return nil, err
+	}
+	return wire.Token{Name: req.Name, Token: token}, nil
+}
+
+func (a *API) removeToken(r *http.Request, _ query) (any, error) {
+	_, err := a.catalog.Submit(r.Context(), catalog.RemoveToken{Name: r.PathValue("name")})
+	return nil, err
+}

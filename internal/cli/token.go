@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func tokenCommand(env *environment) *cobra.Command {
+	c := &cobra.Command{
+		Use: "token", Short: "Make and end tokens that can send events", Args: cobra.NoArgs,
+		Long: `Make and end tokens that can send events to the gateway (POST /_/events) and do nothing else. A topic's writers and quota name them.`,
+	}
+	c.AddCommand(tokenList(env), tokenCreate(env), tokenRemove(env))
+	return c
+}
+
+func tokenList(env *environment) *cobra.Command {
+	var out output
+	c := &cobra.Command{
+		Use: "ls", Short: "List the names of tokens", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			names, err := node.Tokens(c.Context())
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), names, func(w io.Writer) {
+				for _, name := range names {
+					fmt.Fprintln(w, name)
+				}
+			})
+		},
+	}
+	out.flag(c)
+	return c
+}
+
+func tokenCreate(env *environment) *cobra.Command {
+	var out output
+	c := &cobra.Command{
+		Use: "create NAME", Short: "Make a token and print it, once", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			made, err := node.CreateToken(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), made, func(w io.Writer) { fmt.Fprintln(w, made.Token) })
+		},
+	}
+	out.flag(c)
+	return c
+}
+
+func tokenRemove(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use: "remove NAME", Short: "End a token", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			if err := node.RemoveToken(c.Context(), args[0]); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "removed %s\n", args[0])
+			return nil
+		},
+	}
+}
+
+// ruleFlags are the flags for a topic's rules.
+type ruleFlags struct {
+	writers  []string
+	dedupe   string
+	maxEvent string
+	events   float64
+	bytes    string
+}
+
+func (f *ruleFlags) flags(c *cobra.Command) {
+	c.Flags().StringSliceVar(&f.writers, "writers", nil, "who alone may write: function/NAME, token/NAME (the node's own is token/node), or any")
+	c.Flags().StringVar(&f.dedupe, "dedupe", "", "ingest: the same source and id within so long is one event, such as 10m, at most 7d; 0s = off (embedded log)")
+	c.Flags().StringVar(&f.maxEvent, "max-event", "", "size of one event at most, such as 64Ki; 0 = the node's bound")
+	c.Flags().Float64Var(&f.events, "quota-events", 0, "ingest: events a second of each token, on each node; 0 = no bound")
+	c.Flags().StringVar(&f.bytes, "quota-bytes", "", "ingest: bytes a second of each token, on each node, such as 1Mi; 0 = no bound")
+}
+
+// change is what the flags that were given say; nil when there were none.
+func (f *ruleFlags) change(c *cobra.Command) (*function.TopicRulesChange, error) {
+	given := func(name string) bool { return c.Flags().Changed(name) }
+	out := new(function.TopicRulesChange)
+	if given("writers") {
+		writers := f.writers
+		if len(writers) == 1 && writers[0] == "any" {
+			writers = []string{}
+		}
+		out.Writers = &writers
+	}
+	if given("dedupe") {
+		out.Dedupe = new(function.Duration)
+		if err := out.Dedupe.UnmarshalText([]byte(f.dedupe)); err != nil {
+			return nil, usageError{c.CommandPath(), fmt.Errorf("--dedupe: %w", err)}
+		}
+	}
+	for _, b := range []struct {
+		name, text string
+		into       **function.Bytes
+	}{{"max-event", f.maxEvent, &out.MaxEvent}, {"quota-bytes", f.bytes, &out.Bytes}} {
+		if !given(b.name) {
+			continue
+		}
+		*b.into = new(function.Bytes)
+		if err := (*b.into).UnmarshalText([]byte(b.text)); err != nil {
+			return nil, usageError{c.CommandPath(), fmt.Errorf("--%s: %w", b.name, err)}
+		}
+	}
+	if given("quota-events") {
+		out.Events = &f.events
+	}
+	if *out == (function.TopicRulesChange{}) {
+		return nil, nil
+	}
+	return out, nil
+}
+
+// rulesOf are the notes below a topic in a table.
+func rulesOf(t wire.Topic) []string {
+	var notes []string
+	r := t.Rules
+	if len(r.Writers) > 0 {
+		notes = append(notes, "written by "+strings.Join(r.Writers, ", ")+" alone")
+	}
+	if r.MaxEvent > 0 {
+		notes = append(notes, "an event has at most "+r.MaxEvent.String()+" bytes")
+	}
+	if r.Dedupe > 0 {
+		notes = append(notes, "ingest: the same source and id within "+r.Dedupe.String()+" is one event")
+	}
+	if r.Events > 0 {
+		notes = append(notes, fmt.Sprintf("ingest: %v events a second of each token", r.Events))
+	}
+	if r.Bytes > 0 {
+		notes = append(notes, "ingest: "+r.Bytes.String()+" bytes a second of each token")
+	}
+	return notes
+}
