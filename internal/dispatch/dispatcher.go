@@ -153,7 +153,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.mu.Unlock()
 
 	var helpers sync.WaitGroup
-	helpers.Go(func() { (&mirror{d: d, shown: map[int64]map[int32]int64{}}).run(ctx) })
+	helpers.Go(func() { newMirror(d).run(ctx) })
 	err = d.follow(ctx)
 	helpers.Wait()
 

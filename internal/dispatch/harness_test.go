@@ -13,12 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
-	"github.com/dalamb/dalamb/internal/eventlog/disk"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -34,8 +31,8 @@ type reporter interface {
 // world is a log with a catalog, and the nodes that work on it.
 type world struct {
 	t     reporter
-	disk  *disk.Log
-	log   eventlog.Log // what nodes are given; disk unless a test wraps it
+	disk  eventlog.Log // the engine
+	log   eventlog.Log // what nodes are given; the engine unless a test wraps it
 	cat   *catalog.Catalog
 	o     Options // of new nodes
 	stop  context.CancelFunc
@@ -52,6 +49,7 @@ type setting struct {
 	dir        string // "" = in memory
 	wrap       func(eventlog.Log) eventlog.Log
 	now        func() time.Time // of the log
+	oneNode    bool             // only on an engine where the newest node owns everything, so that older ones are as good as killed
 	options    Options
 }
 
@@ -60,11 +58,7 @@ func newWorld(t reporter, s setting) *world {
 	if s.partitions == 0 {
 		s.partitions = 2
 	}
-	o := disk.Options{Dir: s.dir, Now: s.now, FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }}
-	if s.dir == "" {
-		o.Dir, o.FS = "log", vfs.NewMem()
-	}
-	l, err := disk.Open(o)
+	l, err := openEngine(s)
 	if err != nil {
 		t.Fatalf("open log: %v", err)
 	}

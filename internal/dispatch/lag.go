@@ -69,7 +69,7 @@ func (d *Dispatcher) Lag() []Lag {
 		if s == nil || s.err != nil {
 			continue
 		}
-		b, err := d.log.Bounds(context.Background(), p.id)
+		end, err := d.end(context.Background(), p.id, s.scan)
 		if err != nil {
 			continue // the topic has just gone
 		}
@@ -77,9 +77,9 @@ func (d *Dispatcher) Lag() []Lag {
 			lag := lags[t.UID]
 			ls, ok := s.lanes[t.In(p.id.ID)]
 			if !ok {
-				ls = laneStatus{scanned: max(s.scan, min(t.Start[p.id.ID], b.End)), attached: true}
+				ls = laneStatus{scanned: max(s.scan, min(t.Start[p.id.ID], end)), attached: true}
 			}
-			lag.Behind += max(0, b.End-ls.scanned) + ls.pending
+			lag.Behind += max(0, end-ls.scanned) + ls.pending
 			lag.Pending += ls.pending
 			lag.Parked += ls.parked
 			if !ls.attached {
@@ -95,6 +95,19 @@ func (d *Dispatcher) Lag() []Lag {
 		return cmp.Or(cmp.Compare(a.Function, b.Function), cmp.Compare(a.Trigger, b.Trigger))
 	})
 	return all
+}
+
+// end is where a partition ends for somebody who has seen all before an offset: there, when nothing but gaps follows.
+func (d *Dispatcher) end(ctx context.Context, p eventlog.Partition, from int64) (int64, error) {
+	b, err := d.log.Bounds(ctx, p)
+	if err != nil || b.End <= from {
+		return b.End, err
+	}
+	rs, err := d.log.Read(ctx, p, from, eventlog.ReadOptions{NoWait: true, MaxRecords: 1, MaxBytes: 1})
+	if err == nil && len(rs) == 0 {
+		return from, nil
+	}
+	return b.End, err
 }
 
 // Refused lists the partitions that are not started, with the reason.

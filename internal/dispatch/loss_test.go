@@ -157,7 +157,7 @@ func TestPositionsAreMirrored(t *testing.T) {
 		}
 	}
 	w.await("f to be done", func() bool { return lagOf(n.d, "f").Behind == 0 && lagOf(n.d, "stuck").Pending == 20 })
-	m := mirror{d: n.d, shown: map[int64]map[int32]int64{}}
+	m := newMirror(n.d)
 	m.round(context.Background())
 	for fn, done := range map[string]bool{"f": true, "stuck": false} {
 		offsets, err := w.disk.Offsets(context.Background(), "dalamb."+fn+".t")

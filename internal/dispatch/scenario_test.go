@@ -135,7 +135,10 @@ func TestMemoryIsBoundedHoweverManyEventsCome(t *testing.T) {
 	}))
 	var most atomic.Int64
 	batch := make([]*event.Event, 500)
-	const batches = 20
+	batches := 20
+	if len(brokers()) > 0 {
+		batches = 5 // the same is seen with fewer; each takes a network's time
+	}
 	for b := range batches {
 		for i := range batch {
 			batch[i] = newEvent(fmt.Sprintf("%d-%d", b, i), "x", "")
@@ -145,12 +148,13 @@ func TestMemoryIsBoundedHoweverManyEventsCome(t *testing.T) {
 	}
 	w.await("the scan to have passed all", func() bool {
 		most.Store(max(most.Load(), n.d.budget.held.Load()))
+		passed := 0
 		for _, p := range n.d.owned() {
-			if s := p.status.Load(); p.id.Topic == "events" && (s == nil || s.scan < batches*500/4) {
-				return false
+			if s := p.status.Load(); p.id.Topic == "events" && s != nil && s.scan >= int64(batches)*500/4 {
+				passed++
 			}
 		}
-		return true
+		return passed == 2
 	})
 	// A lane that has nothing may take one event whatever is held, and one entry may cross the line.
 	if most.Load() > budget+64<<10 {
@@ -165,7 +169,7 @@ func TestMemoryIsBoundedHoweverManyEventsCome(t *testing.T) {
 }
 
 func TestAnEventThatKillsTheNodeIsDeadLettered(t *testing.T) {
-	w := newWorld(t, setting{partitions: 1})
+	w := newWorld(t, setting{partitions: 1, oneNode: true})
 	defer w.close()
 	w.deploy("f", function.Trigger{Name: "t", Retry: function.Retry{Attempts: 4}})
 	var killed atomic.Int32
@@ -369,7 +373,7 @@ func TestANewTriggerStartsExactlyAtItsStart(t *testing.T) {
 }
 
 func TestTheNewestDispatcherOwnsEverything(t *testing.T) {
-	w := newWorld(t, setting{})
+	w := newWorld(t, setting{oneNode: true})
 	defer w.close()
 	w.deploy("f", function.Trigger{Name: "t"})
 	hang := play(func(ctx context.Context, _ fleet.Call) (*function.Result, error) {

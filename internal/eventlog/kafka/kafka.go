@@ -72,7 +72,13 @@ type Log struct {
 	members map[*member]bool
 }
 
-var _ eventlog.Log = (*Log)(nil)
+var (
+	_ eventlog.Log    = (*Log)(nil)
+	_ eventlog.Sharer = (*Log)(nil)
+)
+
+// Shared is eventlog.Sharer's.
+func (l *Log) Shared() bool { return true }
 
 // Open makes a Log and does not wait for the cluster: while no broker answers, methods return Unavailable.
 func Open(o Options) (*Log, error) {
