@@ -2,13 +2,18 @@
 //
 //	go run ./hack/test [-long] [packages]
 //
+// Without packages it runs all of them, and then, where Kafka is installed, those whose behaviour may not depend on the engine again, on
+// real brokers.
+//
 // The race detector is on where the machine has a C compiler. -long runs what takes minutes: tests that ask for DALAMB_LONG=1, and
 // each fuzz target for half a minute.
 package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -17,6 +22,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dalamb/dalamb/internal/need/broker"
 )
 
 // testEvent is a line of go test -json; see go doc test2json.
@@ -36,15 +43,13 @@ type report struct {
 func main() {
 	long := flag.Bool("long", false, "also run what takes minutes")
 	flag.Parse()
-	packages := flag.Args()
-	if len(packages) == 0 {
-		packages = []string{"./..."}
-	}
 	if *long {
 		os.Setenv("DALAMB_LONG", "1")
 	}
 	start := time.Now()
-	r, err := run(packages, *long)
+	r := &report{output: map[string][]string{}}
+	err := r.all(flag.Args(), *long)
+	r.print()
 	if err == nil && *long {
 		err = fuzz()
 	}
@@ -59,7 +64,43 @@ func main() {
 	}
 }
 
-func run(packages []string, long bool) (*report, error) {
+// all runs what was asked for.
+func (r *report) all(packages []string, long bool) error {
+	if len(packages) > 0 {
+		return r.run(packages, long)
+	}
+	if err := r.run([]string{"./..."}, long); err != nil {
+		return err
+	}
+	d, err := broker.Find()
+	if errors.Is(err, broker.ErrNotHere) {
+		r.lack("behaviour on Kafka: needs " + err.Error())
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for Kafka: %w", err)
+	}
+	c, err := broker.Start(context.Background(), d, broker.Options{})
+	if err != nil {
+		return fmt.Errorf("start Kafka: %w", err)
+	}
+	defer c.Close()
+	fmt.Println("on Kafka:")
+	os.Setenv("DALAMB_TEST_KAFKA", c.Bootstrap())
+	return r.run([]string{"./internal/dispatch"}, long)
+}
+
+// lack notes what the machine lacks for a whole part.
+func (r *report) lack(what string) {
+	if os.Getenv("DALAMB_NO_SKIP") == "1" {
+		r.failed++
+		r.broken = append(r.broken, what)
+		return
+	}
+	r.skipped = append(r.skipped, what)
+}
+
+func (r *report) run(packages []string, long bool) error {
 	args := []string{"test", "-json", "-shuffle=on", "-timeout=20m"}
 	if long {
 		args = append(args, "-count=1", "-timeout=60m")
@@ -76,12 +117,11 @@ func run(packages []string, long bool) (*report, error) {
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
-	r := &report{output: map[string][]string{}}
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -93,10 +133,9 @@ func run(packages []string, long bool) (*report, error) {
 		r.take(e)
 	}
 	if err := cmd.Wait(); err != nil && len(r.broken) == 0 {
-		return nil, fmt.Errorf("go test: %w", err)
+		return fmt.Errorf("go test: %w", err)
 	}
-	r.print()
-	return r, lines.Err()
+	return lines.Err()
 }
 
 func (r *report) take(e testEvent) {
