@@ -77,9 +77,6 @@ var (
 	_ eventlog.Sharer = (*Log)(nil)
 )
 
-// Shared is eventlog.Sharer's.
-func (l *Log) Shared() bool { return true }
-
 // Open makes a Log and does not wait for the cluster: while no broker answers, methods return Unavailable.
 func Open(o Options) (*Log, error) {
 	if len(o.Brokers) == 0 {
