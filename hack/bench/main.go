@@ -43,6 +43,7 @@ func rows() []row {
 		{"writes", writesRow},
 		{"restart", restartRow},
 		{"lag", lagRow},
+		{"kafka", kafkaRow},
 	}
 }
 

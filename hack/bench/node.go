@@ -33,11 +33,11 @@ type node struct {
 
 // startNode starts a node on the data directory of this name and returns once it is ready. Where the machine cannot fence functions it
 // runs them without, and the table says so.
-func (b *bench) startNode(ctx context.Context, name string) (*node, error) {
-	n, err := b.tryNode(ctx, name)
+func (b *bench) startNode(ctx context.Context, name string, more ...string) (*node, error) {
+	n, err := b.tryNode(ctx, name, more...)
 	if err != nil && strings.Contains(err.Error(), "--runner process") {
 		b.note("this machine cannot fence functions: the node runs them without isolation (--runner process)")
-		return b.tryNode(ctx, name, "--runner", "process")
+		return b.tryNode(ctx, name, append(more, "--runner", "process")...)
 	}
 	return n, err
 }
@@ -169,7 +169,7 @@ func (n *node) residentMiB() (float64, error) {
 	return 0, errors.New("no VmRSS in /proc")
 }
 
-// metric reads a metric without labels of the node's own.
+// metric reads a metric of the node, named as its page writes it, with its labels.
 func (n *node) metric(ctx context.Context, name string) (float64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.control+"/metrics", nil)
 	if err != nil {
@@ -190,8 +190,10 @@ func (n *node) metric(ctx context.Context, name string) (float64, error) {
 			return strconv.ParseFloat(strings.TrimSpace(rest), 64)
 		}
 	}
-	return 0, fmt.Errorf("the node has no metric %s: %s", name, resp.Status)
+	return 0, fmt.Errorf("%w %s: %s", errNoMetric, name, resp.Status)
 }
+
+var errNoMetric = errors.New("the node has no metric")
 
 // lab is the node that several rows share, with one function of each kind.
 type lab struct {
