@@ -40,22 +40,23 @@ type Options struct {
 
 // Dispatcher is one node's part in running what the log asks for. Safe for concurrent use.
 type Dispatcher struct {
-	log     eventlog.Log
-	catalog *catalog.Catalog
-	group   string
-	drain   time.Duration
-	logger  *slog.Logger
-	metrics *metrics
-	stages  stages
-	ending  stages // those of an outcome that is known
-	topics  *topics
-	now     func() time.Time
-	seed    maphash.Seed
-	window  int // see laneWindow
-	parked  int // see laneParked
-	dedupe  int // see dedupeMost
-	stale   int // see staleKeys
-	duties  []Duty
+	log      eventlog.Log
+	catalog  *catalog.Catalog
+	group    string
+	drain    time.Duration
+	logger   *slog.Logger
+	metrics  *metrics
+	stages   stages
+	ending   stages // those of an outcome that is known
+	topics   *topics
+	progress *progressLog
+	now      func() time.Time
+	seed     maphash.Seed
+	window   int // see laneWindow
+	parked   int // see laneParked
+	dedupe   int // see dedupeMost
+	stale    int // see staleKeys
+	duties   []Duty
 
 	budget budget
 	gates  gates
@@ -100,7 +101,7 @@ func New(o Options) (*Dispatcher, error) {
 		log: o.Log, catalog: o.Catalog, group: o.Group, drain: o.Drain, logger: o.Logger, now: o.Now,
 		seed: maphash.MakeSeed(), window: laneWindow, parked: laneParked, dedupe: dedupeMost, stale: staleKeys,
 		budget: budget{max: o.MaxHeld}, gates: gates{of: map[int64]*gate{}}, solo: newGate(1),
-		topics: &topics{log: o.Log}, calmed: make(chan struct{}, 1),
+		topics: &topics{log: o.Log}, progress: newProgressLog(o.Log), calmed: make(chan struct{}, 1),
 		partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},
 		duties: o.Duties, watches: map[eventlog.Partition][]*watch{},
 	}

@@ -118,30 +118,15 @@ func (j *jobs) work(ctx context.Context) error {
 }
 
 func (j *jobs) recall(ctx context.Context, keys progressKeys) (at jobRecord, err error) {
-	place := eventlog.Partition{Topic: function.TopicProgress, ID: j.id.ID}
-	b, err := j.d.log.Bounds(ctx, place)
+	newest, _, err := j.d.progress.read(ctx, keys)
 	if err != nil {
-		return at, fmt.Errorf("read the bounds of %s: %w", place.Topic, err)
+		return at, err
 	}
-	for from := b.Start; from < b.End; {
-		rs, err := j.d.log.Read(ctx, place, from, eventlog.ReadOptions{NoWait: true})
-		if err != nil {
-			return at, fmt.Errorf("read progress: %w", err)
-		}
-		if len(rs) == 0 {
-			break
-		}
-		for _, r := range rs {
-			if string(r.Key) != keys.jobs() {
-				continue
-			}
-			if at, err = decodeJob(r.Value); err != nil {
-				return at, err
-			}
-		}
-		from = rs[len(rs)-1].Offset + 1
+	value, ok := newest[keys.jobs()]
+	if !ok {
+		return at, nil
 	}
-	return at, nil
+	return decodeJob(value)
 }
 
 // redrive sends the dead letters that a request means, in the order in which they died, from where at says.

@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
-	"github.com/dalamb/dalamb/internal/function"
 )
 
 // recovered is what the log knows of a partition's progress.
@@ -57,7 +55,7 @@ func (p *partition) restore(ctx context.Context) error {
 	p.topicID, p.keys = topic.ID, keysOf(topic.ID, p.id.ID)
 	p.shelf = newShelf(p.d.log, p.keys)
 	p.d.reshare()
-	r, err := fold(ctx, p.d.log, p.keys)
+	r, err := fold(ctx, p.d.progress, p.keys)
 	if err != nil {
 		return fmt.Errorf("read progress of %s/%d: %w", p.id.Topic, p.id.ID, err)
 	}
@@ -170,35 +168,12 @@ func (p *partition) abandon(uid int64, retries map[int64]retryRecord) {
 }
 
 // fold reads all progress of one partition. An error of kind Invalid or Internal means that it cannot be understood.
-func fold(ctx context.Context, log eventlog.Log, keys progressKeys) (*recovered, error) {
-	place := eventlog.Partition{Topic: function.TopicProgress, ID: keys.partition}
-	b, err := log.Bounds(ctx, place)
+func fold(ctx context.Context, from *progressLog, keys progressKeys) (*recovered, error) {
+	newest, end, err := from.read(ctx, keys)
 	if err != nil {
-		return nil, fmt.Errorf("read the bounds of %s/%d: %w", place.Topic, place.ID, err)
+		return nil, err
 	}
-	newest := map[string][]byte{}
-	r := &recovered{lanes: map[int64]laneRecord{}, retries: map[int64]map[int64]retryRecord{}, newest: map[int64]map[int64]newestRecord{}, end: b.End}
-	for from := b.Start; from < b.End; {
-		rs, err := log.Read(ctx, place, from, eventlog.ReadOptions{NoWait: true})
-		if err != nil {
-			return nil, fmt.Errorf("read %s/%d: %w", place.Topic, place.ID, err)
-		}
-		if len(rs) == 0 {
-			break
-		}
-		for _, record := range rs {
-			key := string(record.Key)
-			if _, _, _, mine, _ := keys.parse(key); !mine {
-				continue
-			}
-			if record.Value == nil {
-				delete(newest, key)
-			} else {
-				newest[key] = slices.Clone(record.Value)
-			}
-		}
-		from = rs[len(rs)-1].Offset + 1
-	}
+	r := &recovered{lanes: map[int64]laneRecord{}, retries: map[int64]map[int64]retryRecord{}, newest: map[int64]map[int64]newestRecord{}, end: end}
 	for key, value := range newest {
 		if err := r.take(keys, key, value); err != nil {
 			return nil, fault.New(fault.Internal, "progress record %s: %w", key, err).

@@ -282,7 +282,7 @@ func TestATriggerMadeAgainIsAnother(t *testing.T) {
 		t.Errorf("f ran %v, want old1, new", ran)
 	}
 	w.await("the old progress to be gone", func() bool {
-		r, err := fold(context.Background(), w.disk, n.d.keysFor(t, "events", 0))
+		r, err := fold(context.Background(), newProgressLog(w.disk), n.d.keysFor(t, "events", 0))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -424,7 +424,7 @@ func TestAStopLetsFinishWhatRuns(t *testing.T) {
 	if runs := w.finished(); len(runs) != 1 || runs[0].Event.ID != "1" {
 		t.Fatalf("runs = %+v, want event 1 alone", runs)
 	}
-	r, err := fold(context.Background(), w.disk, n.d.keysFor(t, "events", 0))
+	r, err := fold(context.Background(), newProgressLog(w.disk), n.d.keysFor(t, "events", 0))
 	if err != nil || !r.scan.clean {
 		t.Errorf("scan = %+v, %v, want clean", r.scan, err)
 	}
