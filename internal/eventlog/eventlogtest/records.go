@@ -13,8 +13,8 @@ import (
 
 func testAppend(t *testing.T, f Factory) {
 	l := open(t, f)
-	create(t, l, eventlog.Topic{Name: "x", Partitions: 2})
-	create(t, l, eventlog.Topic{Name: "y", Partitions: 1})
+	create(t, l, eventlog.Topic{Name: "x", Partitions: 2, Retention: eventlog.Forever})
+	create(t, l, eventlog.Topic{Name: "y", Partitions: 1, Retention: eventlog.Forever})
 	at := time.UnixMilli(1_700_000_000_123).UTC()
 	in := []eventlog.Record{
 		{Topic: "x", Partition: 1, Time: at, Key: []byte("k"), Value: []byte("v"), Headers: []eventlog.Header{
@@ -225,7 +225,7 @@ func testReadUnblocks(t *testing.T, f Factory) {
 
 func testOffsetAt(t *testing.T, f Factory) {
 	l := open(t, f)
-	create(t, l, eventlog.Topic{Name: "x", Partitions: 1})
+	create(t, l, eventlog.Topic{Name: "x", Partitions: 1, Retention: eventlog.Forever}) // its records are years old
 	at := func(ms int64) time.Time { return time.UnixMilli(1_700_000_000_000 + ms).UTC() }
 	var in []eventlog.Record
 	times := []int64{10, 20, 20, 15, 30, 5, 40}

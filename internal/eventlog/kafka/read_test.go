@@ -42,7 +42,7 @@ func TestForeignRecords(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			topic := newTopic(t, l, eventlog.Topic{Partitions: 1})
+			topic := newTopic(t, l, eventlog.Topic{Partitions: 1, Retention: eventlog.Forever}) // what is written is years old
 			p := foreign(t, brokers, kgo.ProducerBatchCompression(c.codec))
 			at := time.UnixMilli(1_700_000_000_000).UTC()
 			sent := []*kgo.Record{
