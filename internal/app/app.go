@@ -226,6 +226,7 @@ func (n *Node) Run(ctx context.Context) error {
 		os.Remove(filepath.Join(n.config.Data, NodeFile)) // there when the node has waited
 		return errors.Join(unlessStopped(ctx, err), n.parts.stop())
 	}
+	n.advise(ctx)
 	n.parts.start("log sink", func(ctx context.Context) error { n.sink.run(ctx); return nil })
 	n.parts.start("history", n.history.Run)
 	n.parts.start("replays", n.replays.Run)

@@ -186,3 +186,10 @@ type Sharer interface {
 	// Shared says whether other nodes can have this log open at the same time. Does not block.
 	Shared() bool
 }
+
+// Adviser is an optional ability of a Log, found by assertion.
+type Adviser interface {
+	// Advise says what of the log's set-up makes it less safe than it could be, or may stop this node later: one sentence each, none
+	// when all is well. Blocks as Topics does.
+	Advise(ctx context.Context) ([]string, error)
+}

@@ -200,7 +200,7 @@ func (l *Log) configs(ctx context.Context, ts []*topic) (map[string]map[string]s
 	for _, t := range ts {
 		r := kmsg.NewDescribeConfigsRequestResource()
 		r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, t.name
-		r.ConfigNames = []string{"cleanup.policy", "max.message.bytes", "retention.ms", "retention.bytes"}
+		r.ConfigNames = []string{"cleanup.policy", "max.message.bytes", "retention.ms", "retention.bytes", "min.insync.replicas"}
 		req.Resources = append(req.Resources, r)
 	}
 	resp, err := req.RequestWith(ctx, l.client)
