@@ -91,18 +91,24 @@ func lastWords(ctx context.Context, node *client.Client, l *function.DeadLetter)
 func printLastWords(w io.Writer, attempts []function.Attempt, lines []function.LogLine) {
 	shown := -1
 	for _, line := range lines {
-		at := 0
-		for i, a := range attempts {
-			if !a.Start.IsZero() && !a.Start.After(line.Time) {
-				at = i
-			}
-		}
-		if at != shown && at < len(attempts) {
+		if at := attemptOf(attempts, line); at != shown {
 			shown = at
-			fmt.Fprintf(w, "\nwritten in attempt %d:\n", attempts[at].Number)
+			fmt.Fprintf(w, "\nwritten in attempt %d:\n", at)
 		}
 		fmt.Fprintf(w, "  %s  %-6s  %s\n", stamp(line.Time), line.Stream, clean(line.Text))
 	}
+}
+
+// attemptOf is the number of the attempt in which a line was written: the last of the line's instance that had begun by then, or the
+// first, which may have written before its beginning was noted.
+func attemptOf(attempts []function.Attempt, line function.LogLine) int {
+	number := 0
+	for _, a := range attempts {
+		if a.Instance == line.Instance && (number == 0 || !a.Start.After(line.Time)) {
+			number = a.Number
+		}
+	}
+	return number
 }
 
 func dlqEdit(env *environment) *cobra.Command {

@@ -40,7 +40,7 @@ func (e *Entries) startHTTP(ctx context.Context, s Start) (Conn, error) {
 	spec := e.spec(s)
 	spec.Port = s.Version.Spec.Entry.Port
 	spec.Env = list(environ(s, e.Region))
-	in, err := e.launch(ctx, s, spec)
+	in, err := e.launch(ctx, launching{Start: s}, spec)
 	if err != nil {
 		return nil, err
 	}

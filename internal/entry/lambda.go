@@ -64,7 +64,7 @@ func (e *Entries) startLambda(ctx context.Context, s Start) (Conn, error) {
 	spec := e.spec(s)
 	spec.Listen = listenPort
 	spec.Env = list(environ(s, e.Region))
-	in, err := e.launch(ctx, s, spec)
+	in, err := e.launch(ctx, launching{Start: s}, spec)
 	if err != nil {
 		return nil, err
 	}

@@ -37,9 +37,16 @@ func (e *Entries) spec(s Start) runner.Spec {
 	}
 }
 
+// launching is an instance to start, and the run that all that it prints belongs to from its first line on; "" = none.
+type launching struct {
+	Start
+	run string
+}
+
 // launch starts the sandbox; its output goes to the log.
-func (e *Entries) launch(ctx context.Context, s Start, spec runner.Spec) (*instance, error) {
-	in := &instance{entries: e, start: s, out: newOutput(e, s)}
+func (e *Entries) launch(ctx context.Context, s launching, spec runner.Spec) (*instance, error) {
+	in := &instance{entries: e, start: s.Start, out: newOutput(e, s.Start)}
+	in.out.setRun(s.run)
 	if spec.Stdout == nil {
 		spec.Stdout = in.out.stream("stdout")
 	}

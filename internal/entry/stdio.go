@@ -108,7 +108,7 @@ func (c *stdioConn) Invoke(_ context.Context, inv *function.Invocation) (*functi
 	spec := c.entries.spec(c.start)
 	spec.Stdin, spec.Stdout = input, answer.write
 	spec.Env = list(stdioEnviron(inv, environ(c.start, c.entries.Region)))
-	in, err := c.entries.launch(starting, c.start, spec)
+	in, err := c.entries.launch(starting, launching{Start: c.start, run: inv.Run}, spec)
 	if err != nil {
 		close(c.done)
 		if c.wasStopped() {
@@ -116,7 +116,6 @@ func (c *stdioConn) Invoke(_ context.Context, inv *function.Invocation) (*functi
 		}
 		return nil, err
 	}
-	in.out.setRun(inv.Run)
 	late := c.started(in)
 	go c.serve(in)
 	if late {

@@ -1,12 +1,14 @@
 package entry
 
 import (
+	"context"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/runner"
 )
 
 func TestStdioTellsTheInvocation(t *testing.T) {
@@ -63,5 +65,23 @@ func TestStdioTakesOneInvocation(t *testing.T) {
 	<-unused.Done()
 	if _, err := unused.Invoke(t.Context(), payload("{}")); err == nil {
 		t.Error("an invocation was run after Stop")
+	}
+}
+
+// eager is a runner whose programs have printed something before Start returns.
+type eager struct{ runner.Runner }
+
+func (r eager) Start(ctx context.Context, s runner.Spec) (runner.Sandbox, error) {
+	s.Stderr([]byte("early\n"))
+	return r.Runner.Start(ctx, s)
+}
+
+func TestWhatStdioPrintsAtOnceBelongsToItsRun(t *testing.T) {
+	s := newStage(t, func(o *Options) { o.Runner = eager{o.Runner} })
+	s.once("stdio:echo", payload("{}"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.lines) == 0 || s.lines[0].Text != "early" || s.lines[0].Run != "run-1" {
+		t.Errorf("lines = %+v, want the first of run-1", s.lines)
 	}
 }
