@@ -51,8 +51,11 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 		if lag, ok := lags[TriggerRef{f.Name, t.Name}]; ok && t.Route == nil {
 			w.Lag = &lag
 		}
-		if t.Err != nil {
-			w.Error = t.Err.Error()
+		if w.Error, err = a.troubleOf(r.Context(), t); err != nil {
+			return nil, err
+		}
+		if w.Lost, err = a.lostOf(t); err != nil {
+			return nil, err
 		}
 		out.Triggers = append(out.Triggers, w)
 	}

@@ -91,6 +91,9 @@ func printFunction(w io.Writer, f *wire.Function) {
 		case t.PausedKeys > 0:
 			state = "on, " + count(int64(t.PausedKeys), "key") + " paused"
 		}
+		if t.Lost > 0 {
+			state += "; retention took " + count(t.Lost, "offset") + " before their turn"
+		}
 		r := cells(t.Name, listensTo(t.Trigger), orDash(string(t.Order)), lag, state)
 		if len(t.Filter) > 0 && t.Topic != function.TopicInvoke && t.Schedule == "" {
 			r.notes = []string{"filter " + jsonLine(t.Filter)}

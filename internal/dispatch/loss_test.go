@@ -84,13 +84,14 @@ func TestWhatRetentionTakesIsReported(t *testing.T) {
 	close(release)
 	n = w.nodeWith(player, few)
 	w.await("the rest to run", func() bool { w.runs(); return lagOf(n.d, "f").Behind == 0 && w.over >= 11 })
-	succeeded, expired := map[string]bool{}, map[int64]string{}
+	succeeded, expired, unseen := map[string]bool{}, map[int64]string{}, int64(0)
 	for _, run := range w.finished() {
 		switch run.State {
 		case function.RunSucceeded:
 			succeeded[run.Event.ID] = true
 		case function.RunExpired:
 			expired[run.Event.Offset] = run.Reason
+			unseen += run.Lost
 		default:
 			t.Errorf("run = %+v", run)
 		}
@@ -104,6 +105,9 @@ func TestWhatRetentionTakesIsReported(t *testing.T) {
 		if !strings.Contains(expired[i], "removed the event before its turn") {
 			t.Errorf("event %d: %q, want it to have expired", i, expired[i])
 		}
+	}
+	if unseen != 10 {
+		t.Errorf("%d offsets were lost unseen, want those from 5 to 14", unseen)
 	}
 	if reason := expired[5]; !strings.Contains(reason, "removed offsets 5 to") {
 		t.Errorf("the stretch from 5 on: %q, want it to have expired", reason)

@@ -364,6 +364,7 @@ func (p *partition) expire(t *catalog.Trigger, from, to int64) {
 		return
 	}
 	w := p.untried(t, from, "expired")
+	w.lost = to - from
 	w.settle(function.RunExpired, "the retention of topic %s removed offsets %d to %d of partition %d before their turn",
 		p.id.Topic, from, to-1, p.id.ID)
 	p.d.logger.Warn("retention removed events before their turn", "function", t.Function, "trigger", t.Name,

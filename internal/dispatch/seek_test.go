@@ -155,6 +155,7 @@ func TestASeekForwardSkipsAndDiscards(t *testing.T) {
 			if restart {
 				w.node(calls)
 			}
+			w.awaitFinished(2) // so the seek is known
 			w.append("events", newEvent("skipped", "x", "k"), newEvent("wanted", "x", "k"))
 			got := map[int64]function.Run{}
 			for _, run := range w.awaitFinished(3) {

@@ -71,6 +71,7 @@ type work struct {
 	attempt     function.Attempt // Number 0 = there was none
 	state       function.RunState
 	reason      string
+	lost        int64     // offsets that retention took unseen, this one among them
 	rule        rule      // that the user wrote and that skipped it; "" = none
 	condition   condition // why it is dead or discarded, where that is not that its attempts are used up
 	due         time.Time // of the next attempt, when retrying

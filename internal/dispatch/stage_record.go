@@ -95,7 +95,7 @@ func (w *work) appendProgress(records []eventlog.Record) []eventlog.Record {
 func (w *work) story() function.Run {
 	run := function.Run{
 		ID: w.run, Function: w.trigger.Function, Trigger: w.name, State: w.state, Event: w.origin,
-		Attempts: w.attempts(), Emitted: w.emitted, Sent: w.destination, Reason: w.reason,
+		Attempts: w.attempts(), Emitted: w.emitted, Sent: w.destination, Reason: w.reason, Lost: w.lost,
 	}
 	if run.Trigger == "" {
 		run.Trigger = w.trigger.Name

@@ -81,6 +81,7 @@ type Run struct {
 	ResultRaw  []byte          `json:"resultRaw,omitempty"`  // the first MaxResultKept bytes of any other result
 	ResultSize int64           `json:"resultSize,omitempty"` // of a result that was cut: bytes of all of it
 	Reason     string          `json:"reason,omitempty"`     // why it is dead, discarded or expired
+	Lost       int64           `json:"lost,omitempty"`       // expired: offsets, from Event's on, that retention took before the trigger had looked at them
 	RedriveOf  string          `json:"redriveOf,omitempty"`  // the dead letter that this run tried again
 }
 

@@ -40,6 +40,7 @@ type Trigger struct {
 	PausedKeys int    `json:"pausedKeys,omitempty"` // how many of its keys are paused
 	Max        int    `json:"max"`                  // invocations at a time on one node
 	Lag        *int64 `json:"lag,omitempty"`        // events that it has not finished; absent for routes
+	Lost       int64  `json:"lost,omitempty"`       // offsets of its topic that retention took before it had looked at them, of the last week
 	Error      string `json:"error,omitempty"`
 }
 
