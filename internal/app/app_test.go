@@ -38,6 +38,8 @@ func TestMain(m *testing.M) {
 		os.Exit(runNode(os.Args[2:]))
 	case len(os.Args) > 2 && os.Args[1] == "function":
 		os.Exit(runFunction(os.Args[2:]))
+	case len(os.Args) > 2 && os.Args[1] == "witness":
+		os.Exit(runWitness(os.Args[2]))
 	case len(os.Args) > 2 && os.Args[1] == "handler":
 		os.Exit(runHandler(os.Args[2]))
 	}
@@ -194,9 +196,14 @@ func (n *node) deploy(dir, manifest string) {
 	}
 }
 
-// emit puts one event into the log by HTTP. An answer that is not 202 is an error; only without error is the event acknowledged.
+// emit puts one event into the topic events.
 func (n *node) emit(typ, subject, key, data string) error {
-	q := url.Values{"type": {typ}, "source": {"/test"}, "subject": {subject}, "key": {key}, "id": {subject}}
+	return n.emitTo(function.TopicEvents, typ, subject, key, data)
+}
+
+// emitTo puts one event into the log by HTTP. An answer that is not 202 is an error; only without error is the event acknowledged.
+func (n *node) emitTo(topic, typ, subject, key, data string) error {
+	q := url.Values{"topic": {topic}, "type": {typ}, "source": {"/test"}, "subject": {subject}, "key": {key}, "id": {subject}}
 	r, err := http.NewRequest(http.MethodPost, n.gateway+"/_/events?"+q.Encode(), strings.NewReader(data))
 	if err != nil {
 		return err
