@@ -48,12 +48,16 @@ const (
 // TestThreeNodesOnThreeBrokers lets happen, under load and one after another in a random order: a node is killed, a node is frozen
 // past its session and thawed, a broker is lost and comes back, every node and every broker is restarted. Then an outsider
 // judges by what stands in Kafka and by what the functions wrote into a file.
-func TestThreeNodesOnThreeBrokers(t *testing.T) { survive(t, 3) }
+func TestThreeNodesOnThreeBrokers(t *testing.T) {
+	survive(t, 3, (*installation).killNode, (*installation).freezeNode, (*installation).loseBroker, (*installation).rollEverything)
+}
 
-// TestTwoNodesOnThreeBrokers is the same where half of the nodes are lost at once.
-func TestTwoNodesOnThreeBrokers(t *testing.T) { survive(t, 2) }
+// TestTwoNodesOnThreeBrokers loses half of the nodes at once.
+func TestTwoNodesOnThreeBrokers(t *testing.T) {
+	survive(t, 2, (*installation).killNode, (*installation).freezeNode, (*installation).loseBroker)
+}
 
-func survive(t *testing.T, nodes int) {
+func survive(t *testing.T, nodes int, happenings ...func(*installation, *rand.Rand)) {
 	need.Linux(t)
 	brokers := need.KafkaCluster(t, broker.Options{Brokers: 3})
 	seed := uint64(time.Now().UnixNano())
@@ -88,11 +92,10 @@ triggers:
 	for key := range clusterKeys {
 		senders.Go(func() { w.send(fmt.Sprintf("k%d", key), stopped) })
 	}
-	happenings := []func(*rand.Rand){w.killNode, w.freezeNode, w.loseBroker, w.rollEverything}
 	for range rounds {
 		random.Shuffle(len(happenings), func(i, j int) { happenings[i], happenings[j] = happenings[j], happenings[i] })
 		for _, happen := range happenings {
-			happen(random)
+			happen(w, random)
 		}
 	}
 	close(stopped)
