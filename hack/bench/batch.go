@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -43,7 +44,7 @@ func batchRow(ctx context.Context, b *bench) error {
 	}
 	var cpu []float64
 	s, err := inTurns(ctx, turns, func() (float64, error) {
-		rate, used, err := l.drainMany(ctx, events)
+		rate, used, err := b.drainMany(ctx, l, events)
 		cpu = append(cpu, used)
 		return rate, err
 	}, func() (float64, error) {
@@ -69,7 +70,7 @@ func manyEvents(n int) []*event.Event {
 
 // drainMany is drain for batches, whose runs have no record each: it waits until the trigger has nothing left. used is the node's CPU time
 // for an event, in microseconds.
-func (l *lab) drainMany(ctx context.Context, n int) (rate, used float64, err error) {
+func (b *bench) drainMany(ctx context.Context, l *lab, n int) (rate, used float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	if err := l.client.PauseTrigger(ctx, "many", "flow"); err != nil {
@@ -82,6 +83,9 @@ func (l *lab) drainMany(ctx context.Context, n int) (rate, used float64, err err
 	}
 	before, err := l.cpuSeconds()
 	if err != nil {
+		return 0, 0, err
+	}
+	if err := b.profiling(l.node, true); err != nil {
 		return 0, 0, err
 	}
 	begun := time.Now()
@@ -97,7 +101,7 @@ func (l *lab) drainMany(ctx context.Context, n int) (rate, used float64, err err
 		if lag := f.Triggers[i].Lag; lag != nil && *lag == 0 {
 			took := time.Since(begun)
 			after, err := l.cpuSeconds()
-			return float64(n) / took.Seconds(), (after - before) * 1e6 / float64(n), err
+			return float64(n) / took.Seconds(), (after - before) * 1e6 / float64(n), errors.Join(err, b.profiling(l.node, false))
 		}
 		if err := pause(ctx, 5*time.Millisecond); err != nil {
 			return 0, 0, fmt.Errorf("wait for %d events in batches: %w", n, err)

@@ -12,14 +12,15 @@ import (
 
 // bench is what the rows share. One row is measured at a time.
 type bench struct {
-	table table
-	row   string // that is being measured
-	dir   string // of all that is made; removed at the end
-	lab   *lab   // nil until a row asks for it
-	ended []func() error
+	table   table
+	profile string // file of the node's CPU profile; "" = none
+	row     string // that is being measured
+	dir     string // of all that is made; removed at the end
+	lab     *lab   // nil until a row asks for it
+	ended   []func() error
 }
 
-func newBench() (*bench, error) {
+func newBench(profile string) (*bench, error) {
 	dir, err := os.MkdirTemp("", "dalamb-bench-*")
 	if err != nil {
 		return nil, err
@@ -28,7 +29,7 @@ func newBench() (*bench, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &bench{dir: dir, table: newTable()}, nil
+	return &bench{dir: dir, profile: profile, table: newTable()}, nil
 }
 
 // atEnd has f called when all rows are done, last come first.

@@ -3,7 +3,8 @@
 //	go run ./hack/bench [ROW...]
 //
 // A row is measured in turns with its yardstick, so that a slow moment of the machine meets both; "ratio" is the median over the
-// turns and "middle half" says where half of them lie. BENCH_OUT=FILE writes the table as JSON too. It drives bin/dalamb as a
+// turns and "middle half" says where half of them lie. BENCH_OUT=FILE writes the table as JSON too, BENCH_PROFILE=FILE a CPU
+// profile of the node in the batch row. It drives bin/dalamb as a
 // person would. A target that is missed is told, and is no error.
 package main
 
@@ -50,7 +51,7 @@ func rows() []row {
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	log.SetOutput(io.Discard) // where Pebble tells of every start
-	err := run(ctx, os.Args[1:], os.Getenv("BENCH_OUT"))
+	err := run(ctx, os.Args[1:], os.Getenv("BENCH_OUT"), os.Getenv("BENCH_PROFILE"))
 	cancel()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -59,12 +60,12 @@ func main() {
 }
 
 // run measures the rows that are named, or all, and prints what could be measured also when a row failed.
-func run(ctx context.Context, names []string, file string) (err error) {
+func run(ctx context.Context, names []string, file, profile string) (err error) {
 	chosen, err := choose(names)
 	if err != nil {
 		return err
 	}
-	b, err := newBench()
+	b, err := newBench(profile)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,12 @@ func (b *bench) startNode(ctx context.Context, name string, more ...string) (*no
 func (b *bench) tryNode(ctx context.Context, name string, more ...string) (*node, error) {
 	data := filepath.Join(b.dir, name)
 	args := append([]string{"up", "--data", data, "--gateway", "127.0.0.1:0", "--control", "127.0.0.1:0"}, more...)
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), binary, args...)
+	program, err := b.nodeProgram(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, args...)
+	cmd.Env = append(os.Environ(), "PROFILE="+b.profile)
 	var said bytes.Buffer // read after the process has ended
 	cmd.Stderr = &said
 	p, err := startChild(cmd)
