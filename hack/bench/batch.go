@@ -103,7 +103,7 @@ func (b *bench) drainMany(ctx context.Context, l *lab, n int) (rate, used float6
 			after, err := l.cpuSeconds()
 			return float64(n) / took.Seconds(), (after - before) * 1e6 / float64(n), errors.Join(err, b.profiling(l.node, false))
 		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
 			return 0, 0, fmt.Errorf("wait for %d events in batches: %w", n, err)
 		}
 	}

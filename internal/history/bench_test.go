@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -66,4 +69,33 @@ func BenchmarkFold(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.N)*batch/b.Elapsed().Seconds(), "runs/s")
 	})
+}
+
+// BenchmarkLook looks for a run that there is not, which goes through the names of a million runs in batches of a hundred.
+func BenchmarkLook(b *testing.B) {
+	db, err := openIndex(b.TempDir(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	h := &History{db: db, now: time.Now, next: map[eventlog.Partition]int64{}, changed: make(chan struct{})}
+	batch, t := db.NewBatch(), runsTable()
+	for i := range 10_000 {
+		var names manyNames
+		names.Others = make([]manyName, 99)
+		for j := range names.Others {
+			names.Others[j].ID, names.Others[j].Event.ID = fmt.Sprint("run-", i, j), fmt.Sprint("event-", i, j)
+		}
+		if err := t.put(batch, fmt.Sprint(manyMark, i), row{at: start.Add(time.Duration(i) * time.Millisecond)}, names.terms()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := batch.Commit(pebble.NoSync); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := h.RunByID("another"); fault.KindOf(err) != fault.NotFound {
+			b.Fatal(err)
+		}
+	}
 }

@@ -145,27 +145,6 @@ func (f *fold) ran(batch *pebble.Batch, r eventlog.Record) error {
 	return f.table.put(batch, run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: doc}, runTerms(&run))
 }
 
-// batch folds the runs of a batch, of which nothing was told before and nothing will be.
-func (f *fold) batch(batch *pebble.Batch, r eventlog.Record, e *event.Event) error {
-	var all function.RunBatch
-	if err := json.Unmarshal(e.Data, &all); err != nil {
-		return &notUnderstood{fmt.Errorf("decode batch of runs: %w", err)}
-	}
-	for _, run := range all.Runs() {
-		if run.ID == "" {
-			return &notUnderstood{errors.New("a run without id")}
-		}
-		doc, err := json.Marshal(&run)
-		if err != nil {
-			return fmt.Errorf("encode run %s: %w", run.ID, err)
-		}
-		if err := f.table.put(batch, run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: doc}, runTerms(&run)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // first says that nothing was told of the run before, so there is no row to look for: most runs succeed at once, and a look
 // that finds nothing is half of what a fold costs. Folded again, the record makes the same row again.
 func first(r *function.Run) bool {
@@ -268,7 +247,7 @@ func (t *table) get(from pebble.Reader, id string) (r row, found bool, err error
 // put writes a row and its index entries. The row that was there before has been removed.
 func (t *table) put(batch *pebble.Batch, id string, r row, terms []term) error {
 	for _, m := range terms {
-		if err := batch.Set(t.termKey(m, r.at, id), nil, nil); err != nil {
+		if err := batch.Set(t.termKey(m, r.at, id), m.names, nil); err != nil {
 			return err
 		}
 	}
@@ -276,7 +255,11 @@ func (t *table) put(batch *pebble.Batch, id string, r row, terms []term) error {
 }
 
 func (t *table) remove(batch *pebble.Batch, id string, old row) error {
-	terms, err := t.terms(old.doc)
+	list := t.terms
+	if many(id) {
+		list = manyTerms
+	}
+	terms, err := list(old.doc)
 	if err != nil {
 		return err
 	}

@@ -219,20 +219,7 @@ func TestPagesFollowEachOther(t *testing.T) {
 	w.append(w.run(event.TypeRunFinished, story("s1", "pay", function.RunSucceeded)), w.run(event.TypeRunFinished, story("s2", "pay", function.RunSucceeded)))
 	w.catchUp()
 	for _, q := range []Query{{Limit: 2}, {Limit: 2, Function: "pay"}, {Limit: 3}} {
-		var got []string
-		for {
-			p, err := w.Runs(q)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, r := range p.Rows {
-				got = append(got, r.ID)
-			}
-			if p.Next == "" {
-				break
-			}
-			q.After = p.Next
-		}
+		got := w.pages(q)
 		if want := []string{"s1", "s2", "r6", "r5", "r4", "r3", "r2", "r1", "r0"}; !slices.Equal(got, want) {
 			t.Errorf("pages of %d: %q, want %q", q.Limit, got, want)
 		}
@@ -281,42 +268,6 @@ func TestARunThatEndedTwiceIsListedOnce(t *testing.T) {
 		if p, err := w.Runs(c.q); err != nil || ids(p.Rows) != c.want {
 			t.Errorf("Runs(%+v) = %q, %v, want %q", c.q, ids(p.Rows), err, c.want)
 		}
-	}
-}
-
-// TestABatchIsItsRuns: one record tells of several runs, and each is there as if it had one of its own, also when the record comes
-// twice and the index is opened again.
-func TestABatchIsItsRuns(t *testing.T) {
-	w := newWorld(t)
-	first := story("b1", "pay", function.RunSucceeded, 1)
-	first.Result, first.Emitted = json.RawMessage(`"ok"`), []function.Emitted{{Topic: "events", ID: "e", Type: "t"}}
-	batch := function.RunBatch{Run: first}
-	for _, id := range []string{"b2", "b3"} {
-		batch.Others = append(batch.Others, function.RunRef{ID: id, Event: function.EventRef{Topic: "events", ID: "event-of-" + id}})
-	}
-	told := record(t, function.TopicRuns, event.TypeBatchFinished, "b1", batch)
-	w.append(told)
-	w.append(told)
-	w.restart()
-	for _, c := range []struct {
-		q    Query
-		want string
-	}{
-		{Query{}, "b1 b2 b3"}, {Query{Function: "pay"}, "b1 b2 b3"}, {Query{EventID: "event-of-b2"}, "b2"}, {Query{State: function.RunDead}, ""},
-	} {
-		p, err := w.Runs(c.q)
-		must(t, err)
-		if ids(p.Rows) != c.want {
-			t.Errorf("Runs(%+v) = %q, want %q", c.q, ids(p.Rows), c.want)
-		}
-	}
-	one, err := w.RunByID("b3")
-	must(t, err)
-	if one.Function != "pay" || len(one.Attempts) != 1 || one.Result != nil || one.Emitted != nil || one.Event.ID != "event-of-b3" {
-		t.Errorf("run b3 = %+v", one)
-	}
-	if one, err = w.RunByID("b1"); err != nil || string(one.Result) != `"ok"` || len(one.Emitted) != 1 {
-		t.Errorf("run b1 = %+v, %v", one, err)
 	}
 }
 

@@ -14,32 +14,36 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// The layout of the index, format 1. A table has a letter of its own: runs R, dead letters D.
+// The layout of the index, format 2. A table has a letter of its own: runs R, dead letters D.
 //
 //	m <topic> 0 <partition>                          -> mark: how far that partition is folded
 //	<table> r <id>                                   -> row
-//	<table> i <index> <value> 0 <newest first> <id>  -> nothing
+//	<table> i <index> <value> 0 <newest first> <id>  -> nothing, or names
 //
 // <newest first> is the row's time in milliseconds, subtracted from the largest number, so that a scan begins with the newest.
-// The indexes: a all rows (value empty), f function, s state (runs that did not succeed), e the event's id.
+// The indexes: a all rows (value empty), f function, s state (runs that did not succeed), e the event's id, n the names in rows of
+// many runs (value empty), p places in the log of the events of such rows. See many.go for these.
 
 const (
 	indexAll      = 'a'
 	indexFunction = 'f'
 	indexState    = 's'
 	indexEvent    = 'e'
+	indexNames    = 'n'
+	indexPlace    = 'p'
 )
 
 // table is one kind of row.
 type table struct {
 	letter byte
-	// terms lists the index entries of a stored row.
+	// terms lists the index entries of a stored row of one thing.
 	terms func(doc []byte) ([]term, error)
 }
 
 type term struct {
 	index byte
 	value string
+	names []byte // what the entry holds
 }
 
 func runsTable() *table {
@@ -63,15 +67,15 @@ func deadTable() *table {
 }
 
 func runTerms(r *function.Run) []term {
-	ts := []term{{indexAll, ""}, {indexFunction, r.Function}, eventTerm(r.Event.ID)}
+	ts := []term{{index: indexAll}, {index: indexFunction, value: r.Function}, eventTerm(r.Event.ID)}
 	if r.State != function.RunSucceeded {
-		ts = append(ts, term{indexState, string(r.State)})
+		ts = append(ts, term{index: indexState, value: string(r.State)})
 	}
 	return ts
 }
 
 func deadTerms(d *function.DeadLetter) []term {
-	return []term{{indexAll, ""}, {indexFunction, d.Run.Function}}
+	return []term{{index: indexAll}, {index: indexFunction, value: d.Run.Function}}
 }
 
 // eventTerm keeps the index's keys short: the id of an event may be as long as its sender likes.
@@ -80,7 +84,7 @@ func eventTerm(id string) term {
 		sum := sha256.Sum256([]byte(id))
 		id = string(sum[:])
 	}
-	return term{indexEvent, id}
+	return term{index: indexEvent, value: id}
 }
 
 func markKey(p eventlog.Partition) []byte {
@@ -149,14 +153,22 @@ func decodeRow(b []byte) (row, error) {
 	}, nil
 }
 
-// A cursor is the tail of an index key, <newest first> <id>, which is the same in every index.
+// cursor says where a page ended: at the row with this tail of an index key, <newest first> <id>, which is the same in every index,
+// and of that row behind so many runs; 0 = behind them all.
+type cursor struct {
+	tail []byte
+	runs int
+}
 
-func encodeCursor(tail []byte) string { return base64.RawURLEncoding.EncodeToString(tail) }
+func (c cursor) encode() string {
+	b := binary.BigEndian.AppendUint16(nil, uint16(c.runs))
+	return base64.RawURLEncoding.EncodeToString(append(b, c.tail...))
+}
 
-func decodeCursor(s string) ([]byte, error) {
+func decodeCursor(s string) (cursor, error) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(b) < 8 {
-		return nil, fault.New(fault.Invalid, "after: %q is not a cursor", s).WithHint("use the text that the page before gave, as it is")
+	if err != nil || len(b) < 2+8 {
+		return cursor{}, fault.New(fault.Invalid, "after: %q is not a cursor", s).WithHint("use the text that the page before gave, as it is")
 	}
-	return b, nil
+	return cursor{tail: b[2:], runs: int(binary.BigEndian.Uint16(b))}, nil
 }

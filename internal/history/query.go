@@ -2,12 +2,9 @@ package history
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -26,11 +23,12 @@ type Query struct {
 	Function string
 	Trigger  string
 	State    function.RunState
-	EventID  string    // of the event that the run is about
-	Since    time.Time // the newest event of the run is not older
-	Before   time.Time // the newest event of the run is older
-	Limit    int       // 0 = DefaultLimit; at most MaxLimit
-	After    string    // Page.Next of the page before
+	EventID  string             // of the event that the run is about
+	EventAt  *function.EventRef // where that event stands, for who knows and asks often; nil = anywhere
+	Since    time.Time          // the newest event of the run is not older
+	Before   time.Time          // the newest event of the run is older
+	Limit    int                // 0 = DefaultLimit; at most MaxLimit
+	After    string             // Page.Next of the page before
 }
 
 // Page is a part of the answer, newest first.
@@ -41,7 +39,14 @@ type Page[T any] struct {
 
 // RunByID returns a run, or NotFound.
 func (h *History) RunByID(id string) (*function.Run, error) {
-	return one[function.Run](h, runsTable(), id, "run")
+	r, err := one[function.Run](h, runsTable(), id, "run")
+	if fault.KindOf(err) != fault.NotFound {
+		return r, err
+	}
+	if found, lookErr := h.oneOfMany(id); found != nil || lookErr != nil {
+		return found, lookErr
+	}
+	return nil, err
 }
 
 // DeadLetter returns a dead letter by its run's id, or NotFound: there was none, or it is resolved.
@@ -54,7 +59,7 @@ func one[T any](h *History, t *table, id, what string) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !found {
+	if !found || many(id) {
 		return nil, fault.New(fault.NotFound, "there is no %s %q", what, id).WithHint("it may be older than the log keeps; the list shows what there is")
 	}
 	v := new(T)
@@ -66,92 +71,99 @@ func one[T any](h *History, t *table, id, what string) (*T, error) {
 
 // Runs returns runs, newest first.
 func (h *History) Runs(q Query) (Page[*function.Run], error) {
-	return page(h, runsTable(), q, func(r *function.Run) bool { return q.matches(r) })
+	return page(h, kind[function.Run]{table: runsTable(), decode: runsOf, want: q.matches}, q)
 }
 
 // DeadLetters returns dead letters, newest first. Query.State says nothing here.
 func (h *History) DeadLetters(q Query) (Page[*function.DeadLetter], error) {
 	q.State = ""
-	return page(h, deadTable(), q, func(d *function.DeadLetter) bool { return q.matches(&d.Run) })
+	return page(h, kind[function.DeadLetter]{
+		table: deadTable(), decode: deadOf, want: func(d *function.DeadLetter) bool { return q.matches(&d.Run) },
+	}, q)
 }
 
 func (q *Query) matches(r *function.Run) bool {
 	return (q.Function == "" || r.Function == q.Function) &&
 		(q.Trigger == "" || r.Trigger == q.Trigger) &&
 		(q.State == "" || r.State == q.State) &&
-		(q.EventID == "" || r.Event.ID == q.EventID)
+		(q.EventID == "" || r.Event.ID == q.EventID) &&
+		(q.EventAt == nil || samePlace(q.EventAt, &r.Event))
 }
 
-// best is the index with the fewest rows to look at.
-func (q *Query) best(t *table) term {
-	runs := t.letter == runsTable().letter
-	switch {
-	case runs && q.EventID != "":
-		return eventTerm(q.EventID)
-	case runs && q.State != "" && q.State != function.RunSucceeded:
-		return term{indexState, string(q.State)}
-	case q.Function != "":
-		return term{indexFunction, q.Function}
+func samePlace(a, b *function.EventRef) bool {
+	return a.Topic == b.Topic && a.Partition == b.Partition && a.Offset == b.Offset
+}
+
+func deadOf(id string, doc []byte) ([]*function.DeadLetter, error) {
+	d := new(function.DeadLetter)
+	if err := json.Unmarshal(doc, d); err != nil {
+		return nil, fmt.Errorf("decode dead letter %s: %w", id, err)
 	}
-	return term{index: indexAll}
+	return []*function.DeadLetter{d}, nil
 }
 
-func page[T any](h *History, t *table, q Query, want func(*T) bool) (Page[*T], error) {
-	var p Page[*T]
+// probes are the indexes with the fewest rows to look at.
+func (q *Query) probes(t *table) []probe {
+	runs := t.letter == runsTable().letter
+	switch at := q.EventAt; {
+	case runs && q.EventID != "" && at != nil:
+		return []probe{{term: eventTerm(q.EventID)}, {term: placeTerm(at.Topic, at.Partition, at.Offset), name: uint32(at.Offset), named: true}}
+	case runs && q.EventID != "":
+		return []probe{{term: eventTerm(q.EventID)}, {term: term{index: indexNames}, name: hashOf(q.EventID), named: true}}
+	case runs && q.State != "" && q.State != function.RunSucceeded:
+		return []probe{{term: term{index: indexState, value: string(q.State)}}}
+	case q.Function != "":
+		return []probe{{term: term{index: indexFunction, value: q.Function}}}
+	}
+	return []probe{{term: term{index: indexAll}}}
+}
+
+// kind is what the rows of a table are for people.
+type kind[T any] struct {
+	table  *table
+	decode func(id string, doc []byte) ([]*T, error)
+	want   func(*T) bool
+}
+
+func page[T any](h *History, k kind[T], q Query) (p Page[*T], err error) {
 	limit := q.Limit
 	if limit <= 0 {
 		limit = DefaultLimit
 	}
 	limit = min(limit, MaxLimit)
-	prefix := t.termPrefix(q.best(t))
-	from, to := prefix, after(prefix)
-	if !q.Before.IsZero() {
-		from = binary.BigEndian.AppendUint64(bytes.Clone(prefix), newestFirst(q.Before.Add(-time.Millisecond)))
-	}
-	if !q.Since.IsZero() {
-		to = after(binary.BigEndian.AppendUint64(bytes.Clone(prefix), newestFirst(q.Since)))
-	}
+	var begin cursor
 	if q.After != "" {
-		tail, err := decodeCursor(q.After)
-		if err != nil {
+		if begin, err = decodeCursor(q.After); err != nil {
 			return p, err
 		}
-		if next := append(append(bytes.Clone(prefix), tail...), 0); bytes.Compare(next, from) > 0 {
-			from = next
-		}
 	}
-	// A snapshot keeps the index and the rows of one moment together.
-	snap := h.db.NewSnapshot()
-	defer snap.Close()
-	it, err := snap.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+	s, err := h.newScan(k.table, q, q.probes(k.table))
 	if err != nil {
-		return p, fmt.Errorf("scan history: %w", err)
+		return p, err
 	}
-	defer it.Close()
-	scanned := 0
-	for it.First(); it.Valid(); it.Next() {
-		tail := it.Key()[len(prefix):]
-		r, found, err := t.get(snap, string(tail[8:]))
+	defer s.close()
+	for looked := 0; s.next(); {
+		all, err := k.decode(s.id, s.row.doc)
 		if err != nil {
-			return p, err
+			return Page[*T]{}, err
 		}
-		scanned++
-		if found && r.newest() == binary.BigEndian.Uint64(tail) {
-			v := new(T)
-			if err := json.Unmarshal(r.doc, v); err != nil {
-				return p, fmt.Errorf("decode history row %s: %w", tail[8:], err)
+		given := 0
+		if bytes.Equal(s.tail, begin.tail) {
+			given = min(begin.runs, len(all))
+		}
+		for i, v := range all[given:] {
+			if !k.want(v) {
+				continue
 			}
-			if want(v) {
-				p.Rows = append(p.Rows, v)
+			if p.Rows = append(p.Rows, v); len(p.Rows) == limit {
+				p.Next = cursor{tail: s.tail, runs: (given + i + 1) % len(all)}.encode()
+				return p, nil
 			}
 		}
-		if len(p.Rows) == limit || scanned == maxScan {
-			p.Next = encodeCursor(tail)
-			break
+		if looked += len(all); looked >= maxScan {
+			p.Next = cursor{tail: s.tail}.encode()
+			return p, nil
 		}
 	}
-	if err := it.Error(); err != nil {
-		return p, fmt.Errorf("scan history: %w", err)
-	}
-	return p, nil
+	return p, s.err
 }

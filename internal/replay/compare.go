@@ -24,15 +24,14 @@ type comparer struct {
 
 // original finds the run that the event had when it was live: the newest that is over, redrives left aside. nil = none is known.
 func (c comparer) original(r *function.ReplayedRun) (*function.Run, error) {
-	q := history.Query{Function: r.Function, Trigger: r.Trigger, EventID: r.Event.ID, Limit: history.MaxLimit}
+	q := history.Query{Function: r.Function, Trigger: r.Trigger, EventID: r.Event.ID, EventAt: &r.Event, Limit: history.MaxLimit}
 	for {
 		page, err := c.history.Runs(q)
 		if err != nil {
 			return nil, fmt.Errorf("look for the original run: %w", err)
 		}
 		for _, run := range page.Rows {
-			same := run.Event.Topic == r.Event.Topic && run.Event.Partition == r.Event.Partition && run.Event.Offset == r.Event.Offset
-			if same && run.RedriveOf == "" && (run.State == function.RunSucceeded || run.State == function.RunDead) {
+			if run.RedriveOf == "" && (run.State == function.RunSucceeded || run.State == function.RunDead) {
 				return run, nil
 			}
 		}
