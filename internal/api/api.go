@@ -112,6 +112,7 @@ type Options struct {
 	Caller     Caller
 	Ticks      Ticks
 	Delayed    Delayed
+	Copies     Copies
 	Token      string                          // what a client must show
 	Node       func(context.Context) wire.Node // counts and space are filled in by the API
 	Logger     *slog.Logger                    // nil = nowhere
@@ -131,6 +132,7 @@ type API struct {
 	caller     Caller
 	ticks      Ticks
 	delayed    Delayed
+	copies     Copies
 	token      [sha256.Size]byte
 	node       func(context.Context) wire.Node
 	logger     *slog.Logger
@@ -145,8 +147,8 @@ type API struct {
 // New checks the options and builds the handler.
 func New(o Options) (*API, error) {
 	switch {
-	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Node == nil:
-		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events and a node")
+	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Node == nil:
+		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events, copies and a node")
 	case o.Token == "":
 		return nil, errors.New("api needs a token: without one anybody could change everything")
 	}
@@ -160,7 +162,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending: make(chan struct{}),
 	}

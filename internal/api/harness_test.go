@@ -108,6 +108,23 @@ func (noReplays) Report(*catalog.Replay) (function.ReplayReport, error) {
 
 func (noReplays) Cancel(context.Context, string) error { return nil }
 
+// noCopies copies nothing.
+type noCopies struct{}
+
+func (noCopies) Start(context.Context, function.Copy) (*catalog.Copy, error) {
+	return nil, fault.New(fault.Unavailable, "no")
+}
+
+func (noCopies) Cancel(context.Context, string) error { return nil }
+
+func (noCopies) Progress(context.Context, *catalog.Copy) (wire.CopyProgress, error) {
+	return wire.CopyProgress{}, nil
+}
+
+func (noCopies) Place(context.Context, *catalog.Copy, string, map[int32]int64) (map[int32]int64, error) {
+	return nil, nil
+}
+
 func (s *script) RedriveState(_ context.Context, job string) (wire.RedriveState, error) {
 	return wire.RedriveState{Job: job, Finished: true}, nil
 }
@@ -143,7 +160,7 @@ func newNode(t *testing.T) *node {
 	n.code, err = image.Open(filepath.Join(dir, "code"))
 	ok(t, err)
 	a, err := New(Options{
-		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Token: token,
+		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Copies: noCopies{}, Token: token,
 		Node: func(context.Context) wire.Node {
 			return wire.Node{Version: "1.2.3", Gateway: "127.0.0.1:8080", Control: "127.0.0.1:8081", Runner: wire.Runner{Name: "native", Isolated: n.script.isolated, Limits: []string{"memory", "cpu", "pids", "tmp"}}}
 		},

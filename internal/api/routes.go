@@ -85,6 +85,14 @@ func (a *API) routes() []route {
 		{Method: "PATCH", Path: "/v1/topics/{topic}", Name: "alterTopic", Summary: "Change a topic. Partitions may only grow.", Body: wire.TopicAlter{}, Answer: wire.Topic{}, serve: a.alterTopic},
 		{Method: "DELETE", Path: "/v1/topics/{topic}", Name: "deleteTopic", Summary: "Remove a topic and its events. Not while a trigger listens to it.", Status: http.StatusNoContent, Also: []int{409}, serve: a.deleteTopic},
 
+		{Method: "POST", Path: "/v1/copies", Name: "startCopy", Summary: "Copy a topic to another one, of this log or of another, exactly once. A copy of the same topics goes on where one before it stopped.",
+			Body: wire.CopyRequest{}, Answer: wire.Copy{}, Status: http.StatusAccepted, Also: []int{409}, serve: a.startCopy},
+		{Method: "GET", Path: "/v1/copies", Name: "listCopies", Summary: "Copies of topics, those under way and those that are over, the newest first.", Answer: wire.CopyList{}, serve: a.listCopies},
+		{Method: "GET", Path: "/v1/copies/{copy}", Name: "getCopy", Summary: "One copy and how far it is.", Answer: wire.Copy{}, serve: a.getCopy},
+		{Method: "POST", Path: "/v1/copies/{copy}/cancel", Name: "cancelCopy", Summary: "End a copy before it is over. What it has copied stays.", Answer: wire.Copy{}, Also: []int{409}, serve: a.cancelCopy},
+		{Method: "POST", Path: "/v1/copies/{copy}/positions", Name: "placeCopy", Summary: "Store where the triggers of the topic stand in the topic that it is copied to, so that triggers with start: group go on there.",
+			Body: wire.CopyPositions{}, Answer: wire.CopyPlaced{}, Also: []int{409}, serve: a.placeCopy},
+
 		{Method: "GET", Path: "/v1/tokens", Name: "listTokens", Summary: "The names of the tokens that can send events, beside the node's own.", Answer: wire.TokenList{}, serve: a.listTokens},
 		{Method: "POST", Path: "/v1/tokens", Name: "createToken", Summary: "Make a token that can send events to the gateway, and nothing else. It is told once.",
 			Body: wire.TokenCreate{}, Answer: wire.Token{}, Status: http.StatusCreated, Also: []int{409}, serve: a.createToken},

@@ -106,7 +106,7 @@ func (a *API) createTopic(r *http.Request, _ query) (any, error) {
 	if err := a.checkRules(rules); err != nil {
 		return nil, err
 	}
-	if err := a.widenProgress(r.Context(), req.Partitions); err != nil {
+	if err := eventlog.Widen(r.Context(), a.log, function.AsWide(), req.Partitions); err != nil {
 		return nil, err
 	}
 	if err := a.log.CreateTopic(r.Context(), t); err != nil {
@@ -140,7 +140,7 @@ func (a *API) alterTopic(r *http.Request, _ query) (any, error) {
 		if *p < t.Partitions || *p > maxPartitions {
 			return nil, fault.New(fault.Invalid, "partitions: topic %q has %d, which may only grow, to at most %d", name, t.Partitions, maxPartitions)
 		}
-		if err := a.widenProgress(r.Context(), *p); err != nil {
+		if err := eventlog.Widen(r.Context(), a.log, function.AsWide(), *p); err != nil {
 			return nil, err
 		}
 		c.Partitions = p
@@ -200,24 +200,6 @@ func (a *API) usersOf(topic string) []string {
 		}
 	}
 	return users
-}
-
-// widenProgress keeps _dalamb.progress and _dalamb.delayed as wide as the widest topic: dispatch keeps what it knows of a partition
-// in the partition of the same number. They come first, so a topic is never wider than its progress.
-func (a *API) widenProgress(ctx context.Context, partitions int32) error {
-	for _, name := range []string{function.TopicProgress, function.TopicDelayed} {
-		t, err := a.topic(ctx, name)
-		if err != nil {
-			return err
-		}
-		if partitions <= t.Partitions {
-			continue
-		}
-		if err := a.log.AlterTopic(ctx, t.Name, eventlog.TopicChange{Partitions: &partitions}); err != nil {
-			return fmt.Errorf("widen %s: %w", t.Name, err)
-		}
-	}
-	return nil
 }
 
 func checkTopicName(name string) error {

@@ -19,6 +19,7 @@ import (
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/codeshare"
 	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/copier"
 	"github.com/dalamb/dalamb/internal/dispatch"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -177,8 +178,12 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	copying, err := copier.New(copier.Options{Log: n.log, Catalog: n.catalog, Logs: others{n}, Logger: n.logger})
+	if err != nil {
+		return err
+	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
-		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Duties: []dispatch.Duty{ticks, waiting}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Duties: []dispatch.Duty{ticks, waiting, copying}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
 	})
 	if err != nil {
@@ -197,7 +202,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.api, err = api.New(api.Options{
 		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share,
-		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Token: token, Node: n.describe, Logger: n.logger, MaxEvent: int(c.Limits.Event),
+		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Token: token, Node: n.describe, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,9 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/eventlog/disk"
 	"github.com/dalamb/dalamb/internal/eventlog/kafka"
@@ -18,7 +21,7 @@ import (
 // openLog opens the event log that the configuration names.
 func openLog(n *Node) (eventlog.Log, error) {
 	if n.config.EventLog.Kafka != nil {
-		return openKafka(n)
+		return openKafka(n, kafkaUse{cluster: n.config.EventLog.Kafka, metrics: n.metrics})
 	}
 	l, err := disk.Open(disk.Options{Dir: filepath.Join(n.config.Data, "log"), Log: n.logger, Metrics: n.metrics})
 	if err != nil {
@@ -27,10 +30,17 @@ func openLog(n *Node) (eventlog.Log, error) {
 	return l, nil
 }
 
-func openKafka(n *Node) (eventlog.Log, error) {
-	k := n.config.EventLog.Kafka
+// kafkaUse is what a node has a cluster open for.
+type kafkaUse struct {
+	cluster *config.Kafka
+	as      string                // follows the node's id in the name that the cluster knows it by
+	metrics prometheus.Registerer // nil = none
+}
+
+func openKafka(n *Node, use kafkaUse) (eventlog.Log, error) {
+	k := use.cluster
 	o := kafka.Options{
-		Brokers: k.Brokers, SessionTimeout: k.SessionTimeout.Std(), Replication: k.Replication, Log: n.logger, Metrics: n.metrics,
+		Brokers: k.Brokers, SessionTimeout: k.SessionTimeout.Std(), Replication: k.Replication, Log: n.logger, Metrics: use.metrics,
 	}
 	var err error
 	if o.TLS, err = encryption(k); err != nil {
@@ -42,6 +52,7 @@ func openKafka(n *Node) (eventlog.Log, error) {
 	if o.Node, err = nodeID(n.config.Data); err != nil {
 		return nil, err
 	}
+	o.Node += use.as
 	l, err := kafka.Open(o)
 	if err != nil {
 		return nil, err

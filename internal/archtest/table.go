@@ -42,6 +42,7 @@ func Table() []Room {
 		{"internal/image", []string{"fault"}},
 		{"internal/codeshare", []string{"image", "function", "eventlog", "fault"}},
 		{"internal/source", []string{"eventlog", "event", "fault", "catalog", "function"}},
+		{"internal/copier", []string{"catalog", "function", "eventlog", "event", "fault"}},
 		{"internal/gateway", []string{"catalog", "fleet", "history", "match", "eventlog", "function", "event", "fault"}},
 		{"internal/deliver", []string{"image", "catalog", "fleet", "history", "function", "eventlog", "event", "fault"}},
 		{"internal/secret", []string{"fault"}},

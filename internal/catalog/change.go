@@ -12,7 +12,7 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// Change is one step of the platform's life: Deploy, Remove, Shift, Pause, PauseKey, Seek, StartReplay or EndReplay.
+// Change is one step of the platform's life: Deploy, Remove, Shift, Pause, PauseKey, Seek, StartReplay, EndReplay, StartCopy or EndCopy.
 type Change interface {
 	// event checks the change against the scene and makes its control event, which lacks the time alone.
 	event(ctx context.Context, s scene) (*event.Event, error)
@@ -64,6 +64,7 @@ type payload struct {
 	Hash    string               `json:"hash,omitempty"`
 	Key     string               `json:"key,omitempty"`
 	Replay  *replayPayload       `json:"replay,omitempty"`
+	Copy    *copyPayload         `json:"copy,omitempty"`
 }
 
 func (p payload) event(typ string) (*event.Event, error) {

@@ -65,6 +65,10 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 	case e.Type == event.TypeFunctionDeployed && p.Version != nil && p.Alias != nil:
 		s.deploy(f, p, birthOf(p, r))
 	case s.settings.set(e.Type, p):
+	case e.Type == event.TypeCopyStarted, e.Type == event.TypeCopyEnded:
+		if !s.settings.carry(e.Type, p, r.Time) {
+			return false, nil
+		}
 	case !exists:
 		return false, nil
 	case e.Type == event.TypeFunctionRemoved:

@@ -27,10 +27,11 @@ type (
 	RemoveToken struct{ Name string }
 )
 
-// settings are what the fold holds beside functions. Both maps are replaced, never changed, so that views can share them.
+// settings are what the fold holds beside functions. What is in them is replaced, never changed, so that views can share them.
 type settings struct {
 	Topics map[string]function.TopicRules `json:"topics,omitempty"`
 	Tokens map[string]string              `json:"tokens,omitempty"` // name -> hash, in hexadecimal
+	Copies []*Copy                        `json:"copies,omitempty"` // the oldest first
 }
 
 // What is no function is known to the optimistic check under a name that no function can have.

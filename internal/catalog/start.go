@@ -74,11 +74,45 @@ func (s scene) places(ctx context.Context, fn string, triggers []function.Trigge
 		if t.Start == "" || t.Start == function.StartLatest || s.has(fn, t) {
 			continue
 		}
+		if t.Start == function.StartGroup {
+			if begins[t.Name], err = s.fromGroup(ctx, function.GroupOf(fn, t.Name), found[t.Topic]); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
 		if begins[t.Name], err = s.place(ctx, found[t.Topic], t.Start); err != nil {
 			return nil, nil, err
 		}
 	}
 	return starts, begins, nil
+}
+
+// fromGroup is where a group stands in a topic. Where it says nothing of a partition that had events, nobody can tell what is done.
+func (s scene) fromGroup(ctx context.Context, group string, t eventlog.Topic) (map[int32]int64, error) {
+	offsets, err := s.log.Offsets(ctx, group)
+	if err != nil {
+		return nil, fmt.Errorf("read the positions of group %s: %w", group, err)
+	}
+	known := map[int32]int64{}
+	for _, o := range offsets {
+		if o.Partition.Topic == t.Name {
+			known[o.Partition.ID] = o.Offset
+		}
+	}
+	at := make(map[int32]int64, t.Partitions)
+	for id := range t.Partitions {
+		b, err := s.log.Bounds(ctx, eventlog.Partition{Topic: t.Name, ID: id})
+		if err != nil {
+			return nil, fmt.Errorf("read the bounds of %s/%d: %w", t.Name, id, err)
+		}
+		offset, ok := known[id]
+		if !ok && b.End > 0 {
+			return nil, fault.New(fault.NotFound, "start: group %q has no position in %s/%d", group, t.Name, id).
+				WithHint("dalamb copy positions stores it; or choose another start")
+		}
+		at[id] = min(max(offset, b.Start), b.End)
+	}
+	return at, nil
 }
 
 // has says whether the function has the trigger already, by name and topic.

@@ -55,6 +55,37 @@ func TestANewTriggerStartsWhereItSays(t *testing.T) {
 	}
 }
 
+func TestANewTriggerGoesOnWhereItsGroupStands(t *testing.T) {
+	log := newLog(t)
+	hourly(t, log, 5)
+	c, _ := start(t, log, nil)
+	tr := on("t", "other", "x")
+	tr.Start = function.StartGroup
+	if _, err := c.Submit(t.Context(), Deploy{Version: version("f", tr)}); fault.KindOf(err) != fault.NotFound || fault.HintOf(err) == "" {
+		t.Errorf("deploy without positions = %v, want not found and a hint", err)
+	}
+	place := func(at int64) {
+		t.Helper()
+		o := eventlog.GroupOffset{Partition: eventlog.Partition{Topic: "other"}, Offset: at}
+		if err := log.CommitOffsets(t.Context(), function.GroupOf("f", "t"), []eventlog.GroupOffset{o}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct{ at, want int64 }{{3, 3}, {0, 0}, {5, 5}, {99, 5}} {
+		place(tc.at)
+		v := submit(t, c, Deploy{Version: version("f", tr)})
+		if got, err := v.Trigger("f", "t"); err != nil || got.Start[0] != tc.want {
+			t.Errorf("of a group at %d = %v, %v, want %d", tc.at, got.Start, err, tc.want)
+		}
+		place(1) // whoever has begun does not look there again
+		v = submit(t, c, Deploy{Version: version("f", tr)})
+		if got, err := v.Trigger("f", "t"); err != nil || got.Start[0] != tc.want {
+			t.Errorf("after another deploy = %v, %v, want %d", got.Start, err, tc.want)
+		}
+		submit(t, c, Remove{Function: "f"})
+	}
+}
+
 func TestASoughtTriggerIsAnotherOneElsewhere(t *testing.T) {
 	log, store := newLog(t), &memory{}
 	c, stop := start(t, log, store)

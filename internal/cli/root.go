@@ -120,7 +120,7 @@ and DALAMB_TOKEN are stronger.`,
 	for _, c := range []*cobra.Command{
 		upCommand(env),
 		deployCommand(env), functionsCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env), keyCommand(env), scheduleCommand(env), seekCommand(env), replayCommand(env),
-		emitCommand(env), delayedCommand(env), eventsCommand(env), topicCommand(env), tokenCommand(env),
+		emitCommand(env), delayedCommand(env), eventsCommand(env), topicCommand(env), copyCommand(env), tokenCommand(env),
 		runsCommand(env), dlqCommand(env), logsCommand(env),
 		patternCommand(env), versionCommand(),
 	} {

@@ -13,8 +13,8 @@ import (
 )
 
 func topicCommand(env *environment) *cobra.Command {
-	c := &cobra.Command{Use: "topic", Short: "List, make, change and delete topics", Args: cobra.NoArgs}
-	c.AddCommand(topicList(env), topicShow(env), topicCreate(env), topicAlter(env), topicDelete(env))
+	c := &cobra.Command{Use: "topic", Short: "List, make, change, copy and delete topics", Args: cobra.NoArgs}
+	c.AddCommand(topicList(env), topicShow(env), topicCreate(env), topicAlter(env), topicCopy(env), topicDelete(env))
 	return c
 }
 

@@ -108,4 +108,4 @@ func (m *mirror) round(ctx context.Context) {
 }
 
 // groupOf is the name of the consumer group that shows a trigger's position.
-func groupOf(t *catalog.Trigger) string { return "dalamb." + t.Function + "." + t.Name }
+func groupOf(t *catalog.Trigger) string { return function.GroupOf(t.Function, t.Name) }

@@ -17,6 +17,8 @@ const (
 	TypeKeyResumed       = "dalamb.key.resumed.v1"
 	TypeReplayStarted    = "dalamb.replay.started.v1"
 	TypeReplayEnded      = "dalamb.replay.ended.v1"
+	TypeCopyStarted      = "dalamb.copy.started.v1"
+	TypeCopyEnded        = "dalamb.copy.ended.v1"
 
 	TypeInvokeRequested         = "dalamb.invoke.requested.v1"
 	TypeInvocationSucceeded     = "dalamb.invocation.succeeded.v1"

@@ -199,5 +199,9 @@ const (
 	TopicTicks    = "_dalamb.ticks"
 )
 
+// AsWide names the topics that have to be as wide as the widest: what a node knows of a partition stands in the partition of the same
+// number there.
+func AsWide() []string { return []string{TopicProgress, TopicDelayed} }
+
 // SystemTopic says whether only dalamb may write to a topic.
 func SystemTopic(name string) bool { return len(name) > 0 && name[0] == '_' }

@@ -2,13 +2,17 @@ package function
 
 import "time"
 
-// Start says where a new trigger begins: StartLatest, StartEarliest, a time (RFC 3339), or how long ago (24h). "" is StartLatest.
+// Start says where a new trigger begins: StartLatest, StartEarliest, StartGroup, a time (RFC 3339), or how long ago (24h). "" is StartLatest.
 type Start string
 
 const (
 	StartLatest   Start = "latest"
 	StartEarliest Start = "earliest"
+	StartGroup    Start = "group" // where the consumer group of the trigger's name stands; see GroupOf
 )
+
+// GroupOf is the consumer group that shows where a trigger stands.
+func GroupOf(fn, trigger string) string { return "dalamb." + fn + "." + trigger }
 
 // Time is the moment that s means at now. ok is false for latest, earliest and what cannot be read.
 func (s Start) Time(now time.Time) (at time.Time, ok bool) {
@@ -24,10 +28,10 @@ func (s Start) Time(now time.Time) (at time.Time, ok bool) {
 
 func (c *checker) start(field string, s Start) {
 	switch s {
-	case "", StartLatest, StartEarliest:
+	case "", StartLatest, StartEarliest, StartGroup:
 		return
 	}
 	if _, ok := s.Time(time.Time{}); !ok {
-		c.add(field, "latest, earliest, a time such as 2026-12-01T09:00:00Z, or how long ago, such as 24h or 30d", "%q is no place to start from", clip(string(s)))
+		c.add(field, "latest, earliest, group, a time such as 2026-12-01T09:00:00Z, or how long ago, such as 24h or 30d", "%q is no place to start from", clip(string(s)))
 	}
 }

@@ -1,0 +1,111 @@
+package copier
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Start checks a copy, of which the names, the address and Follow are set, makes the topic that is copied to where it is not there,
+// and starts the copy. It returns when the catalog has it.
+func (c *Copier) Start(ctx context.Context, one function.Copy) (*catalog.Copy, error) {
+	if one.Log != "" {
+		address, err := c.logs.Address(one.Log)
+		if err != nil {
+			return nil, err
+		}
+		one.Log = address
+	}
+	from, err := findTopic(ctx, c.log, one.From)
+	if err != nil {
+		return nil, err
+	}
+	target, release, err := c.reach(one.Log)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	to, err := ready(ctx, target, from, one.To)
+	if err != nil {
+		return nil, there(one.Log, err)
+	}
+	one.FromID, one.ToID = from.ID, to.ID
+	change := catalog.StartCopy{Copy: one}
+	if !one.Follow {
+		if change.End, err = c.ends(ctx, from); err != nil {
+			return nil, err
+		}
+	}
+	view, err := c.catalog.Submit(ctx, change)
+	if err != nil {
+		return nil, err
+	}
+	return view.Copy(one.Name)
+}
+
+// there says of an error at which log it was.
+func there(address string, err error) error {
+	if address == "" || fault.KindOf(err) == fault.Internal {
+		return err
+	}
+	f := fault.New(fault.KindOf(err), "%s: %w", address, err)
+	return f.WithHint("%s", fault.HintOf(err))
+}
+
+// ready finds the topic to copy to, or makes it like the one that is copied, and the topic of how far copies are.
+func ready(ctx context.Context, target eventlog.Log, from eventlog.Topic, name string) (eventlog.Topic, error) {
+	to, err := findTopic(ctx, target, name)
+	switch {
+	case err == nil && to.ID == from.ID:
+		return to, fault.New(fault.Invalid, "topic %q cannot be copied to itself", name).WithHint("name another topic, or another log with --to-log")
+	case err == nil && to.Partitions != from.Partitions:
+		return to, fault.New(fault.Conflict, "topic %q there has %d partitions, and topic %q has %d; the same number is needed, so that order is kept", name, to.Partitions, from.Name, from.Partitions).
+			WithHint("copy to a topic that is not there, and it is made; or let the smaller one grow with dalamb topic alter --partitions")
+	case err != nil && fault.KindOf(err) != fault.NotFound:
+		return to, err
+	}
+	if err := makeTopic(ctx, target, eventlog.Topic{Name: function.TopicCopies, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true}); err != nil {
+		return to, err
+	}
+	if to.ID != "" {
+		return to, nil
+	}
+	if err := eventlog.Widen(ctx, target, function.AsWide(), from.Partitions); err != nil {
+		return to, err
+	}
+	from.Name, from.ID = name, ""
+	if err := makeTopic(ctx, target, from); err != nil {
+		return to, err
+	}
+	return findTopic(ctx, target, name)
+}
+
+func makeTopic(ctx context.Context, log eventlog.Log, t eventlog.Topic) error {
+	if err := log.CreateTopic(ctx, t); err != nil && fault.KindOf(err) != fault.Conflict {
+		return fmt.Errorf("create topic %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// ends is where the partitions of a topic end now.
+func (c *Copier) ends(ctx context.Context, t eventlog.Topic) (map[int32]int64, error) {
+	ends := make(map[int32]int64, t.Partitions)
+	for id := range t.Partitions {
+		b, err := c.log.Bounds(ctx, eventlog.Partition{Topic: t.Name, ID: id})
+		if err != nil {
+			return nil, fmt.Errorf("read the bounds of %s/%d: %w", t.Name, id, err)
+		}
+		ends[id] = b.End
+	}
+	return ends, nil
+}
+
+// Cancel ends a copy before it is over. What it has copied stays.
+func (c *Copier) Cancel(ctx context.Context, name string) error {
+	_, err := c.catalog.Submit(ctx, catalog.EndCopy{Name: name, State: function.CopyCancelled})
+	return err
+}
