@@ -14,7 +14,7 @@ const (
 // GroupOf is the consumer group that shows where a trigger stands.
 func GroupOf(fn, trigger string) string { return "dalamb." + fn + "." + trigger }
 
-// Time is the moment that s means at now. ok is false for latest, earliest and what cannot be read.
+// Time is the moment that s means at now. ok is false for latest, earliest, group and what cannot be read.
 func (s Start) Time(now time.Time) (at time.Time, ok bool) {
 	if t, err := time.Parse(time.RFC3339, string(s)); err == nil {
 		return t, true
