@@ -11,7 +11,6 @@ package copier
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
@@ -194,7 +193,7 @@ func passing(err error) bool {
 func findTopic(ctx context.Context, log eventlog.Log, name string) (eventlog.Topic, error) {
 	topics, err := log.Topics(ctx)
 	if err != nil {
-		return eventlog.Topic{}, fmt.Errorf("list topics: %w", err)
+		return eventlog.Topic{}, err
 	}
 	var names []string
 	for _, t := range topics {

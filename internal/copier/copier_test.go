@@ -320,7 +320,7 @@ func TestACopyThatCannotGoOnSaysWhy(t *testing.T) {
 	w.want(w.other, "x", "a", "")
 }
 
-// tight is a log that takes no large records.
+// tight is a log that takes no large records, and few at a time.
 type tight struct{ *flaky }
 
 type tightMember struct{ eventlog.Member }
@@ -332,7 +332,7 @@ func (l tight) Join(ctx context.Context, o eventlog.JoinOptions) (eventlog.Membe
 
 func (m tightMember) Commit(ctx context.Context, t eventlog.Txn) ([]eventlog.Position, error) {
 	for _, r := range t.Records {
-		if len(r.Value) > 100 {
+		if len(r.Value) > 100 || len(t.Records) > 5 {
 			return nil, fault.New(fault.TooLarge, "too much")
 		}
 	}
@@ -344,15 +344,16 @@ func TestARecordThatIsTooLargeIsNamed(t *testing.T) {
 	var err error
 	w.copier, err = New(Options{Log: w.log, Catalog: w.catalog, Logs: logs{tight{w.other}}})
 	ok(t, err)
-	w.put(0, "a", "b", strings.Repeat("c", 101), "d")
+	many := strings.Fields(strings.Repeat("a b ", 10))
+	w.put(0, append(many, strings.Repeat("c", 101), "d")...)
 	w.begin(function.Copy{Name: "one", From: "orders", To: "x", Log: elsewhere})
 	stop := w.keep()
 	c := w.over("one")
 	stop()
-	if c.Ended.State != function.CopyFailed || !strings.Contains(c.Ended.Reason, "orders/0@2 is larger than topic x") {
+	if c.Ended.State != function.CopyFailed || !strings.Contains(c.Ended.Reason, "orders/0@20 is larger than topic x") {
 		t.Errorf("ended as %+v, want what is too large", c.Ended)
 	}
-	w.want(w.other, "x", "a b", "")
+	w.want(w.other, "x", strings.Join(many, " "), "")
 }
 
 // Each event is copied once and in order, whatever fails and however often the owner changes, and each position is found again.

@@ -70,7 +70,7 @@ func (a *attempt) partition(ctx context.Context, id int32) error {
 		err = a.store(ctx, id, rs, next)
 		if fault.KindOf(err) == fault.TooLarge {
 			if len(rs) > 1 {
-				most = 1 // which one it is will be seen
+				most = len(rs) / 2 // there may be one that is, or a log that takes less at a time
 				continue
 			}
 			return fault.New(fault.TooLarge, "the event at %s/%d@%d is larger than topic %s there takes: %w", from.Topic, from.ID, rs[0].Offset, a.copy.To, err).
@@ -79,7 +79,7 @@ func (a *attempt) partition(ctx context.Context, id int32) error {
 		if err != nil {
 			return err
 		}
-		at, most = next, mostRecords
+		at, most = next, min(most+1, mostRecords)
 	}
 	return nil
 }

@@ -52,8 +52,11 @@ func there(address string, err error) error {
 	if address == "" || fault.KindOf(err) == fault.Internal {
 		return err
 	}
-	f := fault.New(fault.KindOf(err), "%s: %w", address, err)
-	return f.WithHint("%s", fault.HintOf(err))
+	hint := fault.HintOf(err)
+	if fault.KindOf(err) == fault.Unavailable {
+		hint = "start that cluster, or correct the address" // the log's own hint is for a node that waits
+	}
+	return fault.New(fault.KindOf(err), "%s: %w", address, err).WithHint("%s", hint)
 }
 
 // ready finds the topic to copy to, or makes it like the one that is copied, and the topic of how far copies are.

@@ -200,7 +200,7 @@ const (
 )
 
 // AsWide names the topics that have to be as wide as the widest: what a node knows of a partition stands in the partition of the same
-// number there.
+// number there. They come first, so a topic is never wider than its progress.
 func AsWide() []string { return []string{TopicProgress, TopicDelayed} }
 
 // SystemTopic says whether only dalamb may write to a topic.
