@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -117,8 +118,9 @@ func TestKeysRunFarBeyondThePartitions(t *testing.T) {
 	w.awaitFinished(keys)
 }
 
-// TestAKeyIsFreeWhenTheOutcomeIsInTheLog holds commits back and sees that the next event of the key waits, and that of another does not.
-func TestAKeyIsFreeWhenTheOutcomeIsInTheLog(t *testing.T) {
+// TestAKeyDoesNotRunFarAheadOfTheLog holds commits back and sees that a key goes on for so many events, in order, and another key goes on
+// beside it.
+func TestAKeyDoesNotRunFarAheadOfTheLog(t *testing.T) {
 	var blocked atomic.Bool
 	w := newWorld(t, setting{partitions: 1, wrap: func(l eventlog.Log) eventlog.Log {
 		return brittle{l, func() (before, after bool) { return blocked.Load(), false }}
@@ -133,17 +135,27 @@ func TestAKeyIsFreeWhenTheOutcomeIsInTheLog(t *testing.T) {
 	}))
 	w.append("events", newEvent("0", "x", "first"))
 	w.awaitFinished(1)
-	w.append("events", newEvent("1", "x", "k"), newEvent("2", "x", "k"))
-	w.await("the first of the key", func() bool { return len(l.of("f")) == 2 })
-	w.append("events", newEvent("3", "x", "other"))
-	w.await("the other key", func() bool { return len(l.of("f")) == 3 })
-	if ran := l.of("f"); ran[1] != "1" || ran[2] != "3" {
-		t.Errorf("ran %v, want 0, 1, 3", ran)
+	want := []string{"0"}
+	var all []*event.Event
+	for i := 1; i <= aheadMost+3; i++ {
+		all = append(all, newEvent(fmt.Sprint(i), "x", "k"))
+		want = append(want, fmt.Sprint(i))
+	}
+	w.append("events", all...)
+	w.await("some of the key", func() bool { return len(l.of("f")) == 1+aheadMost })
+	w.append("events", newEvent("other", "x", "other"))
+	w.await("the other key", func() bool { return len(l.of("f")) == 1+aheadMost+1 })
+	ran := l.of("f")
+	if ran[1+aheadMost] != "other" {
+		t.Errorf("ran %v, want another key behind %d of the first", ran, aheadMost)
 	}
 	w.await("the log to work again", func() bool {
 		blocked.Store(false)
-		return len(l.of("f")) == 4
+		return len(l.of("f")) == 1+len(all)+1
 	})
 	blocked.Store(false)
-	w.awaitFinished(4)
+	w.awaitFinished(1 + len(all) + 1)
+	if ran := slices.DeleteFunc(l.of("f"), func(id string) bool { return id == "other" }); !slices.Equal(ran, want) {
+		t.Errorf("ran %v, want %v", ran, want)
+	}
 }

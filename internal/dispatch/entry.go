@@ -43,6 +43,8 @@ type entry struct {
 	parked   bool   // it takes no place in the window
 	state    entryState
 	settled  bool // its end is in the log or in the commit under way
+	passed   bool // the next of its key need not wait for it any more
+	ahead    int8 // how many before it of its key had ended, and were not known to be stored, when its turn came
 	stored   bool // it has a retryRecord in the log
 	marked   bool // that record says that an attempt began
 	careful  bool // it may have been under way when a node died

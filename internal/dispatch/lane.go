@@ -122,7 +122,10 @@ func (l *lane) place(en *entry, key string) {
 	if en.keyed {
 		last := l.keys[en.key]
 		l.keys[en.key] = en
-		if last != nil {
+		switch {
+		case last != nil && last.passed:
+			en.ahead = last.ahead + 1
+		case last != nil:
 			last.next = en
 			if last.parked {
 				l.park(en)
@@ -174,14 +177,11 @@ func (l *lane) enable(e *entry) {
 func (l *lane) finish(e *entry) {
 	l.drop(e)
 	if e.keyed {
-		next := e.next
-		for next != nil && next.state == gone {
-			next = next.next
-		}
+		next := e.following()
 		switch {
-		case next == nil:
+		case l.keys[e.key] == e, next == nil && !e.passed:
 			delete(l.keys, e.key)
-		case !l.removed: // else its end is on its way already
+		case next != nil && !e.passed && !l.removed: // else its end, or its turn, is on its way already
 			l.enable(next)
 		}
 	}

@@ -201,6 +201,7 @@ func (m *ran) apply(sc scope, p *partition) {
 	if m.err == nil {
 		e.failures, e.state, l.sick = 0, flushing, false
 		p.push(item{entry: e, work: m.work, records: m.work.allRecords()})
+		l.passOn(e, m.work)
 		return
 	}
 	e.each(p.void)
