@@ -87,7 +87,12 @@ func (r *report) all(packages []string, long bool) error {
 	defer c.Close()
 	fmt.Println("on Kafka:")
 	os.Setenv("DALAMB_TEST_KAFKA", c.Bootstrap())
-	return r.run([]string{"./internal/dispatch"}, long)
+	return r.run(behaviour(), long)
+}
+
+// behaviour lists the packages whose tests open their log by enginetest.
+func behaviour() []string {
+	return []string{"./internal/catalog", "./internal/dispatch", "./internal/source/..."}
 }
 
 // lack notes what the machine lacks for a whole part.

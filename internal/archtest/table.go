@@ -26,6 +26,7 @@ func Table() []Room {
 		{"internal/eventlog", []string{"event", "fault"}},
 		{"internal/eventlog/disk", []string{"eventlog", "event", "fault"}},
 		{"internal/eventlog/kafka", []string{"eventlog", "event", "fault"}},
+		{"internal/eventlog/enginetest", []string{"eventlog", "eventlog/disk", "eventlog/kafka", "eventlog/eventlogtest"}},
 		{"internal/eventlog/eventlogtest", []string{"eventlog", "event", "fault"}},
 		{"internal/match", []string{"event"}},
 		{"internal/catalog", []string{"function", "match", "eventlog", "event", "fault"}},
@@ -76,7 +77,7 @@ func Edges() []Edge {
 
 // tests may import these beside what their room may import, directly or through other rooms.
 func testRooms() []string {
-	return []string{"need", "app", "client", "eventlog/disk", "eventlog/kafka", "eventlog/eventlogtest",
+	return []string{"need", "app", "client", "eventlog/disk", "eventlog/kafka", "eventlog/enginetest", "eventlog/eventlogtest",
 		"runner/native", "runner/oci", "runner/process", "runner/kube", "runner/runnertest"}
 }
 

@@ -9,11 +9,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
-	"github.com/dalamb/dalamb/internal/eventlog/disk"
+	"github.com/dalamb/dalamb/internal/eventlog/enginetest"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -21,7 +19,7 @@ import (
 // newLog is a real log in memory with the topics that a catalog needs.
 func newLog(t *testing.T) eventlog.Log {
 	t.Helper()
-	log, err := disk.Open(disk.Options{Dir: "log", FS: vfs.NewMem(), FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }})
+	log, err := enginetest.Open(enginetest.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

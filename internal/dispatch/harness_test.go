@@ -16,6 +16,7 @@ import (
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/eventlog/enginetest"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -58,7 +59,7 @@ func newWorld(t reporter, s setting) *world {
 	if s.partitions == 0 {
 		s.partitions = 2
 	}
-	l, err := openEngine(s)
+	l, err := enginetest.Open(enginetest.Options{Dir: s.dir, Now: s.now, OneNode: s.oneNode})
 	if err != nil {
 		t.Fatalf("open log: %v", err)
 	}

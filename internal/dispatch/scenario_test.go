@@ -12,6 +12,7 @@ import (
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/eventlog/enginetest"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -136,7 +137,7 @@ func TestMemoryIsBoundedHoweverManyEventsCome(t *testing.T) {
 	var most atomic.Int64
 	batch := make([]*event.Event, 500)
 	batches := 20
-	if len(brokers()) > 0 {
+	if len(enginetest.Brokers()) > 0 {
 		batches = 5 // the same is seen with fewer; each takes a network's time
 	}
 	for b := range batches {

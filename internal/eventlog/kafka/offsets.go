@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -266,18 +267,34 @@ func (l *Log) positions(ctx context.Context, groups []string) (map[string][]even
 			rg.Group = group
 			req.Groups = append(req.Groups, rg)
 		}
-		resp, err := req.RequestWith(ctx, l.client)
+		resp, err := l.fetchOffsets(ctx, req)
 		if err != nil {
 			return nil, l.failure(err)
 		}
 		for _, g := range resp.Groups {
-			if err := kerr.ErrorForCode(g.ErrorCode); err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
-				return nil, l.failure(err)
-			}
 			all[g.Group] = offsetsIn(g, there, names)
 		}
 	}
 	return all, nil
+}
+
+// fetchOffsets asks again while the groups' coordinators are not there, as on a cluster that has never had a group.
+func (l *Log) fetchOffsets(ctx context.Context, req *kmsg.OffsetFetchRequest) (*kmsg.OffsetFetchResponse, error) {
+	late := time.Now().Add(patience)
+	for n := 0; ; n++ {
+		resp, err := req.RequestWith(ctx, l.client)
+		for i := 0; err == nil && i < len(resp.Groups); i++ {
+			if err = kerr.ErrorForCode(resp.Groups[i].ErrorCode); errors.Is(err, kerr.GroupIDNotFound) {
+				err = nil
+			}
+		}
+		if err == nil || !passes(err) || time.Now().After(late) {
+			return resp, err
+		}
+		if waitErr := pause(ctx, n); waitErr != nil {
+			return nil, waitErr
+		}
+	}
 }
 
 func offsetsIn(g kmsg.OffsetFetchResponseGroup, there map[string]*topic, names map[[16]byte]string) []eventlog.GroupOffset {

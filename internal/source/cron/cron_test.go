@@ -10,19 +10,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
-	"github.com/dalamb/dalamb/internal/eventlog/disk"
+	"github.com/dalamb/dalamb/internal/eventlog/enginetest"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
 // world is a log with a catalog and a clock that stands still until it is told.
 type world struct {
 	t    *testing.T
-	log  *disk.Log
+	log  eventlog.Log
 	cat  *catalog.Catalog
 	cron *Cron
 	now  time.Time
@@ -36,7 +34,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, now: time.Date(2026, 3, 1, 10, 0, 30, 0, time.UTC)}
 	clock := func() time.Time { return w.now }
 	var err error
-	w.log, err = disk.Open(disk.Options{Dir: "log", FS: vfs.NewMem(), Now: clock, FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }})
+	w.log, err = enginetest.Open(enginetest.Options{Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,12 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
-	"github.com/dalamb/dalamb/internal/eventlog/disk"
+	"github.com/dalamb/dalamb/internal/eventlog/enginetest"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -23,7 +22,7 @@ import (
 // world is a log with delayed events, and a clock that stands still until it is told.
 type world struct {
 	t     testing.TB
-	log   *disk.Log
+	log   eventlog.Log
 	delay *Delay
 	mu    sync.Mutex
 	now   time.Time
@@ -40,7 +39,7 @@ func newWorld(t testing.TB, partitions int32) *world {
 		return w.now
 	}
 	var err error
-	w.log, err = disk.Open(disk.Options{Dir: "log", FS: vfs.NewMem(), Now: clock, FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }})
+	w.log, err = enginetest.Open(enginetest.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,14 +108,17 @@ func (w *world) pass(d time.Duration) error {
 	w.now = w.now.Add(d)
 	w.mu.Unlock()
 	for i, k := range w.keep {
-		rs, err := w.log.Read(context.Background(), k.own.Partition, w.from[i], eventlog.ReadOptions{NoWait: true})
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		for j := range rs {
-			w.from[i] = rs[j].Offset + 1
-			if n, ok := noteOf(&rs[j]); ok {
-				k.note(n, k.calendar.add)
+		for more := true; more; {
+			rs, err := w.log.Read(context.Background(), k.own.Partition, w.from[i], eventlog.ReadOptions{NoWait: true})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			more = len(rs) > 0
+			for j := range rs {
+				w.from[i] = rs[j].Offset + 1
+				if n, ok := noteOf(&rs[j]); ok {
+					k.note(n, k.calendar.add)
+				}
 			}
 		}
 		for {
@@ -135,19 +137,23 @@ func (w *world) pass(d time.Duration) error {
 // released lists the ids in a topic.
 func (w *world) released(topic string) string {
 	w.t.Helper()
-	rs, err := w.log.Read(context.Background(), eventlog.Partition{Topic: topic}, 0, eventlog.ReadOptions{NoWait: true, MaxRecords: 1e6, MaxBytes: 1 << 30})
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	var ids []string
-	for _, r := range rs {
-		e, err := eventlog.ToEvent(r)
+	for from := int64(0); ; {
+		rs, err := w.log.Read(context.Background(), eventlog.Partition{Topic: topic}, from, eventlog.ReadOptions{NoWait: true})
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		ids = append(ids, e.ID)
+		if len(rs) == 0 {
+			return strings.Join(ids, " ")
+		}
+		for _, r := range rs {
+			e, err := eventlog.ToEvent(r)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			ids, from = append(ids, e.ID), r.Offset+1
+		}
 	}
-	return strings.Join(ids, " ")
 }
 
 func (w *world) want(topic, want string) {
