@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/eventlog/enginetest"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -66,7 +67,7 @@ func (l *absent) Read(ctx context.Context, p eventlog.Partition, from int64, o e
 
 func TestTheFoldOutlivesALogThatIsAwayForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &absent{Log: newLog(t)}
+		log := &absent{Log: openLog(t, enginetest.Options{OneNode: true})} // time passes here as no broker's does
 		log.away.Store(true)
 		c, err := New(Options{Log: log})
 		if err != nil {

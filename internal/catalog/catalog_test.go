@@ -16,10 +16,15 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// newLog is a real log in memory with the topics that a catalog needs.
+// newLog is a real log with the topics that a catalog needs.
 func newLog(t *testing.T) eventlog.Log {
 	t.Helper()
-	log, err := enginetest.Open(enginetest.Options{})
+	return openLog(t, enginetest.Options{})
+}
+
+func openLog(t *testing.T, o enginetest.Options) eventlog.Log {
+	t.Helper()
+	log, err := enginetest.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
