@@ -28,8 +28,11 @@ type Copies interface {
 	Place(ctx context.Context, one *catalog.Copy, group string, at map[int32]int64) (map[int32]int64, error)
 }
 
-// copyPatience is how long a request waits for the log that is copied to.
-const copyPatience = 15 * time.Second
+// How long a request waits for the log that is copied to.
+const (
+	copyPatience = 15 * time.Second
+	lookPatience = 5 * time.Second // of one that can answer without
+)
 
 func (a *API) startCopy(r *http.Request, _ query) (any, error) {
 	var req wire.CopyRequest
@@ -92,7 +95,7 @@ func (a *API) getCopy(r *http.Request, _ query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), copyPatience)
+	ctx, cancel := context.WithTimeout(r.Context(), lookPatience)
 	defer cancel()
 	out := wireCopy(c)
 	switch p, err := a.copies.Progress(ctx, c); {

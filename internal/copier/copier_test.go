@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -318,6 +319,41 @@ func TestACopyThatCannotGoOnSaysWhy(t *testing.T) {
 	w.over("two")
 	stop()
 	w.want(w.other, "x", "a", "")
+}
+
+// away is a log that does not answer at first.
+type away struct {
+	*flaky
+	left *atomic.Int32
+}
+
+func (l away) Topics(ctx context.Context) ([]eventlog.Topic, error) {
+	if l.left.Add(-1) >= 0 {
+		return nil, fault.New(fault.Unavailable, "nobody answers")
+	}
+	return l.flaky.Topics(ctx)
+}
+
+func TestACopyWaitsForALogThatIsAway(t *testing.T) {
+	w := newWorld(t)
+	w.put(0, "a")
+	w.begin(function.Copy{Name: "one", From: "orders", To: "x", Log: elsewhere})
+	log := away{w.other, new(atomic.Int32)}
+	log.left.Store(1)
+	var err error
+	w.copier, err = New(Options{Log: w.log, Catalog: w.catalog, Logs: logs{log}})
+	ok(t, err)
+	w.other.fail = []bool{true, false} // and it goes away again
+	stop := w.keep()
+	if c := w.over("one"); c.Ended.State != function.CopyFinished {
+		t.Errorf("ended as %+v", c.Ended)
+	}
+	stop()
+	w.want(w.other, "x", "a", "")
+	log.left.Store(1)
+	if _, err := w.copier.Start(t.Context(), function.Copy{Name: "two", From: "orders", To: "x", Log: elsewhere}); fault.KindOf(err) != fault.Unavailable || fault.HintOf(err) != "start that cluster, or correct the address" {
+		t.Errorf("Start = %v (hint %q), want unavailable", err, fault.HintOf(err))
+	}
 }
 
 // tight is a log that takes no large records, and few at a time.
