@@ -81,6 +81,9 @@ func (b *bench) drainMany(ctx context.Context, l *lab, n int) (rate, used float6
 			return 0, 0, err
 		}
 	}
+	if err := l.quiet(ctx); err != nil {
+		return 0, 0, err
+	}
 	before, err := l.cpuSeconds()
 	if err != nil {
 		return 0, 0, err
@@ -105,6 +108,24 @@ func (b *bench) drainMany(ctx context.Context, l *lab, n int) (rate, used float6
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
 			return 0, 0, fmt.Errorf("wait for %d events in batches: %w", n, err)
+		}
+	}
+}
+
+// quiet waits until the node has sorted away what was appended, so that this is not counted as what running it costs.
+func (n *node) quiet(ctx context.Context) error {
+	const look = 300 * time.Millisecond
+	for {
+		before, err := n.cpuSeconds()
+		if err != nil {
+			return err
+		}
+		if err := pause(ctx, look); err != nil {
+			return fmt.Errorf("wait for the node to come to rest: %w", err)
+		}
+		after, err := n.cpuSeconds()
+		if err != nil || after-before <= 0.05*look.Seconds() {
+			return err
 		}
 	}
 }
