@@ -30,6 +30,7 @@ type installation struct {
 	nodes   []*node // nil = not there at the moment
 	data    []string
 	mu      sync.RWMutex // guards nodes
+	pids    []string     // of all nodes that there were
 	frozen  []freeze
 	killed  map[string]int // what has happened, and how often
 	readers map[string]*reader
@@ -67,7 +68,7 @@ func survive(t *testing.T, nodes int, happenings ...func(*installation, *rand.Ra
 	witness := filepath.Join(t.TempDir(), "witness")
 	for i := range nodes {
 		w.data = append(w.data, t.TempDir())
-		w.nodes = append(w.nodes, start(t, w.data[i], w.settings()...))
+		w.nodes = append(w.nodes, w.start(i))
 	}
 	first := w.nodes[0]
 	for _, topic := range []wire.TopicCreate{{Name: "in", Partitions: 6}, {Name: "out", Partitions: 4}} {
@@ -109,7 +110,7 @@ triggers:
 	for _, r := range w.nodes[0].runs(client.RunQuery{State: function.RunDead}) {
 		s.dead[r.Event.ID] = r.Reason
 	}
-	s.attempts = witnessed(t, witness, w.frozen)
+	s.attempts = witnessed(t, witness, w.pids, w.frozen)
 	for _, n := range w.nodes {
 		n.stop()
 	}
@@ -128,6 +129,13 @@ triggers:
 
 func (w *installation) settings() []string {
 	return []string{"eventlog=kafka://" + w.brokers.Bootstrap(), "drain=5s"}
+}
+
+func (w *installation) start(i int) *node {
+	w.t.Helper()
+	n := start(w.t, w.data[i], w.settings()...)
+	w.pids = append(w.pids, strconv.Itoa(n.cmd.Process.Pid))
+	return n
 }
 
 // send sends one key's events in order, each once, to whatever node answers.
@@ -189,7 +197,7 @@ func (w *installation) killNode(random *rand.Rand) {
 	n.kill()
 	w.killed["nodes killed"]++
 	at := w.outputs()
-	w.put(i, start(w.t, w.data[i], w.settings()...))
+	w.put(i, w.start(i))
 	w.calm(at + 50)
 }
 
@@ -244,7 +252,7 @@ func (w *installation) rollEverything(*rand.Rand) {
 		n := w.nodes[i]
 		w.put(i, nil)
 		n.stop()
-		w.put(i, start(w.t, w.data[i], w.settings()...))
+		w.put(i, w.start(i))
 		w.killed["nodes restarted"]++
 		w.calm(w.outputs() + 20)
 	}

@@ -69,8 +69,8 @@ type freeze struct {
 	from, to int64
 }
 
-// witnessed reads what the functions wrote.
-func witnessed(t *testing.T, path string, frozen []freeze) []stretch {
+// witnessed reads what the functions wrote. nodes are the processes of all nodes that there were.
+func witnessed(t *testing.T, path string, nodes []string, frozen []freeze) []stretch {
 	t.Helper()
 	file, err := os.Open(path)
 	if err != nil {
@@ -87,6 +87,9 @@ func witnessed(t *testing.T, path string, frozen []freeze) []stretch {
 		ended, _ := strconv.ParseInt(f[4], 10, 64)
 		a := stretch{id: f[1], key: f[2], began: began, ended: ended}
 		family := strings.Split(f[0], ",")
+		if i := slices.IndexFunc(family, func(pid string) bool { return slices.Contains(nodes, pid) }); i >= 0 {
+			a.node = family[i]
+		}
 		a.frozen = slices.ContainsFunc(frozen, func(z freeze) bool {
 			return slices.Contains(family, z.pid) && began < z.to && ended > z.from
 		})
