@@ -71,7 +71,7 @@ type Node struct {
 	gatewayListener, controlListener net.Listener
 	gatewayServer, controlServer     *http.Server
 
-	parts  parts
+	parts  *parts
 	stopBy time.Time // when the drain time is over; set by Run before it stops the parts
 }
 
@@ -83,7 +83,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if c.Data, err = filepath.Abs(c.Data); err != nil { // sandboxes are made from elsewhere
 		return nil, fmt.Errorf("find the data directory: %w", err)
 	}
-	n := &Node{config: &c, version: o.Version, logger: o.Logger, ready: o.Ready, started: time.Now(), metrics: telemetry.Registry(), getenv: o.Environment}
+	n := &Node{config: &c, version: o.Version, logger: o.Logger, ready: o.Ready, started: time.Now(), parts: newParts(), metrics: telemetry.Registry(), getenv: o.Environment}
 	if n.getenv == nil {
 		n.getenv = func(string) string { return "" }
 	}
@@ -254,7 +254,7 @@ func (n *Node) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		n.logger.Info("node is stopping", "drain", n.config.Drain)
-	case <-n.parts.failed():
+	case <-n.parts.fail:
 	}
 	n.stopBy = time.Now().Add(drain)
 	os.Remove(filepath.Join(n.config.Data, NodeFile))

@@ -13,7 +13,7 @@ import (
 // parts are the goroutines of a node. They stop one after another, the newest first: what feeds others stops before them.
 type parts struct {
 	list []*part
-	fail chan struct{} // closed when a part ended without being told to
+	fail chan struct{} // closed when a part has ended by itself
 	once sync.Once
 }
 
@@ -24,26 +24,19 @@ type part struct {
 	err    error // valid when done is closed
 }
 
+func newParts() *parts { return &parts{fail: make(chan struct{})} }
+
 func (p *parts) start(name string, run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	one := &part{name: name, cancel: cancel, done: make(chan struct{})}
-	failed := p.failed()
 	p.list = append(p.list, one)
 	go func() {
 		defer close(one.done)
 		one.err = run(ctx)
 		if ctx.Err() == nil {
-			p.once.Do(func() { close(failed) })
+			p.once.Do(func() { close(p.fail) })
 		}
 	}()
-}
-
-// failed is closed when a part has ended by itself.
-func (p *parts) failed() chan struct{} {
-	if p.fail == nil {
-		p.fail = make(chan struct{})
-	}
-	return p.fail
 }
 
 // stop ends all parts, the newest first, and returns what went wrong in any of them.

@@ -30,7 +30,7 @@ func (n *Node) reach(ctx context.Context) error {
 	defer stop()
 	go func() { // ends with this function
 		select {
-		case <-n.parts.failed():
+		case <-n.parts.fail:
 			stop()
 		case <-ctx.Done():
 		}
