@@ -1,12 +1,9 @@
 package copier
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -32,27 +29,19 @@ func place() eventlog.Partition { return eventlog.Partition{Topic: function.Topi
 func prefix(c *function.Copy) string { return c.ToID + "/" + c.FromID + "/" }
 
 func (p progress) record(c *function.Copy, partition int32) (eventlog.Record, error) {
-	b, err := json.Marshal(p)
+	b, err := eventlog.EncodeTagged(progressFormat, p)
 	if err != nil {
 		return eventlog.Record{}, fmt.Errorf("encode the progress of a copy: %w", err)
 	}
 	at := place()
 	return eventlog.Record{
-		Topic: at.Topic, Partition: at.ID, Key: []byte(prefix(c) + strconv.Itoa(int(partition))), Value: append([]byte{progressFormat}, b...),
+		Topic: at.Topic, Partition: at.ID, Key: []byte(prefix(c) + strconv.Itoa(int(partition))), Value: b,
 	}, nil
 }
 
 func decodeProgress(value []byte) (p progress, err error) {
-	if len(value) == 0 || value[0] != progressFormat {
-		return p, fmt.Errorf("not of format %d", progressFormat)
-	}
-	d := json.NewDecoder(bytes.NewReader(value[1:]))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil {
+	if err := eventlog.DecodeTagged(value, progressFormat, &p); err != nil {
 		return p, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return p, errors.New("something follows")
 	}
 	if p.Next < 0 || p.Copied < 0 || p.Missed < 0 || p.Copied > p.Next || p.Missed > p.Next {
 		return p, errors.New("out of range")
@@ -63,31 +52,18 @@ func decodeProgress(value []byte) (p progress, err error) {
 // recall reads how far the partitions of a copy are. Progress that cannot be understood is an error: to begin anew would copy again.
 func recall(ctx context.Context, log eventlog.Log, c *function.Copy) (map[int32]progress, error) {
 	at := place()
-	b, err := log.Bounds(ctx, at)
-	if err != nil {
-		return nil, fmt.Errorf("read the bounds of %s: %w", at.Topic, err)
-	}
 	known := map[int32]progress{}
-	for from := b.Start; from < b.End; {
-		rs, err := log.Read(ctx, at, from, eventlog.ReadOptions{NoWait: true})
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", at.Topic, err)
+	_, err := eventlog.ReadAll(ctx, log, at, func(r *eventlog.Record) error {
+		if err := foldProgress(known, c, r); err != nil {
+			return fault.New(fault.Internal, "record %s of %s: %w", r.Key, at.Topic, err).
+				WithHint("it was written by a newer dalamb, or it is damaged")
 		}
-		if len(rs) == 0 {
-			break
-		}
-		for _, r := range rs {
-			if err := foldProgress(known, c, r); err != nil {
-				return nil, fault.New(fault.Internal, "record %s of %s: %w", r.Key, at.Topic, err).
-					WithHint("it was written by a newer dalamb, or it is damaged")
-			}
-		}
-		from = rs[len(rs)-1].Offset + 1
-	}
-	return known, nil
+		return nil
+	})
+	return known, err
 }
 
-func foldProgress(known map[int32]progress, c *function.Copy, r eventlog.Record) error {
+func foldProgress(known map[int32]progress, c *function.Copy, r *eventlog.Record) error {
 	text, mine := strings.CutPrefix(string(r.Key), prefix(c))
 	if !mine {
 		return nil

@@ -47,31 +47,17 @@ func (l letter) compare(died time.Time, id string) int {
 func (d *Dispatcher) scanDead(
 	ctx context.Context, p eventlog.Partition, keep func(string, *function.DeadLetter) bool, found map[string]letter,
 ) error {
-	b, err := d.log.Bounds(ctx, p)
-	if err != nil {
-		return fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
-	}
-	for from := b.Start; from < b.End; {
-		rs, err := d.log.Read(ctx, p, from, eventlog.ReadOptions{NoWait: true})
-		if err != nil {
-			return fmt.Errorf("read dead letters: %w", err)
-		}
-		if len(rs) == 0 {
-			return nil
-		}
-		for _, r := range rs {
-			id := string(r.Key)
-			delete(found, id)
-			var dl function.DeadLetter
-			if r.Value == nil || json.Unmarshal(r.Value, &dl) != nil || !keep(id, &dl) {
-				continue
-			}
+	_, err := eventlog.ReadAll(ctx, d.log, p, func(r *eventlog.Record) error {
+		id := string(r.Key)
+		delete(found, id)
+		var dl function.DeadLetter
+		if r.Value != nil && json.Unmarshal(r.Value, &dl) == nil && keep(id, &dl) {
 			at := eventlog.Position{Topic: p.Topic, Partition: p.ID, Offset: r.Offset}
 			found[id] = letter{id: id, died: r.Time, at: at}
 		}
-		from = rs[len(rs)-1].Offset + 1
-	}
-	return nil
+		return nil
+	})
+	return err
 }
 
 // readDead reads a dead letter. It is nil when it is not there any more.

@@ -1,12 +1,9 @@
 package cron
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -28,24 +25,16 @@ type progress struct {
 }
 
 func (p progress) encode() ([]byte, error) {
-	b, err := json.Marshal(p)
+	b, err := eventlog.EncodeTagged(progressFormat, p)
 	if err != nil {
 		return nil, fmt.Errorf("encode the progress of a schedule: %w", err)
 	}
-	return append([]byte{progressFormat}, b...), nil
+	return b, nil
 }
 
 func decodeProgress(value []byte) (p progress, err error) {
-	if len(value) == 0 || value[0] != progressFormat {
-		return p, fmt.Errorf("not of format %d", progressFormat)
-	}
-	d := json.NewDecoder(bytes.NewReader(value[1:]))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil {
+	if err := eventlog.DecodeTagged(value, progressFormat, &p); err != nil {
 		return p, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return p, errors.New("something follows")
 	}
 	if p.Planned.IsZero() || p.Missed < 0 || p.Ticked.After(p.Planned) {
 		return p, errors.New("out of range")
@@ -73,31 +62,18 @@ func (k keys) record(plan int64, value []byte) eventlog.Record {
 // ticks again.
 func recall(ctx context.Context, log eventlog.Log, k keys) (map[int64]progress, error) {
 	place := eventlog.Partition{Topic: function.TopicProgress, ID: k.partition}
-	b, err := log.Bounds(ctx, place)
-	if err != nil {
-		return nil, fmt.Errorf("read the bounds of %s/%d: %w", place.Topic, place.ID, err)
-	}
 	known := map[int64]progress{}
-	for from := b.Start; from < b.End; {
-		rs, err := log.Read(ctx, place, from, eventlog.ReadOptions{NoWait: true})
-		if err != nil {
-			return nil, fmt.Errorf("read %s/%d: %w", place.Topic, place.ID, err)
+	_, err := eventlog.ReadAll(ctx, log, place, func(r *eventlog.Record) error {
+		if err := fold(known, k, r); err != nil {
+			return fault.New(fault.Internal, "progress record %s: %w", r.Key, err).
+				WithHint("it was written by a newer dalamb, or it is damaged; these schedules wait until it can be read")
 		}
-		if len(rs) == 0 {
-			break
-		}
-		for _, r := range rs {
-			if err := fold(known, k, r); err != nil {
-				return nil, fault.New(fault.Internal, "progress record %s: %w", r.Key, err).
-					WithHint("it was written by a newer dalamb, or it is damaged; these schedules wait until it can be read")
-			}
-		}
-		from = rs[len(rs)-1].Offset + 1
-	}
-	return known, nil
+		return nil
+	})
+	return known, err
 }
 
-func fold(known map[int64]progress, k keys, r eventlog.Record) error {
+func fold(known map[int64]progress, k keys, r *eventlog.Record) error {
 	text, mine := strings.CutPrefix(string(r.Key), k.prefix)
 	if !mine {
 		return nil

@@ -110,25 +110,14 @@ func (k *keeper) note(n note, put func(mark)) {
 
 // recall reads what waits, and returns where to read on.
 func (k *keeper) recall(ctx context.Context) (int64, error) {
-	b, err := k.log.Bounds(ctx, k.own.Partition)
+	from, err := eventlog.ReadAll(ctx, k.log, k.own.Partition, func(r *eventlog.Record) error {
+		if n, ok := noteOf(r); ok {
+			k.note(n, k.calendar.load)
+		}
+		return nil
+	})
 	if err != nil {
-		return 0, fmt.Errorf("read the bounds of %s/%d: %w", k.own.Topic, k.own.ID, err)
-	}
-	from := b.Start
-	for from < b.End {
-		rs, err := k.log.Read(ctx, k.own.Partition, from, eventlog.ReadOptions{NoWait: true})
-		if err != nil {
-			return 0, fmt.Errorf("read %s/%d: %w", k.own.Topic, k.own.ID, err)
-		}
-		if len(rs) == 0 {
-			break
-		}
-		for i := range rs {
-			if n, ok := noteOf(&rs[i]); ok {
-				k.note(n, k.calendar.load)
-			}
-		}
-		from = rs[len(rs)-1].Offset + 1
+		return 0, err
 	}
 	k.calendar.sort()
 	return from, nil

@@ -1,11 +1,8 @@
 package delay
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -32,24 +29,16 @@ type held struct {
 }
 
 func (h held) encode() ([]byte, error) {
-	b, err := json.Marshal(h)
+	b, err := eventlog.EncodeTagged(formatHeld, h)
 	if err != nil {
 		return nil, fmt.Errorf("encode a delayed event: %w", err)
 	}
-	return append([]byte{formatHeld}, b...), nil
+	return b, nil
 }
 
 func decodeHeld(value []byte) (h held, err error) {
-	if len(value) == 0 || value[0] != formatHeld {
-		return h, fmt.Errorf("not of format %d", formatHeld)
-	}
-	d := json.NewDecoder(bytes.NewReader(value[1:]))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&h); err != nil {
+	if err := eventlog.DecodeTagged(value, formatHeld, &h); err != nil {
 		return h, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return h, errors.New("something follows")
 	}
 	if h.Topic == "" || function.SystemTopic(h.Topic) || h.Event == nil {
 		return h, errors.New("it has no topic or no event")
