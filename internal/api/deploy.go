@@ -203,6 +203,11 @@ func (a *API) warnings(ctx context.Context, spec *function.Spec) []string {
 	} else if spec.Network == "host" {
 		ws = append(ws, "it shares the machine's network (network: host)")
 	}
+	for _, name := range spec.DestinationFunctions() {
+		if _, err := a.catalog.View().Function(name); err != nil && name != spec.Name {
+			ws = append(ws, fmt.Sprintf("outcomes go to function %q, which is not there: they are lost until it is", name))
+		}
+	}
 	for _, limit := range []string{"memory", "cpu", "pids", "tmp"} {
 		if runner.Isolated && !slices.Contains(runner.Limits, limit) {
 			ws = append(ws, fmt.Sprintf("resources.%s is not enforced on this machine", limit))

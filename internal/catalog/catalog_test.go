@@ -242,6 +242,7 @@ func TestSubmitRefusesWhatDoesNotFit(t *testing.T) {
 		"shift to no version":    {Shift{"pay", function.Alias{Name: "live", Primary: 7}}, fault.NotFound},
 		"weight of no version":   {Shift{"pay", function.Alias{Name: "live", Primary: 1, Weights: map[int]int{9: 10}}}, fault.NotFound},
 		"weights over the whole": {Shift{"pay", function.Alias{Name: "live", Primary: 1, Weights: map[int]int{1: 101}}}, fault.Invalid},
+		"start in the future":    {Deploy{Version: version("mail", function.Trigger{Name: "a", Topic: "events", Start: "2999-01-01T00:00:00Z"})}, fault.Invalid},
 		"unknown topic":          {Deploy{Version: version("mail", on("a", "evnts", "x"))}, fault.NotFound},
 	} {
 		if _, err := c.Submit(t.Context(), tc.change); fault.KindOf(err) != tc.kind {

@@ -125,6 +125,9 @@ func (s scene) has(fn string, t function.Trigger) bool {
 func (s scene) place(ctx context.Context, t eventlog.Topic, start function.Start) (map[int32]int64, error) {
 	at := make(map[int32]int64, t.Partitions)
 	moment, timed := start.Time(s.now)
+	if timed && moment.After(s.now) {
+		return nil, fault.New(fault.Invalid, "start: %s has not come yet", start).WithHint("latest begins with the next event")
+	}
 	for id := range t.Partitions {
 		p := eventlog.Partition{Topic: t.Name, ID: id}
 		b, err := s.log.Bounds(ctx, p)

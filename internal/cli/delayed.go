@@ -20,7 +20,7 @@ type later struct {
 }
 
 func (l *later) flags(c *cobra.Command) {
-	c.Flags().StringVar(&l.at, "at", "", "not before this time, such as 2030-01-31T09:00:00Z, at most a year ahead")
+	c.Flags().StringVar(&l.at, "at", "", "not before this time, such as 2026-12-24T09:00:00Z, at most a year ahead")
 	c.Flags().StringVar(&l.in, "in", "", "not before so long from now, such as 10m or 2d")
 	c.MarkFlagsMutuallyExclusive("at", "in")
 }

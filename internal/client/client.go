@@ -77,7 +77,7 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	default:
 		encoded, err := json.Marshal(b)
 		if err != nil {
-			return nil, fmt.Errorf("encode request: %w", err)
+			return nil, fault.New(fault.Invalid, "what was given is no JSON: %w", err).WithHint("quote it in the shell: '{\"type\":[\"order.created\"]}'")
 		}
 		body = bytes.NewReader(encoded)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 )
 
 // Lag is how far a trigger is behind the log, over all partitions of its topic.
@@ -20,6 +21,9 @@ type Lag struct {
 	Detached int   // partitions in which it has left the shared scan
 	Paused   bool
 }
+
+// lagPatience is how long the log is asked where partitions end. People and Prometheus wait for the answer.
+const lagPatience = 2 * time.Second
 
 // statusEvery is how often an actor publishes its status at most.
 const statusEvery = 200 * time.Millisecond
@@ -57,21 +61,30 @@ func (p *partition) publish(now time.Time) {
 }
 
 // Lag says how far each trigger is behind, by function and trigger. Triggers of partitions that this node does not own are
-// counted as far as it knows.
+// counted as far as it knows, and so are all while the log does not answer.
 func (d *Dispatcher) Lag() []Lag {
 	pl := d.plan()
 	lags := make(map[int64]*Lag, len(pl.triggers))
 	for uid, t := range pl.triggers {
 		lags[uid] = &Lag{Function: t.Function, Trigger: t.Name, Topic: t.Topic, Paused: t.Paused}
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), lagPatience)
+	defer cancel()
+	answers := true
 	for _, p := range d.owned() {
 		s := p.status.Load()
 		if s == nil || s.err != nil {
 			continue
 		}
-		end, err := d.end(context.Background(), p.id, s.scan)
-		if err != nil {
-			continue // the topic has just gone
+		end := s.scan
+		if answers {
+			var err error
+			switch end, err = d.end(ctx, p.id, s.scan); {
+			case fault.KindOf(err) == fault.NotFound:
+				continue // the topic has just gone
+			case err != nil: // what this node has read is known all the same
+				end, answers = s.scan, false
+			}
 		}
 		for _, t := range pl.byTopic[p.id.Topic] {
 			lag := lags[t.UID]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -258,4 +259,44 @@ func TestAFilterThatCannotBeReadHoldsItsTrigger(t *testing.T) {
 			t.Errorf("run = %+v", run)
 		}
 	}
+}
+
+// silent is a log that does not say any more where partitions end.
+type silent struct {
+	eventlog.Log
+	hang atomic.Bool
+}
+
+func (l *silent) Bounds(ctx context.Context, p eventlog.Partition) (eventlog.Bounds, error) {
+	if !l.hang.Load() {
+		return l.Log.Bounds(ctx, p)
+	}
+	<-ctx.Done()
+	return eventlog.Bounds{}, ctx.Err()
+}
+
+// TestLagIsToldWhenTheLogHangs has many partitions, so that to wait for each would take long.
+func TestLagIsToldWhenTheLogHangs(t *testing.T) {
+	var l *silent
+	w := newWorld(t, setting{partitions: 8, options: Options{Drain: time.Millisecond}, wrap: func(inner eventlog.Log) eventlog.Log {
+		l = &silent{Log: inner}
+		return l
+	}})
+	defer w.close()
+	w.deploy("stuck", function.Trigger{Name: "t"})
+	n := w.node(play(func(ctx context.Context, c fleet.Call) (*function.Result, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}))
+	w.append("events", newEvent("1", "x", "a"), newEvent("2", "x", "b"))
+	w.await("both to be pending", func() bool { return lagOf(n.d, "stuck").Pending == 2 })
+	l.hang.Store(true)
+	began := time.Now()
+	if lag := lagOf(n.d, "stuck"); lag.Pending != 2 || lag.Behind != 2 {
+		t.Errorf("lag = %+v, want the two that are known", lag)
+	}
+	if took := time.Since(began); took > 2*lagPatience {
+		t.Errorf("Lag took %s", took)
+	}
+	l.hang.Store(false)
 }

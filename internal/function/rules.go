@@ -2,6 +2,7 @@ package function
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,6 +57,25 @@ func (d *Destination) String() string {
 
 // To says whether d is a topic.
 func (d *Destination) To(topic string) bool { return d != nil && d.Topic == topic }
+
+// DestinationFunctions lists the functions that outcomes are sent to, each once, in the order of their names.
+func (s *Spec) DestinationFunctions() []string {
+	var all []*Destination
+	for i := range s.Triggers {
+		all = append(all, s.Triggers[i].OnSuccess, s.Triggers[i].OnFailure)
+	}
+	if s.Async != nil {
+		all = append(all, s.Async.OnSuccess, s.Async.OnFailure)
+	}
+	var names []string
+	for _, d := range all {
+		if d != nil && d.Function != "" {
+			names = append(names, d.Function)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // Async are the rules of a function's asynchronous calls.
 type Async struct {

@@ -25,7 +25,7 @@ type intake struct {
 	due    time.Time // of events that do not say themselves; zero = now
 }
 
-const timeHint = "write it as 2030-01-31T09:00:00Z; a + in a URL is %%2B"
+const timeHint = "write it as 2026-12-24T09:00:00Z; a + in a URL is %%2B"
 
 // due is what the URL says of all events of a request: notBefore=TIME, or delay=10m.
 func (q query) due(now time.Time) (time.Time, error) {

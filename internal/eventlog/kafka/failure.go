@@ -53,14 +53,17 @@ func (l *Log) failure(err error) error {
 		return eventlog.ErrClosed
 	case errors.As(err, &k):
 		return l.answered(k, err)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.New(fault.Unavailable, "Kafka at %s does not answer in time: %w", l.brokers(), err).
+			WithHint("look after the brokers; what was asked for may have been done all the same")
 	}
 	if f := l.stranger(err); f != nil {
 		return f
 	}
 	return fault.New(fault.Unavailable, "no Kafka broker answers at %s: %w", l.brokers(), err).
-		WithHint("start Kafka, or correct the address; dalamb goes on by itself")
+		WithHint("start Kafka, or correct the address; what was asked for is not done, so ask again then")
 }
 
 // answered is failure for what a broker has said.
