@@ -231,10 +231,13 @@ func fail(message string) *function.Result {
 	}
 }
 
+// patience is how long a test waits for anything: under the race detector, on a machine that has other tests to run, much takes its time.
+const patience = 3 * time.Minute
+
 // await waits until a condition holds.
 func (w *world) await(what string, cond func() bool) {
 	w.t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -242,7 +245,7 @@ func (w *world) await(what string, cond func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			w.t.Fatalf("waited 30 s for %s", what)
+			w.t.Fatalf("waited %s for %s", patience, what)
 		}
 	}
 }

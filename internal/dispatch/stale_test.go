@@ -149,6 +149,7 @@ func TestWhatIsKnownOfKeysIsBoundedAndGoesWithTheRule(t *testing.T) {
 		func() { w.change(catalog.Remove{Function: "f"}) },
 	} {
 		w.deploy("f", dropsStale())
+		n.heed(w)
 		w.append("events", sequenced("again", "9", "6"))
 		w.await("the key to be known", func() bool { return known() > 0 })
 		step()

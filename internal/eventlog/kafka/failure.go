@@ -53,17 +53,24 @@ func (l *Log) failure(err error) error {
 		return eventlog.ErrClosed
 	case errors.As(err, &k):
 		return l.answered(k, err)
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return err
-	case errors.Is(err, context.DeadlineExceeded):
-		return fault.New(fault.Unavailable, "Kafka at %s does not answer in time: %w", l.brokers(), err).
-			WithHint("look after the brokers; what was asked for may have been done all the same")
 	}
 	if f := l.stranger(err); f != nil {
 		return f
 	}
 	return fault.New(fault.Unavailable, "no Kafka broker answers at %s: %w", l.brokers(), err).
 		WithHint("start Kafka, or correct the address; what was asked for is not done, so ask again then")
+}
+
+// silence is failure for what had to end in the log's own time, not in a caller's.
+func (l *Log) silence(err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) || !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fault.New(fault.Unavailable, "Kafka at %s does not answer in time: %w", l.brokers(), err).
+		WithHint("look after the brokers; what was asked for may have been done all the same")
 }
 
 // answered is failure for what a broker has said.

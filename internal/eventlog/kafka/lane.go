@@ -138,12 +138,12 @@ func (ln *lane) run() {
 				for _, r := range c.records {
 					alone.add(r)
 				}
-				c.finish(ln.put(alone))
+				c.finish(ln.log.silence(ln.put(alone)))
 			}
 			continue
 		}
 		for _, c := range calls {
-			c.finish(err)
+			c.finish(ln.log.silence(err))
 		}
 	}
 }

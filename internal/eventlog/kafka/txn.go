@@ -197,7 +197,7 @@ func (s *slot) store(calls []*txnCall) {
 			return
 		}
 		for _, c := range calls {
-			c.finish(o.err)
+			c.finish(s.log.silence(o.err))
 		}
 		return
 	}
