@@ -87,12 +87,22 @@ func (r *report) all(packages []string, long bool) error {
 	defer c.Close()
 	fmt.Println("on Kafka:")
 	os.Setenv("DALAMB_TEST_KAFKA", c.Bootstrap())
-	return r.run(behaviour(), long)
+	if err := r.run(behaviour(long), long); err != nil || long {
+		return err
+	}
+	return r.run([]string{"./internal/dispatch"}, long, "-run="+heart)
 }
 
+// heart names the tests of dispatch that run on Kafka every time; -long runs all of them, which takes many minutes.
+const heart = "^(TestProgressIsExact|TestEveryEventRunsOnce|TestOrderPartition|TestBatchesKeep|TestPositions|TestParkedRuns|TestAParkedRun|TestAPausedKey|TestAnInterruptedRedrive|TestARepeatedEvent|TestASkippedRepeat|TestForeign|TestWhatRetention|TestAKeyDoesNot)"
+
 // behaviour lists the packages whose tests open their log by enginetest.
-func behaviour() []string {
-	return []string{"./internal/catalog", "./internal/dispatch", "./internal/source/..."}
+func behaviour(long bool) []string {
+	packages := []string{"./internal/catalog", "./internal/source/..."}
+	if long {
+		packages = append(packages, "./internal/dispatch")
+	}
+	return packages
 }
 
 // lack notes what the machine lacks for a whole part.
@@ -105,7 +115,7 @@ func (r *report) lack(what string) {
 	r.skipped = append(r.skipped, what)
 }
 
-func (r *report) run(packages []string, long bool) error {
+func (r *report) run(packages []string, long bool, extra ...string) error {
 	args := []string{"test", "-json", "-shuffle=on", "-timeout=20m"}
 	if long {
 		args = append(args, "-count=1", "-timeout=60m")
@@ -117,7 +127,7 @@ func (r *report) run(packages []string, long bool) error {
 	} else {
 		fmt.Println("skipped: the race detector (needs a C compiler)")
 	}
-	cmd.Args = append([]string{"go"}, append(args, packages...)...)
+	cmd.Args = slices.Concat([]string{"go"}, args, extra, packages)
 	cmd.Path, _ = exec.LookPath("go")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
