@@ -78,12 +78,13 @@ func (d *Dispatcher) Lag() []Lag {
 		}
 		end := s.scan
 		if answers {
-			var err error
-			switch end, err = d.end(ctx, p.id, s.scan); {
+			switch b, err := d.log.Bounds(ctx, p.id); {
 			case fault.KindOf(err) == fault.NotFound:
 				continue // the topic has just gone
 			case err != nil: // what this node has read is known all the same
-				end, answers = s.scan, false
+				answers = false
+			default:
+				end = b.End
 			}
 		}
 		for _, t := range pl.byTopic[p.id.Topic] {
@@ -108,19 +109,6 @@ func (d *Dispatcher) Lag() []Lag {
 		return cmp.Or(cmp.Compare(a.Function, b.Function), cmp.Compare(a.Trigger, b.Trigger))
 	})
 	return all
-}
-
-// end is where a partition ends for somebody who has seen all before an offset: there, when nothing but gaps follows.
-func (d *Dispatcher) end(ctx context.Context, p eventlog.Partition, from int64) (int64, error) {
-	b, err := d.log.Bounds(ctx, p)
-	if err != nil || b.End <= from {
-		return b.End, err
-	}
-	rs, err := d.log.Read(ctx, p, from, eventlog.ReadOptions{NoWait: true, MaxRecords: 1, MaxBytes: 1})
-	if err == nil && len(rs) == 0 {
-		return from, nil
-	}
-	return b.End, err
 }
 
 // Refused lists the partitions that are not started, with the reason.

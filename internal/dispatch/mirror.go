@@ -19,32 +19,10 @@ const (
 type mirror struct {
 	d     *Dispatcher
 	shown map[int64]map[int32]int64 // trigger UID -> partition -> offset
-	ends  map[eventlog.Partition]scanEnd
 }
 
 func newMirror(d *Dispatcher) *mirror {
-	return &mirror{d: d, shown: map[int64]map[int32]int64{}, ends: map[eventlog.Partition]scanEnd{}}
-}
-
-// scanEnd is where the log said that a partition ends when the scan stood somewhere. Offsets that hold nothing may lie between.
-type scanEnd struct{ scan, end int64 }
-
-// position is the offset to show for a trigger that has done all up to the scan: the end when nothing is left before it, so that
-// standard tools, which count offsets, show no lag.
-func (m *mirror) position(ctx context.Context, p eventlog.Partition, scan int64) int64 {
-	if known, ok := m.ends[p]; ok && known.scan == scan {
-		return known.end
-	}
-	b, err := m.d.log.Bounds(ctx, p)
-	if err != nil {
-		return scan
-	}
-	end, err := m.d.end(ctx, p, scan)
-	if err != nil || end != scan {
-		return scan // there is more to do
-	}
-	m.ends[p] = scanEnd{scan, max(scan, b.End)}
-	return m.ends[p].end
+	return &mirror{d: d, shown: map[int64]map[int32]int64{}}
 }
 
 func (m *mirror) run(ctx context.Context) {
@@ -77,9 +55,6 @@ func (m *mirror) round(ctx context.Context) {
 			low := max(s.scan, t.Start[p.id.ID])
 			if ls, ok := s.lanes[t.In(p.id.ID)]; ok {
 				low = ls.low
-			}
-			if low == s.scan {
-				low = m.position(ctx, p.id, s.scan)
 			}
 			if last, ok := m.shown[t.UID][p.id.ID]; t.Name == function.InvokeTrigger || ok && last == low {
 				continue
