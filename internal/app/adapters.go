@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -53,7 +54,10 @@ func (f instances) Instances() []wire.Instance {
 }
 
 // dispatcher shows dispatch to the API.
-type dispatcher struct{ *dispatch.Dispatcher }
+type dispatcher struct {
+	*dispatch.Dispatcher
+	logger *slog.Logger
+}
 
 func (d dispatcher) Redrive(ctx context.Context, r api.Redrive) (string, error) {
 	return d.Dispatcher.Redrive(ctx, dispatch.RedriveRequest{
@@ -76,7 +80,7 @@ func (d dispatcher) Lag(ctx context.Context, fn string) map[api.TriggerRef]int64
 	lags := map[api.TriggerRef]int64{}
 	all, err := d.LagOverall(ctx, fn)
 	if err != nil {
-		all = d.Dispatcher.Lag() // the log does not answer; what this node knows is better than nothing
+		d.logger.Debug("lag of other nodes is not known", "err", err) // what this node knows is better than nothing
 	}
 	for _, l := range all {
 		lags[api.TriggerRef{Function: l.Function, Trigger: l.Trigger}] = l.Behind

@@ -19,9 +19,12 @@ const (
 )
 
 // LagOverall is Lag with the partitions that other nodes own, as their mirrors have shown them some seconds ago. fn bounds that to the
-// triggers of one function; with "" it is done for the first 256 triggers. It reads the log, and fails as that does.
+// triggers of one function; with "" it is done for the first 256 triggers. It reads the log, for a few
+// seconds at most; with an error the lags are what this node knows by itself.
 func (d *Dispatcher) LagOverall(ctx context.Context, fn string) ([]Lag, error) {
 	lags, pl := d.Lag(), d.plan()
+	ctx, cancel := context.WithTimeout(ctx, lagPatience)
+	defer cancel()
 	foreign, err := d.foreign(ctx, pl)
 	if err != nil || len(foreign) == 0 {
 		return lags, err
