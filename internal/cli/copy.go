@@ -154,7 +154,7 @@ func copyShow(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use: "show NAME", Short: "Show how far a copy is", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return aboutCopy(c, env, &out, func(node *client.Client) (wire.Copy, error) { return node.Copy(c.Context(), args[0]) })
+			return inquiry[wire.Copy]{func(node *client.Client) (wire.Copy, error) { return node.Copy(c.Context(), args[0]) }, printCopy}.run(c, env, &out)
 		},
 	}
 	out.flag(c)
@@ -167,26 +167,11 @@ func copyCancel(env *environment) *cobra.Command {
 		Use: "cancel NAME", Short: "End a copy", Long: "End a copy: one that follows, or one before it is over. What it has copied stays, and the same copy started again goes on there.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return aboutCopy(c, env, &out, func(node *client.Client) (wire.Copy, error) { return node.CancelCopy(c.Context(), args[0]) })
+			return inquiry[wire.Copy]{func(node *client.Client) (wire.Copy, error) { return node.CancelCopy(c.Context(), args[0]) }, printCopy}.run(c, env, &out)
 		},
 	}
 	out.flag(c)
 	return c
-}
-
-func aboutCopy(c *cobra.Command, env *environment, out *output, ask func(*client.Client) (wire.Copy, error)) error {
-	if _, err := out.json(); err != nil {
-		return err
-	}
-	node, err := env.client()
-	if err != nil {
-		return err
-	}
-	one, err := ask(node)
-	if err != nil {
-		return err
-	}
-	return out.print(c.OutOrStdout(), one, func(w io.Writer) { printCopy(w, &one) })
 }
 
 func printCopy(w io.Writer, c *wire.Copy) {

@@ -179,7 +179,7 @@ func replayShow(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use: "show NAME", Short: "Show a replay: how far it is, and what came of it beside the original runs", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return aboutReplay(c, env, &out, func(node *client.Client) (wire.Replay, error) { return node.Replay(c.Context(), args[0]) })
+			return inquiry[wire.Replay]{func(node *client.Client) (wire.Replay, error) { return node.Replay(c.Context(), args[0]) }, printReplay}.run(c, env, &out)
 		},
 	}
 	out.flag(c)
@@ -192,26 +192,11 @@ func replayCancel(env *environment) *cobra.Command {
 		Use: "cancel NAME", Short: "End a replay before it is over", Long: "End a replay before it is over. What runs at that moment is finished; the report stays as it is.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return aboutReplay(c, env, &out, func(node *client.Client) (wire.Replay, error) { return node.CancelReplay(c.Context(), args[0]) })
+			return inquiry[wire.Replay]{func(node *client.Client) (wire.Replay, error) { return node.CancelReplay(c.Context(), args[0]) }, printReplay}.run(c, env, &out)
 		},
 	}
 	out.flag(c)
 	return c
-}
-
-func aboutReplay(c *cobra.Command, env *environment, out *output, ask func(*client.Client) (wire.Replay, error)) error {
-	if _, err := out.json(); err != nil {
-		return err
-	}
-	node, err := env.client()
-	if err != nil {
-		return err
-	}
-	r, err := ask(node)
-	if err != nil {
-		return err
-	}
-	return out.print(c.OutOrStdout(), r, func(w io.Writer) { printReplay(w, &r) })
 }
 
 func printReplay(w io.Writer, r *wire.Replay) {
