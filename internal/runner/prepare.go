@@ -20,12 +20,10 @@ func (s *Spec) Validate() error {
 		return fault.New(fault.Invalid, "sandbox id %q is not 1 to 64 of a-z, 0-9 and -", s.ID)
 	case len(s.Command) == 0 || s.Command[0] == "":
 		return fault.New(fault.Invalid, "function %s has no command", s.Function)
-	case s.Base != "host" && s.Base != "scratch":
-		return fault.New(fault.Invalid, "base %q of function %s is neither host nor scratch", s.Base, s.Function)
 	case s.Network != "none" && s.Network != "host":
 		return fault.New(fault.Invalid, "network %q of function %s is neither none nor host", s.Network, s.Function)
 	}
-	return nil
+	return s.checkRoot()
 }
 
 // Places are what a runner chose for the texts ListenAddr, PortNumber and TaskRoot.

@@ -34,6 +34,33 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+func TestValidateRoot(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(*Spec)
+		ok    bool
+	}{
+		{"all of it", func(*Spec) {}, true},
+		{"both", func(s *Spec) { s.Base = "host" }, false},
+		{"relative layer", func(s *Spec) { s.Root[0] = "l" }, false},
+		{"too many layers", func(s *Spec) { s.Root = slices.Repeat(s.Root, MaxLayers+1) }, false},
+		{"relative directory", func(s *Spec) { s.WorkDir = "w" }, false},
+		{"unclean directory", func(s *Spec) { s.WorkDir = "/w/../.." }, false},
+		{"no signal", func(s *Spec) { s.StopSignal = "SIGNONE" }, false},
+		{"user", func(s *Spec) { s.User.UID = MaxID + 1 }, false},
+		{"extra group", func(s *Spec) { s.User.Groups[0] = MaxID + 1 }, false},
+	} {
+		s := Spec{
+			ID: "a", Network: "none", Command: []string{"x"}, Root: []string{"/l"}, WorkDir: "/w", StopSignal: "SIGQUIT",
+			User: &User{UID: MaxID, GID: 0, Groups: []uint32{5}},
+		}
+		c.spoil(&s)
+		if err := s.Validate(); (err == nil) != c.ok || !c.ok && fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: Validate = %v, want ok %v", c.name, err, c.ok)
+		}
+	}
+}
+
 func TestExpand(t *testing.T) {
 	s := Spec{
 		Command: []string{"{{dalamb.task}}/run", "--port={{dalamb.port}}", "{{dalamb.other}}"},

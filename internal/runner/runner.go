@@ -22,16 +22,24 @@ type Spec struct {
 	Function string // for names of cgroups and for people
 	Version  int
 	CodeDir  string // directory on the host, shown read-only at /var/task; its files must be readable by everybody; "" = none
-	Base     string // "host" or "scratch"
-	// Command is argv. A relative first word with a slash is below the code directory, one without a slash is looked for in the
-	// PATH of Env. It runs in the code directory.
+	Base     string // "host" or "scratch"; "" with a Root
+	// Root are directories on the host that hold the layers of an image, the lowest first: together they are the sandbox's root,
+	// read-only. What a layer removes from those below is a whiteout in overlayfs's form, with its attributes in user.overlay.
+	// /proc, /dev, /tmp, /etc/hosts, /etc/hostname and /etc/resolv.conf are always the sandbox's own. Empty = Base says what is seen.
+	Root []string
+	// Command is argv. A relative first word with a slash is below the working directory, one without a slash is looked for in the
+	// PATH of Env.
 	Command []string
-	Env     []string // KEY=value, complete: a runner adds PATH when it is missing, and what its own working needs
-	Memory  int64    // bytes; 0 = no limit
-	CPU     float64  // cores; 0 = no limit
-	PIDs    int      // processes and threads; 0 = no limit
-	Tmp     int64    // bytes of /tmp; 0 = 64 MiB
-	Network string   // "none" or "host"
+	WorkDir string // where the command runs, as the sandbox sees it; "" = the code directory, or / where there is none
+	User    *User  // nil = the function's usual one, user and group 1000
+	// StopSignal is the one that Sandbox.Stop sends first, by name; "" = SIGTERM.
+	StopSignal string
+	Env        []string // KEY=value, complete: a runner adds PATH when it is missing, and what its own working needs
+	Memory     int64    // bytes; 0 = no limit
+	CPU        float64  // cores; 0 = no limit
+	PIDs       int      // processes and threads; 0 = no limit
+	Tmp        int64    // bytes of /tmp; 0 = 64 MiB
+	Network    string   // "none" or "host"
 
 	// Listen asks for a listener inside the sandbox, open before the command starts; see Sandbox.Listener. 0 = none.
 	// Its address is 127.0.0.1:Listen for runners that have their own loopback; else Command and Env are expanded
@@ -79,6 +87,7 @@ type Usage struct {
 // Ability says what this runner fences on this machine, for `dalamb functions`, doctor and the log at start.
 type Ability struct {
 	Isolated bool     // namespaces, no capabilities, seccomp
+	Images   bool     // Spec.Root, WorkDir and User are honoured; else a Spec that has them is refused
 	Limits   []string // of "memory", "cpu", "pids", "tmp": those that are enforced
 	Notes    []string // best-effort parts, each a sentence
 }
@@ -110,7 +119,7 @@ type Sandbox interface {
 	Done() <-chan struct{}
 	// Exit is how the command ended; valid after Done is closed.
 	Exit() Exit
-	// Stop sends SIGTERM, after grace SIGKILL to the whole tree, and blocks until Done. grace 0 kills at once. Idempotent.
+	// Stop sends Spec.StopSignal, after grace SIGKILL to the whole tree, and blocks until Done. grace 0 kills at once. Idempotent.
 	Stop(grace time.Duration)
 	// Usage may be called at any time, also after Done.
 	Usage() Usage

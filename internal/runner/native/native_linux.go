@@ -117,7 +117,7 @@ func (r *Runner) Check(ctx context.Context) (runner.Ability, error) {
 }
 
 func (r *Runner) ability() runner.Ability {
-	a := runner.Ability{Isolated: true, Limits: []string{"tmp"}}
+	a := runner.Ability{Isolated: true, Images: true, Limits: []string{"tmp"}}
 	for _, c := range []string{"memory", "cpu", "pids"} {
 		switch {
 		case r.groups().has(c):

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/runner/native/inside"
 	"github.com/dalamb/dalamb/internal/runner/tree"
 	"golang.org/x/sys/unix"
@@ -40,16 +41,34 @@ func (s *serial) next() string { return s.token + strconv.FormatInt(s.n.Add(1), 
 
 func (s *serial) made(name string) bool { return strings.HasPrefix(name, s.token) }
 
-// nest makes one. With ownNet it has a network namespace, with nothing but a loopback.
-func (r *Runner) nest(ownNet bool) (*nest, error) {
-	n, err := r.tryNest(ownNet)
+// kind is what of a function must be known when its nest is made.
+type kind struct {
+	ownNet bool // a network namespace, with nothing but a loopback
+	ids    inside.IDs
+}
+
+// usual is the kind of most functions.
+func usual() kind { return kind{true, inside.IDs{UID: inside.FunctionID, GID: inside.FunctionID}} }
+
+func kindOf(s *runner.Spec) kind {
+	k := usual()
+	k.ownNet = s.Network == "none"
+	if s.User != nil {
+		k.ids = inside.IDs{UID: int64(s.User.UID), GID: int64(s.User.GID)}
+	}
+	return k
+}
+
+// nest makes one.
+func (r *Runner) nest(k kind) (*nest, error) {
+	n, err := r.tryNest(k)
 	if errors.Is(err, errZygote) {
-		n, err = r.tryNest(ownNet) // it had ended since the last nest, and there is another now
+		n, err = r.tryNest(k) // it had ended since the last nest, and there is another now
 	}
 	return n, err
 }
 
-func (r *Runner) tryNest(ownNet bool) (*nest, error) {
+func (r *Runner) tryNest(k kind) (*nest, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a socket: %w", err)
@@ -58,7 +77,7 @@ func (r *Runner) tryNest(ownNet bool) (*nest, error) {
 	theirs := os.NewFile(uintptr(fds[1]), "init's end")
 	n.group, err = r.groups().make(r.serial.next())
 	if err == nil {
-		n.init.PID, n.pidfd, err = r.zygote.make(ownNet, n.group, theirs)
+		n.init.PID, n.pidfd, err = r.zygote.make(k, n.group, theirs)
 	}
 	theirs.Close()
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -54,12 +55,15 @@ func (r *Runner) start(ctx context.Context, s runner.Spec) (*sandbox, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if s.CodeDir != "" {
-		if _, err := os.Stat(s.CodeDir); err != nil {
+	for _, dir := range slices.Concat(s.Root, []string{s.CodeDir}) {
+		if dir == "" {
+			continue
+		}
+		if _, err := os.Stat(dir); err != nil {
 			return nil, err
 		}
 	}
-	n, err := r.spares.take(s.Network == "none")
+	n, err := r.spares.take(kindOf(&s))
 	if err != nil {
 		return nil, err
 	}
@@ -96,8 +100,9 @@ func (sb *sandbox) launch(r *Runner) error {
 		return err
 	}
 	t := &inside.Task{
-		Function: s.Function, Base: s.Base, CodeDir: s.CodeDir, Tmp: s.Tmp, Filter: program, Switch: r.root,
+		Function: s.Function, Base: s.Base, CodeDir: s.CodeDir, Tmp: s.Tmp, Filter: program,
 	}
+	setImage(t, s, r.root)
 	if t.Tmp <= 0 {
 		t.Tmp = defaultTmp // 0 would be no limit at all
 	}
@@ -180,6 +185,14 @@ func (sb *sandbox) give(t *inside.Task, root bool) error {
 		mine = append(mine, os.NewFile(uintptr(fd), t.CodeDir))
 		t.CodeMount = true
 	}
+	if root {
+		layers, err := mountLayers(sb.spec.Root, sb.nest.init.PID)
+		mine = append(mine, layers...)
+		if err != nil {
+			return err
+		}
+		t.LayerMounts = true
+	}
 	var fds []int
 	for _, f := range mine {
 		fds = append(fds, int(f.Fd()))
@@ -204,7 +217,11 @@ func (sb *sandbox) await() error {
 				return fmt.Errorf("take the listener: %w", err)
 			}
 		case kind == inside.NotStarted:
-			sb.exit = runner.Exit{Code: -1, Start: sb.spec.Command[0] + ": " + syscall.Errno(u.Number()).Error()}
+			what, errno := sb.spec.Command[0], syscall.Errno(u.Number())
+			if u.Number() != 0 {
+				what = "working directory " + sb.spec.WorkDir
+			}
+			sb.exit = runner.Exit{Code: -1, Start: what + ": " + errno.Error()}
 			return nil
 		case kind == inside.Started:
 			return nil
@@ -326,7 +343,7 @@ func (sb *sandbox) Stop(grace time.Duration) {
 
 // terminate asks the command's process group to end. An init that cannot be told is one that is ending.
 func (sb *sandbox) terminate() {
-	_ = sb.nest.send(inside.Signal, new(inside.Packer).Number(int64(syscall.SIGTERM)))
+	_ = sb.nest.send(inside.Signal, new(inside.Packer).Number(int64(sb.spec.Signal())))
 }
 
 // Usage implements runner.Sandbox.

@@ -8,7 +8,7 @@ import (
 // spares keeps some nests waiting, so that a cold start does not wait for one to be made.
 type spares struct {
 	want    int
-	make    func(ownNet bool) (*nest, error)
+	make    func(kind) (*nest, error)
 	discard func(*nest)
 	log     *slog.Logger
 
@@ -20,8 +20,8 @@ type spares struct {
 }
 
 // take gives a nest: one that waits, else a new one.
-func (s *spares) take(ownNet bool) (*nest, error) {
-	for ownNet {
+func (s *spares) take(k kind) (*nest, error) {
+	for k == usual() {
 		n := s.pop()
 		if n == nil {
 			break
@@ -32,7 +32,7 @@ func (s *spares) take(ownNet bool) (*nest, error) {
 		s.log.Warn("spare sandbox ended by itself")
 		s.discard(n)
 	}
-	return s.make(ownNet)
+	return s.make(k)
 }
 
 func (s *spares) pop() *nest {
@@ -60,7 +60,7 @@ func (s *spares) refill() {
 
 func (s *spares) fill() {
 	for {
-		n, err := s.make(true)
+		n, err := s.make(usual())
 		s.mu.Lock()
 		keep := err == nil && !s.closed
 		if keep {

@@ -120,7 +120,7 @@ func TestNestBeginsInItsV2Group(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.groups = func() *cgroups { return &cgroups{parents: []hierarchy{parent}, mkdir: m.mkdir} }
-	n, err := r.nest(true)
+	n, err := r.nest(usual())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,6 +79,9 @@ func (r *Runner) Start(ctx context.Context, s runner.Spec) (runner.Sandbox, erro
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
+	if err := s.WithoutRoot(r.Name()); err != nil {
+		return nil, err
+	}
 	sb, err := r.roster.Start(s.ID, func() (*sandbox, error) { return r.start(ctx, s) }, (*sandbox).run, (*sandbox).finish)
 	if err != nil {
 		return nil, err

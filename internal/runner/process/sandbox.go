@@ -307,7 +307,7 @@ func (sb *sandbox) terminate() {
 	sb.mu.Lock()
 	defer sb.mu.Unlock()
 	if sb.cmd != nil && !sb.reaped {
-		_ = syscall.Kill(-sb.family.leader, syscall.SIGTERM) // gone already is what we want
+		_ = syscall.Kill(-sb.family.leader, sb.spec.Signal()) // gone already is what we want
 	}
 }
 

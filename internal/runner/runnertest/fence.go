@@ -133,13 +133,18 @@ func (s *suite) fence(t *testing.T) {
 // denied runs a role that tries forbidden things and prints a line for each; at least so many.
 func (s *suite) denied(t *testing.T, r runner.Runner, tries int, args ...string) {
 	t.Helper()
-	lines := strings.Split(strings.TrimSpace(s.run(t, r, s.spec(t, args...))), "\n")
+	s.deniedWith(t, r, tries, s.spec(t, args...))
+}
+
+func (s *suite) deniedWith(t *testing.T, r runner.Runner, tries int, spec runner.Spec) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(s.run(t, r, spec)), "\n")
 	if len(lines) < tries {
-		t.Errorf("%v tried %d things, want %d at least: %q", args, len(lines), tries, lines)
+		t.Errorf("%v tried %d things, want %d at least: %q", spec.Command, len(lines), tries, lines)
 	}
 	for _, line := range lines {
 		if !strings.Contains(line, "denied") {
-			t.Errorf("%v: %s", args, line)
+			t.Errorf("%v: %s", spec.Command, line)
 		}
 	}
 }

@@ -45,6 +45,7 @@ func Run(t *testing.T, make New) {
 	t.Run("limits", s.limits)
 	t.Run("life", s.life)
 	t.Run("killed node", s.killedNode)
+	t.Run("images", s.images)
 	if ability.Isolated {
 		t.Run("fence", s.fence)
 	}

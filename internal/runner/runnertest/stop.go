@@ -20,6 +20,17 @@ func (s *suite) stop(t *testing.T) {
 		}
 	})
 
+	t.Run("by a signal of its own", func(t *testing.T) {
+		spec := s.spec(t, "gentle", "USR1")
+		spec.StopSignal = "SIGUSR1"
+		b := start(t, r, spec)
+		b.prints("ready")
+		b.Stop(patience)
+		if e := b.Exit(); e != (runner.Exit{Code: 7}) || b.out.String() != "ready\nbye\n" {
+			t.Errorf("exit %+v, stdout %q; want code 7, ready and bye", e, b.out.String())
+		}
+	})
+
 	t.Run("that is ignored", func(t *testing.T) {
 		b := start(t, r, s.spec(t, "stubborn"))
 		b.prints("ready")

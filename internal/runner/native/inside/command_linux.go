@@ -2,19 +2,16 @@ package inside
 
 import "syscall"
 
-// functionUser is the function's user and group as the sandbox sees them.
-const functionUser = 1000
-
 // run starts the task's command from this thread. The error is that of the exec: all else was tried when the runner was
 // checked.
 func run(t *Task, stdin, stdout, stderr int) (int, error) {
 	attr := &syscall.ProcAttr{
-		Dir: "/" + taskDir, Env: t.Env,
+		Dir: t.WorkDir, Env: t.Env,
 		Files: []uintptr{uintptr(stdin), uintptr(stdout), uintptr(stderr)},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	}
 	if t.Switch {
-		attr.Sys.Credential = &syscall.Credential{Uid: functionUser, Gid: functionUser}
+		attr.Sys.Credential = credential(t)
 	}
 	err := error(syscall.ENOENT)
 	for _, path := range candidates(t.Command[0], t.Env) {

@@ -28,6 +28,9 @@ func fenceThread(t *Task) error {
 			if t.Switch {
 				return nil // they go with the change of user, which needs some
 			}
+			if err := setGroups(t); err != nil {
+				return err
+			}
 			return noCapabilities()
 		}},
 		{"set the seccomp filter", func() error { return setFilter(t.Filter) }},

@@ -105,9 +105,9 @@ func (s *sandbox) prepare() error {
 
 // start starts the command and says so.
 func (s *sandbox) start(t *Task, files []int) bool {
-	listener, codeMount := -1, -1
-	if t.CodeMount && len(files) > 3 {
-		codeMount = files[3]
+	listener, codeMount, more := -1, -1, files[3:]
+	if t.CodeMount && len(more) > 0 {
+		codeMount, more = more[0], more[1:]
 	}
 	err := all([]step{
 		{"listen", func() (err error) {
@@ -117,7 +117,10 @@ func (s *sandbox) start(t *Task, files []int) bool {
 			return err
 		}},
 		{"make the root", func() error {
-			if t.Base == "host" {
+			switch {
+			case len(t.Layers) > 0:
+				return makeLayeredRoot(t, more)
+			case t.Base == "host":
 				return nil
 			}
 			return makeRoot(t.Base)
@@ -133,11 +136,12 @@ func (s *sandbox) start(t *Task, files []int) bool {
 		s.send(Listening, nil, listener)
 		syscall.Close(listener)
 	}
+	if err := findDir(t.WorkDir); err != nil {
+		return s.notStarted(err, true)
+	}
 	pid, err := run(t, files[0], files[1], files[2])
 	if err != nil {
-		errno, _ := err.(syscall.Errno)
-		s.send(NotStarted, new(Packer).Number(int64(errno)))
-		return false
+		return s.notStarted(err, false)
 	}
 	s.command = pid
 	for _, fd := range files {
@@ -146,6 +150,13 @@ func (s *sandbox) start(t *Task, files []int) bool {
 	s.send(Started, nil)
 	go s.watch(pid)
 	return true
+}
+
+// notStarted says why the command, or the directory that it shall run in, cannot be had.
+func (s *sandbox) notStarted(err error, dir bool) (started bool) {
+	errno, _ := err.(syscall.Errno)
+	s.send(NotStarted, new(Packer).Number(int64(errno)).Number(flag(dir)))
+	return false
 }
 
 // watch tells how the command ended, and ends the sandbox.

@@ -8,6 +8,8 @@ const newRoot = "/sys"
 // taskDir is where the function sees its code.
 const taskDir = "var/task"
 
+const hosts = "127.0.0.1 localhost\n::1 localhost\n"
+
 // step is one thing to do, with the words for when it cannot be done.
 type step struct {
 	what string
@@ -33,7 +35,21 @@ func all(steps []step) error {
 
 // makeRoot mounts what every sandbox of a base sees and makes it the working directory. It is not yet the root.
 func makeRoot(base string) error {
-	steps := []step{
+	steps := append(emptyRoot(), []step{
+		{"make directories", func() error { return makeDirs("proc", "dev", "dev/shm", "tmp", "var", taskDir, "etc") }},
+		{"mount /proc", func() error { return mountProc("") }},
+		{"make /dev", makeDev},
+		{"make /etc", makeEtc},
+	}...)
+	if base == "host" {
+		steps = append(steps, step{"show the host's programs", showHost})
+	}
+	return all(steps)
+}
+
+// emptyRoot mounts a root with nothing in it and makes it the working directory.
+func emptyRoot() []step {
+	return []step{
 		{"touch no mounts but its own", apart},
 		// Slave, so that what the host unmounts while we wait is not held by us.
 		{"part from the host's mounts", func() error { return syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SLAVE, "") }},
@@ -41,15 +57,7 @@ func makeRoot(base string) error {
 			return syscall.Mount("root", newRoot, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=755,size=1m")
 		}},
 		{"enter the root", func() error { return syscall.Chdir(newRoot) }},
-		{"make directories", func() error { return makeDirs("proc", "dev", "dev/shm", "tmp", "var", taskDir, "etc") }},
-		{"mount /proc", mountProc},
-		{"make /dev", makeDev},
-		{"make /etc", makeEtc},
 	}
-	if base == "host" {
-		steps = append(steps, step{"show the host's programs", showHost})
-	}
-	return all(steps)
 }
 
 // finishRoot adds what is this function's own, makes it the root and takes the host away.
@@ -61,7 +69,7 @@ func finishRoot(t *Task, codeMount int) error {
 		{"mount /dev/shm", func() error { return syscall.Mount("shm", "dev/shm", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, shm) }},
 		{"show the code in " + t.CodeDir, func() error { return showCode(t, codeMount) }},
 		{"write /etc/resolv.conf", func() error {
-			if t.Resolv == "" {
+			if t.Resolv == "" || len(t.Layers) > 0 {
 				return nil
 			}
 			return writeFile("etc/resolv.conf", t.Resolv)
@@ -92,8 +100,8 @@ func showCode(t *Task, codeMount int) error {
 }
 
 // mountProc shows this sandbox's processes, without what tells of the machine or changes it. // OCI runtime-spec config-linux.md#masked-paths
-func mountProc() error {
-	if err := syscall.Mount("proc", "proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
+func mountProc(options string) error {
+	if err := syscall.Mount("proc", "proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, options); err != nil {
 		return err
 	}
 	if err := limitNamespace(); err != nil {
@@ -141,7 +149,7 @@ func makeEtc() error {
 	for name, content := range map[string]string{
 		"passwd":        "root:x:0:0:root:/:/bin/sh\nfunction:x:1000:1000:function:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
 		"group":         "root:x:0:\nfunction:x:1000:\nnogroup:x:65534:\n",
-		"hosts":         "127.0.0.1 localhost\n::1 localhost\n",
+		"hosts":         hosts,
 		"nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 	} {
 		if err := writeFile("etc/"+name, content); err != nil {

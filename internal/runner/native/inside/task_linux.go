@@ -3,7 +3,7 @@ package inside
 // Task is what a sandbox is told to be.
 type Task struct {
 	Function  string // the host name
-	Base      string // "host" or "scratch"
+	Base      string // "host" or "scratch"; "" with layers
 	CodeDir   string // path on the host; "" = none
 	CodeMount bool   // the code comes as a mount of the node's instead
 	Command   []string
@@ -14,13 +14,20 @@ type Task struct {
 	Resolv    string // content of /etc/resolv.conf; "" = none
 	Filter    string // seccomp program: struct sock_filter, one after another
 	Switch    bool   // the command's user is not the init's own
+
+	Layers      []string // directories on the host, the lowest first
+	LayerMounts bool     // they come as mounts of the node's instead
+	WorkDir     string   // where the command runs
+	UID, GID    int64    // of the command
+	Groups      []int64  // beside GID
 }
 
 // Pack gives the fields in a frame's form.
 func (t *Task) Pack() *Packer {
 	return new(Packer).Text(t.Function).Text(t.Base).Text(t.CodeDir).Number(flag(t.CodeMount)).
 		Texts(t.Command).Texts(t.Env).Number(t.Tmp).Number(t.PIDs).Number(t.Listen).
-		Text(t.Resolv).Text(t.Filter).Number(flag(t.Switch))
+		Text(t.Resolv).Text(t.Filter).Number(flag(t.Switch)).
+		Texts(t.Layers).Number(flag(t.LayerMounts)).Text(t.WorkDir).Number(t.UID).Number(t.GID).Numbers(t.Groups)
 }
 
 func unpackTask(u *Unpacker) *Task {
@@ -28,6 +35,7 @@ func unpackTask(u *Unpacker) *Task {
 		Function: u.Text(), Base: u.Text(), CodeDir: u.Text(), CodeMount: u.Number() != 0,
 		Command: u.Texts(), Env: u.Texts(), Tmp: u.Number(), PIDs: u.Number(), Listen: u.Number(),
 		Resolv: u.Text(), Filter: u.Text(), Switch: u.Number() != 0,
+		Layers: u.Texts(), LayerMounts: u.Number() != 0, WorkDir: u.Text(), UID: u.Number(), GID: u.Number(), Groups: u.Numbers(),
 	}
 }
 

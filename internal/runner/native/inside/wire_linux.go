@@ -10,7 +10,7 @@ type Kind byte
 
 // What the node says, what the init says, and what the node and a zygote say.
 const (
-	Start  Kind = 'S' // Task; descriptors: stdin, stdout, stderr, and the code's mount when Task.CodeMount
+	Start  Kind = 'S' // Task; descriptors: stdin, stdout, stderr, the code's mount when Task.CodeMount, then those of the layers when Task.LayerMounts
 	Dial   Kind = 'D' // number of the dial, port
 	Signal Kind = 'K' // number of the signal, for the command's process group
 
@@ -18,7 +18,7 @@ const (
 	Failed     Kind = 'f' // text: what dalamb or the machine could not do; the init is about to end
 	Listening  Kind = 'l' // descriptor: the listener
 	Started    Kind = 's' // the command runs
-	NotStarted Kind = 'n' // number: errno of the command's exec; the init is about to end
+	NotStarted Kind = 'n' // number: errno of the command's exec, or of its directory when a second number is 1; the init is about to end
 	Dialled    Kind = 'd' // number of the dial, errno; descriptor: the connection when errno is 0
 	Ended      Kind = 'e' // wait status, nanoseconds of CPU, KiB of memory, whether nothing else lives inside; the init is about to end
 
@@ -29,7 +29,7 @@ const (
 
 const (
 	maxFrame = 8 << 20
-	maxFiles = 4
+	maxFiles = 4 + maxLayers
 )
 
 // Conn is one end of the stream socket between the node and an init or a zygote. One reader and one writer at a time.
@@ -198,6 +198,25 @@ func (u *Unpacker) Text() string {
 	s := string(u.b[:n])
 	u.b = u.b[n:]
 	return s
+}
+
+// Numbers adds a list of numbers.
+func (p *Packer) Numbers(list []int64) *Packer {
+	p.Number(int64(len(list)))
+	for _, n := range list {
+		p.Number(n)
+	}
+	return p
+}
+
+// Numbers returns the next field.
+func (u *Unpacker) Numbers() []int64 {
+	n := uint64(u.Number())
+	var list []int64
+	for range min(n, uint64(len(u.b))) {
+		list = append(list, u.Number())
+	}
+	return list
 }
 
 // Texts returns the next field.

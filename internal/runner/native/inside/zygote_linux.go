@@ -14,32 +14,21 @@ const (
 	HostFunction = 65534
 )
 
-const initUser = 0
-
-// Ambient capabilities that an ordinary user's init needs. // capabilities(7)
-const (
-	capDacOverride    = 1
-	capSetPCap        = 8
-	capNetBindService = 10
-	capNetAdmin       = 12
-	capSysAdmin       = 21
-	capSysResource    = 24
-)
-
 // Nest is what the node asks a zygote for: a sandbox without a task.
 type Nest struct {
 	OwnNet bool     // a network namespace, with nothing but a loopback
+	IDs    IDs      // of the command
 	Groups []string // directories of its v1 cgroups
 	Group2 string   // directory of its v2 cgroup; "" = none
 }
 
 // Pack gives the fields in a frame's form.
 func (n *Nest) Pack() *Packer {
-	return new(Packer).Number(flag(n.OwnNet)).Texts(n.Groups).Text(n.Group2)
+	return new(Packer).Number(flag(n.OwnNet)).Number(n.IDs.UID).Number(n.IDs.GID).Texts(n.Groups).Text(n.Group2)
 }
 
 func unpackNest(u *Unpacker) *Nest {
-	return &Nest{OwnNet: u.Number() != 0, Groups: u.Texts(), Group2: u.Text()}
+	return &Nest{OwnNet: u.Number() != 0, IDs: IDs{UID: u.Number(), GID: u.Number()}, Groups: u.Texts(), Group2: u.Text()}
 }
 
 // nodesOwn says whether the node that started this process is at the other end of Socket, which is nobody else's then.
@@ -136,7 +125,7 @@ func (z *zygote) clone(n *Nest, sock int) (pid, pidfd int, err error) {
 	attr := &syscall.ProcAttr{
 		Dir: "/", Env: append([]string{Variable + "=" + mode}, z.env...),
 		Files: []uintptr{0, 1, 2, uintptr(sock)},
-		Sys:   attributes(n.OwnNet),
+		Sys:   attributes(n),
 	}
 	attr.Sys.PidFD = &pidfd
 	if n.Group2 != "" {
@@ -154,25 +143,15 @@ func (z *zygote) clone(n *Nest, sock int) (pid, pidfd int, err error) {
 	return pid, pidfd, nil
 }
 
-// attributes are the namespaces and users. Root on the host maps two users, so that a function cannot even signal its init; an
-// ordinary user has only its own to map, and the function and its init share it.
-func attributes(ownNet bool) *syscall.SysProcAttr {
+// attributes are the namespaces and users of a nest.
+func attributes(n *Nest) *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{
 		Setsid:     true,
 		Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
 	}
-	if ownNet {
+	if n.OwnNet {
 		a.Cloneflags |= syscall.CLONE_NEWNET
 	}
-	if uid := syscall.Geteuid(); uid != 0 {
-		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: functionUser, HostID: uid, Size: 1}}
-		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: functionUser, HostID: syscall.Getegid(), Size: 1}}
-		// Who is not user 0 keeps capabilities over an exec only when they are ambient. // capabilities(7)
-		a.AmbientCaps = []uintptr{capSysAdmin, capNetAdmin, capSetPCap, capSysResource, capDacOverride, capNetBindService}
-		return a
-	}
-	ids := []syscall.SysProcIDMap{{ContainerID: initUser, HostID: hostInit, Size: 1}, {ContainerID: functionUser, HostID: HostFunction, Size: 1}}
-	a.UidMappings, a.GidMappings, a.GidMappingsEnableSetgroups = ids, ids, true
-	a.Credential = &syscall.Credential{Uid: initUser, Gid: initUser}
+	n.IDs.mapTo(a)
 	return a
 }

@@ -139,10 +139,14 @@ func serve(a []string) {
 	}
 }
 
-// gentle ends by itself when it is asked to.
-func gentle([]string) {
+// gentle ends by itself when it is asked to, by SIGTERM or when it says so by SIGUSR1.
+func gentle(a []string) {
 	term := make(chan os.Signal, 1)
-	signal.Notify(term, syscall.SIGTERM)
+	if len(a) > 0 {
+		signal.Notify(term, syscall.SIGUSR1)
+	} else {
+		signal.Notify(term, syscall.SIGTERM)
+	}
 	fmt.Println("ready")
 	<-term
 	fmt.Println("bye")
