@@ -14,6 +14,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/runner/native/seccomp"
 	"github.com/dalamb/dalamb/internal/runner/tree"
 )
 
@@ -71,7 +72,7 @@ func New(o Options) (*Runner, error) {
 	sum := sha256.Sum256([]byte(dir))
 	r := &Runner{
 		dir: dir, name: "dalamb-" + hex.EncodeToString(sum[:6]), root: os.Geteuid() == 0, log: o.Log, machine: m,
-		serial: newSerial(), filter: sync.OnceValues(filter), boot: sync.OnceValues(tree.Boot),
+		serial: newSerial(), filter: sync.OnceValues(seccomp.Default().Program), boot: sync.OnceValues(tree.Boot),
 		zygote: newZygote(), sweeper: &sweeper{log: o.Log},
 	}
 	r.watch.Every, r.watch.Log, r.watch.Measure = watchEvery, o.Log, r.measures

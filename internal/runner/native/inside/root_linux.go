@@ -99,7 +99,8 @@ func showCode(t *Task, codeMount int) error {
 	return setAttr(taskDir, attrReadOnly|attrNoSUID|attrNoDev, true)
 }
 
-// mountProc shows this sandbox's processes, without what tells of the machine or changes it. // OCI runtime-spec config-linux.md#masked-paths
+// mountProc shows this sandbox's processes, without what tells of the machine or changes it: what Docker and runc
+// hide, and more. There is no /sys at all. // OCI runtime-spec config-linux.md#masked-paths, moby daemon/pkg/oci/defaults.go
 func mountProc(options string) error {
 	if err := syscall.Mount("proc", "proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, options); err != nil {
 		return err
@@ -122,8 +123,9 @@ func mountProc(options string) error {
 			return &failure{p, err}
 		}
 	}
-	for _, p := range []string{"proc/kcore", "proc/keys", "proc/key-users", "proc/latency_stats", "proc/timer_list", "proc/sched_debug",
-		"proc/interrupts", "proc/kallsyms", "proc/kmsg", "proc/modules", "proc/vmallocinfo", "proc/config.gz", "proc/cmdline"} {
+	for _, p := range []string{"proc/kcore", "proc/keys", "proc/key-users", "proc/latency_stats", "proc/timer_list", "proc/timer_stats",
+		"proc/sched_debug", "proc/interrupts", "proc/softirqs", "proc/iomem", "proc/ioports", "proc/slabinfo", "proc/pagetypeinfo",
+		"proc/kpagecount", "proc/kpageflags", "proc/kpagecgroup", "proc/kallsyms", "proc/kmsg", "proc/modules", "proc/vmallocinfo", "proc/config.gz", "proc/cmdline"} {
 		if err := syscall.Mount("/dev/null", p, "", syscall.MS_BIND, ""); err != nil && err != syscall.ENOENT {
 			return &failure{p, err}
 		}
@@ -180,6 +182,9 @@ func showHost() error {
 	if err := makeDirs("etc/ssl", "etc/pki", "etc/pki/tls", "etc/pki/ca-trust", "etc/ca-certificates"); err != nil {
 		return err
 	}
+	if err := showJava(); err != nil {
+		return err
+	}
 	// Of the certificates' directories only the public part: an ordinary user's functions are in the user's groups.
 	for _, d := range []string{"etc/ld.so.conf.d", "etc/alternatives", "etc/crypto-policies", "etc/ssl/certs", "etc/pki/tls/certs",
 		"etc/pki/ca-trust/extracted", "etc/ca-certificates/extracted"} {
@@ -190,6 +195,36 @@ func showHost() error {
 	for _, f := range []string{"etc/ld.so.cache", "etc/ld.so.conf", "etc/ssl/cert.pem", "etc/ssl/openssl.cnf", "etc/pki/tls/cert.pem", "etc/pki/tls/openssl.cnf"} {
 		if err := showFile("/"+f, f, attrReadOnly|attrNoSUID|attrNoDev); err != nil && err != syscall.ENOENT {
 			return &failure{"/" + f, err}
+		}
+	}
+	return nil
+}
+
+// showJava shows the settings that Debian has put into /etc and a Java runtime in /usr does not start without.
+func showJava() error {
+	etc, err := syscall.Open("/etc", syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return &failure{"/etc", err}
+	}
+	defer syscall.Close(etc)
+	var names []string
+	for buf := make([]byte, 8<<10); ; {
+		n, err := syscall.ReadDirent(etc, buf)
+		if err != nil {
+			return &failure{"/etc", err}
+		}
+		if n <= 0 {
+			break
+		}
+		_, _, names = syscall.ParseDirent(buf[:n], -1, names)
+	}
+	const prefix = "java-"
+	for _, name := range names {
+		if len(name) <= len(prefix) || name[:len(prefix)] != prefix {
+			continue
+		}
+		if err := showDir("/etc/"+name, "etc/"+name); err != nil {
+			return &failure{"/etc/" + name, err}
 		}
 	}
 	return nil
