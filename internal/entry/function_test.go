@@ -135,6 +135,9 @@ func playHTTP(what string) {
 		time.Sleep(time.Hour)
 	}
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if playStream(verb, w, r) {
+			return
+		}
 		body, _ := io.ReadAll(r.Body)
 		switch verb {
 		case "echo": // tells what it got

@@ -119,7 +119,7 @@ func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*functio
 	if c.alone {
 		c.out.setRun(inv.Run)
 	}
-	r, err := c.exchange(req, until)
+	r, err := c.exchange(inv, req, until)
 	if err != nil {
 		if r, err = c.broken(err); err != nil {
 			return nil, err
@@ -129,15 +129,22 @@ func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*functio
 	return t.finish(r), nil
 }
 
-func (c *httpConn) exchange(req *http.Request, until time.Time) (*function.Result, error) {
-	resp, body, err := c.client.do(req, until)
+func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until time.Time) (*function.Result, error) {
+	a, err := c.client.begin(req, until)
+	if err != nil {
+		return nil, err
+	}
+	if inv.Responder != nil && streams(a.Response) {
+		return c.stream(inv.Responder, a)
+	}
+	body, err := a.collect()
 	switch {
 	case errors.Is(err, errAnswerTooLarge):
 		return tooLarge(), nil
 	case err != nil:
 		return nil, err
 	}
-	return c.result(resp, body), nil
+	return c.result(a.Response, body), nil
 }
 
 // broken says what an exchange means that did not come to its end.

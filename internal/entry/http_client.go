@@ -3,6 +3,7 @@ package entry
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -64,32 +65,76 @@ func (e errStale) Unwrap() error { return e.error }
 
 var errAnswerTooLarge = errors.New("answer too large")
 
-// do sends a request and reads its answer, which must have come by the time given. A connection that the function closed while
-// it was idle does not count, where the request cannot have had effects.
+// answering is an answer whose head has come. Its user reads the body and then calls end.
+type answering struct {
+	*http.Response
+	client *httpClient
+	wire   *httpWire
+	sent   <-chan error // of a request that may still be on its way; nil = it has been sent
+}
+
+// do sends a request and reads its whole answer, which must have come by the time given.
 func (h *httpClient) do(req *http.Request, until time.Time) (*http.Response, []byte, error) {
+	a, err := h.begin(req, until)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := a.collect()
+	if err != nil {
+		return nil, nil, err
+	}
+	return a.Response, body, nil
+}
+
+// begin sends a request and reads the head of its answer; the whole exchange must be over by the time given. A connection that the function
+// closed while it was idle does not count, where the request cannot have had effects.
+func (h *httpClient) begin(req *http.Request, until time.Time) (*answering, error) {
 	w := h.take(until)
 	for {
 		if w == nil {
 			var err error
 			if w, err = h.connect(until); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 		}
-		resp, body, err := w.exchange(req)
+		a, err := w.exchange(req)
 		if err == nil {
-			h.put(w, resp)
-			return resp, body, nil
+			a.client = h
+			return a, nil
 		}
 		w.nc.Close()
 		if !w.used || !again(req, err) {
-			return nil, nil, err
+			return nil, err
 		}
 		if req.GetBody != nil {
 			if req.Body, err = req.GetBody(); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 		}
 		w = nil
+	}
+}
+
+// collect reads the whole body, and ends.
+func (a *answering) collect() ([]byte, error) {
+	body, err := readAnswer(a.Response)
+	a.end(err == nil)
+	return body, err
+}
+
+// end gives the connection back when the body has come whole, and closes it otherwise.
+func (a *answering) end(whole bool) {
+	if !whole {
+		a.wire.nc.Close()
+	}
+	if a.sent != nil {
+		_ = a.wire.nc.SetWriteDeadline(time.Now().Add(lastWrite)) // of a connection that is closed already nothing is sent either
+		if <-a.sent != nil {
+			a.Close = true
+		}
+	}
+	if whole {
+		a.client.put(a.wire, a.Response)
 	}
 }
 
@@ -201,13 +246,13 @@ func repeatable(req *http.Request) bool {
 	return req.Header["Idempotency-Key"] != nil || req.Header["X-Idempotency-Key"] != nil
 }
 
-func (w *httpWire) exchange(req *http.Request) (*http.Response, []byte, error) {
+func (w *httpWire) exchange(req *http.Request) (*answering, error) {
 	if req.ContentLength > sentAtOnce {
 		return w.whileSending(req, func() error { return writeThrough(w.nc, req) })
 	}
 	w.out.Reset()
 	if err := req.Write(&w.out); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if w.out.Len() > sentAtOnce {
 		whole := bytes.Clone(w.out.Bytes())
@@ -219,33 +264,29 @@ func (w *httpWire) exchange(req *http.Request) (*http.Response, []byte, error) {
 	}
 	n, unsent := w.nc.Write(w.out.Bytes())
 	if unsent != nil && n == 0 {
-		return nil, nil, errStale{error: unsent}
+		return nil, errStale{error: unsent}
 	}
-	resp, body, err := w.receive(req) // also after an error: it may have answered before it closed
+	resp, err := w.receive(req) // also after an error: it may have answered before it closed
 	switch {
-	case unsent != nil && err != nil:
-		return nil, nil, unsent
+	case err != nil:
+		return nil, cmp.Or(unsent, err)
 	case unsent != nil:
 		resp.Close = true
 	}
-	return resp, body, err
+	return &answering{Response: resp, wire: w}, nil
 }
 
 // whileSending reads the answer while the request is still being sent.
-func (w *httpWire) whileSending(req *http.Request, send func() error) (*http.Response, []byte, error) {
+func (w *httpWire) whileSending(req *http.Request, send func() error) (*answering, error) {
 	sent := make(chan error, 1)
 	go func() { sent <- send() }()
-	resp, body, err := w.receive(req)
+	resp, err := w.receive(req)
 	if err != nil {
 		w.nc.Close()
 		<-sent
-		return nil, nil, err
+		return nil, err
 	}
-	_ = w.nc.SetWriteDeadline(time.Now().Add(lastWrite)) // of a connection that is closed already nothing is sent either
-	if <-sent != nil {
-		resp.Close = true
-	}
-	return resp, body, nil
+	return &answering{Response: resp, wire: w, sent: sent}, nil
 }
 
 func writeThrough(to io.Writer, req *http.Request) error {
@@ -256,24 +297,22 @@ func writeThrough(to io.Writer, req *http.Request) error {
 	return bw.Flush()
 }
 
-// receive reads the final answer with its whole body. The connection is ready for the next one then, unless resp.Close says
-// otherwise.
-func (w *httpWire) receive(req *http.Request) (*http.Response, []byte, error) {
+// receive reads the head of the final answer.
+func (w *httpWire) receive(req *http.Request) (*http.Response, error) {
 	w.in.left = maxHTTPHeader
 	if _, err := w.br.Peek(1); err != nil {
-		return nil, nil, errStale{error: err, sent: true}
+		return nil, errStale{error: err, sent: true}
 	}
 	for {
 		resp, err := http.ReadResponse(w.br, req)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols {
 			continue // interim; RFC 9110, section 15.2
 		}
 		w.in.left = math.MaxInt64 // the body has a bound of its own
-		body, err := readAnswer(resp)
-		return resp, body, err
+		return resp, nil
 	}
 }
 

@@ -23,6 +23,9 @@ type Invocation struct {
 	PayloadType   string // Content-Type of Payload for http; "" = application/json
 	ClientContext string // base64, from X-Amz-Client-Context
 	TraceParent   string // W3C; "" = none
+
+	// Responder, where it is set, may be given the answer of a Request as it comes. nil = the answer is collected.
+	Responder Responder
 }
 
 // Outcome is how an invocation ended. Everything that the function did is an outcome; an error means dalamb failed.
@@ -54,6 +57,11 @@ type Result struct {
 	Status     int           // http status: of an http function, of a function URL answer; else 200, or 502/504 as a gateway would
 	Header     http.Header   // of the answer; nil unless http or function URL
 	Body       []byte        // the answer, at most the response limit; of a failed http function too
+
+	// Of an answer that went to the invocation's Responder, Body is nil. What came of it is known only at its end.
+	Streamed  int64       // bytes that were passed on
+	Trailer   http.Header // fields after the body
+	Abandoned bool        // the client went away before the end, or took nothing more
 
 	// Events are the CloudEvents that the answer consists of; nil when it is anything else. The body is still set.
 	Events []*event.Event

@@ -164,6 +164,7 @@ type Request struct {
 	Failure    *Failure            `json:"failure,omitempty"`
 	Answer     []byte              `json:"answer,omitempty"`
 	AnswerSize int64               `json:"answerSize"`
+	Abandoned  bool                `json:"abandoned,omitempty"` // the client went away before it had all of a streamed answer
 	Start      time.Time           `json:"start"`
 	Duration   Duration            `json:"duration"`
 	Cold       bool                `json:"cold,omitempty"`

@@ -31,6 +31,9 @@ type Call struct {
 
 	Payload       []byte // AWS Invoke: what the function gets in place of the request; nil = the request
 	ClientContext string // AWS Invoke
+
+	// Responder takes the answer as it comes, where the call leaves nothing in the log before its answer. nil = it is collected.
+	Responder function.Responder
 }
 
 // Answer is what came of a call. ID is set once the call was made, whatever came of it.
@@ -79,10 +82,18 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	} else {
 		inv.Request = call.Request
 	}
+	var through *kept
+	if call.Responder != nil && !durable && (call.Trigger == nil || call.Trigger.Emit == nil) {
+		through = &kept{Responder: call.Responder}
+		inv.Responder = through
+	}
 	a := Answer{ID: id}
 	wait, cancel := context.WithTimeout(ctx, c.queue) // bounds the wait for an instance alone; see Fleet
 	defer cancel()
 	res, err := c.fleet.Invoke(wait, fleet.Call{Function: call.Function, Alias: call.Alias, Version: call.Version, Invocation: inv})
+	if through != nil && through.to != nil {
+		c.metrics.streams.WithLabelValues(streamEnd(res, err)).Inc()
+	}
 	if err != nil {
 		return a, err
 	}
@@ -93,7 +104,13 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 			res = refused(res, err)
 		}
 	}
-	rec := newRecord(&call, inv, res, space == eventlog.SpaceOK)
+	rec := newRecord(&call, inv, res)
+	if through != nil && through.to != nil {
+		rec.answer = through.body
+	}
+	if space != eventlog.SpaceOK {
+		rec.body, rec.answer = nil, nil
+	}
 	rec.start, rec.took, rec.names, rec.redact = start, c.now().Sub(start), out.names, c.redact
 	if !durable && len(out.records) == 0 {
 		c.recorder.offer(rec)

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -56,9 +57,19 @@ func (g *Gateway) serveCall(x *exchange, r *http.Request, c Call, trusted bool) 
 	dropHopByHop(r.Header)
 	r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = newMemory(body), int64(len(body)), nil, nil
 	c.Body = body
+	c.ID = event.NewID()
+	through := &stream{x: x, r: r, id: c.ID}
+	c.Responder = through
 	a, err := g.caller.Do(r.Context(), c)
 	if a.ID != "" {
 		x.Header().Set(runHeader, a.ID)
+	}
+	if through.begun {
+		if err != nil {
+			g.logger.Warn("answer broken off", "run", a.ID, "err", err)
+		}
+		through.end(a.Result, err)
+		return
 	}
 	if err != nil {
 		g.fail(x, err)

@@ -171,7 +171,7 @@ const reserved = "/_/"
 
 // ServeHTTP answers one request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, start: g.now(), slow: g.slow}
+	x := &exchange{ResponseWriter: w, kind: kindNone, start: g.now(), slow: g.slow}
 	if r.Body != nil && r.Body != http.NoBody {
 		// The read deadline holds until the body has come whole. A refusal before that leaves it in place: net/http reads what is
 		// left of a body before it sends the answer, and must not wait for a client that does not send it. The write deadline
@@ -180,35 +180,35 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = c.SetReadDeadline(late) // what cannot have deadlines is not slow
 		_ = c.SetWriteDeadline(late)
 	}
-	kind := g.serve(x, r)
-	g.metrics.request(kind, x.status, g.now().Sub(x.start))
+	defer func() { g.metrics.request(x.kind, x.status, g.now().Sub(x.start)) }() // also of an answer that is cut off
+	g.serve(x, r)
 }
 
-func (g *Gateway) serve(x *exchange, r *http.Request) (kind string) {
+func (g *Gateway) serve(x *exchange, r *http.Request) {
 	path := r.URL.Path
 	switch {
 	case !strings.HasPrefix(path, "/"): // OPTIONS *, CONNECT
 		g.fail(x, fault.New(fault.Invalid, "the request names no path").WithHint("send a path that begins with /"))
-		return kindNone
 	case path == "/_/events":
+		x.kind = kindEvents
 		g.ingest(x, r)
-		return kindEvents
 	case path == "/_/health":
+		x.kind = kindHealth
 		g.serveHealth(x, r)
-		return kindHealth
 	case strings.HasPrefix(path, fnPrefix):
+		x.kind = kindFn
 		g.serveFunction(x, r)
-		return kindFn
 	case strings.HasPrefix(path, reserved):
 		g.fail(x, fault.New(fault.NotFound, "there is no path %q", path).WithHint("the gateway's own paths are /_/events, /_/fn/NAME and /_/health"))
-		return kindNone
+	default:
+		g.serveRoute(x, r)
 	}
-	return g.serveRoute(x, r)
 }
 
 // exchange is one request's answer under way.
 type exchange struct {
 	http.ResponseWriter
+	kind   string
 	start  time.Time
 	slow   time.Duration
 	status int

@@ -21,6 +21,7 @@ type metrics struct {
 	recorded prometheus.Counter
 	dropped  *prometheus.CounterVec
 	refused  prometheus.Counter
+	streams  *prometheus.CounterVec
 }
 
 // newMetrics registers the gateway's metrics; r nil registers nowhere.
@@ -46,13 +47,16 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "dalamb_gateway_effects_refused_total", Help: "Calls answered 503 because the log did not take what the function said or did.",
 		}),
 	}
+	m.streams = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dalamb_gateway_streams_total", Help: "Answers that were passed on as they came, by how they ended: whole, client (went away), function (broke off, or its time was up), node.",
+	}, []string{"end"})
 	for _, reason := range []string{dropFull, dropLog} {
 		m.dropped.WithLabelValues(reason)
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused, m.streams} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register gateway metrics: %w", err)
 		}

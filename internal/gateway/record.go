@@ -37,8 +37,7 @@ type record struct {
 	redact          *redactor
 }
 
-// newRecord keeps bodies only where the log has room for them.
-func newRecord(c *Call, inv *function.Invocation, res *function.Result, bodies bool) *record {
+func newRecord(c *Call, inv *function.Invocation, res *function.Result) *record {
 	body := c.Body
 	if c.Payload != nil {
 		body = c.Payload
@@ -46,22 +45,19 @@ func newRecord(c *Call, inv *function.Invocation, res *function.Result, bodies b
 	r := &record{
 		function: c.Function, id: inv.ID, trace: inv.TraceParent, route: inv.Trigger,
 		method: c.Request.Method, remote: c.Request.RemoteAddr, url: c.URL, header: c.Request.Header,
-		bodySize: int64(len(body)),
+		body: cut(body), bodySize: int64(len(body)), answer: cut(res.Body),
 	}
 	if r.url == nil {
 		r.url = c.Request.URL
 	}
 	r.result(res)
-	if bodies {
-		r.body, r.answer = cut(body), cut(res.Body)
-	}
 	return r
 }
 
 // result sets what came of the call.
 func (r *record) result(res *function.Result) {
-	r.res, r.answerSize = *res, int64(len(res.Body))
-	r.res.Body, r.res.Header, r.res.Events = nil, nil, nil
+	r.res, r.answerSize = *res, max(int64(len(res.Body)), res.Streamed)
+	r.res.Body, r.res.Header, r.res.Trailer, r.res.Events = nil, nil, nil, nil
 }
 
 // cut keeps the beginning of a body. A long one is copied, so that the rest of it can go.
@@ -78,7 +74,7 @@ func (r *record) encode() eventlog.Record {
 		ID: r.id, Function: r.function, Version: r.res.Version, Route: r.route,
 		Method: r.method, Path: r.redact.path(r.url), Remote: r.remote, Header: r.redact.header(r.header),
 		Body: r.body, BodySize: r.bodySize, Status: r.res.Status, Outcome: r.res.Outcome, Failure: showable(r.res.Failure),
-		Answer: r.answer, AnswerSize: r.answerSize, Start: r.start, Duration: function.Duration(r.took),
+		Answer: r.answer, AnswerSize: r.answerSize, Abandoned: r.res.Abandoned, Start: r.start, Duration: function.Duration(r.took),
 		Cold: r.res.Cold, Emitted: r.names, Instance: r.res.Instance,
 	}
 	data, err := json.Marshal(&req)

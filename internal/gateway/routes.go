@@ -73,20 +73,20 @@ type target struct {
 // ServeHTTP is called by the mux, with r's path values set.
 func (t *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := w.(*exchange) // serveRoute gives the mux nothing else
-	x.mute = false
+	x.mute, x.kind = false, kindRoute
 	t.g.dropToken(r.Header)
 	t.g.serveCall(x, r, Call{Function: t.trigger.Function, Trigger: t.trigger, Request: r}, false)
 }
 
 // serveRoute finds the route of a request by method, host and path; the more specific wins (net/http.ServeMux).
-func (g *Gateway) serveRoute(x *exchange, r *http.Request) (kind string) {
+func (g *Gateway) serveRoute(x *exchange, r *http.Request) {
 	if host := strings.ToLower(r.Host); host != r.Host {
 		r.Host = host // host names have no case; RFC 9110, section 4.2.3
 	}
 	x.mute = true
 	g.routesNow().mux.ServeHTTP(x, r)
 	if !x.mute {
-		return kindRoute
+		return
 	}
 	x.mute = false
 	switch {
@@ -100,5 +100,4 @@ func (g *Gateway) serveRoute(x *exchange, r *http.Request) (kind string) {
 			fault.New(fault.NotFound, "no route takes %s %s", r.Method, r.URL.Path).
 				WithHint("`dalamb functions` lists the routes; one function by name is at %sNAME", fnPrefix)))
 	}
-	return kindNone
 }

@@ -1,0 +1,111 @@
+package entry
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+const (
+	// smallAnswer is up to which announced length an answer is collected though it could be streamed, in bytes.
+	smallAnswer = 64 << 10
+	// streamChunk is how much of a stream is passed on at a time, in bytes.
+	streamChunk = 32 << 10
+)
+
+// streams says whether an answer is passed on as it comes. A small one is as quick in one piece; what may be events or a failure
+// has to be read as a whole.
+func streams(resp *http.Response) bool {
+	switch {
+	case resp.StatusCode < 200 || resp.StatusCode >= 400, resp.Request.Method == http.MethodHead:
+		return false
+	case resp.Header["Ce-Specversion"] != nil, strings.HasPrefix(strings.ToLower(resp.Header.Get("Content-Type")), "application/cloudevents"):
+		return false
+	}
+	return resp.ContentLength < 0 || resp.ContentLength > smallAnswer
+}
+
+// stream passes an answer on. An error says that the function's side ended before the answer did.
+func (c *httpConn) stream(to function.Responder, a *answering) (*function.Result, error) {
+	announced := slices.Sorted(maps.Keys(a.Trailer))
+	dropHopByHop(a.Header)
+	r := &function.Result{Outcome: function.Succeeded, Status: a.StatusCode, Header: a.Header}
+	w, err := to.Respond(function.Head{Status: a.StatusCode, Header: a.Header, Length: a.ContentLength, Trailer: announced})
+	if err != nil {
+		a.end(false)
+		r.Abandoned = true
+		return r, nil
+	}
+	p := passing{from: a, to: w, gone: to.Gone()}
+	err = p.run()
+	a.end(err == nil && !p.abandoned)
+	r.Streamed, r.Abandoned = p.n, p.abandoned
+	if p.abandoned || err == nil {
+		r.Trailer = a.Trailer
+		return r, nil
+	}
+	failed, err := c.broken(err)
+	if err != nil {
+		return nil, err
+	}
+	// The client was told the status and a part of the answer.
+	failed.Status, failed.Header, failed.Streamed = r.Status, r.Header, r.Streamed
+	return failed, nil
+}
+
+// passing is an answer on its way from the function to the client.
+type passing struct {
+	from *answering
+	to   io.Writer
+	gone <-chan struct{}
+
+	n         int64
+	abandoned bool // by the client
+}
+
+// run copies to the end of the answer, or until the client is gone: then the function's connection is cut, so that it notices.
+func (p *passing) run() error {
+	over, left := make(chan struct{}), false
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-p.gone:
+			left = true
+			_ = p.from.wire.nc.SetReadDeadline(time.Unix(1, 0)) // of a connection that is closed nothing is read either
+		case <-over:
+		}
+	})
+	err := p.copy()
+	close(over)
+	watch.Wait()
+	p.abandoned = p.abandoned || left && err != nil
+	return err
+}
+
+func (p *passing) copy() error {
+	buf := make([]byte, streamChunk)
+	for {
+		n, err := p.from.Body.Read(buf)
+		if n > 0 {
+			written, unsent := p.to.Write(buf[:n])
+			p.n += int64(written)
+			if unsent != nil {
+				p.abandoned = true
+				return nil
+			}
+		}
+		switch err {
+		case nil:
+		case io.EOF:
+			return nil
+		default:
+			return err
+		}
+	}
+}

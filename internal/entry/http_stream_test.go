@@ -1,0 +1,289 @@
+package entry
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// playStream is the function's side of streams; it says whether the behaviour is one.
+func playStream(verb string, w http.ResponseWriter, r *http.Request) bool {
+	flush := func(text string) {
+		io.WriteString(w, text)
+		w.(http.Flusher).Flush()
+	}
+	switch verb {
+	case "trailers":
+		w.Header().Set("Trailer", "X-Sum")
+		w.Header().Set("Content-Type", "text/event-stream")
+		flush("data: one\n\n")
+		<-wake(r)
+		flush("data: two\n\n")
+		w.Header().Set("X-Sum", "42")
+		w.Header().Set(http.TrailerPrefix+"X-Late", "1")
+	case "watched": // until the client goes
+		flush("here")
+		<-r.Context().Done()
+		fmt.Println("noticed")
+	case "torn":
+		flush("half")
+		<-wake(r)
+		c, _, _ := w.(http.Hijacker).Hijack()
+		c.Close()
+	case "ended":
+		flush("half")
+		<-wake(r)
+		fmt.Fprintln(os.Stderr, "out of luck")
+		os.Exit(9)
+	case "endless":
+		io.Copy(w, endless{})
+	default:
+		return false
+	}
+	return true
+}
+
+// wakeups lets one request wait for another.
+var wakeups = make(chan struct{}, 1)
+
+// wake is ready when /go was asked for; that request itself waits for nothing.
+func wake(r *http.Request) <-chan struct{} {
+	if r.URL.Path == "/go" {
+		wakeups <- struct{}{}
+		done := make(chan struct{})
+		close(done)
+		return done
+	}
+	return wakeups
+}
+
+// taker is a client of streamed answers.
+type taker struct {
+	head  function.Head
+	parts chan string   // what was written, part by part; the writer waits until it is taken
+	gone  chan struct{} // closed when the client leaves
+	fail  error         // of the first Write
+}
+
+func newTaker() *taker { return &taker{parts: make(chan string), gone: make(chan struct{})} }
+
+func (k *taker) Respond(h function.Head) (io.Writer, error) {
+	k.head = h
+	return k, nil
+}
+
+func (k *taker) Gone() <-chan struct{} { return k.gone }
+
+func (k *taker) Write(p []byte) (int, error) {
+	if k.fail != nil {
+		return 0, k.fail
+	}
+	select {
+	case k.parts <- string(p):
+		return len(p), nil
+	case <-k.gone:
+		return 0, errors.New("the client is gone")
+	}
+}
+
+// streaming is an invocation under way.
+type streaming struct {
+	*taker
+	t    *testing.T
+	done chan struct{}
+	res  *function.Result
+	err  error
+}
+
+func open(t *testing.T, c Conn, path string) *streaming {
+	s := &streaming{taker: newTaker(), t: t, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		s.res, s.err = c.Invoke(t.Context(), &function.Invocation{ID: "id", Request: httptest.NewRequest("GET", path, http.NoBody), Responder: s.taker})
+	}()
+	return s
+}
+
+func (s *streaming) part(want string) {
+	s.t.Helper()
+	select {
+	case got := <-s.parts:
+		if got != want {
+			s.t.Fatalf("part = %q, want %q", got, want)
+		}
+	case <-s.done:
+		s.t.Fatalf("the answer ended (%+v, %v), want %q", s.res, s.err, want)
+	case <-time.After(10 * time.Second):
+		s.t.Fatalf("nothing came, want %q", want)
+	}
+}
+
+func (s *streaming) end() (*function.Result, error) {
+	s.t.Helper()
+	select {
+	case <-s.done:
+	case <-time.After(10 * time.Second):
+		s.t.Fatal("the invocation does not end")
+	}
+	return s.res, s.err
+}
+
+// rest takes all that comes.
+func (s *streaming) rest() (text string) {
+	for {
+		select {
+		case p := <-s.parts:
+			text += p
+		case <-s.done:
+			return text
+		}
+	}
+}
+
+func two(spec *function.Spec) { spec.Entry.Concurrency = 2 }
+
+func TestAnAnswerIsPassedOnAsItComes(t *testing.T) {
+	s := newStage(t)
+	c := s.start(version("http:trailers", two))
+	st := open(t, c, "/")
+	st.part("data: one\n\n")
+	other := open(t, c, "/go")
+	st.part("data: two\n\n")
+	r, err := st.end()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOutcome(t, r, function.Succeeded)
+	if r.Streamed != 22 || r.Body != nil || r.Status != 200 || r.Abandoned {
+		t.Errorf("Streamed, Body, Status, Abandoned = %d, %q, %d, %v", r.Streamed, r.Body, r.Status, r.Abandoned)
+	}
+	if r.Trailer.Get("X-Sum") != "42" || r.Trailer.Get("X-Late") != "1" {
+		t.Errorf("Trailer = %v", r.Trailer)
+	}
+	h := st.head
+	if h.Status != 200 || h.Length != -1 || h.Header.Get("Content-Type") != "text/event-stream" || !slices.Equal(h.Trailer, []string{"X-Sum"}) {
+		t.Errorf("head = %+v", h)
+	}
+	if h.Header["Transfer-Encoding"] != nil || h.Header["Trailer"] != nil {
+		t.Errorf("fields of the connection came through: %v", h.Header)
+	}
+	if text := other.rest(); text != "data: one\n\ndata: two\n\n" {
+		t.Errorf("second answer = %q", text)
+	}
+}
+
+func TestAFunctionNoticesThatTheClientWent(t *testing.T) {
+	s := newStage(t)
+	for _, c := range []struct {
+		name  string
+		leave func(*streaming)
+	}{
+		{"while nothing comes", func(st *streaming) { st.part("here"); close(st.gone) }},
+		{"while it is written to", func(st *streaming) { close(st.gone) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn := s.start(version("http:watched"))
+			st := open(t, conn, "/")
+			c.leave(st)
+			r, err := st.end()
+			if err != nil || r.Outcome != function.Succeeded || !r.Abandoned {
+				t.Fatalf("Invoke = %+v, %v, want an abandoned answer", r, err)
+			}
+			s.line("noticed")
+		})
+	}
+}
+
+func TestAStreamThatDoesNotComeToItsEnd(t *testing.T) {
+	s := newStage(t)
+	for _, c := range []struct {
+		behaves, part string
+		outcome       function.Outcome
+		text          string
+	}{
+		{"http:torn", "half", function.Crashed, "broke the connection off"},
+		{"http:ended", "half", function.Crashed, "out of luck"},
+		{"http:watched", "here", function.TimedOut, "longer than its time-out of 1s"},
+	} {
+		t.Run(c.behaves, func(t *testing.T) {
+			conn := s.start(version(c.behaves, two, func(spec *function.Spec) {
+				if c.outcome == function.TimedOut {
+					spec.Timeout = function.Duration(time.Second)
+				}
+			}))
+			st := open(t, conn, "/")
+			st.part(c.part)
+			if c.outcome != function.TimedOut {
+				go func() {
+					_, _ = conn.Invoke(t.Context(), &function.Invocation{ID: "id", Request: httptest.NewRequest("GET", "/go", http.NoBody)})
+				}()
+			}
+			r, err := st.end()
+			if err != nil || r.Outcome != c.outcome || !strings.Contains(r.Failure.Message, c.text) {
+				t.Fatalf("Invoke = %+v, %v, want %s %q", r, err, c.outcome, c.text)
+			}
+			if r.Streamed != int64(len(c.part)) || r.Status != 200 {
+				t.Errorf("Streamed, Status = %d, %d, want what the client got", r.Streamed, r.Status)
+			}
+		})
+	}
+}
+
+// A function that gives without end is held up by a client that does not take, and stopped when the client has gone.
+func TestASlowClientSlowsTheFunction(t *testing.T) {
+	s := newStage(t)
+	st := open(t, s.start(version("http:endless")), "/")
+	for range 8 {
+		select {
+		case p := <-st.parts:
+			if len(p) > streamChunk || strings.Trim(p, "\x00") != "" {
+				t.Fatalf("part of %d bytes", len(p))
+			}
+		case <-st.done:
+			t.Fatalf("the answer ended: %+v, %v", st.res, st.err)
+		}
+	}
+	close(st.gone)
+	if r, err := st.end(); err != nil || !r.Abandoned || r.Streamed > 8*streamChunk {
+		t.Errorf("Invoke = %+v, %v, want an abandoned answer of what was taken", r, err)
+	}
+}
+
+func TestWhatIsCollectedThoughItCouldBeStreamed(t *testing.T) {
+	for _, c := range []struct {
+		name, method, answer string
+		want                 bool
+	}{
+		{"chunks", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", true},
+		{"to the end", "GET", "HTTP/1.0 200 OK\r\n\r\n", true},
+		{"long", "GET", "HTTP/1.1 206 Partial Content\r\nContent-Length: 65537\r\n\r\n", true},
+		{"short", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n", false},
+		{"no content", "GET", "HTTP/1.1 204 No Content\r\n\r\n", false},
+		{"not modified", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 99999\r\n\r\n", false},
+		{"head", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", false},
+		{"failure", "GET", "HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n", false},
+		{"event", "GET", "HTTP/1.1 200 OK\r\nCe-Specversion: 1.0\r\nTransfer-Encoding: chunked\r\n\r\n", false},
+		{"events", "GET", "HTTP/1.1 200 OK\r\nContent-Type: application/cloudevents-batch+json\r\nTransfer-Encoding: chunked\r\n\r\n", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h, _ := scripted(t, script{answers: []string{c.answer}})
+			a, err := h.begin(request(t, c.method, ""), soon())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.end(false)
+			if got := streams(a.Response); got != c.want {
+				t.Errorf("streams(%q) = %v, want %v", c.answer, got, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// stream passes a function's answer on to the client while the function gives it. It is a function.Responder.
+type stream struct {
+	x     *exchange
+	r     *http.Request
+	id    string // of the run
+	begun bool
+}
+
+// Respond implements function.Responder.
+func (s *stream) Respond(head function.Head) (io.Writer, error) {
+	s.begun = true
+	h := s.x.Header()
+	h.Set(runHeader, s.id)
+	passHeader(h, head.Header)
+	delete(h, "Content-Length") // the gateway counts for itself
+	if head.Length >= 0 {
+		h["Content-Length"] = []string{strconv.FormatInt(head.Length, 10)}
+	}
+	if h["Content-Type"] == nil {
+		h["Content-Type"] = nil // the function did not say, and guessing makes web pages of uploads
+	}
+	for _, name := range head.Trailer {
+		h.Add("Trailer", name)
+	}
+	s.x.WriteHeader(head.Status)
+	return s, s.flush()
+}
+
+// Gone implements function.Responder.
+func (s *stream) Gone() <-chan struct{} { return s.r.Context().Done() }
+
+// Write passes on what has come. Each piece has the time of a whole answer: a client may be slow, but not stand still.
+func (s *stream) Write(p []byte) (int, error) {
+	_ = http.NewResponseController(s.x).SetWriteDeadline(time.Now().Add(s.x.slow)) // what cannot have deadlines is not slow
+	n, err := s.x.Write(p)
+	if err != nil {
+		return n, err
+	}
+	return n, s.flush()
+}
+
+func (s *stream) flush() error { return http.NewResponseController(s.x).Flush() }
+
+// end closes an answer that was begun. One that did not come to its end is cut off, so that the client does not take it for whole.
+func (s *stream) end(res *function.Result, err error) {
+	if err != nil || res.Abandoned || res.Outcome != function.Succeeded {
+		panic(http.ErrAbortHandler)
+	}
+	for name, values := range res.Trailer {
+		if !hopByHop(name) {
+			s.x.Header()[http.TrailerPrefix+name] = values
+		}
+	}
+}
+
+// How a streamed answer ended.
+const (
+	streamWhole    = "whole"
+	streamClient   = "client"   // the client went away, or took nothing more
+	streamFunction = "function" // the function broke it off, or its time was up
+	streamNode     = "node"     // the node did
+)
+
+func streamEnd(res *function.Result, err error) string {
+	switch {
+	case err != nil:
+		return streamNode
+	case res.Abandoned:
+		return streamClient
+	case res.Outcome != function.Succeeded:
+		return streamFunction
+	}
+	return streamWhole
+}
+
+// kept is a Responder that keeps the beginning of what goes through it, for the record.
+type kept struct {
+	function.Responder
+	to   io.Writer // nil until the answer has begun
+	body []byte
+}
+
+func (k *kept) Respond(head function.Head) (w io.Writer, err error) {
+	k.to, err = k.Responder.Respond(head)
+	return k, err
+}
+
+func (k *kept) Write(p []byte) (int, error) {
+	if room := keptBody - len(k.body); room > 0 {
+		k.body = append(k.body, p[:min(room, len(p))]...)
+	}
+	return k.to.Write(p)
+}

@@ -1,0 +1,213 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/fleet"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// flow is a fleet whose functions answer piece by piece: run gets the writer, and says what came of it.
+func flow(head function.Head, run func(w io.Writer, gone <-chan struct{}) (*function.Result, error)) script {
+	return func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		to := c.Invocation.Responder
+		if to == nil {
+			return nil, errors.New("the call takes no stream")
+		}
+		w, err := to.Respond(head)
+		if err != nil {
+			return nil, err
+		}
+		return run(w, to.Gone())
+	}
+}
+
+func begun(kind string) function.Head {
+	return function.Head{Status: 200, Length: -1, Header: http.Header{"Content-Type": {kind}}}
+}
+
+func whole(n int) *function.Result {
+	return &function.Result{Outcome: function.Succeeded, Status: 200, Streamed: int64(n), Version: 1}
+}
+
+func TestAnAnswerReachesTheClientAsItComes(t *testing.T) {
+	more := make(chan struct{})
+	head := begun("text/event-stream")
+	head.Trailer = []string{"X-Sum"}
+	head.Header["Dalamb-Run"], head.Header["Content-Length"] = []string{"forged"}, []string{"3"}
+	n := start(t, flow(head, func(w io.Writer, _ <-chan struct{}) (*function.Result, error) {
+		for _, text := range []string{"data: one\n\n", "data: two\n\n"} {
+			if _, err := io.WriteString(w, text); err != nil {
+				return nil, err
+			}
+			<-more
+		}
+		r := whole(22)
+		r.Trailer = http.Header{"X-Sum": {"42"}, "X-Late": {"1"}, "Connection": {"close"}}
+		return r, nil
+	}))
+	n.deploy("feed", route("web", "GET", "/feed"))
+	resp, err := http.Get(n.url + "/feed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	id := resp.Header.Get("Dalamb-Run")
+	if resp.ContentLength != -1 || resp.Header.Get("Content-Type") != "text/event-stream" || len(id) != 36 {
+		t.Errorf("header = %v", resp.Header)
+	}
+	br := bufio.NewReader(resp.Body)
+	for _, want := range []string{"data: one\n", "data: two\n"} {
+		if line, err := br.ReadString('\n'); err != nil || line != want {
+			t.Fatalf("line = %q, %v, want %q before the function has ended", line, err, want)
+		}
+		_, _ = br.ReadString('\n')
+		more <- struct{}{}
+	}
+	if rest, err := io.ReadAll(br); err != nil || len(rest) > 0 {
+		t.Errorf("rest = %q, %v", rest, err)
+	}
+	if resp.Trailer.Get("X-Sum") != "42" || resp.Trailer.Get("X-Late") != "1" || resp.Trailer["Connection"] != nil {
+		t.Errorf("trailer = %v", resp.Trailer)
+	}
+	q := n.requests(1)[0]
+	if q.ID != id || q.AnswerSize != 22 || string(q.Answer) != "data: one\n\ndata: two\n\n" || q.Abandoned || q.Status != 200 {
+		t.Errorf("record = %+v", q)
+	}
+	if n.metric("dalamb_gateway_streams_total") != 1 {
+		t.Error("the stream was not counted")
+	}
+}
+
+func TestTheRecordHasTheBeginningOfAStream(t *testing.T) {
+	const size = 3 << 20
+	head := begun("text/plain")
+	head.Length = size
+	n := start(t, flow(head, func(w io.Writer, _ <-chan struct{}) (*function.Result, error) {
+		for range size / (32 << 10) {
+			if _, err := w.Write(make([]byte, 32<<10)); err != nil {
+				return nil, err
+			}
+		}
+		return whole(size), nil
+	}))
+	if g := n.send("GET", "/_/fn/big", ""); len(g.body) != size || g.header.Get("Content-Length") != "3145728" {
+		t.Errorf("answer of %d bytes, header %v", len(g.body), g.header)
+	}
+	if q := n.requests(1)[0]; len(q.Answer) != keptBody || q.AnswerSize != size {
+		t.Errorf("record has %d bytes of %d, want %d of %d", len(q.Answer), q.AnswerSize, keptBody, size)
+	}
+}
+
+func TestAStreamThatBreaksOffIsNotWholeForTheClient(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		res     *function.Result
+		err     error
+		outcome function.Outcome
+	}{
+		{"the function ends", &function.Result{Outcome: function.Crashed, Status: 200, Streamed: 4, Failure: &function.Failure{Message: "ended"}}, nil, function.Crashed},
+		{"its time is up", &function.Result{Outcome: function.TimedOut, Status: 200, Streamed: 4, Failure: &function.Failure{Message: "late"}}, nil, function.TimedOut},
+		{"the node stops", nil, fault.New(fault.Unavailable, "stopped"), ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := start(t, flow(begun("text/plain"), func(w io.Writer, _ <-chan struct{}) (*function.Result, error) {
+				_, err := io.WriteString(w, "half")
+				return c.res, errors.Join(err, c.err)
+			}))
+			n.deploy("feed", route("web", "GET", "/feed"))
+			resp, err := http.Get(n.url + "/feed")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if b, err := io.ReadAll(resp.Body); err == nil || string(b) != "half" {
+				t.Errorf("body = %q, %v, want a part and an error", b, err)
+			}
+			if c.err != nil {
+				return
+			}
+			if q := n.requests(1)[0]; q.Outcome != c.outcome || q.AnswerSize != 4 || string(q.Answer) != "half" {
+				t.Errorf("record = %+v", q)
+			}
+		})
+	}
+}
+
+func TestAClientThatGoesAwayIsNoticed(t *testing.T) {
+	n := start(t, flow(begun("text/plain"), func(w io.Writer, gone <-chan struct{}) (*function.Result, error) {
+		_, _ = io.WriteString(w, "here")
+		<-gone
+		r := whole(4)
+		r.Abandoned = true
+		return r, nil
+	}))
+	n.deploy("feed", route("web", "GET", "/feed"))
+	resp, err := http.Get(n.url + "/feed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(resp.Body, make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if q := n.requests(1)[0]; !q.Abandoned || q.Outcome != function.Succeeded {
+		t.Errorf("record = %+v, want an abandoned answer", q)
+	}
+}
+
+func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
+	n := start(t, flow(begun("text/plain"), func(w io.Writer, _ <-chan struct{}) (*function.Result, error) {
+		for sent := 0; ; sent += 32 << 10 {
+			if _, err := w.Write(make([]byte, 32<<10)); err != nil {
+				r := whole(sent)
+				r.Abandoned = true
+				return r, nil
+			}
+		}
+	}), func(o *Options) { o.BodyTimeout = 50 * time.Millisecond })
+	n.deploy("feed", route("web", "GET", "/feed"))
+	nc, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := io.WriteString(nc, "GET /feed HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if q := n.requests(1)[0]; !q.Abandoned {
+		t.Errorf("record = %+v, want an abandoned answer", q)
+	}
+}
+
+// What has to be in the log before its answer is collected.
+func TestCallsThatLeaveSomethingInTheLogAreNotStreamed(t *testing.T) {
+	n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		if c.Invocation.Responder != nil {
+			return nil, errors.New("the call takes a stream")
+		}
+		return &function.Result{Outcome: function.Succeeded, Status: 200, Body: []byte("ok"), Version: 1}, nil
+	}))
+	durable, emitting := route("d", "GET", "/durable"), route("e", "GET", "/emitting")
+	durable.Route.Durable, emitting.Emit = true, &function.Emit{Topic: "orders"}
+	n.deploy("pay", durable, emitting)
+	for _, path := range []string{"/durable", "/emitting"} {
+		if g := n.send("GET", path, ""); g.status != 200 || g.body != "ok" {
+			t.Errorf("GET %s = %d %s", path, g.status, g.body)
+		}
+	}
+	a, err := n.Caller().Do(t.Context(), Call{Function: "pay", Request: httptest.NewRequest("POST", "/", http.NoBody), Payload: []byte("{}")})
+	if err != nil || string(a.Result.Body) != "ok" {
+		t.Errorf("Do = %+v, %v", a, err)
+	}
+}
