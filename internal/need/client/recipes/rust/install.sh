@@ -1,0 +1,4 @@
+# Rust: one program.
+cargo build -q --release --locked
+mv target/release/bootstrap .
+rm -rf target

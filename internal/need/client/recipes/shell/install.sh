@@ -1,0 +1,2 @@
+# Shell: the bootstrap is all of it.
+chmod +x bootstrap
