@@ -33,8 +33,8 @@ type matrixRow struct {
 // clientStage is one client's function.
 type clientStage struct {
 	*stage
-	t       *testing.T // of the row
-	client  client.Client
+	t      *testing.T // of the row
+	client client.Client
 }
 
 func (s *clientStage) version(change ...func(*function.Spec)) *function.Version {

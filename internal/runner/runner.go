@@ -55,6 +55,12 @@ type Spec struct {
 	// Stdout and Stderr take the output in chunks as it comes; nil throws it away. They are called from one goroutine each and
 	// may not keep p. The function never blocks on them for long: what a slow one cannot take is lost and counted in Exit.Lost.
 	Stdout, Stderr func(p []byte)
+
+	// Companions run beside the command; they are started before it, in this order. For runners that are Accompanied.
+	Companions []Companion
+	// Hold keeps the command back until it is closed; Start does not wait for that. nil = it is started at once. For runners that
+	// are Accompanied.
+	Hold <-chan struct{}
 }
 
 const (

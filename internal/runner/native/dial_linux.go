@@ -14,11 +14,19 @@ import (
 
 func errEnded(id string) error { return fault.New(fault.Unavailable, "sandbox %s has ended", id) }
 
-// Dial implements runner.Sandbox: the init connects where only it can, and hands the connection out.
+// Dial implements runner.Sandbox.
 func (sb *sandbox) Dial(ctx context.Context) (net.Conn, error) {
 	if sb.spec.Network == "host" {
+		return sb.DialPort(ctx, sb.port)
+	}
+	return sb.DialPort(ctx, sb.spec.Port)
+}
+
+// DialPort implements runner.PortDialer: the init connects where only it can, and hands the connection out.
+func (sb *sandbox) DialPort(ctx context.Context, port int) (net.Conn, error) {
+	if sb.spec.Network == "host" {
 		var d net.Dialer
-		return d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(sb.port)))
+		return d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -33,9 +41,9 @@ func (sb *sandbox) Dial(ctx context.Context) (net.Conn, error) {
 	id := sb.lastID
 	sb.dials[id] = answer
 	sb.mu.Unlock()
-	if err := sb.nest.send(inside.Dial, new(inside.Packer).Number(id).Number(int64(sb.spec.Port))); err != nil {
+	if err := sb.nest.send(inside.Dial, new(inside.Packer).Number(id).Number(int64(port))); err != nil {
 		sb.forget(id)
-		return nil, fmt.Errorf("dial port %d of sandbox %s: %w", sb.spec.Port, sb.spec.ID, err)
+		return nil, fmt.Errorf("dial port %d of sandbox %s: %w", port, sb.spec.ID, err)
 	}
 	select {
 	case <-ctx.Done():
@@ -47,7 +55,7 @@ func (sb *sandbox) Dial(ctx context.Context) (net.Conn, error) {
 		}
 		return nil, ctx.Err()
 	case d := <-answer:
-		return d.conn(sb.spec.ID, sb.spec.Port)
+		return d.conn(sb.spec.ID, port)
 	}
 }
 

@@ -107,6 +107,7 @@ func (sb *sandbox) launch(r *Runner) error {
 		t.Tmp = defaultTmp // 0 would be no limit at all
 	}
 	t.Command, t.Env = s.Expand(places)
+	t.Hold = s.Hold != nil
 	if s.Network == "none" {
 		t.Listen = int64(s.Listen)
 	} else {
@@ -129,7 +130,10 @@ func (sb *sandbox) launch(r *Runner) error {
 	if err := writeRecord(sb.record, sb.nest.init); err != nil {
 		return err
 	}
-	return sb.await()
+	if err := sb.await(); err != nil {
+		return err
+	}
+	return sb.accompany(places, r.root)
 }
 
 // places says what the texts in the Spec stand for: the sandbox's own loopback, or free ports of the host's.
@@ -163,18 +167,11 @@ func (sb *sandbox) give(t *inside.Task, root bool) error {
 	}
 	mine = append(mine, stdin)
 	for _, write := range []func([]byte){sb.spec.Stdout, sb.spec.Stderr} {
-		r, w, err := os.Pipe()
+		w, err := sb.carry(write, root)
 		if err != nil {
 			return err
 		}
 		mine = append(mine, w)
-		sb.outputs = append(sb.outputs, runner.Carry(r, write))
-		if root {
-			// So that it can open /dev/stdout as well as write to it.
-			if err := w.Chown(inside.HostFunction, inside.HostFunction); err != nil {
-				return err
-			}
-		}
 	}
 	if t.CodeDir != "" && root {
 		// The way to the code may be closed to all but root; a mount of our making is open to the init.
@@ -200,6 +197,23 @@ func (sb *sandbox) give(t *inside.Task, root bool) error {
 	return sb.nest.send(inside.Start, t.Pack(), fds...)
 }
 
+// carry makes a pipe to a writer of the Spec.
+func (sb *sandbox) carry(write func([]byte), root bool) (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	sb.outputs = append(sb.outputs, runner.Carry(r, write))
+	if root {
+		// So that it can open /dev/stdout as well as write to it.
+		if err := w.Chown(inside.HostFunction, inside.HostFunction); err != nil {
+			w.Close()
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
 // await reads what came of the task until the command runs, or did not.
 func (sb *sandbox) await() error {
 	for {
@@ -217,11 +231,7 @@ func (sb *sandbox) await() error {
 				return fmt.Errorf("take the listener: %w", err)
 			}
 		case kind == inside.NotStarted:
-			what, errno := sb.spec.Command[0], syscall.Errno(u.Number())
-			if u.Number() != 0 {
-				what = "working directory " + sb.spec.WorkDir
-			}
-			sb.exit = runner.Exit{Code: -1, Start: what + ": " + errno.Error()}
+			sb.exit = sb.notStarted(u)
 			return nil
 		case kind == inside.Started:
 			return nil
@@ -229,9 +239,19 @@ func (sb *sandbox) await() error {
 	}
 }
 
+func (sb *sandbox) notStarted(u *inside.Unpacker) runner.Exit {
+	what, errno := sb.spec.Command[0], syscall.Errno(u.Number())
+	if u.Number() != 0 {
+		what = "working directory " + sb.spec.WorkDir
+	}
+	return runner.Exit{Code: -1, Start: what + ": " + errno.Error()}
+}
+
 // run waits until all that the function is has ended, and frees what is its own. finish comes after it.
 func (sb *sandbox) run() {
+	letGo := sb.holdBack()
 	exit, alone := sb.follow()
+	letGo()
 	sb.mu.Lock()
 	sb.ended = true
 	for id, c := range sb.dials {
@@ -275,16 +295,16 @@ func (sb *sandbox) follow() (exit runner.Exit, alone bool) {
 		}
 		switch kind {
 		case inside.Ended:
-			status := syscall.WaitStatus(u.Number())
-			exit = runner.Exit{Code: status.ExitStatus()}
-			if status.Signaled() {
-				exit.Signal = unix.SignalName(status.Signal())
-			}
+			exit = exitOf(syscall.WaitStatus(u.Number()))
 			sb.mu.Lock()
 			sb.usage.CPU = max(sb.usage.CPU, time.Duration(u.Number()))
 			sb.usage.MemoryPeak = max(sb.usage.MemoryPeak, u.Number()<<10)
 			sb.mu.Unlock()
 			return exit, u.Number() != 0
+		case inside.NotStarted: // after it was held back
+			return sb.notStarted(u), false
+		case inside.Left:
+			sb.left(u)
 		case inside.Dialled:
 			id, errno := u.Number(), syscall.Errno(u.Number())
 			d := dialled{fd: -1}

@@ -276,6 +276,12 @@ func (sb *sandbox) Dial(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(sb.port)))
 }
 
+// DialPort implements runner.PortDialer.
+func (sb *sandbox) DialPort(ctx context.Context, port int) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+}
+
 // Done implements runner.Sandbox.
 func (sb *sandbox) Done() <-chan struct{} { return sb.done }
 

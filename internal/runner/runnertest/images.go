@@ -139,7 +139,7 @@ func (s *suite) layers(t *testing.T, r runner.Runner) {
 		}
 	}
 	for file, want := range map[string]string{
-		"/app/both": "high", "/app/low": "low", "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n", "/etc/hostname": "tested\n", "/etc/resolv.conf": "",
+		"/app/both": "high", "/app/low": "low", "/etc/hosts": "127.0.0.1 localhost sandbox sandbox.localdomain\n::1 localhost\n", "/etc/hostname": "tested\n", "/etc/resolv.conf": "",
 	} {
 		if got := s.run(t, r, s.imageSpec(t, "read", file)); got != want {
 			t.Errorf("%s = %q, want %q", file, got, want)

@@ -46,6 +46,9 @@ func Run(t *testing.T, make New) {
 	t.Run("life", s.life)
 	t.Run("killed node", s.killedNode)
 	t.Run("images", s.images)
+	if _, ok := r.(runner.Accompanied); ok {
+		t.Run("companions", s.companions)
+	}
 	if ability.Isolated {
 		t.Run("fence", s.fence)
 	}

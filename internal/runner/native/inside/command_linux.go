@@ -57,13 +57,3 @@ func candidates(name string, env []string) []string {
 	}
 	return files
 }
-
-// reap collects all that dies until the command has, and returns how that went.
-func reap(command int) (status syscall.WaitStatus, usage syscall.Rusage) {
-	for {
-		pid, err := syscall.Wait4(-1, &status, 0, &usage)
-		if err == nil && pid == command && (status.Exited() || status.Signaled()) {
-			return status, usage
-		}
-	}
-}

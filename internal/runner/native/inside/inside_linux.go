@@ -37,8 +37,10 @@ func init() {
 type sandbox struct {
 	conn    *Conn
 	ownNet  bool
+	task    *Task
+	files   []int      // of the command
 	sending sync.Mutex // held while a frame is written
-	command int        // process group of the function
+	kin     kin
 }
 
 func (s *sandbox) send(k Kind, p *Packer, files ...int) {
@@ -71,15 +73,21 @@ func live(ownNet bool) {
 		return
 	}
 	for {
-		kind, u, _, err := s.conn.Receive()
+		kind, u, files, err := s.conn.Receive()
 		if err != nil {
 			return // the node is gone, or wants us to be
 		}
 		switch kind {
+		case Begin:
+			if !s.begin() {
+				return
+			}
+		case Join:
+			s.join(u.Number(), u.Texts(), files)
 		case Dial:
 			go s.dial(u.Number(), int(u.Number()))
 		case Signal:
-			_ = syscall.Kill(-s.command, syscall.Signal(u.Number())) // gone already is what we want
+			s.kin.signal(syscall.Signal(u.Number()))
 		}
 	}
 }
@@ -136,19 +144,29 @@ func (s *sandbox) start(t *Task, files []int) bool {
 		s.send(Listening, nil, listener)
 		syscall.Close(listener)
 	}
-	if err := findDir(t.WorkDir); err != nil {
-		return s.notStarted(err, true)
-	}
-	pid, err := run(t, files[0], files[1], files[2])
-	if err != nil {
-		return s.notStarted(err, false)
-	}
-	s.command = pid
-	for _, fd := range files {
+	for _, fd := range files[3:] {
 		syscall.Close(fd)
 	}
+	s.task, s.files = t, files[:3]
+	if t.Hold {
+		s.send(Started, nil)
+		return true
+	}
+	if !s.begin() {
+		return false
+	}
 	s.send(Started, nil)
-	go s.watch(pid)
+	return true
+}
+
+// begin starts the command.
+func (s *sandbox) begin() bool {
+	if err := findDir(s.task.WorkDir); err != nil {
+		return s.notStarted(err, true)
+	}
+	if err := s.kin.start(s, s.task, s.files, theCommand); err != nil {
+		return s.notStarted(err, false)
+	}
 	return true
 }
 
@@ -159,9 +177,8 @@ func (s *sandbox) notStarted(err error, dir bool) (started bool) {
 	return false
 }
 
-// watch tells how the command ended, and ends the sandbox.
-func (s *sandbox) watch(pid int) {
-	status, usage := reap(pid)
+// ended tells how the command ended, and ends the sandbox.
+func (s *sandbox) ended(status syscall.WaitStatus, usage *syscall.Rusage) {
 	_, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
 	alone := err == syscall.ECHILD // all that lives in a pid namespace descends from its process 1
 	s.send(Ended, new(Packer).Number(int64(status)).Number(usage.Utime.Nano()+usage.Stime.Nano()).Number(usage.Maxrss).Number(flag(alone)))

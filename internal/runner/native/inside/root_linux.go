@@ -8,7 +8,7 @@ const newRoot = "/sys"
 // taskDir is where the function sees its code.
 const taskDir = "var/task"
 
-const hosts = "127.0.0.1 localhost\n::1 localhost\n"
+const hosts = "127.0.0.1 localhost sandbox sandbox.localdomain\n::1 localhost\n"
 
 // step is one thing to do, with the words for when it cannot be done.
 type step struct {

@@ -20,6 +20,8 @@ type Task struct {
 	WorkDir     string   // where the command runs
 	UID, GID    int64    // of the command
 	Groups      []int64  // beside GID
+
+	Hold bool // the command waits for Begin
 }
 
 // Pack gives the fields in a frame's form.
@@ -27,7 +29,8 @@ func (t *Task) Pack() *Packer {
 	return new(Packer).Text(t.Function).Text(t.Base).Text(t.CodeDir).Number(flag(t.CodeMount)).
 		Texts(t.Command).Texts(t.Env).Number(t.Tmp).Number(t.PIDs).Number(t.Listen).
 		Text(t.Resolv).Text(t.Filter).Number(flag(t.Switch)).
-		Texts(t.Layers).Number(flag(t.LayerMounts)).Text(t.WorkDir).Number(t.UID).Number(t.GID).Numbers(t.Groups)
+		Texts(t.Layers).Number(flag(t.LayerMounts)).Text(t.WorkDir).Number(t.UID).Number(t.GID).Numbers(t.Groups).
+		Number(flag(t.Hold))
 }
 
 func unpackTask(u *Unpacker) *Task {
@@ -36,6 +39,7 @@ func unpackTask(u *Unpacker) *Task {
 		Command: u.Texts(), Env: u.Texts(), Tmp: u.Number(), PIDs: u.Number(), Listen: u.Number(),
 		Resolv: u.Text(), Filter: u.Text(), Switch: u.Number() != 0,
 		Layers: u.Texts(), LayerMounts: u.Number() != 0, WorkDir: u.Text(), UID: u.Number(), GID: u.Number(), Groups: u.Numbers(),
+		Hold: u.Number() != 0,
 	}
 }
 

@@ -13,11 +13,14 @@ const (
 	Start  Kind = 'S' // Task; descriptors: stdin, stdout, stderr, the code's mount when Task.CodeMount, then those of the layers when Task.LayerMounts
 	Dial   Kind = 'D' // number of the dial, port
 	Signal Kind = 'K' // number of the signal, for the command's process group
+	Join   Kind = 'J' // number and command of a companion; descriptors: stdin, stdout, stderr
+	Begin  Kind = 'B' // start the command, which Task.Hold kept back
 
 	Ready      Kind = 'r' // the sandbox waits for Start
 	Failed     Kind = 'f' // text: what dalamb or the machine could not do; the init is about to end
 	Listening  Kind = 'l' // descriptor: the listener
 	Started    Kind = 's' // the command runs
+	Left       Kind = 'p' // number of the companion, errno of its exec, wait status
 	NotStarted Kind = 'n' // number: errno of the command's exec, or of its directory when a second number is 1; the init is about to end
 	Dialled    Kind = 'd' // number of the dial, errno; descriptor: the connection when errno is 0
 	Ended      Kind = 'e' // wait status, nanoseconds of CPU, KiB of memory, whether nothing else lives inside; the init is about to end
