@@ -46,7 +46,7 @@ func latencyRow(ctx context.Context, b *bench) error {
 		}
 		raw = append(raw, milliseconds(time.Since(begun)))
 	}
-	received, err := l.receipts(ctx, receiptQuery{Function: "web", Trigger: "seen", From: "beginning", N: len(sent)})
+	received, err := l.receipts(ctx, receiptQuery{Function: "web", Trigger: "seen", From: "earliest", N: len(sent)})
 	if err != nil {
 		return err
 	}

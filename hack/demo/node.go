@@ -140,7 +140,7 @@ func (n *node) send(orders []order) error {
 
 // follow feeds the board with every event from the beginning of the topic, and with the dead letters, until all orders are done.
 func (n *node) follow(ctx context.Context, b *board) error {
-	cmd := n.dalamb("events", "--topic", "events", "--from", "beginning", "-f", "-o", "json")
+	cmd := n.dalamb("events", "--topic", "events", "--from", "earliest", "-f", "-o", "json")
 	cmd.Stdout = nil
 	out, err := cmd.StdoutPipe()
 	if err != nil {

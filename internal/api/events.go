@@ -43,14 +43,18 @@ func (a *API) streamEvents(w http.ResponseWriter, r *http.Request, q query) erro
 	}
 	from := q.text("from")
 	if from == "" {
-		from = fromBeginning
+		from = string(function.StartEarliest)
 		if follow {
-			from = fromLatest
+			from = string(function.StartLatest)
 		}
 	}
 	s := &scan{log: a.log, follow: follow}
+	place, ok := function.ParsePlace(from, a.now())
+	if !ok {
+		return fault.New(fault.Invalid, "query parameter \"from\": %q is neither earliest, latest, an offset nor a time", from).WithHint(function.PlaceForms)
+	}
 	for _, p := range ps {
-		c, err := a.cursor(r.Context(), p, from)
+		c, err := a.cursor(r.Context(), p, place)
 		if err != nil {
 			return err
 		}
@@ -75,32 +79,27 @@ func (a *API) streamEvents(w http.ResponseWriter, r *http.Request, q query) erro
 	}))
 }
 
-const (
-	fromBeginning = "beginning"
-	fromLatest    = "latest"
-)
-
-// cursor places a reader where "from" says.
-func (a *API) cursor(ctx context.Context, p eventlog.Partition, from string) (*cursor, error) {
+// cursor places a reader.
+func (a *API) cursor(ctx context.Context, p eventlog.Partition, from function.Place) (*cursor, error) {
+	if from.Time.After(a.now()) {
+		return nil, notYet("from", from.Time)
+	}
 	b, err := a.log.Bounds(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
 	}
 	c := &cursor{partition: p, to: b.End}
-	offset, notNumber := strconv.ParseInt(from, 10, 64)
-	switch t, isTime := parseTime(from, a.now()); {
-	case from == fromBeginning:
+	switch from.Kind {
+	case function.PlaceEarliest:
 		c.from = b.Start
-	case from == fromLatest:
+	case function.PlaceLatest:
 		c.from = b.End
-	case notNumber == nil && offset >= 0:
-		c.from = offset
-	case isTime:
-		if c.from, err = a.log.OffsetAt(ctx, p, t); err != nil {
-			return nil, fmt.Errorf("find %s in %s/%d: %w", from, p.Topic, p.ID, err)
+	case function.PlaceOffset:
+		c.from = from.Offset
+	case function.PlaceTime:
+		if c.from, err = a.log.OffsetAt(ctx, p, from.Time); err != nil {
+			return nil, fmt.Errorf("find %s in %s/%d: %w", from.Time, p.Topic, p.ID, err)
 		}
-	default:
-		return nil, fault.New(fault.Invalid, "query parameter \"from\": %q is neither beginning, latest, an offset nor a time", from).WithHint("%s", timeForms)
 	}
 	return c, nil
 }

@@ -55,7 +55,7 @@ func TestEventsAreMergedByTime(t *testing.T) {
 		want string
 	}{
 		{"all", client.EventQuery{}, "0 1 2 3 4 5 6 7"},
-		{"beginning", client.EventQuery{From: "beginning"}, "0 1 2 3 4 5 6 7"},
+		{"earliest", client.EventQuery{From: "earliest"}, "0 1 2 3 4 5 6 7"},
 		{"latest", client.EventQuery{From: "latest"}, ""},
 		{"time", client.EventQuery{From: start.Add(5 * time.Minute).Format(time.RFC3339)}, "5 6 7"},
 		{"how long ago", client.EventQuery{From: fmt.Sprint(time.Since(start.Add(6*time.Minute - time.Second)).Round(time.Second))}, "6 7"},
@@ -111,7 +111,7 @@ func TestEventsAreFollowedWithoutGap(t *testing.T) {
 	defer cancel()
 	seen := map[string]int{}
 	last := map[int32]int64{0: -1, 1: -1}
-	for at, err := range n.client.Events(ctx, client.EventQuery{From: "beginning", Follow: true}) {
+	for at, err := range n.client.Events(ctx, client.EventQuery{From: "earliest", Follow: true}) {
 		ok(t, err)
 		seen[dataOf(t, at)]++
 		if at.Offset != last[at.Partition]+1 {
@@ -183,7 +183,7 @@ func TestAStreamThatBreaksSaysSo(t *testing.T) {
 	defer cancel()
 	count := 0
 	var last error
-	for _, err := range n.client.Events(ctx, client.EventQuery{Topic: "short", From: "beginning", Follow: true}) {
+	for _, err := range n.client.Events(ctx, client.EventQuery{Topic: "short", From: "earliest", Follow: true}) {
 		if err != nil {
 			last = err
 			break
@@ -202,7 +202,7 @@ func TestStreamsEndWithTheNode(t *testing.T) {
 	defer cancel()
 	n.emit(function.TopicEvents, fact("x", "k", 1))
 	var last error
-	for _, err := range n.client.Events(ctx, client.EventQuery{From: "beginning", Follow: true}) {
+	for _, err := range n.client.Events(ctx, client.EventQuery{From: "earliest", Follow: true}) {
 		last = err
 		n.api.EndStreams()
 	}

@@ -75,26 +75,11 @@ func (q query) time(name string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	t, ok := parseTime(s, now)
+	t, ok := function.ParseMoment(s, now)
 	if !ok {
-		return time.Time{}, fault.New(fault.Invalid, "query parameter %q: %q is not a time", name, s).WithHint("%s", timeForms)
+		return time.Time{}, fault.New(fault.Invalid, "query parameter %q: %q is not a time", name, s).WithHint(function.TimeForms)
 	}
 	return t, nil
-}
-
-const timeForms = "a time is 2026-01-31T15:04:05Z, 2026-01-31 (UTC), or how long ago: 90s, 15m, 6h, 2d"
-
-func parseTime(s string, now time.Time) (time.Time, bool) {
-	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, true
-		}
-	}
-	var ago function.Duration
-	if err := ago.UnmarshalText([]byte(s)); err == nil {
-		return now.Add(-ago.Std()), true
-	}
-	return time.Time{}, false
 }
 
 // decode reads a JSON body: one value, no unknown fields, bounded.

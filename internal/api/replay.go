@@ -77,8 +77,8 @@ func (a *API) planReplay(ctx context.Context, req *wire.ReplayRequest) (*replayP
 	if err != nil {
 		return nil, err
 	}
-	from, _ := parseTime(req.From, a.now()) // "beginning" is the zero time
-	to, _ := parseTime(req.To, a.now())
+	from, _ := function.ParseMoment(req.From, a.now()) // stretch has read both
+	to, _ := function.ParseMoment(req.To, a.now())
 	p := &replayPlan{start: catalog.StartReplay{
 		Replay: function.Replay{
 			Name: req.Name, Function: t.Function, Trigger: t.Name, Topic: topic.Name, From: from.UTC(), To: to.UTC(), Filter: req.Filter,
@@ -110,7 +110,7 @@ func (a *API) checkReplay(req *wire.ReplayRequest) (*match.Pattern, error) {
 		return nil, fault.New(fault.Invalid, "name: %q is no name for a replay", req.Name).
 			WithHint("small letters, digits and dashes, a letter first, at most 63")
 	case req.From == "":
-		return nil, fault.New(fault.Invalid, "from: it has to be said").WithHint("beginning, or a time; %s", timeForms)
+		return nil, fault.New(fault.Invalid, "from: it has to be said").WithHint(function.PlaceForms)
 	case !slices.Contains(function.ReplayOutputs(), req.Output):
 		return nil, fault.New(fault.Invalid, "output: %q is not known", req.Output).WithHint("capture, publish or discard")
 	case math.IsNaN(req.Rate) || req.Rate < 0 || req.Rate > 1e6:

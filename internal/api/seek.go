@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/catalog"
@@ -89,35 +88,39 @@ func (a *API) target(ctx context.Context, topic eventlog.Topic, req wire.Seek) (
 
 // placeIn is the offset that a text means in one partition.
 func (a *API) placeIn(ctx context.Context, p eventlog.Partition, b eventlog.Bounds, to string) (int64, error) {
-	offset, notNumber := strconv.ParseInt(to, 10, 64)
-	at, isTime := parseTime(to, a.now())
+	at, ok := function.ParsePlace(to, a.now())
 	switch {
-	case to == string(function.StartEarliest):
+	case !ok && at.Kind != function.PlaceOffset:
+		return 0, fault.New(fault.Invalid, "to: %q is neither earliest, latest, an offset nor a time", to).WithHint(function.PlaceForms)
+	case at.Kind == function.PlaceEarliest:
 		return b.Start, nil
-	case to == string(function.StartLatest):
+	case at.Kind == function.PlaceLatest:
 		return b.End, nil
-	case notNumber == nil && (offset < b.Start || offset > b.End):
-		return 0, fault.New(fault.Invalid, "to: offset %d is outside of partition %d of topic %q, which holds %d to %d", offset, p.ID, p.Topic, b.Start, b.End).
+	case at.Kind == function.PlaceOffset && (at.Offset < b.Start || at.Offset > b.End):
+		return 0, fault.New(fault.Invalid, "to: offset %d is outside of partition %d of topic %q, which holds %d to %d", at.Offset, p.ID, p.Topic, b.Start, b.End).
 			WithHint("earliest and latest are always inside; partition says which one an offset is for")
-	case notNumber == nil:
-		return offset, nil
-	case !isTime:
-		return 0, fault.New(fault.Invalid, "to: %q is neither earliest, latest, an offset nor a time", to).WithHint("%s", timeForms)
+	case at.Kind == function.PlaceOffset:
+		return at.Offset, nil
 	}
-	if err := a.inside(ctx, p, b, at); err != nil {
+	if err := a.inside(ctx, p, b, at.Time); err != nil {
 		return 0, err
 	}
-	found, err := a.log.OffsetAt(ctx, p, at)
+	found, err := a.log.OffsetAt(ctx, p, at.Time)
 	if err != nil {
 		return 0, fmt.Errorf("find %s in %s/%d: %w", to, p.Topic, p.ID, err)
 	}
 	return found, nil
 }
 
+// notYet is the complaint about a time to come where one of the past is needed.
+func notYet(field string, at time.Time) error {
+	return fault.New(fault.Invalid, "%s: %s has not come yet", field, at.UTC().Format(time.RFC3339)).WithHint("latest is the end of the log")
+}
+
 // inside refuses a time to come, and one whose events the retention has taken.
 func (a *API) inside(ctx context.Context, p eventlog.Partition, b eventlog.Bounds, at time.Time) error {
 	if at.After(a.now()) {
-		return fault.New(fault.Invalid, "to: %s has not come yet", at.UTC().Format(time.RFC3339)).WithHint("latest is the end of the log")
+		return notYet("to", at)
 	}
 	if b.Start == 0 || b.Start == b.End {
 		return nil

@@ -1,10 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -96,38 +96,46 @@ func (a *API) tryOn(ctx context.Context, req *wire.PatternTry) (*catalog.Trigger
 	return t, topic, nil
 }
 
-// stretch is a scan of all partitions of a topic from one time to another: to = "" is the end.
+// stretch is a scan of all partitions of a topic from one place to another, neither of them an offset: from = "" is the earliest,
+// to = "" the end.
 func (a *API) stretch(ctx context.Context, topic eventlog.Topic, from, to string) (*scan, error) {
-	if from == "" {
-		from = fromBeginning
+	from, to = cmp.Or(from, string(function.StartEarliest)), cmp.Or(to, string(function.StartLatest))
+	begin, err := a.edge("from", from)
+	if err != nil {
+		return nil, err
 	}
-	var end time.Time
-	if to != "" {
-		var ok bool
-		if end, ok = parseTime(to, a.now()); !ok {
-			return nil, fault.New(fault.Invalid, "to: %q is not a time", to).WithHint("%s", timeForms)
-		}
-	}
-	begin, timed := parseTime(from, a.now())
-	if !timed && from != fromBeginning {
-		return nil, fault.New(fault.Invalid, "from: %q is neither %s nor a time", from, fromBeginning).WithHint("%s", timeForms)
-	}
-	if timed && !end.IsZero() && !begin.Before(end) {
+	end, err := a.edge("to", to)
+	switch {
+	case err != nil:
+		return nil, err
+	case begin.Time.After(a.now()):
+		return nil, notYet("from", begin.Time)
+	case begin.Kind == function.PlaceLatest, end.Kind == function.PlaceEarliest,
+		begin.Kind == function.PlaceTime && end.Kind == function.PlaceTime && !begin.Time.Before(end.Time):
 		return nil, fault.New(fault.Invalid, "from: %q is not before %q", from, to)
 	}
 	s := &scan{log: a.log}
 	for id := range topic.Partitions {
 		p := eventlog.Partition{Topic: topic.Name, ID: id}
-		c, err := a.cursor(ctx, p, from)
+		c, err := a.cursor(ctx, p, begin)
 		if err != nil {
 			return nil, err
 		}
-		if !end.IsZero() {
-			if c.to, err = a.log.OffsetAt(ctx, p, end); err != nil {
+		if end.Kind == function.PlaceTime {
+			if c.to, err = a.log.OffsetAt(ctx, p, end.Time); err != nil {
 				return nil, fmt.Errorf("find %s in %s/%d: %w", to, topic.Name, id, err)
 			}
 		}
 		s.cursors = append(s.cursors, c)
 	}
 	return s, nil
+}
+
+// edge reads where a stretch begins or ends: the same moment in all partitions, so no offset.
+func (a *API) edge(field, text string) (function.Place, error) {
+	p, ok := function.ParsePlace(text, a.now())
+	if !ok || p.Kind == function.PlaceOffset {
+		return p, fault.New(fault.Invalid, "%s: %q is neither earliest, latest nor a time", field, text).WithHint(function.PlaceForms)
+	}
+	return p, nil
 }

@@ -197,7 +197,7 @@ func TestStopEndsFollowersAtOnce(t *testing.T) {
 	seen, ended := make(chan struct{}, 1), make(chan error, 1)
 	go func() {
 		var last error
-		for _, err := range n.client.Events(t.Context(), client.EventQuery{From: "beginning", Follow: true}) {
+		for _, err := range n.client.Events(t.Context(), client.EventQuery{From: "earliest", Follow: true}) {
 			if last = err; err == nil {
 				seen <- struct{}{}
 			}

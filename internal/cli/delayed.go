@@ -20,7 +20,7 @@ type later struct {
 }
 
 func (l *later) flags(c *cobra.Command) {
-	c.Flags().StringVar(&l.at, "at", "", "not before this time, such as 2026-12-24T09:00:00Z, at most a year ahead")
+	c.Flags().StringVar(&l.at, "at", "", "not before this time, such as 2026-12-24T09:00:00Z or 2026-12-24 (UTC), at most a year ahead")
 	c.Flags().StringVar(&l.in, "in", "", "not before so long from now, such as 10m or 2d")
 	c.MarkFlagsMutuallyExclusive("at", "in")
 }
@@ -29,8 +29,8 @@ func (l *later) flags(c *cobra.Command) {
 func (l *later) due(now time.Time) (time.Time, error) {
 	switch {
 	case l.at != "":
-		t, err := time.Parse(time.RFC3339, l.at)
-		if err != nil {
+		t, ok := function.ParseInstant(l.at)
+		if !ok {
 			return t, fault.New(fault.Invalid, "--at: %q is no time", l.at).WithHint("write it as %s", now.Format(time.RFC3339))
 		}
 		return t, nil

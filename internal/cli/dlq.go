@@ -179,8 +179,3 @@ func dlqDiscard(env *environment) *cobra.Command {
 	out.flag(c)
 	return c
 }
-
-// badTime is the complaint about a time that cannot be read.
-func badTime(v string) error {
-	return fault.New(fault.Invalid, "%q is no time", v).WithHint("write it as 2026-12-01T09:00:00Z, or how long ago: 15m")
-}

@@ -17,10 +17,11 @@ func eventsCommand(env *environment) *cobra.Command {
 	var o client.EventQuery
 	var filter string
 	c := &cobra.Command{
-		Use:   "events [--topic T] [--from beginning|TIME|OFFSET] [--filter PATTERN|@FILE] [-f]",
+		Use:   "events [--topic T] [--from earliest|latest|TIME|OFFSET] [--filter PATTERN|@FILE] [-f]",
 		Short: "Show events of a topic",
-		Long: `Show the events of a topic, oldest first; with -f go on with what is appended from now on. --from is beginning, latest, an
-offset, a time (2026-12-01T09:00:00Z), or how long ago (15m). Without it a plain listing begins at the beginning, and -f at the end.
+		Long: `Show the events of a topic, oldest first; with -f go on with what is appended from now on. --from is earliest, latest, an
+offset, a time (2026-12-01T09:00:00Z, or 2026-12-01 in UTC), or how long ago (15m, 2d). Without it a plain listing begins at the
+earliest event, and -f at the latest.
 
 A line shows when the event was appended, its partition@offset, type, key (partitionkey, else subject) and the beginning of its
 data. -o json prints all of it, one JSON object a line: {topic, partition, offset, time, event}.`,
@@ -59,7 +60,7 @@ data. -o json prints all of it, one JSON object a line: {topic, partition, offse
 	}
 	f := c.Flags()
 	f.StringVar(&o.Topic, "topic", "events", "the topic")
-	f.StringVar(&o.From, "from", "", "beginning, latest, an offset, a time, or how long ago")
+	f.StringVar(&o.From, "from", "", "earliest, latest, an offset, a time, or how long ago")
 	f.StringVar(&filter, "filter", "", "only events that match this pattern: JSON, or @FILE, or -")
 	f.BoolVarP(&o.Follow, "follow", "f", false, "go on with what is appended from now on")
 	f.Int64Var(&o.Limit, "limit", 0, "end after so many events (0: no bound)")

@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 func logsCommand(env *environment) *cobra.Command {
@@ -66,12 +68,9 @@ func moment(v string) (time.Time, error) {
 	if v == "" {
 		return time.Time{}, nil
 	}
-	if t, err := time.Parse(time.RFC3339, v); err == nil {
-		return t, nil
+	t, ok := function.ParseMoment(v, time.Now())
+	if !ok {
+		return t, fault.New(fault.Invalid, "%q is no time", v).WithHint(function.TimeForms)
 	}
-	ago, err := time.ParseDuration(v)
-	if err != nil || ago < 0 {
-		return time.Time{}, badTime(v)
-	}
-	return time.Now().Add(-ago), nil
+	return t, nil
 }

@@ -82,7 +82,7 @@ The replay goes on by itself, also after a restart; dalamb replay show NAME tell
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&req.From, "from", "", "beginning, a time (2026-12-01T09:00:00Z), or how long ago (24h)")
+	f.StringVar(&req.From, "from", "", "earliest, a time (2026-12-01T09:00:00Z or 2026-12-01), or how long ago (24h)")
 	f.StringVar(&to, "to", "", "a time, or how long ago; default: now")
 	f.StringVar(&filter, "filter", "", "only events that match this too: JSON, or @FILE, or -")
 	f.StringVar(&req.Key, "key", "", "only events of this key")

@@ -21,7 +21,7 @@ const maxLine = 16 << 20
 type EventQuery struct {
 	Topic     string // "" = events
 	Partition *int32 // nil = all
-	From      string // beginning, latest, an offset, a time or how long ago; "" = beginning, latest when following
+	From      string // earliest, latest, an offset, a time or how long ago; "" = earliest, latest when following
 	Filter    string // a pattern
 	Follow    bool
 	Limit     int64

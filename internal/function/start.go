@@ -2,7 +2,7 @@ package function
 
 import "time"
 
-// Start says where a new trigger begins: StartLatest, StartEarliest, StartGroup, a time (RFC 3339), or how long ago (24h). "" is StartLatest.
+// Start says where a new trigger begins: StartLatest, StartEarliest, StartGroup, or what ParseTime reads. "" is StartLatest.
 type Start string
 
 const (
@@ -16,14 +16,7 @@ func GroupOf(fn, trigger string) string { return "dalamb." + fn + "." + trigger 
 
 // Time is the moment that s means at now. ok is false for latest, earliest, group and what cannot be read.
 func (s Start) Time(now time.Time) (at time.Time, ok bool) {
-	if t, err := time.Parse(time.RFC3339, string(s)); err == nil {
-		return t, true
-	}
-	var ago Duration
-	if err := ago.UnmarshalText([]byte(s)); err != nil || ago == 0 {
-		return time.Time{}, false
-	}
-	return now.Add(-ago.Std()), true
+	return ParseTime(string(s), now)
 }
 
 func (c *checker) start(field string, s Start) {
@@ -32,6 +25,6 @@ func (c *checker) start(field string, s Start) {
 		return
 	}
 	if _, ok := s.Time(time.Time{}); !ok {
-		c.add(field, "latest, earliest, group, a time such as 2026-12-01T09:00:00Z, or how long ago, such as 24h or 30d", "%q is no place to start from", clip(string(s)))
+		c.add(field, "latest, earliest, group, a time such as 2026-12-01T09:00:00Z or 2026-12-01, or how long ago, such as 24h or 30d", "%q is no place to start from", clip(string(s)))
 	}
 }

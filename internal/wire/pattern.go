@@ -6,7 +6,7 @@ import "encoding/json"
 type PatternTry struct {
 	Pattern  json.RawMessage `json:"pattern"`
 	Topic    string          `json:"topic,omitempty"`    // absent = the trigger's, else events
-	From     string          `json:"from,omitempty"`     // beginning, a time, or how long ago; absent = beginning
+	From     string          `json:"from,omitempty"`     // earliest, a time, or how long ago; absent = earliest
 	To       string          `json:"to,omitempty"`       // a time, or how long ago; absent = the end
 	Function string          `json:"function,omitempty"` // with Trigger: compare with the rule of this trigger
 	Trigger  string          `json:"trigger,omitempty"`

@@ -12,7 +12,7 @@ type ReplayRequest struct {
 	Name       string                `json:"name,omitempty"` // absent = made from the function's name and the time
 	Function   string                `json:"function"`
 	Trigger    string                `json:"trigger"`
-	From       string                `json:"from"`                 // beginning, a time, or how long ago
+	From       string                `json:"from"`                 // earliest, a time, or how long ago
 	To         string                `json:"to,omitempty"`         // a time, or how long ago; absent = now
 	Filter     json.RawMessage       `json:"filter,omitempty"`     // of what the trigger's own filter matches
 	Key        string                `json:"key,omitempty"`        // only events of this key
