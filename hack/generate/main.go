@@ -101,6 +101,7 @@ The other commands find their node by the environment:
 func cliPage() []byte {
 	var b bytes.Buffer
 	b.WriteString("# Command line\n")
+	b.WriteString(exitCodes())
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.Hidden || c.Name() == "help" {
@@ -135,6 +136,24 @@ func cliPage() []byte {
 	root.InitDefaultCompletionCmd()
 	walk(root)
 	return b.Bytes()
+}
+
+// exitCodes is the section on how commands end.
+func exitCodes() string {
+	var b strings.Builder
+	b.WriteString(`
+## Exit codes
+
+A command that has done its work ends with 0; ` + "`dalamb invoke`" + ` and ` + "`dalamb pattern test`" + ` end with 1 when the function failed, or nothing
+matched. An error ends it by its kind, which is also in the API's answers:
+
+| kind | exit code | what happened |
+|---|---|---|
+`)
+	for _, e := range cli.ExitCodes() {
+		fmt.Fprintf(&b, "| %s | %d | %s |\n", e.Kind, e.Code, e.Meaning)
+	}
+	return b.String()
 }
 
 func indent(s string) string {

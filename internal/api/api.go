@@ -214,13 +214,22 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // refuse answers a request without the token.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("WWW-Authenticate", `Bearer realm="dalamb"`)
-	err := fault.New(fault.Unauthenticated, "the token is missing or wrong").
-		WithHint("send Authorization: Bearer TOKEN; the token is in the file token of the node's data directory")
+	err := a.stranger(r)
 	if isInvoke(r) {
 		writeAWSError(w, http.StatusUnauthorized, "UnrecognizedClientException", err)
 		return
 	}
 	writeError(w, err)
+}
+
+// stranger says what is wrong with the token of a request that is refused.
+func (a *API) stranger(r *http.Request) *fault.Error {
+	const hint = "send Authorization: Bearer TOKEN; the node's own token is in the file token of its data directory"
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if name, ok := a.catalog.View().Token(sha256.Sum256([]byte(token))); ok {
+		return fault.New(fault.Unauthenticated, "the token %s sends events and does nothing else; this needs the node's own", name).WithHint(hint)
+	}
+	return fault.New(fault.Unauthenticated, "the token is missing or wrong").WithHint(hint)
 }
 
 // known compares digests, so that the time it takes tells nothing of the token, its length included.

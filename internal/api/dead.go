@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -240,6 +242,30 @@ func (a *API) getRedrive(r *http.Request, _ query) (any, error) {
 	return a.dispatcher.RedriveState(r.Context(), r.PathValue("job"))
 }
 
+// completed lets an edited event take over from the original what it does not say itself. What it says to be null is left out.
+func completed(edited, original json.RawMessage) (json.RawMessage, error) {
+	var e, o map[string]json.RawMessage
+	if err := json.Unmarshal(edited, &e); err != nil || e == nil {
+		return nil, fault.New(fault.Invalid, "event: it is not a JSON object").WithHint(`give what is to change: {"data": ...}, or all of a structured CloudEvent`)
+	}
+	if err := json.Unmarshal(original, &o); err != nil {
+		return nil, fmt.Errorf("decode the event of the dead letter: %w", err)
+	}
+	_, data := e["data"]
+	_, binary := e["data_base64"]
+	if data || binary {
+		delete(o, "data")
+		delete(o, "data_base64")
+	}
+	for name, value := range o {
+		if _, ok := e[name]; !ok {
+			e[name] = value
+		}
+	}
+	maps.DeleteFunc(e, func(name string, value json.RawMessage) bool { return string(value) == "null" && name != "data" })
+	return json.Marshal(e)
+}
+
 // editDead runs a dead letter again with another event.
 func (a *API) editDead(r *http.Request, _ query) (any, error) {
 	var req wire.DeadEdit
@@ -254,6 +280,9 @@ func (a *API) editDead(r *http.Request, _ query) (any, error) {
 		if _, err := a.catalog.View().VersionNumber(d.Run.Function, req.Version); err != nil {
 			return nil, err
 		}
+	}
+	if req.Event, err = completed(req.Event, d.Event); err != nil {
+		return nil, err
 	}
 	e := new(event.Event)
 	if err := json.Unmarshal(req.Event, e); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
@@ -123,7 +124,7 @@ func (a *API) checkTopics(ctx context.Context, spec *function.Spec) error {
 	if a := spec.Async; a != nil {
 		for _, d := range []*function.Destination{a.OnSuccess, a.OnFailure} {
 			if d != nil && d.Topic != "" && !slices.Contains(names, d.Topic) {
-				return fault.Missing("topic", d.Topic, names)
+				return eventlog.MissingTopic(d.Topic, names)
 			}
 		}
 	}
@@ -139,7 +140,7 @@ func (a *API) checkTopics(ctx context.Context, spec *function.Spec) error {
 		}
 		for _, name := range wanted {
 			if name != "" && !slices.Contains(names, name) {
-				return within(spec, t, fault.Missing("topic", name, names))
+				return within(spec, t, eventlog.MissingTopic(name, names))
 			}
 		}
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -23,7 +26,31 @@ func (a *API) checkRules(rules function.TopicRules) error {
 		return fault.New(fault.Invalid, "dedupe: this log takes an event twice if it is sent twice").
 			WithHint("only the embedded log looks at ingest; give the triggers dedupe: {window: %s}", rules.Dedupe)
 	}
+	if rules.MaxEvent > function.Bytes(a.maxEvent) {
+		return fault.New(fault.Invalid, "maxEvent: %s is more than this node takes of any event, %s", rules.MaxEvent, function.Bytes(a.maxEvent)).
+			WithHint("0 is the node's bound; its setting limits.event raises that")
+	}
 	return nil
+}
+
+// absentWriters says which of a topic's writers are not there: a slip of the pen, or deployed later.
+func (a *API) absentWriters(writers []string) []string {
+	var ws []string
+	view := a.catalog.View()
+	for _, w := range writers {
+		kind, name, _ := strings.Cut(w, "/")
+		switch kind {
+		case "function":
+			if _, err := view.Function(name); err != nil {
+				ws = append(ws, fmt.Sprintf("there is no function %q yet: until it is deployed, %s writes nothing", name, w))
+			}
+		case "token":
+			if name != function.NodeToken && !slices.Contains(view.Tokens(), name) {
+				ws = append(ws, fmt.Sprintf("there is no token %q yet: until it is made (dalamb token create %s), %s writes nothing", name, name, w))
+			}
+		}
+	}
+	return ws
 }
 
 // setRules makes rules those of a topic, where they are not yet.

@@ -50,6 +50,7 @@ func (a *API) oneTopic(ctx context.Context, name string) (any, error) {
 	}
 	w := wireTopic(t)
 	w.Rules = a.catalog.View().Rules(name)
+	w.Warnings = a.absentWriters(w.Rules.Writers)
 	for id := range t.Partitions {
 		b, err := a.log.Bounds(ctx, eventlog.Partition{Topic: name, ID: id})
 		if err != nil {
@@ -73,7 +74,7 @@ func (a *API) topic(ctx context.Context, name string) (eventlog.Topic, error) {
 		}
 		names = append(names, t.Name)
 	}
-	return eventlog.Topic{}, fault.Missing("topic", name, names)
+	return eventlog.Topic{}, eventlog.MissingTopic(name, names)
 }
 
 func (a *API) createTopic(r *http.Request, _ query) (any, error) {

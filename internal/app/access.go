@@ -86,5 +86,10 @@ func identity(k *config.Kafka, environment func(string) string) (sasl.Mechanism,
 }
 
 func badOption(name string, err error) error {
-	return fault.New(fault.Invalid, "--log: %s: %w", name, err).WithHint("docs/kafka.md explains the options")
+	return fault.New(fault.Invalid, "%s: %w", name, err).WithHint("docs/kafka.md explains the options")
+}
+
+// said tells by which flag a bad option came in.
+func said(flag string, err error) error {
+	return fault.New(fault.KindOf(err), "%s: %w", flag, err).WithHint("%s", fault.HintOf(err))
 }

@@ -37,7 +37,7 @@ func (o others) Open(address string) (eventlog.Log, error) {
 	// What copies to the cluster that the node's own log is in must not end what the node has begun there.
 	h := fnv.New32a()
 	h.Write([]byte(address))
-	return openKafka(o.node, kafkaUse{cluster: l.Kafka, as: "-copy-" + strconv.FormatUint(uint64(h.Sum32()), 16)})
+	return openKafka(o.node, kafkaUse{cluster: l.Kafka, as: "-copy-" + strconv.FormatUint(uint64(h.Sum32()), 16), flag: "--to-log"})
 }
 
 // otherLog reads the address of a log that a copy can go to.

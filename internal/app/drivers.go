@@ -21,7 +21,7 @@ import (
 // openLog opens the event log that the configuration names.
 func openLog(n *Node) (eventlog.Log, error) {
 	if n.config.EventLog.Kafka != nil {
-		return openKafka(n, kafkaUse{cluster: n.config.EventLog.Kafka, metrics: n.metrics})
+		return openKafka(n, kafkaUse{cluster: n.config.EventLog.Kafka, metrics: n.metrics, flag: "--log"})
 	}
 	l, err := disk.Open(disk.Options{Dir: filepath.Join(n.config.Data, "log"), Log: n.logger, Metrics: n.metrics})
 	if err != nil {
@@ -35,6 +35,7 @@ type kafkaUse struct {
 	cluster *config.Kafka
 	as      string                // follows the node's id in the name that the cluster knows it by
 	metrics prometheus.Registerer // nil = none
+	flag    string                // the one that names the cluster, for complaints about its options
 }
 
 func openKafka(n *Node, use kafkaUse) (eventlog.Log, error) {
@@ -44,10 +45,10 @@ func openKafka(n *Node, use kafkaUse) (eventlog.Log, error) {
 	}
 	var err error
 	if o.TLS, err = encryption(k); err != nil {
-		return nil, err
+		return nil, said(use.flag, err)
 	}
 	if o.SASL, err = identity(k, n.getenv); err != nil {
-		return nil, err
+		return nil, said(use.flag, err)
 	}
 	if o.Node, err = nodeID(n.config.Data); err != nil {
 		return nil, err

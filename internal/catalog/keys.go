@@ -30,7 +30,7 @@ func (c PauseKey) event(_ context.Context, at scene) (*event.Event, error) {
 	case c.Key == "":
 		return nil, fault.New(fault.Invalid, "an empty key: events without a key cannot be paused by it")
 	case !c.Paused && !there:
-		return nil, fault.New(fault.NotFound, "key %q of %s/%s is not paused", c.Key, c.Function, c.Trigger).
+		return nil, fault.New(fault.NotFound, "key %q of %s/%s is not paused", fault.Clip(c.Key), c.Function, c.Trigger).
 			WithHint("dalamb key ls %s/%s shows those that are", c.Function, c.Trigger)
 	case !c.Paused:
 	case t.Order == function.OrderPartition:

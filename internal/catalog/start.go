@@ -67,7 +67,7 @@ func (s scene) places(ctx context.Context, fn string, triggers []function.Trigge
 		}
 	}
 	for name := range wanted {
-		return nil, nil, fault.Missing("topic", name, names)
+		return nil, nil, eventlog.MissingTopic(name, names)
 	}
 	begins := Begins{}
 	for _, t := range triggers {

@@ -56,6 +56,9 @@ func delayedList(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use: "ls", Short: "List events that wait", Long: "List the events that wait until they are due, the next one first.", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := atLeast(c, "limit", limit, 1); err != nil {
+				return err
+			}
 			node, err := env.client()
 			if err != nil {
 				return err

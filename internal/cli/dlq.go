@@ -65,6 +65,9 @@ func dlqList(env *environment) *cobra.Command {
 			if _, err := out.json(); err != nil {
 				return err
 			}
+			if err := atLeast(c, "limit", limit, 1); err != nil {
+				return err
+			}
 			if err := s.read(c); err != nil {
 				return err
 			}

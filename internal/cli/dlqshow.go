@@ -116,10 +116,13 @@ func dlqEdit(env *environment) *cobra.Command {
 	var file string
 	var version int
 	c := &cobra.Command{
-		Use: "edit ID [--event JSON|@FILE|-]", Short: "Run a dead letter again with another event",
+		Use: "edit ID [--event JSON|@FILE|-]", Example: `  dalamb dlq edit 6b1f... --event '{"data":{"order":"o-1","total":12}}'`, Short: "Run a dead letter again with another event",
 		Long: `Run a dead letter again with another event in the place of its own, for its trigger alone; without --event the event is opened in
 $EDITOR. The new event has an id of its own and the old one's id as causationid. When it succeeds the dead letter is resolved; when
-it fails the dead letter keeps the new event, and all errors.`,
+it fails the dead letter keeps the new event, and all errors.
+
+--event gives what is to change: what it does not say (source, type, subject, data, ...) is the old event's, and an attribute that
+is null is left out.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, err := out.json(); err != nil {
@@ -150,7 +153,7 @@ it fails the dead letter keeps the new event, and all errors.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&file, "event", "", "the event, structured CloudEvents JSON: itself, or @FILE, or - for standard input")
+	c.Flags().StringVar(&file, "event", "", "what is to change, structured CloudEvents JSON: itself, or @FILE, or - for standard input")
 	c.Flags().IntVar(&version, "version", 0, "run this version (default: live)")
 	out.flag(c)
 	return c

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,7 +24,7 @@ const emitBatch = 256
 
 func emitCommand(env *environment) *cobra.Command {
 	var out output
-	var typ, source, subject, key, topic, data, file string
+	var typ, id, source, subject, key, topic, data, file string
 	var when later
 	c := &cobra.Command{
 		Use:   "emit --type T [--source S] [--subject S] [--key K] [--topic T] [--data JSON|@FILE|-] | emit -f FILE.ndjson",
@@ -61,7 +62,7 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 			if typ == "" {
 				return usageError{c.CommandPath(), fault.New(fault.Invalid, "an event needs a type").WithHint("say --type, or -f FILE")}
 			}
-			e := &event.Event{ID: event.NewID(), Source: source, Type: typ, Subject: subject, Time: time.Now().UTC()}
+			e := &event.Event{ID: cmp.Or(id, event.NewID()), Source: source, Type: typ, Subject: subject, Time: time.Now().UTC()}
 			if key != "" {
 				if err := e.SetExtension(event.ExtPartitionKey, key); err != nil {
 					return fault.New(fault.Invalid, "--key: %w", err)
@@ -87,6 +88,7 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 	}
 	f := c.Flags()
 	f.StringVar(&typ, "type", "", "the event's type: what happened, such as order.created")
+	f.StringVar(&id, "id", "", "the event's id; with the same source it names the same event, see --dedupe of dalamb topic create (default: a new one)")
 	f.StringVar(&source, "source", "/dalamb/cli", "the event's source")
 	f.StringVar(&subject, "subject", "", "the event's subject")
 	f.StringVar(&key, "key", "", "events of one key stay in order")
@@ -96,6 +98,7 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 	when.flags(c)
 	c.MarkFlagsMutuallyExclusive("file", "type")
 	c.MarkFlagsMutuallyExclusive("file", "data")
+	c.MarkFlagsMutuallyExclusive("file", "id")
 	out.flag(c)
 	return c
 }

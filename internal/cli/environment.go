@@ -57,7 +57,7 @@ func (e *environment) node() (*app.NodeInfo, error) {
 	}
 	var info app.NodeInfo
 	if err := json.Unmarshal(text, &info); err != nil {
-		return nil, fault.New(fault.Invalid, "%s is damaged: %w", filepath.Join(e.dir(), app.NodeFile), err).
+		return nil, fault.New(fault.Unavailable, "%s is damaged: %w", filepath.Join(e.dir(), app.NodeFile), err).
 			WithHint("restart the node; it writes the file anew")
 	}
 	return &info, nil

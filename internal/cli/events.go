@@ -31,6 +31,9 @@ data. -o json prints all of it, one JSON object a line: {topic, partition, offse
 			if err != nil {
 				return err
 			}
+			if err := atLeast(c, "limit", o.Limit, 0); err != nil {
+				return err
+			}
 			pattern, err := argument(c, filter)
 			if err != nil {
 				return fmt.Errorf("read --filter: %w", err)
@@ -88,6 +91,6 @@ func printEvent(w io.Writer, e wire.EventAt) error {
 		data = head.DataBase64
 	}
 	key, _ := head.PartitionKey.(string)
-	_, err := fmt.Fprintf(w, "%s  %-7s  %-17s  %-14s  %s\n", stamp(e.Time), place, clean(head.Type), clean(orDash(cmp.Or(key, head.Subject))), short(data, 60))
+	_, err := fmt.Fprintf(w, "%s  %-7s  %-17s  %-14s  %s\n", stamp(e.Time), place, short(head.Type, 64), short(orDash(cmp.Or(key, head.Subject)), 64), short(data, 60))
 	return err
 }

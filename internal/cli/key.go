@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -38,7 +39,7 @@ event is its partitionkey, else its subject.`,
 				if _, err := verb.call(node, c.Context(), fn, trigger, args[1]); err != nil {
 					return err
 				}
-				fmt.Fprintf(c.OutOrStdout(), "%sd key %s of %s\n", verb.name, args[1], args[0])
+				fmt.Fprintf(c.OutOrStdout(), "%sd key %s of %s\n", verb.name, clean(fault.Clip(args[1])), args[0])
 				return nil
 			},
 		})
@@ -65,7 +66,7 @@ func keyList(env *environment) *cobra.Command {
 					fmt.Fprintf(c.ErrOrStderr(), "no key of %s is paused\n", args[0])
 				}
 				for _, key := range keys.Paused {
-					fmt.Fprintln(w, key)
+					fmt.Fprintln(w, clean(key))
 				}
 			})
 		},

@@ -24,6 +24,9 @@ func logsCommand(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := atLeast(c, "limit", o.Limit, 1); err != nil {
+				return err
+			}
 			node, err := env.client()
 			if err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -157,6 +158,24 @@ func took(d function.Duration) string {
 		t = t.Round(10 * time.Millisecond)
 	}
 	return t.String()
+}
+
+// roughly is a size for people: what has no short form is rounded to a tenth of its largest unit. Kafka bounds each partition for
+// itself, so that a topic's bound may miss a round number by some bytes.
+func roughly(size string) string {
+	var b function.Bytes
+	if b.UnmarshalText([]byte(size)) != nil {
+		return size
+	}
+	if exact := b.String(); b < 1<<10 || strings.HasSuffix(exact, "i") && len(exact) <= len("1023Gi") {
+		return exact
+	}
+	units := []string{"Ki", "Mi", "Gi", "Ti"}
+	n, i := float64(b)/1024, 0
+	for ; n >= 1024-0.05 && i < len(units)-1; i++ {
+		n /= 1024
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(n, 'f', 1, 64), ".0") + units[i]
 }
 
 // jsonLine is JSON on one line, with < > & as they are.

@@ -21,15 +21,6 @@ type Streams struct {
 	Out, Err io.Writer
 }
 
-// Exit codes. They are in the help of every command.
-const (
-	exitOK      = 0
-	exitFailed  = 1 // dalamb, the node or the function failed; pattern test: no match
-	exitInvalid = 2 // the input is wrong: a flag, a manifest, a pattern, an event
-)
-
-const exitHelp = `Exit codes: 0 done, 1 it failed (the function's own error included), 2 the input is wrong.`
-
 // Main runs one command line and returns the exit code.
 func Main(ctx context.Context, args []string, s Streams) int {
 	root := Root(s)
@@ -62,19 +53,6 @@ type usageError struct {
 
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
-
-// codeOf is the one table of faults to exit codes.
-func codeOf(err error) int {
-	var u usageError
-	if errors.As(err, &u) {
-		return exitInvalid
-	}
-	switch fault.KindOf(err) {
-	case fault.Invalid, fault.TooLarge:
-		return exitInvalid
-	}
-	return exitFailed
-}
 
 func complain(w io.Writer, err error) {
 	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")

@@ -32,6 +32,9 @@ expired.`,
 			if _, err := out.json(); err != nil {
 				return err
 			}
+			if err := atLeast(c, "limit", limit, 1); err != nil {
+				return err
+			}
 			q.State = function.RunState(state)
 			var err error
 			if q.Since, err = moment(since); err != nil {
@@ -96,7 +99,19 @@ func runRow(r *function.Run) row {
 	if why != "" {
 		line.notes = []string{short(why, 2*noteWidth)}
 	}
+	if end, ok := settled(r); ok && why != r.Reason {
+		line.notes = append(line.notes, short(end, noteWidth))
+	}
 	return line
+}
+
+// settled says what became of a dead letter that is one no more.
+func settled(r *function.Run) (string, bool) {
+	i := strings.Index(r.Reason, function.ReasonResolved)
+	if r.State != function.RunDead || i < 0 {
+		return "", false
+	}
+	return r.Reason[i:], true
 }
 
 func failureText(f *function.Failure) string {

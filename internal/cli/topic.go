@@ -57,11 +57,16 @@ func printTopics(w io.Writer, topics []wire.Topic) {
 		if t.Compact {
 			kind += ", compacted"
 		}
-		r := cells(t.Name, strconv.Itoa(int(t.Partitions)), t.Retention, t.MaxBytes, kind)
+		r := cells(t.Name, strconv.Itoa(int(t.Partitions)), t.Retention, roughly(t.MaxBytes), kind)
 		r.notes = rulesOf(t)
 		rows = append(rows, r)
 	}
 	table(w, []string{"TOPIC", "PARTITIONS", "KEPT FOR", "KEPT UP TO", "KIND"}, rows)
+	for _, t := range topics {
+		for _, warning := range t.Warnings {
+			fmt.Fprintf(w, "warning: %s\n", warning)
+		}
+	}
 }
 
 func topicShow(env *environment) *cobra.Command {
@@ -99,6 +104,9 @@ func topicCreate(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use: "create NAME", Short: "Make a topic", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := atLeast(c, "partitions", t.Partitions, 1); err != nil {
+				return err
+			}
 			node, err := env.client()
 			if err != nil {
 				return err

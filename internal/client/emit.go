@@ -27,7 +27,7 @@ func (c *Client) EmitAt(ctx context.Context, notBefore time.Time, topic string, 
 	if err != nil {
 		return nil, err
 	}
-	body, err := event.EncodeBatch(events)
+	form, body, err := encode(events)
 	if err != nil {
 		return nil, fmt.Errorf("encode events: %w", err)
 	}
@@ -36,9 +36,19 @@ func (c *Client) EmitAt(ctx context.Context, notBefore time.Time, topic string, 
 	var out []wire.Stored
 	err = gateway.call(ctx, request{
 		method: http.MethodPost, path: []string{"_", "events"}, query: url.Values(query),
-		body: io.Reader(bytes.NewReader(body)), header: http.Header{"Content-Type": {event.ContentTypeBatch}},
+		body: io.Reader(bytes.NewReader(body)), header: http.Header{"Content-Type": {form}},
 	}, &out)
 	return out, err
+}
+
+// encode gives one event the form of one, so that an answer about it does not speak of a batch.
+func encode(events []*event.Event) (contentType string, body []byte, err error) {
+	if len(events) == 1 {
+		body, err = events[0].MarshalJSON()
+		return event.ContentTypeStructured, body, err
+	}
+	body, err = event.EncodeBatch(events)
+	return event.ContentTypeBatch, body, err
 }
 
 // gateway is a client of the node's other listener. One that listens on all addresses is reached where the control listener is.

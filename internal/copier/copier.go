@@ -202,5 +202,5 @@ func findTopic(ctx context.Context, log eventlog.Log, name string) (eventlog.Top
 		}
 		names = append(names, t.Name)
 	}
-	return eventlog.Topic{}, fault.Missing("topic", name, names)
+	return eventlog.Topic{}, eventlog.MissingTopic(name, names)
 }

@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
-	"github.com/dalamb/dalamb/internal/fault"
 )
 
 // topics remembers which topics there are.
@@ -58,11 +57,7 @@ func (t *topics) refresh(ctx context.Context, name string) (eventlog.Topic, erro
 	if topic, ok := known[name]; ok {
 		return topic, nil
 	}
-	f := fault.New(fault.NotFound, "there is no topic %q", name)
-	if near := fault.Nearest(name, names); len(near) > 0 {
-		f = f.WithHint("nearest: %q", near)
-	}
-	return eventlog.Topic{}, f
+	return eventlog.Topic{}, eventlog.MissingTopic(name, names)
 }
 
 // forget makes the next check look at the log.

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -34,6 +35,18 @@ var ErrClosed = fault.New(fault.Unavailable, "the event log is closed")
 
 // NoTopic is the error for a topic that is not there.
 func NoTopic(name string) error { return fault.New(fault.NotFound, "topic %q does not exist", name) }
+
+// MissingTopic is NoTopic for a person, with what he may have meant among the topics that there are, and how to make it.
+func MissingTopic(name string, topics []string) *fault.Error {
+	f := fault.Missing("topic", name, topics)
+	switch {
+	case name == "" || strings.HasPrefix(name, "_"): // dalamb's own, which nobody else makes
+		return f
+	case len(fault.Nearest(name, topics)) > 0:
+		return f.WithHint("%s Or make it: dalamb topic create %s", f.Hint, fault.Clip(name))
+	}
+	return f.WithHint("make it: dalamb topic create %s", fault.Clip(name))
+}
 
 // NoPartition is the error for a partition that a topic of n partitions has not.
 func NoPartition(p Partition, n int) error {

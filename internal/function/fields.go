@@ -116,6 +116,20 @@ func whole() value[int] {
 	}, "!!int")
 }
 
+// count is a whole number of which 0 is not said: to leave it out means that there is no bound, and 0 could be read as none at all.
+func count() value[int] {
+	v := whole()
+	read := v.read
+	v.schema = map[string]any{"type": "integer", "minimum": 1}
+	v.read = func(p *parser, n *yaml.Node, at string, into *int) {
+		before := len(p.problems)
+		if read(p, n, at, into); *into == 0 && len(p.problems) == before {
+			p.report(n, at, "0 is out of range", "from 1; leave it out for no bound")
+		}
+	}
+	return v
+}
+
 func number() value[float64] {
 	return scalar("a number", typeSchema("number"), func(s string, into *float64) error {
 		f, err := strconv.ParseFloat(s, 64)

@@ -149,6 +149,8 @@ dalamb.yaml:4:61: triggers[0].batch.onError: "bisekt" is not known (allowed: bis
 dalamb.yaml:5:22: triggers[1].payload: "sqs" is not known (allowed: aws-kafka, aws-sqs, aws-eventbridge)
 dalamb.yaml:6:11: triggers[2].batch: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)
 dalamb.yaml:6:24: triggers[2].payload: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)`},
+		{minimal + "triggers:\n- concurrency: 0", `dalamb.yaml:4:16: triggers[0].concurrency: 0 is out of range (from 1; leave it out for no bound)`},
+		{minimal + "triggers:\n- start: beginning", `dalamb.yaml:4:10: triggers[0].start: "beginning" is no place to start from (latest, earliest, group, a time such as 2026-12-01T09:00:00Z or 2026-12-01, or how long ago, such as 24h or 30d)`},
 		{minimal + "async: {onSuccess: {}, onFailure: {topic: _a}}\ntriggers:\n- concurrency: -1\n  rate: 0/s\n  effects: twice\n  dedupe: {window: 8d}\n  stale: dropp\n  onSuccess: {topic: a, function: b}\n  onFailure: {function: pay}", `dalamb.yaml:3:20: async.onSuccess: names not exactly one of a topic and a function (write {topic: T} or {function: F})
 dalamb.yaml:3:43: async.onFailure.topic: topics that begin with an underscore are written by dalamb alone (choose a name without the underscore)
 dalamb.yaml:5:16: triggers[0].concurrency: -1 is out of range (from 1 to 10000)

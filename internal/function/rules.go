@@ -142,7 +142,7 @@ func asyncValue() value[Async] {
 // ruleMembers are the fields of Rules.
 func ruleMembers() []member[Trigger] {
 	return []member[Trigger]{
-		field("concurrency", "Runs at a time, over the whole installation. Default: as many as the function's instances take.", whole(), func(t *Trigger) *int { return &t.Concurrency }),
+		field("concurrency", "Runs at a time, over the whole installation. Default: as many as the function's instances take.", count(), func(t *Trigger) *int { return &t.Concurrency }),
 		field("rate", "Attempts that may begin, retries included, over the whole installation: 100/s, 30/m, 5/h. Default: no bound.", unit[Rate]("a rate", "100/s", "30/m", "5/h"), func(t *Trigger) *Rate { return &t.Rate }),
 		field("dedupe", "An event that repeats one of the same source and id is not run again; see docs/delivery.md.", pointer(dedupeValue(), none[Dedupe]), func(t *Trigger) **Dedupe { return &t.Dedupe }),
 		field("stale", "drop: an event whose sequence (or time, without one) is older than the newest of its key that has been run is not run. Default: run.", text(stales()...), func(t *Trigger) *Stale { return &t.Stale }),

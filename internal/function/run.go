@@ -17,6 +17,9 @@ const (
 	RunExpired   RunState = "expired"   // final: the topic's retention took the event before its turn
 )
 
+// ReasonResolved begins, in a dead run's reason, what became of its dead letter: "resolved: redriven by run ID".
+const ReasonResolved = "resolved: "
+
 // EventRef names an event and where it stands in the log.
 type EventRef struct {
 	Topic     string `json:"topic"`

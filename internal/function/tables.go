@@ -61,7 +61,7 @@ func triggerValue() value[Trigger] {
 		field("name", "Progress is kept under this name. Default: t<position> or route<position>, counted from 0; where there are several triggers on topics each of them needs a name.", text[string](), func(t *Trigger) *string { return &t.Name }),
 		field("topic", "Default: events.", text[string](), func(t *Trigger) *string { return &t.Topic }),
 		field("filter", "An EventBridge event pattern over the event's JSON; see docs/patterns.md. Default: every event.", pattern(), func(t *Trigger) *json.RawMessage { return &t.Filter }),
-		field("start", "Where the trigger begins when it is new: latest, earliest, a time (2026-12-01T09:00:00Z), how long ago (24h), or group: where its consumer group dalamb.FUNCTION.TRIGGER stands, as dalamb copy positions stores it. It catches up from there and goes on. Default: latest.", text[Start](), func(t *Trigger) *Start { return &t.Start }),
+		field("start", "Where the trigger begins when it is new: latest, earliest, a time (2026-12-01T09:00:00Z, or 2026-12-01 in UTC), how long ago (24h), or group: where its consumer group dalamb.FUNCTION.TRIGGER stands, as dalamb copy positions stores it. It catches up from there and goes on. Default: latest.", text[Start](), func(t *Trigger) *Start { return &t.Start }),
 		field("order", "How far events may overtake each other. Default: key.", text(orders()...), func(t *Trigger) *Order { return &t.Order }),
 		field("retry", "How often and how long a run is tried.", retryValue(), func(t *Trigger) *Retry { return &t.Retry }),
 		field("batch", "Give the function several events at a time, as an array. Default: one event at a time.", pointer(batchValue(), defaultBatch), func(t *Trigger) **Batch { return &t.Batch }),

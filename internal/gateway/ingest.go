@@ -199,10 +199,7 @@ func (g *Gateway) known(ctx context.Context, topic string) error {
 			names = append(names, t.Name)
 		}
 	}
-	if len(names) == 0 {
-		return fault.New(fault.NotFound, "there is no topic %q", topic).WithHint("make one: dalamb topic create %s", topic)
-	}
-	return fault.Missing("topic", topic, names)
+	return eventlog.MissingTopic(topic, names)
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -168,7 +168,7 @@ func (f *fold) resolved(batch *pebble.Batch, r eventlog.Record, e *event.Event) 
 	if err := json.Unmarshal(old.doc, &run); err != nil {
 		return fmt.Errorf("decode run %s: %w", e.Subject, err)
 	}
-	note := "resolved: " + what.Reason
+	note := function.ReasonResolved + what.Reason
 	if what.Run != "" {
 		note += " by run " + what.Run
 	}

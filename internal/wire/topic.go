@@ -27,6 +27,8 @@ type Topic struct {
 	Bounds     []Partition `json:"bounds,omitempty"` // absent in lists
 	// Rules are what dalamb holds the topic to, beside the log.
 	Rules function.TopicRules `json:"rules,omitzero"`
+	// Warnings are what a person should know of one topic; absent in lists.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Partition is where one partition begins and ends.
