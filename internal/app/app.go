@@ -27,6 +27,7 @@ import (
 	"github.com/dalamb/dalamb/internal/gateway"
 	"github.com/dalamb/dalamb/internal/history"
 	"github.com/dalamb/dalamb/internal/image"
+	"github.com/dalamb/dalamb/internal/image/registry"
 	"github.com/dalamb/dalamb/internal/replay"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/source/cron"
@@ -61,6 +62,8 @@ type Node struct {
 	ability    runner.Ability
 	code       *image.Store
 	share      *codeshare.Store
+	blobs      *image.Blobs
+	registry   *registry.Registry
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
 	replays    *replay.Keeper
@@ -122,6 +125,9 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	if n.code, err = image.Open(filepath.Join(c.Data, "code")); err != nil {
+		return err
+	}
+	if err := n.openImages(token); err != nil {
 		return err
 	}
 	if n.catalog, err = catalog.New(catalog.Options{Log: n.log, Snapshot: stored(filepath.Join(c.Data, "catalog.json")), Logger: n.logger}); err != nil {
@@ -213,12 +219,13 @@ func (n *Node) wire(token string) error {
 	return nil
 }
 
-// control is all that the control listener serves: the API; the page that Prometheus reads, which names functions and so needs the
-// token too; and whether the node works, which anybody may ask.
+// control is all that the control listener serves: the API; the registry, which asks for the token in its own way; the page that
+// Prometheus reads, which names functions and so needs the token too; and whether the node works, which anybody may ask.
 func (n *Node) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", n.api.Private(telemetry.Handler(n.metrics, n.logger)))
 	mux.Handle("GET /_/health", n.gateway)
+	mux.Handle("/v2/", n.registry)
 	mux.Handle("/", n.api)
 	return mux
 }
@@ -237,6 +244,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("replays", n.replays.Run)
 	n.parts.start("code janitor", n.tidyCode)
 	n.parts.start("code from other nodes", n.share.Run)
+	n.parts.start("image uploads", n.registry.Run)
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("fleet drain", n.drainFleet)
 	n.parts.start("gateway recorder", n.gateway.Run)

@@ -13,12 +13,13 @@ const (
 	shareEvery = 24
 )
 
-// tidyCode removes the code of functions that are gone, at the start and every hour, until ctx is done.
+// tidyCode removes the code of functions that are gone, and image content that nothing needs, at the start and every hour, until ctx is done.
 func (n *Node) tidyCode(ctx context.Context) error {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
 	for round := 0; ; round++ {
 		n.sweepCode()
+		n.sweepImages(ctx)
 		if round%shareEvery == shareEvery-1 {
 			n.sweepShared(ctx)
 		}

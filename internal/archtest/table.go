@@ -41,6 +41,7 @@ func Table() []Room {
 		{"internal/runner/kube", []string{"runner", "image", "fault"}},
 		{"internal/runner/runnertest", []string{"runner", "image", "fault"}},
 		{"internal/image", []string{"fault"}},
+		{"internal/image/registry", []string{"image", "fault"}},
 		{"internal/codeshare", []string{"image", "function", "eventlog", "fault"}},
 		{"internal/source", []string{"eventlog", "event", "fault", "catalog", "function"}},
 		{"internal/copier", []string{"catalog", "function", "eventlog", "event", "fault"}},
@@ -69,6 +70,7 @@ func Edges() []Edge {
 	return []Edge{
 		{"cli", "image", "deploy packs the code directory where it stands"},
 		{"history", "function", "the shapes of runs, requests and dead letters are function's"},
+		{"image/registry", "wire", "one table of fault -> HTTP status"},
 		{"gateway", "wire", "one table of fault -> HTTP status, one shape of an error in JSON"},
 		{"cli", "telemetry", "up makes the logger, because what it writes to is the terminal's"},
 		{"config", "function", "sizes and durations are spelled alike in both files that people write"},
