@@ -1,5 +1,6 @@
 // Package image keeps the code of functions: a directory becomes one canonical archive, known by its digest, and a store
-// holds each digest once, unpacked; and the content of container images, by digest too (Blobs). It does not know which function uses
+// holds each digest once, unpacked; and the content of container images, by digest too (Blobs), and their layers unpacked
+// (Layers). It does not know which function uses
 // what; whoever calls GC says what is still needed.
 //
 // # The canonical archive

@@ -27,11 +27,11 @@ func syncTree(root *os.Root, t *tree) error {
 
 func syncFile(f *os.File, err error) error {
 	if err != nil {
-		return fmt.Errorf("sync code: %w", err)
+		return fmt.Errorf("sync to disk: %w", err)
 	}
 	defer f.Close()
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sync code: %w", err)
+		return fmt.Errorf("sync to disk: %w", err)
 	}
 	return nil
 }
