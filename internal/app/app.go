@@ -146,7 +146,7 @@ func (n *Node) open(ctx context.Context) error {
 // openRunner opens the runner and cleans up after a killed node: before dispatch begins, so that no run is alive twice.
 func (n *Node) openRunner(ctx context.Context) error {
 	var err error
-	if n.runner, err = openRunner(n.config.Runner, n.config.Data, n.logger); err != nil {
+	if n.runner, err = openRunner(n.config, n.logger); err != nil {
 		return err
 	}
 	if n.ability, err = n.runner.Check(ctx); err != nil {

@@ -62,11 +62,12 @@ func openKafka(n *Node, use kafkaUse) (eventlog.Log, error) {
 }
 
 // openRunner opens the runner that the configuration names.
-func openRunner(name, data string, logger *slog.Logger) (runner.Runner, error) {
-	state := filepath.Join(data, "run", name)
+func openRunner(c *config.Node, logger *slog.Logger) (runner.Runner, error) {
+	name, ids := c.Runner, c.Sandbox.IDs
+	state := filepath.Join(c.Data, "run", name)
 	switch name {
 	case "native":
-		return native.New(native.Options{StateDir: state, Log: logger})
+		return native.New(native.Options{StateDir: state, Log: logger, IDs: native.IDs{First: ids.First, Count: ids.Count}})
 	case "process":
 		return process.New(process.Options{StateDir: state, Log: logger})
 	}

@@ -20,12 +20,18 @@ type Node struct {
 
 	Log     Log
 	Limits  Limits
+	Sandbox Sandbox
 	Redact  []string // header names, in lower case
 	Sources []string // the files and flags that were read, for the log at start
 }
 
 // Log says how log lines look.
 type Log struct{ Level, Format string }
+
+// Sandbox says how sandboxes are made.
+type Sandbox struct {
+	IDs IDs // given to them, on a node that is root
+}
 
 // Limits bound what one caller, and all of them together, can make a node hold.
 type Limits struct {
@@ -49,5 +55,6 @@ func Default() *Node {
 			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Held: 256 << 20,
 			Instances: 256,
 		},
+		Sandbox: Sandbox{IDs: IDs{First: 0x70000000, Count: 0x10000000}},
 	}
 }

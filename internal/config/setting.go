@@ -74,6 +74,8 @@ func Settings() []Setting {
 			value: func(n *Node) any { return &n.Limits.Instances }, check: func(n *Node) string {
 				return span(n.Limits.Instances, 1, 100_000)
 			}},
+		{Key: "sandbox.ids", Form: "first:count", Help: "User and group ids of the host that nobody has, for the sandboxes of a node that is root: 65536 for each instance. Nodes of one machine share them.",
+			value: func(n *Node) any { return &n.Sandbox.IDs }, check: func(n *Node) string { return n.Sandbox.IDs.check() }},
 		{Key: "redact", Form: "list of header names", List: true, Help: "Headers whose values are not kept with requests in the log, beside authorization, proxy-authorization, cookie, set-cookie and x-api-key.",
 			value: func(n *Node) any { return &n.Redact }, check: func(n *Node) string { return headerNames(n.Redact) }},
 	}
@@ -95,6 +97,8 @@ func (s *Setting) set(n *Node, text string) error {
 	case *function.Duration:
 		return p.UnmarshalText([]byte(text))
 	case *EventLog:
+		return p.UnmarshalText([]byte(text))
+	case *IDs:
 		return p.UnmarshalText([]byte(text))
 	case *[]string:
 		*p = nil
@@ -121,6 +125,8 @@ func (s *Setting) Text(n *Node) string {
 	case *function.Duration:
 		return p.String()
 	case *EventLog:
+		return p.String()
+	case *IDs:
 		return p.String()
 	case *int:
 		return strconv.Itoa(*p)

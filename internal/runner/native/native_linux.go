@@ -26,6 +26,8 @@ type Options struct {
 	// Spare is how many sandboxes wait for a function, each of some MiB; 0 = 2, negative = none. They are made from the first
 	// Start on.
 	Spare int
+
+	IDs IDs // of the host, for sandboxes of a node that is root; zero = DefaultIDs
 }
 
 // watchEvery is how often memory is looked at where cgroups do not limit it.
@@ -42,6 +44,8 @@ type Runner struct {
 	groups  func() *cgroups // makes the parents at the first call
 	boot    func() (string, error)
 	zygote  *zygote
+	ranges  *ranges // nil when the node is not root, or may not give its sandboxes ids of their own
+	noIDs   error   // why root has no ranges
 	sweeper *sweeper
 	spares  *spares
 	serial  *serial
@@ -83,6 +87,11 @@ func New(o Options) (*Runner, error) {
 		}
 		return c
 	})
+	if r.root {
+		if err := r.findIDs(o.IDs); err != nil {
+			return nil, err
+		}
+	}
 	r.spares = &spares{want: max(o.Spare, 0), make: r.nest, discard: r.discard, log: o.Log}
 	return r, nil
 }
@@ -119,6 +128,9 @@ func (r *Runner) Check(ctx context.Context) (runner.Ability, error) {
 
 func (r *Runner) ability() runner.Ability {
 	a := runner.Ability{Isolated: true, Images: true, Limits: []string{"tmp"}}
+	if r.noIDs != nil {
+		a.Notes = append(a.Notes, "Sandboxes share two users of the host, nobody and the one before it: "+r.noIDs.Error()+".")
+	}
 	for _, c := range []string{"memory", "cpu", "pids"} {
 		switch {
 		case r.groups().has(c):
@@ -166,6 +178,9 @@ func (r *Runner) Close() error {
 	r.spares.close()
 	r.zygote.close()
 	r.sweeper.close()
+	if r.ranges != nil {
+		r.ranges.close()
+	}
 	err := errors.Join(r.groups().removeParents(), removeRecord(filepath.Join(r.dir, parentsName)))
 	if err := os.Remove(r.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		r.log.Debug("state directory stays", "path", r.dir, "err", err)

@@ -15,7 +15,11 @@ type Options struct {
 	StateDir string
 	Log      *slog.Logger
 	Spare    int
+	IDs      IDs
 }
+
+// IDs are user and group ids of the host.
+type IDs struct{ First, Count int64 }
 
 // Runner cannot run anything: sandboxes are made of what Linux has.
 type Runner struct{}

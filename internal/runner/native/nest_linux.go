@@ -22,6 +22,8 @@ type nest struct {
 	init  tree.Identity
 	pidfd *os.File // nil when there is no init
 	group *group
+	ids   inside.IDs
+	free  func() // gives the ids back, when nothing is left
 	conn  *inside.Conn
 	sock  *os.File
 
@@ -43,12 +45,21 @@ func (s *serial) made(name string) bool { return strings.HasPrefix(name, s.token
 
 // kind is what of a function must be known when its nest is made.
 type kind struct {
-	ownNet bool // a network namespace, with nothing but a loopback
-	ids    inside.IDs
+	ownNet bool       // a network namespace, with nothing but a loopback
+	ids    inside.IDs // without a range
 }
 
 // usual is the kind of most functions.
 func usual() kind { return kind{true, inside.IDs{UID: inside.FunctionID, GID: inside.FunctionID}} }
+
+// kindFor is what the nest for s must be of: one with a range has all users that there may be.
+func (r *Runner) kindFor(s *runner.Spec) kind {
+	k := kindOf(s)
+	if r.ranges != nil {
+		k.ids = usual().ids
+	}
+	return k
+}
 
 func kindOf(s *runner.Spec) kind {
 	k := usual()
@@ -75,8 +86,14 @@ func (r *Runner) tryNest(k kind) (*nest, error) {
 	}
 	n := &nest{sock: os.NewFile(uintptr(fds[0]), "node's end"), conn: inside.NewConn(fds[0])}
 	theirs := os.NewFile(uintptr(fds[1]), "init's end")
+	n.ids, n.free = k.ids, func() {}
 	n.group, err = r.groups().make(r.serial.next())
+	if err == nil && r.ranges != nil {
+		n.ids.First, err = r.ranges.lease()
+		n.free = func() { r.ranges.release(n.ids.First) }
+	}
 	if err == nil {
+		k.ids = n.ids
 		n.init.PID, n.pidfd, err = r.zygote.make(k, n.group, theirs)
 	}
 	theirs.Close()

@@ -63,7 +63,7 @@ func (r *Runner) start(ctx context.Context, s runner.Spec) (*sandbox, error) {
 			return nil, err
 		}
 	}
-	n, err := r.spares.take(kindOf(&s))
+	n, err := r.spares.take(r.kindFor(&s))
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +206,9 @@ func (sb *sandbox) carry(write func([]byte), root bool) (*os.File, error) {
 	sb.outputs = append(sb.outputs, runner.Carry(r, write))
 	if root {
 		// So that it can open /dev/stdout as well as write to it.
-		if err := w.Chown(inside.HostFunction, inside.HostFunction); err != nil {
+		ids := kindOf(&sb.spec).ids
+		ids.First = sb.nest.ids.First
+		if err := w.Chown(ids.OnHost()); err != nil {
 			w.Close()
 			return nil, err
 		}

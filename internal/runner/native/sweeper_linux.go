@@ -19,6 +19,7 @@ func (s *sweeper) sweep(n *nest) {
 			n.wait()
 			n.pidfd.Close()
 		}
+		n.free()
 		if n.group == nil {
 			return
 		}

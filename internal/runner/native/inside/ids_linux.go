@@ -2,8 +2,29 @@ package inside
 
 import "syscall"
 
+// Users of a sandbox as the host sees them, when the node is root and has no range of ids for it: nobody's, no file of the host is
+// theirs.
+const (
+	hostInit     = 65533
+	hostFunction = 65534
+)
+
+// rangeSize is how many ids a range has.
+const rangeSize = 65536
+
 // IDs are the user and the group of a command, as its sandbox sees them.
-type IDs struct{ UID, GID int64 }
+type IDs struct {
+	UID, GID int64
+	First    int64 // of the host's, which the sandbox's 0 is, with as many after it as an image may speak of; 0 = no range
+}
+
+// OnHost is who a command is outside of its sandbox, when the node is root.
+func (i IDs) OnHost() (uid, gid int) {
+	if i.First == 0 {
+		return hostFunction, hostFunction
+	}
+	return int(i.First + i.UID), int(i.First + i.GID)
+}
 
 // FunctionID is the user and the group of a command that asks for no others.
 const FunctionID = 1000
@@ -20,8 +41,9 @@ const (
 	capSysResource    = 24
 )
 
-// mapTo says who the users of a sandbox are. Root on the host maps two, so that a function cannot even signal its init, but for one
-// that wants to be user 0, as its init is; an ordinary user has only its own to map, and the function and its init share it.
+// mapTo says who the users of a sandbox are. Root on the host maps a range that is this sandbox's alone, or two ids where it has none,
+// so that a function cannot even signal its init, but for one that wants to be user 0, as its init is; an ordinary user has only its
+// own to map, and the function and its init share it.
 func (i IDs) mapTo(a *syscall.SysProcAttr) {
 	if uid := syscall.Geteuid(); uid != 0 {
 		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: int(i.UID), HostID: uid, Size: 1}}
@@ -31,12 +53,16 @@ func (i IDs) mapTo(a *syscall.SysProcAttr) {
 		return
 	}
 	a.UidMappings, a.GidMappings, a.GidMappingsEnableSetgroups = withInit(i.UID), withInit(i.GID), true
+	if i.First != 0 {
+		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: int(i.First), Size: rangeSize}}
+		a.GidMappings = a.UidMappings
+	}
 	a.Credential = &syscall.Credential{Uid: initUser, Gid: initUser}
 }
 
 // withInit maps a function's id and its init's.
 func withInit(id int64) []syscall.SysProcIDMap {
-	function := syscall.SysProcIDMap{ContainerID: int(id), HostID: HostFunction, Size: 1}
+	function := syscall.SysProcIDMap{ContainerID: int(id), HostID: hostFunction, Size: 1}
 	if id == initUser {
 		return []syscall.SysProcIDMap{function}
 	}

@@ -8,12 +8,6 @@ import (
 // ZygoteVariable in the environment of a child of the node, whose descriptor Socket is connected to the node, makes it a zygote.
 const ZygoteVariable = "DALAMB_ZYGOTE"
 
-// Users of a sandbox as the host sees them, when the node is root: nobody's, no file of the host is theirs.
-const (
-	hostInit     = 65533
-	HostFunction = 65534
-)
-
 // Nest is what the node asks a zygote for: a sandbox without a task.
 type Nest struct {
 	OwnNet bool     // a network namespace, with nothing but a loopback
@@ -24,11 +18,11 @@ type Nest struct {
 
 // Pack gives the fields in a frame's form.
 func (n *Nest) Pack() *Packer {
-	return new(Packer).Number(flag(n.OwnNet)).Number(n.IDs.UID).Number(n.IDs.GID).Texts(n.Groups).Text(n.Group2)
+	return new(Packer).Number(flag(n.OwnNet)).Number(n.IDs.UID).Number(n.IDs.GID).Number(n.IDs.First).Texts(n.Groups).Text(n.Group2)
 }
 
 func unpackNest(u *Unpacker) *Nest {
-	return &Nest{OwnNet: u.Number() != 0, IDs: IDs{UID: u.Number(), GID: u.Number()}, Groups: u.Texts(), Group2: u.Text()}
+	return &Nest{OwnNet: u.Number() != 0, IDs: IDs{UID: u.Number(), GID: u.Number(), First: u.Number()}, Groups: u.Texts(), Group2: u.Text()}
 }
 
 // nodesOwn says whether the node that started this process is at the other end of Socket, which is nobody else's then.
