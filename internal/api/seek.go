@@ -46,7 +46,7 @@ func (a *API) seekTrigger(r *http.Request, _ query) (any, error) {
 	if err := a.weigh(r.Context(), t, &out); err != nil || req.DryRun {
 		return out, err
 	}
-	_, err = a.catalog.Submit(r.Context(), catalog.Seek{Function: t.Function, Trigger: t.Name, To: to, Partial: req.Partition != nil})
+	_, err = a.catalog.Submit(r.Context(), catalog.Seek{Function: t.Function, Trigger: t.Name, TopicID: topic.ID, To: to, Partial: req.Partition != nil})
 	out.Done = err == nil
 	return out, err
 }

@@ -55,6 +55,7 @@ type payload struct {
 	Version *function.Version    `json:"version,omitempty"`
 	Alias   *function.Alias      `json:"alias,omitempty"`
 	Starts  Starts               `json:"starts,omitempty"`
+	Topics  topicIDs             `json:"topics,omitempty"`
 	Begins  Begins               `json:"begins,omitempty"`
 	Partial bool                 `json:"partial,omitempty"` // a seek of those partitions alone that Begins names
 	Trigger string               `json:"trigger,omitempty"`
@@ -91,11 +92,11 @@ func (d Deploy) event(ctx context.Context, at scene) (*event.Event, error) {
 		version.Number = f.Versions[len(f.Versions)-1].Number + 1
 	}
 	alias.Primary = version.Number
-	starts, begins, err := at.places(ctx, name, version.Spec.Triggers)
+	p, err := at.places(ctx, name, version.Spec.Triggers)
 	if err != nil {
 		return nil, err
 	}
-	p := payload{Function: name, Expects: v.expects(name), Version: &version, Alias: &alias, Starts: starts, Begins: begins}
+	p.Function, p.Expects, p.Version, p.Alias = name, v.expects(name), &version, &alias
 	return p.event(event.TypeFunctionDeployed)
 }
 
@@ -127,11 +128,11 @@ func (s Shift) event(ctx context.Context, at scene) (*event.Event, error) {
 		}
 		total += weight
 	}
-	starts, begins, err := at.places(ctx, s.Function, primary.Spec.Triggers)
+	p, err := at.places(ctx, s.Function, primary.Spec.Triggers)
 	if err != nil {
 		return nil, err
 	}
-	p := payload{Function: s.Function, Expects: v.expects(s.Function), Alias: &s.Alias, Starts: starts, Begins: begins}
+	p.Function, p.Expects, p.Alias = s.Function, v.expects(s.Function), &s.Alias
 	return p.event(event.TypeAliasShifted)
 }
 

@@ -166,11 +166,11 @@ func triggersOf(f *Function, b birth) []*Trigger {
 	for i, d := range declared {
 		d = d.Ticking(f.Name)
 		t := &Trigger{
-			UID: b.uid(i), Function: f.Name, Trigger: d, Start: b.start(d), Began: b.at, Plan: b.plan(d, i),
+			UID: b.uid(i), Function: f.Name, Trigger: d, Start: b.start(d), TopicID: b.topics[d.Topic], Began: b.at, Plan: b.plan(d, i),
 			Max: live.Spec.Scale.Max * max(1, live.Spec.Entry.Concurrency),
 		}
 		if old := before[d.Name+"\x00"+d.Topic]; old != nil {
-			t.UID, t.Start, t.Began, t.Paused, t.Sought, t.Was = old.UID, old.Start, old.Began, old.Paused, old.Sought, old.Was
+			t.UID, t.Start, t.TopicID, t.Began, t.Paused, t.Sought, t.Was = old.UID, old.Start, old.TopicID, old.Began, old.Paused, old.Sought, old.Was
 			t.PausedKeys = old.PausedKeys
 			if old.Schedule == d.Schedule && old.Timezone == d.Timezone {
 				t.Plan = old.Plan

@@ -157,6 +157,7 @@ func (s *state) startReplay(f *Function, p payload, b birth) bool {
 		return false
 	}
 	own := *f.Triggers[i]
+	own.TopicID = p.Replay.TopicID
 	own.UID, own.Start, own.Began, own.Paused, own.PausedKeys, own.Sought, own.Was = b.uid(i), b.begins[p.Trigger], b.at, false, nil, nil, nil
 	own.Retry.MaxAge = 0 // what is run again is old
 	own.Max = max(1, (own.Max+3)/4)

@@ -12,18 +12,20 @@ import (
 // was finished before is run again where it stands behind the new place, with other run ids. What the trigger had pending is discarded.
 type Seek struct {
 	Function, Trigger string
+	TopicID           string          // of the topic that To is about
 	To                map[int32]int64 // partition -> offset
 	// Partial leaves the partitions that To does not name where they are; else those begin at 0.
 	Partial bool
 }
 
 func (s Seek) event(_ context.Context, at scene) (*event.Event, error) {
-	if _, err := at.view.Trigger(s.Function, s.Trigger); err != nil {
+	t, err := at.view.Trigger(s.Function, s.Trigger)
+	if err != nil {
 		return nil, err
 	}
 	p := payload{
 		Function: s.Function, Expects: at.view.expects(s.Function), Trigger: s.Trigger,
-		Begins: Begins{s.Trigger: s.To}, Partial: s.Partial,
+		Begins: Begins{s.Trigger: s.To}, Topics: topicIDs{t.Topic: s.TopicID}, Partial: s.Partial,
 	}
 	return p.event(event.TypeTriggerSought)
 }
@@ -42,6 +44,9 @@ func (s *state) seek(f *Function, p payload, b birth) bool {
 		moved.Was = slices.Clone(t.Was)
 		if p.Partial {
 			moved.Sought, moved.Start = maps.Clone(t.Sought), maps.Clone(t.Start)
+			if !t.about(b.topics[t.Topic]) {
+				moved.Start = nil // it was about a topic that is no more
+			}
 			if moved.Sought == nil {
 				moved.Sought = map[int32]int64{}
 			}
@@ -56,6 +61,7 @@ func (s *state) seek(f *Function, p payload, b birth) bool {
 			moved.Was = append(append(moved.Was, slices.Sorted(maps.Values(t.Sought))...), t.UID)
 			moved.UID, moved.Sought, moved.Start = b.uid(i), nil, maps.Clone(p.Begins[t.Name])
 		}
+		moved.TopicID = b.topics[t.Topic]
 		moved.Was = moved.Was[max(0, len(moved.Was)-maxWas):]
 		f.Triggers[i] = &moved
 		f.Last = b.offset

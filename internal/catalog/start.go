@@ -17,16 +17,21 @@ type Starts map[string]map[int32]int64
 // Begins says where one trigger begins instead: its name -> partition -> offset.
 type Begins map[string]map[int32]int64
 
+// topicIDs says which topics Starts and Begins are about: name -> ID. They were known before the offsets were asked for, so that a topic
+// made again in between is taken for another one, which is read from its beginning.
+type topicIDs map[string]string
+
 // birth is the control event that lets triggers come to be.
 type birth struct {
 	offset int64
 	at     time.Time
 	starts Starts
 	begins Begins
+	topics topicIDs
 }
 
 func birthOf(p payload, r eventlog.Record) birth {
-	return birth{offset: r.Offset, at: r.Time, starts: p.Starts, begins: p.Begins}
+	return birth{offset: r.Offset, at: r.Time, starts: p.Starts, begins: p.Begins, topics: p.Topics}
 }
 
 // uid is the UID of the i-th trigger of the function that the event is about.
@@ -39,9 +44,9 @@ func (b birth) start(t function.Trigger) map[int32]int64 {
 	return maps.Clone(b.starts[t.Topic])
 }
 
-// places returns where the topics of a function's triggers end now, the asynchronous calls' topic included, and where those of the
-// triggers begin that want something else and that the function does not have yet.
-func (s scene) places(ctx context.Context, fn string, triggers []function.Trigger) (Starts, Begins, error) {
+// places returns a payload that says where the topics of a function's triggers end now, the asynchronous calls' topic included, and where
+// those of the triggers begin that want something else and that the function does not have yet.
+func (s scene) places(ctx context.Context, fn string, triggers []function.Trigger) (p payload, err error) {
 	wanted := map[string]bool{function.TopicInvoke: true}
 	for _, t := range triggers {
 		if topic := t.Listens(); topic != "" {
@@ -50,9 +55,9 @@ func (s scene) places(ctx context.Context, fn string, triggers []function.Trigge
 	}
 	topics, err := s.log.Topics(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("list topics: %w", err)
+		return p, fmt.Errorf("list topics: %w", err)
 	}
-	starts := Starts{}
+	p.Starts, p.Begins, p.Topics = Starts{}, Begins{}, topicIDs{}
 	found := map[string]eventlog.Topic{}
 	var names []string
 	for _, t := range topics {
@@ -62,29 +67,29 @@ func (s scene) places(ctx context.Context, fn string, triggers []function.Trigge
 		}
 		delete(wanted, t.Name)
 		found[t.Name] = t
-		if starts[t.Name], err = s.place(ctx, t, function.StartLatest); err != nil {
-			return nil, nil, err
+		p.Topics[t.Name] = t.ID
+		if p.Starts[t.Name], err = s.place(ctx, t, function.StartLatest); err != nil {
+			return p, err
 		}
 	}
 	for name := range wanted {
-		return nil, nil, eventlog.MissingTopic(name, names)
+		return p, eventlog.MissingTopic(name, names)
 	}
-	begins := Begins{}
 	for _, t := range triggers {
 		if t.Start == "" || t.Start == function.StartLatest || s.has(fn, t) {
 			continue
 		}
 		if t.Start == function.StartGroup {
-			if begins[t.Name], err = s.fromGroup(ctx, function.GroupOf(fn, t.Name), found[t.Topic]); err != nil {
-				return nil, nil, err
+			if p.Begins[t.Name], err = s.fromGroup(ctx, function.GroupOf(fn, t.Name), found[t.Topic]); err != nil {
+				return p, err
 			}
 			continue
 		}
-		if begins[t.Name], err = s.place(ctx, found[t.Topic], t.Start); err != nil {
-			return nil, nil, err
+		if p.Begins[t.Name], err = s.place(ctx, found[t.Topic], t.Start); err != nil {
+			return p, err
 		}
 	}
-	return starts, begins, nil
+	return p, nil
 }
 
 // fromGroup is where a group stands in a topic. Where it says nothing of a partition that had events, nobody can tell what is done.

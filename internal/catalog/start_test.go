@@ -122,3 +122,47 @@ func TestASoughtTriggerIsAnotherOneElsewhere(t *testing.T) {
 		t.Errorf("after a restart = %+v, %v, want %+v", got, err, whole)
 	}
 }
+
+func TestWhereATriggerBeganIsSaidOfOneTopic(t *testing.T) {
+	log, store := newLog(t), &memory{}
+	hourly(t, log, 5)
+	c, stop := start(t, log, store)
+	spec := version("f", on("t", "other", "x"))
+	begins := func(v *View, what, topicID string, want int64) {
+		t.Helper()
+		got, err := v.Trigger("f", "t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := got.Begin(topicID, 0); at != want {
+			t.Errorf("%s it begins at %d in topic %s, want %d", what, at, topicID, want)
+		}
+	}
+	v := submit(t, c, Deploy{Version: spec})
+	tr, err := v.Trigger("f", "t")
+	if err != nil || tr.TopicID == "" {
+		t.Fatalf("trigger = %+v, %v, want it to know its topic", tr, err)
+	}
+	old := tr.TopicID
+	begins(v, "deployed", old, 5)
+	begins(v, "deployed", "another", 0)
+
+	v = submit(t, c, Deploy{Version: spec})
+	begins(v, "deployed again", old, 5)
+	begins(v, "deployed again", "another", 0)
+
+	v = submit(t, c, Seek{Function: "f", Trigger: "t", TopicID: "another", To: map[int32]int64{1: 7}, Partial: true})
+	begins(v, "sought in partition 1 of another topic", "another", 0)
+	v = submit(t, c, Seek{Function: "f", Trigger: "t", TopicID: "another", To: map[int32]int64{0: 3}})
+	begins(v, "sought in another topic", "another", 3)
+	begins(v, "sought in another topic", old, 0)
+	stop()
+	c, _ = start(t, log, store)
+	begins(c.View(), "after a restart", "another", 3)
+	begins(c.View(), "after a restart", old, 0)
+
+	// Control events from before topics were named are about whichever there is.
+	v = submit(t, c, Seek{Function: "f", Trigger: "t", To: map[int32]int64{0: 2}})
+	begins(v, "sought without a topic", old, 2)
+	begins(v, "sought without a topic", "another", 2)
+}

@@ -42,10 +42,11 @@ type Trigger struct {
 	function.Trigger
 	Pattern *match.Pattern  `json:"-"` // nil for a route
 	Start   map[int32]int64 // partition -> first offset that it wants; a partition that is not named: 0
-	Began   time.Time       `json:"began,omitzero"`   // when it came to be, or was sought last; zero = not known
-	Sought  map[int32]int64 `json:"sought,omitempty"` // partition -> its UID there, where it was sought in that partition alone
-	Was     []int64         `json:"was,omitempty"`    // UIDs that it had before it was sought, the newest last
-	Plan    *Plan           `json:"plan,omitempty"`   // of a schedule
+	TopicID string          `json:"topicID,omitempty"` // of the topic that Start is about; "" = not known
+	Began   time.Time       `json:"began,omitzero"`    // when it came to be, or was sought last; zero = not known
+	Sought  map[int32]int64 `json:"sought,omitempty"`  // partition -> its UID there, where it was sought in that partition alone
+	Was     []int64         `json:"was,omitempty"`     // UIDs that it had before it was sought, the newest last
+	Plan    *Plan           `json:"plan,omitempty"`    // of a schedule
 	Paused  bool
 	// PausedKeys are the keys whose events wait, sorted.
 	PausedKeys []string `json:",omitempty"`
@@ -60,6 +61,20 @@ func (t *Trigger) ReplayName() string {
 		return ""
 	}
 	return t.Replay.Name
+}
+
+// Begin is the first offset that the trigger wants of a partition of its topic. Where it began in a topic of the same name that is no more
+// says nothing of this one: it wants all of it.
+func (t *Trigger) Begin(topicID string, partition int32) int64 {
+	if !t.about(topicID) {
+		return 0
+	}
+	return t.Start[partition]
+}
+
+// about says whether Start is about a topic, as far as is known.
+func (t *Trigger) about(topicID string) bool {
+	return t.TopicID == "" || topicID == "" || t.TopicID == topicID
 }
 
 // In is the trigger's UID in one partition.

@@ -167,12 +167,12 @@ func (m *recalledWindow) read(ctx context.Context, p *partition, t *catalog.Trig
 		if err != nil {
 			return err
 		}
-		m.next = max(from, t.Start[p.id.ID])
+		m.next = max(from, t.Begin(p.topicID, p.id.ID))
 	}
 	if m.done = m.next >= r.until; m.done {
 		return nil
 	}
-	rs, err := p.d.log.Read(ctx, p.id, m.next, eventlog.ReadOptions{MaxRecords: readRecords, MaxBytes: readBytes, NoWait: true})
+	rs, err := p.d.log.Read(ctx, p.id, m.next, eventlog.ReadOptions{TopicID: p.topicID, MaxRecords: readRecords, MaxBytes: readBytes, NoWait: true})
 	if err != nil {
 		return fmt.Errorf("read events: %w", err)
 	}
@@ -193,7 +193,7 @@ func (m *recalledWindow) read(ctx context.Context, p *partition, t *catalog.Trig
 // windowStart is the offset at which the window before an offset begins.
 func (p *partition) windowStart(ctx context.Context, offset int64, window time.Duration) (int64, error) {
 	at := p.d.now()
-	rs, err := p.d.log.Read(ctx, p.id, offset, eventlog.ReadOptions{MaxRecords: 1, NoWait: true})
+	rs, err := p.d.log.Read(ctx, p.id, offset, eventlog.ReadOptions{TopicID: p.topicID, MaxRecords: 1, NoWait: true})
 	if err != nil {
 		return 0, fmt.Errorf("read event %d: %w", offset, err)
 	}

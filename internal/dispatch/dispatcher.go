@@ -347,6 +347,7 @@ func (d *Dispatcher) drop(ids []eventlog.Partition, end func(p *partition)) {
 	var ws []*watch
 	for _, id := range ids {
 		if p := d.partitions[id]; p != nil {
+			p.dropped = true
 			ps = append(ps, p)
 		}
 		ws = append(ws, d.watches[id]...)

@@ -34,8 +34,8 @@ func (d *Dispatcher) LagOverall(ctx context.Context, fn string) ([]Lag, error) {
 	g.SetLimit(elsewhereWide)
 	asked := 0
 	for i, l := range lags {
-		ends := foreign[l.Topic]
-		if len(ends) == 0 || l.Trigger == function.InvokeTrigger || fn != "" && l.Function != fn || asked == elsewhereMost {
+		e, ok := foreign[l.Topic]
+		if !ok || l.Trigger == function.InvokeTrigger || fn != "" && l.Function != fn || asked == elsewhereMost {
 			continue
 		}
 		t, err := pl.view.Trigger(l.Function, l.Trigger)
@@ -44,7 +44,7 @@ func (d *Dispatcher) LagOverall(ctx context.Context, fn string) ([]Lag, error) {
 		}
 		asked++
 		g.Go(func() error {
-			behind, err := d.behindElsewhere(ctx, t, ends)
+			behind, err := d.behindElsewhere(ctx, t, e)
 			added[i].Store(behind)
 			return err
 		})
@@ -56,8 +56,14 @@ func (d *Dispatcher) LagOverall(ctx context.Context, fn string) ([]Lag, error) {
 	return lags, err
 }
 
+// ends is where the partitions of a topic end that other nodes own.
+type ends struct {
+	topicID string
+	of      map[int32]int64
+}
+
 // foreign lists the ends of all partitions that triggers want and other nodes own, by topic.
-func (d *Dispatcher) foreign(ctx context.Context, pl *plan) (map[string]map[int32]int64, error) {
+func (d *Dispatcher) foreign(ctx context.Context, pl *plan) (map[string]ends, error) {
 	own := map[eventlog.Partition]bool{}
 	for _, p := range d.owned() {
 		own[p.id] = true
@@ -66,7 +72,7 @@ func (d *Dispatcher) foreign(ctx context.Context, pl *plan) (map[string]map[int3
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
 	}
-	ends := map[string]map[int32]int64{}
+	foreign := map[string]ends{}
 	for _, t := range topics {
 		for id := range t.Partitions {
 			p := eventlog.Partition{Topic: t.Name, ID: id}
@@ -77,17 +83,17 @@ func (d *Dispatcher) foreign(ctx context.Context, pl *plan) (map[string]map[int3
 			if err != nil {
 				return nil, fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
 			}
-			if ends[t.Name] == nil {
-				ends[t.Name] = map[int32]int64{}
+			if foreign[t.Name].of == nil {
+				foreign[t.Name] = ends{t.ID, map[int32]int64{}}
 			}
-			ends[t.Name][id] = b.End
+			foreign[t.Name].of[id] = b.End
 		}
 	}
-	return ends, nil
+	return foreign, nil
 }
 
 // behindElsewhere is how far a trigger is from the ends given, as its mirror says.
-func (d *Dispatcher) behindElsewhere(ctx context.Context, t *catalog.Trigger, ends map[int32]int64) (int64, error) {
+func (d *Dispatcher) behindElsewhere(ctx context.Context, t *catalog.Trigger, e ends) (int64, error) {
 	offsets, err := d.log.Offsets(ctx, groupOf(t))
 	if err != nil {
 		return 0, fmt.Errorf("read the position of %s/%s: %w", t.Function, t.Name, err)
@@ -99,8 +105,8 @@ func (d *Dispatcher) behindElsewhere(ctx context.Context, t *catalog.Trigger, en
 		}
 	}
 	var behind int64
-	for id, end := range ends {
-		behind += max(0, end-max(at[id], t.Start[id]))
+	for id, end := range e.of {
+		behind += max(0, end-max(at[id], t.Begin(e.topicID, id)))
 	}
 	return behind, nil
 }

@@ -30,9 +30,10 @@ const statusEvery = 200 * time.Millisecond
 
 // status is what an actor lets others know.
 type status struct {
-	scan  int64
-	lanes map[int64]laneStatus // by trigger UID; a trigger without one is where the scan is
-	err   error                // the partition is not started because of it
+	topicID string
+	scan    int64
+	lanes   map[int64]laneStatus // by trigger UID; a trigger without one is where the scan is
+	err     error                // the partition is not started because of it
 }
 
 type laneStatus struct {
@@ -49,7 +50,7 @@ func (p *partition) publish(now time.Time) {
 		return
 	}
 	p.changed, p.statusAt = false, now.Add(statusEvery)
-	s := &status{scan: p.scan, lanes: make(map[int64]laneStatus, len(p.lanes))}
+	s := &status{topicID: p.topicID, scan: p.scan, lanes: make(map[int64]laneStatus, len(p.lanes))}
 	for uid, l := range p.lanes {
 		ls := laneStatus{scanned: l.scanned, low: l.low(p.scan), pending: int64(l.live + len(l.unloaded)), parked: int64(l.parked), attached: l.attached}
 		if l.attached {
@@ -91,7 +92,7 @@ func (d *Dispatcher) Lag() []Lag {
 			lag := lags[t.UID]
 			ls, ok := s.lanes[t.In(p.id.ID)]
 			if !ok {
-				ls = laneStatus{scanned: max(s.scan, min(t.Start[p.id.ID], end)), attached: true}
+				ls = laneStatus{scanned: max(s.scan, min(t.Begin(s.topicID, p.id.ID), end)), attached: true}
 			}
 			lag.Behind += max(0, end-ls.scanned) + ls.pending
 			lag.Pending += ls.pending

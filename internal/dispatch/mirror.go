@@ -18,11 +18,17 @@ const (
 // mirror shows each trigger's position as a consumer group without members, for people and standard tools. Nothing reads it back.
 type mirror struct {
 	d     *Dispatcher
-	shown map[int64]map[int32]int64 // trigger UID -> partition -> offset
+	shown map[int64]map[int32]shown // trigger UID -> partition
+}
+
+// shown is what a group says. With its topic it goes.
+type shown struct {
+	topicID string
+	offset  int64
 }
 
 func newMirror(d *Dispatcher) *mirror {
-	return &mirror{d: d, shown: map[int64]map[int32]int64{}}
+	return &mirror{d: d, shown: map[int64]map[int32]shown{}}
 }
 
 func (m *mirror) run(ctx context.Context) {
@@ -46,17 +52,19 @@ func (m *mirror) round(ctx context.Context) {
 		}
 	}
 	moved := map[int64][]eventlog.GroupOffset{}
+	topicIDs := map[eventlog.Partition]string{}
 	for _, p := range m.d.owned() {
 		s := p.status.Load()
 		if s == nil || s.err != nil {
 			continue
 		}
+		topicIDs[p.id] = s.topicID
 		for _, t := range pl.byTopic[p.id.Topic] {
-			low := max(s.scan, t.Start[p.id.ID])
+			low := max(s.scan, t.Begin(s.topicID, p.id.ID))
 			if ls, ok := s.lanes[t.In(p.id.ID)]; ok {
 				low = ls.low
 			}
-			if last, ok := m.shown[t.UID][p.id.ID]; t.Name == function.InvokeTrigger || ok && last == low {
+			if last, ok := m.shown[t.UID][p.id.ID]; t.Name == function.InvokeTrigger || ok && last == (shown{s.topicID, low}) {
 				continue
 			}
 			if len(moved) == mirrorMost && moved[t.UID] == nil {
@@ -74,10 +82,10 @@ func (m *mirror) round(ctx context.Context) {
 			return
 		}
 		if m.shown[uid] == nil {
-			m.shown[uid] = map[int32]int64{}
+			m.shown[uid] = map[int32]shown{}
 		}
 		for _, o := range offsets {
-			m.shown[uid][o.Partition.ID] = o.Offset
+			m.shown[uid][o.Partition.ID] = shown{topicIDs[o.Partition], o.Offset}
 		}
 	}
 }

@@ -77,13 +77,16 @@ type partition struct {
 	draining bool
 	left     bool // the final commit is stored
 	lost     bool // another owner has taken over
+	astray   bool // its topic is not the one that it was
+	again    bool // it follows one that went astray
+	dropped  bool // under d.mu: it is to end, and nobody follows it
 
 	changed  bool // since the status was published
 	statusAt time.Time
 }
 
-// scope carries the contexts that helpers work in: attempts end before the rest does.
-type scope struct{ life, work context.Context }
+// scope carries the contexts that helpers work in: attempts end before the rest does. base has the values of all.
+type scope struct{ base, life, work context.Context }
 
 // busy is a calmAt below every control offset.
 const busy = -1
@@ -99,7 +102,7 @@ func newPartition(d *Dispatcher, id eventlog.Partition) *partition {
 
 // start starts the actor. ctx is for its values; the partition ends by stop or abort.
 func (p *partition) start(ctx context.Context) {
-	var sc scope
+	sc := scope{base: ctx}
 	sc.life, p.abort = context.WithCancel(ctx)
 	sc.work, p.interrupt = context.WithCancel(sc.life)
 	go p.run(sc)
@@ -152,6 +155,7 @@ func (p *partition) run(sc scope) {
 		}
 	}
 	p.end()
+	p.succeed(sc)
 }
 
 // over says that there is nothing more to do here.

@@ -77,7 +77,7 @@ func (m replan) apply(_ scope, p *partition) {
 
 // welcome begins a trigger that this partition's scan has not known: at its start, wherever the scan is by now.
 func (p *partition) welcome(t *catalog.Trigger) {
-	if start := t.Start[p.id.ID]; start < p.scan {
+	if start := t.Begin(p.topicID, p.id.ID); start < p.scan {
 		l := p.newLane(t)
 		l.detach(start)
 		l.setDedupe()

@@ -18,12 +18,13 @@ import (
 //	q/TOPICID/PARTITION/TRIGGER/KEY       newestRecord; KEY is a hash
 //	j/TOPICID/PARTITION                   jobRecord, of _dalamb.jobs
 type progressKeys struct {
+	topicID   string
 	partition int32
 	place     string // "TOPICID/PARTITION"
 }
 
 func keysOf(topicID string, partition int32) progressKeys {
-	return progressKeys{partition: partition, place: topicID + "/" + strconv.Itoa(int(partition))}
+	return progressKeys{topicID: topicID, partition: partition, place: topicID + "/" + strconv.Itoa(int(partition))}
 }
 
 func (k progressKeys) scan() string { return "s/" + k.place }

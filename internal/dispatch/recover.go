@@ -31,6 +31,9 @@ func (p *partition) recover(sc scope) bool {
 		case <-ctx.Done():
 		}
 	})
+	if p.again && !pause(ctx, againAfter) {
+		return false
+	}
 	for n := 0; ; n++ {
 		err := p.restore(ctx)
 		if err == nil {
@@ -91,7 +94,7 @@ func (p *partition) adoptFirst(r *recovered, pl *plan, bounds eventlog.Bounds) {
 		}
 	}
 	p.control = max(pl.view.Offset, seen)
-	p.scan = firstWanted(p.id.ID, p.scan, seen, triggers, len(r.lanes) > 0, bounds)
+	p.scan = p.firstWanted(p.scan, seen, triggers, len(r.lanes) > 0, bounds)
 	for uid, lr := range r.lanes {
 		t := p.known(pl, uid)
 		if t == nil {
@@ -129,13 +132,13 @@ func (p *partition) adoptFirst(r *recovered, pl *plan, bounds eventlog.Bounds) {
 }
 
 // firstWanted is where the scan goes on. Where no trigger depends on where it stood, it need not pass what nobody wants.
-func firstWanted(partition int32, scan, seen int64, triggers []*catalog.Trigger, lanes bool, b eventlog.Bounds) int64 {
+func (p *partition) firstWanted(scan, seen int64, triggers []*catalog.Trigger, lanes bool, b eventlog.Bounds) int64 {
 	first := b.End
 	for _, t := range triggers {
-		if t.Since(partition) < seen {
+		if t.Since(p.id.ID) < seen {
 			return scan
 		}
-		first = min(first, t.Start[partition])
+		first = min(first, t.Begin(p.topicID, p.id.ID))
 	}
 	if lanes {
 		return scan

@@ -30,6 +30,7 @@ type batch struct {
 
 // read starts a read. What it gives comes as a message.
 func (p *partition) read(sc scope, l *lane, from int64, o eventlog.ReadOptions) {
+	o.TopicID = p.topicID
 	p.helpers.Go(func() {
 		b := &batch{lane: l, from: from}
 		for n := 0; ; n++ {
@@ -87,7 +88,7 @@ func (b *batch) apply(sc scope, p *partition) {
 			delete(p.lanes, b.lane.uid())
 		}
 	case b.missing:
-		p.lose() // the topic is gone, and all progress on it is without meaning
+		p.goAstray()
 	default:
 		p.reading = false
 		if n := len(b.records); n > 0 {
@@ -131,7 +132,7 @@ func (p *partition) offerRecord(r *eventlog.Record) {
 	}
 	p.matched = notOwn(p.id.Topic, e, p.set.MatchEvent(e, p.matched[:0]))
 	for _, t := range p.matched {
-		if r.Offset < t.Start[p.id.ID] {
+		if r.Offset < t.Begin(p.topicID, p.id.ID) {
 			continue
 		}
 		l := p.lanes[t.In(p.id.ID)]
@@ -230,7 +231,7 @@ func (p *partition) load(b *batch) {
 		return
 	}
 	if b.missing {
-		p.lose()
+		p.goAstray()
 		return
 	}
 	l.touch()
@@ -320,7 +321,7 @@ func (l *lane) consider(r *eventlog.Record) {
 
 // wants is the event of a record if a trigger is to be offered it, else nil.
 func (p *partition) wants(t *catalog.Trigger, r *eventlog.Record) *event.Event {
-	if r.Offset < t.Start[p.id.ID] {
+	if r.Offset < t.Begin(p.topicID, p.id.ID) {
 		return nil
 	}
 	e := eventlog.EventOf(r)
@@ -359,7 +360,7 @@ func (p *partition) expireScan(from, to int64) {
 // expire records that retention has taken a stretch of the log before a trigger had looked at it. Which of it would have matched
 // nobody can know any more.
 func (p *partition) expire(t *catalog.Trigger, from, to int64) {
-	from = max(from, t.Start[p.id.ID])
+	from = max(from, t.Begin(p.topicID, p.id.ID))
 	if from >= to {
 		return
 	}
@@ -375,7 +376,7 @@ func (p *partition) expire(t *catalog.Trigger, from, to int64) {
 // discardUnread records that a lane is no more that had yet to look at a stretch of the log, from an offset on, which the scan has
 // passed.
 func (p *partition) discardUnread(l *lane, from int64) {
-	from = max(from, l.t.Start[p.id.ID])
+	from = max(from, l.t.Begin(p.topicID, p.id.ID))
 	to := min(p.scan, l.heir)
 	if from >= to {
 		return

@@ -43,7 +43,7 @@ func (p *partition) known(pl *plan, uid int64) *catalog.Trigger {
 // leaveOf says why the trigger that had a UID is not known any more.
 func (p *partition) leaveOf(pl *plan, uid int64) leave {
 	if t := pl.heirs[uid]; t != nil && t.Topic == p.id.Topic {
-		return leave{triggerSought, t.Start[p.id.ID]}
+		return leave{triggerSought, t.Begin(p.topicID, p.id.ID)}
 	}
 	if l := p.lanes[uid]; l != nil && l.t.Replay != nil {
 		return leave{replayEnded, math.MaxInt64}
@@ -79,7 +79,7 @@ func (d *Dispatcher) Positions(ctx context.Context, t *catalog.Trigger) (map[int
 	}
 	at := make(map[int32]int64, topic.Partitions)
 	for id := range topic.Partitions {
-		at[id] = t.Start[id]
+		at[id] = t.Begin(topic.ID, id)
 	}
 	for _, o := range mirrored {
 		if o.Partition.Topic == t.Topic {
@@ -120,5 +120,5 @@ func (q *whereabouts) apply(_ scope, p *partition) {
 		q.low <- l.low(p.scan)
 		return
 	}
-	q.low <- max(p.scan, q.trigger.Start[p.id.ID])
+	q.low <- max(p.scan, q.trigger.Begin(p.topicID, p.id.ID))
 }

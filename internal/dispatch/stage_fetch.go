@@ -17,7 +17,7 @@ func (s fetch) do(ctx context.Context, w *work) error {
 		return nil
 	}
 	p := eventlog.Partition{Topic: w.position.Topic, ID: w.position.Partition}
-	rs, err := s.log.Read(ctx, p, w.position.Offset, eventlog.ReadOptions{MaxRecords: 1, NoWait: true})
+	rs, err := s.log.Read(ctx, p, w.position.Offset, eventlog.ReadOptions{TopicID: w.keys.topicID, MaxRecords: 1, NoWait: true})
 	switch {
 	case fault.KindOf(err) == fault.NotFound:
 		rs = nil

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fleet"
@@ -184,4 +185,97 @@ func (l swollen) Read(ctx context.Context, p eventlog.Partition, from int64, o e
 		}
 	}
 	return rs, err
+}
+
+// TestATopicMadeAgainIsReadFromItsStart deletes the topic of a trigger and at once makes one of the same name: where the trigger began in
+// the old one, and how far it had come there, says nothing of the new one.
+func TestATopicMadeAgainIsReadFromItsStart(t *testing.T) {
+	for _, start := range []function.Start{function.StartLatest, function.StartEarliest} {
+		t.Run(string(start), func(t *testing.T) {
+			w := newWorld(t, setting{partitions: 1})
+			defer w.close()
+			put := func(what string, n int) {
+				t.Helper()
+				for i := range n {
+					w.append("mine", newEvent(fmt.Sprint(what, i), "x", ""))
+				}
+			}
+			mine := eventlog.Topic{Name: "mine", Partitions: 1}
+			create := func() {
+				t.Helper()
+				if err := w.disk.CreateTopic(t.Context(), mine); err != nil {
+					t.Fatal(err)
+				}
+			}
+			create()
+			put("old", 5)
+			w.change(catalog.Deploy{Version: function.Version{Spec: function.Spec{
+				Name: "f", Scale: function.Scale{Max: 4},
+				Triggers: []function.Trigger{{Name: "t", Topic: "mine", Start: start, Order: function.OrderKey, Retry: function.Retry{Attempts: 1}}},
+			}}})
+			n := w.node(play(func(context.Context, fleet.Call) (*function.Result, error) { return succeed(), nil }))
+			put("live", 1)
+			want := 1
+			if start == function.StartEarliest {
+				want += 5
+			}
+			w.awaitFinished(want)
+			for round := range 3 {
+				if err := w.disk.DeleteTopic(t.Context(), "mine"); err != nil {
+					t.Fatal(err)
+				}
+				create()
+				put(fmt.Sprint("round ", round, " event "), 6)
+				want += 6
+				w.awaitFinished(want)
+			}
+			n.quit()
+			if err := w.disk.DeleteTopic(t.Context(), "mine"); err != nil {
+				t.Fatal(err)
+			}
+			create()
+			put("while no node ran ", 6)
+			want += 6
+			w.node(play(func(context.Context, fleet.Call) (*function.Result, error) { return succeed(), nil }))
+			ran := map[string]int{}
+			for _, run := range w.awaitFinished(want) {
+				if run.State != function.RunSucceeded {
+					t.Errorf("run = %+v", run)
+				}
+				ran[run.Event.ID]++
+			}
+			if len(ran) != want {
+				t.Errorf("%d events ran, want %d: %v", len(ran), want, ran)
+			}
+		})
+	}
+}
+
+// TestABrokerThatHasYetToLearnOfATopicStopsNobody has the log say once that a topic is not there which the node owns.
+func TestABrokerThatHasYetToLearnOfATopicStopsNobody(t *testing.T) {
+	var once sync.Once
+	w := newWorld(t, setting{partitions: 1, wrap: func(l eventlog.Log) eventlog.Log { return mistaken{l, &once} }})
+	defer w.close()
+	w.deploy("f", function.Trigger{Name: "t"})
+	w.node(play(func(context.Context, fleet.Call) (*function.Result, error) { return succeed(), nil }))
+	w.append("events", newEvent("0", "x", ""))
+	if run := w.awaitFinished(1)[0]; run.State != function.RunSucceeded {
+		t.Errorf("run = %+v", run)
+	}
+}
+
+// mistaken is a log that does not know of a topic once.
+type mistaken struct {
+	eventlog.Log
+	once *sync.Once
+}
+
+func (l mistaken) Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) (rs []eventlog.Record, err error) {
+	if p.Topic == function.TopicEvents {
+		l.once.Do(func() { err = eventlog.NoTopic(p.Topic) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.Log.Read(ctx, p, from, o)
 }

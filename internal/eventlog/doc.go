@@ -16,6 +16,9 @@
 // read one of them, or knows that the call has returned, misses none: a Read begun then with NoWait, on any node, waits for those
 // that an engine still holds back, and Bounds counts them.
 //
+// Identity: a topic that is deleted and made again under its name is another topic, with another ID. Who goes on with what it knows of a
+// topic names that ID when it reads, and is never shown the other one's records.
+//
 // Order: two calls on one partition, the second begun after the first returned, stand in that order. The records of one
 // call on one partition stand in the order given. A reader sees a partition's records in offset order, each once.
 //
@@ -32,7 +35,8 @@
 // Ownership: Join makes a node a member of a group that shares out partitions. A member may Commit: records, group
 // offsets and its claim to own the partitions commit together. A member that has lost its claim gets ErrFenced and
 // nothing of the call is stored. When Assigned is called, all that an owner before has committed is readable, and nothing of it
-// comes any more. On a one-node engine the newest member of a group owns everything, and an older one is fenced.
+// comes any more. Partitions of a topic that is deleted are lost; those of another one of that name are assigned anew, however
+// soon it was made, and a claim from before is not good for them once the member has learned of it. On a one-node engine the newest member of a group owns everything, and an older one is fenced.
 //
 // Names beginning with "_" are for dalamb's own topics; the port does not guard them, its callers do.
 //

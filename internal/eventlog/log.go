@@ -67,6 +67,8 @@ type ReadOptions struct {
 	MaxRecords int
 	MaxBytes   int
 	NoWait     bool // at the tail return no records instead of blocking
+	// TopicID is the Topic.ID of the topic that the reader means; "" = whichever has the name.
+	TopicID string
 }
 
 // GroupOffset is the position of a consumer group on a partition: the offset of the next record that it wants.
@@ -106,7 +108,8 @@ type Log interface {
 
 	// Read returns records of one partition from offset on, at least one; at the tail it blocks until there is one or ctx is done.
 	// From an offset before the start it returns the oldest kept: the caller compares offsets to see what is missing.
-	// NotFound when the topic or partition is not there (also while blocking).
+	// NotFound when the topic or partition is not there (also while blocking), or when the topic of that name is another one than the
+	// reader means, or than this call has begun with.
 	Read(ctx context.Context, p Partition, from int64, o ReadOptions) ([]Record, error)
 	// Bounds returns the partition's start and end. Does not wait for writers.
 	Bounds(ctx context.Context, p Partition) (Bounds, error)

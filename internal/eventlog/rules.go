@@ -48,6 +48,11 @@ func MissingTopic(name string, topics []string) *fault.Error {
 	return f.WithHint("make it: dalamb topic create %s", fault.Clip(name))
 }
 
+// AnotherTopic is the error for a topic that is not the one that was meant, but has its name.
+func AnotherTopic(name string) error {
+	return fault.New(fault.NotFound, "topic %q was deleted and made again", name)
+}
+
 // NoPartition is the error for a partition that a topic of n partitions has not.
 func NoPartition(p Partition, n int) error {
 	return fault.New(fault.NotFound, "topic %s has no partition %d, it has %d", p.Topic, p.ID, n)

@@ -16,9 +16,9 @@ type member struct {
 	options eventlog.JoinOptions
 
 	mu     sync.Mutex
-	topics []string                    // what SetTopics asked for
-	owned  map[eventlog.Partition]bool // claims are good for these
-	fenced bool                        // a newer member has joined, or this one has left
+	topics []string                      // what SetTopics asked for
+	owned  map[eventlog.Partition]uint32 // claims are good for these; the number of the topic that had the name when it was assigned
+	fenced bool                          // a newer member has joined, or this one has left
 
 	superseded chan struct{} // closed when a newer member has joined
 	poke       chan struct{} // holds a token when topics changed
@@ -36,7 +36,7 @@ func (l *Log) Join(ctx context.Context, o eventlog.JoinOptions) (eventlog.Member
 	}
 	m := &member{
 		log: l, options: o,
-		owned:      make(map[eventlog.Partition]bool),
+		owned:      make(map[eventlog.Partition]uint32),
 		superseded: make(chan struct{}),
 		poke:       make(chan struct{}, 1),
 		leave:      make(chan context.Context),
@@ -80,7 +80,8 @@ func (m *member) claim(ps []eventlog.Partition) error {
 		return eventlog.ErrFenced
 	}
 	for _, p := range ps {
-		if !m.owned[p] {
+		number, ok := m.owned[p]
+		if t := m.log.topics[p.Topic]; !ok || t == nil || t.number != number {
 			return eventlog.ErrFenced
 		}
 	}
@@ -151,14 +152,14 @@ func (m *member) run() {
 		case <-shape:
 		case <-m.poke:
 		case <-m.superseded:
-			m.lose(m.drop(func(eventlog.Partition) bool { return true }))
+			m.lose(m.drop(all))
 			return
 		case leaveCtx := <-m.leave:
-			if ps := m.list(func(eventlog.Partition) bool { return true }); len(ps) > 0 {
+			if ps := m.list(all); len(ps) > 0 {
 				m.options.Revoked(leaveCtx, ps)
 			}
 			m.fence()
-			m.drop(func(eventlog.Partition) bool { return true })
+			m.drop(all)
 			return
 		case <-m.log.closing:
 			m.fence()
@@ -173,21 +174,22 @@ func (m *member) share(ctx context.Context) {
 	topics := slices.Clone(m.topics)
 	m.mu.Unlock()
 	listed := make(map[string]bool, len(topics))
-	exists := make(map[eventlog.Partition]bool)
+	exists := make(map[eventlog.Partition]uint32)
 	m.log.view.RLock()
 	for _, name := range topics {
 		listed[name] = true
 	}
 	for name, t := range m.log.topics {
 		for _, p := range t.partitions {
-			exists[eventlog.Partition{Topic: name, ID: p.id}] = true
+			exists[eventlog.Partition{Topic: name, ID: p.id}] = t.number
 		}
 	}
 	m.log.view.RUnlock()
 
-	m.lose(m.drop(func(p eventlog.Partition) bool { return !exists[p] }))
+	// No topic has the number 0.
+	m.lose(m.drop(func(p eventlog.Partition, number uint32) bool { return exists[p] != number }))
 
-	unlisted := func(p eventlog.Partition) bool { return !listed[p.Topic] }
+	unlisted := func(p eventlog.Partition, _ uint32) bool { return !listed[p.Topic] }
 	if ps := m.list(unlisted); len(ps) > 0 {
 		m.options.Revoked(ctx, ps)
 		m.drop(unlisted)
@@ -195,9 +197,9 @@ func (m *member) share(ctx context.Context) {
 
 	var added []eventlog.Partition
 	m.mu.Lock()
-	for p := range exists {
-		if !m.fenced && listed[p.Topic] && !m.owned[p] {
-			m.owned[p] = true
+	for p, number := range exists {
+		if _, owned := m.owned[p]; !m.fenced && listed[p.Topic] && !owned {
+			m.owned[p] = number
 			added = append(added, p)
 		}
 	}
@@ -214,13 +216,15 @@ func (m *member) lose(ps []eventlog.Partition) {
 	}
 }
 
-// list returns the owned partitions that which picks, sorted.
-func (m *member) list(which func(eventlog.Partition) bool) []eventlog.Partition {
+func all(eventlog.Partition, uint32) bool { return true }
+
+// list returns the owned partitions that which picks by them and their topics' numbers, sorted.
+func (m *member) list(which func(eventlog.Partition, uint32) bool) []eventlog.Partition {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var ps []eventlog.Partition
-	for p := range m.owned {
-		if which(p) {
+	for p, number := range m.owned {
+		if which(p, number) {
 			ps = append(ps, p)
 		}
 	}
@@ -229,7 +233,7 @@ func (m *member) list(which func(eventlog.Partition) bool) []eventlog.Partition 
 }
 
 // drop ends the ownership of the partitions that which picks, and returns them sorted.
-func (m *member) drop(which func(eventlog.Partition) bool) []eventlog.Partition {
+func (m *member) drop(which func(eventlog.Partition, uint32) bool) []eventlog.Partition {
 	ps := m.list(which)
 	m.mu.Lock()
 	defer m.mu.Unlock()

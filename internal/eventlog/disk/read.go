@@ -42,6 +42,9 @@ func (l *Log) Read(ctx context.Context, p eventlog.Partition, from int64, o even
 	}
 	l.view.RLock()
 	part, err := l.partition(p)
+	if err == nil && o.TopicID != "" && o.TopicID != part.topic.settings.ID {
+		err = eventlog.AnotherTopic(p.Topic)
+	}
 	l.view.RUnlock()
 	if err != nil {
 		return nil, err

@@ -38,6 +38,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Factory) {
 		{"Topics", testTopics},
 		{"TopicSettings", testTopicSettings},
 		{"DeleteTopic", testDeleteTopic},
+		{"TopicMadeAgain", testTopicMadeAgain},
 		{"Append", testAppend},
 		{"AppendRefused", testAppendRefused},
 		{"Partitioning", testPartitioning},

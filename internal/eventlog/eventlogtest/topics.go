@@ -75,6 +75,61 @@ func testTopicSettings(t *testing.T, f Factory) {
 	}
 }
 
+// testTopicMadeAgain deletes a topic and makes another of its name, both as fast as may be: who went on with the old one must be told.
+func testTopicMadeAgain(t *testing.T, f Factory) {
+	l := open(t, f)
+	x := part("x", 0)
+	again := func() string {
+		t.Helper()
+		create(t, l, eventlog.Topic{Name: "x", Partitions: 1})
+		return topicNamed(t, l, "x").ID
+	}
+	old := again()
+	m := join(t, l, "g", "x")
+	m.want(t, "assigned", x)
+	for range 3 {
+		appendAll(t, l, rec("x", 0, "of the old one"))
+		rs, err := l.Read(ctx(t), x, 0, eventlog.ReadOptions{TopicID: old})
+		if err != nil {
+			t.Fatalf("Read(of the topic that is there) = %v", err)
+		}
+		wantValues(t, rs, "of the old one")
+		blocked := make(chan error, 1)
+		go func() {
+			_, err := l.Read(ctx(t), x, 1, eventlog.ReadOptions{TopicID: old})
+			blocked <- err
+		}()
+		if err := l.DeleteTopic(ctx(t), "x"); err != nil {
+			t.Fatalf("DeleteTopic() = %v", err)
+		}
+		now := again()
+		appendAll(t, l, rec("x", 0, "0"), rec("x", 0, "1"))
+		wantKind(t, "Read(while it is made again)", <-blocked, fault.NotFound)
+		for _, o := range []eventlog.ReadOptions{{TopicID: old}, {TopicID: old, NoWait: true}} {
+			_, err = l.Read(ctx(t), x, 1, o)
+			wantKind(t, "Read(of the topic that was there)", err, fault.NotFound)
+		}
+		rs, err = l.Read(ctx(t), x, 1, eventlog.ReadOptions{TopicID: now})
+		if err != nil {
+			t.Fatalf("Read(of the topic made again) = %v", err)
+		}
+		wantValues(t, rs, "1")
+		wantValues(t, readAll(t, l, x, 0), "0", "1")
+		m.want(t, "lost", x)
+		m.want(t, "assigned", x)
+		if _, err := m.Commit(ctx(t), eventlog.Txn{Records: []eventlog.Record{rec("x", 0, "2")}, Claims: []eventlog.Partition{x}}); err != nil {
+			t.Fatalf("Commit(owner of the topic made again) = %v", err)
+		}
+		wantValues(t, readAll(t, l, x, 0), "0", "1", "2")
+		if err := l.DeleteTopic(ctx(t), "x"); err != nil {
+			t.Fatalf("DeleteTopic() = %v", err)
+		}
+		old = again()
+		m.want(t, "lost", x)
+		m.want(t, "assigned", x)
+	}
+}
+
 func testDeleteTopic(t *testing.T, f Factory) {
 	l := open(t, f)
 	wantKind(t, "DeleteTopic(missing)", l.DeleteTopic(ctx(t), "x"), fault.NotFound)

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,7 +44,7 @@ func (l *Log) Topics(ctx context.Context) ([]eventlog.Topic, error) {
 
 func (t *topic) settings(c map[string]string) eventlog.Topic {
 	s := eventlog.Topic{
-		Name: t.name, ID: hex.EncodeToString(t.id[:]), Partitions: int32(len(t.leaders)), Compact: t.compact,
+		Name: t.name, ID: t.text, Partitions: int32(len(t.leaders)), Compact: t.compact,
 		Retention: eventlog.Forever, MaxBytes: eventlog.Forever,
 	}
 	if c["cleanup.policy"] == "compact" {
@@ -143,9 +142,8 @@ const maxMillis = "9223372036854775807"
 
 // settle waits until every broker that answers knows of a change: each call goes to any of them.
 func (l *Log) settle(ctx context.Context, name string, done func(*topic) bool) {
-	l.topics.forget(name)
-	defer l.membersLook()
-	defer l.tail.changed(name)
+	l.topics.put(name, nil)
+	defer l.replaced(name)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for _, b := range l.client.DiscoveredBrokers() {

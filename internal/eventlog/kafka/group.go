@@ -61,7 +61,7 @@ func (m *member) session() {
 
 // round joins the group, takes what it is given and stays until the group is to be shared out anew.
 func (m *member) round(ctx context.Context, heard *time.Time) error {
-	shape, err := m.shape(ctx)
+	shape, _, err := m.shape(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,9 @@ func (m *member) round(ctx context.Context, heard *time.Time) error {
 		return err
 	}
 	*heard = time.Now()
-	m.given(ctx, fence{joined.MemberID, joined.Generation}, given)
+	if err := m.given(ctx, fence{joined.MemberID, joined.Generation}, given); err != nil {
+		return err
+	}
 	return m.stay(ctx, heard, shape)
 }
 
@@ -92,8 +94,8 @@ type topicShape struct {
 	partitions int
 }
 
-// shape says what the topics of this member are now. Partitions of a topic that is gone are lost.
-func (m *member) shape(ctx context.Context) (map[string]topicShape, error) {
+// shape says what the topics of this member are now. Partitions of a topic that is gone are lost, and lost says so.
+func (m *member) shape(ctx context.Context) (shape map[string]topicShape, lost bool, err error) {
 	m.mu.Lock()
 	topics := slices.Clone(m.topics)
 	held := maps.Clone(m.held)
@@ -104,13 +106,13 @@ func (m *member) shape(ctx context.Context) (map[string]topicShape, error) {
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	shape := make(map[string]topicShape)
+	shape = make(map[string]topicShape)
 	if len(names) == 0 {
-		return shape, nil
+		return shape, false, nil
 	}
 	found, err := m.log.describe(ctx, names)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for _, name := range topics {
 		if t := found[name]; t != nil {
@@ -122,9 +124,10 @@ func (m *member) shape(ctx context.Context) (map[string]topicShape, error) {
 	for p, id := range held {
 		if t := found[p.Topic]; t == nil || t.id != id {
 			m.lose(p)
+			lost = true
 		}
 	}
-	return shape, nil
+	return shape, lost, nil
 }
 
 // lose takes a partition away. m.mu is held.
@@ -237,28 +240,34 @@ func (m *member) sync(ctx context.Context, b kgo.GroupBalancer, j *kmsg.JoinGrou
 	return b.ParseSyncAssignment(resp.MemberAssignment)
 }
 
-// given takes note of what the group gives this member.
-func (m *member) given(ctx context.Context, f fence, assigned map[string][]int32) {
+// given takes note of what the group gives this member. What it knows of topics from before may be old.
+func (m *member) given(ctx context.Context, f fence, assigned map[string][]int32) error {
 	target := make(map[eventlog.Partition][16]byte)
-	for name, ids := range assigned {
-		t, err := m.log.topic(ctx, name)
+	if len(assigned) > 0 {
+		found, err := m.log.describe(ctx, slices.Collect(maps.Keys(assigned)))
 		if err != nil {
-			continue // it has just gone
+			return err
 		}
-		for _, id := range ids {
-			target[eventlog.Partition{Topic: name, ID: id}] = t.id
+		for name, ids := range assigned {
+			for _, id := range ids {
+				if t := found[name]; t != nil { // else it has just gone
+					target[eventlog.Partition{Topic: name, ID: id}] = t.id
+				}
+			}
 		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fence, m.target = f, target
-	for p, id := range target {
-		if _, ok := m.held[p]; !ok {
-			m.held[p] = id
+	for p, id := range maps.Clone(target) {
+		if old, ok := m.held[p]; ok && old != id {
+			m.lose(p) // of a topic that is no more
 		}
+		m.held[p], target[p] = id, id
 	}
 	m.tell()
 	poke(m.wake)
+	return nil
 }
 
 // stay keeps the member alive until the group, or what this member wants of it, changes.
@@ -272,8 +281,8 @@ func (m *member) stay(ctx context.Context, heard *time.Time, shape map[string]to
 		case <-m.rejoin:
 			return nil
 		case <-m.look:
-			now, err := m.shape(ctx)
-			if err == nil && !maps.Equal(now, shape) {
+			now, lost, err := m.shape(ctx)
+			if err == nil && (lost || !maps.Equal(now, shape)) {
 				return nil
 			}
 		case <-ctx.Done():

@@ -325,6 +325,39 @@ func offsetsIn(g kmsg.OffsetFetchResponseGroup, there map[string]*topic, names m
 // stable returns a group's positions on partitions once no transaction that moves them is open any more. Every
 // transaction of an owner before has then ended, and what it stored is below the partitions' ends.
 func (l *Log) stable(ctx context.Context, group string, ps []eventlog.Partition) (map[eventlog.Partition]eventlog.GroupOffset, error) {
+	for n := 0; ; n++ {
+		req, names, err := l.askStable(ctx, group, ps)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := req.RequestWith(ctx, l.client)
+		if err != nil {
+			return nil, l.failure(err)
+		}
+		found, err := positionsIn(resp.Groups[0], names)
+		switch {
+		case err == nil:
+			return found, nil
+		case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
+			for _, name := range names {
+				if _, err := l.refresh(ctx, name); err != nil {
+					return nil, err
+				}
+			}
+		case !errors.Is(err, kerr.UnstableOffsetCommit) && !passes(err):
+			return nil, l.failure(err)
+		}
+		if f := l.o.hooks.unstable; f != nil && errors.Is(err, kerr.UnstableOffsetCommit) {
+			f()
+		}
+		if err := pause(ctx, min(n, 5)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// askStable is the request for a group's positions on partitions, and the names of their topics.
+func (l *Log) askStable(ctx context.Context, group string, ps []eventlog.Partition) (*kmsg.OffsetFetchRequest, map[[16]byte]string, error) {
 	req := kmsg.NewPtrOffsetFetchRequest()
 	req.RequireStable = true
 	rg := kmsg.NewOffsetFetchRequestGroup()
@@ -334,7 +367,7 @@ func (l *Log) stable(ctx context.Context, group string, ps []eventlog.Partition)
 	for _, p := range ps {
 		t, err := l.partition(ctx, p)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		names[t.id] = t.name
 		n, ok := at[p.Topic]
@@ -348,25 +381,7 @@ func (l *Log) stable(ctx context.Context, group string, ps []eventlog.Partition)
 		rg.Topics[n].Partitions = append(rg.Topics[n].Partitions, p.ID)
 	}
 	req.Groups = append(req.Groups, rg)
-	for n := 0; ; n++ {
-		resp, err := req.RequestWith(ctx, l.client)
-		if err != nil {
-			return nil, l.failure(err)
-		}
-		found, err := positionsIn(resp.Groups[0], names)
-		if err == nil {
-			return found, nil
-		}
-		if !errors.Is(err, kerr.UnstableOffsetCommit) && !passes(err) {
-			return nil, l.failure(err)
-		}
-		if f := l.o.hooks.unstable; f != nil && errors.Is(err, kerr.UnstableOffsetCommit) {
-			f()
-		}
-		if err := pause(ctx, min(n, 5)); err != nil {
-			return nil, err
-		}
-	}
+	return req, names, nil
 }
 
 func positionsIn(g kmsg.OffsetFetchResponseGroup, names map[[16]byte]string) (map[eventlog.Partition]eventlog.GroupOffset, error) {

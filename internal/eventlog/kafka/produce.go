@@ -166,8 +166,10 @@ func (l *Log) relocate(ctx context.Context, c *kgo.Client, batches []*batch, why
 	for _, b := range batches {
 		t, err := l.refresh(ctx, b.topic.name)
 		switch {
-		case fault.KindOf(err) == fault.NotFound, err == nil && t.id != b.topic.id:
-			return eventlog.NoTopic(b.topic.name)
+		case gone(err):
+			return err
+		case err == nil && t.id != b.topic.id:
+			return eventlog.AnotherTopic(b.topic.name)
 		case err == nil:
 			b.topic = t
 		}

@@ -33,7 +33,7 @@ func (l *Log) Read(ctx context.Context, p eventlog.Partition, from int64, o even
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = defaultReadBytes
 	}
-	r := reader{log: l, p: p, o: o, from: max(from, 0), end: -1}
+	r := reader{log: l, p: p, o: o, from: max(from, 0), end: -1, seen: o.TopicID}
 	for {
 		records, err := r.read(ctx)
 		if err != nil {
@@ -67,53 +67,63 @@ type reader struct {
 	log  *Log
 	p    eventlog.Partition
 	o    eventlog.ReadOptions
-	from int64 // rises past what is no record
-	end  int64 // the partition's end as it was during the call, -1 = not asked for yet; of NoWait alone
-	held int   // how often an open transaction has held back what came after it
+	from int64  // rises past what is no record
+	end  int64  // the partition's end as it was during the call, -1 = not asked for yet; of NoWait alone
+	held int    // how often an open transaction has held back what came after it
+	seen string // the ID of the topic that it reads; "" = it has seen none yet
 }
 
 func (r *reader) read(ctx context.Context) ([]eventlog.Record, error) {
-	first, err := r.log.topic(ctx, r.p.Topic)
 	for n := 0; ; n++ {
+		t, err := r.topic(ctx)
 		if err != nil {
 			return nil, err
-		}
-		var t *topic
-		if t, err = r.log.partition(ctx, r.p); err != nil {
-			return nil, err
-		}
-		if t.id != first.id {
-			return nil, eventlog.NoTopic(r.p.Topic) // what the reader read is gone, this one is another
 		}
 		records, wake := r.log.tail.take(t.place(r.p.ID), r.from, r.o)
 		if len(records) > 0 {
 			return records, nil
 		}
 		if wake != nil && !r.o.NoWait {
+			r.seen = t.text
 			if err := r.log.tail.wait(ctx, t.place(r.p.ID), wake); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		records, done, ferr := r.fetch(ctx, t)
+		records, done, err := r.fetch(ctx, t)
 		switch {
-		case ferr == nil && (done || len(records) > 0):
+		case err == nil && (done || len(records) > 0):
 			return records, nil
-		case ferr == nil:
+		case err == nil:
+			r.seen = t.text
 			n = -1
-		case !passes(ferr):
-			return nil, ferr
+		case !passes(err), n > 8:
+			return nil, err
 		default:
-			if n > 8 {
-				return nil, ferr
-			}
 			if err := pause(ctx, n); err != nil {
 				return nil, err
 			}
 			r.log.meet(ctx, r.log.client)
-			_, err = r.log.refresh(ctx, r.p.Topic)
+			if _, err := r.log.refresh(ctx, r.p.Topic); err != nil {
+				return nil, err
+			}
 		}
 	}
+}
+
+// topic is the one that the reader reads. What is known of it may be old: another one is asked for before it is said to be that.
+func (r *reader) topic(ctx context.Context) (*topic, error) {
+	t, err := r.log.partition(ctx, r.p)
+	if err != nil || r.seen == "" || r.seen == t.text {
+		return t, err
+	}
+	if t, err = r.log.refresh(ctx, r.p.Topic); err != nil {
+		return nil, err
+	}
+	if r.seen != t.text {
+		return nil, eventlog.AnotherTopic(r.p.Topic)
+	}
+	return t, t.check(r.p.ID)
 }
 
 // fetch looks once for what the reader wants. done says that there is nothing and the reader does not wait.
@@ -208,7 +218,7 @@ func (l *Log) offset(ctx context.Context, t *topic, id int32, at int64) (int64, 
 			return 0, err
 		}
 		if now.id != t.id {
-			return 0, eventlog.NoTopic(t.name)
+			return 0, eventlog.AnotherTopic(t.name)
 		}
 		t = now
 	}

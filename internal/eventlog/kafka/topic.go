@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"maps"
 	"slices"
@@ -25,6 +26,7 @@ type place struct {
 type topic struct {
 	name     string
 	id       [16]byte
+	text     string  // the id as eventlog.Topic has it
 	leaders  []int32 // broker by partition, -1 = none
 	compact  bool
 	maxBatch int // bytes of a batch that the topic takes
@@ -58,16 +60,17 @@ func (c *topicCache) all() map[string]*topic {
 	return maps.Clone(c.known)
 }
 
-func (c *topicCache) put(t *topic) {
+// put replaces what is known of a topic, nil when it is not there. another says that something else was known of that name.
+func (c *topicCache) put(name string, t *topic) (another bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known[t.name] = t
-}
-
-func (c *topicCache) forget(name string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.known, name)
+	old := c.known[name]
+	if t == nil {
+		delete(c.known, name)
+	} else {
+		c.known[name] = t
+	}
+	return old != nil && (t == nil || t.id != old.id)
 }
 
 // topic returns what is known of a topic, or asks.
@@ -99,12 +102,19 @@ func (l *Log) refresh(ctx context.Context, name string) (*topic, error) {
 		return nil, err
 	}
 	t := found[name]
+	if l.topics.put(name, t) {
+		l.replaced(name)
+	}
 	if t == nil {
-		l.topics.forget(name)
 		return nil, eventlog.NoTopic(name)
 	}
-	l.topics.put(t)
 	return t, nil
+}
+
+// replaced lets those know who go on with a topic that it is gone, or another one has its name.
+func (l *Log) replaced(name string) {
+	l.tail.changed(name)
+	l.membersLook()
 }
 
 // describe asks for topics; nil = all but Kafka's own. What is not there is not in the answer.
@@ -140,7 +150,7 @@ func (l *Log) describe(ctx context.Context, names []string) (map[string]*topic, 
 }
 
 func topicOf(rt kmsg.MetadataResponseTopic) *topic {
-	t := &topic{name: *rt.Topic, id: rt.TopicID, leaders: make([]int32, len(rt.Partitions))}
+	t := &topic{name: *rt.Topic, id: rt.TopicID, text: hex.EncodeToString(rt.TopicID[:]), leaders: make([]int32, len(rt.Partitions))}
 	for _, rp := range rt.Partitions {
 		if int(rp.Partition) < len(t.leaders) {
 			t.leaders[rp.Partition] = rp.Leader

@@ -36,16 +36,9 @@ func (l *Log) look(ctx context.Context) {
 		if err != nil {
 			return // whoever needs a topic says so
 		}
-		for name, old := range known {
-			switch now := found[name]; {
-			case now == nil:
-				l.topics.forget(name)
+		for name := range known {
+			if l.topics.put(name, found[name]) {
 				l.tail.changed(name)
-			case now.id != old.id:
-				l.topics.put(now)
-				l.tail.changed(name)
-			default:
-				l.topics.put(now)
 			}
 		}
 	}
