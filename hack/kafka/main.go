@@ -3,8 +3,8 @@
 //	go run ./hack/kafka resolve            fetch the jars (once; Java and Maven are needed)
 //	go run ./hack/kafka [-brokers 3] [-security]
 //
-// It prints the addresses, then does what standard input says, one order a line, until Ctrl-C: kill N, stop N, freeze N, thaw N,
-// start N. What the brokers stored goes with them.
+// It prints the addresses and what to do with them, then does what standard input says, one order a line, until Ctrl-C or SIGTERM:
+// kill N, stop N, freeze N, thaw N, start N. What the brokers stored goes with them.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/need/broker"
 )
@@ -30,6 +31,9 @@ func main() {
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
+	if byGoRun() {
+		go orphaned(cancel)
+	}
 	if err := run(ctx, o, flag.Arg(0)); err != nil {
 		fmt.Fprintln(os.Stderr, "kafka:", err)
 		os.Exit(1)
@@ -86,6 +90,29 @@ func describe(c *broker.Cluster, o broker.Options) {
 		fmt.Printf("user %s, password %s\n", broker.User, broker.Password)
 	}
 	fmt.Println("files in", c.Dir())
+	fmt.Printf(`
+  dalamb up --log kafka://%[1]s --data DIR         a node on it; each node has a directory of its own
+  DALAMB_TEST_KAFKA=%[1]s go test ./internal/...   tests of both engines, on this one
+  kill N | stop N | freeze N | thaw N | start N              a line here: what happens to broker N, from 1 to %[2]d
+  Ctrl-C, or kill %[3]d: all brokers end, and what they stored goes
+
+`, c.Bootstrap(), c.Size(), os.Getpid())
+}
+
+// byGoRun says that go run has built and started this program: it keeps SIGTERM to itself and leaves the program behind.
+func byGoRun() bool {
+	path, err := os.Executable()
+	return err == nil && strings.Contains(path, string(os.PathSeparator)+"go-build")
+}
+
+// orphaned ends the program when the process that started it is gone. It runs as long as the program.
+func orphaned(end func()) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for parent := os.Getppid(); os.Getppid() == parent; {
+		<-tick.C
+	}
+	end()
 }
 
 // obey does one order, such as "kill 2".

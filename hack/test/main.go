@@ -46,6 +46,7 @@ func main() {
 	if *long {
 		os.Setenv("DALAMB_LONG", "1")
 	}
+	os.Unsetenv("DALAMB_WITHOUT") // this is the complete run
 	start := time.Now()
 	r := &report{output: map[string][]string{}}
 	err := r.all(flag.Args(), *long)

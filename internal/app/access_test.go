@@ -98,7 +98,7 @@ func TestKafkaTakesWhoItKnows(t *testing.T) {
 		{"another CA", broker.TLS, "?ca=" + at(broker.OtherCAFile), "unknown authority", fault.Unauthenticated},
 		{"the system's CAs", broker.TLS, "?tls=on", "unknown authority", fault.Unauthenticated},
 		{"no TLS where it is wanted", broker.TLS, "", "tls=on", fault.Unavailable},
-		{"TLS where there is none", broker.Plain, ca, "TLS", fault.Unavailable},
+		{"TLS where there is none", broker.Plain, ca, "the broker speaks no TLS there", fault.Unavailable},
 		{"no certificate", broker.Mutual, ca, "cert=FILE", fault.Unauthenticated},
 		{"no SASL", broker.SASL, "", "sasl=", fault.Unavailable},
 		{"wrong password for PLAIN", broker.SASL, "?sasl=plain&" + bad, "user, password or mechanism", fault.Unauthenticated},

@@ -41,6 +41,7 @@ type Options struct {
 	Version     string // of this binary
 	Logger      *slog.Logger
 	Ready       func(*Node)              // called by Run once the node serves and NodeFile is there; may be nil
+	Waiting     func(*Node, error)       // called by Run, once, when the log cannot be reached and the control listener says so; may be nil
 	Environment func(name string) string // for settings that name a variable; nil = none is set
 }
 
@@ -51,6 +52,7 @@ type Node struct {
 	logger  *slog.Logger
 	started time.Time
 	ready   func(*Node)
+	waiting func(*Node, error)
 	getenv  func(string) string
 
 	metrics    *prometheus.Registry
@@ -86,7 +88,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if c.Data, err = filepath.Abs(c.Data); err != nil { // sandboxes are made from elsewhere
 		return nil, fmt.Errorf("find the data directory: %w", err)
 	}
-	n := &Node{config: &c, version: o.Version, logger: o.Logger, ready: o.Ready, started: time.Now(), parts: newParts(), metrics: telemetry.Registry(), getenv: o.Environment}
+	n := &Node{config: &c, version: o.Version, logger: o.Logger, ready: o.Ready, waiting: o.Waiting, started: time.Now(), parts: newParts(), metrics: telemetry.Registry(), getenv: o.Environment}
 	if n.getenv == nil {
 		n.getenv = func(string) string { return "" }
 	}

@@ -103,6 +103,9 @@ func (w *waiting) say(err error) {
 	if err := writeNode(n.config.Data, info); err != nil { // commands find the node, and hear what it waits for
 		n.logger.Warn("commands do not find this node yet", "err", err)
 	}
+	if n.waiting != nil {
+		n.waiting(n, f)
+	}
 }
 
 // errWaiting is what the outside is told: nothing of what is behind the node.

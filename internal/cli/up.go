@@ -8,6 +8,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/app"
 	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/telemetry"
 )
 
@@ -61,10 +62,23 @@ share the work; each has a data directory of its own. docs/kafka.md has the opti
 		if err != nil {
 			return err
 		}
-		n, err := app.New(c.Context(), app.Options{Config: node, Version: buildInfo().Version, Logger: logger, Environment: env.get, Ready: func(n *app.Node) {
+		o := app.Options{Config: node, Version: buildInfo().Version, Logger: logger, Environment: env.get}
+		addresses := func(n *app.Node) {
 			info := n.Info()
-			fmt.Fprintf(c.OutOrStdout(), "gateway  %s\ncontrol  %s\ndata     %s\nlog      %s\nrunner   %s\nready\n", info.Gateway, info.Control, node.Data, node.EventLog.Place(), n.Fence())
-		}})
+			fmt.Fprintf(c.OutOrStdout(), "gateway  %s\ncontrol  %s\ndata     %s\nlog      %s\n", info.Gateway, info.Control, node.Data, node.EventLog.Place())
+		}
+		o.Waiting = func(n *app.Node, err error) {
+			addresses(n)
+			fmt.Fprintf(c.OutOrStdout(), "waiting  %v\n", err)
+			if hint := fault.HintOf(err); hint != "" {
+				fmt.Fprintf(c.OutOrStdout(), "hint: %s\n", hint)
+			}
+		}
+		o.Ready = func(n *app.Node) {
+			addresses(n)
+			fmt.Fprintf(c.OutOrStdout(), "runner   %s\nready\n", n.Fence())
+		}
+		n, err := app.New(c.Context(), o)
 		if err != nil {
 			return err
 		}

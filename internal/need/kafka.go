@@ -13,7 +13,9 @@ import (
 // topics, groups and transactions apart by name. It is started when the first test asks and ends with the process.
 func Kafka(t testing.TB) string {
 	t.Helper()
-	distribution(t)
+	if distribution(t) == nil {
+		return ""
+	}
 	c, err := shared()
 	if err != nil {
 		t.Fatalf("start a Kafka broker: %v", err)
@@ -48,6 +50,10 @@ func KafkaCluster(t testing.TB, o broker.Options) *broker.Cluster {
 
 func distribution(t testing.TB) *broker.Distribution {
 	t.Helper()
+	if leftOut("kafka") {
+		t.Skipf("skipped: needs a Kafka broker: left out by DALAMB_WITHOUT")
+		return nil
+	}
 	d, err := broker.Find()
 	if errors.Is(err, broker.ErrNotHere) {
 		missing(t, "a Kafka broker: "+err.Error())

@@ -1,5 +1,6 @@
 // Package need says what a test needs of the machine, and skips the test by name where the machine has it not.
-// With DALAMB_NO_SKIP=1 a missing need fails the test instead. It does not install anything: make tools does.
+// With DALAMB_NO_SKIP=1 a missing need fails the test instead. What DALAMB_WITHOUT names (kafka) is left out whatever the machine has,
+// for a run that stands for a machine without it, beside another run that is complete: make test-bare. It does not install anything: make tools does.
 package need
 
 import (
@@ -42,6 +43,9 @@ func That(t testing.TB, ok bool, what string) {
 		missing(t, what)
 	}
 }
+
+// leftOut says that a need is not to be met in this run.
+func leftOut(what string) bool { return os.Getenv("DALAMB_WITHOUT") == what }
 
 func missing(t testing.TB, what string) {
 	t.Helper()

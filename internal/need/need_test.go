@@ -25,6 +25,12 @@ func TestMissingSkipsByNameOrFails(t *testing.T) {
 	if r.failed == "" || r.skipped != "" {
 		t.Errorf("with DALAMB_NO_SKIP=1: skipped %q, failed %q; want a failure alone", r.skipped, r.failed)
 	}
+	t.Setenv("DALAMB_WITHOUT", "kafka")
+	r = &recorder{TB: t}
+	Kafka(r)
+	if r.skipped == "" || r.failed != "" {
+		t.Errorf("with DALAMB_WITHOUT=kafka: skipped %q, failed %q; want a skip alone", r.skipped, r.failed)
+	}
 	r = &recorder{TB: t}
 	That(r, true, "nothing")
 	if r.failed != "" || r.skipped != "" {

@@ -33,6 +33,9 @@ func (l *Log) stranger(err error) error {
 	case errors.As(err, &remote) && remote.Op == "remote error": // what crypto/tls calls an alert of the other side
 		return fault.New(fault.Unauthenticated, "Kafka at %s refuses the connection: %w", l.brokers(), err).
 			WithHint("it may want to see a certificate that it knows: cert=FILE and key=FILE in --log")
+	case errors.As(err, &hungUp) && l.o.TLS != nil:
+		return fault.New(fault.Unavailable, "Kafka at %s hangs up when TLS is asked for: the broker speaks no TLS there", l.brokers()).
+			WithHint("leave tls and ca out of --log, or give the address of the listener with TLS")
 	case errors.As(err, &hungUp), strings.Contains(err.Error(), "invalid large response size"): // the client has no value for the second
 		return fault.New(fault.Unavailable, "Kafka at %s cannot be talked to: %w", l.brokers(), err).
 			WithHint("does it want TLS (tls=on in --log), no TLS, or a user (sasl=MECHANISM in --log)?")
