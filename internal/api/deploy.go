@@ -97,6 +97,9 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 		return fault.New(fault.NotFound, "the code %s of function %q is not here", req.Code, req.Spec.Name).
 			WithHint("upload it first: PUT /v1/code/%s", req.Code)
 	}
+	if err := a.checkIsolation(ctx, &req.Spec); err != nil {
+		return err
+	}
 	if err := a.checkTopics(ctx, &req.Spec); err != nil {
 		return err
 	}
@@ -104,6 +107,16 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 		return err
 	}
 	return a.checkRoutes(&req.Spec)
+}
+
+// checkIsolation refuses what this node would not start.
+func (a *API) checkIsolation(ctx context.Context, spec *function.Spec) error {
+	lacks := a.node(ctx).Runner.Lacks
+	if spec.Isolation != function.IsolationStrict || len(lacks) == 0 {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "function %q demands isolation: strict, and this node does not give %s", spec.Name, strings.Join(lacks, ", ")).
+		WithHint("dalamb doctor says how to get it; without isolation: strict the function runs behind what fence there is")
 }
 
 // validAlias holds the rule of function names. A number would be taken for a version.
@@ -209,7 +222,7 @@ func (a *API) warnings(ctx context.Context, spec *function.Spec) []string {
 			ws = append(ws, fmt.Sprintf("outcomes go to function %q, which is not there: they are lost until it is", name))
 		}
 	}
-	for _, limit := range []string{"memory", "cpu", "pids", "tmp"} {
+	for _, limit := range []string{"memory", "cpu", "pids", "files", "tmp"} {
 		if runner.Isolated && !slices.Contains(runner.Limits, limit) {
 			ws = append(ws, fmt.Sprintf("resources.%s is not enforced on this machine", limit))
 		}

@@ -12,12 +12,13 @@ import (
 )
 
 func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
-	isolated := a.node(r.Context()).Runner.Isolated
+	runner := a.node(r.Context()).Runner
 	instances, lags := a.instances(), a.dispatcher.Lag(r.Context(), "")
 	list := wire.FunctionList{Functions: []wire.FunctionSummary{}}
 	for _, f := range a.catalog.View().Functions() {
-		s := wire.FunctionSummary{Name: f.Name, Instances: len(instances[f.Name]), Isolated: isolated}
+		s := wire.FunctionSummary{Name: f.Name, Instances: len(instances[f.Name]), Isolated: runner.Isolated, Lacks: runner.Lacks}
 		if v := f.Live(); v != nil {
+			s.Lacks = lacks(runner, &v.Spec)
 			s.Version, s.Entry, s.Created, s.Triggers = v.Number, v.Spec.Entry.Type, v.Created, len(v.Spec.Triggers)
 		}
 		for _, t := range f.Triggers {
@@ -35,9 +36,13 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	runner := a.node(r.Context()).Runner
 	out := wire.Function{
-		Name: f.Name, Isolated: a.node(r.Context()).Runner.Isolated,
+		Name: f.Name, Isolated: runner.Isolated, Lacks: runner.Lacks,
 		Versions: []function.Version{}, Aliases: []function.Alias{}, Triggers: []wire.Trigger{}, Instances: a.instances()[f.Name],
+	}
+	if v := f.Live(); v != nil {
+		out.Lacks = lacks(runner, &v.Spec)
 	}
 	for _, v := range slices.Backward(f.Versions) {
 		out.Versions = append(out.Versions, *v)
@@ -63,6 +68,14 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 		out.Instances = []wire.Instance{}
 	}
 	return out, nil
+}
+
+// lacks is what of a whole fence a function does not have.
+func lacks(r wire.Runner, spec *function.Spec) []string {
+	if r.Isolated && spec.Network == "host" {
+		return append([]string{"a network of its own"}, r.Lacks...)
+	}
+	return r.Lacks
 }
 
 // instances groups the live instances by function.

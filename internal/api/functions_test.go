@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,6 +65,21 @@ func TestDeployWarnsWhereNothingIsFenced(t *testing.T) {
 	if d := n.deploy(payManifest, "one"); len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0], "without isolation") {
 		t.Errorf("warnings = %q, want that it runs without isolation", d.Warnings)
 	}
+}
+
+func TestStrictIsRefusedWhereTheFenceIsNotWhole(t *testing.T) {
+	n := newNode(t)
+	strict := payManifest + "isolation: strict\n"
+	n.deploy(strict, "one")
+	n.script.lacks = []string{"a limit on memory"}
+	_, err := n.client.Deploy(t.Context(), wire.DeployRequest{Spec: spec(t, strict), Code: n.upload("two")})
+	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "a limit on memory") || fault.HintOf(err) == "" {
+		t.Errorf("Deploy = %v, hint %q; want Unavailable, what is lacking and the next step", err, fault.HintOf(err))
+	}
+	if f, err := n.client.Function(t.Context(), "pay"); err != nil || len(f.Versions) != 1 || !slices.Equal(f.Lacks, n.script.lacks) {
+		t.Errorf("Function = %+v, %v; want one version, and what its fence lacks", f, err)
+	}
+	n.deploy(payManifest, "two")
 }
 
 func TestDeployTellsWhatWaitsForATriggerThatGoesAway(t *testing.T) {

@@ -53,6 +53,7 @@ type script struct {
 	err       error
 	instances []wire.Instance
 	isolated  bool
+	lacks     []string
 	log       eventlog.Log
 }
 
@@ -162,7 +163,7 @@ func newNode(t *testing.T) *node {
 	a, err := New(Options{
 		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Copies: noCopies{}, Token: token,
 		Node: func(context.Context) wire.Node {
-			return wire.Node{Version: "1.2.3", Gateway: "127.0.0.1:8080", Control: "127.0.0.1:8081", Runner: wire.Runner{Name: "native", Isolated: n.script.isolated, Limits: []string{"memory", "cpu", "pids", "tmp"}}}
+			return wire.Node{Version: "1.2.3", Gateway: "127.0.0.1:8080", Control: "127.0.0.1:8081", Runner: wire.Runner{Name: "native", Isolated: n.script.isolated, Limits: []string{"memory", "cpu", "pids", "files", "tmp"}, Lacks: n.script.lacks}}
 		},
 	})
 	ok(t, err)

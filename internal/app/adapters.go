@@ -143,7 +143,7 @@ func (n *Node) Fence() string {
 func (n *Node) describe(context.Context) wire.Node {
 	return wire.Node{
 		Version: n.version, Started: n.started, Gateway: n.gatewayListener.Addr().String(), Control: n.controlListener.Addr().String(), Data: n.config.Data,
-		Runner: wire.Runner{Name: n.runner.Name(), Isolated: n.ability.Isolated, Limits: n.ability.Limits, Notes: n.ability.Notes},
+		Runner: wire.Runner{Name: n.runner.Name(), Isolated: n.ability.Isolated, Limits: n.ability.Limits, Lacks: n.ability.Lacks(), Notes: n.ability.Notes},
 	}
 }
 

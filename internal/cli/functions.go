@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -47,10 +48,11 @@ LAG how many events its triggers have not finished.`,
 				for _, f := range fs {
 					rows = append(rows, cells(
 						f.Name, strconv.Itoa(f.Version), string(f.Entry), strconv.Itoa(f.Triggers), strconv.Itoa(f.Instances),
-						strconv.FormatInt(f.Lag, 10), isolation(f.Isolated), stamp(f.Created),
+						strconv.FormatInt(f.Lag, 10), isolation(f.Isolated, f.Lacks), stamp(f.Created),
 					))
 				}
 				table(w, []string{"NAME", "LIVE", "ENTRY", "TRIGGERS", "INSTANCES", "LAG", "ISOLATION", "DEPLOYED"}, rows)
+				warnOfFences(c.ErrOrStderr(), fs)
 			})
 		},
 	}
@@ -58,15 +60,36 @@ LAG how many events its triggers have not finished.`,
 	return c
 }
 
-func isolation(isolated bool) string {
-	if isolated {
-		return "isolated"
+// warnOfFences says once what the fences of several functions lack.
+func warnOfFences(w io.Writer, fs []wire.FunctionSummary) {
+	var all []string
+	for _, f := range fs {
+		for _, l := range f.Lacks {
+			if !slices.Contains(all, l) {
+				all = append(all, l)
+			}
+		}
 	}
-	return "NONE"
+	if len(all) > 0 {
+		fmt.Fprintf(w, "warning: not every fence is whole; what is lacking: %s; dalamb doctor says why\n", strings.Join(all, ", "))
+	}
+}
+
+func isolation(isolated bool, lacks []string) string {
+	switch {
+	case !isolated:
+		return "NONE"
+	case len(lacks) > 0:
+		return "PARTIAL"
+	}
+	return "isolated"
 }
 
 func printFunction(w io.Writer, f *wire.Function) {
-	fmt.Fprintf(w, "%s  (%s)\n", f.Name, isolation(f.Isolated))
+	fmt.Fprintf(w, "%s  (%s)\n", f.Name, isolation(f.Isolated, f.Lacks))
+	if len(f.Lacks) > 0 {
+		fmt.Fprintf(w, "  warning: its fence lacks %s; dalamb doctor says why\n", strings.Join(f.Lacks, ", "))
+	}
 	for _, a := range f.Aliases {
 		fmt.Fprintf(w, "  alias %s -> version %d\n", a.Name, a.Primary)
 	}

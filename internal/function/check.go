@@ -18,10 +18,14 @@ import (
 const (
 	ReuseIdle  = "idle"
 	ReuseNever = "never"
+
+	// IsolationStrict lets a function run only where a node gives all of the fence.
+	IsolationStrict = "strict"
 )
 
 func bases() []string            { return []string{"host", "scratch"} }
 func networks() []string         { return []string{"none", "host"} }
+func isolations() []string       { return []string{"available", IsolationStrict} }
 func reuses() []string           { return []string{ReuseIdle, ReuseNever} }
 func orders() []Order            { return []Order{OrderKey, OrderPartition, OrderNone} }
 func entryTypes() []EntryType    { return []EntryType{EntryLambda, EntryHTTP, EntryStdio} }
@@ -56,10 +60,19 @@ func (s *Spec) check() []Problem {
 	c.name("name", s.Name, "function")
 	oneOf(c, "base", s.Base, bases())
 	oneOf(c, "network", s.Network, networks())
+	if s.Isolation != "" {
+		oneOf(c, "isolation", s.Isolation, isolations())
+	}
+	if s.Isolation == IsolationStrict && s.Network == "host" {
+		c.add("isolation", "network: none, or isolation: available", "strict and network: host exclude each other")
+	}
 	c.entry(&s.Entry)
 	between(c.at("resources.memory"), s.Resources.Memory, 4<<20, 1<<40)
 	between(c.at("resources.cpu"), s.Resources.CPU, 0.01, 1024)
 	between(c.at("resources.pids"), s.Resources.PIDs, 1, 1<<20)
+	if s.Resources.Files != 0 { // no limit, as in versions from before there was one
+		between(c.at("resources.files"), s.Resources.Files, 16, 1<<20)
+	}
 	between(c.at("resources.tmp"), s.Resources.Tmp, 0, 1<<40)
 	between(c.at("timeout"), s.Timeout, Duration(time.Millisecond), Duration(24*time.Hour))
 	c.scale(s)

@@ -31,7 +31,8 @@ type Spec struct {
 	Timeout   Duration          `json:"timeout"` // of one invocation
 	Scale     Scale             `json:"scale"`
 	Env       map[string]string `json:"env,omitempty"`
-	Network   string            `json:"network"` // "none" or "host"
+	Network   string            `json:"network"`             // "none" or "host"
+	Isolation string            `json:"isolation,omitempty"` // one of isolations; "" = available
 	Async     *Async            `json:"async,omitempty"`
 	Triggers  []Trigger         `json:"triggers,omitempty"`
 }
@@ -49,7 +50,8 @@ type Resources struct {
 	Memory Bytes   `json:"memory"`
 	CPU    float64 `json:"cpu"` // cores
 	PIDs   int     `json:"pids"`
-	Tmp    Bytes   `json:"tmp"` // size of /tmp
+	Files  int     `json:"files"` // open at a time in one process
+	Tmp    Bytes   `json:"tmp"`   // size of /tmp
 }
 
 // Scale bounds the instances of one version on one node.

@@ -43,7 +43,7 @@ triggers: [{name: on-dead, topic: _dalamb.dead, retry: {attempts: 1}}]
 	once.Attempts = 1
 	want := Spec{
 		Name: "pay", Base: "host", Entry: Entry{Type: EntryLambda, Command: []string{"./bootstrap"}, Concurrency: 1},
-		Resources: Resources{Memory: 128 << 20, CPU: 1, PIDs: 64, Tmp: 64 << 20}, Timeout: Duration(30 * time.Second),
+		Resources: Resources{Memory: 128 << 20, CPU: 1, PIDs: 64, Files: 1024, Tmp: 64 << 20}, Timeout: Duration(30 * time.Second),
 		Scale: Scale{Max: 10, Idle: Duration(5 * time.Minute), Reuse: "idle"}, Network: "none",
 		Triggers: []Trigger{
 			{Name: "t0", Topic: "events", Order: OrderKey, Retry: retry},
@@ -97,7 +97,7 @@ dalamb.yaml:1:1: entry.type: is required (allowed: lambda, http, stdio)
 dalamb.yaml:1:1: entry.command: names no program (a list, such as [python3, main.py])`},
 		{minimal + "code: /opt/pay", `dalamb.yaml:3:7: code: "/opt/pay" is an absolute path (it is relative to the directory of this file, such as src or ../pay)`},
 		{minimal + "timeot: 3s", "dalamb.yaml:3:1: timeot: unknown field (did you mean timeout?)"},
-		{minimal + "zzz: 3s", "dalamb.yaml:3:1: zzz: unknown field (known here: name, code, base, entry, resources, timeout, scale, env, network, async, triggers)"},
+		{minimal + "zzz: 3s", "dalamb.yaml:3:1: zzz: unknown field (known here: name, code, base, entry, resources, timeout, scale, env, network, isolation, async, triggers)"},
 		{minimal + "<<: {}", "dalamb.yaml:3:1: <<: unknown field (merge keys are not supported; a whole value can be repeated by an alias)"},
 		{minimal + "name: x", "dalamb.yaml:3:1: name: is given twice (first in line 1)"},
 		{minimal + "? [a]\n: b", "dalamb.yaml:3:3: a key must be text"},
@@ -105,6 +105,9 @@ dalamb.yaml:1:1: entry.command: names no program (a list, such as [python3, main
 		{minimal + "timeout: [1s]", "dalamb.yaml:3:10: timeout: is a list, not a duration"},
 		{minimal + "timeout: 0s", "dalamb.yaml:3:10: timeout: 0s is out of range (from 1ms to 1d)"},
 		{minimal + "base: hosts", "dalamb.yaml:3:7: base: \"hosts\" is not known (allowed: host, scratch; did you mean host?)"},
+		{minimal + "isolation: total", `dalamb.yaml:3:12: isolation: "total" is not known (allowed: available, strict)`},
+		{minimal + "isolation: strict\nnetwork: host", "dalamb.yaml:3:12: isolation: strict and network: host exclude each other (network: none, or isolation: available)"},
+		{minimal + "resources: {files: 3}", "dalamb.yaml:3:20: resources.files: 3 is out of range (from 16 to 1048576)"},
 		{minimal + "network:", "dalamb.yaml:3:9: network: is empty, not text"},
 		{minimal + "resources: {memory: 1Mi, cpu: .nan, pids: 1.5, tmp: lots}", `dalamb.yaml:3:21: resources.memory: 1Mi is out of range (from 4Mi to 1Ti)
 dalamb.yaml:3:31: resources.cpu: ".nan" is not a number

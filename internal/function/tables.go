@@ -16,6 +16,7 @@ func functionValue() value[Declared] {
 		field("scale", "Instances of one version on one node.", scaleValue(), func(d *D) *Scale { return &d.Spec.Scale }),
 		field("env", "Environment variables.", mapOf(word()), func(d *D) *map[string]string { return &d.Spec.Env }),
 		field("network", "What the function may reach besides itself. Default: none.", text(networks()...), func(d *D) *string { return &d.Spec.Network }),
+		field("isolation", "strict: the function runs only where a node gives all of the fence; see docs/security.md. Default: available, what the machine gives.", text(isolations()...), func(d *D) *string { return &d.Spec.Isolation }),
 		field("async", "What becomes of the function's asynchronous calls.", pointer(asyncValue(), none[Async]), func(d *D) **Async { return &d.Spec.Async }),
 		field("triggers", "What makes the function run.", list(triggerValue(), defaultTrigger), func(d *D) *[]Trigger { return &d.Spec.Triggers }),
 	)
@@ -43,6 +44,7 @@ func resourcesValue() value[Resources] {
 		field("memory", "Default: 128Mi.", size(), func(r *Resources) *Bytes { return &r.Memory }),
 		field("cpu", "Cores. Default: 1.", number(), func(r *Resources) *float64 { return &r.CPU }),
 		field("pids", "Processes and threads. Default: 64.", whole(), func(r *Resources) *int { return &r.PIDs }),
+		field("files", "Files that one process may have open. Default: 1024.", whole(), func(r *Resources) *int { return &r.Files }),
 		field("tmp", "Size of /tmp. Default: 64Mi.", size(), func(r *Resources) *Bytes { return &r.Tmp }),
 	)
 }

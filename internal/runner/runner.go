@@ -38,6 +38,8 @@ type Spec struct {
 	Memory     int64    // bytes; 0 = no limit
 	CPU        float64  // cores; 0 = no limit
 	PIDs       int      // processes and threads; 0 = no limit
+	Files      int      // open at a time in one process; 0 = no limit
+	Strict     bool     // refuse to start where Ability.Lacks anything
 	Tmp        int64    // bytes of /tmp; 0 = 64 MiB
 	Network    string   // "none" or "host"
 
@@ -88,14 +90,6 @@ type Exit struct {
 type Usage struct {
 	CPU        time.Duration
 	MemoryPeak int64 // bytes
-}
-
-// Ability says what this runner fences on this machine, for `dalamb functions`, doctor and the log at start.
-type Ability struct {
-	Isolated bool     // namespaces, no capabilities, seccomp
-	Images   bool     // Spec.Root, WorkDir and User are honoured; else a Spec that has them is refused
-	Limits   []string // of "memory", "cpu", "pids", "tmp": those that are enforced
-	Notes    []string // best-effort parts, each a sentence
 }
 
 // Runner makes sandboxes. Safe for concurrent use.

@@ -21,6 +21,7 @@ type FunctionSummary struct {
 	Instances int                `json:"instances"`
 	Lag       int64              `json:"lag"` // events that its triggers have not finished
 	Isolated  bool               `json:"isolated"`
+	Lacks     []string           `json:"lacks,omitempty"` // what of a whole fence it does not have
 }
 
 // Function is one function with all that is known of it.
@@ -31,6 +32,7 @@ type Function struct {
 	Triggers  []Trigger          `json:"triggers"` // of the version that live points at, routes included
 	Instances []Instance         `json:"instances"`
 	Isolated  bool               `json:"isolated"`
+	Lacks     []string           `json:"lacks,omitempty"` // what of a whole fence it does not have
 }
 
 // Trigger is a trigger and how far it is.

@@ -73,7 +73,8 @@ func (h *hierarchy) limit(s *runner.Spec) error {
 		var err error
 		switch {
 		case c == "memory" && s.Memory > 0 && h.v2:
-			err = errors.Join(h.write("memory.max", s.Memory), h.writeIfThere("memory.swap.max", 0))
+			// All of a function ends when it has no more memory, whichever of its processes the kernel would choose.
+			err = errors.Join(h.write("memory.max", s.Memory), h.writeIfThere("memory.swap.max", 0), h.writeIfThere("memory.oom.group", 1))
 		case c == "memory" && s.Memory > 0:
 			// memsw counts memory and swap together: the same figure means no swap.
 			err = errors.Join(h.write("memory.limit_in_bytes", s.Memory), h.writeIfThere("memory.memsw.limit_in_bytes", s.Memory))
@@ -187,6 +188,9 @@ func (c *cgroups) left() map[string]*group {
 // kill kills what is in the group.
 func (g *group) kill() {
 	for _, h := range g.in {
+		if h.v2 && h.write("cgroup.kill", 1) == nil { // since Linux 5.14; what is being forked ends too
+			continue
+		}
 		b, _ := os.ReadFile(filepath.Join(h.dir, "cgroup.procs"))
 		for _, f := range strings.Fields(string(b)) {
 			if pid, err := strconv.Atoi(f); err == nil && pid > 0 {

@@ -70,7 +70,7 @@ func TestCgroupsV2(t *testing.T) {
 		}
 	}
 	parent := []string{"system.slice", "dalamb.service", "dalamb-x"}
-	if got, want := f.read(t, append(parent, "cgroup.subtree_control")...), "+cpu +memory +pids"; got != want {
+	if got, want := f.read(t, append(parent, "cgroup.subtree_control")...), "+cpu +io +memory +pids"; got != want {
 		t.Errorf("subtree_control = %q, want %q", got, want)
 	}
 	g, err := c.make("one")

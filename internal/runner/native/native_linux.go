@@ -127,9 +127,12 @@ func (r *Runner) Check(ctx context.Context) (runner.Ability, error) {
 }
 
 func (r *Runner) ability() runner.Ability {
-	a := runner.Ability{Isolated: true, Images: true, Limits: []string{"tmp"}}
+	a := runner.Ability{Isolated: true, Images: true, Users: r.ranges != nil, Limits: []string{"tmp", "files"}}
 	if r.noIDs != nil {
 		a.Notes = append(a.Notes, "Sandboxes share two users of the host, nobody and the one before it: "+r.noIDs.Error()+".")
+	}
+	if !r.root {
+		a.Notes = append(a.Notes, "Functions run as the node's own user, since only root can give them others.")
 	}
 	for _, c := range []string{"memory", "cpu", "pids"} {
 		switch {
@@ -151,6 +154,12 @@ func (r *Runner) ability() runner.Ability {
 func (r *Runner) Start(ctx context.Context, s runner.Spec) (runner.Sandbox, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
+	}
+	if s.Strict {
+		a := r.ability()
+		if err := a.Permits(&s); err != nil {
+			return nil, err
+		}
 	}
 	sb, err := r.roster.Start(s.ID, func() (*sandbox, error) { return r.start(ctx, s) }, (*sandbox).run, (*sandbox).finish)
 	if err != nil {

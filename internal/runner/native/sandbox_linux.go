@@ -117,6 +117,7 @@ func (sb *sandbox) launch(r *Runner) error {
 		}
 		t.Resolv = string(b)
 	}
+	t.Files = int64(s.Files)
 	if s.PIDs > 0 && !r.groups().has("pids") {
 		t.PIDs = int64(s.PIDs) + initThreads
 	}

@@ -82,6 +82,9 @@ func (r *Runner) Start(ctx context.Context, s runner.Spec) (runner.Sandbox, erro
 	if err := s.WithoutRoot(r.Name()); err != nil {
 		return nil, err
 	}
+	if err := new(runner.Ability).Permits(&s); err != nil {
+		return nil, err
+	}
 	sb, err := r.roster.Start(s.ID, func() (*sandbox, error) { return r.start(ctx, s) }, (*sandbox).run, (*sandbox).finish)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/runner"
 )
 
 func (s *suite) limits(t *testing.T) {
@@ -64,6 +67,45 @@ func (s *suite) limits(t *testing.T) {
 		}
 		if u := b.Usage().CPU; u < time.Duration(got/2)*time.Millisecond {
 			t.Errorf("Usage.CPU = %v, want the %d ms that the function saw", u, got)
+		}
+	})
+
+	t.Run("files", func(t *testing.T) {
+		if !s.limited("files") {
+			return
+		}
+		spec := s.spec(t, "opens")
+		spec.Files = 100
+		n, err := strconv.Atoi(s.run(t, r, spec))
+		if err != nil || n < 80 || n > 100 {
+			t.Errorf("a function opened %d files, %v; want some less than its limit of 100", n, err)
+		}
+	})
+
+	t.Run("strict", func(t *testing.T) {
+		spec := s.spec(t, "exit", "0")
+		spec.Strict = true
+		if lacks := s.ability.Lacks(); len(lacks) > 0 {
+			if _, err := r.Start(t.Context(), spec); fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), lacks[0]) {
+				t.Errorf("Start = %v, want an Unavailable fault that names %q", err, lacks)
+			}
+			return
+		}
+		if e := start(t, r, spec).end(); e != (runner.Exit{}) {
+			t.Errorf("Exit = %+v, want code 0", e)
+		}
+	})
+
+	t.Run("empty files", func(t *testing.T) {
+		if !s.limited("tmp") {
+			return
+		}
+		spec := s.spec(t)
+		spec.Base, spec.Tmp = "host", 1<<20
+		spec.Command = []string{"sh", "-c", "i=0; while [ $i -lt 5000 ] && true >/tmp/$i; do i=$((i+1)); done 2>/dev/null; echo $i"}
+		out := strings.TrimSpace(s.run(t, r, spec))
+		if n, err := strconv.Atoi(out); err != nil || n < 500 || n >= 5000 {
+			t.Errorf("a /tmp of 1 MiB took %s empty files, want some more than a thousand", out)
 		}
 	})
 

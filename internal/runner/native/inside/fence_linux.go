@@ -24,6 +24,12 @@ func fenceThread(t *Task) error {
 			}
 			return lowerLimit(rlimitNProc, uint64(t.PIDs))
 		}},
+		{"limit open files", func() error {
+			if t.Files == 0 {
+				return nil
+			}
+			return lowerLimit(syscall.RLIMIT_NOFILE, uint64(t.Files))
+		}},
 		{"give up capabilities", func() error {
 			if t.Switch {
 				return nil // they go with the change of user, which needs some
@@ -38,9 +44,10 @@ func fenceThread(t *Task) error {
 }
 
 // limitResources bounds what the kernel counts over all namespaces that a user has made, so that one function cannot use it
-// up for the others. Core dumps could be as large as its memory.
+// up for the others. Core dumps could be as large as its memory, and a program of the host may take them: a limit of 1 byte is the
+// kernel's sign that nobody shall, where 0 forbids files alone. // core(5); fs/coredump.c
 func limitResources() error {
-	for which, n := range map[int]uint64{syscall.RLIMIT_CORE: 0, rlimitSigPending: 4096, rlimitMemLock: 64 << 10} {
+	for which, n := range map[int]uint64{syscall.RLIMIT_CORE: 1, rlimitSigPending: 4096, rlimitMemLock: 64 << 10} {
 		if err := lowerLimit(which, n); err != nil {
 			return err
 		}

@@ -62,7 +62,8 @@ func emptyRoot() []step {
 
 // finishRoot adds what is this function's own, makes it the root and takes the host away.
 func finishRoot(t *Task, codeMount int) error {
-	size := "mode=1777,size=" + decimal(t.Tmp)
+	// Files without content take memory too, and no size stops them.
+	size := "mode=1777,size=" + decimal(t.Tmp) + ",nr_inodes=" + decimal(t.Tmp/4096+1024)
 	shm := "mode=1777,size=" + decimal(min(t.Tmp, 64<<20))
 	return all([]step{
 		{"mount /tmp", func() error { return syscall.Mount("tmp", "tmp", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, size) }},

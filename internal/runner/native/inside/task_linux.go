@@ -10,6 +10,7 @@ type Task struct {
 	Env       []string
 	Tmp       int64
 	PIDs      int64  // limit by RLIMIT_NPROC; 0 = none
+	Files     int64  // limit of open ones; 0 = none
 	Listen    int64  // port on loopback; 0 = none
 	Resolv    string // content of /etc/resolv.conf; "" = none
 	Filter    string // seccomp program: struct sock_filter, one after another
@@ -27,7 +28,7 @@ type Task struct {
 // Pack gives the fields in a frame's form.
 func (t *Task) Pack() *Packer {
 	return new(Packer).Text(t.Function).Text(t.Base).Text(t.CodeDir).Number(flag(t.CodeMount)).
-		Texts(t.Command).Texts(t.Env).Number(t.Tmp).Number(t.PIDs).Number(t.Listen).
+		Texts(t.Command).Texts(t.Env).Number(t.Tmp).Number(t.PIDs).Number(t.Files).Number(t.Listen).
 		Text(t.Resolv).Text(t.Filter).Number(flag(t.Switch)).
 		Texts(t.Layers).Number(flag(t.LayerMounts)).Text(t.WorkDir).Number(t.UID).Number(t.GID).Numbers(t.Groups).
 		Number(flag(t.Hold))
@@ -36,7 +37,7 @@ func (t *Task) Pack() *Packer {
 func unpackTask(u *Unpacker) *Task {
 	return &Task{
 		Function: u.Text(), Base: u.Text(), CodeDir: u.Text(), CodeMount: u.Number() != 0,
-		Command: u.Texts(), Env: u.Texts(), Tmp: u.Number(), PIDs: u.Number(), Listen: u.Number(),
+		Command: u.Texts(), Env: u.Texts(), Tmp: u.Number(), PIDs: u.Number(), Files: u.Number(), Listen: u.Number(),
 		Resolv: u.Text(), Filter: u.Text(), Switch: u.Number() != 0,
 		Layers: u.Texts(), LayerMounts: u.Number() != 0, WorkDir: u.Text(), UID: u.Number(), GID: u.Number(), Groups: u.Numbers(),
 		Hold: u.Number() != 0,

@@ -48,6 +48,7 @@ func roles() map[string]func([]string) {
 		"write":    write,
 		"read":     read,
 		"burn":     burn,
+		"opens":    opens,
 	}
 	for name, f := range hostile() {
 		all[name] = f
@@ -250,4 +251,17 @@ func burn(a []string) {
 		fail(err)
 	}
 	fmt.Print(time.Duration(u.Utime.Nano() + u.Stime.Nano()).Milliseconds())
+}
+
+// opens opens files until it gets no more, and prints how many it had then.
+func opens([]string) {
+	var all []*os.File
+	for len(all) < 1<<17 {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		all = append(all, f)
+	}
+	fmt.Print(len(all))
 }
