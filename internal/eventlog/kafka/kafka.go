@@ -136,6 +136,10 @@ func (l *Log) start() error {
 	return nil
 }
 
+// maxAnswer bounds an answer of a broker. One that holds a record larger than was asked for comes all the same, whatever other software
+// has been allowed to write; a length beyond this is no answer of Kafka but of something else that listens there.
+const maxAnswer = 256 << 20
+
 // newClient makes a client, which has connections of its own: Kafka answers the requests of one connection one after
 // another, so that who may be kept waiting must not share one with who may not.
 func (l *Log) newClient() (*kgo.Client, error) {
@@ -143,7 +147,7 @@ func (l *Log) newClient() (*kgo.Client, error) {
 		kgo.SeedBrokers(l.o.Brokers...), kgo.ClientID(l.o.ClientID),
 		kgo.RetryTimeout(patience), kgo.DialTimeout(patience / 2), kgo.RequestTimeoutOverhead(patience),
 		kgo.MetadataMinAge(50 * time.Millisecond),
-		kgo.RetryBackoffFn(backoff),
+		kgo.RetryBackoffFn(backoff), kgo.BrokerMaxReadBytes(maxAnswer),
 	}
 	if l.o.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(l.o.TLS))
