@@ -16,7 +16,7 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 )
 
-// The group is a classic one with the cooperative-sticky assignor. In the newer protocol (KIP-848) the broker alone decides
+// The group is a classic one, and shared out as in share.go. In the newer protocol (KIP-848) the broker alone decides
 // how long a silent member is waited for, at least 45 seconds by default; a node that died would hold its partitions as long.
 const protocolType = "consumer"
 
@@ -65,7 +65,7 @@ func (m *member) round(ctx context.Context, heard *time.Time) error {
 	if err != nil {
 		return err
 	}
-	balancer := kgo.CooperativeStickyBalancer()
+	balancer := newBalancer()
 	joined, err := m.join(ctx, balancer)
 	if err != nil {
 		return err
