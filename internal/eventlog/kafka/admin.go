@@ -24,7 +24,7 @@ func (l *Log) Topics(ctx context.Context) ([]eventlog.Topic, error) {
 	defer leave()
 	found, err := l.describe(ctx, nil)
 	if err != nil {
-		return nil, action(err, "list topics")
+		return nil, err // who asks says what for
 	}
 	ts := make([]*topic, 0, len(found))
 	for _, t := range found {
@@ -32,7 +32,7 @@ func (l *Log) Topics(ctx context.Context) ([]eventlog.Topic, error) {
 	}
 	configs, err := l.configs(ctx, ts)
 	if err != nil {
-		return nil, action(err, "list topics")
+		return nil, err
 	}
 	all := make([]eventlog.Topic, 0, len(ts))
 	for _, t := range ts {
@@ -98,7 +98,7 @@ func (l *Log) CreateTopic(ctx context.Context, s eventlog.Topic) error {
 	defer leave()
 	brokers, err := l.metadata(ctx, l.client, []string{})
 	if err != nil {
-		return action(err, "create topic %s", s.Name)
+		return err
 	}
 	replication := l.o.Replication
 	if replication <= 0 {
@@ -124,14 +124,14 @@ func (l *Log) CreateTopic(ctx context.Context, s eventlog.Topic) error {
 	req.Topics = append(req.Topics, rt)
 	resp, err := req.RequestWith(ctx, l.client)
 	if err != nil {
-		return action(l.failure(err), "create topic %s", s.Name)
+		return l.failure(err)
 	}
 	made := resp.Topics[0]
 	if made.ErrorCode == kerr.TopicAlreadyExists.Code {
 		return fault.New(fault.Conflict, "topic %s exists already", s.Name)
 	}
 	if err := l.code(made.ErrorCode, made.ErrorMessage); err != nil {
-		return action(err, "create topic %s", s.Name)
+		return err
 	}
 	l.settle(ctx, s.Name, func(t *topic) bool { return t != nil && t.id == made.TopicID })
 	return nil

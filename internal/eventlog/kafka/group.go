@@ -50,7 +50,7 @@ func (m *member) session() {
 			// The group has given up this member by now, as far as it can know.
 			m.loseAll(m.fenceNow().member)
 		}
-		if n > 0 {
+		if n > 0 && m.trouble.tell(time.Now()) {
 			m.log.log.Warn("stay in group", "group", m.options.Group, "err", m.log.failure(err))
 		}
 		if pause(ctx, n+3) != nil {
@@ -84,6 +84,9 @@ func (m *member) round(ctx context.Context, heard *time.Time) error {
 	*heard = time.Now()
 	if err := m.given(ctx, fence{joined.MemberID, joined.Generation}, given); err != nil {
 		return err
+	}
+	if lasted, told := m.trouble.over(time.Now()); told {
+		m.log.log.Info("in the group again", "group", m.options.Group, "after", lasted.Round(time.Millisecond))
 	}
 	return m.stay(ctx, heard, shape)
 }

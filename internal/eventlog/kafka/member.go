@@ -34,6 +34,8 @@ type member struct {
 	gone   chan struct{} // closed when share has returned
 	over   chan struct{} // closed when session has returned
 
+	trouble trouble // session's: it is not in the group
+
 	mu      sync.Mutex
 	topics  []string
 	fence   fence

@@ -206,10 +206,7 @@ func (l *Log) Offsets(ctx context.Context, group string) ([]eventlog.GroupOffset
 	}
 	defer leave()
 	found, err := l.positions(ctx, []string{group})
-	if err != nil {
-		return nil, action(err, "read positions of group %s", group)
-	}
-	return found[group], nil
+	return found[group], err
 }
 
 // Groups is eventlog.Log's.

@@ -231,8 +231,7 @@ func (l *Log) Bounds(ctx context.Context, p eventlog.Partition) (eventlog.Bounds
 		return eventlog.Bounds{}, err
 	}
 	defer leave()
-	b, err := l.bounds(ctx, p)
-	return b, action(err, "read the bounds of %s/%d", p.Topic, p.ID)
+	return l.bounds(ctx, p)
 }
 
 func (l *Log) bounds(ctx context.Context, p eventlog.Partition) (b eventlog.Bounds, err error) {
@@ -258,8 +257,7 @@ func (l *Log) OffsetAt(ctx context.Context, p eventlog.Partition, t time.Time) (
 		return 0, err
 	}
 	defer leave()
-	at, err := l.offsetAt(ctx, p, t)
-	return at, action(err, "search %s/%d by time", p.Topic, p.ID)
+	return l.offsetAt(ctx, p, t)
 }
 
 func (l *Log) offsetAt(ctx context.Context, p eventlog.Partition, t time.Time) (int64, error) {
