@@ -67,7 +67,7 @@ type Start struct {
 type Conn interface {
 	// Invoke runs one invocation and blocks until the function has answered, ended or used up its time; ctx does not
 	// shorten that, since what a function has begun cannot be taken back. A lambda takes one invocation at a time, stdio one
-	// in its life, http as many as its concurrency. After a time-out the function is still running: the caller must Stop the instance.
+	// in its life (one at a time by lines), http as many as its concurrency. After a time-out the function is still running: the caller must Stop the instance.
 	// An error is ErrUndelivered, or Unavailable after Stop, or means that the runner failed.
 	Invoke(ctx context.Context, inv *function.Invocation) (*function.Result, error)
 	// Done is closed when the instance is gone and its output delivered.
@@ -92,7 +92,7 @@ func (e *InitError) Result() *function.Result {
 }
 
 // Start makes an instance and blocks until it is ready: a lambda has asked for its first invocation, an http function accepts
-// connections; stdio is ready at once, since its sandbox starts with the invocation. The error is an *InitError when the function
+// connections or answers its ready path; stdio is ready at once: its sandbox starts with the invocation, or waits for lines. The error is an *InitError when the function
 // is at fault; anything else means that dalamb failed. When ctx ends first, nothing is left.
 func (e *Entries) Start(ctx context.Context, s Start) (Conn, error) {
 	switch typ := s.Version.Spec.Entry.Type; typ {
@@ -101,6 +101,9 @@ func (e *Entries) Start(ctx context.Context, s Start) (Conn, error) {
 	case function.EntryHTTP:
 		return e.startHTTP(ctx, s)
 	case function.EntryStdio:
+		if s.Version.Spec.Entry.Mode == function.ModeLines {
+			return e.startLines(ctx, s)
+		}
 		return e.newStdio(s), nil
 	default:
 		return nil, fault.New(fault.Invalid, "function %s: entry type %q is not known", s.Version.Function(), typ).

@@ -79,6 +79,7 @@ func play(name string) {
 }
 
 func playStdio(what string) {
+	playLines(what)
 	in, err := io.ReadAll(os.Stdin)
 	if err != nil {
 		panic(err)

@@ -205,7 +205,7 @@ func (c *fakeConn) Invoke(_ context.Context, inv *function.Invocation) (*functio
 }
 
 func keepsOne(v *function.Version) bool {
-	return v.Spec.Scale.Reuse == "never" || v.Spec.Entry.Type == function.EntryStdio
+	return v.Spec.Scale.Reuse == "never" || v.Spec.Entry.Once()
 }
 
 func (s *fakeStarter) complain(format string, args ...any) {

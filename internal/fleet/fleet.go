@@ -150,7 +150,7 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 			return nil, fmt.Errorf("invoke %s: %w", v.Function(), err)
 		}
 		r.Version, r.Instance = v.Number, g.instance.id
-		r.Cold = g.cold || v.Spec.Entry.Type == function.EntryStdio
+		r.Cold = g.cold || v.Spec.Entry.Once()
 		f.metrics.invoked(v, r)
 		return r, nil
 	}

@@ -82,7 +82,7 @@ func (m *metrics) invoked(v *function.Version, r *function.Result) {
 
 // coldStart leaves stdio out: its program starts with the invocation, so that an instance is ready before anything has started.
 func (m *metrics) coldStart(v *function.Version, d time.Duration) {
-	if v.Spec.Entry.Type == function.EntryStdio {
+	if v.Spec.Entry.Once() {
 		return
 	}
 	m.starts.WithLabelValues(string(v.Spec.Entry.Type)).Observe(d.Seconds())

@@ -88,7 +88,7 @@ func (f *Fleet) pool(v *function.Version) *pool {
 	key := keyOf(v)
 	p := f.pools[key]
 	if p == nil {
-		stdio := v.Spec.Entry.Type == function.EntryStdio
+		stdio := v.Spec.Entry.Once()
 		p = &pool{
 			key: key, version: v, concurrency: 1, max: max(1, v.Spec.Scale.Max),
 			stdio: stdio, once: stdio || v.Spec.Scale.Reuse == "never",

@@ -156,7 +156,7 @@ func (f *Fleet) want(versions []*function.Version) {
 	f.wanted = make(map[poolKey]bool, len(versions))
 	for _, v := range versions {
 		f.wanted[keyOf(v)] = true
-		if v.Spec.Scale.Min > 0 && v.Spec.Entry.Type != function.EntryStdio {
+		if v.Spec.Scale.Min > 0 && !v.Spec.Entry.Once() {
 			f.pool(v)
 		}
 	}

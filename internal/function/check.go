@@ -137,6 +137,7 @@ func (c *checker) entry(e *Entry) {
 			c.add(fmt.Sprintf("entry.command[%d]", i), "", "holds a zero byte")
 		}
 	}
+	c.entryForm(e)
 	if e.Type == EntryHTTP {
 		between(c.at("entry.port"), e.Port, 1, 65535)
 		between(c.at("entry.concurrency"), e.Concurrency, 1, 10000)
@@ -155,8 +156,8 @@ func (c *checker) scale(s *Spec) {
 	between(c.at("scale.min"), s.Scale.Min, 0, max(1, s.Scale.Max))
 	between(c.at("scale.idle"), s.Scale.Idle, Duration(time.Millisecond), seconds(30*24*3600))
 	oneOf(c, "scale.reuse", s.Scale.Reuse, reuses())
-	if s.Entry.Type == EntryStdio && s.Scale.Reuse == ReuseIdle {
-		c.add("scale.reuse", "remove it, or write never", "a stdio function has one process per event and is not reused")
+	if s.Entry.Once() && s.Scale.Reuse == ReuseIdle {
+		c.add("scale.reuse", "remove it, or write never; or set entry.mode to lines", "a stdio function has one process per event and is not reused")
 	}
 }
 

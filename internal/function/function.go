@@ -19,7 +19,7 @@ type EntryType string
 const (
 	EntryLambda EntryType = "lambda" // AWS Lambda Runtime API 2018-06-01
 	EntryHTTP   EntryType = "http"   // the function listens on a port
-	EntryStdio  EntryType = "stdio"  // one process per event
+	EntryStdio  EntryType = "stdio"  // a process that reads stdin and writes stdout
 )
 
 // Spec is what one document of a manifest says, defaults filled in. Its JSON form is stored in the log and on the wire.
@@ -43,6 +43,9 @@ type Entry struct {
 	Command     []string  `json:"command"`               // argv; a relative first word with a slash is below the code directory
 	Port        int       `json:"port,omitempty"`        // http only
 	Concurrency int       `json:"concurrency,omitempty"` // http only: requests at a time per instance
+	Protocol    string    `json:"protocol,omitempty"`    // http only: ProtocolHTTP1 (also "") or ProtocolH2C
+	Ready       string    `json:"ready,omitempty"`       // http only: the path that answers 2xx when an instance is ready; "" = its port accepts connections
+	Mode        string    `json:"mode,omitempty"`        // stdio only: ModeOnce (also "") or ModeLines
 }
 
 // Resources bound one instance.

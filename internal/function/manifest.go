@@ -232,7 +232,7 @@ func (d *Declared) complete(given func(field string) bool) {
 			s.Entry.Concurrency = 16
 		}
 	}
-	if s.Entry.Type == EntryStdio && !given("scale.reuse") {
+	if s.Entry.Once() && !given("scale.reuse") {
 		s.Scale.Reuse = ReuseNever
 	}
 	for i := range s.Triggers {

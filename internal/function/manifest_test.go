@@ -126,7 +126,7 @@ dalamb.yaml:2:30: entry.command: names no program (a list, such as [python3, mai
 		{"name: " + long + "\nentry: {type: stdio, command: [cat], port: 80, concurrency: 2}\nscale: {reuse: idle}", `dalamb.yaml:1:7: name: "` + long + `" is no name for a function (a lower-case letter, then letters, digits and inner hyphens, at most 63 characters)
 dalamb.yaml:2:44: entry.port: only an http entry has a port (remove it, or set entry.type to http)
 dalamb.yaml:2:61: entry.concurrency: only an http entry takes more than one invocation at a time (remove it, or set entry.type to http)
-dalamb.yaml:3:16: scale.reuse: a stdio function has one process per event and is not reused (remove it, or write never)`},
+dalamb.yaml:3:16: scale.reuse: a stdio function has one process per event and is not reused (remove it, or write never; or set entry.mode to lines)`},
 		{"name: 7\nentry: {type: http, command: [x], port: 70000}", "dalamb.yaml:1:7: name: is the number 7, not text\ndalamb.yaml:2:41: entry.port: 70000 is out of range (from 1 to 65535)"},
 		{minimal + "---\n" + minimal, `dalamb.yaml:4:7: name: function "pay" is declared twice (first in line 1)`},
 		{minimal + "triggers:\n- name: a\n- name: a\n- name: A", `dalamb.yaml:5:9: triggers[1].name: trigger "a" is declared twice (first is triggers[0])

@@ -31,12 +31,12 @@ func size() value[Bytes] { return unit[Bytes]("a size", "64Ki", "128Mi", "1Gi") 
 func none[T any]() (zero T) { return zero }
 
 func entryValue() value[Entry] {
-	return object([]string{"type", "command"},
-		field("type", "lambda: AWS Lambda Runtime API. http: listens on a port. stdio: one process per event.", text(entryTypes()...), func(e *Entry) *EntryType { return &e.Type }),
+	return object([]string{"type", "command"}, append([]member[Entry]{
+		field("type", "lambda: AWS Lambda Runtime API. http: listens on a port. stdio: reads stdin and writes stdout.", text(entryTypes()...), func(e *Entry) *EntryType { return &e.Type }),
 		field("command", "Program and arguments. A program with a slash that is not absolute is a file of the code, which must be executable.", list(word(), none[string]), func(e *Entry) *[]string { return &e.Command }),
 		field("port", "http only: where the function listens. Default: 8080.", whole(), func(e *Entry) *int { return &e.Port }),
 		field("concurrency", "http only: requests at a time per instance. Default: 16.", whole(), func(e *Entry) *int { return &e.Concurrency }),
-	)
+	}, entryMembers()...)...)
 }
 
 func resourcesValue() value[Resources] {
@@ -54,7 +54,7 @@ func scaleValue() value[Scale] {
 		field("min", "Instances that are kept. Default: 0.", whole(), func(s *Scale) *int { return &s.Min }),
 		field("max", "Instances at most. Default: 10.", whole(), func(s *Scale) *int { return &s.Max }),
 		field("idle", "An instance without work for so long is stopped. Default: 5m.", duration(), func(s *Scale) *Duration { return &s.Idle }),
-		field("reuse", "never: each invocation has an instance of its own. Default: idle; stdio is always never.", text(reuses()...), func(s *Scale) *string { return &s.Reuse }),
+		field("reuse", "never: each invocation has an instance of its own. Default: idle; stdio, other than by lines, is always never.", text(reuses()...), func(s *Scale) *string { return &s.Reuse }),
 	)
 }
 

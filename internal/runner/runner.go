@@ -13,6 +13,7 @@ package runner
 import (
 	"context"
 	"net"
+	"os"
 	"time"
 )
 
@@ -54,6 +55,8 @@ type Spec struct {
 
 	// Stdin is given to the command whole; nil = /dev/null.
 	Stdin []byte
+	// Feed is the command's stdin in place of Stdin: the reading end of a pipe whose other end the caller has. Start closes it.
+	Feed *os.File
 	// Stdout and Stderr take the output in chunks as it comes; nil throws it away. They are called from one goroutine each and
 	// may not keep p. The function never blocks on them for long: what a slow one cannot take is lost and counted in Exit.Lost.
 	Stdout, Stderr func(p []byte)

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stdin gives the file that a command reads data from: /dev/null for nil. The file is in memory, so that a full disk does not
+// stdin gives the file that a command reads data from: /dev/null for nil. The file is in memory, so that a full disk does not
 // stop functions, and no pipe, so that nobody has to feed it.
-func Stdin(data []byte) (*os.File, error) {
+func stdin(data []byte) (*os.File, error) {
 	if data == nil {
 		return os.Open(os.DevNull)
 	}

@@ -162,7 +162,7 @@ func (sb *sandbox) give(t *inside.Task, root bool) error {
 			f.Close()
 		}
 	}()
-	stdin, err := runner.Stdin(sb.spec.Stdin)
+	stdin, err := sb.spec.OpenStdin()
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (sb *sandbox) launch(ctx context.Context, f *forker) error {
 	}
 	command, env := s.Expand(places)
 	env = append(env, "TMPDIR="+tmp, sb.family.mark)
-	stdin, err := runner.Stdin(s.Stdin)
+	stdin, err := s.OpenStdin()
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package runnertest
 
 import (
 	"bytes"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,34 @@ func (s *suite) command(t *testing.T) {
 			if got := s.run(t, r, spec); got != string(in) {
 				t.Errorf("cat gave %d bytes of %d", len(got), len(in))
 			}
+		}
+	})
+
+	t.Run("is fed while it runs", func(t *testing.T) {
+		read, write, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer write.Close()
+		got := make(chan string)
+		spec := s.spec(t, "cat")
+		spec.Feed, spec.Stdout = read, func(p []byte) { got <- string(p) }
+		b, err := r.Start(t.Context(), spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range []string{"one\n", "two\n"} {
+			if _, err := write.WriteString(line); err != nil {
+				t.Fatal(err)
+			}
+			if back := <-got; back != line {
+				t.Errorf("cat gave %q of %q", back, line)
+			}
+		}
+		write.Close() // the command has the only other end: this is its end of file
+		<-b.Done()
+		if e := b.Exit(); e.Code != 0 {
+			t.Errorf("Exit = %+v, want code 0", e)
 		}
 	})
 

@@ -1,0 +1,247 @@
+package entry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// linesConn is a process that stays: it reads one JSON per line and answers each with one line of JSON, in order. What it
+// says on stdout when it was not asked, or beyond an answer, puts it out of step: it is stopped, since the next line could be anything's.
+type linesConn struct {
+	*instance
+	feed    *os.File // its stdin
+	said    *lines
+	stopped chan struct{}
+	done    chan struct{}
+
+	stopOnce sync.Once
+}
+
+func (e *Entries) startLines(ctx context.Context, s Start) (Conn, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make stdin of %s: %w", s.ID, err)
+	}
+	c := &linesConn{feed: write, said: &lines{limit: MaxAnswer, broken: make(chan struct{})}, stopped: make(chan struct{}), done: make(chan struct{})}
+	spec := e.spec(s)
+	spec.Feed, spec.Stdout = read, c.said.write
+	spec.Env = list(environ(s, e.Region))
+	in, err := e.launch(ctx, launching{Start: s}, spec)
+	if err != nil {
+		read.Close() // where the runner did not come to it
+		write.Close()
+		return nil, err
+	}
+	c.instance = in
+	go c.serve()
+	return c, nil
+}
+
+// serve lives as long as the instance.
+func (c *linesConn) serve() {
+	select {
+	case <-c.said.broken:
+		if text := c.said.unasked(); text != nil {
+			c.out.stream("stdout")(append(text, '\n'))
+			c.out.stream("stderr")([]byte("dalamb: the line on stdout answers nothing, so this instance is stopped; stdout is for answers, stderr for the log\n"))
+		}
+		c.box.Stop(0)
+	case <-c.box.Done():
+	}
+	c.feed.Close()
+	c.out.finish()
+	close(c.done)
+}
+
+func (c *linesConn) Done() <-chan struct{} { return c.done }
+
+func (c *linesConn) Stop(grace time.Duration) {
+	c.stopOnce.Do(func() { close(c.stopped) })
+	c.feed.Close() // a loop over its input ends by itself
+	c.box.Stop(grace)
+	<-c.done
+}
+
+// Invoke implements Conn.
+func (c *linesConn) Invoke(_ context.Context, inv *function.Invocation) (*function.Result, error) {
+	t := clock{c.entries.Now, c.entries.Now()}
+	line, err := c.line(inv, t.start)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-c.said.broken:
+		return nil, ErrUndelivered
+	default:
+	}
+	c.out.setRun(inv.Run)
+	end := deadline(inv, t.start.Add(c.timeout()), t.start)
+	timer := time.NewTimer(end.Sub(t.start))
+	defer timer.Stop()
+	answer := c.said.ask()
+	_ = c.feed.SetWriteDeadline(time.Now().Add(end.Sub(t.start))) // of one that is closed nothing is written either
+	_, unsent := c.feed.Write(line)
+	var r *function.Result
+	select {
+	case a := <-answer:
+		r = c.result(inv, a)
+	case <-c.done:
+		select {
+		case <-c.stopped:
+			return nil, errStopped(c.start.ID)
+		default:
+		}
+		select {
+		case a := <-answer: // its last words
+			r = c.result(inv, a)
+		default:
+			if unsent != nil { // without its end the line is none
+				return nil, ErrUndelivered
+			}
+			r = c.ended()
+		}
+	case <-timer.C:
+		r = timedOut(c.timeout())
+	}
+	r.MemoryKB = c.memoryKB()
+	return t.finish(r), nil
+}
+
+// line is the invocation as one line of JSON. A request has the form that lambda functions get.
+func (c *linesConn) line(inv *function.Invocation, now time.Time) ([]byte, error) {
+	var doc []byte
+	var err error
+	if inv.Request != nil {
+		doc, err = urlRequest(inv, c.start.Version.Function(), now)
+	} else {
+		doc, err = document(inv)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var line bytes.Buffer
+	if err := json.Compact(&line, doc); err != nil {
+		return nil, fmt.Errorf("encode invocation %s as a line: %w", inv.ID, err)
+	}
+	line.WriteByte('\n')
+	return line.Bytes(), nil
+}
+
+func (c *linesConn) result(inv *function.Invocation, a spoken) *function.Result {
+	name := c.start.Version.Function()
+	switch {
+	case errors.Is(a.err, errLongLine):
+		return tooLarge()
+	case a.err != nil:
+		return badAnswer("Function.ExtraOutput", "function %s answered with more than one line: a second one begins %q; stdout is for answers, stderr for the log", name, shown(a.rest))
+	case !json.Valid(a.line):
+		c.said.breakOff(nil)
+		return badAnswer("Function.InvalidResponse", "function %s answered with a line that is not JSON: %q; stdout is for answers, stderr for the log", name, shown(a.line))
+	}
+	if _, is := readPosted(a.line); is {
+		return failed(a.line, "")
+	}
+	if inv.Request != nil {
+		return urlAnswer(a.line, http.Header{}, name)
+	}
+	return succeeded(a.line, name)
+}
+
+func shown(line []byte) string {
+	return cut(strings.ToValidUTF8(string(line[:min(len(line), 200)]), "\uFFFD"), 80)
+}
+
+var (
+	errLongLine  = errors.New("line too long")
+	errExtraLine = errors.New("more than one line")
+)
+
+// spoken is a line of an answer, or why there is none.
+type spoken struct {
+	line, rest []byte
+	err        error
+}
+
+// lines cuts what a process writes into answers. Out of step it takes nothing more.
+type lines struct {
+	limit  int
+	broken chan struct{} // closed when it is out of step
+
+	mu    sync.Mutex
+	over  bool          // broken is closed
+	asked chan<- spoken // nil = nobody waits for a line
+	held  []byte        // the beginning of a line
+	extra []byte        // the line that nobody had asked for
+}
+
+// ask gives the next line.
+func (l *lines) ask() <-chan spoken {
+	answer := make(chan spoken, 1)
+	l.mu.Lock()
+	l.asked = answer
+	l.mu.Unlock()
+	return answer
+}
+
+// unasked is the line that nobody had asked for, nil when that is not why it is out of step.
+func (l *lines) unasked() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.extra
+}
+
+// breakOff puts it out of step; extra is the line that did.
+func (l *lines) breakOff(extra []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end(extra)
+}
+
+func (l *lines) end(extra []byte) {
+	if !l.over {
+		l.over, l.held, l.extra = true, nil, extra
+		close(l.broken)
+	}
+}
+
+func (l *lines) write(p []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return
+	}
+	l.held = append(l.held, p...)
+	at := bytes.IndexByte(l.held, '\n')
+	switch {
+	case at > l.limit, at < 0 && len(l.held) > l.limit:
+		l.answer(spoken{err: errLongLine})
+		l.end(nil)
+	case at < 0: // the rest is to come
+	case l.asked == nil:
+		l.end(l.held[:at])
+	case at+1 < len(l.held):
+		l.answer(spoken{rest: l.held[at+1:], err: errExtraLine})
+		l.end(nil)
+	default:
+		l.answer(spoken{line: bytes.TrimSuffix(l.held[:at], []byte{'\r'})})
+		l.held = nil
+	}
+}
+
+// answer has room for one.
+func (l *lines) answer(s spoken) {
+	if l.asked != nil {
+		l.asked <- s
+		l.asked = nil
+	}
+}
