@@ -52,7 +52,7 @@ func (e *Entries) startHTTP(ctx context.Context, s Start) (Conn, error) {
 	c.client = &httpClient{dial: in.box.Dial, keep: concurrency}
 	go c.serve()
 	ready, waited := make(chan struct{}), make(chan struct{})
-	waiting, cancel := context.WithCancel(ctx)
+	waiting, cancel := context.WithTimeout(ctx, e.InitTimeout)
 	go func() {
 		defer close(waited)
 		if c.awaitPort(waiting) {
@@ -69,8 +69,43 @@ func (e *Entries) startHTTP(ctx context.Context, s Start) (Conn, error) {
 	return c, nil
 }
 
-// awaitPort blocks until the function accepts a connection. The connection is closed at once: a server that takes one at a time would
-// wait on it.
+// isReady asks once. Without a path to ask for, a function that accepts a connection is ready; the connection is closed at once: a server
+// that takes one at a time would wait on it.
+func (c *httpConn) isReady(ctx context.Context) bool {
+	path := c.start.Version.Spec.Entry.Ready
+	if path == "" {
+		nc, err := c.box.Dial(ctx)
+		if err == nil {
+			nc.Close()
+		}
+		return err == nil
+	}
+	at, err := url.ParseRequestURI(path)
+	if err != nil {
+		c.notReady(err.Error())
+		return false
+	}
+	at.Scheme, at.Host = "http", c.start.Version.Function()
+	req := &http.Request{
+		Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, URL: at,
+		Header: http.Header{"User-Agent": {"dalamb"}},
+	}
+	until, _ := ctx.Deadline()
+	resp, _, err := c.client.do(req, until)
+	switch {
+	case err != nil:
+		if _, before := errors.AsType[errDial](err); !before {
+			c.notReady(err.Error())
+		}
+		return false
+	case resp.StatusCode < 200 || resp.StatusCode >= 300:
+		c.notReady("it answered " + strconv.Itoa(resp.StatusCode))
+		return false
+	}
+	return true
+}
+
+// awaitPort blocks until the function is ready.
 func (c *httpConn) awaitPort(ctx context.Context) bool {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -82,8 +117,7 @@ func (c *httpConn) awaitPort(ctx context.Context) bool {
 			return false
 		case <-timer.C:
 		}
-		if nc, err := c.box.Dial(ctx); err == nil {
-			nc.Close()
+		if c.isReady(ctx) {
 			return true
 		}
 		timer.Reset(wait)

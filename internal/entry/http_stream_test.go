@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,11 +47,22 @@ func playStream(verb string, w http.ResponseWriter, r *http.Request) bool {
 		os.Exit(9)
 	case "endless":
 		io.Copy(w, endless{})
+	case "warming": // ready at the third time of asking
+		if n := asked.Add(1); n < 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+		fmt.Fprintf(w, "%s %d", r.URL.RequestURI(), asked.Load())
+	case "sick":
+		w.WriteHeader(http.StatusInternalServerError)
 	default:
 		return false
 	}
 	return true
 }
+
+// asked counts requests.
+var asked atomic.Int32
 
 // wakeups lets one request wait for another.
 var wakeups = make(chan struct{}, 1)
@@ -285,5 +297,19 @@ func TestWhatIsCollectedThoughItCouldBeStreamed(t *testing.T) {
 				t.Errorf("streams(%q) = %v, want %v", c.answer, got, c.want)
 			}
 		})
+	}
+}
+
+func TestReadyWhenItsPathSaysSo(t *testing.T) {
+	ready := func(spec *function.Spec) { spec.Entry.Ready = "/up?deep=1" }
+	s := newStage(t)
+	c := s.start(version("http:warming", ready))
+	if r := s.invoke(c, &function.Invocation{ID: "1", Request: httptest.NewRequest("GET", "/x", http.NoBody)}); string(r.Body) != "/x 4" {
+		t.Errorf("answer = %q, want that of the fourth request", r.Body)
+	}
+	s = newStage(t, func(o *Options) { o.InitTimeout = time.Second })
+	err := s.startError(version("http:sick", ready))
+	if want := "not ready within 1s: /up?deep=1 on its port 8080 did not answer 2xx: it answered 500"; !strings.Contains(err.Failure.Message, want) {
+		t.Errorf("Start = %v, want %q", err, want)
 	}
 }

@@ -24,6 +24,13 @@ type instance struct {
 	mu        sync.Mutex
 	peak      int64
 	peakAsked time.Time
+	asked     string // what came of asking its ready path last; "" = nothing accepted a connection
+}
+
+func (in *instance) notReady(why string) {
+	in.mu.Lock()
+	in.asked = why
+	in.mu.Unlock()
 }
 
 // spec is what every sandbox of a version shares.
@@ -154,7 +161,14 @@ func (in *instance) awaitReady(ctx context.Context, ready <-chan struct{}) error
 // waitedFor says what the entry expected, since a function of another entry type looks just like one that hangs.
 func (in *instance) waitedFor() string {
 	text := ": it did not ask the Runtime API at AWS_LAMBDA_RUNTIME_API for an invocation"
-	if e := in.start.Version.Spec.Entry; e.Type == function.EntryHTTP {
+	in.mu.Lock()
+	asked := in.asked
+	in.mu.Unlock()
+	switch e := in.start.Version.Spec.Entry; {
+	case e.Type != function.EntryHTTP:
+	case asked != "":
+		text = fmt.Sprintf(": %s on its port %d did not answer 2xx: %s", e.Ready, e.Port, asked)
+	default:
 		text = fmt.Sprintf(": nothing accepted a connection on its port %d (environment variable PORT)", e.Port)
 	}
 	if words := in.out.lastWords(); words != "" {

@@ -247,4 +247,3 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
-

@@ -2,23 +2,20 @@ package function
 
 import "strings"
 
-// Values of Entry.Protocol and Entry.Mode; "" is the first of each.
+// Values of Entry.Mode; "" is the first.
 const (
-	ProtocolHTTP1 = "http1"
-	ProtocolH2C   = "h2c"
-
 	ModeOnce  = "once"
 	ModeLines = "lines"
 )
 
-func protocols() []string { return []string{ProtocolHTTP1, ProtocolH2C} }
-func modes() []string     { return []string{ModeOnce, ModeLines} }
+func modes() []string { return []string{ModeOnce, ModeLines} }
 
 // Once says whether an instance lives for one invocation, which starts it.
 func (e *Entry) Once() bool { return e.Type == EntryStdio && e.Mode != ModeLines }
 
 func entryMembers() []member[Entry] {
 	return []member[Entry]{
+		field("ready", "http only: a path. An instance takes requests when this path has answered 2xx. Default: when its port accepts a connection.", text[string](), func(e *Entry) *string { return &e.Ready }),
 		field("mode", "stdio only. once: one process per event. lines: a process that stays, reads one JSON per line and answers each with one line of JSON. Default: once.", text(modes()...), func(e *Entry) *string { return &e.Mode }),
 	}
 }
@@ -30,7 +27,7 @@ func (c *checker) entryForm(e *Entry) {
 		allowed     []string
 		of          EntryType
 	}{
-		{"protocol", e.Protocol, protocols(), EntryHTTP}, {"ready", e.Ready, nil, EntryHTTP}, {"mode", e.Mode, modes(), EntryStdio},
+		{"ready", e.Ready, nil, EntryHTTP}, {"mode", e.Mode, modes(), EntryStdio},
 	} {
 		field := "entry." + f.name
 		switch {

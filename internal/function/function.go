@@ -43,7 +43,6 @@ type Entry struct {
 	Command     []string  `json:"command"`               // argv; a relative first word with a slash is below the code directory
 	Port        int       `json:"port,omitempty"`        // http only
 	Concurrency int       `json:"concurrency,omitempty"` // http only: requests at a time per instance
-	Protocol    string    `json:"protocol,omitempty"`    // http only: ProtocolHTTP1 (also "") or ProtocolH2C
 	Ready       string    `json:"ready,omitempty"`       // http only: the path that answers 2xx when an instance is ready; "" = its port accepts connections
 	Mode        string    `json:"mode,omitempty"`        // stdio only: ModeOnce (also "") or ModeLines
 }
