@@ -11,7 +11,7 @@ func TestEntryFields(t *testing.T) {
 		{"type: stdio, mode: lines", ""},
 		{"type: stdio, mode: once", ""},
 		{"type: stdio, mode: line", `entry.mode: "line" is not known (allowed: once, lines; did you mean lines?)`},
-		{"type: http, ready: /health?deep=1", ""},
+		{`type: http, ready: "/health?deep=1"`, ""},
 		{"type: http, ready: health", `entry.ready: "health" is no path of a request (such as /health)`},
 		{"type: http, ready: \"/a b\"", "is no path of a request"},
 		{"type: stdio, ready: /health", `entry.ready: belongs to the entry http (remove it, or set entry.type to http)`},

@@ -11,7 +11,7 @@ func (s *Spec) OpenStdin() (*os.File, error) {
 	if s.Feed != nil {
 		return s.Feed, nil
 	}
-	return stdin(s.Stdin)
+	return Stdin(s.Stdin)
 }
 
 // fill writes data into f and turns it back to its beginning.

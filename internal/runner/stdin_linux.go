@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stdin gives the file that a command reads data from: /dev/null for nil. The file is in memory, so that a full disk does not
+// Stdin gives the file that a command reads data from: /dev/null for nil. The file is in memory, so that a full disk does not
 // stop functions, and no pipe, so that nobody has to feed it.
-func stdin(data []byte) (*os.File, error) {
+func Stdin(data []byte) (*os.File, error) {
 	if data == nil {
 		return os.Open(os.DevNull)
 	}

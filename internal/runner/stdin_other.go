@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// stdin gives the file that a command reads data from: /dev/null for nil. Nobody has to feed it, as a pipe would need.
-func stdin(data []byte) (*os.File, error) {
+// Stdin gives the file that a command reads data from: /dev/null for nil. Nobody has to feed it, as a pipe would need.
+func Stdin(data []byte) (*os.File, error) {
 	if data == nil {
 		return os.Open(os.DevNull)
 	}
