@@ -67,8 +67,14 @@ func (c *linesConn) Done() <-chan struct{} { return c.done }
 
 func (c *linesConn) Stop(grace time.Duration) {
 	c.stopOnce.Do(func() { close(c.stopped) })
-	c.feed.Close() // a loop over its input ends by itself
-	c.box.Stop(grace)
+	c.feed.Close() // a loop over its input ends by itself, before any signal
+	timer := time.NewTimer(grace / 2)
+	defer timer.Stop()
+	select {
+	case <-c.box.Done():
+	case <-timer.C:
+	}
+	c.box.Stop(grace - grace/2)
 	<-c.done
 }
 
