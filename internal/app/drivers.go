@@ -3,6 +3,7 @@ package app
 import (
 	"log/slog"
 	"path/filepath"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/runner/native"
+	"github.com/dalamb/dalamb/internal/runner/oci"
 	"github.com/dalamb/dalamb/internal/runner/process"
 )
 
@@ -63,13 +65,20 @@ func openKafka(n *Node, use kafkaUse) (eventlog.Log, error) {
 
 // openRunner opens the runner that the configuration names.
 func openRunner(c *config.Node, logger *slog.Logger) (runner.Runner, error) {
-	name, ids := c.Runner, c.Sandbox.IDs
-	state := filepath.Join(c.Data, "run", name)
-	switch name {
-	case "native":
-		return native.New(native.Options{StateDir: state, Log: logger, IDs: native.IDs{First: ids.First, Count: ids.Count}})
-	case "process":
+	name, ids := c.Runner, native.IDs{First: c.Sandbox.IDs.First, Count: c.Sandbox.IDs.Count}
+	state := filepath.Join(c.Data, "run", strings.ReplaceAll(name, ":", "-"))
+	switch runtime, isOCI := strings.CutPrefix(name, oci.Prefix); {
+	case name == "native":
+		return native.New(native.Options{StateDir: state, Log: logger, IDs: ids})
+	case name == "process":
 		return process.New(process.Options{StateDir: state, Log: logger})
+	case isOCI:
+		r, err := oci.New(oci.Options{Runtime: runtime, StateDir: state, Log: logger, IDs: ids})
+		if err != nil {
+			return nil, err // and not an *oci.Runner that is nil
+		}
+		return r, nil
 	}
-	return nil, fault.Missing("runner", name, []string{"native", "process"}).WithHint("runners: native (fences functions), process (does not)")
+	return nil, fault.Missing("runner", name, nil).WithHint("runners: native (fences functions), %s%s (the same by an OCI runtime), process (does not fence)",
+		oci.Prefix, strings.Join(oci.Runtimes(), ", "+oci.Prefix))
 }

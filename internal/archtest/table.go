@@ -71,6 +71,7 @@ func Edges() []Edge {
 		{"cli", "image", "deploy packs the code directory where it stands"},
 		{"history", "function", "the shapes of runs, requests and dead letters are function's"},
 		{"image/registry", "wire", "one table of fault -> HTTP status"},
+		{"runner/oci", "runner/native", "a runtime only makes the namespaces; the init in them, its protocol and the limits are native's"},
 		{"gateway", "wire", "one table of fault -> HTTP status, one shape of an error in JSON"},
 		{"cli", "telemetry", "up makes the logger, because what it writes to is the terminal's"},
 		{"config", "function", "sizes and durations are spelled alike in both files that people write"},

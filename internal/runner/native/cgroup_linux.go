@@ -104,6 +104,16 @@ func (g *group) directories() (v1 []string, v2 string) {
 	return v1, v2
 }
 
+// join puts a process into the group.
+func (g *group) join(pid int) error {
+	for _, h := range g.in {
+		if err := h.write("cgroup.procs", int64(pid)); err != nil {
+			return fmt.Errorf("join cgroup: %w", err)
+		}
+	}
+	return nil
+}
+
 // usage reads what the group has used; what it cannot read it gives as it was before.
 func (g *group) usage() runner.Usage {
 	for _, h := range g.in {

@@ -28,6 +28,8 @@ type Options struct {
 	Spare int
 
 	IDs IDs // of the host, for sandboxes of a node that is root; zero = DefaultIDs
+
+	Maker Maker // nil = the runner's own zygote
 }
 
 // watchEvery is how often memory is looked at where cgroups do not limit it.
@@ -44,6 +46,7 @@ type Runner struct {
 	groups  func() *cgroups // makes the parents at the first call
 	boot    func() (string, error)
 	zygote  *zygote
+	maker   Maker   // nil = zygote
 	ranges  *ranges // nil when the node is not root, or may not give its sandboxes ids of their own
 	noIDs   error   // why root has no ranges
 	sweeper *sweeper
@@ -77,7 +80,7 @@ func New(o Options) (*Runner, error) {
 	r := &Runner{
 		dir: dir, name: "dalamb-" + hex.EncodeToString(sum[:6]), root: os.Geteuid() == 0, log: o.Log, machine: m,
 		serial: newSerial(), filter: sync.OnceValues(seccomp.Default().Program), boot: sync.OnceValues(tree.Boot),
-		zygote: newZygote(), sweeper: &sweeper{log: o.Log},
+		zygote: newZygote(), maker: o.Maker, sweeper: &sweeper{log: o.Log},
 	}
 	r.watch.Every, r.watch.Log, r.watch.Measure = watchEvery, o.Log, r.measures
 	r.groups = sync.OnceValue(func() *cgroups {
@@ -187,10 +190,14 @@ func (r *Runner) Close() error {
 	r.spares.close()
 	r.zygote.close()
 	r.sweeper.close()
+	var made error
+	if r.maker != nil {
+		made = r.maker.Close()
+	}
 	if r.ranges != nil {
 		r.ranges.close()
 	}
-	err := errors.Join(r.groups().removeParents(), removeRecord(filepath.Join(r.dir, parentsName)))
+	err := errors.Join(made, r.groups().removeParents(), removeRecord(filepath.Join(r.dir, parentsName)))
 	if err := os.Remove(r.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		r.log.Debug("state directory stays", "path", r.dir, "err", err)
 	}

@@ -87,14 +87,15 @@ func (r *Runner) tryNest(k kind) (*nest, error) {
 	n := &nest{sock: os.NewFile(uintptr(fds[0]), "node's end"), conn: inside.NewConn(fds[0])}
 	theirs := os.NewFile(uintptr(fds[1]), "init's end")
 	n.ids, n.free = k.ids, func() {}
-	n.group, err = r.groups().make(r.serial.next())
+	name := r.serial.next()
+	n.group, err = r.groups().make(name)
 	if err == nil && r.ranges != nil {
 		n.ids.First, err = r.ranges.lease()
 		n.free = func() { r.ranges.release(n.ids.First) }
 	}
 	if err == nil {
 		k.ids = n.ids
-		n.init.PID, n.pidfd, err = r.zygote.make(k, n.group, theirs)
+		n.init.PID, n.pidfd, err = r.makeInit(name, k, n, theirs)
 	}
 	theirs.Close()
 	if err == nil {

@@ -63,6 +63,11 @@ func (r *Runner) Recover(ctx context.Context) (int, error) {
 		}
 		n++
 	}
+	if r.maker != nil {
+		if err := r.maker.Recover(ctx, r.serial.made); err != nil {
+			return n, fmt.Errorf("remove what an earlier node left: %w", err)
+		}
+	}
 	if err := r.recoverCgroups(); err != nil {
 		return n, fault.New(fault.Unavailable, "remove cgroups that an earlier node left: %w", err).
 			WithHint("see what runs in it (cgroup.procs), end that, then start again")

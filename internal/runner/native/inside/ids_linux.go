@@ -52,12 +52,18 @@ func (i IDs) mapTo(a *syscall.SysProcAttr) {
 		a.AmbientCaps = []uintptr{capSysAdmin, capNetAdmin, capSetPCap, capSysResource, capDacOverride, capNetBindService}
 		return
 	}
-	a.UidMappings, a.GidMappings, a.GidMappingsEnableSetgroups = withInit(i.UID), withInit(i.GID), true
-	if i.First != 0 {
-		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: int(i.First), Size: rangeSize}}
-		a.GidMappings = a.UidMappings
-	}
+	a.UidMappings, a.GidMappings = i.Maps()
+	a.GidMappingsEnableSetgroups = true
 	a.Credential = &syscall.Credential{Uid: initUser, Gid: initUser}
+}
+
+// Maps are who the users and groups of a sandbox are on the host, when the node is root.
+func (i IDs) Maps() (uids, gids []syscall.SysProcIDMap) {
+	if i.First == 0 {
+		return withInit(i.UID), withInit(i.GID)
+	}
+	all := []syscall.SysProcIDMap{{ContainerID: 0, HostID: int(i.First), Size: rangeSize}}
+	return all, all
 }
 
 // withInit maps a function's id and its init's.

@@ -40,7 +40,7 @@ type zygote struct {
 
 // breed is the life of a zygote, which ends with its node. The inits go on: their sockets are the node's, not the zygote's.
 func breed() {
-	z := &zygote{conn: NewConn(Socket), env: []string{"GOMAXPROCS=1", "GOGC=off"}}
+	z := &zygote{conn: NewConn(Socket)}
 	syscall.CloseOnExec(Socket)
 	if call(sysCloseRange, Socket+1, 0x7fffffff) != nil {
 		return
@@ -49,12 +49,9 @@ func breed() {
 	if ignore(syscall.SIGCHLD) != nil {
 		return
 	}
-	for _, name := range namespaceNames() {
-		id, err := namespace(name)
-		if err != nil {
-			return
-		}
-		z.env = append(z.env, outsidePrefix+name+"="+id)
+	var err error
+	if z.env, err = surroundings(); err != nil {
+		return
 	}
 	over := make(chan struct{})
 	go func() {
@@ -112,12 +109,8 @@ func leave(groups []string) error {
 
 // clone starts an init in namespaces of its own.
 func (z *zygote) clone(n *Nest, sock int) (pid, pidfd int, err error) {
-	mode := "host"
-	if n.OwnNet {
-		mode = "net"
-	}
 	attr := &syscall.ProcAttr{
-		Dir: "/", Env: append([]string{Variable + "=" + mode}, z.env...),
+		Dir: "/", Env: append([]string{n.mode()}, z.env...),
 		Files: []uintptr{0, 1, 2, uintptr(sock)},
 		Sys:   attributes(n),
 	}
@@ -135,6 +128,33 @@ func (z *zygote) clone(n *Nest, sock int) (pid, pidfd int, err error) {
 		return 0, -1, &failure{"make namespaces", err}
 	}
 	return pid, pidfd, nil
+}
+
+// mode is the variable that makes an init.
+func (n *Nest) mode() string {
+	if n.OwnNet {
+		return Variable + "=net"
+	}
+	return Variable + "=host"
+}
+
+// surroundings are those variables of an init that tell what it is outside of: where the caller is.
+func surroundings() ([]string, error) {
+	env := []string{"GOMAXPROCS=1", "GOGC=off"}
+	for _, name := range namespaceNames() {
+		id, err := namespace(name)
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, outsidePrefix+name+"="+id)
+	}
+	return env, nil
+}
+
+// Env is the environment that makes this program the init of n, when it is started in namespaces that the caller is not in.
+func (n *Nest) Env() ([]string, error) {
+	env, err := surroundings()
+	return append([]string{n.mode()}, env...), err
 }
 
 // attributes are the namespaces and users of a nest.
