@@ -115,9 +115,11 @@ type Options struct {
 	Copies     Copies
 	Token      string                          // what a client must show
 	Node       func(context.Context) wire.Node // counts and space are filled in by the API
-	Logger     *slog.Logger                    // nil = nowhere
-	Now        func() time.Time                // nil = time.Now
-	MaxEvent   int                             // bytes of one event; 0 = 1 MiB
+	// Runner says what the runner that a function asks for fences on this node, or why it cannot be had.
+	Runner   func(ctx context.Context, name string) (wire.Runner, error)
+	Logger   *slog.Logger     // nil = nowhere
+	Now      func() time.Time // nil = time.Now
+	MaxEvent int              // bytes of one event; 0 = 1 MiB
 }
 
 // API is the handler of the control listener. Safe for concurrent use.
@@ -135,6 +137,7 @@ type API struct {
 	copies     Copies
 	token      [sha256.Size]byte
 	node       func(context.Context) wire.Node
+	runner     func(ctx context.Context, name string) (wire.Runner, error)
 	logger     *slog.Logger
 	now        func() time.Time
 	maxEvent   int
@@ -147,8 +150,8 @@ type API struct {
 // New checks the options and builds the handler.
 func New(o Options) (*API, error) {
 	switch {
-	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Node == nil:
-		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events, copies and a node")
+	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Node == nil, o.Runner == nil:
+		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events, copies, a node and its runners")
 	case o.Token == "":
 		return nil, errors.New("api needs a token: without one anybody could change everything")
 	}
@@ -163,7 +166,7 @@ func New(o Options) (*API, error) {
 	}
 	a := &API{
 		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies,
-		token: sha256.Sum256([]byte(o.Token)), node: o.Node, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
+		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending: make(chan struct{}),
 	}
 	a.mux = a.newMux()

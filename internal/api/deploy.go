@@ -111,7 +111,11 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 
 // checkIsolation refuses what this node would not start.
 func (a *API) checkIsolation(ctx context.Context, spec *function.Spec) error {
-	lacks := a.node(ctx).Runner.Lacks
+	runner, err := a.fence(ctx, spec)
+	if err != nil {
+		return fmt.Errorf("function %q asks for runner: %s: %w", spec.Name, spec.Runner, err)
+	}
+	lacks := runner.Lacks
 	if spec.Isolation != function.IsolationStrict || len(lacks) == 0 {
 		return nil
 	}
@@ -211,7 +215,7 @@ func (a *API) losses(ctx context.Context, req *wire.DeployRequest) []string {
 // warnings are what a person should know who deploys this here.
 func (a *API) warnings(ctx context.Context, spec *function.Spec) []string {
 	var ws []string
-	runner := a.node(ctx).Runner
+	runner := a.runnerOf(ctx, spec)
 	if !runner.Isolated {
 		ws = append(ws, fmt.Sprintf("it runs without isolation: the runner %s fences nothing", runner.Name))
 	} else if spec.Network == "host" {

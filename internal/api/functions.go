@@ -18,7 +18,8 @@ func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
 	for _, f := range a.catalog.View().Functions() {
 		s := wire.FunctionSummary{Name: f.Name, Instances: len(instances[f.Name]), Isolated: runner.Isolated, Lacks: runner.Lacks}
 		if v := f.Live(); v != nil {
-			s.Lacks = lacks(runner, &v.Spec)
+			own := a.runnerOf(r.Context(), &v.Spec)
+			s.Isolated, s.Lacks = own.Isolated, lacks(own, &v.Spec)
 			s.Version, s.Entry, s.Created, s.Triggers = v.Number, v.Spec.Entry.Type, v.Created, len(v.Spec.Triggers)
 		}
 		for _, t := range f.Triggers {
@@ -42,7 +43,8 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 		Versions: []function.Version{}, Aliases: []function.Alias{}, Triggers: []wire.Trigger{}, Instances: a.instances()[f.Name],
 	}
 	if v := f.Live(); v != nil {
-		out.Lacks = lacks(runner, &v.Spec)
+		own := a.runnerOf(r.Context(), &v.Spec)
+		out.Isolated, out.Lacks = own.Isolated, lacks(own, &v.Spec)
 	}
 	for _, v := range slices.Backward(f.Versions) {
 		out.Versions = append(out.Versions, *v)
@@ -76,6 +78,23 @@ func lacks(r wire.Runner, spec *function.Spec) []string {
 		return append([]string{"a network of its own"}, r.Lacks...)
 	}
 	return r.Lacks
+}
+
+// fence is what fences a function here, or why that cannot be had.
+func (a *API) fence(ctx context.Context, spec *function.Spec) (wire.Runner, error) {
+	if spec.Runner == "" {
+		return a.node(ctx).Runner, nil
+	}
+	return a.runner(ctx, spec.Runner)
+}
+
+// runnerOf is what fences a function here. One whose runner cannot be had does not run: that is what its fence lacks.
+func (a *API) runnerOf(ctx context.Context, spec *function.Spec) wire.Runner {
+	r, err := a.fence(ctx, spec)
+	if err != nil {
+		return wire.Runner{Name: spec.Runner, Isolated: true, Lacks: []string{"its runner " + spec.Runner}}
+	}
+	return r
 }
 
 // instances groups the live instances by function.

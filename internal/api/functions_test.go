@@ -82,6 +82,21 @@ func TestStrictIsRefusedWhereTheFenceIsNotWhole(t *testing.T) {
 	n.deploy(payManifest, "two")
 }
 
+func TestRunnerOfAFunction(t *testing.T) {
+	n := newNode(t)
+	n.script.isolated = false
+	_, err := n.client.Deploy(t.Context(), wire.DeployRequest{Spec: spec(t, payManifest+"runner: oci:runc\n"), Code: n.upload("one")})
+	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "asks for runner: oci:runc") || fault.HintOf(err) != "install it" {
+		t.Errorf("Deploy with a runner that is not here = %v, hint %q; want Unavailable that names it, and the next step", err, fault.HintOf(err))
+	}
+	if d := n.deploy(payManifest+"runner: oci:crun\nisolation: available\n", "one"); len(d.Warnings) != 0 {
+		t.Errorf("warnings = %q, want none: its runner isolates", d.Warnings)
+	}
+	if f, err := n.client.Function(t.Context(), "pay"); err != nil || !f.Isolated || f.Versions[0].Spec.Runner != "oci:crun" {
+		t.Errorf("Function = %+v, %v; want that its own runner isolates it", f, err)
+	}
+}
+
 func TestDeployTellsWhatWaitsForATriggerThatGoesAway(t *testing.T) {
 	const warning = `trigger "on-order" goes away with 7 events waiting; they end as discarded`
 	for _, c := range []struct {

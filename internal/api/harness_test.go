@@ -162,6 +162,12 @@ func newNode(t *testing.T) *node {
 	ok(t, err)
 	a, err := New(Options{
 		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Copies: noCopies{}, Token: token,
+		Runner: func(_ context.Context, name string) (wire.Runner, error) {
+			if name != "oci:crun" {
+				return wire.Runner{}, fault.New(fault.Unavailable, "the runner %s is not here", name).WithHint("install it")
+			}
+			return wire.Runner{Name: name, Isolated: true, Limits: []string{"memory", "cpu", "pids", "files", "tmp"}}, nil
+		},
 		Node: func(context.Context) wire.Node {
 			return wire.Node{Version: "1.2.3", Gateway: "127.0.0.1:8080", Control: "127.0.0.1:8081", Runner: wire.Runner{Name: "native", Isolated: n.script.isolated, Limits: []string{"memory", "cpu", "pids", "files", "tmp"}, Lacks: n.script.lacks}}
 		},

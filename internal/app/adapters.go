@@ -140,10 +140,25 @@ func (n *Node) Fence() string {
 	return fmt.Sprintf("%s (isolated; limits: %s)", n.runner.Name(), strings.Join(n.ability.Limits, ", "))
 }
 
-func (n *Node) describe(context.Context) wire.Node {
+// describeRunner says what the runner of a name fences here, "" = the node's own.
+func (n *Node) describeRunner(ctx context.Context, name string) (wire.Runner, error) {
+	a := n.ability
+	if name == "" || name == n.runner.Name() {
+		name = n.runner.Name()
+	} else {
+		var err error
+		if a, err = n.runner.Ability(ctx, name); err != nil {
+			return wire.Runner{}, err
+		}
+	}
+	return wire.Runner{Name: name, Isolated: a.Isolated, Limits: a.Limits, Lacks: a.Lacks(), Notes: a.Notes}, nil
+}
+
+func (n *Node) describe(ctx context.Context) wire.Node {
+	own, _ := n.describeRunner(ctx, "") // its own cannot fail: it was checked at the start
 	return wire.Node{
 		Version: n.version, Started: n.started, Gateway: n.gatewayListener.Addr().String(), Control: n.controlListener.Addr().String(), Data: n.config.Data,
-		Runner: wire.Runner{Name: n.runner.Name(), Isolated: n.ability.Isolated, Limits: n.ability.Limits, Lacks: n.ability.Lacks(), Notes: n.ability.Notes},
+		Runner: own,
 	}
 }
 

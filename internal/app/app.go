@@ -24,6 +24,7 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/gateway"
 	"github.com/dalamb/dalamb/internal/history"
 	"github.com/dalamb/dalamb/internal/image"
@@ -60,7 +61,7 @@ type Node struct {
 	log        eventlog.Log
 	catalog    *catalog.Catalog
 	history    *history.History
-	runner     runner.Runner
+	runner     *runner.Choice
 	ability    runner.Ability
 	code       *image.Store
 	share      *codeshare.Store
@@ -147,10 +148,11 @@ func (n *Node) open(ctx context.Context) error {
 
 // openRunner opens the runner and cleans up after a killed node: before dispatch begins, so that no run is alive twice.
 func (n *Node) openRunner(ctx context.Context) error {
-	var err error
-	if n.runner, err = openRunner(n.config, n.logger); err != nil {
+	own, err := openRunner(n.config, n.config.Runner, n.logger)
+	if err != nil {
 		return err
 	}
+	n.runner = runner.NewChoice(own, n.otherRunners())
 	if n.ability, err = n.runner.Check(ctx); err != nil {
 		return err
 	}
@@ -161,10 +163,27 @@ func (n *Node) openRunner(ctx context.Context) error {
 	if left > 0 {
 		n.logger.Warn("removed what a killed node left", "instances", left)
 	}
-	for _, note := range n.ability.Notes {
-		n.logger.Warn("the runner cannot do everything here", "runner", n.runner.Name(), "note", note)
-	}
+	n.tellNotes(own, n.ability)
 	return nil
+}
+
+// otherRunners are those that a function may ask for by name.
+func (n *Node) otherRunners() runner.ChoiceOptions {
+	return runner.ChoiceOptions{
+		Names: function.Runners(),
+		Open:  func(name string) (runner.Runner, error) { return openRunner(n.config, name, n.logger) },
+		Left: func(name string) bool {
+			_, err := os.Stat(runnerState(n.config, name))
+			return err == nil
+		},
+		Tell: n.tellNotes,
+	}
+}
+
+func (n *Node) tellNotes(r runner.Runner, a runner.Ability) {
+	for _, note := range a.Notes {
+		n.logger.Warn("the runner cannot do everything here", "runner", r.Name(), "note", note)
+	}
 }
 
 func (n *Node) wire(token string) error {
@@ -210,7 +229,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.api, err = api.New(api.Options{
 		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share,
-		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Token: token, Node: n.describe, Logger: n.logger, MaxEvent: int(c.Limits.Event),
+		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})
 	if err != nil {
 		return err

@@ -63,10 +63,14 @@ func openKafka(n *Node, use kafkaUse) (eventlog.Log, error) {
 	return l, nil
 }
 
-// openRunner opens the runner that the configuration names.
-func openRunner(c *config.Node, logger *slog.Logger) (runner.Runner, error) {
-	name, ids := c.Runner, native.IDs{First: c.Sandbox.IDs.First, Count: c.Sandbox.IDs.Count}
-	state := filepath.Join(c.Data, "run", strings.ReplaceAll(name, ":", "-"))
+// runnerState is the directory of a runner's state.
+func runnerState(c *config.Node, name string) string {
+	return filepath.Join(c.Data, "run", strings.ReplaceAll(name, ":", "-"))
+}
+
+// openRunner opens the runner of a name.
+func openRunner(c *config.Node, name string, logger *slog.Logger) (runner.Runner, error) {
+	state, ids := runnerState(c, name), native.IDs{First: c.Sandbox.IDs.First, Count: c.Sandbox.IDs.Count}
 	switch runtime, isOCI := strings.CutPrefix(name, oci.Prefix); {
 	case name == "native":
 		return native.New(native.Options{StateDir: state, Log: logger, IDs: ids})

@@ -96,7 +96,11 @@ func printFunction(w io.Writer, f *wire.Function) {
 	fmt.Fprintln(w)
 	var rows []row
 	for _, v := range f.Versions {
-		rows = append(rows, cells(strconv.Itoa(v.Number), string(v.Spec.Entry.Type), short(strings.Join(v.Spec.Entry.Command, " "), 40), short(v.Code, 19), stamp(v.Created)))
+		r := cells(strconv.Itoa(v.Number), string(v.Spec.Entry.Type), short(strings.Join(v.Spec.Entry.Command, " "), 40), short(v.Code, 19), stamp(v.Created))
+		if v.Spec.Runner != "" {
+			r.notes = []string{"runner " + v.Spec.Runner}
+		}
+		rows = append(rows, r)
 	}
 	table(w, []string{"VERSION", "ENTRY", "COMMAND", "CODE", "CREATED"}, rows)
 	fmt.Fprintln(w)

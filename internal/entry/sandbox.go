@@ -38,7 +38,7 @@ func (e *Entries) spec(s Start) runner.Spec {
 	v := &s.Version.Spec
 	return runner.Spec{
 		ID: s.ID, Function: v.Name, Version: s.Version.Number,
-		CodeDir: s.CodeDir, Base: v.Base, Command: v.Entry.Command,
+		Runner: v.Runner, CodeDir: s.CodeDir, Base: v.Base, Command: v.Entry.Command,
 		Memory: int64(v.Resources.Memory), CPU: v.Resources.CPU, PIDs: v.Resources.PIDs, Files: v.Resources.Files, Tmp: int64(v.Resources.Tmp),
 		Network: v.Network, Strict: v.Isolation == function.IsolationStrict,
 	}

@@ -23,9 +23,13 @@ const (
 	IsolationStrict = "strict"
 )
 
-func bases() []string            { return []string{"host", "scratch"} }
-func networks() []string         { return []string{"none", "host"} }
-func isolations() []string       { return []string{"available", IsolationStrict} }
+func bases() []string      { return []string{"host", "scratch"} }
+func networks() []string   { return []string{"none", "host"} }
+func isolations() []string { return []string{"available", IsolationStrict} }
+
+// Runners are those that a function may ask for. All of them fence: what does not is for a whole node to say.
+func Runners() []string { return []string{"native", "oci:crun", "oci:runc"} }
+
 func reuses() []string           { return []string{ReuseIdle, ReuseNever} }
 func orders() []Order            { return []Order{OrderKey, OrderPartition, OrderNone} }
 func entryTypes() []EntryType    { return []EntryType{EntryLambda, EntryHTTP, EntryStdio} }
@@ -65,6 +69,9 @@ func (s *Spec) check() []Problem {
 	}
 	if s.Isolation == IsolationStrict && s.Network == "host" {
 		c.add("isolation", "network: none, or isolation: available", "strict and network: host exclude each other")
+	}
+	if s.Runner != "" {
+		oneOf(c, "runner", s.Runner, Runners())
 	}
 	c.entry(&s.Entry)
 	between(c.at("resources.memory"), s.Resources.Memory, 4<<20, 1<<40)

@@ -33,6 +33,7 @@ type Spec struct {
 	Env       map[string]string `json:"env,omitempty"`
 	Network   string            `json:"network"`             // "none" or "host"
 	Isolation string            `json:"isolation,omitempty"` // one of isolations; "" = available
+	Runner    string            `json:"runner,omitempty"`    // one of Runners; "" = the node's own
 	Async     *Async            `json:"async,omitempty"`
 	Triggers  []Trigger         `json:"triggers,omitempty"`
 }

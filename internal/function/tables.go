@@ -17,6 +17,7 @@ func functionValue() value[Declared] {
 		field("env", "Environment variables.", mapOf(word()), func(d *D) *map[string]string { return &d.Spec.Env }),
 		field("network", "What the function may reach besides itself. Default: none.", text(networks()...), func(d *D) *string { return &d.Spec.Network }),
 		field("isolation", "strict: the function runs only where a node gives all of the fence; see docs/security.md. Default: available, what the machine gives.", text(isolations()...), func(d *D) *string { return &d.Spec.Isolation }),
+		field("runner", "What makes its sandboxes; a deploy is refused where the node cannot have it. Default: the node's own, dalamb up --runner.", text(Runners()...), func(d *D) *string { return &d.Spec.Runner }),
 		field("async", "What becomes of the function's asynchronous calls.", pointer(asyncValue(), none[Async]), func(d *D) **Async { return &d.Spec.Async }),
 		field("triggers", "What makes the function run.", list(triggerValue(), defaultTrigger), func(d *D) *[]Trigger { return &d.Spec.Triggers }),
 	)

@@ -22,6 +22,7 @@ type Spec struct {
 	ID       string // unique on this machine while it lives; [a-z0-9-], at most 64
 	Function string // for names of cgroups and for people
 	Version  int
+	Runner   string // that it asks for, by name; "" = the node's own. Only a Choice looks at it
 	CodeDir  string // directory on the host, shown read-only at /var/task; its files must be readable by everybody; "" = none
 	Base     string // "host" or "scratch"; "" with a Root
 	// Root are directories on the host that hold the layers of an image, the lowest first: together they are the sandbox's root,
