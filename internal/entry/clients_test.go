@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/need"
 	"github.com/dalamb/dalamb/internal/need/client"
@@ -188,7 +190,50 @@ func matrix() []matrixRow {
 			}
 			return "request, deadline, trace, ARN"
 		}},
+		{"streamed answer", streamedRow},
 	}
+}
+
+// streamedRow asks for an answer in two parts, and for one that breaks off in the middle.
+func streamedRow(s *clientStage) string {
+	change := map[string]func(*function.Spec){
+		"go":   func(spec *function.Spec) { spec.Env["STREAM"] = "1" },
+		"rust": func(spec *function.Spec) { spec.Env["STREAM"] = "1" },
+		"node": func(spec *function.Spec) {
+			spec.Entry.Command = append(slices.Clone(spec.Entry.Command[:2]), "function.stream")
+		},
+	}[s.client.Name]
+	if change == nil {
+		return "the client has none"
+	}
+	stream := func(path string) (*sink, *function.Result) {
+		c := s.open(change)
+		k := newSink()
+		r, err := c.Invoke(s.t.Context(), &function.Invocation{ID: event.NewID(), Request: httptest.NewRequest("GET", path, nil), Responder: k})
+		if err != nil {
+			s.t.Fatalf("Invoke: %v", err)
+		}
+		h := k.head.Header
+		if k.head.Status != 207 || h.Get("X-Streamed") != "yes" || h.Get("Content-Type") != "text/plain" || h.Get("Set-Cookie") != "a=1" {
+			s.t.Errorf("head = %+v, want that of the function", k.head)
+		}
+		return k, r
+	}
+	k, r := stream("/")
+	if wantOutcome(s.t, r, function.Succeeded); k.body.String() != "first second" || k.writes < 2 {
+		s.t.Errorf("answer = %q in %d parts, want two", k.body.String(), k.writes)
+	}
+	k, r = stream("/fail")
+	if s.client.Name == "rust" { // it writes what it announces as trailers into the body
+		if wantOutcome(s.t, r, function.Succeeded); !strings.HasPrefix(k.body.String(), "first Lambda-Runtime-Function-Error-Type: Runtime.StreamError") {
+			s.t.Errorf("answer with the error = %q", k.body.String())
+		}
+		return "yes; an error in the middle goes into the body"
+	}
+	if wantOutcome(s.t, r, function.Failed); k.body.String() != "first " {
+		s.t.Errorf("answer before the error = %q", k.body.String())
+	}
+	return "yes; in the middle `" + r.Failure.Type + "`"
 }
 
 // goClient is the one that is built here: it is a dependency of these tests.

@@ -78,6 +78,14 @@ type Conn interface {
 	Usage() runner.Usage
 }
 
+// Rester is an ability of a Conn: the instance may be busy with an invocation for longer than until its answer.
+type Rester interface {
+	// Rests says whether it is so now.
+	Rests() bool
+	// Rest blocks until the instance can take another invocation, or has ended.
+	Rest()
+}
+
 // InitError says that an instance could not start or ended before it was ready, in the program's own words.
 type InitError struct {
 	Outcome function.Outcome // InitError or OOM

@@ -24,12 +24,13 @@ func environ(s Start, region string) map[string]string {
 		"LOGNAME": "function",
 	}
 	if v.Entry.Type == function.EntryLambda {
+		env["PATH"] += ":/opt/bin"
 		env["_HANDLER"] = handler(v.Entry.Command)
 		env["AWS_EXECUTION_ENV"] = "AWS_Lambda_provided"
 		env["AWS_REGION"] = region
 		env["AWS_DEFAULT_REGION"] = region
 		env["LAMBDA_RUNTIME_DIR"] = runner.TaskRoot
-		env["LD_LIBRARY_PATH"] = runner.TaskRoot + ":" + runner.TaskRoot + "/lib"
+		env["LD_LIBRARY_PATH"] = runner.TaskRoot + ":" + runner.TaskRoot + "/lib:/opt/lib"
 	}
 	maps.Copy(env, v.Env)
 	number := strconv.Itoa(s.Version.Number)
@@ -48,10 +49,6 @@ func environ(s Start, region string) map[string]string {
 // credentials: a function has no rights in AWS that its version's own environment does not give it.
 func lambdaEnviron(s Start, number string) map[string]string {
 	v := &s.Version.Spec
-	kind := "on-demand"
-	if s.Ahead {
-		kind = "provisioned-concurrency"
-	}
 	return map[string]string{
 		"AWS_LAMBDA_RUNTIME_API":          runner.ListenAddr,
 		"AWS_LAMBDA_FUNCTION_NAME":        v.Name,
@@ -59,9 +56,17 @@ func lambdaEnviron(s Start, number string) map[string]string {
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.FormatInt(max(1, int64(v.Resources.Memory)>>20), 10),
 		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + v.Name,
 		"AWS_LAMBDA_LOG_STREAM_NAME":      "[" + number + "]" + s.ID,
-		"AWS_LAMBDA_INITIALIZATION_TYPE":  kind,
+		"AWS_LAMBDA_INITIALIZATION_TYPE":  initialization(s),
 		"LAMBDA_TASK_ROOT":                runner.TaskRoot,
 	}
+}
+
+// initialization is AWS's word for why an instance was started.
+func initialization(s Start) string {
+	if s.Ahead {
+		return "provisioned-concurrency"
+	}
+	return "on-demand"
 }
 
 // handler is a guess at what AWS calls the handler, for runtimes that print it; a version's own _HANDLER wins.

@@ -67,6 +67,8 @@ func codeDir(t testing.TB) string {
 func play(name string) {
 	kind, what, _ := strings.Cut(name, ":")
 	switch kind {
+	case "extension":
+		playExtension(what)
 	case "http":
 		playHTTP(what)
 	case "lambda":

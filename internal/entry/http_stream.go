@@ -3,6 +3,8 @@ package entry
 import (
 	"io"
 	"maps"
+	"math"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -42,7 +44,7 @@ func (c *httpConn) stream(to function.Responder, a *answering) (*function.Result
 		r.Abandoned = true
 		return r, nil
 	}
-	p := passing{from: a, to: w, gone: to.Gone()}
+	p := passing{from: a.Body, wire: a.wire.nc, to: w, gone: to.Gone(), limit: math.MaxInt64}
 	err = p.run()
 	a.end(err == nil && !p.abandoned)
 	r.Streamed, r.Abandoned = p.n, p.abandoned
@@ -61,12 +63,15 @@ func (c *httpConn) stream(to function.Responder, a *answering) (*function.Result
 
 // passing is an answer on its way from the function to the client.
 type passing struct {
-	from *answering
-	to   io.Writer
-	gone <-chan struct{}
+	from  io.Reader
+	wire  net.Conn // that from comes from
+	to    io.Writer
+	gone  <-chan struct{}
+	limit int64 // bytes
 
 	n         int64
 	abandoned bool // by the client
+	large     bool // there was more than limit
 }
 
 // run copies to the end of the answer, or until the client is gone: then the function's connection is cut, so that it notices.
@@ -77,7 +82,7 @@ func (p *passing) run() error {
 		select {
 		case <-p.gone:
 			left = true
-			_ = p.from.wire.nc.SetReadDeadline(time.Unix(1, 0)) // of a connection that is closed nothing is read either
+			_ = p.wire.SetReadDeadline(time.Unix(1, 0)) // of a connection that is closed nothing is read either
 		case <-over:
 		}
 	})
@@ -91,7 +96,11 @@ func (p *passing) run() error {
 func (p *passing) copy() error {
 	buf := make([]byte, streamChunk)
 	for {
-		n, err := p.from.Body.Read(buf)
+		n, err := p.from.Read(buf)
+		if int64(n) > p.limit-p.n {
+			p.large = true
+			return nil
+		}
 		if n > 0 {
 			written, unsent := p.to.Write(buf[:n])
 			p.n += int64(written)

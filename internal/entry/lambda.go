@@ -1,13 +1,10 @@
 package entry
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,19 +28,30 @@ type lambdaConn struct {
 	waiting  *lambdaCall // that nobody has asked for yet
 	poller   *apiConn    // that waits for an invocation
 	ready    chan struct{}
+	opened   bool // ready is closed
 	initErr  *function.Failure
+	fatal    *function.Failure // why the instance ends, where it is not the runtime's own doing
+	ext      extensions
 	stopOnce sync.Once
+
+	lastOutcome function.Outcome
+	outs        []*output // of external extensions
+	tele        *telemetry
+	sending     sync.WaitGroup // its deliveries
 }
 
 type phase uint8
 
 const (
-	phaseInit    phase = iota // the runtime starts
-	phaseReady                // it asked for an invocation, or answered the last one
-	phaseRunning              // it has an invocation
+	phaseInit      phase = iota // the runtime starts
+	phaseReady                  // it asked for an invocation, or answered the last one
+	phaseRunning                // it has an invocation
+	phaseAnswering              // it is sending the answer
 )
 
-func (p phase) String() string { return [...]string{"Started", "Ready", "Running"}[p] }
+func (p phase) String() string {
+	return [...]string{"Started", "Ready", "Running", "InvocationResponse"}[p]
+}
 
 // lambdaCall is one invocation on its way.
 type lambdaCall struct {
@@ -58,21 +66,29 @@ type lambdaCall struct {
 	deadline time.Time
 	taken    chan struct{}         // closed when the runtime has it
 	answer   chan *function.Result // of capacity 1
+	stream   chan *lambdaStream    // of capacity 1
+	over     chan struct{}         // closed when Invoke has returned
+
+	outcome   function.Outcome // what came of it
+	errorType string
 }
 
 func (e *Entries) startLambda(ctx context.Context, s Start) (Conn, error) {
 	spec := e.spec(s)
 	spec.Listen = listenPort
 	spec.Env = list(environ(s, e.Region))
-	in, err := e.launch(ctx, launching{Start: s}, spec)
-	if err != nil {
+	c := newLambda(e, s)
+	if refused := c.companions(&spec); refused != nil {
+		return nil, refused
+	}
+	began := e.Now()
+	c.tele.platform("initStart", initStartRecord{
+		Initialization: initialization(s), Phase: "init", Function: s.Version.Function(),
+		Version: strconv.Itoa(s.Version.Number), Instance: s.ID, MemoryBytes: int64(s.Version.Spec.Resources.Memory),
+	})
+	if err := c.launch(ctx, "", spec); err != nil {
 		return nil, err
 	}
-	c := &lambdaConn{
-		instance: in, ready: make(chan struct{}),
-		stopped: make(chan struct{}), done: make(chan struct{}),
-	}
-	c.api = newRuntimeAPI(c)
 	go c.serve()
 	if err := c.awaitReady(ctx, c.ready); err != nil {
 		<-c.done
@@ -86,27 +102,51 @@ func (e *Entries) startLambda(ctx context.Context, s Start) (Conn, error) {
 		<-c.done
 		return nil, &InitError{Outcome: function.InitError, Failure: failure}
 	}
+	c.tele.platform("initRuntimeDone", initDoneRecord{Initialization: initialization(s), Phase: "init", Status: "success"})
+	c.tele.platform("initReport", initReportRecord{Initialization: initialization(s), Phase: "init", Status: "success",
+		Metrics: durationMs{milliseconds(e.Now().Sub(began))}})
+	c.tele.close()
 	return c, nil
+}
+
+// newLambda makes an instance without a sandbox yet.
+func newLambda(e *Entries, s Start) *lambdaConn {
+	c := &lambdaConn{
+		instance: e.instance(s), ready: make(chan struct{}),
+		stopped: make(chan struct{}), done: make(chan struct{}), tele: &telemetry{now: e.Now},
+	}
+	c.missing = c.waits
+	c.out.emit = c.tee(kindFunction)
+	c.api = newRuntimeAPI(c)
+	return c
 }
 
 // serve lives as long as the instance.
 func (c *lambdaConn) serve() {
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		c.api.serve(c.box.Listener())
-	}()
+	var parts sync.WaitGroup
+	parts.Go(func() { c.api.serve(c.box.Listener()) })
+	parts.Go(c.followExtensions)
 	<-c.box.Done()
 	c.api.close()
-	<-served
+	parts.Wait()
+	c.tele.end()
+	c.sending.Wait()
 	c.out.finish()
+	for _, o := range c.outs {
+		o.finish()
+	}
 	close(c.done)
 }
 
 func (c *lambdaConn) Done() <-chan struct{} { return c.done }
 
 func (c *lambdaConn) Stop(grace time.Duration) {
-	c.stopOnce.Do(func() { close(c.stopped) })
+	c.stopOnce.Do(func() {
+		close(c.stopped)
+		if grace > 0 {
+			c.farewell()
+		}
+	})
 	c.box.Stop(grace)
 	<-c.done
 }
@@ -117,6 +157,7 @@ func (c *lambdaConn) Invoke(_ context.Context, inv *function.Invocation) (*funct
 	if err != nil {
 		return nil, err
 	}
+	defer close(call.over)
 	c.deliver(call)
 	timer := time.NewTimer(call.limit)
 	defer timer.Stop()
@@ -124,6 +165,12 @@ func (c *lambdaConn) Invoke(_ context.Context, inv *function.Invocation) (*funct
 	for {
 		select {
 		case r := <-call.answer:
+			return c.finish(call, r), nil
+		case s := <-call.stream:
+			r, err := c.pass(call, s)
+			if err != nil {
+				return nil, err
+			}
 			return c.finish(call, r), nil
 		case <-taken:
 			taken = nil
@@ -146,7 +193,7 @@ func (c *lambdaConn) Invoke(_ context.Context, inv *function.Invocation) (*funct
 			case <-c.stopped:
 				return nil, errStopped(c.start.ID)
 			default:
-				return c.finish(call, c.ended()), nil
+				return c.finish(call, c.crashed()), nil
 			}
 		}
 	}
@@ -157,7 +204,29 @@ func (c *lambdaConn) finish(call *lambdaCall, r *function.Result) *function.Resu
 		r.Body, r.Header = nil, nil // AWS: a failed function answers 502 and keeps its error to itself
 	}
 	r.MemoryKB = c.memoryKB()
-	return clock{c.entries.Now, call.start}.finish(r)
+	clock{c.entries.Now, call.start}.finish(r)
+	c.mu.Lock()
+	c.lastOutcome, call.outcome, call.errorType = r.Outcome, r.Outcome, errorType(r)
+	rests := c.ext.rest != nil
+	c.mu.Unlock()
+	if !c.tele.quiet() {
+		c.tele.platform("runtimeDone", c.runtimeDone(call, r))
+		if !rests {
+			c.tele.platform("report", c.report(call))
+		}
+	}
+	return r
+}
+
+// crashed is the result of an invocation during which the sandbox ended.
+func (c *lambdaConn) crashed() *function.Result {
+	c.mu.Lock()
+	f := c.fatal
+	c.mu.Unlock()
+	if f == nil {
+		return c.ended()
+	}
+	return &function.Result{Outcome: function.Crashed, Failure: f, Status: statusBadGateway}
 }
 
 func (c *lambdaConn) call(inv *function.Invocation) (*lambdaCall, error) {
@@ -169,6 +238,7 @@ func (c *lambdaConn) call(inv *function.Invocation) (*lambdaCall, error) {
 		id: inv.ID, inv: inv, body: body, limit: c.timeout(), until: inv.Deadline,
 		message: c.fields(inv, len(body)),
 		taken:   make(chan struct{}), answer: make(chan *function.Result, 1),
+		stream: make(chan *lambdaStream, 1), over: make(chan struct{}),
 	}, nil
 }
 
@@ -177,28 +247,6 @@ func (c *lambdaConn) payload(inv *function.Invocation) ([]byte, error) {
 		return urlRequest(inv, c.start.Version.Function(), c.entries.Now())
 	}
 	return document(inv)
-}
-
-// fields renders the answer to "next" up to the deadline, which is only known when the runtime takes the invocation.
-func (c *lambdaConn) fields(inv *function.Invocation, size int) []byte {
-	b := make([]byte, 0, 640+size)
-	b = append(b, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: "...)
-	b = append(b, inv.ID...)
-	b = append(b, "\r\nLambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:"...)
-	b = append(b, c.entries.Region...)
-	b = append(b, ":000000000000:function:"...)
-	b = append(b, c.start.Version.Function()...)
-	b = append(b, ':')
-	b = strconv.AppendInt(b, int64(c.start.Version.Number), 10)
-	if id := xrayID(inv.TraceParent); id != "" {
-		b = append(append(b, "\r\nLambda-Runtime-Trace-Id: "...), id...)
-	}
-	if text := clientContext(inv.ClientContext); text != nil {
-		b = append(append(b, "\r\nLambda-Runtime-Client-Context: "...), text...)
-	}
-	b = append(b, "\r\nContent-Length: "...)
-	b = strconv.AppendInt(b, int64(size), 10)
-	return append(b, "\r\nLambda-Runtime-Deadline-Ms: "...)
 }
 
 // deliver hands a call to the runtime when it is waiting for one, else leaves it for the next time that it asks.
@@ -211,21 +259,29 @@ func (c *lambdaConn) deliver(call *lambdaCall) {
 		return
 	}
 	c.poller = nil
-	c.take(call)
+	told := c.take(call)
 	c.mu.Unlock()
-	c.send(p, call)
+	c.send(p, call, told)
 }
 
-// take starts the function's time. The caller holds mu.
-func (c *lambdaConn) take(call *lambdaCall) {
+// take starts the function's time and returns what extensions are told of it. The caller holds mu.
+func (c *lambdaConn) take(call *lambdaCall) (told []message) {
 	c.phase, c.current, c.waiting = phaseRunning, call, nil
 	call.start = c.entries.Now()
 	call.deadline = deadline(call.inv, call.start.Add(call.limit), call.start)
 	c.out.setRun(call.inv.Run)
+	for _, o := range c.outs {
+		o.setRun(call.inv.Run)
+	}
+	return c.announce(call)
 }
 
 // send writes a call to the connection that waits for it. Where that cannot be done the runtime has not got it, and may ask again.
-func (c *lambdaConn) send(p *apiConn, call *lambdaCall) {
+func (c *lambdaConn) send(p *apiConn, call *lambdaCall, told []message) {
+	handOut(told)
+	if !c.tele.quiet() {
+		c.tele.platform("start", startRecord{RequestID: call.id, Version: strconv.Itoa(c.start.Version.Number), Tracing: tracing(call.inv.TraceParent)})
+	}
 	b := strconv.AppendInt(call.message, call.deadline.UnixMilli(), 10)
 	b = append(b, "\r\n\r\n"...)
 	if err := p.write(append(b, call.body...), call.deadline); err == nil {
@@ -254,18 +310,20 @@ func (c *lambdaConn) withdraw(call *lambdaCall) bool {
 func (c *lambdaConn) next(p *apiConn) *apiError {
 	c.mu.Lock()
 	switch c.phase {
-	case phaseRunning:
+	case phaseRunning, phaseAnswering:
+		at := c.phase
 		c.mu.Unlock()
-		return badState(phaseRunning, "Ready")
+		return badState(at, "Ready")
 	case phaseInit:
 		c.phase = phaseReady
-		close(c.ready)
+		c.becomeReady()
 	}
 	older := c.poller
 	call := c.waiting
+	var told []message
 	if call != nil {
 		c.poller = nil
-		c.take(call)
+		told = c.take(call)
 	} else {
 		c.poller = p
 	}
@@ -274,7 +332,7 @@ func (c *lambdaConn) next(p *apiConn) *apiError {
 		older.close()
 	}
 	if call != nil {
-		c.send(p, call)
+		c.send(p, call, told)
 	}
 	return nil
 }
@@ -285,6 +343,11 @@ func (c *lambdaConn) gone(p *apiConn) {
 	if c.poller == p {
 		c.poller = nil
 	}
+	for _, e := range c.ext.all {
+		if e.poller == p {
+			e.poller = nil
+		}
+	}
 	c.mu.Unlock()
 }
 
@@ -292,11 +355,12 @@ func (c *lambdaConn) gone(p *apiConn) {
 func (c *lambdaConn) polling(p *apiConn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.poller == p
+	return c.poller == p || slices.ContainsFunc(c.ext.all, func(e *extension) bool { return e.poller == p })
 }
 
-// invocation is the call that a response or error is for.
-func (c *lambdaConn) invocation(id, state string) (*lambdaCall, *apiError) {
+// claim gives the call that a response or error is for to who will read that: one at a time, so that of a function's many
+// answers one is held.
+func (c *lambdaConn) claim(id, state string) (*lambdaCall, *apiError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.current == nil || c.current.id != id {
@@ -305,23 +369,32 @@ func (c *lambdaConn) invocation(id, state string) (*lambdaCall, *apiError) {
 	if c.phase != phaseRunning {
 		return nil, badState(c.phase, state)
 	}
+	c.phase = phaseAnswering
 	return c.current, nil
 }
 
-// answered ends a call; of two answers the first counts.
-func (c *lambdaConn) answered(call *lambdaCall, state string, r *function.Result) *apiError {
+// unclaim is for an answer that did not come whole: the function may try again.
+func (c *lambdaConn) unclaim(call *lambdaCall) {
 	c.mu.Lock()
-	at := c.phase
-	first := c.current == call && at == phaseRunning
-	if first {
+	defer c.mu.Unlock()
+	if c.current == call && c.phase == phaseAnswering {
+		c.phase = phaseRunning
+	}
+}
+
+// answered ends a call that was claimed.
+func (c *lambdaConn) answered(call *lambdaCall, r *function.Result) {
+	c.settle(call)
+	call.answer <- r
+}
+
+// settle lets the runtime ask for the next invocation.
+func (c *lambdaConn) settle(call *lambdaCall) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current == call && c.phase == phaseAnswering {
 		c.phase = phaseReady
 	}
-	c.mu.Unlock()
-	if !first {
-		return badState(at, state)
-	}
-	call.answer <- r
-	return nil
 }
 
 // initError takes the error of a runtime that could not start.
@@ -333,7 +406,7 @@ func (c *lambdaConn) initError(f *function.Failure) *apiError {
 	}
 	c.phase = phaseReady
 	c.initErr = f
-	close(c.ready)
+	c.open()
 	return nil
 }
 
@@ -343,33 +416,4 @@ func (c *lambdaConn) result(call *lambdaCall, h http.Header, body []byte) *funct
 		return urlAnswer(body, h, c.start.Version.Function())
 	}
 	return succeeded(body, c.start.Version.Function())
-}
-
-// clientContext is the JSON text of X-Amz-Client-Context, on one line; nil when it is none.
-func clientContext(encoded string) []byte {
-	if encoded == "" {
-		return nil
-	}
-	raw, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return nil
-	}
-	var line bytes.Buffer
-	if json.Compact(&line, raw) != nil {
-		return nil
-	}
-	return line.Bytes()
-}
-
-// xrayID gives a W3C traceparent in AWS's form: Root=1-<8 hex>-<24 hex>;Parent=<16 hex>;Sampled=<0|1>.
-func xrayID(parent string) string {
-	parts := strings.Split(parent, "-")
-	if len(parts) < 4 || len(parts[1]) != 32 || len(parts[2]) != 16 || strings.ContainsAny(parent, "\r\n") {
-		return ""
-	}
-	sampled := "0"
-	if strings.HasSuffix(parts[3], "1") {
-		sampled = "1"
-	}
-	return "Root=1-" + parts[1][:8] + "-" + parts[1][8:] + ";Parent=" + parts[2] + ";Sampled=" + sampled
 }

@@ -20,7 +20,7 @@ import (
 
 // Bounds of what a function can make dalamb hold for its Runtime API.
 const (
-	maxAPIConns   = 16
+	maxAPIConns   = 32             // the runtime, and up to ten extensions
 	maxAPIHeader  = 1<<20 + 64<<10 // AWS's clients send a trace of up to 1 MiB in a field
 	apiBuffer     = 16 << 10       // also the longest trailer
 	maxAPIDiscard = 64 << 20       // of an answer that is too large
@@ -158,13 +158,16 @@ func (c *apiConn) serve() {
 	}
 }
 
+// responseMode is the field in which a function says that it streams.
+const responseMode = "Lambda-Runtime-Function-Response-Mode"
+
 const apiPrefix = "/2018-06-01/runtime/"
 
 // handle answers one request and says whether the connection can go on.
 func (c *apiConn) handle(req *http.Request) bool {
 	path, ok := strings.CutPrefix(req.URL.Path, apiPrefix)
 	if !ok {
-		return c.refuse(req, errNoSuchPath)
+		return c.handleExtension(req)
 	}
 	if path == "invocation/next" {
 		if req.Method != http.MethodGet {
@@ -197,32 +200,33 @@ func (c *apiConn) handle(req *http.Request) bool {
 
 func (c *apiConn) response(req *http.Request, id string) bool {
 	const state = "InvocationResponse"
-	call, refused := c.api.conn.invocation(id, state)
-	if refused != nil {
-		return c.refuse(req, refused)
-	}
-	switch mode := req.Header.Get("Lambda-Runtime-Function-Response-Mode"); mode {
-	case "", "buffered", "streaming": // a stream is gathered: the caller gets it whole
+	switch mode := req.Header.Get(responseMode); mode {
+	case "", "buffered", "streaming":
 	default:
 		return c.refuse(req, errInvalidMode)
 	}
+	call, refused := c.api.conn.claim(id, state)
+	if refused != nil {
+		return c.refuse(req, refused)
+	}
+	if call.streams(req.Header) {
+		return c.stream(req, call)
+	}
+	// Any other stream is gathered: the caller gets it whole.
 	body, large, err := c.read(req)
 	if err != nil {
+		c.api.conn.unclaim(call)
 		return false
 	}
 	if large {
-		if refused := c.api.conn.answered(call, state, tooLarge()); refused != nil {
-			return c.refuse(req, refused)
-		}
+		c.api.conn.answered(call, tooLarge())
 		return c.refuse(req, errTooLarge)
 	}
 	r := c.streamError(req)
 	if r == nil {
 		r = c.api.conn.result(call, req.Header, body)
 	}
-	if refused := c.api.conn.answered(call, state, r); refused != nil {
-		return c.answer(refused.status, refused.body())
-	}
+	c.api.conn.answered(call, r)
 	return c.accepted()
 }
 
@@ -242,21 +246,20 @@ func (c *apiConn) streamError(req *http.Request) *function.Result {
 
 func (c *apiConn) error(req *http.Request, id string) bool {
 	const state = "InvocationErrorResponse"
-	call, refused := c.api.conn.invocation(id, state)
+	call, refused := c.api.conn.claim(id, state)
 	if refused != nil {
 		return c.refuse(req, refused)
 	}
 	body, large, err := c.read(req)
 	if err != nil {
+		c.api.conn.unclaim(call)
 		return false
 	}
 	r := failed(body, req.Header.Get("Lambda-Runtime-Function-Error-Type"))
 	if large {
 		r = tooLarge()
 	}
-	if refused := c.api.conn.answered(call, state, r); refused != nil {
-		return c.refuse(req, refused)
-	}
+	c.api.conn.answered(call, r)
 	if large {
 		return c.refuse(req, errTooLarge)
 	}
@@ -283,11 +286,8 @@ func (c *apiConn) read(req *http.Request) (body []byte, large bool, err error) {
 	if req.ContentLength > MaxAnswer {
 		return nil, true, nil
 	}
-	if strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
-		if _, err := io.WriteString(c.nc, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
-			return nil, false, err
-		}
-		req.Header.Del("Expect")
+	if err := c.proceed(req); err != nil {
+		return nil, false, err
 	}
 	if req.ContentLength >= 0 {
 		body = make([]byte, req.ContentLength)
@@ -299,6 +299,16 @@ func (c *apiConn) read(req *http.Request) (body []byte, large bool, err error) {
 		return nil, true, err
 	}
 	return body, false, err
+}
+
+// proceed tells a client to send that waits to be told.
+func (c *apiConn) proceed(req *http.Request) error {
+	if !strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
+		return nil
+	}
+	req.Header.Del("Expect")
+	_, err := io.WriteString(c.nc, "HTTP/1.1 100 Continue\r\n\r\n")
+	return err
 }
 
 // refuse answers with an error. What is left of the body is thrown away first: a client that is still sending does not
@@ -325,11 +335,15 @@ func (c *apiConn) accepted() bool {
 	return err == nil
 }
 
-func (c *apiConn) answer(status int, body []byte) bool {
+// answer writes a whole answer, with more fields where there are some.
+func (c *apiConn) answer(status int, body []byte, fields ...string) bool {
 	b := append([]byte("HTTP/1.1 "), strconv.Itoa(status)...)
 	b = append(append(b, ' '), http.StatusText(status)...)
 	b = append(b, "\r\nContent-Type: application/json\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(len(body)), 10)
+	for _, f := range fields {
+		b = append(append(b, "\r\n"...), f...)
+	}
 	if c.last {
 		b = append(b, "\r\nConnection: close"...)
 	}
@@ -357,6 +371,8 @@ var (
 	errInvalidRequestID = &apiError{http.StatusBadRequest, "InvalidRequestID", "Invalid request ID"}
 	errInvalidMode      = &apiError{http.StatusBadRequest, "InvalidFunctionResponseMode", "Invalid function response mode"}
 	errTooLarge         = &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", MaxAnswer)}
+	errStreamTooLarge   = &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", MaxStream)}
+	errInvalidPrelude   = &apiError{http.StatusBadRequest, "InvalidResponsePrelude", "The stream does not begin with JSON and eight zero bytes"}
 	errNoSuchPath       = &apiError{http.StatusNotFound, "NotFound", "The Runtime API has no such path"}
 	errNoSuchMethod     = &apiError{http.StatusMethodNotAllowed, "MethodNotAllowed", "The Runtime API has no such method on this path"}
 )

@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -139,7 +140,7 @@ func (b *fakeBox) Stop(time.Duration)    { b.listener.Close(); close(b.done) }
 func (b *fakeBox) Usage() runner.Usage   { return runner.Usage{} }
 
 // runtime makes a lambdaConn whose function the test plays.
-func playRuntime(t *testing.T) (c *lambdaConn, dial func() net.Conn) {
+func playRuntime(t *testing.T, change ...func(*function.Spec)) (c *lambdaConn, dial func() net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -147,12 +148,9 @@ func playRuntime(t *testing.T) (c *lambdaConn, dial func() net.Conn) {
 	}
 	box := &fakeBox{listener: l, done: make(chan struct{})}
 	entries := &Entries{Options: Options{Now: time.Now, Log: func(function.LogLine) {}, Region: "us-east-1"}}
-	st := Start{ID: "i-1", Version: version("lambda:fake")}
-	c = &lambdaConn{
-		instance: &instance{entries: entries, start: st, out: newOutput(entries, st), box: box},
-		ready:    make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
-	}
-	c.api = newRuntimeAPI(c)
+	st := Start{ID: "i-1", Version: version("lambda:fake", change...)}
+	c = newLambda(entries, st)
+	c.box = box
 	go c.serve()
 	t.Cleanup(func() { c.Stop(0) })
 	return c, func() net.Conn {
@@ -165,6 +163,8 @@ func playRuntime(t *testing.T) (c *lambdaConn, dial func() net.Conn) {
 		return nc
 	}
 }
+
+func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
 
 const getNext = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -20,6 +20,7 @@ type instance struct {
 	start   Start
 	out     *output
 	box     runner.Sandbox
+	missing func() string // what else it waits for before it is ready; nil = nothing
 
 	mu        sync.Mutex
 	peak      int64
@@ -44,26 +45,38 @@ func (e *Entries) spec(s Start) runner.Spec {
 	}
 }
 
+// instance is one that has no sandbox yet.
+func (e *Entries) instance(s Start) *instance {
+	return &instance{entries: e, start: s, out: newOutput(e, s)}
+}
+
 // launching is an instance to start, and the run that all that it prints belongs to from its first line on; "" = none.
 type launching struct {
 	Start
 	run string
 }
 
-// launch starts the sandbox; its output goes to the log.
+// launch makes an instance and starts its sandbox; its output goes to the log.
 func (e *Entries) launch(ctx context.Context, s launching, spec runner.Spec) (*instance, error) {
-	in := &instance{entries: e, start: s.Start, out: newOutput(e, s.Start)}
-	in.out.setRun(s.run)
+	in := e.instance(s.Start)
+	if err := in.launch(ctx, s.run, spec); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+func (in *instance) launch(ctx context.Context, run string, spec runner.Spec) error {
+	in.out.setRun(run)
 	if spec.Stdout == nil {
 		spec.Stdout = in.out.stream("stdout")
 	}
 	spec.Stderr = in.out.stream("stderr")
-	box, err := e.Runner.Start(ctx, spec)
+	box, err := in.entries.Runner.Start(ctx, spec)
 	if err != nil {
-		return nil, fmt.Errorf("start instance %s of %s: %w", s.ID, s.Version.Function(), err)
+		return fmt.Errorf("start instance %s of %s: %w", in.start.ID, in.start.Version.Function(), err)
 	}
 	in.box = box
-	return in, nil
+	return nil
 }
 
 func (in *instance) Usage() runner.Usage { return in.box.Usage() }
@@ -170,6 +183,11 @@ func (in *instance) waitedFor() string {
 		text = fmt.Sprintf(": %s on its port %d did not answer 2xx: %s", e.Ready, e.Port, asked)
 	default:
 		text = fmt.Sprintf(": nothing accepted a connection on its port %d (environment variable PORT)", e.Port)
+	}
+	if in.missing != nil {
+		if other := in.missing(); other != "" {
+			text = other
+		}
 	}
 	if words := in.out.lastWords(); words != "" {
 		text += "; it printed: " + words

@@ -140,8 +140,10 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 			return g.result, g.err
 		}
 		r, err := f.run(ctx, g.instance, c)
-		if lost := f.release(g.instance, r, err); lost != nil {
-			r, err = lost, nil
+		if !f.rests(g.instance, r, err) {
+			if lost := f.release(g.instance, r, err); lost != nil {
+				r, err = lost, nil
+			}
 		}
 		switch {
 		case errors.Is(err, entry.ErrUndelivered):

@@ -39,6 +39,8 @@ func makeRoot(base string) error {
 		{"make directories", func() error { return makeDirs("proc", "dev", "dev/shm", "tmp", "var", taskDir, "etc") }},
 		{"mount /proc", func() error { return mountProc("") }},
 		{"make /dev", makeDev},
+		// What AWS calls layers is a part of the code here.
+		{"show layers in /opt", func() error { return syscall.Symlink("/"+taskDir+"/opt", "opt") }},
 		{"make /etc", makeEtc},
 	}...)
 	if base == "host" {

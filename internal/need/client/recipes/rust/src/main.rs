@@ -1,8 +1,9 @@
+use std::pin::Pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lambda_runtime::streaming::{channel, Body};
 use lambda_runtime::{run, service_fn, Diagnostic, Error, LambdaEvent, MetadataPrelude, StreamResponse};
 use serde_json::{json, Value};
+use tokio_stream::{Stream, StreamExt};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -49,23 +50,17 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
     }
 }
 
-async fn stream(event: LambdaEvent<Value>) -> Result<StreamResponse<Body>, Error> {
-    let (mut sender, body) = channel();
-    let fails = event.payload["rawPath"] == "/fail";
-    tokio::spawn(async move {
-        if sender.send_data("first ".into()).await.is_err() {
-            return;
-        }
+type Parts = Pin<Box<dyn Stream<Item = Result<&'static str, Error>> + Send>>;
+
+async fn stream(event: LambdaEvent<Value>) -> Result<StreamResponse<Parts>, Error> {
+    let second = if event.payload["rawPath"] == "/fail" { Err("no such card".into()) } else { Ok("second") };
+    let parts = tokio_stream::iter([Ok("first "), second]).then(|part| async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        if fails {
-            sender.abort(); // the crate has no way to say more
-            return;
-        }
-        let _ = sender.send_data("second".into()).await;
+        part
     });
     let mut head = MetadataPrelude { cookies: vec!["a=1".into()], ..Default::default() };
     head.status_code = 207.try_into()?;
     head.headers.insert("Content-Type", "text/plain".parse()?);
     head.headers.insert("X-Streamed", "yes".parse()?);
-    Ok(StreamResponse { metadata_prelude: head, stream: body })
+    Ok(StreamResponse { metadata_prelude: head, stream: Box::pin(parts) })
 }

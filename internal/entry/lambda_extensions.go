@@ -1,0 +1,484 @@
+package entry
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/runner"
+)
+
+const (
+	// maxExtensions is how many an instance may have, internal ones included. AWS Lambda quotas.
+	maxExtensions = 10
+	// extensionDir is where external extensions are, below an image's root or the code directory.
+	extensionDir = "opt/extensions"
+	// shutdownTime is what extensions have after they were told of the end. AWS Lambda developer guide, "Shutdown phase".
+	shutdownTime = 2 * time.Second
+	// tellTime bounds how long an event may take to be written to an extension that asked for it.
+	tellTime = time.Second
+)
+
+// extension is a program, or a part of the runtime's, that is told of invocations and of the end. AWS Lambda developer guide, "Using
+// the Lambda Extensions API".
+type extension struct {
+	id, name         string
+	external         bool
+	invoke, shutdown bool      // events that it wants
+	ready            bool      // it has asked for an event once
+	asked            bool      // it has asked for an event after the last one: it has finished with that
+	poller           *apiConn  // that waits for an event; nil = none
+	queue            []message // events that nobody has asked for yet: at most an invocation and the end
+	ended            bool
+}
+
+// extensions are those of one instance. Guarded by lambdaConn.mu.
+type extensions struct {
+	programs   []string      // names of the external ones
+	registered chan struct{} // closed when all of programs have: the runtime may start; nil without programs
+	exits      chan ended    // of programs
+	closed     bool          // for registration: the instance was ready
+	all        []*extension
+	rest       chan struct{} // closed when all that were told of the invocation have finished with it; nil = nothing to wait for
+	last       *lambdaCall   // that rest is about
+	stopping   chan struct{} // closed when all that were told of the end have finished; nil before that
+}
+
+// ended says that the program of an external extension has.
+type ended struct {
+	program int
+	exit    runner.Exit
+}
+
+// message is an event for an extension, on its way to a connection.
+type message struct {
+	to   *apiConn
+	body []byte
+}
+
+// companions finds the external extensions of a version and adds them to what the sandbox is made from. They print to log lines of their own.
+func (c *lambdaConn) companions(spec *runner.Spec) *InitError {
+	programs := extensionPrograms(spec)
+	if len(programs) == 0 {
+		return nil
+	}
+	name := c.start.Version.Function()
+	refused := func(typ, format string, args ...any) *InitError {
+		return &InitError{Outcome: function.InitError, Failure: &function.Failure{Type: typ, Message: fmt.Sprintf(format, args...)}}
+	}
+	if len(programs) > maxExtensions {
+		return refused("Extension.TooManyExtensions", "function %s has %d extensions in %s, at most %d can run", name, len(programs), extensionDir, maxExtensions)
+	}
+	if a, ok := c.entries.Runner.(runner.Accompanied); !ok || !a.Companions() {
+		return refused("Extension.NotSupported", "function %s has extensions in %s, which runner %s cannot start; run it with --runner native, or leave them out",
+			name, extensionDir, c.entries.Runner.Name())
+	}
+	c.ext.registered = make(chan struct{})
+	c.ext.exits = make(chan ended, len(programs))
+	for i, p := range programs {
+		c.ext.programs = append(c.ext.programs, path.Base(p))
+		out := newOutput(c.entries, c.start)
+		out.emit = c.tee(kindExtension)
+		c.outs = append(c.outs, out)
+		spec.Companions = append(spec.Companions, runner.Companion{
+			Command: []string{p}, Stdout: out.stream("stdout"), Stderr: out.stream("stderr"),
+			Exited: func(x runner.Exit) { c.ext.exits <- ended{i, x} },
+		})
+	}
+	spec.Hold = c.ext.registered
+	return nil
+}
+
+// extensionPrograms are the paths, as the sandbox sees them, of the executable files in /opt/extensions, by name.
+func extensionPrograms(spec *runner.Spec) []string {
+	found := make(map[string]string) // "" = one that an upper layer hides
+	look := func(dir, prefix string) {
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			return // most have none
+		}
+		for _, f := range files {
+			if _, seen := found[f.Name()]; seen {
+				continue
+			}
+			found[f.Name()] = ""
+			if info, err := os.Stat(filepath.Join(dir, f.Name())); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+				found[f.Name()] = prefix + "/" + f.Name()
+			}
+		}
+	}
+	if spec.CodeDir != "" {
+		look(filepath.Join(spec.CodeDir, extensionDir), runner.TaskRoot+"/"+extensionDir)
+	}
+	for _, layer := range slices.Backward(spec.Root) {
+		look(filepath.Join(layer, extensionDir), "/"+extensionDir)
+	}
+	var programs []string
+	for _, p := range found {
+		if p != "" {
+			programs = append(programs, p)
+		}
+	}
+	slices.SortFunc(programs, func(a, b string) int { return strings.Compare(path.Base(a), path.Base(b)) })
+	return programs
+}
+
+// becomeReady lets the instance be used once the runtime and all extensions have asked for their first event. The caller holds mu.
+func (c *lambdaConn) becomeReady() {
+	if c.opened || c.phase == phaseInit {
+		return
+	}
+	for _, e := range c.ext.all {
+		if !e.ready && !e.ended {
+			return
+		}
+	}
+	c.open()
+}
+
+// open ends the wait for the instance, for better or worse. The caller holds mu.
+func (c *lambdaConn) open() {
+	if !c.opened {
+		c.opened, c.ext.closed = true, true
+		close(c.ready)
+	}
+}
+
+// register adds an extension.
+func (c *lambdaConn) register(name string, events []string) (*extension, *apiError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := &extension{id: event.NewID(), name: name, external: slices.Contains(c.ext.programs, name)}
+	for _, v := range events {
+		switch {
+		case v == "INVOKE":
+			e.invoke = true
+		case v == "SHUTDOWN" && e.external:
+			e.shutdown = true
+		case v == "SHUTDOWN":
+			return nil, forbidden("ShutdownEventNotSupportedForInternalExtension", "%s: event type not supported for internal extensions", v)
+		default:
+			return nil, forbidden("Extension.InvalidEventType", "%s: event type not supported", v)
+		}
+	}
+	for _, other := range c.ext.all {
+		if other.name == name {
+			return nil, forbidden("Extension.AlreadyRegistered", "Extension with this name already registered")
+		}
+	}
+	switch {
+	case c.ext.closed:
+		return nil, forbidden("Extension.RegistrationClosed", "Extension registration closed already")
+	case len(c.ext.all) >= maxExtensions:
+		return nil, forbidden("Extension.TooManyExtensions", "Extension limit (%d) reached", maxExtensions)
+	}
+	c.ext.all = append(c.ext.all, e)
+	if e.external && c.ext.missing() == "" {
+		close(c.ext.registered)
+	}
+	return e, nil
+}
+
+// missing names the programs that have not registered. The caller holds lambdaConn.mu.
+func (x *extensions) missing() string {
+	var names []string
+	for _, p := range x.programs {
+		if !slices.ContainsFunc(x.all, func(e *extension) bool { return e.external && e.name == p }) {
+			names = append(names, p)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// waits says what an instance that is not ready still waits for; "" = for the runtime.
+func (c *lambdaConn) waits() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if names := c.ext.missing(); names != "" {
+		return ": of its extensions, these have not registered: " + names
+	}
+	if c.phase == phaseInit {
+		return ""
+	}
+	for _, e := range c.ext.all {
+		if !e.ready && !e.ended {
+			return ": its extension " + e.name + " has not asked for an event"
+		}
+	}
+	return ""
+}
+
+func (c *lambdaConn) extension(id string) *extension {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.ext.all {
+		if e.id == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// nextEvent registers the connection that waits for an extension's event, as next does for the runtime's.
+func (c *lambdaConn) nextEvent(e *extension, p *apiConn) *apiError {
+	c.mu.Lock()
+	if e.ended {
+		c.mu.Unlock()
+		return forbidden("Extension.InvalidExtensionState", "State transition from Exited to Ready failed for extension %s. Error: State transition is not allowed", e.name)
+	}
+	older := e.poller
+	e.poller = nil
+	first := !e.ready
+	e.ready = true
+	var out []message
+	if len(e.queue) > 0 {
+		m := e.queue[0]
+		e.queue = e.queue[1:]
+		m.to = p
+		out = append(out, m)
+	} else {
+		e.poller = p
+		e.asked = true
+		c.settleRest()
+	}
+	if first {
+		c.becomeReady()
+	}
+	c.mu.Unlock()
+	if first {
+		c.tele.platform("extension", extensionRecord{Name: e.name, State: "Ready", Events: e.events()})
+	}
+	if older != nil && older != p {
+		older.close()
+	}
+	handOut(out)
+	return nil
+}
+
+func (e *extension) events() []string {
+	events := []string{}
+	if e.invoke {
+		events = append(events, "INVOKE")
+	}
+	if e.shutdown {
+		events = append(events, "SHUTDOWN")
+	}
+	return events
+}
+
+// settleRest ends the wait for those who have finished. The caller holds mu.
+func (c *lambdaConn) settleRest() {
+	busy := func(wants func(*extension) bool) bool {
+		return slices.ContainsFunc(c.ext.all, func(e *extension) bool { return wants(e) && !e.asked && !e.ended })
+	}
+	if c.ext.rest != nil && !busy(func(e *extension) bool { return e.invoke }) {
+		close(c.ext.rest)
+		c.ext.rest = nil
+	}
+	if c.ext.stopping != nil && !busy(func(e *extension) bool { return e.shutdown }) {
+		close(c.ext.stopping)
+		c.ext.stopping = nil
+	}
+}
+
+// announce tells the extensions that want to know of an invocation. The caller holds mu, and sends what is returned afterwards.
+func (c *lambdaConn) announce(call *lambdaCall) []message {
+	if len(c.ext.all) == 0 {
+		return nil
+	}
+	return c.give(func(e *extension) bool { return e.invoke }, func() []byte {
+		c.ext.rest, c.ext.last = make(chan struct{}), call
+		return eventMessage(invokeEvent{
+			Type: "INVOKE", Deadline: call.deadline.UnixMilli(), RequestID: call.id, ARN: c.arn(), Tracing: tracing(call.inv.TraceParent),
+		})
+	})
+}
+
+// give hands an event to those who ask for one, and leaves it for the others. The caller holds mu.
+func (c *lambdaConn) give(to func(*extension) bool, make func() []byte) []message {
+	var out []message
+	var body []byte
+	for _, e := range c.ext.all {
+		if e.ended || !to(e) {
+			continue
+		}
+		if body == nil {
+			body = make()
+		}
+		m := message{to: e.poller, body: body}
+		e.asked, e.poller = false, nil
+		if m.to == nil {
+			e.queue = append(e.queue, m)
+			continue
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// handOut sends events. An extension that does not read its own loses it: it is behind with what it asked for itself.
+func handOut(messages []message) {
+	for _, m := range messages {
+		_ = m.to.write(m.body, time.Now().Add(tellTime)) // closes the connection where it cannot be written
+	}
+}
+
+type tracingRecord struct {
+	Type  string `json:"type"`
+	Value string `json:"value"`
+}
+
+func tracing(parent string) *tracingRecord {
+	if id := xrayID(parent); id != "" {
+		return &tracingRecord{Type: "X-Amzn-Trace-Id", Value: id}
+	}
+	return nil
+}
+
+type invokeEvent struct {
+	Type      string         `json:"eventType"`
+	Deadline  int64          `json:"deadlineMs"`
+	RequestID string         `json:"requestId"`
+	ARN       string         `json:"invokedFunctionArn"`
+	Tracing   *tracingRecord `json:"tracing,omitempty"`
+}
+
+type shutdownEvent struct {
+	Type     string `json:"eventType"`
+	Reason   string `json:"shutdownReason"`
+	Deadline int64  `json:"deadlineMs"`
+}
+
+// eventMessage renders an answer to an extension's "next".
+func eventMessage(e any) []byte {
+	body, err := json.Marshal(e)
+	if err != nil {
+		panic(fmt.Sprintf("encode %T: %v", e, err)) // texts and numbers always encode
+	}
+	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Extension-Event-Identifier: %s\r\nContent-Length: %d\r\n\r\n%s",
+		event.NewID(), len(body), body)
+}
+
+// Rests says whether extensions are still busy with the last invocation.
+func (c *lambdaConn) Rests() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ext.rest != nil
+}
+
+// Rest implements Rester. Extensions have as long as the function had; then the instance ends.
+func (c *lambdaConn) Rest() {
+	c.mu.Lock()
+	rest, call := c.ext.rest, c.ext.last
+	c.mu.Unlock()
+	if rest == nil {
+		return
+	}
+	timer := time.NewTimer(call.deadline.Sub(c.entries.Now()))
+	defer timer.Stop()
+	select {
+	case <-rest:
+		c.tele.platform("report", c.report(call))
+	case <-c.done:
+	case <-timer.C:
+		c.fail(&function.Failure{Type: "Extension.Timedout", Message: "an extension did not finish with the invocation in the function's time"})
+	}
+}
+
+// fail ends an instance because of an extension.
+func (c *lambdaConn) fail(f *function.Failure) {
+	c.mu.Lock()
+	if !c.opened {
+		c.initErr = f
+		c.open()
+		c.mu.Unlock()
+		return // who starts it ends it
+	}
+	if c.fatal == nil {
+		c.fatal = f
+	}
+	c.mu.Unlock()
+	c.box.Stop(0)
+}
+
+// followExtensions takes note of programs that end, until the sandbox has.
+func (c *lambdaConn) followExtensions() {
+	if c.ext.exits == nil {
+		return
+	}
+	for {
+		select {
+		case x := <-c.ext.exits:
+			c.left(x)
+		case <-c.box.Done():
+			return
+		}
+	}
+}
+
+// left is what the end of an extension's program means: that of the instance, unless that was ending.
+func (c *lambdaConn) left(x ended) {
+	name := c.ext.programs[x.program]
+	c.mu.Lock()
+	told := false // of the end
+	for _, e := range c.ext.all {
+		if e.external && e.name == name {
+			e.ended, e.poller = true, nil
+		}
+	}
+	select {
+	case <-c.stopped:
+		told = true
+	default:
+	}
+	c.settleRest()
+	c.mu.Unlock()
+	if told {
+		return
+	}
+	f := &function.Failure{Type: "Extension.Crash", Message: fmt.Sprintf("extension %s ended with %s", name, exitText(x.exit))}
+	if x.exit.Start != "" {
+		f = &function.Failure{Type: "Extension.LaunchError", Message: "extension cannot start: " + x.exit.Start}
+	} else if words := c.outs[x.program].lastWords(); words != "" {
+		f.Message += ": " + words
+	}
+	c.fail(f)
+}
+
+// farewell tells extensions of the end and waits until they have finished with it, for shutdownTime at most.
+func (c *lambdaConn) farewell() {
+	c.tele.flush()
+	reason := "spindown"
+	c.mu.Lock()
+	switch c.lastOutcome {
+	case function.TimedOut:
+		reason = "timeout"
+	case function.Crashed, function.OOM:
+		reason = "failure"
+	}
+	until := c.entries.Now().Add(shutdownTime)
+	out := c.give(func(e *extension) bool { return e.shutdown }, func() []byte {
+		c.ext.stopping = make(chan struct{})
+		return eventMessage(shutdownEvent{Type: "SHUTDOWN", Reason: reason, Deadline: until.UnixMilli()})
+	})
+	stopping := c.ext.stopping
+	c.mu.Unlock()
+	if stopping == nil {
+		return
+	}
+	handOut(out)
+	timer := time.NewTimer(shutdownTime)
+	defer timer.Stop()
+	select {
+	case <-stopping:
+	case <-timer.C:
+	case <-c.box.Done():
+	}
+}
