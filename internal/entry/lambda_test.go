@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -128,6 +129,7 @@ func TestFailuresOfARequestAreGatewayStatuses(t *testing.T) {
 type fakeBox struct {
 	listener net.Listener
 	done     chan struct{}
+	stop     sync.Once
 }
 
 func (b *fakeBox) Listener() net.Listener { return b.listener }
@@ -136,8 +138,13 @@ func (b *fakeBox) Dial(context.Context) (net.Conn, error) {
 }
 func (b *fakeBox) Done() <-chan struct{} { return b.done }
 func (b *fakeBox) Exit() runner.Exit     { return runner.Exit{} }
-func (b *fakeBox) Stop(time.Duration)    { b.listener.Close(); close(b.done) }
-func (b *fakeBox) Usage() runner.Usage   { return runner.Usage{} }
+func (b *fakeBox) Stop(time.Duration) {
+	b.stop.Do(func() {
+		b.listener.Close()
+		close(b.done)
+	})
+}
+func (b *fakeBox) Usage() runner.Usage { return runner.Usage{} }
 
 // runtime makes a lambdaConn whose function the test plays.
 func playRuntime(t *testing.T, change ...func(*function.Spec)) (c *lambdaConn, dial func() net.Conn) {

@@ -151,7 +151,7 @@ func (s *suite) deniedWith(t *testing.T, r runner.Runner, tries int, spec runner
 
 func (s *suite) files(t *testing.T, r runner.Runner) {
 	for _, c := range []struct{ base, dir, want string }{
-		{"scratch", "/", "dev etc proc tmp var"},
+		{"scratch", "/", "dev etc opt proc tmp var"},
 		{"scratch", "/var", "task"},
 		{"scratch", "/var/task", "fn garbage text"},
 		{"scratch", "/tmp", ""},
@@ -174,7 +174,7 @@ func (s *suite) files(t *testing.T, r runner.Runner) {
 	spec.Base = "host"
 	lines := strings.Split(s.run(t, r, spec), "\n")
 	for i, may := range []string{
-		"/ bin dev etc lib lib32 lib64 libx32 proc sbin tmp usr var",
+		"/ bin dev etc lib lib32 lib64 libx32 opt proc sbin tmp usr var",
 		"/etc alternatives ca-certificates crypto-policies group hosts ld.so.cache ld.so.conf ld.so.conf.d nsswitch.conf passwd pki ssl",
 		"/etc/ssl cert.pem certs openssl.cnf",
 	} {
