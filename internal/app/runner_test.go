@@ -5,11 +5,14 @@ package app_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/need"
+	"github.com/dalamb/dalamb/internal/runner/oci"
 )
 
 const ownRunner = `
@@ -20,6 +23,16 @@ entry: {type: stdio, command: [sh, -c, "echo fenced; test -d /home || echo alone
 name: other
 entry: {type: stdio, command: [sh, -c, "test -d /home && echo open"]}
 `
+
+func TestWhatAFunctionMayAskForIsWhatThereIs(t *testing.T) {
+	known := []string{"native"}
+	for _, name := range oci.Runtimes() {
+		known = append(known, oci.Prefix+name)
+	}
+	if got := function.Runners(); !slices.Equal(got, known) {
+		t.Errorf("function.Runners() = %q, and the drivers are %q", got, known)
+	}
+}
 
 // A function may be fenced on a node that fences nothing; what a killed node left of its runner is taken away.
 func TestFunctionAsksForItsRunner(t *testing.T) {
