@@ -310,6 +310,7 @@ func TestHowAStartFails(t *testing.T) {
 		{"early exit", "lambda:exit", nil, "Runtime.ExitError", "exit status 7 before it was ready: cannot read the configuration"},
 		{"early exit", "http:exit", nil, "Runtime.ExitError", "exit status 7 before it was ready: cannot open the database"},
 		{"init error", "lambda:initerror", nil, "Import.Error", "no module named shop"},
+		{"leaves at once", "lambda:leave", nil, "Runtime.ExitError", "exit status 0 before it was ready; it has to go on running and take invocations"},
 		{"never asks", "lambda:deaf", nil, "Sandbox.Timedout", "not ready within 1s: it did not ask the Runtime API"},
 		{"never listens", "http:deaf", nil, "Sandbox.Timedout", "not ready within 1s: nothing accepted a connection on its port 8080"},
 	}

@@ -219,6 +219,8 @@ func playLambda(what string) {
 	case "exit":
 		fmt.Fprint(os.Stderr, "cannot read the configuration")
 		os.Exit(7)
+	case "leave":
+		os.Exit(0)
 	case "deaf":
 		time.Sleep(time.Hour)
 	}

@@ -4,7 +4,6 @@ import (
 	"io"
 	"maps"
 	"math"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -44,7 +43,7 @@ func (c *httpConn) stream(to function.Responder, a *answering) (*function.Result
 		r.Abandoned = true
 		return r, nil
 	}
-	p := passing{from: a.Body, wire: a.wire.nc, to: w, gone: to.Gone(), limit: math.MaxInt64}
+	p := passing{from: a.Body, cut: a.cut, to: w, gone: to.Gone(), limit: math.MaxInt64}
 	err = p.run()
 	a.end(err == nil && !p.abandoned)
 	r.Streamed, r.Abandoned = p.n, p.abandoned
@@ -61,10 +60,13 @@ func (c *httpConn) stream(to function.Responder, a *answering) (*function.Result
 	return failed, nil
 }
 
+// cut ends a Read that waits. Of a connection that is closed nothing is read either.
+func (a *answering) cut() { _ = a.wire.nc.SetReadDeadline(time.Unix(1, 0)) }
+
 // passing is an answer on its way from the function to the client.
 type passing struct {
 	from  io.Reader
-	wire  net.Conn // that from comes from
+	cut   func() // ends a Read that waits
 	to    io.Writer
 	gone  <-chan struct{}
 	limit int64 // bytes
@@ -82,7 +84,7 @@ func (p *passing) run() error {
 		select {
 		case <-p.gone:
 			left = true
-			_ = p.wire.SetReadDeadline(time.Unix(1, 0)) // of a connection that is closed nothing is read either
+			p.cut()
 		case <-over:
 		}
 	})

@@ -66,7 +66,7 @@ type lambdaCall struct {
 	deadline time.Time
 	taken    chan struct{}         // closed when the runtime has it
 	answer   chan *function.Result // of capacity 1
-	stream   chan *lambdaStream    // of capacity 1
+	stream   chan *lambdaStream    // who sends it knows that it was taken
 	over     chan struct{}         // closed when Invoke has returned
 
 	outcome   function.Outcome // what came of it
@@ -238,7 +238,7 @@ func (c *lambdaConn) call(inv *function.Invocation) (*lambdaCall, error) {
 		id: inv.ID, inv: inv, body: body, limit: c.timeout(), until: inv.Deadline,
 		message: c.fields(inv, len(body)),
 		taken:   make(chan struct{}), answer: make(chan *function.Result, 1),
-		stream: make(chan *lambdaStream, 1), over: make(chan struct{}),
+		stream: make(chan *lambdaStream), over: make(chan struct{}),
 	}, nil
 }
 

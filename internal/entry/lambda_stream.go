@@ -40,10 +40,11 @@ type lambdaStream struct {
 	body *bufio.Reader
 	conn *apiConn
 
-	// What came of it, known when passed is closed.
-	passed chan struct{}
-	whole  bool // the body was read to its end
-	large  bool
+	// The connection's goroutine reads the body and hands it over here, so that it can read on when nobody takes it any more.
+	from *io.PipeReader
+
+	passed chan struct{} // closed when the invocation has done with it
+	large  bool          // known then
 }
 
 // stream takes a streamed answer.
@@ -62,25 +63,22 @@ func (c *apiConn) stream(req *http.Request, call *lambdaCall) bool {
 		c.api.conn.answered(call, s.head)
 		return c.refuse(req, errInvalidPrelude)
 	}
-	call.stream <- s
+	from, to := io.Pipe()
+	s.from = from
 	select {
-	case <-s.passed:
-	case <-call.over: // its time was up just now; nobody passes it on
+	case call.stream <- s:
+	case <-call.over: // its time was up just now
 		return false
 	}
-	switch {
-	case s.large:
+	_, err := io.Copy(to, s.body)
+	_ = to.CloseWithError(err) // gives none
+	<-s.passed
+	if s.large {
 		return c.refuse(req, errStreamTooLarge)
-	case s.whole:
-		return c.nc.SetReadDeadline(time.Time{}) == nil && c.accepted()
 	}
-	return c.abandon(req)
-}
-
-// abandon gives a function that streams to nobody a moment to come to its end, since many runtimes take a connection that was cut for
-// the end of the world.
-func (c *apiConn) abandon(req *http.Request) bool {
-	if err := c.nc.SetReadDeadline(time.Now().Add(restWait)); err != nil || !discard(req.Body) {
+	// Who streams to nobody gets a moment to come to the end, since many runtimes take a connection that was cut for the end of the
+	// world. pass has set the time for it.
+	if !discard(s.body) {
 		return false
 	}
 	return c.nc.SetReadDeadline(time.Time{}) == nil && c.accepted()
@@ -122,6 +120,7 @@ func (s *lambdaStream) readHead() error {
 func (c *lambdaConn) pass(call *lambdaCall, s *lambdaStream) (*function.Result, error) {
 	defer close(s.passed)
 	defer c.settle(call)
+	defer s.from.Close()
 	r := s.head
 	to := call.inv.Responder
 	var w io.Writer = io.Discard // a status that has no body
@@ -129,19 +128,21 @@ func (c *lambdaConn) pass(call *lambdaCall, s *lambdaStream) (*function.Result, 
 		var err error
 		if w, err = to.Respond(function.Head{Status: r.Status, Header: r.Header, Length: -1}); err != nil {
 			r.Abandoned = true
+			s.rest()
 			return r, nil
 		}
 	}
 	err := s.conn.nc.SetReadDeadline(call.deadline)
-	p := passing{from: s.body, wire: s.conn.nc, to: w, gone: to.Gone(), limit: MaxStream}
+	p := passing{from: s.from, cut: func() { s.from.Close() }, to: w, gone: to.Gone(), limit: MaxStream}
 	if err == nil {
 		err = p.run()
 	}
 	r.Streamed, r.Abandoned, s.large = p.n, p.abandoned, p.large
-	s.whole = err == nil && !p.abandoned && !p.large
 	failed := (*function.Result)(nil)
 	switch {
 	case p.abandoned:
+		s.rest()
+		return r, nil
 	case p.large:
 		failed = badAnswer("Function.ResponseSizeTooLarge", "the streamed answer is larger than the limit of %d bytes", MaxStream)
 	case err != nil:
@@ -157,6 +158,11 @@ func (c *lambdaConn) pass(call *lambdaCall, s *lambdaStream) (*function.Result, 
 	// The client was told the status and a part of the answer.
 	failed.Status, failed.Header, failed.Body, failed.Streamed = r.Status, r.Header, nil, r.Streamed
 	return failed, nil
+}
+
+// rest gives the function a moment more.
+func (s *lambdaStream) rest() {
+	_ = s.conn.nc.SetReadDeadline(time.Now().Add(restWait)) // of a connection that is closed nothing more comes
 }
 
 // brokenStream says what an answer means that did not come to its end.

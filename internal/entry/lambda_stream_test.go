@@ -200,6 +200,19 @@ func TestAStreamToNobodyEnds(t *testing.T) {
 		}
 		wantAccepted(t, nc) // it came to its end all the same
 	})
+	t.Run("and the function comes to its end", func(t *testing.T) {
+		k := newSink()
+		k.pieces = make(chan string)
+		nc, respond, result := streamTo(t, k)
+		io.WriteString(nc, respond+withPrelude+chunk(prelude+"part"))
+		<-k.pieces
+		close(k.gone)
+		if r := <-result; !r.Abandoned || r.Streamed != 4 {
+			t.Errorf("result = %+v, want it abandoned after 4 bytes", r)
+		}
+		io.WriteString(nc, chunk("more")+lastChunk)
+		wantAccepted(t, nc)
+	})
 	t.Run("while the function is silent", func(t *testing.T) {
 		k := newSink()
 		k.pieces = make(chan string)

@@ -135,6 +135,9 @@ func (in *instance) explain(x runner.Exit, other function.Outcome) (function.Out
 	when := "before it answered"
 	if other == function.InitError {
 		when = "before it was ready"
+		if x.Code == 0 {
+			when += "; it has to go on running and take invocations"
+		}
 	}
 	f := &function.Failure{Type: "Runtime.ExitError", Message: fmt.Sprintf("the function ended with %s %s", exitText(x), when)}
 	if words := in.out.lastWords(); words != "" {
