@@ -6,10 +6,12 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 )
 
+const plainWithoutTLS = "sasl=plain without TLS shows the password to whoever listens on the network"
+
 // advise logs what of the log's set-up its owner may want to change.
 func (n *Node) advise(ctx context.Context) {
 	if k := n.config.EventLog.Kafka; k != nil && k.SASL == "plain" && !k.TLS {
-		n.logger.Warn("the log could be set up better", "note", "sasl=plain without TLS shows the password to whoever listens on the network")
+		n.logger.Warn("the log could be set up better", "note", plainWithoutTLS)
 	}
 	a, ok := n.log.(eventlog.Adviser)
 	if !ok {

@@ -55,6 +55,7 @@ func Table() []Room {
 		{"internal/console", []string{"client", "wire"}},
 		{"internal/config", []string{"fault"}},
 		{"internal/telemetry", []string{"fault"}},
+		{"internal/doctor", []string{"fault"}},
 		{"internal/app", []string{"*", "-cli", "-client", "-cmd/dalamb", "-examples", "-hack"}},
 		{"internal/cli", []string{"app", "client", "wire", "match", "config", "event", "function", "fault"}},
 		{"internal/need", nil},
@@ -68,6 +69,7 @@ func Table() []Room {
 // Edges were added after the plan.
 func Edges() []Edge {
 	return []Edge{
+		{"cli", "doctor", "it prints the findings, whose shape is doctor's"},
 		{"cli", "image", "deploy packs the code directory where it stands"},
 		{"history", "function", "the shapes of runs, requests and dead letters are function's"},
 		{"image/registry", "wire", "one table of fault -> HTTP status"},

@@ -100,7 +100,7 @@ and DALAMB_TOKEN are stronger.`,
 		deployCommand(env), functionsCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env), keyCommand(env), scheduleCommand(env), seekCommand(env), replayCommand(env),
 		emitCommand(env), delayedCommand(env), eventsCommand(env), topicCommand(env), copyCommand(env), tokenCommand(env),
 		runsCommand(env), dlqCommand(env), logsCommand(env),
-		patternCommand(env), versionCommand(),
+		patternCommand(env), doctorCommand(env), versionCommand(),
 	} {
 		root.AddCommand(c)
 	}

@@ -13,7 +13,6 @@ import (
 )
 
 func upCommand(env *environment) *cobra.Command {
-	var file string
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Start a node",
@@ -27,34 +26,9 @@ Events are kept in the data directory, or on Apache Kafka: --log kafka://host:90
 share the work; each has a data directory of its own. docs/kafka.md has the options for TLS and passwords.`,
 		Args: cobra.NoArgs,
 	}
-	c.Flags().StringVar(&file, "config", "", "configuration file (YAML); see docs/reference/configuration.md")
-	defaults := config.Default()
-	keys := map[string]string{} // flag -> setting
-	for _, s := range config.Settings() {
-		if s.Flag == "" {
-			continue
-		}
-		keys[s.Flag] = s.Key
-		usage := s.Help
-		if s.Form != "" {
-			usage = fmt.Sprintf("`%s`: %s", s.Form, s.Help)
-		}
-		c.Flags().String(s.Flag, s.Text(defaults), usage)
-	}
+	settings := nodeSettings(c, env)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		set := map[string]string{}
-		if dir := env.get("DALAMB_DATA"); dir != "" {
-			set["data"] = dir // where the other commands look for the node
-		}
-		if log := env.get("DALAMB_LOG"); log != "" {
-			set["eventlog"] = log
-		}
-		c.Flags().Visit(func(f *pflag.Flag) {
-			if key, ok := keys[f.Name]; ok {
-				set[key] = f.Value.String()
-			}
-		})
-		node, err := config.Load(config.Source{File: file, Set: set})
+		node, err := settings()
 		if err != nil {
 			return err
 		}
@@ -85,4 +59,38 @@ share the work; each has a data directory of its own. docs/kafka.md has the opti
 		return n.Run(c.Context())
 	}
 	return c
+}
+
+// nodeSettings gives a command the flags that say how a node is, and returns what reads them.
+func nodeSettings(c *cobra.Command, env *environment) func() (*config.Node, error) {
+	var file string
+	c.Flags().StringVar(&file, "config", "", "configuration file (YAML); see docs/reference/configuration.md")
+	defaults := config.Default()
+	keys := map[string]string{} // flag -> setting
+	for _, s := range config.Settings() {
+		if s.Flag == "" {
+			continue
+		}
+		keys[s.Flag] = s.Key
+		usage := s.Help
+		if s.Form != "" {
+			usage = fmt.Sprintf("`%s`: %s", s.Form, s.Help)
+		}
+		c.Flags().String(s.Flag, s.Text(defaults), usage)
+	}
+	return func() (*config.Node, error) {
+		set := map[string]string{}
+		if dir := env.get("DALAMB_DATA"); dir != "" {
+			set["data"] = dir // where the other commands look for the node
+		}
+		if log := env.get("DALAMB_LOG"); log != "" {
+			set["eventlog"] = log
+		}
+		c.Flags().Visit(func(f *pflag.Flag) {
+			if key, ok := keys[f.Name]; ok {
+				set[key] = f.Value.String()
+			}
+		})
+		return config.Load(config.Source{File: file, Set: set})
+	}
 }

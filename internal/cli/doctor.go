@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/app"
+	"github.com/dalamb/dalamb/internal/doctor"
+)
+
+func doctorCommand(env *environment) *cobra.Command {
+	var out output
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what this machine gives a node, and how to get the rest",
+		Long: `Say what this machine gives a node: kernel, namespaces, cgroups, disk, clock, ports, the log, and whether a sandbox can be made and what
+of its fence is whole. Each is ok, warning (a node works, and does not do all that it could) or missing (a node does not start, or soon stops),
+with the remedy. Nothing is changed, and a node may run.
+
+It takes the flags of dalamb up, so that it looks at what that node would: dalamb doctor --log kafka://host:9092.
+
+Exit codes: 0 everything that a node needs is there, 1 something is missing, 2 the input is wrong.`,
+		Args: cobra.NoArgs,
+	}
+	settings := nodeSettings(c, env)
+	out.flag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if _, err := out.json(); err != nil {
+			return err
+		}
+		node, err := settings()
+		if err != nil {
+			return err
+		}
+		all, err := app.Doctor(c.Context(), app.Options{Config: node, Logger: slog.New(slog.DiscardHandler), Environment: env.get})
+		if err != nil {
+			return err
+		}
+		if f, runs := env.running(c.Context(), node.Data); runs {
+			all = append(all, f)
+		}
+		err = out.print(c.OutOrStdout(), map[string]any{"healthy": doctor.Healthy(all), "findings": all}, func(w io.Writer) {
+			var rows []row
+			for _, f := range all {
+				r := cells(string(f.State), f.Name, f.Detail)
+				if f.Remedy != "" {
+					r.notes = []string{"remedy: " + f.Remedy}
+				}
+				rows = append(rows, r)
+			}
+			table(w, []string{"STATE", "WHAT", "FOUND"}, rows)
+		})
+		if err == nil && !doctor.Healthy(all) {
+			fmt.Fprintln(c.ErrOrStderr(), "dalamb: something that a node needs is missing")
+			return exitCode(exitFailed)
+		}
+		return err
+	}
+	return c
+}
+
+// running says how the node of the data directory is, when there is one.
+func (e *environment) running(ctx context.Context, data string) (f doctor.Finding, runs bool) {
+	if _, err := os.Stat(filepath.Join(data, app.NodeFile)); err != nil {
+		return f, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	at := &environment{get: func(name string) string {
+		if name == "DALAMB_DATA" {
+			return data
+		}
+		return e.get(name)
+	}}
+	const name = "running node"
+	node, err := at.client()
+	if err != nil {
+		return doctor.Lacking(doctor.Warning, name, "as a user who may read the data directory, doctor asks it", "%v", err), true
+	}
+	n, err := node.Node(ctx)
+	switch {
+	case err != nil:
+		return doctor.Lacking(doctor.Warning, name, "see its log lines; when it was killed, start it again", "%v", err), true
+	case n.Space != "ok":
+		return doctor.Lacking(doctor.Warning, name, "free disk space, or keep less: dalamb topic alter", "room for the log is %s", n.Space), true
+	case len(n.Runner.Lacks) > 0:
+		return doctor.Lacking(doctor.Warning, name, "see the findings on the fence, as the user that the node runs as", "its fence lacks %s", strings.Join(n.Runner.Lacks, ", ")), true
+	}
+	return doctor.Good(name, "version %s at %s, %s, %s", n.Version, n.Control, count(int64(n.Functions), "function"), count(int64(n.Instances), "instance")), true
+}
