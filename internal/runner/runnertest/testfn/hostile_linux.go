@@ -22,6 +22,7 @@ func hostile() map[string]func([]string) {
 		"status":   func([]string) { read([]string{"/proc/self/status"}) },
 		"fds":      fds,
 		"watchers": watchers,
+		"environs": environs,
 	}
 }
 
@@ -181,4 +182,27 @@ func fds([]string) {
 			fmt.Println(fd, to)
 		}
 	}
+}
+
+// environs prints what it can read of the environment of the processes that it sees, but for its own.
+func environs([]string) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		fmt.Println("denied", err)
+		return
+	}
+	n := 0
+	for _, e := range entries {
+		if e.Name() < "0" || e.Name() > "9999999" {
+			continue
+		}
+		n++
+		if e.Name() == fmt.Sprint(os.Getpid()) {
+			continue
+		}
+		if b, err := os.ReadFile("/proc/" + e.Name() + "/environ"); err == nil {
+			fmt.Printf("%s: %q\n", e.Name(), b)
+		}
+	}
+	fmt.Println("saw", n, "processes")
 }

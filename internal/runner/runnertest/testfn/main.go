@@ -205,8 +205,8 @@ func eat(a []string) {
 	fmt.Println("ate", len(all))
 }
 
-// forks starts stubborn processes until it can no more, prints how many it got and stays.
-func forks([]string) {
+// forks starts stubborn processes until it can no more, prints how many it got and stays, or ends when told to.
+func forks(a []string) {
 	self, err := os.Executable()
 	if err != nil {
 		fail(err)
@@ -218,7 +218,9 @@ func forks([]string) {
 		}
 	}
 	fmt.Println("forked", n)
-	forever()
+	if len(a) == 0 {
+		forever()
+	}
 }
 
 // write puts bytes (second argument, default 1) into a file and says so.

@@ -1,0 +1,136 @@
+package runnertest
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/dalamb/dalamb/internal/runner"
+)
+
+// Escape is one thing that a hostile function tried, and what came of it.
+type Escape struct{ Try, Answer string }
+
+// attempt is a function that tries to get out.
+type attempt struct {
+	try    string
+	args   []string
+	change func(*runner.Spec)
+	held   string // regular expression that what it printed and how it ended matches when it was held
+	answer string // what came of it, for the table; "" = the match
+}
+
+// Escapes lets hostile functions try to get out of an isolating runner, and returns the table of the tries. What got out is a failure of
+// the test.
+func Escapes(t *testing.T, make New) []Escape {
+	s := &suite{make: make, code: code(t)}
+	r := s.runner(t)
+	ability, err := r.Check(t.Context())
+	if err != nil {
+		t.Fatalf("Check: %v", err)
+	}
+	s.ability = ability
+	const secret = "the host's secret"
+	host := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(host, []byte(secret), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{"out": host, "up": "../../../../../.." + host} {
+		if err := os.Symlink(to, filepath.Join(s.code, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setuid(t, s.code)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	other := s.spec(t, "stubborn")
+	other.Env = append(other.Env, "PASSWORD="+secret)
+	start(t, r, other).prints("ready")
+
+	var table []Escape
+	for _, a := range s.attempts(host, l.Addr().String()) {
+		t.Run(a.try, func(t *testing.T) {
+			spec := s.spec(t, a.args...)
+			if a.change != nil {
+				a.change(&spec)
+			}
+			b := start(t, r, spec)
+			e := b.end()
+			said := fmt.Sprintf("%s%s code %d signal %s oom %v", b.out.String(), b.err.String(), e.Code, e.Signal, e.OOM)
+			got := regexp.MustCompile(a.held).FindString(said)
+			if got == "" || strings.Contains(said, secret) {
+				t.Errorf("it said %q, want %s", said[max(0, len(said)-500):], a.held)
+			}
+			if a.answer != "" {
+				got = a.answer
+			}
+			table = append(table, Escape{a.try, got})
+		})
+	}
+	return append(table, s.calls(t, r)...)
+}
+
+// setuid puts a program of root's into the code that asks to run as root.
+func setuid(t *testing.T, dir string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "fn"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "su"), b, 0o755)
+	}
+	if err == nil {
+		err = os.Chmod(filepath.Join(dir, "su"), 0o755|os.ModeSetuid|os.ModeSetgid)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *suite) attempts(host, control string) []attempt {
+	const none, readOnly, full = "no such file or directory", "read-only file system", "no space left on device"
+	onHost := func(spec *runner.Spec) { spec.Base = "host" }
+	all := []attempt{
+		{"read a file of the host that everybody may read", []string{"read", host}, onHost, none, ""},
+		{"read the data directory's token", []string{"read", filepath.Join(filepath.Dir(host), "token")}, onHost, none, ""},
+		{"read another function's code", []string{"list", s.code}, onHost, none, ""},
+		{"read the host through a symbolic link in the code", []string{"read", "out"}, onHost, none, ""},
+		{"read the host through a link that climbs", []string{"read", "up"}, onHost, none, ""},
+		{"read the environment of all processes in /proc", []string{"environs"}, nil, `saw \d+ processes`, "sees the init and itself; the init's is closed"},
+		{"connect to the control port on 127.0.0.1", []string{"dial", control}, nil, "connection refused", ""},
+		{"write to /usr", []string{"write", "/usr/x"}, onHost, readOnly, ""},
+		{"write to its own code", []string{"write", "/var/task/fn"}, nil, readOnly, ""},
+		{"set the kernel's core_pattern", []string{"write", "/proc/sys/kernel/core_pattern"}, nil, "permission denied|" + readOnly, ""},
+		{"leave its cgroup", []string{"write", "/sys/fs/cgroup/cgroup.procs"}, onHost, none, ""},
+		{"run a setuid program of root's", []string{"status"}, func(spec *runner.Spec) { spec.Command[0] = "./su" }, `Uid:\s+1000\s+1000`, "it runs as who called it"},
+		{"fill /tmp", []string{"write", "/tmp/file", "8388608"}, func(spec *runner.Spec) { spec.Tmp = 4 << 20 }, full, ""},
+		{"print without end (256 MiB)", []string{"print", "268435456"}, nil, "code 0", "read to its end at the node's pace; beyond 1 MiB/s it is dropped, and counted"},
+		{"open files without end", []string{"opens"}, func(spec *runner.Spec) { spec.Files = 100 }, `\b[89]\d code 0`, "stopped at `resources.files`"},
+	}
+	if s.limited("memory") {
+		all = append(all, attempt{"take memory without end", []string{"eat"}, func(spec *runner.Spec) { spec.Memory = 64 << 20 }, "signal SIGKILL oom true", "killed at `resources.memory`; the result says so"})
+	}
+	if s.limited("pids") {
+		all = append(all, attempt{"start processes without end", []string{"forks", "end"}, func(spec *runner.Spec) { spec.PIDs = 40 }, `forked [1-3]?\d\s`, "stopped at `resources.pids`, and gone with the function"})
+	}
+	return all
+}
+
+// calls tries system calls; each is a row, by the name that the hostile function prints for it.
+func (s *suite) calls(t *testing.T, r runner.Runner) []Escape {
+	t.Helper()
+	var all []Escape
+	for line := range strings.Lines(s.run(t, r, s.spec(t, "syscalls"))) {
+		name, answer, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if !strings.HasPrefix(answer, "denied ") {
+			t.Errorf("system call %s: %s, want it denied", name, answer)
+		}
+		all = append(all, Escape{"system call: " + name, strings.TrimPrefix(answer, "denied ")})
+	}
+	return all
+}
