@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +18,6 @@ type Machine struct {
 	Root  string // where proc and etc are; "" = /
 	Data  string // the data directory, or where it will be
 	UID   int
-	User  string // name of the user; "" = not known
 	Limit uint64 // of open files, as far as it can be raised
 
 	Kernel string                                           // as uname -r tells it
@@ -29,7 +29,7 @@ type Machine struct {
 
 // This is the machine that this process is on.
 func This(data string) (*Machine, error) {
-	m := &Machine{Root: "/", Data: data, UID: os.Geteuid(), User: os.Getenv("USER"), Now: time.Now(), Synced: synced}
+	m := &Machine{Root: "/", Data: data, UID: os.Geteuid(), Now: time.Now(), Synced: synced}
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return nil, fmt.Errorf("find the kernel's version: %w", err)
@@ -179,8 +179,14 @@ func (m *Machine) subIDs() Finding {
 	if m.UID == 0 {
 		return Good("subordinate ids", "not needed: root gives each instance ids from sandbox.ids")
 	}
+	names := []string{strconv.Itoa(m.UID)}
+	for line := range strings.Lines(m.read("etc/passwd")) {
+		if f := strings.Split(line, ":"); len(f) > 2 && f[2] == names[0] { // passwd(5)
+			names = append(names, f[0])
+		}
+	}
 	for line := range strings.Lines(m.read("etc/subuid")) {
-		if owner, _, _ := strings.Cut(line, ":"); owner == fmt.Sprint(m.UID) || m.User != "" && owner == m.User {
+		if owner, _, _ := strings.Cut(line, ":"); slices.Contains(names, owner) {
 			return Good("subordinate ids", "%s; sandboxes of an ordinary user do not use them", strings.TrimSpace(line))
 		}
 	}

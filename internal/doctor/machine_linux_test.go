@@ -116,6 +116,18 @@ func TestLook(t *testing.T) {
 	}
 }
 
+func TestSubordinateIDsAreFoundByNameAndNumber(t *testing.T) {
+	for _, line := range []string{"me:100000:65536\n", "1000:100000:65536\n"} {
+		m := machine(t)
+		m.UID = 1000
+		write(t, m, "etc/passwd", "root:x:0:0::/:/bin/sh\nme:x:1000:1000::/:/bin/sh\n")
+		write(t, m, "etc/subuid", "you:1:2\n"+line)
+		if f := m.subIDs(); !strings.Contains(f.Detail, strings.TrimSpace(line)) {
+			t.Errorf("subIDs = %+v, want %q in it", f, line)
+		}
+	}
+}
+
 func TestCgroupLayouts(t *testing.T) {
 	const (
 		v1 = "30 24 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n31 24 0:31 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
