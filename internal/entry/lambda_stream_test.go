@@ -272,3 +272,19 @@ func TestASlowClientSlowsALambda(t *testing.T) {
 	}
 	close(k.pieces)
 }
+
+func FuzzStreamHead(f *testing.F) {
+	f.Add([]byte(prelude + "body"))
+	f.Add([]byte(`{"statusCode":99}` + prelude[len(prelude)-8:]))
+	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s := &lambdaStream{req: &http.Request{Header: http.Header{"Content-Type": {streamPrelude}}}, body: newReader(bytes.NewReader(text))}
+		if err := s.readHead(); err != nil {
+			t.Fatalf("readHead(%q) = %v, want no error but the connection's", text, err)
+		}
+		ok := s.head.Outcome == function.Succeeded && s.head.Status >= 100 && s.head.Status <= 599 && s.head.Failure == nil
+		if !ok && s.head.Outcome != function.BadAnswer {
+			t.Errorf("readHead(%q) = %+v", text, s.head)
+		}
+	})
+}
