@@ -109,6 +109,7 @@ type Options struct {
 	Replays    Replays
 	Fleet      Fleet
 	Code       Code
+	Images     Images // nil = functions have none
 	Caller     Caller
 	Ticks      Ticks
 	Delayed    Delayed
@@ -131,6 +132,7 @@ type API struct {
 	replays    Replays
 	fleet      Fleet
 	code       Code
+	images     Images
 	caller     Caller
 	ticks      Ticks
 	delayed    Delayed
@@ -165,7 +167,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending: make(chan struct{}),
 	}

@@ -159,7 +159,7 @@ func FuzzDecode(f *testing.F) {
 			if d, ok := v.(*wire.DeployRequest); ok {
 				// Whatever was decoded can be checked and digested.
 				_ = d.Spec.Validate()
-				_ = d.Spec.Digest(d.Code)
+				_ = d.Spec.Digest(d.Code, "")
 			}
 			if _, err := json.Marshal(v); err != nil {
 				t.Errorf("what decode made of %q cannot be encoded: %v", text, err)

@@ -28,8 +28,12 @@ func (a *API) deploy(r *http.Request, _ query) (any, error) {
 	if err := a.checkDeploy(r.Context(), &req); err != nil {
 		return nil, err
 	}
-	digest := req.Spec.Digest(req.Code)
 	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias, Warnings: append(a.warnings(r.Context(), &req.Spec), a.losses(r.Context(), &req)...)}
+	img, err := a.prepareImage(r.Context(), &req.Spec, &out)
+	if err != nil {
+		return nil, err
+	}
+	digest := req.Spec.Digest(req.Code, img.Named())
 	view := a.catalog.View()
 	if f, err := view.Function(req.Spec.Name); err == nil {
 		if same := versionOf(f, digest); same != nil {
@@ -39,11 +43,10 @@ func (a *API) deploy(r *http.Request, _ query) (any, error) {
 			return out, err
 		}
 	}
-	stored, err := a.code.Share(r.Context(), req.Code)
-	if err != nil {
+	version := function.Version{Code: req.Code, Digest: digest, Created: a.now().UTC(), Image: img, Spec: req.Spec}
+	if err := a.share(r.Context(), &version); err != nil {
 		return nil, err
 	}
-	version := function.Version{Code: req.Code, Digest: digest, Created: a.now().UTC(), Stored: stored, Spec: req.Spec}
 	view, err = a.catalog.Submit(r.Context(), catalog.Deploy{Version: version, Alias: req.Alias})
 	if err != nil {
 		return nil, err
@@ -59,6 +62,21 @@ func (a *API) deploy(r *http.Request, _ query) (any, error) {
 	out.Version, out.Created = made.Number, true
 	a.tellSchedules(&out)
 	return out, nil
+}
+
+// share puts the files of a version where other nodes find them.
+func (a *API) share(ctx context.Context, v *function.Version) error {
+	if v.Code != "" {
+		stored, err := a.code.Share(ctx, v.Code)
+		if err != nil {
+			return err
+		}
+		v.Stored = stored
+	}
+	if v.Image != nil {
+		return a.images.Publish(ctx, v.Image)
+	}
+	return nil
 }
 
 // versionOf is the newest version with a digest; nil = none.
@@ -90,12 +108,8 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 	if !validAlias(req.Alias) {
 		return fault.New(fault.Invalid, "alias %q: a name is small letters, digits and dashes, begins with a letter and has at most 63", req.Alias)
 	}
-	if _, err := image.ParseDigest(req.Code); err != nil {
+	if err := a.checkCode(req); err != nil {
 		return err
-	}
-	if !a.code.Has(req.Code) {
-		return fault.New(fault.NotFound, "the code %s of function %q is not here", req.Code, req.Spec.Name).
-			WithHint("upload it first: PUT /v1/code/%s", req.Code)
 	}
 	if err := a.checkIsolation(ctx, &req.Spec); err != nil {
 		return err
@@ -121,6 +135,24 @@ func (a *API) checkIsolation(ctx context.Context, spec *function.Spec) error {
 	}
 	return fault.New(fault.Unavailable, "function %q demands isolation: strict, and this node does not give %s", spec.Name, strings.Join(lacks, ", ")).
 		WithHint("dalamb doctor says how to get it; without isolation: strict the function runs behind what fence there is")
+}
+
+// checkCode wants the code to be here, and none for a function that is an image.
+func (a *API) checkCode(req *wire.DeployRequest) error {
+	if req.Spec.Image != "" {
+		if req.Code != "" {
+			return fault.New(fault.Invalid, "function %q is an image and has code too", req.Spec.Name).WithHint("to lay code upon an image, name it as base")
+		}
+		return nil
+	}
+	if _, err := image.ParseDigest(req.Code); err != nil {
+		return err
+	}
+	if !a.code.Has(req.Code) {
+		return fault.New(fault.NotFound, "the code %s of function %q is not here", req.Code, req.Spec.Name).
+			WithHint("upload it first: PUT /v1/code/%s", req.Code)
+	}
+	return nil
 }
 
 // validAlias holds the rule of function names. A number would be taken for a version.

@@ -29,6 +29,7 @@ import (
 	"github.com/dalamb/dalamb/internal/history"
 	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/image/registry"
+	"github.com/dalamb/dalamb/internal/provision"
 	"github.com/dalamb/dalamb/internal/replay"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/source/cron"
@@ -66,6 +67,8 @@ type Node struct {
 	code       *image.Store
 	share      *codeshare.Store
 	blobs      *image.Blobs
+	layers     *image.Layers
+	images     *provision.Keeper
 	registry   *registry.Registry
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
@@ -143,6 +146,9 @@ func (n *Node) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := n.openProvision(); err != nil {
+		return err
+	}
 	return n.wire(token)
 }
 
@@ -191,7 +197,7 @@ func (n *Node) wire(token string) error {
 	n.sink = newLogSink(n.log, n.logger, n.metrics)
 	var err error
 	n.fleet, err = fleet.New(fleet.Options{
-		Runner: n.runner, Functions: functions{n.catalog}, Code: n.share.Dir, Log: n.sink.write,
+		Runner: n.runner, Functions: functions{n.catalog}, Code: n.share.Dir, Image: n.images.Root, Log: n.sink.write,
 		Logger: n.logger, Metrics: n.metrics, MaxInstances: c.Limits.Instances,
 	})
 	if err != nil {
@@ -228,7 +234,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.api, err = api.New(api.Options{
-		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share,
+		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share, Images: n.images,
 		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})
 	if err != nil {
@@ -266,6 +272,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("code janitor", n.tidyCode)
 	n.parts.start("code from other nodes", n.share.Run)
 	n.parts.start("image uploads", n.registry.Run)
+	n.parts.start("images of functions", n.images.Run)
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("fleet drain", n.drainFleet)
 	n.parts.start("gateway recorder", n.gateway.Run)

@@ -2,34 +2,113 @@ package app
 
 import (
 	"context"
+	"net"
+	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/image"
+	"github.com/dalamb/dalamb/internal/image/pull"
 	"github.com/dalamb/dalamb/internal/image/registry"
+	"github.com/dalamb/dalamb/internal/provision"
 )
 
-// openImages opens the content of images and the registry over it. Both are below one directory: an upload becomes content by a rename.
+// openImages opens the content of images, the registry over it and the unpacked layers. All are below one directory: an upload becomes
+// content by a rename.
 func (n *Node) openImages(token string) error {
 	dir := filepath.Join(n.config.Data, "images")
 	var err error
 	if n.blobs, err = image.OpenBlobs(filepath.Join(dir, "content")); err != nil {
 		return err
 	}
+	if n.layers, err = image.OpenLayers(filepath.Join(dir, "layers")); err != nil {
+		return err
+	}
 	n.registry, err = registry.Open(registry.Options{Dir: filepath.Join(dir, "registry"), Blobs: n.blobs, Token: token, Logger: n.logger})
 	return err
 }
 
-// sweepImages removes image content that nothing needs.
+// openProvision wires what brings images.
+func (n *Node) openProvision() error {
+	puller, err := pull.New(pull.Options{Blobs: n.blobs, Own: ownRegistry{n}, Registries: registries(n.config.Registries)})
+	if err != nil {
+		return err
+	}
+	n.images, err = provision.New(provision.Options{
+		Puller: puller, Blobs: n.blobs, Layers: n.layers, Share: n.share, Versions: functions{n.catalog}, Logger: n.logger,
+	})
+	return err
+}
+
+// registries gives the settings to who pulls. A password is read when it is needed: it may be changed while the node runs.
+func registries(list []config.Registry) []pull.Registry {
+	var out []pull.Registry
+	for _, r := range list {
+		out = append(out, pull.Registry{
+			Host: r.Host, Insecure: r.Insecure, Mirror: r.Mirror, User: r.User,
+			Password: func() (string, error) {
+				text, err := os.ReadFile(r.PasswordFile)
+				if err != nil {
+					return "", fault.New(fault.Unavailable, "%w", err).WithHint("the setting registries names the file; the node must be allowed to read it")
+				}
+				return strings.TrimRight(string(text), "\r\n"), nil
+			},
+		})
+	}
+	return out
+}
+
+// ownRegistry shows the node's registry to who pulls.
+type ownRegistry struct{ n *Node }
+
+func (o ownRegistry) Resolve(repository, reference string) (string, error) {
+	m, err := o.n.registry.Resolve(repository, reference)
+	return m.Digest, err
+}
+
+// Hosts implements pull.Own: the control listener's address, and what a client on this machine may call it.
+func (o ownRegistry) Hosts() []string {
+	listen := o.n.controlListener.Addr().String()
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return []string{pull.OwnHost}
+	}
+	return []string{pull.OwnHost, listen, "localhost:" + port, "127.0.0.1:" + port}
+}
+
+// sweepImages removes image content and layers that nothing needs.
 func (n *Node) sweepImages(ctx context.Context) {
 	needed := n.registry.Needed()
 	removed, err := n.blobs.GC(func(digest string) bool { return needed[digest] })
 	if err == nil && removed > 0 {
 		err = n.registry.Forget(ctx)
 	}
+	layers := 0
+	if err == nil {
+		layers, err = n.layers.GC(n.layersInUse())
+	}
 	switch {
 	case err != nil:
 		n.logger.Warn("image content that nobody needs could not be removed", "err", err)
-	case removed > 0:
-		n.logger.Info("removed image content that nobody needs", "blobs", removed)
+	case removed+layers > 0:
+		n.logger.Info("removed image content that nobody needs", "blobs", removed, "layers", layers)
 	}
+}
+
+// layersInUse says which layers a version has.
+func (n *Node) layersInUse() func(diffID string) bool {
+	used := map[string]bool{}
+	for _, f := range n.catalog.View().Functions() {
+		for _, v := range f.Versions {
+			if v.Image == nil {
+				continue
+			}
+			for _, l := range v.Image.Layers {
+				used[l.DiffID] = true
+			}
+		}
+	}
+	return func(diffID string) bool { return used[diffID] }
 }

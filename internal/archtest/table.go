@@ -42,6 +42,8 @@ func Table() []Room {
 		{"internal/runner/runnertest", []string{"runner", "image", "fault"}},
 		{"internal/image", []string{"fault"}},
 		{"internal/image/registry", []string{"image", "fault"}},
+		{"internal/image/pull", []string{"image", "fault"}},
+		{"internal/provision", []string{"image", "image/pull", "runner", "function", "fault"}},
 		{"internal/codeshare", []string{"image", "function", "eventlog", "fault"}},
 		{"internal/source", []string{"eventlog", "event", "fault", "catalog", "function"}},
 		{"internal/copier", []string{"catalog", "function", "eventlog", "event", "fault"}},
@@ -71,6 +73,7 @@ func Edges() []Edge {
 	return []Edge{
 		{"cli", "doctor", "it prints the findings, whose shape is doctor's"},
 		{"cli", "image", "deploy packs the code directory where it stands"},
+		{"cli", "image/pull", "deploy sends an image that stands beside the manifest to the node's registry"},
 		{"history", "function", "the shapes of runs, requests and dead letters are function's"},
 		{"image/registry", "wire", "one table of fault -> HTTP status"},
 		{"runner/oci", "runner/native", "a runtime only makes the namespaces; the init in them, its protocol and the limits are native's"},

@@ -236,12 +236,15 @@ func (v *View) Wanted() []*function.Version {
 	return vs
 }
 
-// Stored is where the code of a digest stands in the log, as any version says; nil when none does.
+// Stored is where the code, or the image's layer, of a digest stands in the log, as any version says; nil when none does.
 func (v *View) Stored(digest string) *function.Stored {
 	for _, f := range v.Functions() {
 		for _, version := range f.Versions {
 			if version.Code == digest && version.Stored != nil {
 				return version.Stored
+			}
+			if at := version.Image.Stored(digest); at != nil {
+				return at
 			}
 		}
 	}

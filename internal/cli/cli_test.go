@@ -32,6 +32,7 @@ func TestScripts(t *testing.T) {
 			"expand":   expand,
 			"busy":     busy,
 			"stream":   stream,
+			"layout":   makeLayout,
 		},
 		Condition: condition,
 	})

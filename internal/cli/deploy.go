@@ -39,6 +39,11 @@ The whole manifest is checked before anything is sent.`,
 			if err != nil {
 				return err
 			}
+			images, err := localImages(m, file)
+			defer images.close()
+			if err != nil {
+				return err
+			}
 			bundles, err := pack(m, filepath.Dir(file))
 			defer bundles.remove()
 			if err != nil {
@@ -56,6 +61,12 @@ The whole manifest is checked before anything is sent.`,
 				b := bundles[d.CodePath]
 				if err := b.upload(c.Context(), node); err != nil {
 					return fmt.Errorf("upload the code of %s: %w", d.Spec.Name, err)
+				}
+				if err := images.push(c.Context(), node, &d.Spec); err != nil {
+					return fmt.Errorf("upload the image of %s: %w", d.Spec.Name, err)
+				}
+				if ref := d.Spec.ImageRef(); ref != "" {
+					fmt.Fprintf(c.ErrOrStderr(), "%s: looking for image %s\n", d.Spec.Name, ref)
 				}
 				made, err := node.Deploy(c.Context(), wire.DeployRequest{Spec: d.Spec, Code: b.digest, Alias: alias})
 				if err != nil {
@@ -81,6 +92,9 @@ func printDeployed(w io.Writer, done []wire.Deployed) {
 			what = "unchanged: nothing differs from this version"
 		}
 		fmt.Fprintf(w, "%-20s version %d (%s)  %s\n", d.Function, d.Version, d.Alias, what)
+		if i := d.Image; i != nil {
+			fmt.Fprintf(w, "    %s\n", imageLine(i))
+		}
 		for _, s := range d.Schedules {
 			fmt.Fprintf(w, "    %s runs at %s: %s\n", s.Trigger, timesOf(s.Schedule, s.Timezone), nextOf(s))
 		}
@@ -118,6 +132,9 @@ func readManifest(path string) (m *function.Manifest, file string, err error) {
 func checkPrograms(m *function.Manifest, file string) error {
 	var problems []function.Problem
 	for _, d := range m.Functions {
+		if d.CodePath == "" || len(d.Spec.Entry.Command) == 0 {
+			continue // what the image has is for the node to find
+		}
 		program := d.Spec.Entry.Command[0]
 		if filepath.IsAbs(program) || !strings.Contains(program, "/") {
 			continue // found on the instance's file system
@@ -146,7 +163,7 @@ func checkPrograms(m *function.Manifest, file string) error {
 // bundle is a code directory packed into a file.
 type bundle struct {
 	file   string
-	digest string
+	digest string // "" = there is no code, and nothing to send
 	sent   bool
 }
 
@@ -155,7 +172,9 @@ type bundles map[string]*bundle
 
 func (bs bundles) remove() {
 	for _, b := range bs {
-		os.Remove(b.file)
+		if b.file != "" {
+			os.Remove(b.file)
+		}
 	}
 }
 
@@ -164,6 +183,10 @@ func pack(m *function.Manifest, dir string) (bundles, error) {
 	bs := bundles{}
 	for _, d := range m.Functions {
 		if bs[d.CodePath] != nil {
+			continue
+		}
+		if d.CodePath == "" {
+			bs[""] = &bundle{sent: true}
 			continue
 		}
 		f, err := os.CreateTemp("", "dalamb-code-*")

@@ -90,19 +90,23 @@ func printFunction(w io.Writer, f *wire.Function) {
 	if len(f.Lacks) > 0 {
 		fmt.Fprintf(w, "  warning: its fence lacks %s; dalamb doctor says why\n", strings.Join(f.Lacks, ", "))
 	}
+	if f.Error != "" {
+		fmt.Fprintf(w, "  cannot run on this node: %s\n", f.Error)
+	}
 	for _, a := range f.Aliases {
 		fmt.Fprintf(w, "  alias %s -> version %d\n", a.Name, a.Primary)
 	}
 	fmt.Fprintln(w)
 	var rows []row
-	for _, v := range f.Versions {
-		r := cells(strconv.Itoa(v.Number), string(v.Spec.Entry.Type), short(strings.Join(v.Spec.Entry.Command, " "), 40), short(v.Code, 19), stamp(v.Created))
+	for i := range f.Versions {
+		v := &f.Versions[i]
+		r := cells(strconv.Itoa(v.Number), string(v.Spec.Entry.Type), short(strings.Join(v.Spec.Entry.Command, " "), 40), madeOf(v), stamp(v.Created))
 		if v.Spec.Runner != "" {
 			r.notes = []string{"runner " + v.Spec.Runner}
 		}
 		rows = append(rows, r)
 	}
-	table(w, []string{"VERSION", "ENTRY", "COMMAND", "CODE", "CREATED"}, rows)
+	table(w, []string{"VERSION", "ENTRY", "COMMAND", "CODE OR IMAGE", "CREATED"}, rows)
 	fmt.Fprintln(w)
 	rows = nil
 	for _, t := range f.Triggers {
@@ -141,6 +145,18 @@ func printFunction(w io.Writer, f *wire.Function) {
 		rows = append(rows, cells(i.ID, strconv.Itoa(i.Version), i.State, strconv.FormatInt(i.Runs, 10), memory, stamp(i.Started)))
 	}
 	table(w, []string{"INSTANCE", "VERSION", "STATE", "RUNS", "PEAK MEMORY", "STARTED"}, rows)
+}
+
+// madeOf is the code of a version, its image, or both.
+func madeOf(v *function.Version) string {
+	var parts []string
+	if v.Code != "" {
+		parts = append(parts, short(v.Code, 19))
+	}
+	if v.Image != nil {
+		parts = append(parts, short(v.Image.Reference, 60)+" = "+short(v.Image.Digest, 19))
+	}
+	return strings.Join(parts, " on ")
 }
 
 func listensTo(t function.Trigger) string {

@@ -31,6 +31,9 @@ func setup(e *testscript.Env) error {
 	e.Setenv("GORACE", "atexit_sleep_ms=0") // else every command takes a second longer under the race detector
 	fn, err := exec.LookPath("fn")
 	e.Setenv("FN", fn)
+	if busybox, err := exec.LookPath("busybox"); err == nil {
+		e.Setenv("BUSYBOX", busybox)
+	}
 	return err
 }
 

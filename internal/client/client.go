@@ -34,6 +34,9 @@ type Client struct {
 	http  *http.Client
 }
 
+// Address is the URL of the node and the token that the client shows: for its registry, which other clients speak to.
+func (c *Client) Address() (url, token string) { return c.base, c.token }
+
 // New checks the options; it calls nobody.
 func New(o Options) (*Client, error) {
 	base := o.Address

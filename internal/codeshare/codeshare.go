@@ -1,6 +1,8 @@
 // Package codeshare brings the code of functions to every node of a log that several nodes have open: whoever takes a deploy puts the
 // code into the log, the others take it from there. It does not unpack or check code; image does, and a node alone needs none of this.
 //
+// Content of images that no registry has for the other nodes goes the same way.
+//
 // Code stands in function.TopicCode as chunks, one after another in one partition, each under a key of its own. Where they begin is part
 // of the version (function.Stored), so that a node finds them without a search.
 package codeshare
@@ -33,7 +35,7 @@ type Local interface {
 type Versions interface {
 	// Wanted lists the versions that may be run, and a channel that is closed when that changes.
 	Wanted() (versions []*function.Version, changed <-chan struct{})
-	// Stored is where the code of a digest stands in the log; nil when no version says so.
+	// Stored is where the code, or the image's layer, of a digest stands in the log; nil when no version says so.
 	Stored(digest string) *function.Stored
 }
 

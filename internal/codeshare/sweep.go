@@ -12,7 +12,7 @@ import (
 // sweepGrace is how long chunks are kept that no version names: their version may be on its way.
 const sweepGrace = time.Hour
 
-// Sweep removes from the log the code that no version of used refers to, and returns how many chunks those were. It reads the whole
+// Sweep removes from the log the code and the content of images that no version of used refers to, and returns how many chunks those were. It reads the whole
 // topic, so it is for once in a while; that several nodes do it does no harm.
 func (s *Store) Sweep(ctx context.Context, used []*function.Version) (int, error) {
 	if !s.shared() {
@@ -22,6 +22,14 @@ func (s *Store) Sweep(ctx context.Context, used []*function.Version) (int, error
 	for _, v := range used {
 		if v.Stored != nil {
 			kept[v.Stored.ID] = true
+		}
+		if v.Image == nil {
+			continue
+		}
+		for _, l := range v.Image.Layers {
+			if l.Stored != nil {
+				kept[l.Stored.ID] = true
+			}
 		}
 	}
 	topics, err := s.log.Topics(ctx)

@@ -18,11 +18,12 @@ type Node struct {
 
 	EventLog EventLog
 
-	Log     Log
-	Limits  Limits
-	Sandbox Sandbox
-	Redact  []string // header names, in lower case
-	Sources []string // the files and flags that were read, for the log at start
+	Log        Log
+	Limits     Limits
+	Sandbox    Sandbox
+	Registries []Registry
+	Redact     []string // header names, in lower case
+	Sources    []string // the files and flags that were read, for the log at start
 }
 
 // Log says how log lines look.

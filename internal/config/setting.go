@@ -76,6 +76,8 @@ func Settings() []Setting {
 			}},
 		{Key: "sandbox.ids", Form: "first:count", Help: "User and group ids of the host that nobody has, for the sandboxes of a node that is root: 65536 for each instance. Nodes of one machine share them.",
 			value: func(n *Node) any { return &n.Sandbox.IDs }, check: func(n *Node) string { return n.Sandbox.IDs.check() }},
+		{Key: "registries", Form: "list of addresses", List: true, Help: "How image registries are spoken to, where it is not as usual: http://HOST for plain HTTP, https://HOST?mirror=HOST, https://HOST?user=NAME&password-file=FILE; docs/images.md.",
+			value: func(n *Node) any { return &n.Registries }, check: func(*Node) string { return "" }},
 		{Key: "redact", Form: "list of header names", List: true, Help: "Headers whose values are not kept with requests in the log, beside authorization, proxy-authorization, cookie, set-cookie and x-api-key.",
 			value: func(n *Node) any { return &n.Redact }, check: func(n *Node) string { return headerNames(n.Redact) }},
 	}
@@ -100,6 +102,10 @@ func (s *Setting) set(n *Node, text string) error {
 		return p.UnmarshalText([]byte(text))
 	case *IDs:
 		return p.UnmarshalText([]byte(text))
+	case *[]Registry:
+		list, err := parseRegistries(text)
+		*p = list
+		return err
 	case *[]string:
 		*p = nil
 		for item := range strings.SplitSeq(text, ",") {
@@ -118,6 +124,8 @@ func (s *Setting) Text(n *Node) string {
 	switch p := s.value(n).(type) {
 	case *string:
 		return *p
+	case *[]Registry:
+		return registriesText(*p)
 	case *[]string:
 		return "[" + strings.Join(*p, ", ") + "]"
 	case *function.Bytes:

@@ -60,7 +60,8 @@ type Start struct {
 	ID      string // of the instance; [a-z0-9-]
 	Version *function.Version
 	CodeDir string
-	Ahead   bool // started before anybody asked for it
+	Root    []string // directories of the layers of the version's image, the lowest first; nil = it has none
+	Ahead   bool     // started before anybody asked for it
 }
 
 // Conn is one instance that is ready for invocations. Safe for concurrent use.

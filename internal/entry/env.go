@@ -32,6 +32,7 @@ func environ(s Start, region string) map[string]string {
 		env["LAMBDA_RUNTIME_DIR"] = runner.TaskRoot
 		env["LD_LIBRARY_PATH"] = runner.TaskRoot + ":" + runner.TaskRoot + "/lib:/opt/lib"
 	}
+	imageEnviron(env, s.Version.Image)
 	maps.Copy(env, v.Env)
 	number := strconv.Itoa(s.Version.Number)
 	env["DALAMB_FUNCTION"] = v.Name

@@ -37,12 +37,14 @@ func (in *instance) notReady(why string) {
 // spec is what every sandbox of a version shares.
 func (e *Entries) spec(s Start) runner.Spec {
 	v := &s.Version.Spec
-	return runner.Spec{
+	spec := runner.Spec{
 		ID: s.ID, Function: v.Name, Version: s.Version.Number,
 		Runner: v.Runner, CodeDir: s.CodeDir, Base: v.Base, Command: v.Entry.Command,
 		Memory: int64(v.Resources.Memory), CPU: v.Resources.CPU, PIDs: v.Resources.PIDs, Files: v.Resources.Files, Tmp: int64(v.Resources.Tmp),
 		Network: v.Network, Strict: v.Isolation == function.IsolationStrict,
 	}
+	inImage(&spec, s)
+	return spec
 }
 
 // instance is one that has no sandbox yet.

@@ -43,8 +43,9 @@ type Options struct {
 	Starter      Starter // nil = entry on Runner
 	Functions    Functions
 	Code         func(digest string) (dir string, err error)
-	Log          func(function.LogLine) // what functions print; must not block
-	Region       string                 // what lambda functions are told; default us-east-1
+	Image        func(*function.Image) (layers []string, err error) // nil = there are no images
+	Log          func(function.LogLine)                             // what functions print; must not block
+	Region       string                                             // what lambda functions are told; default us-east-1
 	Logger       *slog.Logger
 	Metrics      prometheus.Registerer
 	Now          func() time.Time
@@ -77,6 +78,11 @@ type Fleet struct {
 func New(o Options) (*Fleet, error) {
 	if o.Functions == nil || o.Code == nil {
 		return nil, errors.New("fleet needs Functions and Code")
+	}
+	if o.Image == nil {
+		o.Image = func(i *function.Image) ([]string, error) {
+			return nil, fault.New(fault.Unavailable, "this node has no images, and so not %s", i.Reference)
+		}
 	}
 	if o.Now == nil {
 		o.Now = time.Now

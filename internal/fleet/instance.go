@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/entry"
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // State is where an instance stands.
@@ -103,11 +104,27 @@ func (f *Fleet) live(ctx context.Context, i *instance) {
 
 func (f *Fleet) start(ctx context.Context, i *instance) (entry.Conn, error) {
 	v := i.pool.version
-	dir, err := f.o.Code(v.Code)
+	start, err := f.files(v)
 	if err != nil {
-		return nil, fmt.Errorf("find code of %s version %d: %w", v.Function(), v.Number, err)
+		return nil, err
 	}
-	return f.o.Starter.Start(ctx, entry.Start{ID: i.id, Version: v, CodeDir: dir, Ahead: i.ahead})
+	start.ID, start.Version, start.Ahead = i.id, v, i.ahead
+	return f.o.Starter.Start(ctx, start)
+}
+
+// files are the directories that a version is made of.
+func (f *Fleet) files(v *function.Version) (s entry.Start, err error) {
+	if v.Code != "" || v.Image == nil {
+		if s.CodeDir, err = f.o.Code(v.Code); err != nil {
+			return s, fmt.Errorf("find code of %s version %d: %w", v.Function(), v.Number, err)
+		}
+	}
+	if v.Image != nil {
+		if s.Root, err = f.o.Image(v.Image); err != nil {
+			return s, fmt.Errorf("find image of %s version %d: %w", v.Function(), v.Number, err)
+		}
+	}
+	return s, nil
 }
 
 func (f *Fleet) startedUp(i *instance, conn entry.Conn) {

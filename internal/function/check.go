@@ -23,7 +23,6 @@ const (
 	IsolationStrict = "strict"
 )
 
-func bases() []string      { return []string{"host", "scratch"} }
 func networks() []string   { return []string{"none", "host"} }
 func isolations() []string { return []string{"available", IsolationStrict} }
 
@@ -62,7 +61,7 @@ func (c *checker) at(field string) place { return place{c, field} }
 func (s *Spec) check() []Problem {
 	c := new(checker)
 	c.name("name", s.Name, "function")
-	oneOf(c, "base", s.Base, bases())
+	c.image(s)
 	oneOf(c, "network", s.Network, networks())
 	if s.Isolation != "" {
 		oneOf(c, "isolation", s.Isolation, isolations())
@@ -73,7 +72,7 @@ func (s *Spec) check() []Problem {
 	if s.Runner != "" {
 		oneOf(c, "runner", s.Runner, Runners())
 	}
-	c.entry(&s.Entry)
+	c.entry(&s.Entry, s.ImageRef() != "")
 	between(c.at("resources.memory"), s.Resources.Memory, 4<<20, 1<<40)
 	between(c.at("resources.cpu"), s.Resources.CPU, 0.01, 1024)
 	between(c.at("resources.pids"), s.Resources.PIDs, 1, 1<<20)
@@ -134,9 +133,10 @@ func between[T int | float64 | Bytes | Duration](at place, v, least, most T) {
 	}
 }
 
-func (c *checker) entry(e *Entry) {
+// entry checks how a function is started. What an image says need not be said again.
+func (c *checker) entry(e *Entry, image bool) {
 	oneOf(c, "entry.type", e.Type, entryTypes())
-	if len(e.Command) == 0 || e.Command[0] == "" {
+	if len(e.Command) == 0 && !image || len(e.Command) > 0 && e.Command[0] == "" {
 		c.add("entry.command", "a list, such as [python3, main.py]", "names no program")
 	}
 	for i, arg := range e.Command {
@@ -146,7 +146,9 @@ func (c *checker) entry(e *Entry) {
 	}
 	c.entryForm(e)
 	if e.Type == EntryHTTP {
-		between(c.at("entry.port"), e.Port, 1, 65535)
+		if e.Port != 0 || !image {
+			between(c.at("entry.port"), e.Port, 1, 65535)
+		}
 		between(c.at("entry.concurrency"), e.Concurrency, 1, 10000)
 		return
 	}

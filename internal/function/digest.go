@@ -8,9 +8,9 @@ import (
 	"fmt"
 )
 
-// Digest names a version by what it is: the digest of its code, and its settings. Two Specs that mean the same have the
+// Digest names a version by what it is: the digests of its code and of its image, "" where it has none, and its settings. Two Specs that mean the same have the
 // same digest, however their filters are written.
-func (s *Spec) Digest(code string) string {
+func (s *Spec) Digest(code, image string) string {
 	c := *s
 	c.Triggers = make([]Trigger, len(s.Triggers))
 	for i, t := range s.Triggers {
@@ -18,11 +18,12 @@ func (s *Spec) Digest(code string) string {
 		c.Triggers[i] = t
 	}
 	b, err := json.Marshal(struct {
-		Code string `json:"code"`
-		Spec Spec   `json:"spec"`
-	}{code, c})
+		Code  string `json:"code"`
+		Image string `json:"image,omitempty"`
+		Spec  Spec   `json:"spec"`
+	}{code, image, c})
 	if err != nil {
-		b = fmt.Appendf(nil, "%s %+v", code, c) // not a number in CPU or Factor, which Validate refuses
+		b = fmt.Appendf(nil, "%s %s %+v", code, image, c) // not a number in CPU or Factor, which Validate refuses
 	}
 	sum := sha256.Sum256(b)
 	return "sha256:" + hex.EncodeToString(sum[:])

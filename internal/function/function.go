@@ -25,7 +25,8 @@ const (
 // Spec is what one document of a manifest says, defaults filled in. Its JSON form is stored in the log and on the wire.
 type Spec struct {
 	Name      string            `json:"name"`
-	Base      string            `json:"base"` // "host" or "scratch"
+	Image     string            `json:"image,omitempty"` // reference; the function is this image, without a code directory
+	Base      string            `json:"base"`            // "host", "scratch" or a reference to an image; "" with Image
 	Entry     Entry             `json:"entry"`
 	Resources Resources         `json:"resources"`
 	Timeout   Duration          `json:"timeout"` // of one invocation
@@ -41,8 +42,8 @@ type Spec struct {
 // Entry says how a function is started and spoken to.
 type Entry struct {
 	Type        EntryType `json:"type"`
-	Command     []string  `json:"command"`               // argv; a relative first word with a slash is below the code directory
-	Port        int       `json:"port,omitempty"`        // http only
+	Command     []string  `json:"command"`               // argv; empty = what the image says, until it is deployed; a relative first word with a slash is below the code directory
+	Port        int       `json:"port,omitempty"`        // http only; 0 = what the image says, until it is deployed
 	Concurrency int       `json:"concurrency,omitempty"` // http only: requests at a time per instance
 	Ready       string    `json:"ready,omitempty"`       // http only: the path that answers 2xx when an instance is ready; "" = its port accepts connections
 	Mode        string    `json:"mode,omitempty"`        // stdio only: ModeOnce (also "") or ModeLines
@@ -121,10 +122,11 @@ type Route struct {
 // Version is immutable: what a deploy made. Number counts from 1 for each function.
 type Version struct {
 	Number  int       `json:"number"`
-	Code    string    `json:"code"`   // digest of the code directory: "sha256:<hex>"
+	Code    string    `json:"code"`   // digest of the code directory: "sha256:<hex>"; "" = it is an image
 	Digest  string    `json:"digest"` // of code and settings; the same digest is the same version
 	Created time.Time `json:"created"`
 	Stored  *Stored   `json:"stored,omitempty"` // where other nodes find the code; nil = on this node alone
+	Image   *Image    `json:"image,omitempty"`  // what Spec.ImageRef was when it was deployed; nil = none
 	Spec    Spec      `json:"spec"`
 }
 

@@ -21,7 +21,7 @@ type Manifest struct{ Functions []Declared }
 // Declared is one function of a manifest.
 type Declared struct {
 	Spec     Spec
-	CodePath string // as written; relative to the directory of the manifest
+	CodePath string // as written; relative to the directory of the manifest; "" = it is an image
 	Line     int    // where its document begins
 
 	program *yaml.Node // where the first word of entry.command stands
@@ -124,6 +124,9 @@ func (p *parser) function(doc *yaml.Node) Declared {
 	d.complete(p.given)
 	d.program = p.at("entry.command[0]")
 	p.unnamed(&d.Spec)
+	if d.Spec.Image != "" && p.given("code") {
+		p.reportAt("code", "a function that is an image has no code of its own", "to lay code upon an image, write base: IMAGE")
+	}
 	if path.IsAbs(d.CodePath) {
 		p.reportAt("code", fmt.Sprintf("%q is an absolute path", clip(d.CodePath)), "it is relative to the directory of this file, such as src or ../pay")
 	}
@@ -223,7 +226,13 @@ func defaultTrigger() Trigger {
 // complete fills in the defaults that depend on other fields. given says whether a field was written.
 func (d *Declared) complete(given func(field string) bool) {
 	s := &d.Spec
-	if s.Entry.Type == EntryHTTP && !given("entry.port") {
+	if s.Image != "" {
+		d.CodePath = ""
+		if !given("base") {
+			s.Base = ""
+		}
+	}
+	if s.Entry.Type == EntryHTTP && !given("entry.port") && s.ImageRef() == "" {
 		s.Entry.Port = 8080
 	}
 	if !given("entry.concurrency") {

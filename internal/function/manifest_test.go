@@ -97,7 +97,7 @@ dalamb.yaml:1:1: entry.type: is required (allowed: lambda, http, stdio)
 dalamb.yaml:1:1: entry.command: names no program (a list, such as [python3, main.py])`},
 		{minimal + "code: /opt/pay", `dalamb.yaml:3:7: code: "/opt/pay" is an absolute path (it is relative to the directory of this file, such as src or ../pay)`},
 		{minimal + "timeot: 3s", "dalamb.yaml:3:1: timeot: unknown field (did you mean timeout?)"},
-		{minimal + "zzz: 3s", "dalamb.yaml:3:1: zzz: unknown field (known here: name, code, base, entry, resources, timeout, scale, env, network, isolation, runner, async, triggers)"},
+		{minimal + "zzz: 3s", "dalamb.yaml:3:1: zzz: unknown field (known here: name, code, image, base, entry, resources, timeout, scale, env, network, isolation, runner, async, triggers)"},
 		{minimal + "<<: {}", "dalamb.yaml:3:1: <<: unknown field (merge keys are not supported; a whole value can be repeated by an alias)"},
 		{minimal + "name: x", "dalamb.yaml:3:1: name: is given twice (first in line 1)"},
 		{minimal + "? [a]\n: b", "dalamb.yaml:3:3: a key must be text"},
@@ -293,13 +293,13 @@ func TestDigest(t *testing.T) {
 	a, b := spec(), spec()
 	const code = "sha256:00"
 	b.Triggers[0].Filter = json.RawMessage(` { "data": {"total": [ {"numeric": [">", 0]} ]}, "type": ["order.validated"] } `)
-	if a.Digest(code) != b.Digest(code) {
+	if a.Digest(code, "") != b.Digest(code, "") {
 		t.Error("the same settings, written otherwise, have another digest")
 	}
-	if got, want := a.Digest(code), "sha256:"; !strings.HasPrefix(got, want) || len(got) != 71 {
+	if got, want := a.Digest(code, ""), "sha256:"; !strings.HasPrefix(got, want) || len(got) != 71 {
 		t.Errorf("Digest = %q", got)
 	}
-	seen := map[string]string{a.Digest(code): "itself", a.Digest("sha256:01"): "other code"}
+	seen := map[string]string{a.Digest(code, ""): "itself", a.Digest("sha256:01", ""): "other code", a.Digest(code, "sha256:02"): "an image"}
 	for name, change := range map[string]func(*Spec){
 		"memory": func(s *Spec) { s.Resources.Memory++ },
 		"env":    func(s *Spec) { s.Env["X"] = "" },
@@ -312,10 +312,10 @@ func TestDigest(t *testing.T) {
 	} {
 		s := spec()
 		change(&s)
-		if other := seen[s.Digest(code)]; other != "" {
+		if other := seen[s.Digest(code, "")]; other != "" {
 			t.Errorf("changing %s gives the digest of %s", name, other)
 		}
-		seen[s.Digest(code)] = name
+		seen[s.Digest(code, "")] = name
 	}
 	if !reflect.DeepEqual(a, spec()) {
 		t.Error("Digest changed the spec")
@@ -370,7 +370,7 @@ func FuzzParseManifest(f *testing.F) {
 			}
 			b, err := json.Marshal(d.Spec)
 			var again Spec
-			if err != nil || json.Unmarshal(b, &again) != nil || again.Digest("x") != d.Spec.Digest("x") {
+			if err != nil || json.Unmarshal(b, &again) != nil || again.Digest("x", "") != d.Spec.Digest("x", "") {
 				t.Fatalf("%+v becomes %+v by way of %s, %v", d.Spec, again, b, err)
 			}
 		}

@@ -9,7 +9,8 @@ func functionValue() value[Declared] {
 	return object([]string{"name", "entry"},
 		field("name", "The function's name: [a-z]([-a-z0-9]*[a-z0-9])?, at most 63 characters.", text[string](), func(d *D) *string { return &d.Spec.Name }),
 		field("code", "Directory of the code, relative to this file and not absolute; .dalambignore in it leaves files out. Default: \".\".", text[string](), func(d *D) *string { return &d.CodePath }),
-		field("base", "File system below the code. Default: host.", text(bases()...), func(d *D) *string { return &d.Spec.Base }),
+		field("image", "A container image, which the function is instead of code: REGISTRY/NAME:TAG, NAME@sha256:..., or ./FILE.tar or ./DIRECTORY beside this file; see docs/images.md.", text[string](), func(d *D) *string { return &d.Spec.Image }),
+		field("base", "File system below the code: host, scratch, or an image, written as for image. Default: host.", text[string](), func(d *D) *string { return &d.Spec.Base }),
 		field("entry", "How the function is started and spoken to.", entryValue(), func(d *D) *Entry { return &d.Spec.Entry }),
 		field("resources", "Bounds of one instance.", resourcesValue(), func(d *D) *Resources { return &d.Spec.Resources }),
 		field("timeout", "Bound of one invocation. Default: 30s.", duration(), func(d *D) *Duration { return &d.Spec.Timeout }),
@@ -32,10 +33,10 @@ func size() value[Bytes] { return unit[Bytes]("a size", "64Ki", "128Mi", "1Gi") 
 func none[T any]() (zero T) { return zero }
 
 func entryValue() value[Entry] {
-	return object([]string{"type", "command"}, append([]member[Entry]{
+	return object([]string{"type"}, append([]member[Entry]{
 		field("type", "lambda: AWS Lambda Runtime API. http: listens on a port. stdio: reads stdin and writes stdout.", text(entryTypes()...), func(e *Entry) *EntryType { return &e.Type }),
-		field("command", "Program and arguments. A program with a slash that is not absolute is a file of the code, which must be executable.", list(word(), none[string]), func(e *Entry) *[]string { return &e.Command }),
-		field("port", "http only: where the function listens. Default: 8080.", whole(), func(e *Entry) *int { return &e.Port }),
+		field("command", "Program and arguments. A program with a slash that is not absolute is a file of the code, which must be executable. Default with an image: its entrypoint and cmd.", list(word(), none[string]), func(e *Entry) *[]string { return &e.Command }),
+		field("port", "http only: where the function listens. Default: the lowest TCP port that its image exposes, else 8080.", whole(), func(e *Entry) *int { return &e.Port }),
 		field("concurrency", "http only: requests at a time per instance. Default: 16.", whole(), func(e *Entry) *int { return &e.Concurrency }),
 	}, entryMembers()...)...)
 }

@@ -67,7 +67,7 @@ func (s *Spec) WithoutRoot(runner string) error {
 		return nil
 	}
 	return fault.New(fault.Unavailable, "function %s wants %s, which the runner %s does not have", s.Function, what, runner).
-		WithHint("start the node with a runner that isolates functions, such as --runner native")
+		WithHint("let it run by the runner native, which has images")
 }
 
 // Signal is the one that asks the command to end.

@@ -33,6 +33,7 @@ type Function struct {
 	Instances []Instance         `json:"instances"`
 	Isolated  bool               `json:"isolated"`
 	Lacks     []string           `json:"lacks,omitempty"` // what of a whole fence it does not have
+	Error     string             `json:"error,omitempty"` // why this node cannot run the version that live points at
 }
 
 // Trigger is a trigger and how far it is.
@@ -60,7 +61,7 @@ type Instance struct {
 // DeployRequest asks for a new version of a function.
 type DeployRequest struct {
 	Spec  function.Spec `json:"spec"`
-	Code  string        `json:"code"`            // digest, uploaded before
+	Code  string        `json:"code,omitempty"`  // digest, uploaded before; absent where the function is an image
 	Alias string        `json:"alias,omitempty"` // absent = live
 }
 
@@ -71,8 +72,20 @@ type Deployed struct {
 	Alias    string   `json:"alias"`
 	Created  bool     `json:"created"` // false: there was a version of the same content and settings
 	Warnings []string `json:"warnings,omitempty"`
+	// Image is what the function runs in, where that is an image.
+	Image *DeployedImage `json:"image,omitempty"`
 	// Schedules are the function's, where the alias is live.
 	Schedules []Schedule `json:"schedules,omitempty"`
+}
+
+// DeployedImage is the image of a deployed function.
+type DeployedImage struct {
+	Reference   string `json:"reference"` // as it was written
+	Digest      string `json:"digest"`    // of its manifest for the node's platform
+	Layers      int    `json:"layers"`
+	Bytes       int64  `json:"bytes"`       // of all layers, as they are sent
+	Pulled      int    `json:"pulled"`      // layers that were not here
+	PulledBytes int64  `json:"pulledBytes"` // of those
 }
 
 // Removed is what was taken away.

@@ -12,8 +12,13 @@ import (
 )
 
 // setImage gives a task what an image says of its command, or what is usual.
-func setImage(t *inside.Task, s *runner.Spec, root bool) {
+func setImage(t *inside.Task, s *runner.Spec, n *nest, root bool) {
 	ids := kindOf(s).ids
+	if s.User != nil && n.ids.First != 0 { // without a range there are no others
+		for _, g := range s.User.Groups {
+			t.Groups = append(t.Groups, int64(g))
+		}
+	}
 	t.UID, t.GID, t.Switch = ids.UID, ids.GID, root && !ids.Shared()
 	t.Layers, t.WorkDir = s.Root, s.WorkDir
 	switch {

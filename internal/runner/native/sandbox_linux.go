@@ -102,7 +102,7 @@ func (sb *sandbox) launch(r *Runner) error {
 	t := &inside.Task{
 		Function: s.Function, Base: s.Base, CodeDir: s.CodeDir, Tmp: s.Tmp, Filter: program,
 	}
-	setImage(t, s, r.root)
+	setImage(t, s, sb.nest, r.root)
 	if t.Tmp <= 0 {
 		t.Tmp = defaultTmp // 0 would be no limit at all
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -192,6 +193,15 @@ func (s *suite) user(t *testing.T, r runner.Runner) {
 			if !strings.Contains(status, want) {
 				t.Errorf("user %+v: /proc/self/status has no %q:\n%s", u, want, status)
 			}
+		}
+	}
+	// Extra groups are had where the machine lets a sandbox have them, and never others.
+	for _, uid := range []uint32{0, 33} {
+		spec := s.imageSpec(t, "status")
+		spec.User = &runner.User{UID: uid, GID: 33, Groups: []uint32{44, 55}}
+		status := s.run(t, r, spec)
+		if !regexp.MustCompile(`Groups:\s(44 55 )?\n`).MatchString(status) && os.Getuid() == 0 {
+			t.Errorf("user %d has not the groups 44 and 55, or none:\n%s", uid, status)
 		}
 	}
 	// Who owns a layer's file inside is who owns it on disk, by number; here that is whoever runs this test.

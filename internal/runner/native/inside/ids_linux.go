@@ -1,6 +1,9 @@
 package inside
 
-import "syscall"
+import (
+	"syscall"
+	"unsafe"
+)
 
 // Users of a sandbox as the host sees them, when the node is root and has no range of ids for it: nobody's, no file of the host is
 // theirs.
@@ -88,11 +91,15 @@ func credential(t *Task) *syscall.Credential {
 
 // setGroups changes the groups of this thread, which has the command's user already.
 func setGroups(t *Task) error {
-	if syscall.Getegid() == int(t.GID) {
+	if syscall.Getegid() == int(t.GID) && len(t.Groups) == 0 {
 		return nil
 	}
-	// A thread of its own: package syscall would change all.
-	if err := call(syscall.SYS_SETGROUPS, 0, 0); err != nil {
+	// This thread alone: package syscall would change all.
+	groups := make([]uint32, len(t.Groups)+1)
+	for i, g := range t.Groups {
+		groups[i] = uint32(g)
+	}
+	if err := call(syscall.SYS_SETGROUPS, uintptr(len(t.Groups)), uintptr(unsafe.Pointer(&groups[0]))); err != nil {
 		return err
 	}
 	return call(syscall.SYS_SETRESGID, uintptr(t.GID), uintptr(t.GID), uintptr(t.GID))

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/image/pull"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// imageFiles are the images that stand beside a manifest, by what the manifest calls them.
+type imageFiles struct {
+	files map[string]*pull.File
+	sent  map[string]string // references, once they are with the node
+}
+
+// localImages opens each of them once.
+func localImages(m *function.Manifest, manifest string) (imageFiles, error) {
+	fs := imageFiles{files: map[string]*pull.File{}, sent: map[string]string{}}
+	for _, d := range m.Functions {
+		ref := d.Spec.ImageRef()
+		if !function.LocalImage(ref) || fs.files[ref] != nil {
+			continue
+		}
+		f, err := pull.OpenFile(filepath.Join(filepath.Dir(manifest), ref))
+		if err != nil {
+			return fs, fmt.Errorf("image of %s: %w", d.Spec.Name, err)
+		}
+		fs.files[ref] = f
+	}
+	return fs, nil
+}
+
+func (fs imageFiles) close() {
+	for _, f := range fs.files {
+		f.Close()
+	}
+}
+
+// push sends the image of a spec to the node's registry, and names it in the spec as it is called there.
+func (fs imageFiles) push(ctx context.Context, node *client.Client, s *function.Spec) error {
+	local := s.ImageRef()
+	f := fs.files[local]
+	if f == nil {
+		return nil
+	}
+	ref := fs.sent[local]
+	if ref == "" {
+		control, token := node.Address()
+		var err error
+		if ref, err = f.Push(ctx, control, token, "deploy/"+s.Name); err != nil {
+			return err
+		}
+		fs.sent[local] = ref
+	}
+	if s.Image != "" {
+		s.Image = ref
+	} else {
+		s.Base = ref
+	}
+	return nil
+}
+
+// imageLine says what a deploy found and brought.
+func imageLine(i *wire.DeployedImage) string {
+	line := fmt.Sprintf("image %s, %s, %s", short(i.Digest, 19), count(int64(i.Layers), "layer"), mebibytes(i.Bytes))
+	if i.Pulled == 0 {
+		return line + ", all of it here already"
+	}
+	return line + fmt.Sprintf("; pulled %d of them, %s", i.Pulled, mebibytes(i.PulledBytes))
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
