@@ -4,13 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/function"
@@ -47,6 +50,17 @@ func playStream(verb string, w http.ResponseWriter, r *http.Request) bool {
 		os.Exit(9)
 	case "endless":
 		io.Copy(w, endless{})
+	case "switch": // to a protocol that echoes
+		w.Header().Set("Upgrade", r.Header.Get("X-To"))
+		w.Header().Set("Connection", "Upgrade")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		c, buf, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		io.Copy(c, buf)
+		c.Close()
+		fmt.Println("tunnel over")
 	case "warming": // ready at the third time of asking
 		if n := asked.Add(1); n < 3 {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -84,13 +98,24 @@ type taker struct {
 	parts chan string   // what was written, part by part; the writer waits until it is taken
 	gone  chan struct{} // closed when the client leaves
 	fail  error         // of the first Write
+
+	tunnel chan net.Conn // the client's end of one
 }
 
-func newTaker() *taker { return &taker{parts: make(chan string), gone: make(chan struct{})} }
+func newTaker() *taker {
+	return &taker{tunnel: make(chan net.Conn, 1), parts: make(chan string), gone: make(chan struct{})}
+}
 
 func (k *taker) Respond(h function.Head) (io.Writer, error) {
 	k.head = h
 	return k, nil
+}
+
+func (k *taker) Upgrade(h http.Header) (net.Conn, error) {
+	mine, theirs := net.Pipe()
+	k.head.Header = h
+	k.tunnel <- mine
+	return theirs, nil
 }
 
 func (k *taker) Gone() <-chan struct{} { return k.gone }
@@ -120,7 +145,11 @@ func open(t *testing.T, c Conn, path string) *streaming {
 	s := &streaming{taker: newTaker(), t: t, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		s.res, s.err = c.Invoke(t.Context(), &function.Invocation{ID: "id", Request: httptest.NewRequest("GET", path, http.NoBody), Responder: s.taker})
+		r := httptest.NewRequest("GET", path, http.NoBody)
+		if to, ok := strings.CutPrefix(path, "/switch/"); ok {
+			r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"echo"}, "X-To": {to}}
+		}
+		s.res, s.err = c.Invoke(t.Context(), &function.Invocation{ID: "id", Request: r, Responder: s.taker})
 	}()
 	return s
 }
@@ -312,4 +341,72 @@ func TestReadyWhenItsPathSaysSo(t *testing.T) {
 	if want := "not ready within 1s: /up?deep=1 on its port 8080 did not answer 2xx: it answered 500"; !strings.Contains(err.Failure.Message, want) {
 		t.Errorf("Start = %v, want %q", err, want)
 	}
+}
+
+func TestATunnelCarriesBothWays(t *testing.T) {
+	forRunners(t, func(t *testing.T, s *stage) {
+		c := s.start(version("http:switch"))
+		st := open(t, c, "/switch/ECHO")
+		nc := <-st.tunnel
+		for _, text := range []string{"one", "two"} {
+			if _, err := io.WriteString(nc, text); err != nil {
+				t.Fatal(err)
+			}
+			back := make([]byte, len(text))
+			if _, err := io.ReadFull(nc, back); err != nil || string(back) != text {
+				t.Fatalf("echo = %q, %v, want %q", back, err, text)
+			}
+		}
+		nc.Close()
+		if r, err := st.end(); err != nil || r.Outcome != function.Succeeded || r.Status != 101 || r.Streamed != 6 {
+			t.Errorf("Invoke = %+v, %v", r, err)
+		}
+		s.line("tunnel over")
+	})
+}
+
+func TestAStopEndsATunnel(t *testing.T) {
+	s := newStage(t)
+	c := s.start(version("http:switch"))
+	st := open(t, c, "/switch/echo")
+	nc := <-st.tunnel
+	c.Stop(0)
+	if n, err := nc.Read(make([]byte, 1)); err == nil {
+		t.Errorf("read %d bytes from a function that is gone", n)
+	}
+	if r, err := st.end(); err != nil || r.Status != 101 {
+		t.Errorf("Invoke = %+v, %v", r, err)
+	}
+}
+
+func TestAFunctionSwitchesOnlyToWhatWasAskedFor(t *testing.T) {
+	s := newStage(t)
+	st := open(t, s.start(version("http:switch")), "/switch/other")
+	r, err := st.end()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFailure(t, r, function.BadAnswer, "Function.InvalidResponse", `switched to protocol "other", and the client had asked for "echo"`)
+}
+
+func TestATunnelOnWhichNothingMovesEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, client := net.Pipe()
+		far, fn := net.Pipe()
+		p := pipes{idle: time.Minute}
+		begin := time.Now()
+		p.moved.Store(begin.UnixNano())
+		var both sync.WaitGroup
+		both.Go(func() { p.carry(far, client, client) })
+		both.Go(func() { p.carry(client, far, far) })
+		time.Sleep(50 * time.Second) // the time of the bubble
+		go func() { _, _ = io.WriteString(near, "x") }()
+		if _, err := fn.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		both.Wait()
+		if lived := time.Since(begin); lived != 110*time.Second {
+			t.Errorf("the tunnel lived for %s, want a minute after what moved last", lived)
+		}
+	})
 }

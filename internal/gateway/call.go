@@ -91,7 +91,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	wait, cancel := context.WithTimeout(ctx, c.queue) // bounds the wait for an instance alone; see Fleet
 	defer cancel()
 	res, err := c.fleet.Invoke(wait, fleet.Call{Function: call.Function, Alias: call.Alias, Version: call.Version, Invocation: inv})
-	if through != nil && through.to != nil {
+	if through != nil && through.begun {
 		c.metrics.streams.WithLabelValues(streamEnd(res, err)).Inc()
 	}
 	if err != nil {
@@ -105,7 +105,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		}
 	}
 	rec := newRecord(&call, inv, res)
-	if through != nil && through.to != nil {
+	if through != nil && through.begun {
 		rec.answer = through.body
 	}
 	if space != eventlog.SpaceOK {

@@ -54,7 +54,11 @@ func (g *Gateway) serveCall(x *exchange, r *http.Request, c Call, trusted bool) 
 		g.fail(x, err)
 		return
 	}
+	wanted := upgrade(r)
 	dropHopByHop(r.Header)
+	if wanted != "" { // of the hops' own fields, this is for the function to decide on
+		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{wanted}
+	}
 	r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = newMemory(body), int64(len(body)), nil, nil
 	c.Body = body
 	c.ID = event.NewID()

@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"bufio"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/function"
@@ -15,6 +18,7 @@ type stream struct {
 	r     *http.Request
 	id    string // of the run
 	begun bool
+	given bool // the connection is somebody else's
 }
 
 // Respond implements function.Responder.
@@ -37,6 +41,60 @@ func (s *stream) Respond(head function.Head) (io.Writer, error) {
 	return s, s.flush()
 }
 
+// Upgrade implements function.Responder.
+func (s *stream) Upgrade(fields http.Header) (net.Conn, error) {
+	nc, buf, err := http.NewResponseController(s.x).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	s.begun, s.given, s.x.status = true, true, http.StatusSwitchingProtocols
+	h := http.Header{}
+	passHeader(h, fields)
+	h[runHeader] = []string{s.id}
+	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, fields["Upgrade"]
+	delete(h, "Content-Length")
+	_ = nc.SetDeadline(time.Now().Add(s.x.slow)) // of a connection that is closed nothing is written either
+	_, _ = buf.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = h.Write(buf)
+	_, _ = buf.WriteString("\r\n")
+	if err := buf.Flush(); err != nil { // it keeps the first error
+		nc.Close()
+		return nil, err
+	}
+	return &taken{Conn: nc, first: buf.Reader}, nil
+}
+
+// taken is a connection of which some bytes may have been read already.
+type taken struct {
+	net.Conn
+	first *bufio.Reader
+}
+
+func (t *taken) Read(p []byte) (int, error) { return t.first.Read(p) }
+
+// CloseWrite tells the client that nothing more will come.
+func (t *taken) CloseWrite() error {
+	if c, ok := t.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return t.Close()
+}
+
+// upgrade is the protocol that a client wants to go on with; "" = none. RFC 9110, section 7.8.
+func upgrade(r *http.Request) string {
+	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.ContentLength != 0 {
+		return ""
+	}
+	for _, field := range r.Header["Connection"] {
+		for name := range strings.SplitSeq(field, ",") {
+			if strings.EqualFold(strings.TrimSpace(name), "upgrade") {
+				return r.Header.Get("Upgrade")
+			}
+		}
+	}
+	return ""
+}
+
 // Gone implements function.Responder.
 func (s *stream) Gone() <-chan struct{} { return s.r.Context().Done() }
 
@@ -54,6 +112,9 @@ func (s *stream) flush() error { return http.NewResponseController(s.x).Flush() 
 
 // end closes an answer that was begun. One that did not come to its end is cut off, so that the client does not take it for whole.
 func (s *stream) end(res *function.Result, err error) {
+	if s.given {
+		return
+	}
 	if err != nil || res.Abandoned || res.Outcome != function.Succeeded {
 		panic(http.ErrAbortHandler)
 	}
@@ -87,13 +148,21 @@ func streamEnd(res *function.Result, err error) string {
 // kept is a Responder that keeps the beginning of what goes through it, for the record.
 type kept struct {
 	function.Responder
-	to   io.Writer // nil until the answer has begun
-	body []byte
+	to    io.Writer // nil until the answer has begun
+	body  []byte
+	begun bool
 }
 
 func (k *kept) Respond(head function.Head) (w io.Writer, err error) {
+	k.begun = true
 	k.to, err = k.Responder.Respond(head)
 	return k, err
+}
+
+func (k *kept) Upgrade(h http.Header) (net.Conn, error) {
+	nc, err := k.Responder.Upgrade(h)
+	k.begun = k.begun || err == nil
+	return nc, err
 }
 
 func (k *kept) Write(p []byte) (int, error) {

@@ -211,3 +211,54 @@ func TestCallsThatLeaveSomethingInTheLogAreNotStreamed(t *testing.T) {
 		t.Errorf("Do = %+v, %v", a, err)
 	}
 }
+
+func TestAClientsConnectionBecomesATunnel(t *testing.T) {
+	n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		h := c.Invocation.Request.Header
+		if h.Get("Upgrade") == "" {
+			return &function.Result{Outcome: function.Succeeded, Status: 200, Header: http.Header{}, Body: []byte("plain"), Version: 1}, nil
+		}
+		nc, err := c.Invocation.Responder.Upgrade(http.Header{"Upgrade": h["Upgrade"], "Connection": {"Upgrade"}, "X-Mine": {"1"}, "Keep-Alive": {"5"}})
+		if err != nil {
+			return nil, err
+		}
+		defer nc.Close()
+		n, err := io.Copy(nc, nc)
+		return &function.Result{Outcome: function.Succeeded, Status: 101, Streamed: n, Version: 1}, err
+	}))
+	n.deploy("chat", route("web", "GET", "/chat"))
+	nc, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	// The first bytes of the tunnel come with the request's head.
+	if _, err := io.WriteString(nc, "GET /chat HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\nearly "); err != nil {
+		t.Fatal(err)
+	}
+	br := bufio.NewReader(nc)
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Upgrade") != "echo" || resp.Header.Get("X-Mine") != "1" || len(resp.Header.Get("Dalamb-Run")) != 36 {
+		t.Fatalf("answer = %+v, %v", resp, err)
+	}
+	if resp.Header["Keep-Alive"] != nil || resp.Header["Content-Length"] != nil {
+		t.Errorf("header = %v", resp.Header)
+	}
+	if _, err := io.WriteString(nc, "late"); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(br); err != nil || string(b) != "early late" {
+		t.Errorf("tunnel gave %q, %v", b, err)
+	}
+	if q := n.requests(1)[0]; q.Status != 101 || q.AnswerSize != 10 || q.Outcome != function.Succeeded {
+		t.Errorf("record = %+v", q)
+	}
+	for _, header := range []string{"Connection", "Upgrade"} { // one without the other asks for nothing
+		if g := n.send("GET", "/_/fn/chat", "", header, "echo"); g.status != 200 || g.body != "plain" {
+			t.Errorf("with %s alone: %d %q", header, g.status, g.body)
+		}
+	}
+}
