@@ -168,8 +168,8 @@ func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until t
 	if err != nil {
 		return nil, err
 	}
-	if inv.Responder != nil && a.StatusCode == http.StatusSwitchingProtocols {
-		return c.tunnel(inv.Responder, a)
+	if up, can := inv.Responder.(function.Upgrader); can && a.StatusCode == http.StatusSwitchingProtocols {
+		return c.tunnel(up, a)
 	}
 	if inv.Responder != nil && streams(a.Response) {
 		return c.stream(inv.Responder, a)
@@ -233,7 +233,8 @@ func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Reque
 		req.Method, req.Host = in.Method, in.Host
 		req.URL.Path, req.URL.RawPath, req.URL.RawQuery = in.URL.Path, in.URL.RawPath, in.URL.RawQuery
 		req.Header = forward(in)
-		if wanted := in.Header["Upgrade"]; wanted != nil && inv.Responder != nil {
+		if _, can := inv.Responder.(function.Upgrader); can && in.Header["Upgrade"] != nil {
+			wanted := in.Header["Upgrade"]
 			req.Header["Connection"], req.Header["Upgrade"] = []string{"Upgrade"}, wanted
 		}
 		if _, ok := req.Header["User-Agent"]; !ok {

@@ -20,10 +20,13 @@ type Responder interface {
 	// hands its bytes to the client at once, and blocks while the client is slow to take them. An error, of a Write too, says
 	// that nobody takes the answer any more.
 	Respond(Head) (io.Writer, error)
-	// Upgrade gives the client's connection away, after the answer 101 with these fields; it is called in place of Respond. The
-	// caller closes it.
-	Upgrade(http.Header) (net.Conn, error)
 	// Gone is closed when nobody takes the answer any more. It matters only after Respond: what a function has begun before
 	// it answers runs to its end.
 	Gone() <-chan struct{}
+}
+
+// Upgrader is a Responder that can give the client's connection away.
+type Upgrader interface {
+	// Upgrade answers 101 with these fields, and is called in place of Respond. The caller closes the connection.
+	Upgrade(http.Header) (net.Conn, error)
 }

@@ -41,7 +41,7 @@ func (s *stream) Respond(head function.Head) (io.Writer, error) {
 	return s, s.flush()
 }
 
-// Upgrade implements function.Responder.
+// Upgrade implements function.Upgrader.
 func (s *stream) Upgrade(fields http.Header) (net.Conn, error) {
 	nc, buf, err := http.NewResponseController(s.x).Hijack()
 	if err != nil {
@@ -160,7 +160,11 @@ func (k *kept) Respond(head function.Head) (w io.Writer, err error) {
 }
 
 func (k *kept) Upgrade(h http.Header) (net.Conn, error) {
-	nc, err := k.Responder.Upgrade(h)
+	up, can := k.Responder.(function.Upgrader)
+	if !can {
+		return nil, http.ErrNotSupported
+	}
+	nc, err := up.Upgrade(h)
 	k.begun = k.begun || err == nil
 	return nc, err
 }

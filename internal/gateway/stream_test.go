@@ -218,7 +218,7 @@ func TestAClientsConnectionBecomesATunnel(t *testing.T) {
 		if h.Get("Upgrade") == "" {
 			return &function.Result{Outcome: function.Succeeded, Status: 200, Header: http.Header{}, Body: []byte("plain"), Version: 1}, nil
 		}
-		nc, err := c.Invocation.Responder.Upgrade(http.Header{"Upgrade": h["Upgrade"], "Connection": {"Upgrade"}, "X-Mine": {"1"}, "Keep-Alive": {"5"}})
+		nc, err := c.Invocation.Responder.(function.Upgrader).Upgrade(http.Header{"Upgrade": h["Upgrade"], "Connection": {"Upgrade"}, "X-Mine": {"1"}, "Keep-Alive": {"5"}})
 		if err != nil {
 			return nil, err
 		}
