@@ -291,8 +291,8 @@ func (a *API) editDead(r *http.Request, _ query) (any, error) {
 	if err := e.Validate(); err != nil {
 		return nil, fault.New(fault.Invalid, "event: %w", err)
 	}
-	if event.Reserved(e.Type) {
-		return nil, fault.New(fault.Denied, "event: only dalamb writes events of type %s", e.Type)
+	if event.Reserved(e.Type) && e.Type != d.Run.Event.Type { // a foreign record or a tick stays what it is
+		return nil, fault.New(fault.Denied, "event: only dalamb writes events of type %s", e.Type).WithHint("leave out the type: it stays as it was")
 	}
 	if len(req.Event) > a.maxEvent {
 		return nil, fault.New(fault.TooLarge, "event: %d bytes, and an event has at most %d", len(req.Event), a.maxEvent)

@@ -49,6 +49,7 @@ type script struct {
 	calls     []Call
 	redrives  []Redrive
 	discards  []wire.Discard
+	edits     []*event.Event
 	result    *function.Result
 	err       error
 	instances []wire.Instance
@@ -130,7 +131,12 @@ func (s *script) RedriveState(_ context.Context, job string) (wire.RedriveState,
 	return wire.RedriveState{Job: job, Finished: true}, nil
 }
 
-func (s *script) Edit(context.Context, string, *event.Event, int) (string, error) { return "new", nil }
+func (s *script) Edit(_ context.Context, _ string, e *event.Event, _ int) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.edits = append(s.edits, e)
+	return "new", nil
+}
 
 func (s *script) Instances() []wire.Instance {
 	s.mu.Lock()

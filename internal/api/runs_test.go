@@ -229,3 +229,31 @@ func TestRedriveAndDiscard(t *testing.T) {
 		t.Errorf("DeadLetters right after Discard = %d, %v, want none", len(list.DeadLetters), err)
 	}
 }
+
+// TestADeadLetterThatDalambMadeKeepsItsType edits a record of other software, whose type only dalamb gives.
+func TestADeadLetterThatDalambMadeKeepsItsType(t *testing.T) {
+	n := newNode(t)
+	record := (&event.Foreign{Topic: "payments", Partition: 3, Offset: 17, Key: []byte("c-7"), Value: []byte(`{"amount":"12"}`)}).Event()
+	text, err := json.Marshal(record)
+	ok(t, err)
+	dead := function.DeadLetter{Run: function.Run{ID: "d", Function: "pay", State: function.RunDead, Event: function.EventRef{Type: record.Type}}, Event: text}
+	_, err = n.log.Append(t.Context(), []eventlog.Record{eventlog.FromEvent(function.TopicDead, fact(event.TypeDeadLetterCreated, "d", dead))})
+	ok(t, err)
+	n.settle()
+	for _, edit := range []string{
+		`{"data":{"value":{"amount":12}}}`,
+		`{"specversion":"1.0","id":"x","source":"/s","type":"dalamb.record.v1","partitionkey":"c-7","data":{"value":{"amount":12}}}`,
+	} {
+		_, err := n.client.EditDead(t.Context(), "d", wire.DeadEdit{Event: json.RawMessage(edit)})
+		ok(t, err)
+		got := n.script.edits[len(n.script.edits)-1]
+		if got.Type != event.TypeRecord || got.Key() != "c-7" || string(got.Data) != `{"value":{"amount":12}}` {
+			t.Errorf("EditDead(%s) runs %s with key %q and data %s", edit, got.Type, got.Key(), got.Data)
+		}
+	}
+	_, err = n.client.EditDead(t.Context(), "d", wire.DeadEdit{Event: json.RawMessage(`{"type":"dalamb.invoke.requested.v1"}`)})
+	wantFault(t, "EditDead with another type of dalamb's", err, fault.Denied, "only dalamb writes events of type dalamb.invoke.requested.v1", "leave out the type")
+	if len(n.script.edits) != 2 {
+		t.Errorf("%d edits were asked for, want 2", len(n.script.edits))
+	}
+}

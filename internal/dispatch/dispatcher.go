@@ -52,16 +52,18 @@ type Dispatcher struct {
 	progress *progressLog
 	now      func() time.Time
 	seed     maphash.Seed
-	window   int // see laneWindow
-	parked   int // see laneParked
-	dedupe   int // see dedupeMost
-	stale    int // see staleKeys
+	window   int           // see laneWindow
+	parked   int           // see laneParked
+	dedupe   int           // see dedupeMost
+	stale    int           // see staleKeys
+	shown    time.Duration // see mirrorEvery
 	duties   []Duty
 
 	budget budget
 	gates  gates
 	solo   *gate // for runs that were under way when a node died
 	plans  atomic.Pointer[plan]
+	sought chan struct{} // holds a token when a trigger has been sought
 	calmed chan struct{} // holds a token when a partition that no trigger wants may have become calm
 
 	mu         sync.Mutex
@@ -101,7 +103,7 @@ func New(o Options) (*Dispatcher, error) {
 		log: o.Log, catalog: o.Catalog, group: o.Group, drain: o.Drain, logger: o.Logger, now: o.Now,
 		seed: maphash.MakeSeed(), window: laneWindow, parked: laneParked, dedupe: dedupeMost, stale: staleKeys,
 		budget: budget{max: o.MaxHeld}, gates: gates{of: map[int64]*gate{}}, solo: newGate(1),
-		topics: &topics{log: o.Log}, progress: newProgressLog(o.Log), calmed: make(chan struct{}, 1),
+		shown: mirrorEvery, topics: &topics{log: o.Log}, progress: newProgressLog(o.Log), sought: make(chan struct{}, 1), calmed: make(chan struct{}, 1),
 		partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},
 		duties: o.Duties, watches: map[eventlog.Partition][]*watch{},
 	}
@@ -173,7 +175,12 @@ func (d *Dispatcher) follow(ctx context.Context) error {
 	for {
 		changed := d.catalog.Changed()
 		pl := newPlan(d.catalog.View())
-		d.plans.Store(pl)
+		if before := d.plans.Swap(pl); pl.sought > before.sought {
+			select {
+			case d.sought <- struct{}{}:
+			default:
+			}
+		}
 		d.gates.prune(pl.triggers)
 		for _, p := range d.owned() {
 			p.box.post(replan{plan: pl})

@@ -18,14 +18,15 @@ const (
 	elsewhereWide = 16
 )
 
-// LagOverall is Lag with the partitions that other nodes own, as their mirrors have shown them some seconds ago. fn bounds that to the
-// triggers of one function; with "" it is done for the first 256 triggers. It reads the log, for a few
+// LagOverall is Lag with the partitions that other nodes own, or that this one has not started yet, as their mirrors have shown them some
+// seconds ago. fn bounds that to the triggers of one function; with "" it is done for the first 256 triggers. It reads the log, for a few
 // seconds at most; with an error the lags are what this node knows by itself.
 func (d *Dispatcher) LagOverall(ctx context.Context, fn string) ([]Lag, error) {
-	lags, pl := d.Lag(), d.plan()
+	pl, own := d.plan(), d.started()
+	lags := d.lagIn(pl, own)
 	ctx, cancel := context.WithTimeout(ctx, lagPatience)
 	defer cancel()
-	foreign, err := d.foreign(ctx, pl)
+	foreign, err := d.foreign(ctx, pl, own)
 	if err != nil || len(foreign) == 0 {
 		return lags, err
 	}
@@ -40,7 +41,7 @@ func (d *Dispatcher) LagOverall(ctx context.Context, fn string) ([]Lag, error) {
 		}
 		t, err := pl.view.Trigger(l.Function, l.Trigger)
 		if err != nil {
-			continue // Lag has seen a newer plan
+			return lags, err
 		}
 		asked++
 		g.Go(func() error {
@@ -62,12 +63,8 @@ type ends struct {
 	of      map[int32]int64
 }
 
-// foreign lists the ends of all partitions that triggers want and other nodes own, by topic.
-func (d *Dispatcher) foreign(ctx context.Context, pl *plan) (map[string]ends, error) {
-	own := map[eventlog.Partition]bool{}
-	for _, p := range d.owned() {
-		own[p.id] = true
-	}
+// foreign lists the ends of all partitions that triggers want and that are not this node's own, by topic.
+func (d *Dispatcher) foreign(ctx context.Context, pl *plan, own map[eventlog.Partition]*status) (map[string]ends, error) {
 	topics, err := d.log.Topics(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
@@ -76,7 +73,7 @@ func (d *Dispatcher) foreign(ctx context.Context, pl *plan) (map[string]ends, er
 	for _, t := range topics {
 		for id := range t.Partitions {
 			p := eventlog.Partition{Topic: t.Name, ID: id}
-			if own[p] || len(pl.byTopic[t.Name]) == 0 {
+			if own[p] != nil || len(pl.byTopic[t.Name]) == 0 {
 				continue
 			}
 			b, err := d.log.Bounds(ctx, p)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 )
@@ -31,9 +32,22 @@ const statusEvery = 200 * time.Millisecond
 // status is what an actor lets others know.
 type status struct {
 	topicID string
+	control int64 // control offset of the catalog that the actor acts by
 	scan    int64
 	lanes   map[int64]laneStatus // by trigger UID; a trigger without one is where the scan is
 	err     error                // the partition is not started because of it
+}
+
+// of is how far a trigger is in the partition. One that the actor has not heard of yet, being new or sought elsewhere, is at its beginning.
+func (s *status) of(t *catalog.Trigger, partition int32) laneStatus {
+	if ls, ok := s.lanes[t.In(partition)]; ok {
+		return ls
+	}
+	at := t.Begin(s.topicID, partition)
+	if t.Since(partition) < s.control {
+		at = max(at, s.scan)
+	}
+	return laneStatus{scanned: at, low: at, attached: true}
 }
 
 type laneStatus struct {
@@ -50,7 +64,7 @@ func (p *partition) publish(now time.Time) {
 		return
 	}
 	p.changed, p.statusAt = false, now.Add(statusEvery)
-	s := &status{topicID: p.topicID, scan: p.scan, lanes: make(map[int64]laneStatus, len(p.lanes))}
+	s := &status{topicID: p.topicID, control: p.control, scan: p.scan, lanes: make(map[int64]laneStatus, len(p.lanes))}
 	for uid, l := range p.lanes {
 		ls := laneStatus{scanned: l.scanned, low: l.low(p.scan), pending: int64(l.live + len(l.unloaded)), parked: int64(l.parked), attached: l.attached}
 		if l.attached {
@@ -63,23 +77,33 @@ func (p *partition) publish(now time.Time) {
 
 // Lag says how far each trigger is behind, by function and trigger. Triggers of partitions that this node does not own are
 // counted as far as it knows, and so are all while the log does not answer.
-func (d *Dispatcher) Lag() []Lag {
-	pl := d.plan()
+func (d *Dispatcher) Lag() []Lag { return d.lagIn(d.plan(), d.started()) }
+
+// started is what the actors say of the partitions that this node owns and works on.
+func (d *Dispatcher) started() map[eventlog.Partition]*status {
+	all := map[eventlog.Partition]*status{}
+	for _, p := range d.owned() {
+		if s := p.status.Load(); s != nil && s.err == nil {
+			all[p.id] = s
+		}
+	}
+	return all
+}
+
+func (d *Dispatcher) lagIn(pl *plan, started map[eventlog.Partition]*status) []Lag {
 	lags := make(map[int64]*Lag, len(pl.triggers))
-	for uid, t := range pl.triggers {
-		lags[uid] = &Lag{Function: t.Function, Trigger: t.Name, Topic: t.Topic, Paused: t.Paused}
+	for _, ts := range pl.byTopic { // plan.triggers has replays too, and a trigger that was sought in a partition twice
+		for _, t := range ts {
+			lags[t.UID] = &Lag{Function: t.Function, Trigger: t.Name, Topic: t.Topic, Paused: t.Paused}
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lagPatience)
 	defer cancel()
 	answers := true
-	for _, p := range d.owned() {
-		s := p.status.Load()
-		if s == nil || s.err != nil {
-			continue
-		}
+	for p, s := range started {
 		end := s.scan
 		if answers {
-			switch b, err := d.log.Bounds(ctx, p.id); {
+			switch b, err := d.log.Bounds(ctx, p); {
 			case fault.KindOf(err) == fault.NotFound:
 				continue // the topic has just gone
 			case err != nil: // what this node has read is known all the same
@@ -88,12 +112,8 @@ func (d *Dispatcher) Lag() []Lag {
 				end = b.End
 			}
 		}
-		for _, t := range pl.byTopic[p.id.Topic] {
-			lag := lags[t.UID]
-			ls, ok := s.lanes[t.In(p.id.ID)]
-			if !ok {
-				ls = laneStatus{scanned: max(s.scan, min(t.Begin(s.topicID, p.id.ID), end)), attached: true}
-			}
+		for _, t := range pl.byTopic[p.Topic] {
+			lag, ls := lags[t.UID], s.of(t, p.ID)
 			lag.Behind += max(0, end-ls.scanned) + ls.pending
 			lag.Pending += ls.pending
 			lag.Parked += ls.parked

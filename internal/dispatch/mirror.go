@@ -32,13 +32,15 @@ func newMirror(d *Dispatcher) *mirror {
 }
 
 func (m *mirror) run(ctx context.Context) {
-	t := time.NewTicker(mirrorEvery)
+	t := time.NewTicker(m.d.shown)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			m.round(ctx)
+		case <-m.d.sought: // who starts after a crash reads there how far a trigger is
 			m.round(ctx)
 		}
 	}
@@ -53,24 +55,17 @@ func (m *mirror) round(ctx context.Context) {
 	}
 	moved := map[int64][]eventlog.GroupOffset{}
 	topicIDs := map[eventlog.Partition]string{}
-	for _, p := range m.d.owned() {
-		s := p.status.Load()
-		if s == nil || s.err != nil {
-			continue
-		}
-		topicIDs[p.id] = s.topicID
-		for _, t := range pl.byTopic[p.id.Topic] {
-			low := max(s.scan, t.Begin(s.topicID, p.id.ID))
-			if ls, ok := s.lanes[t.In(p.id.ID)]; ok {
-				low = ls.low
-			}
-			if last, ok := m.shown[t.UID][p.id.ID]; t.Name == function.InvokeTrigger || ok && last == (shown{s.topicID, low}) {
+	for p, s := range m.d.started() {
+		topicIDs[p] = s.topicID
+		for _, t := range pl.byTopic[p.Topic] {
+			low := s.of(t, p.ID).low
+			if last, ok := m.shown[t.UID][p.ID]; t.Name == function.InvokeTrigger || ok && last == (shown{s.topicID, low}) {
 				continue
 			}
 			if len(moved) == mirrorMost && moved[t.UID] == nil {
 				continue
 			}
-			moved[t.UID] = append(moved[t.UID], eventlog.GroupOffset{Partition: p.id, Offset: low})
+			moved[t.UID] = append(moved[t.UID], eventlog.GroupOffset{Partition: p, Offset: low})
 		}
 	}
 	for uid, offsets := range moved {

@@ -14,6 +14,7 @@ type plan struct {
 	heirs    map[int64]*catalog.Trigger    // by the UIDs that they had before they were sought
 	byTopic  map[string][]*catalog.Trigger // the newest first
 	replays  map[string][]*catalog.Trigger // of replays that are not over, by topic
+	sought   int64                         // control offset at which a trigger was sought last; 0 = none was
 }
 
 func newPlan(v *catalog.View) *plan {

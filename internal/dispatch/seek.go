@@ -30,6 +30,9 @@ func (pl *plan) add(t *catalog.Trigger) {
 	for _, uid := range t.Was {
 		pl.heirs[uid] = t
 	}
+	if len(t.Was) > 0 {
+		pl.sought = max(pl.sought, t.Newest())
+	}
 }
 
 // known is the trigger that has a UID in this partition; nil = it is no more, or has another one.
@@ -120,5 +123,6 @@ func (q *whereabouts) apply(_ scope, p *partition) {
 		q.low <- l.low(p.scan)
 		return
 	}
-	q.low <- max(p.scan, q.trigger.Begin(p.topicID, p.id.ID))
+	s := status{topicID: p.topicID, control: p.control, scan: p.scan}
+	q.low <- s.of(q.trigger, p.id.ID).low
 }
