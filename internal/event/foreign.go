@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -68,6 +70,42 @@ func (f *Foreign) Event() *Event {
 		e.Extensions = map[string]any{ExtPartitionKey: f.orderKey()}
 	}
 	return e
+}
+
+// ForeignOf is the record that an event of TypeRecord describes: its bytes, but for white space outside of the strings of JSON, and
+// headers in the order of their names. ok is false where the event is another one, or does not hold the record whole.
+func ForeignOf(e *Event) (f *Foreign, ok bool) {
+	var d foreignData
+	if e.Type != TypeRecord || json.Unmarshal(e.Data, &d) != nil || d.Size > 0 {
+		return nil, false
+	}
+	f = &Foreign{Topic: d.Topic, Partition: d.Partition, Offset: d.Offset, Time: e.Time, Value: d.Value, Fault: d.Fault}
+	ok = true
+	read := func(text, coded *string) []byte {
+		if text != nil {
+			return []byte(*text)
+		}
+		b, err := base64.StdEncoding.DecodeString(*coded)
+		ok = ok && err == nil // it was edited
+		return b
+	}
+	if d.Key != nil || d.Key64 != nil {
+		f.Key = read(d.Key, d.Key64)
+	}
+	if d.Value64 != nil {
+		f.Value = read(nil, d.Value64)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Headers)) {
+		for _, text := range d.Headers[name] {
+			f.Headers = append(f.Headers, Header{name, read(&text, nil)})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Headers64)) {
+		for _, coded := range d.Headers64[name] {
+			f.Headers = append(f.Headers, Header{name, read(nil, &coded)})
+		}
+	}
+	return f, ok
 }
 
 // orderKey is the key as an attribute: what keeps records of one key in order needs to be the same for the same key, no more.

@@ -122,3 +122,40 @@ func sameJSON(a, b []byte) bool {
 	}
 	return read(a, &x) == nil && read(b, &y) == nil && reflect.DeepEqual(x, y)
 }
+
+func TestForeignRecordsComeBack(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		f    func(*Foreign)
+	}{
+		{"nothing at all", func(*Foreign) {}},
+		{"JSON", func(f *Foreign) { f.Key, f.Value = []byte("k"), []byte(`{"a":[1,2.50],"b":"<&>"}`) }},
+		{"null is a value", func(f *Foreign) { f.Value = []byte("null") }},
+		{"empty ones", func(f *Foreign) { f.Key, f.Value = []byte{}, []byte{} }},
+		{"bytes", func(f *Foreign) { f.Key, f.Value = []byte{0xff, 0}, []byte{1, 0xff} }},
+		{"headers", func(f *Foreign) {
+			f.Headers = []Header{{"a", []byte{}}, {"b", []byte("1")}, {"b", []byte("2")}, {"b", []byte{0xff}}}
+		}},
+		{"broken", func(f *Foreign) { f.Value, f.Fault = []byte("1"), "no id" }},
+	} {
+		want := foreign(c.f)
+		got, ok := ForeignOf(want.Event())
+		if !ok {
+			t.Errorf("%s: it is not whole", c.name)
+			continue
+		}
+		if want.Time = want.Time.UTC(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: ForeignOf = %+v, want %+v", c.name, got, want)
+		}
+	}
+	for name, e := range map[string]*Event{
+		"too large":     foreign(func(f *Foreign) { f.Value = bytes.Repeat([]byte{'x'}, MaxForeign+1) }).Event(),
+		"another event": {ID: "1", Source: "/s", Type: "t", Data: []byte(`{"value":1}`)},
+		"no data":       {ID: "1", Source: "/s", Type: TypeRecord},
+		"edited badly":  {ID: "1", Source: "/s", Type: TypeRecord, Data: []byte(`{"value64":"?"}`)},
+	} {
+		if got, ok := ForeignOf(e); ok {
+			t.Errorf("%s: ForeignOf = %+v, want none", name, got)
+		}
+	}
+}

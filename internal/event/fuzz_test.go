@@ -109,3 +109,28 @@ func FuzzFromRecord(f *testing.F) {
 		}
 	})
 }
+
+// FuzzForeignOf reads what a person may have edited: what comes of it is a record that is described and read again as the same.
+func FuzzForeignOf(f *testing.F) {
+	for _, data := range []string{
+		`{"topic":"t","partition":3,"offset":7,"key":"k","headers":{"a":["1"]},"value":{"a":[1, 2.50]}}`,
+		`{"key64":"/w==","headers64":{"b":["/w=="]},"value64":"AA=="}`,
+		`{"key":"k","key64":"?","value":null,"fault":"no id"}`,
+		`{"size":5000000}`, `[]`, `{"value64":"?"}`, `{"headers":{"a":null}}`,
+	} {
+		f.Add([]byte(data))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		first, ok := ForeignOf(&Event{ID: "1", Source: "/s", Type: TypeRecord, Data: data})
+		if !ok {
+			return
+		}
+		again, ok := ForeignOf(first.Event())
+		if !ok {
+			return // bytes in base64 may have made it too large
+		}
+		if third, ok := ForeignOf(again.Event()); !ok || !reflect.DeepEqual(third, again) {
+			t.Errorf("ForeignOf(%q) = %+v, and then %+v, %t", data, again, third, ok)
+		}
+	})
+}

@@ -48,7 +48,8 @@ func (b signed) MarshalJSON() ([]byte, error) {
 	return json.Marshal(numbers)
 }
 
-// kafkaEventOf gives each event as the record that it is in binary mode of the CloudEvents Kafka binding.
+// kafkaEventOf gives each event as the record that it is in binary mode of the CloudEvents Kafka binding, and what other software wrote as
+// it wrote it.
 func kafkaEventOf(items []Item) kafkaEvent {
 	first := &items[0]
 	k := kafkaEvent{
@@ -57,7 +58,7 @@ func kafkaEventOf(items []Item) kafkaEvent {
 	}
 	for i := range items {
 		it := &items[i]
-		key, value, headers := it.Event.ToRecord()
+		key, value, headers := recordOf(it.Event)
 		r := kafkaRecord{
 			Topic: it.Ref.Topic, Partition: it.Ref.Partition, Offset: it.Ref.Offset, Timestamp: it.Appended.UnixMilli(),
 			TimestampType: "LOG_APPEND_TIME", Key: key, Value: value, Headers: make([]map[string]signed, len(headers)),
@@ -69,6 +70,13 @@ func kafkaEventOf(items []Item) kafkaEvent {
 		k.Records[place] = append(k.Records[place], r)
 	}
 	return k
+}
+
+func recordOf(e *event.Event) (key, value []byte, headers []event.Header) {
+	if f, ok := event.ForeignOf(e); ok {
+		return f.Key, f.Value, f.Headers
+	}
+	return e.ToRecord()
 }
 
 func (it *Item) topicPartition() string { return fmt.Sprintf("%s-%d", it.Ref.Topic, it.Ref.Partition) }

@@ -71,6 +71,19 @@ func TestKafkaShape(t *testing.T) {
 	}
 }
 
+// TestKafkaShapeOfOtherSoftware gives a handler that was written for a topic of that software what is in the topic.
+func TestKafkaShapeOfOtherSoftware(t *testing.T) {
+	f := event.Foreign{Topic: "payments", Partition: 3, Offset: 7, Key: []byte{0xff}, Value: []byte(`{"a":1}`), Headers: []event.Header{{Name: "trace", Value: []byte("x")}}}
+	it := items()[:1]
+	it[0].Event = f.Event()
+	var k events.KafkaEvent
+	encode(t, Form{Payload: function.PayloadKafka}, it, &k)
+	rs := k.Records["events-3"]
+	if len(rs) != 1 || rs[0].Key != "/w==" || rs[0].Value != "eyJhIjoxfQ==" || len(rs[0].Headers) != 1 || string(rs[0].Headers[0]["trace"]) != "x" {
+		t.Errorf("records = %+v, want the record as it was written", rs)
+	}
+}
+
 func TestSQSShape(t *testing.T) {
 	var s events.SQSEvent
 	encode(t, Form{Payload: function.PayloadSQS, Batch: true}, items(), &s)
