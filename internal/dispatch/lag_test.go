@@ -88,3 +88,38 @@ func TestTheLagOfASoughtTriggerIsNeverNothing(t *testing.T) {
 		return false
 	})
 }
+
+// TestPositionsThatWereLostAreMirroredAgain has somebody else move a group, as brokers forget those that nothing has moved for a week.
+func TestPositionsThatWereLostAreMirroredAgain(t *testing.T) {
+	clock := &hurry{}
+	w := newWorld(t, setting{partitions: 1, options: Options{Now: clock.now}})
+	defer w.close()
+	w.deploy("f", function.Trigger{Name: "t"})
+	n := w.nodeWith(&tally{}, func(d *Dispatcher) { d.shown = time.Hour })
+	w.numbered(0, 5)
+	w.awaitFinished(5)
+	w.await("the trigger to be done", func() bool { return lagOf(n.d, "f").Behind == 0 })
+	ctx, m := context.Background(), newMirror(n.d)
+	at := func() int64 {
+		t.Helper()
+		offsets, err := w.disk.Offsets(ctx, "dalamb.f.t")
+		if err != nil || len(offsets) != 1 {
+			t.Fatalf("offsets = %v, %v, want one partition", offsets, err)
+		}
+		return offsets[0].Offset
+	}
+	m.round(ctx)
+	want := at()
+	if err := w.disk.CommitOffsets(ctx, "dalamb.f.t", []eventlog.GroupOffset{{Partition: eventlog.Partition{Topic: "events"}, Offset: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	m.round(ctx)
+	if got := at(); got != 1 {
+		t.Errorf("a trigger that has not moved was mirrored at once, at %d", got)
+	}
+	clock.ahead.Add(int64(mirrorAnew))
+	m.round(ctx)
+	if got := at(); want != 5 || got != want {
+		t.Errorf("a day later the group stands at %d, before at %d, want 5", got, want)
+	}
+}

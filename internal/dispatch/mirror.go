@@ -15,10 +15,15 @@ const (
 	mirrorMost  = 256
 )
 
+// mirrorAnew is how often what does not change is mirrored again: Kafka forgets the positions of a group without members after a week
+// (offsets.retention.minutes).
+const mirrorAnew = 24 * time.Hour
+
 // mirror shows each trigger's position as a consumer group without members, for people and standard tools. Nothing reads it back.
 type mirror struct {
 	d     *Dispatcher
 	shown map[int64]map[int32]shown // trigger UID -> partition
+	anew  time.Time                 // when shown was empty last
 }
 
 // shown is what a group says. With its topic it goes.
@@ -48,6 +53,10 @@ func (m *mirror) run(ctx context.Context) {
 
 func (m *mirror) round(ctx context.Context) {
 	pl := m.d.plan()
+	if now := m.d.now(); now.Sub(m.anew) >= mirrorAnew {
+		clear(m.shown)
+		m.anew = now
+	}
 	for uid := range m.shown {
 		if pl.triggers[uid] == nil {
 			delete(m.shown, uid)
