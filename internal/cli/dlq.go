@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -55,6 +56,39 @@ func (s *selection) read(c *cobra.Command) error {
 	return err
 }
 
+// choose reads the flags of a command that does something to dead letters: which ones has to be said, by their names or by flags.
+func (s *selection) choose(c *cobra.Command, names []string, all bool) error {
+	if err := s.read(c); err != nil {
+		return err
+	}
+	switch selects := all || s.query != (client.DeadQuery{}); {
+	case !selects && len(names) == 0:
+		return usageError{c.CommandPath(), fault.New(fault.Invalid, "nothing selects a dead letter").
+			WithHint("name dead letters, or select them by --function, --trigger, --pattern, --error, --since or --before; or say --all")}
+	case selects && len(names) > 0:
+		return usageError{c.CommandPath(), fault.New(fault.Invalid, "dead letters that are named cannot be selected too").
+			WithHint("leave out the names, or --function, --trigger, --pattern, --error, --since, --before and --all")}
+	}
+	return nil
+}
+
+// find lists the dead letters that are selected, the newest first, at most limit of them.
+func (s *selection) find(ctx context.Context, node *client.Client, limit int) ([]function.DeadLetter, error) {
+	letters, q := []function.DeadLetter{}, s.query
+	for len(letters) < limit {
+		q.Limit = min(limit-len(letters), 1000)
+		page, err := node.DeadLetters(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		letters = append(letters, page.DeadLetters...)
+		if q.After = page.Next; q.After == "" {
+			break
+		}
+	}
+	return letters, nil
+}
+
 func dlqList(env *environment) *cobra.Command {
 	var out output
 	var s selection
@@ -75,17 +109,9 @@ func dlqList(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			letters := []function.DeadLetter{}
-			for len(letters) < limit {
-				s.query.Limit = min(limit-len(letters), 1000)
-				page, err := node.DeadLetters(c.Context(), s.query)
-				if err != nil {
-					return err
-				}
-				letters = append(letters, page.DeadLetters...)
-				if s.query.After = page.Next; s.query.After == "" {
-					break
-				}
+			letters, err := s.find(c.Context(), node, limit)
+			if err != nil {
+				return err
 			}
 			return out.print(c.OutOrStdout(), letters, func(w io.Writer) {
 				if len(letters) == 0 {
@@ -121,16 +147,8 @@ alone; other triggers of the same event do not see it. One that fails again stay
 
 The job goes on by itself, also after a restart of the node.`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := s.read(c); err != nil {
+			if err := s.choose(c, args, all); err != nil {
 				return err
-			}
-			switch selects := all || s.query != (client.DeadQuery{}); {
-			case !selects && len(args) == 0:
-				return usageError{c.CommandPath(), fault.New(fault.Invalid, "nothing selects a dead letter").
-					WithHint("name dead letters, or select them by --function, --trigger, --pattern, --error, --since or --before; or say --all")}
-			case selects && len(args) > 0:
-				return usageError{c.CommandPath(), fault.New(fault.Invalid, "dead letters that are named cannot be selected too").
-					WithHint("leave out the names, or --function, --trigger, --pattern, --error, --since, --before and --all")}
 			}
 			node, err := env.client()
 			if err != nil {
@@ -156,29 +174,6 @@ The job goes on by itself, also after a restart of the node.`,
 	c.Flags().IntVar(&version, "version", 0, "run this version (default: live); with names or --function")
 	c.Flags().BoolVar(&wait, "wait", false, "wait until all have been asked to run again, and show how far it is")
 	c.Flags().Float64Var(&rate, "rate", 0, "runs per second (0: as fast as the triggers take them)")
-	out.flag(c)
-	return c
-}
-
-func dlqDiscard(env *environment) *cobra.Command {
-	var out output
-	var reason string
-	c := &cobra.Command{
-		Use: "discard ID...", Short: "Give dead letters up", Long: "Give dead letters up: all of those named, or none when one of them is not there.",
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			node, err := env.client()
-			if err != nil {
-				return err
-			}
-			done, err := node.Discard(c.Context(), wire.Discard{IDs: args, Reason: reason})
-			if err != nil {
-				return err
-			}
-			return out.print(c.OutOrStdout(), wire.Discarded{Discarded: done}, func(w io.Writer) { fmt.Fprintf(w, "discarded %d\n", done) })
-		},
-	}
-	c.Flags().StringVar(&reason, "reason", "", "why; it stays in the log")
 	out.flag(c)
 	return c
 }
