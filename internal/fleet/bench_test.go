@@ -193,3 +193,61 @@ func stopIdle(f *Fleet) {
 		f.retireIdle(p)
 	}
 }
+
+// BenchmarkThaw measures a call of a frozen instance, from the call to its answer, against one of the same instance while it is warm.
+//
+//	go test -run=^$ -bench=Thaw -benchtime=200x ./internal/fleet
+func BenchmarkThaw(b *testing.B) {
+	for _, typ := range []function.EntryType{function.EntryLambda, function.EntryHTTP} {
+		b.Run(string(typ), func(b *testing.B) {
+			f := realFleet(b, nativeRunner(b), install(b), real(typ))
+			if err := invoke(f, typ)(); err != nil {
+				b.Fatal(err)
+			}
+			var warmed, thawed []time.Duration
+			for b.Loop() {
+				for _, cold := range []bool{false, true} {
+					if cold {
+						freezeIdle(f)
+					}
+					began := time.Now()
+					if err := invoke(f, typ)(); err != nil {
+						b.Fatal(err)
+					}
+					if took := time.Since(began); cold {
+						thawed = append(thawed, took)
+					} else {
+						warmed = append(warmed, took)
+					}
+				}
+			}
+			slices.Sort(warmed)
+			slices.Sort(thawed)
+			w, c := warmed[len(warmed)/2], thawed[len(thawed)/2]
+			b.ReportMetric(float64(w.Nanoseconds())/1e3, "warm-µs")
+			b.ReportMetric(float64(c.Nanoseconds())/1e3, "frozen-µs")
+			b.ReportMetric(float64(c)/float64(w), "ratio")
+		})
+	}
+}
+
+// freezeIdle freezes the instances that are idle, waits until that is done, and says whether they can be.
+func freezeIdle(f *Fleet) bool {
+	f.mu.Lock()
+	var over []chan struct{}
+	for _, p := range f.pools {
+		for _, i := range p.avail {
+			if i.busy == 0 && i.frost.temper == warm {
+				f.chill(i)
+				over = append(over, i.frost.settled)
+			}
+		}
+	}
+	f.mu.Unlock()
+	for _, o := range over {
+		<-o
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.unfreezable
+}

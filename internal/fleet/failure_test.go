@@ -128,7 +128,7 @@ func TestCallsDuringABackOffAreToldHowLongItLasts(t *testing.T) {
 func TestABurstOnABrokenFunctionFailsAsOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStarter{delay: time.Second, fails: func(int) error { return initError("no") }}
-		f := start(t, s, newShop(version("pay", scale(0, 4))))
+		f := start(t, s, newShop(version("pay", scale(0, 4))), func(o *Options) { o.MaxStarts = 8 })
 		var calls []<-chan answer
 		for range 50 {
 			calls = append(calls, begin(t.Context(), f, call("pay")))

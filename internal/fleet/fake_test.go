@@ -92,6 +92,10 @@ func scale(lowest, highest int) func(*function.Spec) {
 	return func(s *function.Spec) { s.Scale.Min, s.Scale.Max = lowest, highest }
 }
 
+func freezes(after time.Duration) func(*function.Spec) {
+	return func(s *function.Spec) { s.Scale.Freeze = function.Duration(after) }
+}
+
 func never(s *function.Spec) { s.Scale.Reuse = "never" }
 
 func concurrent(n int) func(*function.Spec) {
@@ -105,12 +109,15 @@ type works func(c *fakeConn, inv *function.Invocation) (*function.Result, error)
 
 // fakeStarter makes instances in this process, and notices when one gets more than it can take or there are too many.
 type fakeStarter struct {
-	delay time.Duration // of a start
+	delay time.Duration              // of a start
+	chill time.Duration              // of freezing and of thawing
+	stiff func(n int, on bool) error // what becomes of the n-th; nil = it is done
 	fails func(n int) error
 	work  works
 
 	mu      sync.Mutex
 	starts  int
+	frosts  int
 	conns   []*fakeConn
 	alive   map[poolKey]int
 	most    map[poolKey]int
@@ -174,6 +181,7 @@ type fakeConn struct {
 	took   int
 	dead   bool
 	grace  time.Duration
+	frozen bool
 	spoilt bool // after a time-out or a crash it may not get another
 }
 
@@ -185,6 +193,9 @@ func (c *fakeConn) Invoke(_ context.Context, inv *function.Invocation) (*functio
 	}
 	c.busy++
 	c.took++
+	if c.frozen {
+		c.starter.complain("instance %s has an invocation while it is frozen", c.start.ID)
+	}
 	limit := 1
 	if c.start.Version.Spec.Entry.Type == function.EntryHTTP {
 		limit = c.start.Version.Spec.Entry.Concurrency
@@ -202,6 +213,33 @@ func (c *fakeConn) Invoke(_ context.Context, inv *function.Invocation) (*functio
 	}
 	c.mu.Unlock()
 	return r, err
+}
+
+// Freeze implements entry.Freezer.
+func (c *fakeConn) Freeze(on bool) error {
+	c.starter.mu.Lock()
+	c.starter.frosts++
+	n := c.starter.frosts
+	c.starter.mu.Unlock()
+	<-time.After(c.starter.chill)
+	if c.starter.stiff != nil {
+		if err := c.starter.stiff(n, on); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if on && c.busy > 0 {
+		c.starter.complain("instance %s is frozen while it has %d invocations", c.start.ID, c.busy)
+	}
+	c.frozen = on
+	return nil
+}
+
+func (c *fakeConn) still() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.frozen
 }
 
 func keepsOne(v *function.Version) bool {

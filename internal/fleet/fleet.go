@@ -51,6 +51,7 @@ type Options struct {
 	Now          func() time.Time
 	Rand         func() float64 // in [0,1)
 	MaxInstances int            // of all versions together; default 256
+	MaxStarts    int            // that are made at a time; default twice the CPUs, at least 4
 	MaxQueue     int            // calls that wait for one version; default 10000
 }
 
@@ -60,18 +61,23 @@ type Fleet struct {
 	metrics *metrics
 	lives   sync.WaitGroup // one goroutine per instance
 
-	mu       sync.Mutex
-	pools    map[poolKey]*pool
-	wanted   map[poolKey]bool // nil until Run has looked
-	total    int              // instances of all pools, the stopping ones included
-	stopping int
-	starved  bool // an instance is wanted, and total is at its bound
-	calls    int
-	draining bool
-	drained  chan struct{} // closed when draining and calls is 0
-	closed   bool
-	wakeAt   time.Time     // of the next sweep; zero = none
-	earlier  chan struct{} // closed when wakeAt has become earlier
+	mu          sync.Mutex
+	pools       map[poolKey]*pool
+	wanted      map[poolKey]bool  // nil until Run has looked
+	shares      map[string]*share // by function
+	keepers     []*share          // those with a reservation
+	starts      starts
+	total       int // instances of all pools, the stopping ones included
+	stopping    int
+	pledged     int  // instances that will stop, for another function, when their calls have ended
+	starved     bool // an instance is wanted, and the node's bounds are in its way
+	unfreezable bool // the runner cannot freeze
+	calls       int
+	draining    bool
+	drained     chan struct{} // closed when draining and calls is 0
+	closed      bool
+	wakeAt      time.Time     // of the next sweep; zero = none
+	earlier     chan struct{} // closed when wakeAt has become earlier
 }
 
 // New checks the options and starts nothing.
@@ -106,7 +112,7 @@ func New(o Options) (*Fleet, error) {
 	if o.MaxQueue == 0 {
 		o.MaxQueue = 10000
 	}
-	f := &Fleet{o: o, pools: make(map[poolKey]*pool), drained: make(chan struct{}), earlier: make(chan struct{})}
+	f := &Fleet{o: o, pools: make(map[poolKey]*pool), shares: make(map[string]*share), starts: newStarts(o.MaxStarts), drained: make(chan struct{}), earlier: make(chan struct{})}
 	m, err := newMetrics(o.Metrics, f)
 	if err != nil {
 		return nil, fmt.Errorf("make fleet: %w", err)
@@ -145,14 +151,14 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 			}
 			return g.result, g.err
 		}
-		r, err := f.run(ctx, g.instance, c)
+		r, err := f.run(ctx, g, c)
 		if !f.rests(g.instance, r, err) {
 			if lost := f.release(g.instance, r, err); lost != nil {
 				r, err = lost, nil
 			}
 		}
 		switch {
-		case errors.Is(err, entry.ErrUndelivered):
+		case errors.Is(err, entry.ErrUndelivered), err == errNotThawed:
 			continue // it ended while it was idle: another one takes it
 		case err != nil:
 			return nil, fmt.Errorf("invoke %s: %w", v.Function(), err)
@@ -165,7 +171,15 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 }
 
 // run runs a call on an instance that has room for it, and kills the instance when the call is to end before.
-func (f *Fleet) run(ctx context.Context, i *instance, c Call) (*function.Result, error) {
+func (f *Fleet) run(ctx context.Context, g grant, c Call) (*function.Result, error) {
+	i := g.instance
+	if g.thaw {
+		if err := f.thaw(i); err != nil {
+			f.o.Logger.Warn("function not thawed; another instance takes its call", "function", i.pool.version.Function(),
+				"version", i.pool.version.Number, "instance", i.id, "err", err)
+			return nil, errNotThawed
+		}
+	}
 	if c.Kill == nil {
 		return i.conn.Invoke(ctx, c.Invocation)
 	}
@@ -196,6 +210,9 @@ func (f *Fleet) version(c Call) (*function.Version, error) {
 	}
 	return f.o.Functions.Version(c.Function, alias, f.o.Rand())
 }
+
+// errNotThawed says that an instance could not take a call because it stayed frozen.
+var errNotThawed = errors.New("the instance does not thaw")
 
 func errStopping() error {
 	return fault.New(fault.Unavailable, "the node is stopping and takes no more calls").WithHint("try again when it is up, or another node")

@@ -20,6 +20,7 @@ const (
 	Starting State = "starting"
 	Idle     State = "idle"
 	Busy     State = "busy"
+	Frozen   State = "frozen" // idle, and held still
 	Stopping State = "stopping"
 )
 
@@ -43,8 +44,10 @@ type instance struct {
 	listed    bool // in pool.avail
 	leaving   bool // takes no more; ends when busy is 0
 	ending    bool // retired is closed, or it died
+	pledged   bool // it leaves so that another function has its place
 	grace     time.Duration
 	idleSince time.Time
+	frost     frost
 }
 
 func (i *instance) state() State {
@@ -55,6 +58,8 @@ func (i *instance) state() State {
 		return Starting
 	case i.busy > 0:
 		return Busy
+	case i.frost.temper != warm:
+		return Frozen
 	}
 	return Idle
 }
@@ -72,10 +77,12 @@ func (f *Fleet) launch(p *pool, ahead bool) {
 	ctx, cancel := context.WithCancel(context.Background()) // ended by retire
 	i := &instance{
 		id: newID(p), pool: p, ahead: ahead, created: f.o.Now(),
-		cancel: cancel, retired: make(chan struct{}),
+		cancel: cancel, retired: make(chan struct{}), frost: frost{chill: make(chan struct{}, 1)},
 	}
 	p.instances = append(p.instances, i)
 	p.starting++
+	p.share.held++
+	f.starts.begin(i)
 	f.total++
 	f.lives.Go(func() {
 		defer cancel()
@@ -91,14 +98,21 @@ func (f *Fleet) live(ctx context.Context, i *instance) {
 		return
 	}
 	f.startedUp(i, conn)
-	select {
-	case <-conn.Done():
-	case <-i.retired:
-		f.mu.Lock()
-		grace := i.grace
-		f.mu.Unlock()
-		conn.Stop(grace)
+	for alive := true; alive; {
+		select {
+		case <-i.frost.chill:
+			f.freeze(i, conn)
+			continue
+		case <-conn.Done():
+		case <-i.retired:
+			f.mu.Lock()
+			grace := i.grace
+			f.mu.Unlock()
+			conn.Stop(grace)
+		}
+		alive = false
 	}
+	f.leaveWarm(i)
 	f.gone(i)
 }
 
@@ -131,14 +145,22 @@ func (f *Fleet) startedUp(i *instance, conn entry.Conn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := i.pool
-	p.starting--
+	f.startOver(i)
 	i.conn, i.started = conn, f.o.Now()
 	f.metrics.coldStart(p.version, i.started.Sub(i.created))
-	if i.ending {
-		return
+	if !i.ending {
+		f.serve(i, true)
+		f.ensure(p)
 	}
-	f.serve(i, true)
-	f.ensure(p)
+	if f.starved {
+		f.feed()
+	}
+}
+
+// startOver takes an instance off those that start. The caller holds mu.
+func (f *Fleet) startOver(i *instance) {
+	i.pool.starting--
+	f.starts.end(i)
 }
 
 func (f *Fleet) startFailed(i *instance, err error) {
@@ -147,7 +169,7 @@ func (f *Fleet) startFailed(i *instance, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := i.pool
-	p.starting--
+	f.startOver(i)
 	unasked := !i.ending
 	f.remove(i)
 	if unasked && !f.closed {
@@ -182,6 +204,7 @@ func (f *Fleet) retire(i *instance, grace time.Duration) {
 		return
 	}
 	i.ending, i.grace = true, max(i.grace, grace)
+	f.redeem(i)
 	i.pool.stopping++
 	f.stopping++
 	i.cancel()
@@ -213,6 +236,8 @@ func (f *Fleet) remove(i *instance) {
 	p := i.pool
 	p.unlist(i)
 	p.drop(i)
+	f.redeem(i)
+	p.share.held--
 	f.total--
 	if i.ending {
 		p.stopping--
@@ -228,6 +253,14 @@ func (f *Fleet) makeRoom(p *pool) {
 	}
 	f.ensure(p)
 	if !p.wanted && len(p.instances) == 0 && len(p.queue) == 0 {
-		delete(f.pools, p.key)
+		f.forget(p)
+	}
+}
+
+// redeem: an instance that was pledged stops, or is gone. The caller holds mu.
+func (f *Fleet) redeem(i *instance) {
+	if i.pledged {
+		i.pledged = false
+		f.pledged--
 	}
 }

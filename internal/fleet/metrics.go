@@ -18,6 +18,7 @@ type metrics struct {
 	durations   *prometheus.HistogramVec
 	starts      *prometheus.HistogramVec
 	waits       *prometheus.HistogramVec
+	thaws       prometheus.Histogram
 }
 
 func newMetrics(r prometheus.Registerer, f *Fleet) (*metrics, error) {
@@ -39,10 +40,14 @@ func newMetrics(r prometheus.Registerer, f *Fleet) (*metrics, error) {
 			Name: "dalamb_queue_wait_seconds", Help: "Time that calls waited for an instance, where they had to.", Buckets: seconds,
 		}, []string{"entry"}),
 	}
+	m.thaws = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "dalamb_thaw_seconds", Help: "Time until a frozen instance could run again; its count is how often one was thawed.",
+		Buckets: prometheus.ExponentialBuckets(0.00005, 2, 16), // 50 us to 1.6 s
+	})
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m, m.invocations, m.durations, m.starts, m.waits} {
+	for _, c := range []prometheus.Collector{m, m.invocations, m.durations, m.starts, m.waits, m.thaws} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -58,7 +63,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
-	count := map[State]int{Starting: 0, Idle: 0, Busy: 0, Stopping: 0}
+	count := map[State]int{Starting: 0, Idle: 0, Busy: 0, Frozen: 0, Stopping: 0}
 	queued := 0
 	m.fleet.mu.Lock()
 	for _, p := range m.fleet.pools {
@@ -91,3 +96,5 @@ func (m *metrics) coldStart(v *function.Version, d time.Duration) {
 func (m *metrics) waited(v *function.Version, d time.Duration) {
 	m.waits.WithLabelValues(string(v.Spec.Entry.Type)).Observe(d.Seconds())
 }
+
+func (m *metrics) thawed(d time.Duration) { m.thaws.Observe(d.Seconds()) }

@@ -23,18 +23,23 @@ func keyOf(v *function.Version) poolKey { return poolKey{v.Function(), v.Number,
 type pool struct {
 	key         poolKey
 	version     *function.Version
+	share       *share
 	concurrency int
+	target      int // calls at a time per instance from which on another one is wanted
 	max         int
-	once        bool // an instance takes one invocation
-	stdio       bool // nothing can be started ahead
+	min         int       // instances that are kept now
+	minUntil    time.Time // when that may change; zero = never
+	once        bool      // an instance takes one invocation
+	stdio       bool      // nothing can be started ahead
 	wanted      bool
 
 	instances []*instance // all, the starting and stopping ones included
 	avail     []*instance // that can take an invocation; the most recently used last
 	starting  int
 	stopping  int
+	calls     int       // that instances work on
 	queue     []*waiter // first come, first served
-	spare     bool      // once: keep one ahead, since there was demand of late
+	spares    int       // once: how many to keep ahead: as many as there were calls at a time of late
 
 	failures int // starts that failed, one after another
 	until    time.Time
@@ -52,6 +57,7 @@ type waiter struct {
 type grant struct {
 	instance *instance
 	cold     bool
+	thaw     bool // it has to be made warm first
 	result   *function.Result
 	err      error
 }
@@ -92,11 +98,17 @@ func (f *Fleet) pool(v *function.Version) *pool {
 		p = &pool{
 			key: key, version: v, concurrency: 1, max: max(1, v.Spec.Scale.Max),
 			stdio: stdio, once: stdio || v.Spec.Scale.Reuse == "never",
-			wanted: f.wanted == nil || f.wanted[key],
+			wanted: f.wanted == nil || f.wanted[key], share: f.shareOf(key.name),
 		}
+		p.share.pools++
 		if v.Spec.Entry.Type == function.EntryHTTP && !p.once {
 			p.concurrency = max(1, v.Spec.Entry.Concurrency)
 		}
+		p.target = p.concurrency
+		if t := v.Spec.Scale.Target; t > 0 {
+			p.target = min(t, p.concurrency)
+		}
+		f.plan(p)
 		f.pools[key] = p
 	}
 	return p
@@ -112,12 +124,13 @@ func (f *Fleet) acquire(ctx context.Context, v *function.Version, kill <-chan st
 	f.mu.Lock()
 	p := f.pool(v)
 	if i := p.take(); i != nil {
-		if p.once {
-			p.spare = !p.stdio
+		p.burst()
+		if p.once || p.target < p.concurrency {
 			f.ensure(p)
 		}
+		g := grant{instance: i, thaw: i.frost.temper != warm}
 		f.mu.Unlock()
-		return grant{instance: i}
+		return g
 	}
 	if wait := p.until.Sub(f.o.Now()); wait > 0 && len(p.instances) == p.stopping {
 		g := p.last.grant(wait)
@@ -135,7 +148,7 @@ func (f *Fleet) acquire(ctx context.Context, v *function.Version, kill <-chan st
 	}
 	w := &waiter{granted: make(chan struct{}), since: f.o.Now()}
 	p.queue = append(p.queue, w)
-	p.spare = p.once && !p.stdio
+	p.burst()
 	f.ensure(p)
 	f.mu.Unlock()
 	return f.await(ctx, p, w, kill)
@@ -154,7 +167,7 @@ func (f *Fleet) await(ctx context.Context, p *pool, w *waiter, kill <-chan struc
 	if n >= 0 {
 		p.queue = slices.Delete(p.queue, n, n+1)
 	}
-	busy := len(p.instances)
+	late := f.late(p, ctx.Err())
 	f.mu.Unlock()
 	if n < 0 { // it was served in the same moment, and the call has not begun: somebody else shall have the instance
 		if w.grant.instance != nil {
@@ -165,16 +178,43 @@ func (f *Fleet) await(ctx context.Context, p *pool, w *waiter, kill <-chan struc
 	case nil:
 		return grant{err: errKilled(p.version)}
 	case context.DeadlineExceeded:
-		return grant{err: fault.New(fault.Exhausted, "function %s: no instance was free in time (%d of at most %d are there): %w",
-			p.version.Function(), busy, p.max, ctx.Err()).WithHint("raise scale.max of the function, or send less at a time")}
+		return grant{err: late}
 	}
 	return grant{err: fmt.Errorf("wait for an instance of %s: %w", p.version.Function(), ctx.Err())}
 }
 
-// take gives the most recently used instance that has room. Dead ones that nobody has noticed yet are passed over.
+// late says why no instance was free in time. The caller holds mu.
+func (f *Fleet) late(p *pool, cause error) error {
+	name, there := p.version.Function(), len(p.instances)
+	switch {
+	case there >= p.max:
+		return fault.New(fault.Exhausted, "function %s: no instance was free in time (%d of at most %d are there): %w", name, there, p.max, cause).
+			WithHint("raise scale.max of the function, or send less at a time")
+	case f.room(p.share) <= 0:
+		return fault.New(fault.Exhausted, "function %s: no instance was free in time: it has %d, and all functions together have the node's %d: %w",
+			name, p.share.held, f.o.MaxInstances, cause).
+			WithHint("raise limits.instances of the node, reserve some for the function (scale.reserved), or send less at a time")
+	}
+	return fault.New(fault.Exhausted, "function %s: no instance was free in time (%d are there, %d of them are starting): %w", name, there, p.starting, cause).
+		WithHint("keep some warm (scale.min), or wait longer")
+}
+
+// burst notes how many calls there are at a time, where each takes an instance that can be started ahead.
+func (p *pool) burst() {
+	if p.once && !p.stdio {
+		p.spares = max(p.spares, min(p.calls+len(p.queue), p.max))
+	}
+}
+
+// take gives the most recently used instance that has room, one below the target first. Dead ones that nobody has noticed yet are passed over.
 func (p *pool) take() *instance {
 	for len(p.avail) > 0 {
 		i := p.avail[len(p.avail)-1]
+		for n := len(p.avail) - 2; n >= 0 && i.busy >= p.target; n-- {
+			if p.avail[n].busy < i.busy {
+				i = p.avail[n]
+			}
+		}
 		select {
 		case <-i.conn.Done():
 			p.unlist(i)
@@ -189,6 +229,7 @@ func (p *pool) take() *instance {
 
 func (p *pool) occupy(i *instance) {
 	i.busy++
+	p.calls++
 	if p.once {
 		i.leaving = true
 	}
@@ -209,6 +250,14 @@ func (p *pool) unlist(i *instance) {
 		i.listed = false
 		p.avail = without(p.avail, i)
 	}
+}
+
+// waitsSince is when the first of the calls that wait came; zero = none waits.
+func (p *pool) waitsSince() (t time.Time) {
+	if len(p.queue) > 0 {
+		t = p.queue[0].since
+	}
+	return t
 }
 
 func (p *pool) drop(i *instance) { p.instances = without(p.instances, i) }
@@ -241,7 +290,7 @@ func (f *Fleet) serve(i *instance, cold bool) {
 			break
 		}
 		p.occupy(i)
-		w.give(grant{instance: i, cold: cold})
+		w.give(grant{instance: i, cold: cold, thaw: i.frost.temper != warm})
 	}
 	if i.leaving || i.busy >= p.concurrency {
 		return
@@ -253,6 +302,9 @@ func (f *Fleet) serve(i *instance, cold bool) {
 		}
 		i.idleSince = f.o.Now()
 		f.wakeBy(i.idleSince.Add(p.version.Spec.Scale.Idle.Std()))
+		if at := f.freezeAt(i); !at.IsZero() {
+			f.wakeBy(at)
+		}
 	}
 	p.list(i)
 }
@@ -266,6 +318,7 @@ func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *funct
 	defer f.mu.Unlock()
 	p := i.pool
 	i.busy--
+	p.calls--
 	grace, ends := time.Duration(0), true
 	switch {
 	case err != nil:
@@ -287,6 +340,10 @@ func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *funct
 		default:
 			ends = p.once
 		}
+	}
+	if !ends && f.yields(i) {
+		ends, i.pledged = true, true
+		f.pledged++
 	}
 	switch {
 	case ends || i.leaving:
@@ -310,6 +367,7 @@ func (f *Fleet) putBack(i *instance) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i.busy--
+	i.pool.calls--
 	if i.ending {
 		return
 	}

@@ -34,8 +34,14 @@ type plan struct {
 	kinds  []string
 	max    []int
 	min    []int
+	keep   []int // scale.reserved
+	target []int // scale.target of those that take several at a time
 	node   int
+	begin  int // starts at a time
 	delay  time.Duration
+	freeze time.Duration // scale.freeze
+	chill  time.Duration // freezing and thawing take so long
+	frosts []fate        // of freezing and thawing
 	calls  []plannedCall
 	starts []fate
 	drain  bool
@@ -55,15 +61,20 @@ func drawPlan(t *rapid.T) plan {
 		return time.Duration(rapid.IntRange(0, highest).Draw(t, name)) * time.Millisecond
 	}
 	p := plan{
-		node:  rapid.IntRange(1, 6).Draw(t, "node bound"),
-		delay: ms("start takes", 30),
-		drain: rapid.Bool().Draw(t, "drain"),
+		node:   rapid.IntRange(1, 6).Draw(t, "node bound"),
+		begin:  rapid.IntRange(1, 4).Draw(t, "starts at a time"),
+		delay:  ms("start takes", 30),
+		drain:  rapid.Bool().Draw(t, "drain"),
+		freeze: ms("freeze", 20), chill: ms("freezing takes", 5),
+		frosts: rapid.SliceOfN(rapid.SampledFrom([]fate{fine, fine, fine, fine, fails}), 1, 20).Draw(t, "frosts"),
 	}
 	for range rapid.IntRange(1, 3).Draw(t, "functions") {
 		p.kinds = append(p.kinds, rapid.SampledFrom([]string{"idle", "never", "stdio", "web"}).Draw(t, "kind"))
 		most := rapid.IntRange(1, 4).Draw(t, "max")
 		p.max = append(p.max, most)
 		p.min = append(p.min, rapid.IntRange(0, min(1, most)).Draw(t, "min"))
+		p.keep = append(p.keep, rapid.IntRange(0, most).Draw(t, "reserved"))
+		p.target = append(p.target, rapid.IntRange(0, 3).Draw(t, "target"))
 	}
 	for range rapid.IntRange(1, 60).Draw(t, "calls") {
 		c := plannedCall{
@@ -81,7 +92,7 @@ func drawPlan(t *rapid.T) plan {
 }
 
 func (p plan) version(n int) *function.Version {
-	v := version(fmt.Sprintf("fn-%d", n), scale(p.min[n], p.max[n]))
+	v := version(fmt.Sprintf("fn-%d", n), scale(p.min[n], p.max[n]), freezes(p.freeze), func(s *function.Spec) { s.Scale.Reserved = p.keep[n] })
 	switch p.kinds[n] {
 	case "never":
 		never(&v.Spec)
@@ -89,6 +100,7 @@ func (p plan) version(n int) *function.Version {
 		stdio(&v.Spec)
 	case "web":
 		concurrent(3)(&v.Spec)
+		v.Spec.Scale.Target = p.target[n]
 	}
 	return v
 }
@@ -101,7 +113,13 @@ func (p plan) run(t *testing.T) (wrong []string) {
 		wrong = append(wrong, fmt.Sprintf(format, args...))
 		mu.Unlock()
 	}
-	s := &fakeStarter{delay: p.delay}
+	s := &fakeStarter{delay: p.delay, chill: p.chill}
+	s.stiff = func(n int, _ bool) error {
+		if p.frosts[n%len(p.frosts)] == fails {
+			return errors.New("drawn")
+		}
+		return nil
+	}
 	s.fails = func(n int) error {
 		switch p.starts[n%len(p.starts)] {
 		case notStarted:
@@ -138,7 +156,7 @@ func (p plan) run(t *testing.T) (wrong []string) {
 		catalog.deploy(p.version(n))
 	}
 	f, err := New(Options{
-		Starter: s, Functions: catalog, MaxInstances: p.node,
+		Starter: s, Functions: catalog, MaxInstances: p.node, MaxStarts: p.begin,
 		Code: func(string) (string, error) { return "/code", nil },
 	})
 	if err != nil {
@@ -150,6 +168,7 @@ func (p plan) run(t *testing.T) (wrong []string) {
 		defer close(ran)
 		f.Run(ctx)
 	}()
+	synctest.Wait() // reservations hold from the moment that Run knows of them
 
 	var calls sync.WaitGroup
 	ends := make([]int, len(p.calls))
@@ -170,10 +189,15 @@ func (p plan) run(t *testing.T) (wrong []string) {
 			mu.Lock()
 			ends[n]++
 			mu.Unlock()
+			for _, w := range unbalanced(f) {
+				complain("after call %d: %s", n, w)
+			}
 			if (r == nil) == (err == nil) {
 				complain("call %d: result %v and error %v", n, r, err)
 			}
-			if fault.KindOf(err) == fault.Exhausted && time.Since(began) != c.wait {
+			// One whose instance was lost while it thawed looks for another, and may find that its time has passed.
+			exact := p.freeze == 0 || p.chill == 0
+			if took := time.Since(began); fault.KindOf(err) == fault.Exhausted && (took < c.wait || exact && took != c.wait) {
 				complain("call %d: Exhausted after %v, its context was good for %v", n, time.Since(began), c.wait)
 			}
 			if errors.Is(err, entry.ErrUndelivered) {
@@ -191,7 +215,7 @@ func (p plan) run(t *testing.T) (wrong []string) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		for _, i := range f.Instances() {
-			if i.State != Idle {
+			if i.State != Idle && i.State != Frozen {
 				complain("an hour after the last call an instance is %s", i.State)
 			}
 		}
@@ -216,10 +240,58 @@ func (p plan) run(t *testing.T) (wrong []string) {
 	if s.mostAll > p.node {
 		complain("%d instances at a time, the node allows %d", s.mostAll, p.node)
 	}
+	if f.pledged != 0 || len(f.starts.begun) != 0 {
+		complain("left: %d pledged, %d that start", f.pledged, len(f.starts.begun))
+	}
 	if s.total != 0 || f.total != 0 || f.stopping != 0 || f.calls != 0 {
 		complain("left: %d instances, on the books %d, %d stopping, %d calls", s.total, f.total, f.stopping, f.calls)
 	}
 	return append(wrong, s.wrong...)
+}
+
+// unbalanced says what is wrong with a fleet's books at this moment.
+func unbalanced(f *Fleet) (wrong []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	held, total, pledged := map[*share]int{}, 0, 0
+	for _, p := range f.pools {
+		held[p.share] += len(p.instances)
+		total += len(p.instances)
+		busy := 0
+		for _, i := range p.instances {
+			busy += i.busy
+			if i.pledged {
+				pledged++
+			}
+		}
+		if p.calls < busy {
+			complain("%s works on %d calls, its instances on %d", p.key.name, p.calls, busy)
+		}
+	}
+	unmet := 0
+	for name, s := range f.shares {
+		if s.held != held[s] {
+			complain("%s holds %d places and has %d instances", name, s.held, held[s])
+		}
+		unmet += max(0, s.reserved-s.held)
+	}
+	if total != f.total || pledged != f.pledged {
+		complain("%d instances and %d pledged, on the books %d and %d", total, pledged, f.total, f.pledged)
+	}
+	if total+unmet > f.o.MaxInstances {
+		complain("%d instances, and %d that are reserved and not there: the node has %d places", total, unmet, f.o.MaxInstances)
+	}
+	young := 0
+	for _, i := range f.starts.begun {
+		if f.o.Now().Sub(i.created) < startCounts {
+			young++
+		}
+	}
+	if young > f.starts.most {
+		complain("%d starts at a time, at most %d", young, f.starts.most)
+	}
+	return wrong
 }
 
 func TestPoolsKeepTheirBoundsAndEveryCallEndsOnce(t *testing.T) {

@@ -190,3 +190,30 @@ func TestAFunctionThatHangsIsKilledWithAllThatItStarted(t *testing.T) {
 		})
 	}
 }
+
+func TestARealFunctionIsFrozenThawedAndStopped(t *testing.T) {
+	for _, typ := range []function.EntryType{function.EntryLambda, function.EntryHTTP} {
+		t.Run(string(typ), func(t *testing.T) {
+			f := realFleet(t, nativeRunner(t), install(t), real(typ))
+			first := mustInvoke(t, f, call("real-"+string(typ)))
+			for range 3 {
+				need.That(t, freezeIdle(f), "a cgroup v2 tree where this user may make groups")
+				if got := states(f); got[Frozen] != 1 {
+					t.Fatalf("states = %v, want one frozen", got)
+				}
+				c := call("real-" + string(typ))
+				c.Invocation.Payload = body
+				if r := mustInvoke(t, f, c); r.Outcome != function.Succeeded || r.Cold || r.Instance != first.Instance || string(r.Body) != string(body) {
+					t.Errorf("the call = %+v, want its own payload from %s", r, first.Instance)
+				}
+			}
+			freezeIdle(f)
+			began := time.Now()
+			stopIdle(f)
+			f.lives.Wait()
+			if took := time.Since(began); took >= stopGrace {
+				t.Errorf("a frozen instance took %v to stop, want less than the grace: it gets its SIGTERM", took)
+			}
+		})
+	}
+}

@@ -61,21 +61,33 @@ func (p *pool) demand() int {
 	return (len(p.queue)+p.concurrency-1)/p.concurrency - p.starting
 }
 
-// ahead is how many instances to start for nobody in particular.
+// ahead is how many instances to start for no call that waits.
 func (p *pool) ahead() int {
 	if !p.wanted || p.stdio {
 		return 0
 	}
-	n := p.version.Spec.Scale.Min - (len(p.instances) - p.stopping)
-	if p.spare && len(p.avail) == 0 && p.demand() >= 0 {
-		n = max(n, 1)
+	n := p.min - (len(p.instances) - p.stopping)
+	if p.target < p.concurrency {
+		n = max(n, (p.calls+len(p.queue)+p.target-1)/p.target-(len(p.instances)-p.stopping))
+	}
+	if p.spares > 0 {
+		n = max(n, p.spares-len(p.avail)-max(0, -p.demand()))
 	}
 	return n
 }
 
+// plan finds how many instances a pool keeps now. The caller holds mu.
+func (f *Fleet) plan(p *pool) {
+	p.min, p.minUntil = p.version.Spec.Scale.MinAt(p.version.Created, f.o.Now())
+	if !p.minUntil.IsZero() {
+		f.wakeBy(p.minUntil)
+	}
+}
+
 // ensure starts what is needed, within the bounds of the version and of the node. The caller holds mu.
 func (f *Fleet) ensure(p *pool) {
-	if f.closed || f.o.Now().Before(p.until) {
+	now := f.o.Now()
+	if f.closed || now.Before(p.until) {
 		return
 	}
 	for len(p.instances) < p.max {
@@ -86,9 +98,9 @@ func (f *Fleet) ensure(p *pool) {
 		if !needed && f.starved {
 			return // calls that wait come before instances that nobody waits for
 		}
-		if f.total >= f.o.MaxInstances {
+		if !f.fits(p, now) {
 			f.starved = true
-			if needed && f.stopping < p.demand() {
+			if needed && f.room(p.share) <= 0 && f.stopping+f.pledged < p.demand() {
 				f.evict(p)
 			}
 			return
@@ -97,12 +109,25 @@ func (f *Fleet) ensure(p *pool) {
 	}
 }
 
-// evict stops the instance, of another version, that has been idle for the longest time, so that p can have its place.
-// The caller holds mu.
+// fits says whether the node's bounds let a pool start an instance. Where the bound of starts alone is in the way, the next sweep is no
+// later than that may have changed. The caller holds mu.
+func (f *Fleet) fits(p *pool, now time.Time) bool {
+	if f.room(p.share) <= 0 {
+		return false
+	}
+	ok, again := f.starts.may(p.share, now)
+	if !ok && !again.IsZero() {
+		f.wakeBy(again)
+	}
+	return ok
+}
+
+// evict stops the instance, of another version, that has been idle for the longest time, so that p can have its place. What a function
+// has reserved it keeps. The caller holds mu.
 func (f *Fleet) evict(p *pool) {
 	var oldest *instance
 	for _, other := range f.pools {
-		if other == p {
+		if other == p || other.share != p.share && other.share.held <= other.share.reserved {
 			continue
 		}
 		for _, i := range other.avail {
@@ -116,47 +141,40 @@ func (f *Fleet) evict(p *pool) {
 	}
 }
 
-// feed gives free places to those that have waited longest, or sees to it that there will be one. The caller holds mu.
+// feed gives free places to those that need them most, or sees to it that there will be one. The caller holds mu.
 func (f *Fleet) feed() {
-	for {
-		p := f.hungriest()
+	now := f.o.Now()
+	for !f.closed {
+		p := f.neediest(func(p *pool) bool { return f.fits(p, now) })
 		if p == nil {
 			break
 		}
-		if f.total >= f.o.MaxInstances {
-			if f.stopping == 0 {
-				f.evict(p)
-			}
-			return
-		}
 		f.launch(p, false)
 	}
-	f.starved = false
+	p := f.neediest(func(*pool) bool { return true })
+	f.starved = p != nil
+	if p != nil {
+		if f.room(p.share) <= 0 && f.stopping+f.pledged == 0 {
+			f.evict(p)
+		}
+		return
+	}
 	for _, p := range f.pools {
 		f.ensure(p) // sets starved again when it cannot have what it wants
 	}
-}
-
-// hungriest is the pool whose first call has waited longest and may have an instance more. The caller holds mu.
-func (f *Fleet) hungriest() *pool {
-	var next *pool
-	for _, p := range f.pools {
-		if p.demand() > 0 && len(p.instances) < p.max && !f.o.Now().Before(p.until) &&
-			(next == nil || p.queue[0].since.Before(next.queue[0].since)) {
-			next = p
-		}
-	}
-	return next
 }
 
 // want takes the versions that aliases point at. Of the others, idle instances stop at once and busy ones after their work.
 func (f *Fleet) want(versions []*function.Version) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if short := f.reserve(versions); len(short) > 0 {
+		f.o.Logger.Warn("functions reserve more instances than the node has; raise limits.instances", "functions", short, "instances", f.o.MaxInstances)
+	}
 	f.wanted = make(map[poolKey]bool, len(versions))
 	for _, v := range versions {
 		f.wanted[keyOf(v)] = true
-		if v.Spec.Scale.Min > 0 && !v.Spec.Entry.Once() {
+		if (v.Spec.Scale.Min > 0 || v.Spec.Scale.Schedule != nil) && !v.Spec.Entry.Once() {
 			f.pool(v)
 		}
 	}
@@ -166,10 +184,10 @@ func (f *Fleet) want(versions []*function.Version) {
 			f.ensure(p)
 			continue
 		}
-		p.spare = false
+		p.spares = 0
 		f.retireIdle(p)
 		if len(p.instances) == 0 && len(p.queue) == 0 {
-			delete(f.pools, key)
+			f.forget(p)
 		}
 	}
 }
@@ -191,6 +209,9 @@ func (f *Fleet) sweep() (next time.Duration, sooner <-chan struct{}) {
 	now := f.o.Now()
 	f.wakeAt = time.Time{}
 	for _, p := range f.pools {
+		if !p.minUntil.IsZero() {
+			f.plan(p)
+		}
 		f.sweepIdle(p, now)
 		if len(p.queue) > 0 || p.ahead() > 0 {
 			if now.Before(p.until) {
@@ -200,19 +221,29 @@ func (f *Fleet) sweep() (next time.Duration, sooner <-chan struct{}) {
 			}
 		}
 	}
+	if f.starved {
+		f.feed()
+	}
 	if !f.wakeAt.IsZero() {
 		next = max(f.wakeAt.Sub(now), time.Millisecond)
 	}
 	return next, f.earlier
 }
 
-// sweepIdle stops idle instances, the longest unused first, down to the minimum. The caller holds mu.
+// sweepIdle freezes idle instances, and stops them later, the longest unused first, down to the minimum. The caller holds mu.
 func (f *Fleet) sweepIdle(p *pool, now time.Time) {
 	idle := p.version.Spec.Scale.Idle.Std()
-	keep := len(p.instances) - p.stopping - p.version.Spec.Scale.Min
+	keep := len(p.instances) - p.stopping - p.min
 	for n := 0; n < len(p.avail); {
 		i := p.avail[n]
 		end := i.idleSince.Add(idle)
+		if at := f.freezeAt(i); i.busy == 0 && !at.IsZero() {
+			if now.Before(at) {
+				f.wakeAt = earlier(f.wakeAt, at)
+			} else {
+				f.chill(i)
+			}
+		}
 		switch {
 		case i.busy > 0 || keep <= 0:
 			n++
@@ -220,7 +251,7 @@ func (f *Fleet) sweepIdle(p *pool, now time.Time) {
 			f.wakeAt = earlier(f.wakeAt, end)
 			n++
 		default:
-			p.spare = false
+			p.spares = 0
 			f.retire(i, stopGrace) // takes it off avail
 			keep--
 		}

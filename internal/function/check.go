@@ -160,16 +160,6 @@ func (c *checker) entry(e *Entry, image bool) {
 	}
 }
 
-func (c *checker) scale(s *Spec) {
-	between(c.at("scale.max"), s.Scale.Max, 1, 10000)
-	between(c.at("scale.min"), s.Scale.Min, 0, max(1, s.Scale.Max))
-	between(c.at("scale.idle"), s.Scale.Idle, Duration(time.Millisecond), seconds(30*24*3600))
-	oneOf(c, "scale.reuse", s.Scale.Reuse, reuses())
-	if s.Entry.Once() && s.Scale.Reuse == ReuseIdle {
-		c.add("scale.reuse", "remove it, or write never; or set entry.mode to lines", "a stdio function has one process per event and is not reused")
-	}
-}
-
 // envReserved are the variables that dalamb sets itself, whatever a function says.
 func envReserved(name string, entry EntryType) bool {
 	switch name {

@@ -60,10 +60,14 @@ type Resources struct {
 
 // Scale bounds the instances of one version on one node.
 type Scale struct {
-	Min   int      `json:"min"`
-	Max   int      `json:"max"`
-	Idle  Duration `json:"idle"`  // an instance without work for so long is stopped
-	Reuse string   `json:"reuse"` // "idle": kept for the next invocation; "never": one invocation, one instance
+	Min      int      `json:"min"`
+	Max      int      `json:"max"`
+	Target   int      `json:"target,omitempty"`   // http: invocations at a time per instance from which on another one is started; 0 = Entry.Concurrency
+	Reserved int      `json:"reserved,omitempty"` // of the node's instances, kept for the function alone
+	Schedule []Window `json:"schedule,omitempty"`
+	Idle     Duration `json:"idle"`            // an instance without work for so long is stopped
+	Freeze   Duration `json:"freeze,omitzero"` // an instance without work for so long gets no CPU; 0 = it always has
+	Reuse    string   `json:"reuse"`           // "idle": kept for the next invocation; "never": one invocation, one instance
 }
 
 // Order is how far events of one trigger may overtake each other.

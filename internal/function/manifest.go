@@ -215,7 +215,7 @@ func defaults() Declared {
 	s.Base, s.Network = "host", "none"
 	s.Resources = Resources{Memory: 128 << 20, CPU: 1, PIDs: 64, Files: 1024, Tmp: 64 << 20}
 	s.Timeout = seconds(30)
-	s.Scale = Scale{Max: 10, Idle: seconds(300), Reuse: ReuseIdle}
+	s.Scale = Scale{Max: 10, Idle: seconds(300), Freeze: seconds(2), Reuse: ReuseIdle}
 	return d
 }
 

@@ -44,7 +44,7 @@ triggers: [{name: on-dead, topic: _dalamb.dead, retry: {attempts: 1}}]
 	want := Spec{
 		Name: "pay", Base: "host", Entry: Entry{Type: EntryLambda, Command: []string{"./bootstrap"}, Concurrency: 1},
 		Resources: Resources{Memory: 128 << 20, CPU: 1, PIDs: 64, Files: 1024, Tmp: 64 << 20}, Timeout: Duration(30 * time.Second),
-		Scale: Scale{Max: 10, Idle: Duration(5 * time.Minute), Reuse: "idle"}, Network: "none",
+		Scale: Scale{Max: 10, Freeze: Duration(2 * time.Second), Idle: Duration(5 * time.Minute), Reuse: "idle"}, Network: "none",
 		Triggers: []Trigger{
 			{Name: "t0", Topic: "events", Order: OrderKey, Retry: retry},
 			{Name: "route1", Route: &Route{Path: "/pay"}},

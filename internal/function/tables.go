@@ -55,7 +55,11 @@ func scaleValue() value[Scale] {
 	return object(nil,
 		field("min", "Instances that are kept. Default: 0.", whole(), func(s *Scale) *int { return &s.Min }),
 		field("max", "Instances at most. Default: 10.", whole(), func(s *Scale) *int { return &s.Max }),
+		field("target", "http only: invocations at a time per instance from which on another instance is started; at most entry.concurrency, which an instance takes in any case while there is no other. Default: entry.concurrency.", whole(), func(s *Scale) *int { return &s.Target }),
+		field("reserved", "Of the instances that a node may have (limits.instances), so many are kept for this function; others cannot have them. Default: 0.", whole(), func(s *Scale) *int { return &s.Reserved }),
+		field("schedule", "Windows of time in which more instances are kept than min.", list(windowValue(), none[Window]), func(s *Scale) *[]Window { return &s.Schedule }),
 		field("idle", "An instance without work for so long is stopped. Default: 5m.", duration(), func(s *Scale) *Duration { return &s.Idle }),
+		field("freeze", "An instance without work for so long is frozen: it keeps its memory, gets no CPU, and is thawed for its next call. 0: never. Default: 2s.", duration(), func(s *Scale) *Duration { return &s.Freeze }),
 		field("reuse", "never: each invocation has an instance of its own. Default: idle; stdio, other than by lines, is always never.", text(reuses()...), func(s *Scale) *string { return &s.Reuse }),
 	)
 }

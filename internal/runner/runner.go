@@ -128,3 +128,10 @@ type Sandbox interface {
 	// Usage may be called at any time, also after Done.
 	Usage() Usage
 }
+
+// Freezer is a Sandbox whose processes can be held still: they keep their memory and get no CPU.
+type Freezer interface {
+	// Freeze freezes or thaws, and returns when the kernel has been told. What is dialled or written to a frozen sandbox waits. Stop
+	// thaws. An error of freezing leaves it thawed; errors.ErrUnsupported: this machine cannot. Idempotent.
+	Freeze(on bool) error
+}

@@ -52,7 +52,7 @@ type Instance struct {
 	ID       string    `json:"id"`
 	Function string    `json:"function"`
 	Version  int       `json:"version"`
-	State    string    `json:"state" enum:"starting,idle,busy,stopping"`
+	State    string    `json:"state" enum:"starting,idle,busy,frozen,stopping"`
 	Started  time.Time `json:"started"`
 	Runs     int64     `json:"runs"`
 	MemoryKB int64     `json:"memoryKB,omitempty"` // peak so far

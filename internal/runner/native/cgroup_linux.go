@@ -23,6 +23,7 @@ const initThreads = 10
 // cgroups is where the groups of this runner's sandboxes are made: below one directory per hierarchy.
 type cgroups struct {
 	parents []hierarchy
+	frost   *frost // nil = nothing can be frozen
 	mkdir   func(path string) error
 }
 
@@ -39,13 +40,16 @@ func (c *cgroups) has(controller string) bool {
 
 // group is one sandbox's cgroup, in each hierarchy.
 type group struct {
-	in   []hierarchy // dir is the group's own
-	last runner.Usage
+	name  string
+	in    []hierarchy // dir is the group's own
+	frost *frost      // see frost_linux.go
+	mkdir func(path string) error
+	last  runner.Usage
 }
 
 // make makes a group without limits.
 func (c *cgroups) make(name string) (*group, error) {
-	g := &group{}
+	g := &group{name: name, frost: c.frost, mkdir: c.mkdir}
 	for _, h := range c.parents {
 		h.dir = filepath.Join(h.dir, name)
 		if err := c.mkdir(h.dir); err != nil {
@@ -155,6 +159,9 @@ func (g *group) oomKills() int64 {
 // remove takes the group away, when its last process is gone. The kernel may need a moment after the last one was reaped.
 func (g *group) remove() error {
 	var errs []error
+	if g.frost != nil {
+		errs = append(errs, removeGroup(g.frostDir()))
+	}
 	for _, h := range g.in {
 		errs = append(errs, removeGroup(h.dir))
 	}
@@ -175,21 +182,31 @@ func removeGroup(dir string) error {
 	}
 }
 
+// ours are our directories in each hierarchy.
+func (c *cgroups) ours() []hierarchy {
+	if c.frost == nil || c.frost.within {
+		return c.parents
+	}
+	return append(slices.Clone(c.parents), c.frost.hierarchy)
+}
+
 // left lists the groups that are there, by name.
 func (c *cgroups) left() map[string]*group {
 	all := make(map[string]*group)
-	for _, h := range c.parents {
+	for _, h := range c.ours() {
 		entries, _ := os.ReadDir(h.dir) // not there: nothing is left
 		for _, e := range entries {
 			if !e.IsDir() {
 				continue
 			}
 			if all[e.Name()] == nil {
-				all[e.Name()] = &group{}
+				all[e.Name()] = &group{name: e.Name()}
 			}
 			one := h
 			one.dir = filepath.Join(h.dir, e.Name())
-			all[e.Name()].in = append(all[e.Name()].in, one)
+			within := one // goes first: it is inside of the other
+			within.dir = filepath.Join(one.dir, frostName)
+			all[e.Name()].in = append(all[e.Name()].in, within, one)
 		}
 	}
 	return all
@@ -201,11 +218,9 @@ func (g *group) kill() {
 		if h.v2 && h.write("cgroup.kill", 1) == nil { // since Linux 5.14; what is being forked ends too
 			continue
 		}
-		b, _ := os.ReadFile(filepath.Join(h.dir, "cgroup.procs"))
-		for _, f := range strings.Fields(string(b)) {
-			if pid, err := strconv.Atoi(f); err == nil && pid > 0 {
-				_ = syscall.Kill(pid, syscall.SIGKILL) // gone already is what we want
-			}
+		pids, _ := h.processes() // not there: nothing is left
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // gone already is what we want
 		}
 	}
 }
@@ -213,7 +228,7 @@ func (g *group) kill() {
 // removeParents takes our directories away when no group is left in them.
 func (c *cgroups) removeParents() error {
 	var errs []error
-	for _, h := range c.parents {
+	for _, h := range c.ours() {
 		errs = append(errs, removeGroup(h.dir))
 	}
 	return errors.Join(errs...)

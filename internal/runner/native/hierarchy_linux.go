@@ -45,6 +45,7 @@ func (m *machine) cgroups(name string) *cgroups {
 			c.parents = append(c.parents, h)
 		}
 	}
+	c.frost = m.frost(c, name)
 	return c
 }
 

@@ -20,7 +20,7 @@ func (r *Runner) noteParents(c *cgroups) error {
 	if err != nil {
 		return err
 	}
-	for _, h := range c.parents {
+	for _, h := range c.ours() {
 		if !slices.Contains(dirs, h.dir) {
 			dirs = append(dirs, h.dir)
 		}
@@ -56,7 +56,7 @@ func (r *Runner) removeForeign(c *cgroups) error {
 	foreign := &cgroups{}
 	var own []string
 	for _, dir := range dirs {
-		if slices.ContainsFunc(c.parents, func(h hierarchy) bool { return h.dir == dir }) {
+		if slices.ContainsFunc(c.ours(), func(h hierarchy) bool { return h.dir == dir }) {
 			own = append(own, dir)
 		} else {
 			foreign.parents = append(foreign.parents, hierarchy{dir: dir})

@@ -35,6 +35,7 @@ type sandbox struct {
 	port     int          // on the host's loopback, with network host
 	outputs  []*runner.Output
 	done     chan struct{}
+	frozen   frozen
 
 	mu     sync.Mutex
 	ended  bool // init or command: nothing is left to signal or to dial
@@ -324,7 +325,17 @@ func (sb *sandbox) follow() (exit runner.Exit, alone bool) {
 // finish tells that the sandbox is over.
 func (sb *sandbox) finish() { close(sb.done) }
 
-func (sb *sandbox) kill() { sb.nest.kill() }
+func (sb *sandbox) kill() {
+	sb.nest.kill()
+	sb.thaw()
+}
+
+// thaw lets a sandbox that is about to end do so.
+func (sb *sandbox) thaw() {
+	if err := sb.frozen.end(); err != nil {
+		sb.log.Warn("sandbox not thawed", "err", err)
+	}
+}
 
 // discard frees what is left of a sandbox whose nest was ended and whose outputs are drained, or were never opened.
 func (sb *sandbox) discard() error {
@@ -352,6 +363,7 @@ func (sb *sandbox) Exit() runner.Exit {
 func (sb *sandbox) Stop(grace time.Duration) {
 	if grace > 0 {
 		sb.terminate()
+		sb.thaw()
 		t := time.NewTimer(grace)
 		defer t.Stop()
 		select {

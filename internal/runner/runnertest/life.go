@@ -185,7 +185,7 @@ func Main(m *testing.M, make New) int {
 	return 1
 }
 
-// node starts functions that do not end by themselves and waits to be killed.
+// node starts functions that do not end by themselves, freezes the first of them and waits to be killed.
 func node(make New, state string) error {
 	r, err := make(state)
 	if err != nil {
@@ -193,7 +193,7 @@ func node(make New, state string) error {
 	}
 	for i := range nodeSandboxes {
 		ready := newBuffer()
-		_, err := r.Start(context.Background(), runner.Spec{
+		sb, err := r.Start(context.Background(), runner.Spec{
 			ID: nodeID(i), Function: "left", Version: 1, CodeDir: os.Getenv(codeVar), Base: "scratch", Network: "none",
 			Command: []string{"./fn", "escape"}, Env: []string{"MARK=" + nodeID(i)},
 			Memory: 64 << 20, CPU: 1, PIDs: 64, Tmp: 1 << 20, Stdout: ready.add,
@@ -203,6 +203,11 @@ func node(make New, state string) error {
 		}
 		for !strings.Contains(ready.String(), "ready") {
 			<-ready.more
+		}
+		if f, can := sb.(runner.Freezer); can && i == 0 {
+			if err := f.Freeze(true); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+				return err
+			}
 		}
 	}
 	fmt.Println("ready")

@@ -49,6 +49,9 @@ func Run(t *testing.T, make New) {
 	if _, ok := r.(runner.Accompanied); ok {
 		t.Run("companions", s.companions)
 	}
+	if s.freezes(t) {
+		t.Run("freeze", s.freeze)
+	}
 	if ability.Isolated {
 		t.Run("fence", s.fence)
 	}
