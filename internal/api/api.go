@@ -90,6 +90,8 @@ type TriggerRef struct{ Function, Trigger string }
 type Fleet interface {
 	// Instances lists the live instances of all functions.
 	Instances() []wire.Instance
+	// Replaced lists the last instance of each version that was ended because it misbehaved.
+	Replaced() []wire.Replacement
 }
 
 // Code is what the API needs of the code store.

@@ -138,6 +138,10 @@ func (s *script) Edit(_ context.Context, _ string, e *event.Event, _ int) (strin
 	return "new", nil
 }
 
+func (s *script) Replaced() []wire.Replacement {
+	return []wire.Replacement{{Instance: "pay-1-00", Function: "pay", Version: 1, Cause: "oom", Reason: "drawn", At: time.Unix(1, 0).UTC()}}
+}
+
 func (s *script) Instances() []wire.Instance {
 	s.mu.Lock()
 	defer s.mu.Unlock()

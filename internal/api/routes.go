@@ -55,6 +55,8 @@ func (a *API) routes() []route {
 		{Method: "POST", Path: "/v1/functions", Name: "deploy", Summary: "Make a version of a function and point an alias at it. The code was uploaded before.",
 			Body: wire.DeployRequest{}, Answer: wire.Deployed{}, Also: []int{409}, serve: a.deploy},
 		{Method: "GET", Path: "/v1/functions/{name}", Name: "getFunction", Summary: "One function: versions, aliases, triggers, instances.", Answer: wire.Function{}, serve: a.getFunction},
+		{Method: "GET", Path: "/v1/instances", Name: "listInstances", Summary: "Live instances of all functions on this node, and why the last ones were replaced that misbehaved.",
+			Query: []param{{Name: "function", Type: "string", About: "of this function alone"}}, Answer: wire.InstanceList{}, serve: a.listInstances},
 		{Method: "DELETE", Path: "/v1/functions/{name}", Name: "removeFunction", Summary: "Take a function away, with its versions, triggers and their progress.",
 			Answer: wire.Removed{}, Also: []int{409}, serve: a.removeFunction},
 		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/pause", Name: "pauseTrigger", Summary: "Start no more runs of a trigger. Events wait in the log.",

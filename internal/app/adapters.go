@@ -47,7 +47,17 @@ func (f instances) Instances() []wire.Instance {
 	var list []wire.Instance
 	for _, i := range f.Fleet.Instances() {
 		list = append(list, wire.Instance{
-			ID: i.ID, Function: i.Function, Version: i.Version, State: string(i.State), Started: i.Started, Runs: i.Runs, MemoryKB: i.MemoryKB,
+			ID: i.ID, Function: i.Function, Version: i.Version, State: string(i.State), Started: i.Started, Runs: i.Runs, MemoryKB: i.MemoryKB, CPUMs: i.CPU.Milliseconds(),
+		})
+	}
+	return list
+}
+
+func (f instances) Replaced() []wire.Replacement {
+	var list []wire.Replacement
+	for _, r := range f.Fleet.Replaced() {
+		list = append(list, wire.Replacement{
+			Instance: r.Instance, Function: r.Function, Version: r.Version, Cause: string(r.Cause), Reason: r.Reason, At: r.At,
 		})
 	}
 	return list

@@ -83,7 +83,10 @@ func functionCommand(args []string) int {
 }
 
 // wish is what a payload asks for.
-type wish struct{ Fail, Emit, Say string }
+type wish struct {
+	Fail, Emit, Say string
+	Hang            bool // it never answers
+}
 
 // answer does what the payload wants. Of an event, its data is the payload.
 func answer(payload []byte) (status int, contentType string, body []byte) {
@@ -95,6 +98,9 @@ func answer(payload []byte) (status int, contentType string, body []byte) {
 	_ = json.Unmarshal(payload, &w) // a payload that is no wish is echoed
 	if w.Say != "" {
 		fmt.Println(w.Say)
+	}
+	if w.Hang {
+		select {}
 	}
 	switch {
 	case w.Fail != "":

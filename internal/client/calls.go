@@ -32,6 +32,15 @@ func (c *Client) Function(ctx context.Context, name string) (out wire.Function, 
 	return out, c.call(ctx, get("v1", "functions", name), &out)
 }
 
+// Instances lists the live instances of a function, or of all when name is empty.
+func (c *Client) Instances(ctx context.Context, name string) (out wire.InstanceList, err error) {
+	r := get("v1", "instances")
+	if name != "" {
+		r.query = url.Values{"function": {name}}
+	}
+	return out, c.call(ctx, r, &out)
+}
+
 // Deploy makes a version. Its code was put before.
 func (c *Client) Deploy(ctx context.Context, d wire.DeployRequest) (out wire.Deployed, err error) {
 	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "functions"}, body: d}, &out)

@@ -113,6 +113,7 @@ type fakeStarter struct {
 	chill time.Duration              // of freezing and of thawing
 	stiff func(n int, on bool) error // what becomes of the n-th; nil = it is done
 	fails func(n int) error
+	probe func(c *fakeConn) error // nil = it is well
 	work  works
 
 	mu      sync.Mutex
@@ -234,6 +235,14 @@ func (c *fakeConn) Freeze(on bool) error {
 	}
 	c.frozen = on
 	return nil
+}
+
+// Probe implements entry.Prober.
+func (c *fakeConn) Probe(context.Context, string) error {
+	if c.starter.probe == nil {
+		return nil
+	}
+	return c.starter.probe(c)
 }
 
 func (c *fakeConn) still() bool {

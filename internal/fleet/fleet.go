@@ -324,6 +324,7 @@ type Instance struct {
 	Started  time.Time
 	Runs     int64
 	MemoryKB int64 // peak; 0 = not known
+	CPU      time.Duration
 }
 
 // Instances lists what there is, by function, version and id.
@@ -343,11 +344,19 @@ func (f *Fleet) Instances() []Instance {
 	f.mu.Unlock()
 	for n, c := range conns {
 		if c != nil {
-			out[n].MemoryKB = c.Usage().MemoryPeak >> 10
+			u := c.Usage()
+			out[n].MemoryKB, out[n].CPU = u.MemoryPeak>>10, u.CPU
 		}
 	}
-	slices.SortFunc(out, func(a, b Instance) int {
-		return cmp.Or(strings.Compare(a.Function, b.Function), cmp.Compare(a.Version, b.Version), strings.Compare(a.ID, b.ID))
-	})
+	sortBy(out, func(i Instance) (string, int, string) { return i.Function, i.Version, i.ID })
 	return out
+}
+
+// sortBy sorts by function, version and instance.
+func sortBy[T any](list []T, key func(T) (string, int, string)) {
+	slices.SortFunc(list, func(a, b T) int {
+		fa, va, ia := key(a)
+		fb, vb, ib := key(b)
+		return cmp.Or(strings.Compare(fa, fb), cmp.Compare(va, vb), strings.Compare(ia, ib))
+	})
 }

@@ -30,7 +30,7 @@ type frost struct {
 // freezeAt is when an idle instance is to be frozen; zero = never.
 func (f *Fleet) freezeAt(i *instance) time.Time {
 	after := i.pool.version.Spec.Scale.Freeze.Std()
-	if after <= 0 || f.unfreezable || i.frost.never || i.frost.temper != warm || i.pool.stdio {
+	if after <= 0 || f.unfreezable || i.frost.never || i.frost.temper != warm || i.probing || i.pool.stdio {
 		return time.Time{}
 	}
 	return i.idleSince.Add(after)
@@ -96,6 +96,9 @@ func (f *Fleet) thaw(i *instance) error {
 		i.frost.temper, i.frost.stuck = warm, err
 		close(i.frost.settled)
 		f.metrics.thawed(f.o.Now().Sub(begin))
+		if err != nil {
+			f.replaced(i, NotThawed, "it did not thaw: "+err.Error())
+		}
 	}
 	return i.frost.stuck
 }

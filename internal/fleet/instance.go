@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/entry"
@@ -47,6 +48,7 @@ type instance struct {
 	pledged   bool // it leaves so that another function has its place
 	grace     time.Duration
 	idleSince time.Time
+	probing   bool // its health is being asked for
 	frost     frost
 }
 
@@ -98,6 +100,8 @@ func (f *Fleet) live(ctx context.Context, i *instance) {
 		return
 	}
 	f.startedUp(i, conn)
+	var watched sync.WaitGroup
+	watched.Go(func() { f.watch(ctx, i, conn) })
 	for alive := true; alive; {
 		select {
 		case <-i.frost.chill:
@@ -113,6 +117,8 @@ func (f *Fleet) live(ctx context.Context, i *instance) {
 		alive = false
 	}
 	f.leaveWarm(i)
+	i.cancel()
+	watched.Wait()
 	f.gone(i)
 }
 

@@ -19,6 +19,7 @@ type metrics struct {
 	starts      *prometheus.HistogramVec
 	waits       *prometheus.HistogramVec
 	thaws       prometheus.Histogram
+	ends        *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer, f *Fleet) (*metrics, error) {
@@ -44,10 +45,16 @@ func newMetrics(r prometheus.Registerer, f *Fleet) (*metrics, error) {
 		Name: "dalamb_thaw_seconds", Help: "Time until a frozen instance could run again; its count is how often one was thawed.",
 		Buckets: prometheus.ExponentialBuckets(0.00005, 2, 16), // 50 us to 1.6 s
 	})
+	m.ends = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dalamb_instances_replaced_total", Help: "Instances that were ended because they misbehaved, by cause.",
+	}, []string{"cause"})
+	for _, c := range causes() {
+		m.ends.WithLabelValues(string(c))
+	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m, m.invocations, m.durations, m.starts, m.waits, m.thaws} {
+	for _, c := range []prometheus.Collector{m, m.invocations, m.durations, m.starts, m.waits, m.thaws, m.ends} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -98,3 +105,5 @@ func (m *metrics) waited(v *function.Version, d time.Duration) {
 }
 
 func (m *metrics) thawed(d time.Duration) { m.thaws.Observe(d.Seconds()) }
+
+func (m *metrics) replaced(c Cause) { m.ends.WithLabelValues(string(c)).Inc() }

@@ -41,6 +41,8 @@ type pool struct {
 	queue     []*waiter // first come, first served
 	spares    int       // once: how many to keep ahead: as many as there were calls at a time of late
 
+	replaced *Replacement // the last one
+
 	failures int // starts that failed, one after another
 	until    time.Time
 	last     *failure
@@ -321,6 +323,7 @@ func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *funct
 	p.calls--
 	grace, ends := time.Duration(0), true
 	switch {
+	case err == errNotThawed:
 	case err != nil:
 		if err == entry.ErrUndelivered && !i.delivered {
 			early := earlyEnd(p)
@@ -332,6 +335,7 @@ func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *funct
 	default:
 		i.delivered = true
 		i.runs++
+		f.judge(i, r)
 		p.failures, p.last, p.until = 0, nil, time.Time{}
 		switch r.Outcome {
 		case function.TimedOut:

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,7 +36,17 @@ func TestMain(m *testing.M) {
 }
 
 func playHTTP() {
-	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
+	var sick atomic.Bool
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		got, _ := io.ReadAll(r.Body)
+		sick.Store(string(got) == `"be sick"`)
+		w.Write(got)
+	})
+	http.HandleFunc("/well", func(w http.ResponseWriter, _ *http.Request) {
+		if sick.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
 	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), nil))
 }
 
@@ -213,6 +225,22 @@ func TestARealFunctionIsFrozenThawedAndStopped(t *testing.T) {
 			f.lives.Wait()
 			if took := time.Since(began); took >= stopGrace {
 				t.Errorf("a frozen instance took %v to stop, want less than the grace: it gets its SIGTERM", took)
+			}
+		})
+	}
+}
+
+func TestARealFunctionThatIsNotWellIsReplaced(t *testing.T) {
+	for name, make := range map[string]func(testing.TB) runner.Runner{"process": processRunner, "native": nativeRunner} {
+		t.Run(name, func(t *testing.T) {
+			f := realFleet(t, make(t), install(t), real(function.EntryHTTP, healthy(100*time.Millisecond, 2, 0)))
+			c := call("real-http")
+			c.Invocation.Payload = []byte(`"be sick"`)
+			r := mustInvoke(t, f, c)
+			f.lives.Wait() // until it has been asked, and has gone
+			got := f.Replaced()
+			if len(got) != 1 || got[0].Instance != r.Instance || !strings.Contains(got[0].Reason, "GET /well answered 500, 2 times in a row") {
+				t.Errorf("Replaced = %+v, want %s and what its health check said", got, r.Instance)
 			}
 		})
 	}

@@ -82,6 +82,7 @@ func (s *Spec) check() []Problem {
 	between(c.at("resources.tmp"), s.Resources.Tmp, 0, 1<<40)
 	between(c.at("timeout"), s.Timeout, Duration(time.Millisecond), Duration(24*time.Hour))
 	c.scale(s)
+	c.health(s)
 	c.env(s)
 	c.async(s.Name, s.Async)
 	c.triggers(s)

@@ -31,6 +31,7 @@ type Spec struct {
 	Resources Resources         `json:"resources"`
 	Timeout   Duration          `json:"timeout"` // of one invocation
 	Scale     Scale             `json:"scale"`
+	Health    *Health           `json:"health,omitempty"`
 	Env       map[string]string `json:"env,omitempty"`
 	Network   string            `json:"network"`             // "none" or "host"
 	Isolation string            `json:"isolation,omitempty"` // one of isolations; "" = available

@@ -62,3 +62,31 @@ func TestScalesThatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+func TestHealthThatCannotBe(t *testing.T) {
+	for health, want := range map[string]string{
+		"{path: well}":                   "health.path",
+		"{every: 1s}":                    "health.path",
+		"{path: /well, every: 1ms}":      "health.every",
+		"{path: /well, failures: 0}":     "health.failures",
+		"{path: /well, grace: -1s}":      "health.grace",
+		"{path: '/well you', every: 1s}": "health.path",
+		"{path: /well, often: yes}":      "often",
+	} {
+		_, err := ParseManifest("dalamb.yaml", []byte("name: web\nentry: {type: http, command: [./a]}\nhealth: "+health+"\n"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("health %s: %v, want an error with %q", health, err, want)
+		}
+	}
+	_, err := ParseManifest("dalamb.yaml", []byte("name: pay\nentry: {type: lambda, command: [./a]}\nhealth: {path: /well}\n"))
+	if err == nil || !strings.Contains(err.Error(), "only an http entry") {
+		t.Errorf("health of a lambda: %v, want it refused", err)
+	}
+	m, err := ParseManifest("dalamb.yaml", []byte("name: web\nentry: {type: http, command: [./a]}\nhealth: {path: /well}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := *m.Functions[0].Spec.Health, (Health{Path: "/well", Every: seconds(10), Failures: 3}); got != want {
+		t.Errorf("health = %+v, want %+v", got, want)
+	}
+}

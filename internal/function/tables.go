@@ -15,6 +15,7 @@ func functionValue() value[Declared] {
 		field("resources", "Bounds of one instance.", resourcesValue(), func(d *D) *Resources { return &d.Spec.Resources }),
 		field("timeout", "Bound of one invocation. Default: 30s.", duration(), func(d *D) *Duration { return &d.Spec.Timeout }),
 		field("scale", "Instances of one version on one node.", scaleValue(), func(d *D) *Scale { return &d.Spec.Scale }),
+		field("health", "http only: how an instance is asked whether it is well. One that is not is replaced.", pointer(healthValue(), defaultHealth), func(d *D) **Health { return &d.Spec.Health }),
 		field("env", "Environment variables.", mapOf(word()), func(d *D) *map[string]string { return &d.Spec.Env }),
 		field("network", "What the function may reach besides itself. Default: none.", text(networks()...), func(d *D) *string { return &d.Spec.Network }),
 		field("isolation", "strict: the function runs only where a node gives all of the fence; see docs/security.md. Default: available, what the machine gives.", text(isolations()...), func(d *D) *string { return &d.Spec.Isolation }),

@@ -56,6 +56,23 @@ type Instance struct {
 	Started  time.Time `json:"started"`
 	Runs     int64     `json:"runs"`
 	MemoryKB int64     `json:"memoryKB,omitempty"` // peak so far
+	CPUMs    int64     `json:"cpuMs,omitempty"`    // milliseconds so far
+}
+
+// InstanceList is the answer to GET /v1/instances.
+type InstanceList struct {
+	Instances []Instance    `json:"instances"`
+	Replaced  []Replacement `json:"replaced"` // the last one of each version that had one
+}
+
+// Replacement is why an instance was ended that misbehaved.
+type Replacement struct {
+	Instance string    `json:"instance"`
+	Function string    `json:"function"`
+	Version  int       `json:"version"`
+	Cause    string    `json:"cause" enum:"health,timeout,crash,oom,thaw"`
+	Reason   string    `json:"reason"`
+	At       time.Time `json:"at"`
 }
 
 // DeployRequest asks for a new version of a function.

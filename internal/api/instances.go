@@ -1,0 +1,28 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func (a *API) listInstances(_ *http.Request, q query) (any, error) {
+	name := q.text("function")
+	if name != "" {
+		if _, err := a.catalog.View().Function(name); err != nil {
+			return nil, err
+		}
+	}
+	list := wire.InstanceList{Instances: []wire.Instance{}, Replaced: []wire.Replacement{}}
+	for _, i := range a.fleet.Instances() {
+		if name == "" || i.Function == name {
+			list.Instances = append(list.Instances, i)
+		}
+	}
+	for _, r := range a.fleet.Replaced() {
+		if name == "" || r.Function == name {
+			list.Replaced = append(list.Replaced, r)
+		}
+	}
+	return list, nil
+}
