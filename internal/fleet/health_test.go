@@ -22,6 +22,8 @@ func TestAnInstanceThatIsNotWellIsReplaced(t *testing.T) {
 		s := &fakeStarter{work: takes(time.Second)}
 		sick := ""
 		s.probe = func(c *fakeConn) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			if c.start.ID == sick {
 				return errors.New("GET /well answered 500")
 			}
@@ -54,12 +56,7 @@ func TestAnInstanceThatIsNotWellIsReplaced(t *testing.T) {
 
 func TestASickInstanceFinishesWhatItHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &fakeStarter{work: takes(time.Minute), probe: func(c *fakeConn) error {
-			if strings.HasSuffix(c.start.ID, "never") {
-				return nil
-			}
-			return errors.New("no")
-		}}
+		s := &fakeStarter{work: takes(time.Minute), probe: func(*fakeConn) error { return errors.New("no") }}
 		f := start(t, s, newShop(version("web", concurrent(4), healthy(time.Second, 2, 10*time.Second))))
 		long := begin(t.Context(), f, call("web"))
 		time.Sleep(9 * time.Second)
