@@ -23,7 +23,8 @@ type Options struct {
 	StateDir string       // where records of sandboxes are kept; made when missing
 	Log      *slog.Logger // nil = none
 
-	// Spare is how many sandboxes wait for a function, each of some MiB; 0 = 2, negative = none. They are made from the first
+	// Spare is how many sandboxes wait for a function at most, each of some MiB; 0 = 16, negative = none. So many wait as were
+	// started within one second of the last minute, and two in any case. They are made from the first
 	// Start on.
 	Spare int
 
@@ -31,6 +32,9 @@ type Options struct {
 
 	Maker Maker // nil = the runner's own zygote
 }
+
+// Bounds of how many sandboxes wait, where nothing else is said.
+const leastSpares, mostSpares = 2, 16
 
 // watchEvery is how often memory is looked at where cgroups do not limit it.
 const watchEvery = 200 * time.Millisecond
@@ -70,7 +74,7 @@ func New(o Options) (*Runner, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Spare == 0 {
-		o.Spare = 2
+		o.Spare = mostSpares
 	}
 	m, err := thisMachine()
 	if err != nil {
@@ -95,7 +99,7 @@ func New(o Options) (*Runner, error) {
 			return nil, err
 		}
 	}
-	r.spares = &spares{want: max(o.Spare, 0), make: r.nest, discard: r.discard, log: o.Log}
+	r.spares = &spares{least: min(leastSpares, max(o.Spare, 0)), most: max(o.Spare, 0), now: time.Now, make: r.nest, discard: r.discard, log: o.Log}
 	return r, nil
 }
 

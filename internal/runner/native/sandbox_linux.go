@@ -64,11 +64,12 @@ func (r *Runner) start(ctx context.Context, s runner.Spec) (*sandbox, error) {
 			return nil, err
 		}
 	}
+	r.spares.begin()
+	defer r.spares.refill()
 	n, err := r.spares.take(r.kindFor(&s))
 	if err != nil {
 		return nil, err
 	}
-	defer r.spares.refill()
 	sb := &sandbox{
 		spec: s, nest: n, sweeper: r.sweeper, record: r.recordFile(s.ID), done: make(chan struct{}), dials: make(map[int64]chan dialled),
 		log: r.log.With("function", s.Function, "version", s.Version, "instance", s.ID),

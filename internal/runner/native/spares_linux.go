@@ -3,20 +3,38 @@ package native
 import (
 	"log/slog"
 	"sync"
+	"time"
 )
 
-// spares keeps some nests waiting, so that a cold start does not wait for one to be made.
+// spares keeps some nests waiting, so that a cold start does not wait for one to be made: as many as were started at a time of late,
+// within bounds.
 type spares struct {
-	want    int
-	make    func(kind) (*nest, error)
-	discard func(*nest)
-	log     *slog.Logger
+	least, most int // most 0 = none
+	now         func() time.Time
+	make        func(kind) (*nest, error)
+	discard     func(*nest)
+	log         *slog.Logger
 
-	mu      sync.Mutex
-	waiting []*nest
-	making  int
-	closed  bool
-	makers  sync.WaitGroup
+	mu       sync.Mutex
+	demand   demand
+	starting int // that are under way; no spare is made meanwhile
+	waiting  []*nest
+	making   int
+	closed   bool
+	makers   sync.WaitGroup
+}
+
+// begin tells that a sandbox is being started; refill, that this is over.
+func (s *spares) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.starting++
+	s.demand.note(s.now())
+}
+
+// want is how many shall wait. The caller holds mu.
+func (s *spares) want() int {
+	return min(max(s.least, s.demand.peak(s.now())), s.most)
 }
 
 // take gives a nest: one that waits, else a new one.
@@ -47,39 +65,60 @@ func (s *spares) pop() *nest {
 	return n
 }
 
-// refill makes what is missing, in the background. It is called when a start is over: not to take its CPU away.
+// refill makes what is missing, in the background and not while anything is started: not to take its CPU away. What nobody has needed of
+// late it takes away.
 func (s *spares) refill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.making > 0 || len(s.waiting) >= s.want {
+	s.starting--
+	if s.closed || s.making > 0 || s.starting > 0 || len(s.waiting) == s.want() {
 		return
 	}
 	s.making++
-	s.makers.Go(s.fill)
+	s.makers.Go(s.fit)
 }
 
-func (s *spares) fill() {
+// fit brings those that wait to the number that is wanted.
+func (s *spares) fit() {
 	for {
-		n, err := s.make(usual())
 		s.mu.Lock()
-		keep := err == nil && !s.closed
-		if keep {
-			s.waiting = append(s.waiting, n)
-		}
-		more := keep && len(s.waiting) < s.want
-		if !more {
+		missing := s.want() - len(s.waiting)
+		if s.closed || missing == 0 || missing > 0 && s.starting > 0 {
 			s.making--
+			s.mu.Unlock()
+			return
 		}
 		s.mu.Unlock()
-		if err != nil {
-			s.log.Warn("no spare sandbox", "err", err) // a start will say what is wrong
-		} else if !keep {
-			s.discard(n)
+		if missing < 0 {
+			if n := s.pop(); n != nil {
+				s.discard(n)
+			}
+			continue
 		}
-		if !more {
+		if !s.add() {
 			return
 		}
 	}
+}
+
+// add makes one more.
+func (s *spares) add() bool {
+	n, err := s.make(usual())
+	s.mu.Lock()
+	keep := err == nil && !s.closed
+	if keep {
+		s.waiting = append(s.waiting, n)
+	} else {
+		s.making--
+	}
+	s.mu.Unlock()
+	switch {
+	case err != nil:
+		s.log.Warn("no spare sandbox", "err", err) // a start will say what is wrong
+	case !keep:
+		s.discard(n)
+	}
+	return keep
 }
 
 func (s *spares) close() {
