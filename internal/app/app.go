@@ -154,7 +154,7 @@ func (n *Node) open(ctx context.Context) error {
 
 // openRunner opens the runner and cleans up after a killed node: before dispatch begins, so that no run is alive twice.
 func (n *Node) openRunner(ctx context.Context) error {
-	own, err := openRunner(n.config, n.config.Runner, n.logger)
+	own, err := openRunner(n.config, n.config.Runner, n.logger, n.metrics)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (n *Node) openRunner(ctx context.Context) error {
 func (n *Node) otherRunners() runner.ChoiceOptions {
 	return runner.ChoiceOptions{
 		Names: function.Runners(),
-		Open:  func(name string) (runner.Runner, error) { return openRunner(n.config, name, n.logger) },
+		Open:  func(name string) (runner.Runner, error) { return openRunner(n.config, name, n.logger, n.metrics) },
 		Left: func(name string) bool {
 			_, err := os.Stat(runnerState(n.config, name))
 			return err == nil

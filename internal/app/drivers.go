@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -69,11 +70,11 @@ func runnerState(c *config.Node, name string) string {
 }
 
 // openRunner opens the runner of a name.
-func openRunner(c *config.Node, name string, logger *slog.Logger) (runner.Runner, error) {
+func openRunner(c *config.Node, name string, logger *slog.Logger, metrics prometheus.Registerer) (runner.Runner, error) {
 	state, ids := runnerState(c, name), native.IDs{First: c.Sandbox.IDs.First, Count: c.Sandbox.IDs.Count}
 	switch runtime, isOCI := strings.CutPrefix(name, oci.Prefix); {
 	case name == "native":
-		return native.New(native.Options{StateDir: state, Log: logger, IDs: ids})
+		return native.New(native.Options{StateDir: state, Log: logger, Metrics: metrics, Spare: cmp.Or(c.Sandbox.Spares, -1), IDs: ids})
 	case name == "process":
 		return process.New(process.Options{StateDir: state, Log: logger})
 	case isOCI:

@@ -31,7 +31,8 @@ type Log struct{ Level, Format string }
 
 // Sandbox says how sandboxes are made.
 type Sandbox struct {
-	IDs IDs // given to them, on a node that is root
+	IDs    IDs // given to them, on a node that is root
+	Spares int // made ahead, at most
 }
 
 // Limits bound what one caller, and all of them together, can make a node hold.
@@ -56,6 +57,6 @@ func Default() *Node {
 			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Held: 256 << 20,
 			Instances: 256,
 		},
-		Sandbox: Sandbox{IDs: IDs{First: 0x70000000, Count: 0x10000000}},
+		Sandbox: Sandbox{IDs: IDs{First: 0x70000000, Count: 0x10000000}, Spares: 16},
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/runner/native/seccomp"
@@ -20,8 +22,9 @@ import (
 
 // Options are what a Runner is made from.
 type Options struct {
-	StateDir string       // where records of sandboxes are kept; made when missing
-	Log      *slog.Logger // nil = none
+	StateDir string                // where records of sandboxes are kept; made when missing
+	Log      *slog.Logger          // nil = none
+	Metrics  prometheus.Registerer // nil = none
 
 	// Spare is how many sandboxes wait for a function at most, each of some MiB; 0 = 16, negative = none. So many wait as were
 	// started within one second of the last minute, and two in any case. They are made from the first
@@ -100,6 +103,9 @@ func New(o Options) (*Runner, error) {
 		}
 	}
 	r.spares = &spares{least: min(leastSpares, max(o.Spare, 0)), most: max(o.Spare, 0), now: time.Now, make: r.nest, discard: r.discard, log: o.Log}
+	if err := r.spares.register(o.Metrics); err != nil {
+		return nil, fmt.Errorf("make runner: %w", err)
+	}
 	return r, nil
 }
 

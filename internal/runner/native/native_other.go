@@ -6,6 +6,8 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner"
 )
@@ -14,6 +16,7 @@ import (
 type Options struct {
 	StateDir string
 	Log      *slog.Logger
+	Metrics  prometheus.Registerer
 	Spare    int
 	IDs      IDs
 }

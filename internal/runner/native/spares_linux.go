@@ -19,6 +19,8 @@ type spares struct {
 	demand   demand
 	starting int // that are under way; no spare is made meanwhile
 	waiting  []*nest
+	found    int64 // starts for which one waited
+	missed   int64 // and those for which none did
 	making   int
 	closed   bool
 	makers   sync.WaitGroup
@@ -45,12 +47,20 @@ func (s *spares) take(k kind) (*nest, error) {
 			break
 		}
 		if n.waits() {
+			s.count(&s.found)
 			return n, nil
 		}
 		s.log.Warn("spare sandbox ended by itself")
 		s.discard(n)
 	}
+	s.count(&s.missed)
 	return s.make(k)
+}
+
+func (s *spares) count(what *int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*what++
 }
 
 func (s *spares) pop() *nest {
