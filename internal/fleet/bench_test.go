@@ -249,5 +249,10 @@ func freezeIdle(f *Fleet) bool {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return !f.unfreezable
+	for _, p := range f.pools {
+		if p.unfreezable {
+			return false
+		}
+	}
+	return true
 }

@@ -61,23 +61,22 @@ type Fleet struct {
 	metrics *metrics
 	lives   sync.WaitGroup // one goroutine per instance
 
-	mu          sync.Mutex
-	pools       map[poolKey]*pool
-	wanted      map[poolKey]bool  // nil until Run has looked
-	shares      map[string]*share // by function
-	keepers     []*share          // those with a reservation
-	starts      starts
-	total       int // instances of all pools, the stopping ones included
-	stopping    int
-	pledged     int  // instances that will stop, for another function, when their calls have ended
-	starved     bool // an instance is wanted, and the node's bounds are in its way
-	unfreezable bool // the runner cannot freeze
-	calls       int
-	draining    bool
-	drained     chan struct{} // closed when draining and calls is 0
-	closed      bool
-	wakeAt      time.Time     // of the next sweep; zero = none
-	earlier     chan struct{} // closed when wakeAt has become earlier
+	mu       sync.Mutex
+	pools    map[poolKey]*pool
+	wanted   map[poolKey]bool  // nil until Run has looked
+	shares   map[string]*share // by function
+	keepers  []*share          // those with a reservation
+	starts   starts
+	total    int // instances of all pools, the stopping ones included
+	stopping int
+	pledged  int  // instances that will stop, for another function, when their calls have ended
+	starved  bool // an instance is wanted, and the node's bounds are in its way
+	calls    int
+	draining bool
+	drained  chan struct{} // closed when draining and calls is 0
+	closed   bool
+	wakeAt   time.Time     // of the next sweep; zero = none
+	earlier  chan struct{} // closed when wakeAt has become earlier
 }
 
 // New checks the options and starts nothing.

@@ -30,7 +30,7 @@ type frost struct {
 // freezeAt is when an idle instance is to be frozen; zero = never.
 func (f *Fleet) freezeAt(i *instance) time.Time {
 	after := i.pool.version.Spec.Scale.Freeze.Std()
-	if after <= 0 || f.unfreezable || i.frost.never || i.frost.temper != warm || i.probing || i.pool.stdio {
+	if after <= 0 || i.pool.unfreezable || i.frost.never || i.frost.temper != warm || i.probing || i.pool.stdio {
 		return time.Time{}
 	}
 	return i.idleSince.Add(after)
@@ -54,13 +54,13 @@ func (f *Fleet) freeze(i *instance, conn entry.Conn) {
 		i.frost.temper, i.frost.never = warm, true
 	}
 	close(i.frost.settled)
-	first := errors.Is(err, errors.ErrUnsupported) && !f.unfreezable
-	f.unfreezable = f.unfreezable || first
+	first := errors.Is(err, errors.ErrUnsupported) && !i.pool.unfreezable
+	i.pool.unfreezable = i.pool.unfreezable || first
 	ending := i.ending
 	f.mu.Unlock()
 	switch {
 	case first:
-		f.o.Logger.Info("idle functions are not frozen on this node", "err", err)
+		f.o.Logger.Info("idle instances are not frozen", "function", i.pool.version.Function(), "version", i.pool.version.Number, "err", err)
 	case err != nil && !ending && !errors.Is(err, errors.ErrUnsupported):
 		f.o.Logger.Warn("function not frozen", "function", i.pool.version.Function(), "version", i.pool.version.Number, "instance", i.id, "err", err)
 	}

@@ -41,7 +41,8 @@ type pool struct {
 	queue     []*waiter // first come, first served
 	spares    int       // once: how many to keep ahead: as many as there were calls at a time of late
 
-	replaced *Replacement // the last one
+	replaced    *Replacement // the last one
+	unfreezable bool         // its runner cannot freeze
 
 	failures int // starts that failed, one after another
 	until    time.Time

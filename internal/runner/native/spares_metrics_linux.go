@@ -25,10 +25,10 @@ func (s *spares) register(r prometheus.Registerer) error {
 			return float64(len(s.waiting))
 		}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "dalamb_sandbox_starts_total", Help: "Starts of sandboxes, by whether one had been made ahead.", ConstLabels: prometheus.Labels{"ahead": "yes"},
+			Name: "dalamb_sandbox_starts_ahead_total", Help: "Starts of sandboxes for which one had been made ahead.",
 		}, count(&s.found)),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "dalamb_sandbox_starts_total", Help: "Starts of sandboxes, by whether one had been made ahead.", ConstLabels: prometheus.Labels{"ahead": "no"},
+			Name: "dalamb_sandbox_starts_late_total", Help: "Starts of sandboxes for which one had to be made first.",
 		}, count(&s.missed)),
 	}
 	for _, c := range all {
