@@ -256,3 +256,64 @@ func freezeIdle(f *Fleet) bool {
 	}
 	return true
 }
+
+// BenchmarkScaleUp measures the time from a hundred calls at a time, with no instance there, to the hundredth answer, each by an instance of
+// its own, against as many forks and execs of the same program as fast as they go.
+//
+//	go test -run=^$ -bench=ScaleUp -benchtime=3x ./internal/fleet
+func BenchmarkScaleUp(b *testing.B) {
+	const calls = 100
+	dir := install(b)
+	slow := func(s *function.Spec) { s.Scale.Max, s.Resources.Memory = calls, 64<<20 }
+	f := realFleet(b, nativeRunner(b), dir, real(function.EntryLambda, slow, never))
+	compare(b, func() error {
+		for range calls {
+			c := exec.Command(filepath.Join(dir, "fn"))
+			c.Env, c.Stdin = []string{behaviour + "=stdio"}, bytes.NewReader(body)
+			if _, err := c.Output(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func() error {
+		ends := make(chan error, calls)
+		for range calls {
+			go func() { ends <- invoke(f, function.EntryLambda)() }()
+		}
+		for range calls {
+			if err := <-ends; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// BenchmarkReuseNever measures a call that has an instance of its own, initialised ahead, against one of an instance that is kept. Between
+// two calls the next instance has the time to come.
+//
+//	go test -run=^$ -bench=ReuseNever -benchtime=50x ./internal/fleet
+func BenchmarkReuseNever(b *testing.B) {
+	dir := install(b)
+	fresh := real(function.EntryLambda, never, func(s *function.Spec) { s.Name = "real-fresh" })
+	f := realFleet(b, nativeRunner(b), dir, real(function.EntryLambda), fresh)
+	var kept, own []time.Duration
+	for b.Loop() {
+		for typ, took := range map[function.EntryType]*[]time.Duration{function.EntryLambda: &kept, "fresh": &own} {
+			for len(kept) > 0 && len(own) > 0 && states(f)[Idle] < 2 { // of each function one
+				<-time.After(time.Millisecond)
+			}
+			began := time.Now()
+			if err := invoke(f, typ)(); err != nil {
+				b.Fatal(err)
+			}
+			*took = append(*took, time.Since(began))
+		}
+	}
+	slices.Sort(kept)
+	slices.Sort(own)
+	k, o := kept[len(kept)/2], own[len(own)/2]
+	b.ReportMetric(float64(k.Nanoseconds())/1e3, "kept-µs")
+	b.ReportMetric(float64(o.Nanoseconds())/1e3, "own-µs")
+	b.ReportMetric(float64(o)/float64(k), "ratio")
+}

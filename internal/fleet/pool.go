@@ -128,7 +128,10 @@ func (f *Fleet) acquire(ctx context.Context, v *function.Version, kill <-chan st
 	p := f.pool(v)
 	if i := p.take(); i != nil {
 		p.burst()
-		if p.once || p.target < p.concurrency {
+		switch {
+		case p.once:
+			f.wakeBy(f.o.Now().Add(aheadAfter)) // a start now would take this call's CPU
+		case p.target < p.concurrency:
 			f.ensure(p)
 		}
 		g := grant{instance: i, thaw: i.frost.temper != warm}
@@ -201,6 +204,9 @@ func (f *Fleet) late(p *pool, cause error) error {
 	return fault.New(fault.Exhausted, "function %s: no instance was free in time (%d are there, %d of them are starting): %w", name, there, p.starting, cause).
 		WithHint("keep some warm (scale.min), or wait longer")
 }
+
+// aheadAfter is how long after an instance that is used once was taken the next one is started at the latest, if nothing waits for it.
+const aheadAfter = 10 * time.Millisecond
 
 // burst notes how many calls there are at a time, where each takes an instance that can be started ahead.
 func (p *pool) burst() {
