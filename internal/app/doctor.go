@@ -66,7 +66,7 @@ func port(name, address string) doctor.Finding {
 func (n *Node) tryRunner(ctx context.Context) []doctor.Finding {
 	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
 	defer cancel()
-	r, err := openRunner(n.config, n.config.Runner, n.logger)
+	r, err := openRunner(n.config, n.config.Runner, n.logger, nil)
 	var a runner.Ability
 	if err == nil {
 		defer r.Close()

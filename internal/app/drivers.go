@@ -69,7 +69,7 @@ func runnerState(c *config.Node, name string) string {
 	return filepath.Join(c.Data, "run", strings.ReplaceAll(name, ":", "-"))
 }
 
-// openRunner opens the runner of a name.
+// openRunner opens the runner of a name; metrics may be nil.
 func openRunner(c *config.Node, name string, logger *slog.Logger, metrics prometheus.Registerer) (runner.Runner, error) {
 	state, ids := runnerState(c, name), native.IDs{First: c.Sandbox.IDs.First, Count: c.Sandbox.IDs.Count}
 	switch runtime, isOCI := strings.CutPrefix(name, oci.Prefix); {
