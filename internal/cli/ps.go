@@ -57,7 +57,7 @@ func printInstances(w io.Writer, list wire.InstanceList, now time.Time) {
 			cpu = (time.Duration(i.CPUMs) * time.Millisecond).String()
 		}
 		if i.MemoryKB > 0 {
-			memory = mebibytes(i.MemoryKB)
+			memory = mebibytes(i.MemoryKB << 10)
 		}
 		rows = append(rows, cells(i.ID, i.Function, strconv.Itoa(i.Version), i.State, age, strconv.FormatInt(i.Runs, 10), cpu, memory))
 	}
@@ -76,5 +76,3 @@ func printInstances(w io.Writer, list wire.InstanceList, now time.Time) {
 	}
 	table(w, []string{"REPLACED", "FUNCTION", "VERSION", "CAUSE", "AT", "REASON"}, rows)
 }
-
-func mebibytes(kib int64) string { return fmt.Sprintf("%.1f MiB", float64(kib)/1024) }

@@ -76,10 +76,10 @@ func Settings() []Setting {
 			}},
 		{Key: "sandbox.ids", Form: "first:count", Help: "User and group ids of the host that nobody has, for the sandboxes of a node that is root: 65536 for each instance. Nodes of one machine share them.",
 			value: func(n *Node) any { return &n.Sandbox.IDs }, check: func(n *Node) string { return n.Sandbox.IDs.check() }},
-		{Key: "registries", Form: "list of addresses", List: true, Help: "How image registries are spoken to, where it is not as usual: http://HOST for plain HTTP, https://HOST?mirror=HOST, https://HOST?user=NAME&password-file=FILE; docs/images.md.",
-			value: func(n *Node) any { return &n.Registries }, check: func(*Node) string { return "" }},
 		{Key: "sandbox.spares", Form: "number", Help: "Sandboxes that wait for a function at most, each of some MiB: so many wait as were started within one second of the last minute, and 2 in any case. 0: none is made ahead.",
 			value: func(n *Node) any { return &n.Sandbox.Spares }, check: func(n *Node) string { return span(n.Sandbox.Spares, 0, 1000) }},
+		{Key: "registries", Form: "list of addresses", List: true, Help: "How image registries are spoken to, where it is not as usual: http://HOST for plain HTTP, https://HOST?mirror=HOST, https://HOST?user=NAME&password-file=FILE; docs/images.md.",
+			value: func(n *Node) any { return &n.Registries }, check: func(*Node) string { return "" }},
 		{Key: "redact", Form: "list of header names", List: true, Help: "Headers whose values are not kept with requests in the log, beside authorization, proxy-authorization, cookie, set-cookie and x-api-key.",
 			value: func(n *Node) any { return &n.Redact }, check: func(n *Node) string { return headerNames(n.Redact) }},
 	}
