@@ -189,6 +189,9 @@ func (c *httpConn) broken(cause error) (*function.Result, error) {
 	if errors.Is(cause, os.ErrDeadlineExceeded) || errors.Is(cause, context.DeadlineExceeded) {
 		return timedOut(c.timeout()), nil
 	}
+	if wrong, ok := errors.AsType[errNotHTTP](cause); ok {
+		return badAnswer("Function.InvalidResponse", "the function's answer is not HTTP/1.1: %v", wrong), nil
+	}
 	exited := false
 	timer := time.NewTimer(exitWait)
 	defer timer.Stop()
@@ -262,6 +265,7 @@ func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Reque
 		set("Traceparent", inv.TraceParent)
 	}
 	req.Header.Del("Content-Length")
+	req.Header.Del("Expect") // the body is there: nothing is left to ask for
 	if len(body) > 0 {
 		req.ContentLength = int64(len(body))
 		req.Body = io.NopCloser(bytes.NewReader(body))

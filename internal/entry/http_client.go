@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"os"
@@ -19,8 +18,6 @@ import (
 const (
 	// idleConn is shorter than the keep-alive time of common servers (Node: 5 s), so that it is dalamb that closes.
 	idleConn = 4 * time.Second
-	// maxHTTPHeader bounds the header of an answer, interim ones included, in bytes.
-	maxHTTPHeader = 1 << 20
 	// sentAtOnce is how large a request may be that is written before its answer is read, in bytes: it fits into the buffers of any
 	// socket, so a function that answers without having read it all cannot make both sides wait for each other.
 	sentAtOnce = 32 << 10
@@ -43,7 +40,7 @@ type httpClient struct {
 // httpWire is one connection. It has one user at a time.
 type httpWire struct {
 	nc    net.Conn
-	in    bounded
+	in    headReader
 	br    *bufio.Reader
 	out   bytes.Buffer
 	used  bool // it has carried an exchange before
@@ -119,7 +116,10 @@ func (h *httpClient) begin(req *http.Request, until time.Time) (*answering, erro
 func (a *answering) collect() ([]byte, error) {
 	body, err := readAnswer(a.Response)
 	a.end(err == nil)
-	return body, err
+	if err == errAnswerTooLarge {
+		return nil, err
+	}
+	return body, a.wire.in.reason(err)
 }
 
 // end gives the connection back when the body has come whole, and closes it otherwise.
@@ -169,7 +169,7 @@ func (h *httpClient) connect(until time.Time) (*httpWire, error) {
 		nc.Close()
 		return nil, errDial{err}
 	}
-	w := &httpWire{nc: nc, in: bounded{r: nc}}
+	w := &httpWire{nc: nc, in: headReader{r: nc}}
 	w.br = bufio.NewReader(&w.in)
 	return w, nil
 }
@@ -299,19 +299,18 @@ func writeThrough(to io.Writer, req *http.Request) error {
 
 // receive reads the head of the final answer.
 func (w *httpWire) receive(req *http.Request) (*http.Response, error) {
-	w.in.left = maxHTTPHeader
+	w.in.begin()
 	if _, err := w.br.Peek(1); err != nil {
 		return nil, errStale{error: err, sent: true}
 	}
 	for {
 		resp, err := http.ReadResponse(w.br, req)
 		if err != nil {
-			return nil, err
+			return nil, w.in.reason(err)
 		}
 		if resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols {
 			continue // interim; RFC 9110, section 15.2
 		}
-		w.in.left = math.MaxInt64 // the body has a bound of its own
 		return resp, nil
 	}
 }

@@ -44,11 +44,11 @@ func (c *httpConn) stream(to function.Responder, a *answering) (*function.Result
 		return r, nil
 	}
 	p := passing{from: a.Body, cut: a.cut, to: w, gone: to.Gone(), limit: math.MaxInt64}
-	err = p.run()
+	err = a.wire.in.reason(p.run())
 	a.end(err == nil && !p.abandoned)
 	r.Streamed, r.Abandoned = p.n, p.abandoned
 	if p.abandoned || err == nil {
-		r.Trailer = a.Trailer
+		r.Trailer = trailers(a.Trailer)
 		return r, nil
 	}
 	failed, err := c.broken(err)

@@ -61,6 +61,17 @@ func playStream(verb string, w http.ResponseWriter, r *http.Request) bool {
 		io.Copy(c, buf)
 		c.Close()
 		fmt.Println("tunnel over")
+	case "smuggle": // what two readers may understand differently
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer c.Close()
+		if r.URL.Path == "/chunks" {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n")
+		} else {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+		}
 	case "warming": // ready at the third time of asking
 		if n := asked.Add(1); n < 3 {
 			w.WriteHeader(http.StatusServiceUnavailable)
