@@ -227,14 +227,14 @@ func (r *urlReply) result(body []byte) *function.Result {
 	status := statusOK
 	if r.Status != nil && string(r.Status) != "null" {
 		// A number in quotes is accepted, as AWS does.
-		if err := json.Unmarshal([]byte(strings.Trim(string(r.Status), `"`)), &status); err != nil || status < 100 || status > 599 {
-			return badReply(fmt.Sprintf("statusCode %s is not a status of HTTP", r.Status))
+		if err := json.Unmarshal([]byte(strings.Trim(string(r.Status), `"`)), &status); err != nil || status < 200 || status > 599 {
+			return badReply(fmt.Sprintf("statusCode %s is not the status of an answer by HTTP", r.Status))
 		}
 	}
 	h := http.Header{}
 	for k, v := range r.Headers {
 		value := text(v)
-		if strings.ContainsAny(k+value, "\r\n\x00") || k == "" {
+		if strings.ContainsAny(value, "\r\n\x00") || !fieldName(k) {
 			return badReply(fmt.Sprintf("header %q is not one of HTTP", k))
 		}
 		h.Set(k, value)
@@ -251,6 +251,12 @@ func (r *urlReply) result(body []byte) *function.Result {
 		h.Set("Content-Type", "application/json")
 	}
 	return &function.Result{Outcome: function.Succeeded, Status: status, Header: h, Body: body}
+}
+
+// fieldName holds the rule of header names. RFC 9110, section 5.6.2. What breaks it may mean something to net/http or a proxy:
+// "Trailer:X" is a field after the body to the one, "X " the same as "X" to some of the others.
+func fieldName(s string) bool {
+	return s != "" && strings.Trim(s, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 func badReply(reason string) *function.Result {

@@ -35,7 +35,9 @@ func (s *stream) Respond(head function.Head) (io.Writer, error) {
 		h["Content-Type"] = nil // the function did not say, and guessing makes web pages of uploads
 	}
 	for _, name := range head.Trailer {
-		h.Add("Trailer", name)
+		if passTrailer(name) {
+			h.Add("Trailer", name)
+		}
 	}
 	s.x.WriteHeader(head.Status)
 	return s, s.flush()
@@ -119,11 +121,14 @@ func (s *stream) end(res *function.Result, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	for name, values := range res.Trailer {
-		if !hopByHop(name) {
+		if passTrailer(name) {
 			s.x.Header()[http.TrailerPrefix+name] = values
 		}
 	}
 }
+
+// passTrailer says whether the client gets a field that comes after the body. To announce what only dalamb says would take it out of the header.
+func passTrailer(name string) bool { return !hopByHop(name) && name != runHeader }
 
 // How a streamed answer ended.
 const (

@@ -43,7 +43,7 @@ func whole(n int) *function.Result {
 func TestAnAnswerReachesTheClientAsItComes(t *testing.T) {
 	more := make(chan struct{})
 	head := begun("text/event-stream")
-	head.Trailer = []string{"X-Sum"}
+	head.Trailer = []string{"Dalamb-Run", "X-Sum"}
 	head.Header["Dalamb-Run"], head.Header["Content-Length"] = []string{"forged"}, []string{"3"}
 	n := start(t, flow(head, func(w io.Writer, _ <-chan struct{}) (*function.Result, error) {
 		for _, text := range []string{"data: one\n\n", "data: two\n\n"} {
@@ -53,7 +53,7 @@ func TestAnAnswerReachesTheClientAsItComes(t *testing.T) {
 			<-more
 		}
 		r := whole(22)
-		r.Trailer = http.Header{"X-Sum": {"42"}, "X-Late": {"1"}, "Connection": {"close"}}
+		r.Trailer = http.Header{"X-Sum": {"42"}, "X-Late": {"1"}, "Connection": {"close"}, "Dalamb-Run": {"forged"}}
 		return r, nil
 	}))
 	n.deploy("feed", route("web", "GET", "/feed"))
@@ -77,7 +77,7 @@ func TestAnAnswerReachesTheClientAsItComes(t *testing.T) {
 	if rest, err := io.ReadAll(br); err != nil || len(rest) > 0 {
 		t.Errorf("rest = %q, %v", rest, err)
 	}
-	if resp.Trailer.Get("X-Sum") != "42" || resp.Trailer.Get("X-Late") != "1" || resp.Trailer["Connection"] != nil {
+	if resp.Trailer.Get("X-Sum") != "42" || resp.Trailer.Get("X-Late") != "1" || resp.Trailer["Connection"] != nil || resp.Trailer["Dalamb-Run"] != nil {
 		t.Errorf("trailer = %v", resp.Trailer)
 	}
 	q := n.requests(1)[0]
