@@ -226,8 +226,11 @@ func (l *lines) write(p []byte) {
 	if l.over {
 		return
 	}
+	at := bytes.IndexByte(p, '\n') // held has none: a line that comes byte by byte is looked at once
+	if at >= 0 {
+		at += len(l.held)
+	}
 	l.held = append(l.held, p...)
-	at := bytes.IndexByte(l.held, '\n')
 	switch {
 	case at > l.limit, at < 0 && len(l.held) > l.limit:
 		l.answer(spoken{err: errLongLine})
