@@ -74,7 +74,8 @@ func (c *apiConn) stream(req *http.Request, call *lambdaCall) bool {
 	_ = to.CloseWithError(err) // gives none
 	<-s.passed
 	if s.large {
-		return c.refuse(req, errStreamTooLarge)
+		more := c.refuse(req, errStreamTooLarge)
+		return c.nc.SetReadDeadline(time.Time{}) == nil && more // the time of this answer is not that of the next poll
 	}
 	// Who streams to nobody gets a moment to come to the end, since many runtimes take a connection that was cut for the end of the
 	// world. pass has set the time for it.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -165,8 +166,10 @@ func TestHowAStreamEnds(t *testing.T) {
 }
 
 func TestAStreamIsBounded(t *testing.T) {
+	const limit = 3 * time.Second
+	began := time.Now()
 	k := newSink()
-	nc, respond, result := streamTo(t, k)
+	nc, respond, result := streamTo(t, k, within(limit))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -185,7 +188,16 @@ func TestAStreamIsBounded(t *testing.T) {
 	<-done
 	resp, err := http.ReadResponse(newReader(nc), nil)
 	if err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("the function was told %v, %v; want 413", resp, err)
+		t.Fatalf("the function was told %v, %v; want 413", resp, err)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	// It asks for more, and may wait for longer than that invocation had.
+	io.WriteString(nc, getNext)
+	nc.SetReadDeadline(began.Add(limit + time.Second))
+	if n, err := nc.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the poll afterwards ended with %d bytes, %v; want it to wait", n, err)
 	}
 }
 
@@ -276,13 +288,14 @@ func TestASlowClientSlowsALambda(t *testing.T) {
 func FuzzStreamHead(f *testing.F) {
 	f.Add([]byte(prelude + "body"))
 	f.Add([]byte(`{"statusCode":99}` + prelude[len(prelude)-8:]))
+	f.Add([]byte(`{"statusCode":101}` + prelude[len(prelude)-8:]))
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s := &lambdaStream{req: &http.Request{Header: http.Header{"Content-Type": {streamPrelude}}}, body: newReader(bytes.NewReader(text))}
 		if err := s.readHead(); err != nil {
 			t.Fatalf("readHead(%q) = %v, want no error but the connection's", text, err)
 		}
-		ok := s.head.Outcome == function.Succeeded && s.head.Status >= 100 && s.head.Status <= 599 && s.head.Failure == nil
+		ok := s.head.Outcome == function.Succeeded && s.head.Status >= 200 && s.head.Status <= 599 && s.head.Failure == nil
 		if !ok && s.head.Outcome != function.BadAnswer {
 			t.Errorf("readHead(%q) = %+v", text, s.head)
 		}
