@@ -88,7 +88,7 @@ func (c *apiConn) small(req *http.Request, into any) error {
 func (c *apiConn) register(req *http.Request) bool {
 	name := req.Header.Get("Lambda-Extension-Name")
 	if name == "" || len(name) > 128 {
-		return c.refuse(req, forbidden("Extension.InvalidExtensionName", "Empty extension name"))
+		return c.refuse(req, forbidden("Extension.InvalidExtensionName", "The extension name is empty or longer than 128 bytes"))
 	}
 	var asked struct {
 		Events            []string `json:"events"`

@@ -3,23 +3,17 @@ package entry
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/function"
-	"github.com/dalamb/dalamb/internal/runner"
 )
 
 const (
 	// maxExtensions is how many an instance may have, internal ones included. AWS Lambda quotas.
 	maxExtensions = 10
-	// extensionDir is where external extensions are, below an image's root or the code directory.
-	extensionDir = "opt/extensions"
 	// shutdownTime is what extensions have after they were told of the end. AWS Lambda developer guide, "Shutdown phase".
 	shutdownTime = 2 * time.Second
 	// tellTime bounds how long an event may take to be written to an extension that asked for it.
@@ -47,87 +41,14 @@ type extensions struct {
 	closed     bool          // for registration: the instance was ready
 	all        []*extension
 	rest       chan struct{} // closed when all that were told of the invocation have finished with it; nil = nothing to wait for
-	last       *lambdaCall   // that rest is about
+	last       *lambdaCall   // that they were told of: what rest is about
 	stopping   chan struct{} // closed when all that were told of the end have finished; nil before that
-}
-
-// ended says that the program of an external extension has.
-type ended struct {
-	program int
-	exit    runner.Exit
 }
 
 // message is an event for an extension, on its way to a connection.
 type message struct {
 	to   *apiConn
 	body []byte
-}
-
-// companions finds the external extensions of a version and adds them to what the sandbox is made from. They print to log lines of their own.
-func (c *lambdaConn) companions(spec *runner.Spec) *InitError {
-	programs := extensionPrograms(spec)
-	if len(programs) == 0 {
-		return nil
-	}
-	name := c.start.Version.Function()
-	refused := func(typ, format string, args ...any) *InitError {
-		return &InitError{Outcome: function.InitError, Failure: &function.Failure{Type: typ, Message: fmt.Sprintf(format, args...)}}
-	}
-	if len(programs) > maxExtensions {
-		return refused("Extension.TooManyExtensions", "function %s has %d extensions in %s, at most %d can run", name, len(programs), extensionDir, maxExtensions)
-	}
-	if a, ok := c.entries.Runner.(runner.Accompanied); !ok || !a.Companions() {
-		return refused("Extension.NotSupported", "function %s has extensions in %s, which runner %s cannot start; run it with --runner native, or leave them out",
-			name, extensionDir, c.entries.Runner.Name())
-	}
-	c.ext.registered = make(chan struct{})
-	c.ext.exits = make(chan ended, len(programs))
-	for i, p := range programs {
-		c.ext.programs = append(c.ext.programs, path.Base(p))
-		out := newOutput(c.entries, c.start)
-		out.emit = c.tee(kindExtension)
-		c.outs = append(c.outs, out)
-		spec.Companions = append(spec.Companions, runner.Companion{
-			Command: []string{p}, Stdout: out.stream("stdout"), Stderr: out.stream("stderr"),
-			Exited: func(x runner.Exit) { c.ext.exits <- ended{i, x} },
-		})
-	}
-	spec.Hold = c.ext.registered
-	return nil
-}
-
-// extensionPrograms are the paths, as the sandbox sees them, of the executable files in /opt/extensions, by name.
-func extensionPrograms(spec *runner.Spec) []string {
-	found := make(map[string]string) // "" = one that an upper layer hides
-	look := func(dir, prefix string) {
-		files, err := os.ReadDir(dir)
-		if err != nil {
-			return // most have none
-		}
-		for _, f := range files {
-			if _, seen := found[f.Name()]; seen {
-				continue
-			}
-			found[f.Name()] = ""
-			if info, err := os.Stat(filepath.Join(dir, f.Name())); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-				found[f.Name()] = prefix + "/" + f.Name()
-			}
-		}
-	}
-	if spec.CodeDir != "" {
-		look(filepath.Join(spec.CodeDir, extensionDir), runner.TaskRoot+"/"+extensionDir)
-	}
-	for _, layer := range slices.Backward(spec.Root) {
-		look(filepath.Join(layer, extensionDir), "/"+extensionDir)
-	}
-	var programs []string
-	for _, p := range found {
-		if p != "" {
-			programs = append(programs, p)
-		}
-	}
-	slices.SortFunc(programs, func(a, b string) int { return strings.Compare(path.Base(a), path.Base(b)) })
-	return programs
 }
 
 // becomeReady lets the instance be used once the runtime and all extensions have asked for their first event. The caller holds mu.
@@ -288,13 +209,14 @@ func (c *lambdaConn) settleRest() {
 	}
 }
 
-// announce tells the extensions that want to know of an invocation. The caller holds mu, and sends what is returned afterwards.
+// announce tells the extensions that want to know of an invocation, once. The caller holds mu, and sends what is returned afterwards.
 func (c *lambdaConn) announce(call *lambdaCall) []message {
-	if len(c.ext.all) == 0 {
+	if len(c.ext.all) == 0 || c.ext.last == call { // a runtime that goes before it has the call, again and again, must not fill queues
 		return nil
 	}
+	c.ext.last = call
 	return c.give(func(e *extension) bool { return e.invoke }, func() []byte {
-		c.ext.rest, c.ext.last = make(chan struct{}), call
+		c.ext.rest = make(chan struct{})
 		return eventMessage(invokeEvent{
 			Type: "INVOKE", Deadline: call.deadline.UnixMilli(), RequestID: call.id, ARN: c.arn(), Tracing: tracing(call.inv.TraceParent),
 		})
@@ -406,50 +328,6 @@ func (c *lambdaConn) fail(f *function.Failure) {
 	}
 	c.mu.Unlock()
 	c.box.Stop(0)
-}
-
-// followExtensions takes note of programs that end, until the sandbox has.
-func (c *lambdaConn) followExtensions() {
-	if c.ext.exits == nil {
-		return
-	}
-	for {
-		select {
-		case x := <-c.ext.exits:
-			c.left(x)
-		case <-c.box.Done():
-			return
-		}
-	}
-}
-
-// left is what the end of an extension's program means: that of the instance, unless that was ending.
-func (c *lambdaConn) left(x ended) {
-	name := c.ext.programs[x.program]
-	c.mu.Lock()
-	told := false // of the end
-	for _, e := range c.ext.all {
-		if e.external && e.name == name {
-			e.ended, e.poller = true, nil
-		}
-	}
-	select {
-	case <-c.stopped:
-		told = true
-	default:
-	}
-	c.settleRest()
-	c.mu.Unlock()
-	if told {
-		return
-	}
-	f := &function.Failure{Type: "Extension.Crash", Message: fmt.Sprintf("extension %s ended with %s", name, exitText(x.exit))}
-	if x.exit.Start != "" {
-		f = &function.Failure{Type: "Extension.LaunchError", Message: "extension cannot start: " + x.exit.Start}
-	} else if words := c.outs[x.program].lastWords(); words != "" {
-		f.Message += ": " + words
-	}
-	c.fail(f)
 }
 
 // farewell tells extensions of the end and waits until they have finished with it, for shutdownTime at most.
