@@ -100,12 +100,14 @@ func (s *suite) limits(t *testing.T) {
 		if !s.limited("tmp") {
 			return
 		}
-		spec := s.spec(t)
-		spec.Base, spec.Tmp = "host", 1<<20
-		spec.Command = []string{"sh", "-c", "i=0; while [ $i -lt 5000 ] && true >/tmp/$i; do i=$((i+1)); done 2>/dev/null; echo $i"}
-		out := strings.TrimSpace(s.run(t, r, spec))
-		if n, err := strconv.Atoi(out); err != nil || n < 500 || n >= 5000 {
-			t.Errorf("a /tmp of 1 MiB took %s empty files, want some more than a thousand", out)
+		for _, dir := range []string{"/tmp", "/dev/shm"} {
+			spec := s.spec(t)
+			spec.Base, spec.Tmp = "host", 1<<20
+			spec.Command = []string{"sh", "-c", "i=0; while [ $i -lt 5000 ] && true >" + dir + "/$i; do i=$((i+1)); done 2>/dev/null; echo $i"}
+			out := strings.TrimSpace(s.run(t, r, spec))
+			if n, err := strconv.Atoi(out); err != nil || n < 500 || n >= 5000 {
+				t.Errorf("a %s of 1 MiB took %s empty files, want some more than a thousand", dir, out)
+			}
 		}
 	})
 

@@ -64,9 +64,7 @@ func emptyRoot() []step {
 
 // finishRoot adds what is this function's own, makes it the root and takes the host away.
 func finishRoot(t *Task, codeMount int) error {
-	// Files without content take memory too, and no size stops them.
-	size := "mode=1777,size=" + decimal(t.Tmp) + ",nr_inodes=" + decimal(t.Tmp/4096+1024)
-	shm := "mode=1777,size=" + decimal(min(t.Tmp, 64<<20))
+	size, shm := atMost(t.Tmp), atMost(min(t.Tmp, 64<<20))
 	return all([]step{
 		{"mount /tmp", func() error { return syscall.Mount("tmp", "tmp", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, size) }},
 		{"mount /dev/shm", func() error { return syscall.Mount("shm", "dev/shm", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, shm) }},
@@ -84,6 +82,11 @@ func finishRoot(t *Task, codeMount int) error {
 		{"enter the new root", func() error { return syscall.Chdir("/") }},
 		{"name the host", func() error { return syscall.Sethostname([]byte(t.Function)) }},
 	})
+}
+
+// atMost are the options of a tmpfs that everybody may write to. Files without content take memory too, and no size stops them.
+func atMost(size int64) string {
+	return "mode=1777,size=" + decimal(size) + ",nr_inodes=" + decimal(size/4096+1024)
 }
 
 func showCode(t *Task, codeMount int) error {
