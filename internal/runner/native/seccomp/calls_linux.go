@@ -10,7 +10,7 @@ import "golang.org/x/sys/unix"
 // without capabilities, and less. Docker allows, and this does not: ptrace, process_vm_readv, process_vm_writev (a function's
 // processes have nothing to look for in each other, and these were ways out before), modify_ldt (16-bit programs), adjtimex and
 // clock_adjtime (the host's clock, to read), fanotify_mark (needs a capability to begin with), statmount and listmount (what is
-// mounted is no function's business), and all that belongs to 32-bit programs.
+// mounted is no function's business), io_setup and its like (see absent), and all that belongs to 32-bit programs.
 //
 // Denied by both, and so not here: mount and its newer forms, unshare, setns, chroot, pivot_root, bpf, perf_event_open, keyctl and
 // its like, userfaultfd (it stops the kernel in the middle of a copy, which is how races in it were won), io_uring (its operations
@@ -31,8 +31,7 @@ func allowed() []uint32 {
 		unix.SYS_GETPGID, unix.SYS_GETPID, unix.SYS_GETPPID, unix.SYS_GETPRIORITY, unix.SYS_GETRANDOM, unix.SYS_GETRESGID,
 		unix.SYS_GETRESUID, unix.SYS_GETRLIMIT, unix.SYS_GETRUSAGE, unix.SYS_GETSID, unix.SYS_GETSOCKNAME, unix.SYS_GETSOCKOPT,
 		unix.SYS_GETTID, unix.SYS_GETTIMEOFDAY, unix.SYS_GETUID, unix.SYS_GETXATTR, unix.SYS_GETXATTRAT, unix.SYS_INOTIFY_ADD_WATCH,
-		unix.SYS_INOTIFY_INIT1, unix.SYS_INOTIFY_RM_WATCH, unix.SYS_IO_CANCEL, unix.SYS_IO_DESTROY, unix.SYS_IO_GETEVENTS,
-		unix.SYS_IO_PGETEVENTS, unix.SYS_IO_SETUP, unix.SYS_IO_SUBMIT, unix.SYS_IOPRIO_GET, unix.SYS_IOPRIO_SET, unix.SYS_KILL,
+		unix.SYS_INOTIFY_INIT1, unix.SYS_INOTIFY_RM_WATCH, unix.SYS_IOPRIO_GET, unix.SYS_IOPRIO_SET, unix.SYS_KILL,
 		unix.SYS_LANDLOCK_ADD_RULE, unix.SYS_LANDLOCK_CREATE_RULESET, unix.SYS_LANDLOCK_RESTRICT_SELF, unix.SYS_LGETXATTR,
 		unix.SYS_LINKAT, unix.SYS_LISTEN, unix.SYS_LISTXATTR, unix.SYS_LISTXATTRAT, unix.SYS_LLISTXATTR, unix.SYS_LREMOVEXATTR,
 		unix.SYS_LSEEK, unix.SYS_LSETXATTR, unix.SYS_MADVISE, unix.SYS_MAP_SHADOW_STACK, unix.SYS_MEMBARRIER, unix.SYS_MEMFD_CREATE,
@@ -62,6 +61,17 @@ func allowed() []uint32 {
 		unix.SYS_UMASK, unix.SYS_UNAME, unix.SYS_UNLINKAT, unix.SYS_UTIMENSAT, unix.SYS_VMSPLICE, unix.SYS_WAIT4, unix.SYS_WAITID,
 		unix.SYS_WRITE, unix.SYS_WRITEV,
 	)
+}
+
+// absent are calls that programs do without where a kernel does not have them.
+func absent() []uint32 {
+	return []uint32{
+		// Its flags are in memory, where a filter cannot look; without it libraries use clone. // seccomp(2)
+		unix.SYS_CLONE3,
+		// The kernel has one count of these contexts for the whole machine, fs.aio-max-nr: one function could take them all, and the
+		// databases beside it would get none. // Documentation/admin-guide/sysctl/fs.rst, aio-nr
+		unix.SYS_IO_CANCEL, unix.SYS_IO_DESTROY, unix.SYS_IO_GETEVENTS, unix.SYS_IO_PGETEVENTS, unix.SYS_IO_SETUP, unix.SYS_IO_SUBMIT,
+	}
 }
 
 // newest is the last system call that was looked at for these lists. What is beyond is not there, as on an older kernel: C libraries

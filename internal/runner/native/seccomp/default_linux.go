@@ -9,11 +9,7 @@ const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS |
 
 // Default is what every function may do.
 func Default() *Policy {
-	return &Policy{
-		Arch: architecture, Allow: allowed(), Bound: bounds(), Newest: newest,
-		// Its flags are in memory, where a filter cannot look; without it libraries use clone. // seccomp(2)
-		Absent: []uint32{unix.SYS_CLONE3},
-	}
+	return &Policy{Arch: architecture, Allow: allowed(), Bound: bounds(), Absent: absent(), Newest: newest}
 }
 
 // whole compares all bits.

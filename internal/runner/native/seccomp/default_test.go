@@ -47,6 +47,8 @@ func TestDefault(t *testing.T) {
 		{"userfaultfd", unix.SYS_USERFAULTFD, [6]uint64{}, Refused},
 		{"io_uring_setup", unix.SYS_IO_URING_SETUP, [6]uint64{}, Refused},
 		{"io_uring_enter", unix.SYS_IO_URING_ENTER, [6]uint64{}, Refused},
+		{"io_setup", unix.SYS_IO_SETUP, [6]uint64{}, NoCall},
+		{"io_submit", unix.SYS_IO_SUBMIT, [6]uint64{}, NoCall},
 		{"kexec_file_load", unix.SYS_KEXEC_FILE_LOAD, [6]uint64{}, Refused},
 		{"finit_module", unix.SYS_FINIT_MODULE, [6]uint64{}, Refused},
 		{"open_by_handle_at", unix.SYS_OPEN_BY_HANDLE_AT, [6]uint64{}, Refused},

@@ -115,6 +115,7 @@ func syscalls([]string) {
 	raw("sctp-socket", unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_SCTP)
 	raw("tiocsti", unix.SYS_IOCTL, 0, unix.TIOCSTI, tmp)
 	raw("tiocsti-high", unix.SYS_IOCTL, 0, 1<<32|unix.TIOCSTI, tmp)
+	raw("io_setup", unix.SYS_IO_SETUP, 65000, tmp)
 	raw("clone3", unix.SYS_CLONE3, 0, 0)
 }
 
