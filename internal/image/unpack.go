@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -45,14 +44,14 @@ type unpacker struct {
 	bytes      int64
 	entries    int
 	syncs      errgroup.Group
-	dirs       map[string]fs.FileMode // given at the end: a directory may be closed to who fills it
+	dirs       dirs // given at the end: a directory may be closed to who fills it
 }
 
 func newUnpacker(root *os.Root, l *Layers) *unpacker {
 	u := &unpacker{
 		root: root, own: os.Geteuid() == 0, room: l.room, maxBytes: l.maxBytes, maxEntries: l.maxEntries,
-		dirs: map[string]fs.FileMode{".": 0o755},
 	}
+	u.dirs.set(".", 0o755)
 	u.syncs.SetLimit(syncers)
 	return u
 }
@@ -70,28 +69,18 @@ func (u *unpacker) all(tr *tar.Reader) error {
 			return err
 		}
 	}
-	for _, name := range deepestFirst(u.dirs) {
-		mode := u.dirs[name]
+	for name, mode := range u.dirs.deepestFirst() {
 		if !u.own {
 			mode |= 0o700 // GC has to look into it
 		}
 		err := u.root.Chmod(name, mode)
-		if errors.Is(err, fs.ErrNotExist) {
-			delete(u.dirs, name) // it was reached through a link that is another now
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			u.dirs.forget(name) // it was reached through a link that is another now
 		} else if err != nil {
 			return fmt.Errorf("open or close directory %q: %w", clip(name), err)
 		}
 	}
 	return nil
-}
-
-func deepestFirst(dirs map[string]fs.FileMode) []string {
-	var names []string
-	for name := range dirs {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int { return strings.Compare(b, a) }) // what is below has the longer name
-	return names
 }
 
 func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
@@ -160,7 +149,7 @@ func (u *unpacker) make(name string, h *tar.Header, content io.Reader) error {
 		if h.Mode&0o1000 != 0 {
 			mode |= fs.ModeSticky
 		}
-		u.dirs[name] = mode
+		u.dirs.set(name, mode)
 		if hidden {
 			if err := u.opaque(name); err != nil {
 				return err
@@ -194,7 +183,7 @@ func (u *unpacker) clear(name string, dir bool) (hidden bool, err error) {
 	if err != nil || dir && info.IsDir() {
 		return false, err
 	}
-	maps.DeleteFunc(u.dirs, func(dir string, _ fs.FileMode) bool { return dir == name || strings.HasPrefix(dir, name+"/") })
+	u.dirs.forget(name)
 	return isWhiteout(info), u.root.RemoveAll(name)
 }
 
@@ -214,7 +203,7 @@ func (u *unpacker) mkdirAll(dir string) error {
 	if err := u.root.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	u.dirs[dir] = 0o755 // the umask may have taken bits away
+	u.dirs.set(dir, 0o755) // the umask may have taken bits away
 	return nil
 }
 
@@ -316,7 +305,7 @@ func (u *unpacker) file(name string, h *tar.Header, content io.Reader) error {
 func (u *unpacker) syncDirs(dir string) error {
 	var g errgroup.Group
 	g.SetLimit(syncers)
-	for name := range u.dirs {
+	for name := range u.dirs.deepestFirst() {
 		g.Go(func() error { return syncFile(u.root.Open(name)) })
 	}
 	g.Go(func() error { return syncFile(os.Open(filepath.Join(dir, layerSize))) })
