@@ -29,6 +29,9 @@ func (a *API) deploy(r *http.Request, _ query) (any, error) {
 		return nil, err
 	}
 	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias, Warnings: append(a.warnings(r.Context(), &req.Spec), a.losses(r.Context(), &req)...)}
+	if req.DryRun {
+		return out, nil
+	}
 	img, err := a.prepareImage(r.Context(), &req.Spec, &out)
 	if err != nil {
 		return nil, err
@@ -114,6 +117,9 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 	if err := a.checkIsolation(ctx, &req.Spec); err != nil {
 		return err
 	}
+	if err := a.checkImage(ctx, &req.Spec); err != nil {
+		return err
+	}
 	if err := a.checkTopics(ctx, &req.Spec); err != nil {
 		return err
 	}
@@ -137,7 +143,7 @@ func (a *API) checkIsolation(ctx context.Context, spec *function.Spec) error {
 		WithHint("dalamb doctor says how to get it; without isolation: strict the function runs behind what fence there is")
 }
 
-// checkCode wants the code to be here, and none for a function that is an image.
+// checkCode wants the code to be here, or for a dry run just to have a name; and none for a function that is an image.
 func (a *API) checkCode(req *wire.DeployRequest) error {
 	if req.Spec.Image != "" {
 		if req.Code != "" {
@@ -148,7 +154,7 @@ func (a *API) checkCode(req *wire.DeployRequest) error {
 	if _, err := image.ParseDigest(req.Code); err != nil {
 		return err
 	}
-	if !a.code.Has(req.Code) {
+	if !req.DryRun && !a.code.Has(req.Code) {
 		return fault.New(fault.NotFound, "the code %s of function %q is not here", req.Code, req.Spec.Name).
 			WithHint("upload it first: PUT /v1/code/%s", req.Code)
 	}

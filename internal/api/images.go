@@ -18,6 +18,27 @@ type Images interface {
 	Publish(ctx context.Context, img *function.Image) error
 	// Trouble says why an image cannot be run on this node; nil = it can.
 	Trouble(img *function.Image) error
+	// Unpacked is how many bytes the layers of an image have that are unpacked here.
+	Unpacked(img *function.Image) int64
+	// Kept lists what the node's own registry has, and how much room all images take, without what functions use.
+	Kept() (wire.ImageList, error)
+}
+
+// checkImage refuses an image where the function's runner has none.
+func (a *API) checkImage(ctx context.Context, spec *function.Spec) error {
+	ref := spec.ImageRef()
+	if ref == "" {
+		return nil
+	}
+	runner, err := a.fence(ctx, spec)
+	if err != nil {
+		return err
+	}
+	if !runner.Images || a.images == nil {
+		return fault.New(fault.Unavailable, "function %q wants the image %s, and the runner %s has no images", spec.Name, ref, runner.Name).
+			WithHint("start the node with a runner that has file systems of its own: --runner native, on Linux")
+	}
+	return nil
 }
 
 // prepareImage brings a function's image. It is the last check of a deploy: nothing is pulled for one that is refused.
@@ -26,14 +47,7 @@ func (a *API) prepareImage(ctx context.Context, spec *function.Spec, out *wire.D
 	if ref == "" {
 		return nil, nil
 	}
-	runner, err := a.fence(ctx, spec)
-	switch {
-	case err != nil:
-		return nil, err
-	case !runner.Images, a.images == nil:
-		return nil, fault.New(fault.Unavailable, "function %q wants the image %s, and the runner %s has no images", spec.Name, ref, runner.Name).
-			WithHint("start the node with a runner that has file systems of its own: --runner native, on Linux")
-	case function.LocalImage(ref):
+	if function.LocalImage(ref) {
 		return nil, fault.New(fault.Invalid, "image %s of function %q is a file where the manifest is", ref, spec.Name).
 			WithHint("dalamb deploy sends it; else push it to a registry, and name it by that")
 	}

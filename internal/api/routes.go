@@ -77,6 +77,8 @@ func (a *API) routes() []route {
 			Query: []param{{Name: "limit", Type: "integer", About: "100, at most 1000"}}, Answer: wire.DelayedList{}, serve: a.listDelayed},
 		{Method: "DELETE", Path: "/v1/delayed/{id}", Name: "cancelDelayed", Summary: "Take an event back that is not due yet.", Status: http.StatusNoContent, serve: a.cancelDelayed},
 
+		{Method: "GET", Path: "/v1/images", Name: "listImages", Summary: "The container images that this node keeps: those of functions, and those that were pushed to its registry.", Answer: wire.ImageList{}, serve: a.listImages},
+
 		{Method: "HEAD", Path: "/v1/code/{digest}", Name: "hasCode", Summary: "Whether the node holds this code: 200, or 404.", serve: a.hasCode},
 		{Method: "PUT", Path: "/v1/code/{digest}", Name: "putCode", Summary: "Upload a code directory as a tar archive. The digest is that of its canonical form.",
 			BodyType: "application/x-tar", Answer: wire.CodeStored{}, Also: []int{413}, serve: a.putCode},

@@ -9,10 +9,12 @@ import (
 
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/image/pull"
 	"github.com/dalamb/dalamb/internal/image/registry"
 	"github.com/dalamb/dalamb/internal/provision"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // openImages opens the content of images, the registry over it and the unpacked layers. All are below one directory: an upload becomes
@@ -78,10 +80,59 @@ func (o ownRegistry) Hosts() []string {
 	return []string{pull.OwnHost, listen, "localhost:" + port, "127.0.0.1:" + port}
 }
 
-// sweepImages removes image content and layers that nothing needs.
+// keptImages shows to the API what a node has of images.
+type keptImages struct {
+	*provision.Keeper
+	n *Node
+}
+
+func (k keptImages) Unpacked(img *function.Image) int64 {
+	var sum int64
+	for _, l := range img.Layers {
+		size, err := k.n.layers.Size(l.DiffID)
+		if err == nil { // else it is not here
+			sum += size
+		}
+	}
+	return sum
+}
+
+func (k keptImages) Kept() (wire.ImageList, error) {
+	list := wire.ImageList{Images: []wire.Image{}}
+	for _, p := range k.n.registry.Images() {
+		img := wire.Image{Digest: p.Digest, Registry: true, Bytes: p.Bytes}
+		for _, name := range p.Names {
+			img.References = append(img.References, pull.OwnHost+"/"+name)
+		}
+		for _, digest := range p.Manifests {
+			if digest != p.Digest {
+				img.Platforms = append(img.Platforms, digest)
+			}
+		}
+		list.Images = append(list.Images, img)
+	}
+	err := k.n.blobs.Walk(func(_ string, size int64) error {
+		list.Content += size
+		return nil
+	})
+	if err != nil {
+		return list, err
+	}
+	return list, k.n.layers.Walk(func(_ string, size int64) error {
+		list.Layers++
+		list.Unpacked += size
+		return nil
+	})
+}
+
+// sweepImages removes images that deploys sent and no version needs any more, and image content and layers that nothing needs.
 func (n *Node) sweepImages(ctx context.Context) {
-	needed := n.registry.Needed()
-	removed, err := n.blobs.GC(func(digest string) bool { return needed[digest] })
+	removed := 0
+	images, err := n.registry.Expire(ctx, pull.Sent, n.imagesInUse())
+	if err == nil {
+		needed := n.registry.Needed()
+		removed, err = n.blobs.GC(func(digest string) bool { return needed[digest] })
+	}
 	if err == nil && removed > 0 {
 		err = n.registry.Forget(ctx)
 	}
@@ -92,9 +143,23 @@ func (n *Node) sweepImages(ctx context.Context) {
 	switch {
 	case err != nil:
 		n.logger.Warn("image content that nobody needs could not be removed", "err", err)
-	case removed+layers > 0:
-		n.logger.Info("removed image content that nobody needs", "blobs", removed, "layers", layers)
+	case images+removed+layers > 0:
+		n.logger.Info("removed image content that nobody needs", "images", images, "blobs", removed, "layers", layers)
 	}
+}
+
+// imagesInUse says which manifests a version names: that of its image, and the index in its reference where it is another.
+func (n *Node) imagesInUse() func(digest string) bool {
+	used := map[string]bool{}
+	for _, f := range n.catalog.View().Functions() {
+		for _, v := range f.Versions {
+			if v.Image != nil {
+				_, named, _ := strings.Cut(v.Image.Reference, "@")
+				used[v.Image.Digest], used[named] = true, true
+			}
+		}
+	}
+	return func(digest string) bool { return used[digest] }
 }
 
 // layersInUse says which layers a version has.

@@ -7,6 +7,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/dalamb/dalamb/internal/cli"
+	"github.com/dalamb/dalamb/internal/need"
 )
 
 // TestMain lets this binary be, in scripts, the real command line, a client that speaks plain HTTP, and a function in Go.
@@ -19,9 +20,20 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/*.txtar against the real main. A script starts the node that it needs.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { scripts(t, "testdata") }
+
+// TestNativeScripts runs those that take a machine which can fence, and programs to put into images and to push these with.
+func TestNativeScripts(t *testing.T) {
+	need.Linux(t)
+	need.Root(t)
+	need.Program(t, "busybox")
+	need.Program(t, "skopeo")
+	scripts(t, "testdata/native")
+}
+
+func scripts(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
-		Dir:   "testdata",
+		Dir:   dir,
 		Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready":    ready,
@@ -33,6 +45,7 @@ func TestScripts(t *testing.T) {
 			"busy":     busy,
 			"stream":   stream,
 			"layout":   makeLayout,
+			"halting":  serveHalting,
 		},
 		Condition: condition,
 	})

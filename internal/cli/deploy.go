@@ -59,16 +59,20 @@ The whole manifest is checked before anything is sent.`,
 			var done []wire.Deployed
 			for _, d := range m.Functions {
 				b := bundles[d.CodePath]
+				req := wire.DeployRequest{Spec: d.Spec, Code: b.digest, Alias: alias}
+				if err := images.ask(c.Context(), node, req); err != nil {
+					return fmt.Errorf("deploy %s: %w", d.Spec.Name, err)
+				}
 				if err := b.upload(c.Context(), node); err != nil {
 					return fmt.Errorf("upload the code of %s: %w", d.Spec.Name, err)
 				}
-				if err := images.push(c.Context(), node, &d.Spec); err != nil {
+				if err := images.push(c.Context(), node, &req.Spec); err != nil {
 					return fmt.Errorf("upload the image of %s: %w", d.Spec.Name, err)
 				}
-				if ref := d.Spec.ImageRef(); ref != "" {
+				if ref := req.Spec.ImageRef(); ref != "" {
 					fmt.Fprintf(c.ErrOrStderr(), "%s: looking for image %s\n", d.Spec.Name, ref)
 				}
-				made, err := node.Deploy(c.Context(), wire.DeployRequest{Spec: d.Spec, Code: b.digest, Alias: alias})
+				made, err := node.Deploy(c.Context(), req)
 				if err != nil {
 					return fmt.Errorf("deploy %s: %w", d.Spec.Name, err)
 				}

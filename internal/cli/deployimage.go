@@ -40,6 +40,16 @@ func (fs imageFiles) close() {
 	}
 }
 
+// ask lets the node refuse a function before its image is sent, which may be large.
+func (fs imageFiles) ask(ctx context.Context, node *client.Client, req wire.DeployRequest) error {
+	if fs.files[req.Spec.ImageRef()] == nil {
+		return nil
+	}
+	req.DryRun = true
+	_, err := node.Deploy(ctx, req)
+	return err
+}
+
 // push sends the image of a spec to the node's registry, and names it in the spec as it is called there.
 func (fs imageFiles) push(ctx context.Context, node *client.Client, s *function.Spec) error {
 	local := s.ImageRef()
@@ -51,7 +61,7 @@ func (fs imageFiles) push(ctx context.Context, node *client.Client, s *function.
 	if ref == "" {
 		control, token := node.Address()
 		var err error
-		if ref, err = f.Push(ctx, control, token, "deploy/"+s.Name); err != nil {
+		if ref, err = f.Push(ctx, control, token, pull.Sent+s.Name); err != nil {
 			return err
 		}
 		fs.sent[local] = ref

@@ -105,6 +105,28 @@ func (b *Blobs) Has(digest string) (size int64, ok bool) {
 	return info.Size(), true
 }
 
+// Size is how many bytes the content of a digest has. NotFound when it is not there. Unlike Has it keeps nothing.
+func (b *Blobs) Size(digest string) (int64, error) {
+	path, err := b.path(digest)
+	if err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, noContent(digest)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look at content %s: %w", digest, err)
+	}
+	return info.Size(), nil
+}
+
+// Fresh says whether somebody has put or asked for (Has) the digest within the last hour, so that GC leaves it alone.
+func (b *Blobs) Fresh(digest string) bool {
+	path, err := b.path(digest)
+	return err == nil && young(path)
+}
+
 // Put stores what r gives under its digest and returns its size in bytes. When it returns nil the content is on disk and survives a
 // crash. Where it is there already, nothing of r is read. Content that is not what the digest says is an error of kind Invalid; that
 // and every other error changes nothing.

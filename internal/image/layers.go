@@ -175,6 +175,28 @@ func (l *Layers) Size(diffID string) (int64, error) {
 	return n, nil
 }
 
+// Walk calls visit for each layer that is there, with the bytes that its files have, in no particular order. It ends with visit's first
+// error.
+func (l *Layers) Walk(visit func(diffID string, size int64) error) error {
+	list, err := os.ReadDir(l.trees)
+	if err != nil {
+		return fmt.Errorf("list layers: %w", err)
+	}
+	for _, de := range list {
+		size, err := l.Size(algorithm + de.Name())
+		if fault.KindOf(err) == fault.NotFound {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		if err := visit(algorithm+de.Name(), size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // GC removes the layers that keep does not want and that nobody has put or asked for (Has) within the last hour, and returns how many
 // those were.
 func (l *Layers) GC(keep func(diffID string) bool) (int, error) {

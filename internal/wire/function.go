@@ -80,12 +80,15 @@ type DeployRequest struct {
 	Spec  function.Spec `json:"spec"`
 	Code  string        `json:"code,omitempty"`  // digest, uploaded before; absent where the function is an image
 	Alias string        `json:"alias,omitempty"` // absent = live
+	// DryRun asks only whether the deploy would be refused, as far as that can be said before its files are sent: neither the code nor an
+	// image beside the manifest need be here, and no image is looked for.
+	DryRun bool `json:"dryRun,omitempty"`
 }
 
 // Deployed is what a deploy made.
 type Deployed struct {
 	Function string   `json:"function"`
-	Version  int      `json:"version"`
+	Version  int      `json:"version"` // 0: a dry run
 	Alias    string   `json:"alias"`
 	Created  bool     `json:"created"` // false: there was a version of the same content and settings
 	Warnings []string `json:"warnings,omitempty"`

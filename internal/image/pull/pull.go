@@ -24,6 +24,10 @@ import (
 // OwnHost is what references may call the node's own registry by, whichever node that is.
 const OwnHost = "dalamb.internal"
 
+// Sent is what the repositories of the own registry begin with that deploys send images to, one for each function. What nobody has
+// tagged there goes when no version needs it.
+const Sent = "deploy/"
+
 // Registry says how a registry is spoken to, where it is not as all others.
 type Registry struct {
 	Host     string // host or host:port, as in references; docker.io for Docker Hub
@@ -200,6 +204,7 @@ func (p *Puller) manifest(ctx context.Context, at *place, digest string) (raw []
 		if got, err = p.o.Own.Resolve(at.Context().RepositoryStr(), wanted); err != nil {
 			return nil, "", err
 		}
+		p.o.Blobs.Has(got) // what is about to be deployed is kept until a version names it
 		raw, err = p.small(got)
 		return raw, got, err
 	}

@@ -63,6 +63,7 @@ func (g *Registry) getManifest(w http.ResponseWriter, r *http.Request, at place)
 	if err != nil {
 		return err
 	}
+	g.blobs.Has(m.Digest) // who has seen it need not push it again: Expire leaves it alone for a while
 	f, _, err := g.blobs.Open(m.Digest)
 	if err != nil {
 		return as(codeManifestUnknown, err)

@@ -1,0 +1,12 @@
+package client
+
+import (
+	"context"
+
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// Images lists the container images that the node keeps.
+func (c *Client) Images(ctx context.Context) (out wire.ImageList, err error) {
+	return out, c.call(ctx, get("v1", "images"), &out)
+}
