@@ -2,34 +2,52 @@ package registry
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 )
 
 // Expire takes manifests out of the repositories whose names begin with prefix: those that no tag names, that wanted does not want, and
-// that nobody has pushed or asked for within the last hour. What one that stays needs, and what refers to it, stays with it. It returns
-// how many went; their content goes with the next collection (Needed).
+// that nobody has pushed or asked for within the last hour. What one that stays needs, and what refers to it, stays with it; blobs that
+// none needs go too. It returns how many manifests went; the content goes with the next collection (Needed).
 func (g *Registry) Expire(ctx context.Context, prefix string, wanted func(digest string) bool) (int, error) {
 	stays := func(digest string) bool { return wanted(digest) || g.blobs.Fresh(digest) }
 	removed := 0
 	for name, repo := range *g.index.all.Load() {
-		if !strings.HasPrefix(name, prefix) || len(repo.spare(stays)) == 0 {
+		if !strings.HasPrefix(name, prefix) {
 			continue
 		}
-		var spare []string
+		if manifests, blobs := repo.clone().expire(stays); manifests+blobs == 0 {
+			continue // nothing to be written
+		}
+		manifests := 0
 		err := g.index.change(ctx, name, func(r *repository) error {
-			spare = r.spare(stays)
-			for _, digest := range spare {
-				delete(r.Manifests, digest)
-			}
+			manifests, _ = r.expire(stays)
 			return nil
 		})
 		if err != nil {
 			return removed, err
 		}
-		removed += len(spare)
+		removed += manifests
 	}
 	return removed, nil
+}
+
+// expire removes what is spare, and then the blobs that no manifest needs.
+func (r *repository) expire(stays func(digest string) bool) (manifests, blobs int) {
+	spare := r.spare(stays)
+	for _, digest := range spare {
+		delete(r.Manifests, digest)
+	}
+	needed := map[string]bool{}
+	for _, m := range r.Manifests {
+		for _, need := range m.Needs {
+			needed[need] = true
+		}
+	}
+	before := len(r.Blobs)
+	maps.DeleteFunc(r.Blobs, func(digest string, _ bool) bool { return !needed[digest] && !stays(digest) })
+	return len(spare), before - len(r.Blobs)
 }
 
 // spare lists the manifests that are neither tagged nor to stay, nor have to do with one that is.
