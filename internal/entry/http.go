@@ -164,7 +164,11 @@ func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*functio
 }
 
 func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until time.Time) (*function.Result, error) {
-	a, err := c.client.begin(req, until)
+	var inform informing
+	if to, can := inv.Responder.(function.Informer); can {
+		inform = to.Inform
+	}
+	a, err := c.client.begin(req, until, inform)
 	if err != nil {
 		return nil, err
 	}
@@ -266,10 +270,16 @@ func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Reque
 	}
 	req.Header.Del("Content-Length")
 	req.Header.Del("Expect") // the body is there: nothing is left to ask for
-	if len(body) > 0 {
+	if inv.Request != nil {
+		req.Trailer = passedTrailers(inv.Request.Trailer, req.Header)
+	}
+	if len(body) > 0 || req.Trailer != nil {
 		req.ContentLength = int64(len(body))
 		req.Body = io.NopCloser(bytes.NewReader(body))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		if req.Trailer != nil {
+			req.ContentLength, req.TransferEncoding = -1, []string{"chunked"} // only chunks have trailers
+		}
 	}
 	return req, nil
 }

@@ -60,6 +60,9 @@ type errStale struct {
 
 func (e errStale) Unwrap() error { return e.error }
 
+// informing takes an interim answer.
+type informing func(status int, fields http.Header)
+
 var errAnswerTooLarge = errors.New("answer too large")
 
 // answering is an answer whose head has come. Its user reads the body and then calls end.
@@ -72,7 +75,7 @@ type answering struct {
 
 // do sends a request and reads its whole answer, which must have come by the time given.
 func (h *httpClient) do(req *http.Request, until time.Time) (*http.Response, []byte, error) {
-	a, err := h.begin(req, until)
+	a, err := h.begin(req, until, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -84,8 +87,8 @@ func (h *httpClient) do(req *http.Request, until time.Time) (*http.Response, []b
 }
 
 // begin sends a request and reads the head of its answer; the whole exchange must be over by the time given. A connection that the function
-// closed while it was idle does not count, where the request cannot have had effects.
-func (h *httpClient) begin(req *http.Request, until time.Time) (*answering, error) {
+// closed while it was idle does not count, where the request cannot have had effects. inform gets the interim answers; nil = nobody does.
+func (h *httpClient) begin(req *http.Request, until time.Time, inform informing) (*answering, error) {
 	w := h.take(until)
 	for {
 		if w == nil {
@@ -94,7 +97,7 @@ func (h *httpClient) begin(req *http.Request, until time.Time) (*answering, erro
 				return nil, err
 			}
 		}
-		a, err := w.exchange(req)
+		a, err := w.exchange(req, inform)
 		if err == nil {
 			a.client = h
 			return a, nil
@@ -246,9 +249,9 @@ func repeatable(req *http.Request) bool {
 	return req.Header["Idempotency-Key"] != nil || req.Header["X-Idempotency-Key"] != nil
 }
 
-func (w *httpWire) exchange(req *http.Request) (*answering, error) {
-	if req.ContentLength > sentAtOnce {
-		return w.whileSending(req, func() error { return writeThrough(w.nc, req) })
+func (w *httpWire) exchange(req *http.Request, inform informing) (*answering, error) {
+	if req.ContentLength > sentAtOnce || req.ContentLength < 0 {
+		return w.whileSending(req, inform, func() error { return writeThrough(w.nc, req) })
 	}
 	w.out.Reset()
 	if err := req.Write(&w.out); err != nil {
@@ -257,7 +260,7 @@ func (w *httpWire) exchange(req *http.Request) (*answering, error) {
 	if w.out.Len() > sentAtOnce {
 		whole := bytes.Clone(w.out.Bytes())
 		w.out = bytes.Buffer{} // such a header is rare, and not worth its memory
-		return w.whileSending(req, func() error {
+		return w.whileSending(req, inform, func() error {
 			_, err := w.nc.Write(whole)
 			return err
 		})
@@ -266,7 +269,7 @@ func (w *httpWire) exchange(req *http.Request) (*answering, error) {
 	if unsent != nil && n == 0 {
 		return nil, errStale{error: unsent}
 	}
-	resp, err := w.receive(req) // also after an error: it may have answered before it closed
+	resp, err := w.receive(req, inform) // also after an error: it may have answered before it closed
 	switch {
 	case err != nil:
 		return nil, cmp.Or(unsent, err)
@@ -277,10 +280,10 @@ func (w *httpWire) exchange(req *http.Request) (*answering, error) {
 }
 
 // whileSending reads the answer while the request is still being sent.
-func (w *httpWire) whileSending(req *http.Request, send func() error) (*answering, error) {
+func (w *httpWire) whileSending(req *http.Request, inform informing, send func() error) (*answering, error) {
 	sent := make(chan error, 1)
 	go func() { sent <- send() }()
-	resp, err := w.receive(req)
+	resp, err := w.receive(req, inform)
 	if err != nil {
 		w.nc.Close()
 		<-sent
@@ -298,7 +301,7 @@ func writeThrough(to io.Writer, req *http.Request) error {
 }
 
 // receive reads the head of the final answer.
-func (w *httpWire) receive(req *http.Request) (*http.Response, error) {
+func (w *httpWire) receive(req *http.Request, inform informing) (*http.Response, error) {
 	w.in.begin()
 	if _, err := w.br.Peek(1); err != nil {
 		return nil, errStale{error: err, sent: true}
@@ -309,6 +312,10 @@ func (w *httpWire) receive(req *http.Request) (*http.Response, error) {
 			return nil, w.in.reason(err)
 		}
 		if resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols {
+			if inform != nil && resp.StatusCode != http.StatusContinue { // that one is about this connection
+				dropHopByHop(resp.Header)
+				inform(resp.StatusCode, resp.Header)
+			}
 			continue // interim; RFC 9110, section 15.2
 		}
 		return resp, nil

@@ -195,3 +195,17 @@ func trailers(all http.Header) http.Header {
 	}
 	return some
 }
+
+// passedTrailers are those of a client's request that the function gets: what the node says, no client says behind it.
+func passedTrailers(all, header http.Header) http.Header {
+	some := trailers(all)
+	for name := range some {
+		if header[name] != nil || strings.HasPrefix(name, "Dalamb-") || strings.HasPrefix(name, "X-Forwarded-") || name == "Traceparent" {
+			delete(some, name)
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	return some
+}

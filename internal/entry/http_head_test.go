@@ -150,7 +150,7 @@ func FuzzAnswer(f *testing.F) {
 			w := &httpWire{nc: oneWay{Reader: from}}
 			w.in.r = w.nc
 			w.br = bufio.NewReader(&w.in)
-			resp, err := w.receive(request(t, "GET", ""))
+			resp, err := w.receive(request(t, "GET", ""), nil)
 			if err != nil {
 				return "no answer"
 			}

@@ -61,6 +61,17 @@ func playStream(verb string, w http.ResponseWriter, r *http.Request) bool {
 		io.Copy(c, buf)
 		c.Close()
 		fmt.Println("tunnel over")
+	case "hints":
+		io.Copy(io.Discard, r.Body) // net/http says 100 Continue when asked to
+		w.Header().Set("Link", "</a.css>")
+		w.Header().Set("Keep-Alive", "5")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusProcessing)
+		w.Header().Del("Link")
+		w.WriteHeader(http.StatusOK)
+	case "sum":
+		b, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %v %v", b, r.TransferEncoding, r.Trailer)
 	case "smuggle": // what two readers may understand differently
 		c, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -109,6 +120,7 @@ type taker struct {
 	parts chan string   // what was written, part by part; the writer waits until it is taken
 	gone  chan struct{} // closed when the client leaves
 	fail  error         // of the first Write
+	hints []string      // interim answers
 
 	tunnel chan net.Conn // the client's end of one
 }
@@ -127,6 +139,10 @@ func (k *taker) Upgrade(h http.Header) (net.Conn, error) {
 	k.head.Header = h
 	k.tunnel <- mine
 	return theirs, nil
+}
+
+func (k *taker) Inform(status int, fields http.Header) {
+	k.hints = append(k.hints, fmt.Sprint(status, fields["Link"], fields["Keep-Alive"]))
 }
 
 func (k *taker) Gone() <-chan struct{} { return k.gone }
@@ -328,7 +344,7 @@ func TestWhatIsCollectedThoughItCouldBeStreamed(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h, _ := scripted(t, script{answers: []string{c.answer}})
-			a, err := h.begin(request(t, c.method, ""), soon())
+			a, err := h.begin(request(t, c.method, ""), soon(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -420,4 +436,47 @@ func TestATunnelOnWhichNothingMovesEnds(t *testing.T) {
 			t.Errorf("the tunnel lived for %s, want a minute after what moved last", lived)
 		}
 	})
+}
+
+func TestInterimAnswersReachTheClient(t *testing.T) {
+	s := newStage(t)
+	c := s.start(version("http:hints"))
+	st := open(t, c, "/")
+	r, err := st.end()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOutcome(t, r, function.Succeeded)
+	if want := []string{"103 [</a.css>] []", "102 [</a.css>] []"}; !slices.Equal(st.hints, want) || r.Status != 200 || r.Header["Link"] != nil {
+		t.Errorf("hints = %q, answer %d %v, want %q, and a plain answer", st.hints, r.Status, r.Header, want)
+	}
+	wantOutcome(t, s.invoke(c, payload("{}")), function.Succeeded) // nobody to tell
+}
+
+func TestTrailersOfARequestReachTheFunction(t *testing.T) {
+	s := newStage(t)
+	c := s.start(version("http:sum"))
+	large := strings.Repeat("x", 2*sentAtOnce)
+	for _, tt := range []struct {
+		name, body, want string
+		trailer          http.Header
+	}{
+		{"some", "hello", "hello [chunked] map[X-Sum:[42]]", http.Header{"X-Sum": {"42"}, "X-Unsent": nil}},
+		{"behind nothing", "", " [chunked] map[X-Sum:[42]]", http.Header{"X-Sum": {"42"}}},
+		{"behind much", large, large + " [chunked] map[X-Sum:[42]]", http.Header{"X-Sum": {"42"}}},
+		{"none", "hello", "hello [] map[]", nil},
+		{"not for clients to say", "hello", "hello [] map[]", http.Header{
+			"Dalamb-Run": {"forged"}, "X-Forwarded-For": {"10.0.0.1"}, "Content-Length": {"2"}, "Transfer-Encoding": {"chunked"},
+			"Authorization": {"Bearer x"}, "X-Mine": {"2"}, "X-Line": {"a\r\nb"}, "No Name": {"1"}, "Traceparent": {"00"},
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest("POST", "/", strings.NewReader(tt.body))
+			r.Header, r.Trailer = http.Header{"X-Mine": {"1"}}, tt.trailer
+			got := s.invoke(c, &function.Invocation{ID: "1", Request: r})
+			if string(got.Body) != tt.want {
+				t.Errorf("the function read %q, want %q", cut(string(got.Body), 99), cut(tt.want, 99))
+			}
+		})
+	}
 }

@@ -30,3 +30,10 @@ type Upgrader interface {
 	// Upgrade answers 101 with these fields, and is called in place of Respond. The caller closes the connection.
 	Upgrade(http.Header) (net.Conn, error)
 }
+
+// Informer is a Responder that can tell the client something ahead of the answer.
+type Informer interface {
+	// Inform sends an interim answer: RFC 9110, section 15.2. It may be called often, before Respond. Whether the client got it does
+	// not matter.
+	Inform(status int, fields http.Header)
+}

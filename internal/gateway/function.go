@@ -59,7 +59,7 @@ func (g *Gateway) serveCall(x *exchange, r *http.Request, c Call, trusted bool) 
 	if wanted != "" { // of the hops' own fields, this is for the function to decide on
 		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{wanted}
 	}
-	r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = newMemory(body), int64(len(body)), nil, nil
+	r.Body, r.ContentLength, r.TransferEncoding = newMemory(body), int64(len(body)), nil
 	c.Body = body
 	c.ID = event.NewID()
 	through := &stream{x: x, r: r, id: c.ID}

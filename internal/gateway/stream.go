@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -41,6 +42,24 @@ func (s *stream) Respond(head function.Head) (io.Writer, error) {
 	}
 	s.x.WriteHeader(head.Status)
 	return s, s.flush()
+}
+
+// Inform implements function.Informer. A client of HTTP/1.0 knows no interim answers.
+func (s *stream) Inform(status int, fields http.Header) {
+	if !s.r.ProtoAtLeast(1, 1) {
+		return
+	}
+	h := s.x.Header()
+	final := maps.Clone(h)
+	clear(h)
+	copyEndToEnd(h, fields)
+	delete(h, "Content-Length")
+	delete(h, runHeader)
+	w := s.x.ResponseWriter
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.x.slow)) // what cannot have deadlines is not slow
+	w.WriteHeader(status)
+	clear(h)
+	maps.Copy(h, final)
 }
 
 // Upgrade implements function.Upgrader.
@@ -162,6 +181,12 @@ func (k *kept) Respond(head function.Head) (w io.Writer, err error) {
 	k.begun = true
 	k.to, err = k.Responder.Respond(head)
 	return k, err
+}
+
+func (k *kept) Inform(status int, fields http.Header) {
+	if to, can := k.Responder.(function.Informer); can {
+		to.Inform(status, fields)
+	}
 }
 
 func (k *kept) Upgrade(h http.Header) (net.Conn, error) {

@@ -262,3 +262,48 @@ func TestAClientsConnectionBecomesATunnel(t *testing.T) {
 		}
 	}
 }
+
+func TestInterimAnswersOfAFunction(t *testing.T) {
+	n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		to := c.Invocation.Responder.(function.Informer)
+		to.Inform(103, http.Header{"Link": {"</a.css>"}, "Dalamb-Run": {"forged"}, "Connection": {"X-Hop"}, "X-Hop": {"1"}, "Content-Length": {"7"}})
+		to.Inform(102, http.Header{})
+		r := c.Invocation.Request
+		body, err := io.ReadAll(r.Body)
+		return &function.Result{Outcome: function.Succeeded, Status: 200, Header: http.Header{"X-Sum": r.Trailer["X-Sum"]}, Body: body, Version: 1}, err
+	}))
+	n.deploy("page", route("web", "POST", "/page"))
+	const body = "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 42\r\n\r\n"
+	const plain = "Connection: close\r\nContent-Length: 2\r\n\r\nok"
+	for _, c := range []struct{ name, request, interim, sum string }{
+		{"1.1", "POST /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + body, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n", "42"},
+		{"1.0 knows none", "POST /page HTTP/1.0\r\nHost: x\r\n" + plain, "", ""},
+		{
+			"asks to go on", "POST /page HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n" + plain,
+			"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n", "",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			nc, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			if _, err := io.WriteString(nc, c.request); err != nil {
+				t.Fatal(err)
+			}
+			all, err := io.ReadAll(nc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			final, ok := strings.CutPrefix(string(all), c.interim)
+			if !ok {
+				t.Fatalf("answer = %q, want first %q", all, c.interim)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(strings.NewReader(final)), nil)
+			if err != nil || resp.StatusCode != 200 || resp.ContentLength != 2 || resp.Header["Link"] != nil || len(resp.Header.Get("Dalamb-Run")) != 36 || resp.Header.Get("X-Sum") != c.sum {
+				t.Errorf("final answer = %q, %v", final, err)
+			}
+		})
+	}
+}
