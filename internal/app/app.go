@@ -240,7 +240,7 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
-	n.gatewayServer = gateway.Server(n.gateway, n.logger)
+	n.gatewayServer = gateway.Public(n.gateway, n.logger)
 	n.controlServer = gateway.Server(n.control(), n.logger)
 	n.controlServer.RegisterOnShutdown(n.api.EndStreams)
 	return nil

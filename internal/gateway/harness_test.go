@@ -121,7 +121,7 @@ func start(t testing.TB, f Fleet, change ...func(*Options)) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := Server(n.Gateway, logger)
+	server := Public(n.Gateway, logger)
 	n.url = "http://" + l.Addr().String()
 	var folding, recording, serving sync.WaitGroup
 	folding.Go(func() { _ = n.catalog.Run(ctx) })

@@ -18,3 +18,17 @@ func Server(h http.Handler, logger *slog.Logger) *http.Server {
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // it is the noise of port scanners
 	}
 }
+
+// streamsPerConnection bounds the requests that one connection of HTTP/2 carries at a time; net/http has the same default.
+const streamsPerConnection = 250
+
+// Public returns a Server that also takes HTTP/2 without TLS, from clients that begin with it: RFC 9113, section 3.3. A peer that is
+// silent while requests are open is asked whether it is there.
+func Public(h http.Handler, logger *slog.Logger) *http.Server {
+	s := Server(h, logger)
+	s.Protocols = new(http.Protocols)
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
+	s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streamsPerConnection, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
+	return s
+}
