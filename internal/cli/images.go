@@ -21,7 +21,8 @@ func imagesCommand(env *environment) *cobra.Command {
 SENT is how large an image is as registries have it, UNPACKED what its layers take on this node's disk; layers that several images have are
 there once. USED BY are functions, with the numbers of their versions.
 
-What no version and no tag names any more is removed by itself.`,
+What deploys sent from files is removed an hour or two after the last version that has it; what was pushed stays until it is deleted in the
+registry.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return inquiry[wire.ImageList]{
