@@ -57,6 +57,6 @@ func Default() *Node {
 			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Held: 256 << 20,
 			Instances: 256,
 		},
-		Sandbox: Sandbox{IDs: IDs{First: 0x70000000, Count: 0x10000000}, Spares: 16},
+		Sandbox: Sandbox{IDs: IDs{First: 0x70000000, Count: 0x0f000000}, Spares: 16},
 	}
 }

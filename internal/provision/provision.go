@@ -241,5 +241,5 @@ func (k *Keeper) content(ctx context.Context, img *function.Image, l function.La
 			return err
 		})
 	}
-	return k.o.Puller.Fetch(ctx, img.Reference, l.Digest)
+	return k.o.Puller.Fetch(ctx, img.Reference, l.Digest, l.Bytes)
 }

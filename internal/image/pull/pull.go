@@ -234,10 +234,14 @@ func (p *Puller) small(digest string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// Fetch brings the content of a digest of the reference's repository into the store, unless it is there.
-func (p *Puller) Fetch(ctx context.Context, ref, digest string) error {
+// Fetch brings the content of a digest of the reference's repository into the store, unless it is there. size is what the manifest
+// says, in bytes.
+func (p *Puller) Fetch(ctx context.Context, ref, digest string, size int64) error {
 	if _, ok := p.o.Blobs.Has(digest); ok {
 		return nil
+	}
+	if err := sensible(digest, size); err != nil {
+		return err
 	}
 	at, err := p.locate(ref)
 	if err != nil {
@@ -246,6 +250,8 @@ func (p *Puller) Fetch(ctx context.Context, ref, digest string) error {
 	if at.own {
 		return gone(ref, digest)
 	}
+	ctx, pause, done := watch(ctx, digest)
+	defer done()
 	return p.ask(ctx, at, func(repo name.Repository, o []remote.Option) error {
 		layer, err := remote.Layer(repo.Digest(digest), o...)
 		if err != nil {
@@ -256,7 +262,8 @@ func (p *Puller) Fetch(ctx context.Context, ref, digest string) error {
 			return err
 		}
 		defer content.Close()
-		_, err = p.o.Blobs.Put(ctx, digest, content)
+		ended := func() error { return context.Cause(ctx) }
+		_, err = p.o.Blobs.Put(ctx, digest, &bounded{from: content, size: size, pause: pause, ended: ended})
 		return err
 	})
 }

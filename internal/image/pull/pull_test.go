@@ -137,7 +137,7 @@ func TestResolveAndFetch(t *testing.T) {
 			t.Errorf("Resolve(%s) = %+v, want the image pushed", ref, got)
 		}
 		for _, l := range got.Layers {
-			if err := p.Fetch(t.Context(), ref, l.Digest); err != nil {
+			if err := p.Fetch(t.Context(), ref, l.Digest, l.Bytes); err != nil {
 				t.Fatalf("Fetch = %v", err)
 			}
 			if size, ok := blobs.Has(l.Digest); !ok || size != l.Bytes {
@@ -251,9 +251,10 @@ func TestDockersConfigurationIsRead(t *testing.T) {
 
 func TestFetchVerifiesWhatComes(t *testing.T) {
 	for what, spoil := range map[string]func([]byte) []byte{
-		"changed":   func(b []byte) []byte { return append([]byte("x"), b[1:]...) },
-		"truncated": func(b []byte) []byte { return b[:len(b)/2] },
-		"longer":    func(b []byte) []byte { return append(b, "more"...) },
+		"changed":    func(b []byte) []byte { return append([]byte("x"), b[1:]...) },
+		"truncated":  func(b []byte) []byte { return b[:len(b)/2] },
+		"longer":     func(b []byte) []byte { return append(b, "more"...) },
+		"far longer": func(b []byte) []byte { return append(b, make([]byte, 64<<20)...) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			r := &remoteRegistry{}
@@ -283,7 +284,11 @@ func TestFetchVerifiesWhatComes(t *testing.T) {
 			if _, err := p.Resolve(t.Context(), r.host+"/pay:1"); err != nil {
 				t.Fatal(err)
 			}
-			err = p.Fetch(t.Context(), r.host+"/pay:1", bad)
+			size, err := layers[0].Size()
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = p.Fetch(t.Context(), r.host+"/pay:1", bad, size)
 			if err == nil || fault.KindOf(err) == fault.Internal || fault.HintOf(err) == "" {
 				t.Errorf("Fetch = %v, want a fault with a hint", err)
 			}

@@ -28,8 +28,9 @@ const (
 type IDs struct{ First, Count int64 }
 
 // DefaultIDs lie where nobody assigns users: above all that systemd and directory services give out, below the sign bit.
+// What lies above them up to the sign bit is left for the owners of files in images that systemd keeps.
 // systemd.io/UIDS-GIDS
-func DefaultIDs() IDs { return IDs{First: 0x70000000, Count: 0x10000000} }
+func DefaultIDs() IDs { return IDs{First: 0x70000000, Count: 0x0f000000} }
 
 // ranges leases ranges of ids, each to one sandbox for as long as anything of it lives: not even two instances of one function are
 // the same user. Nodes of one machine share the ids: a node locks a block of ranges in a directory that all know, and the kernel takes
