@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dalamb/dalamb/internal/runner"
 )
 
@@ -238,13 +240,18 @@ func (h *hierarchy) write(file string, n int64) error {
 	return h.writeText(file, strconv.FormatInt(n, 10))
 }
 
+// writeText is on the way of every cold start: an os.File would be made known to Go's poller first, which takes as long as the write.
 func (h *hierarchy) writeText(file, text string) error {
-	f, err := os.OpenFile(filepath.Join(h.dir, file), os.O_WRONLY, 0)
+	path := filepath.Join(h.dir, file)
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
+	_, err = unix.Write(fd, []byte(text))
+	if err != nil {
+		err = &fs.PathError{Op: "write", Path: path, Err: err}
+	}
+	return errors.Join(err, unix.Close(fd))
 }
 
 func (h *hierarchy) writeIfThere(file string, n int64) error {

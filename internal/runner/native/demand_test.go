@@ -27,7 +27,7 @@ func TestSparesFollowTheStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		made, gone := 0, 0
 		s := &spares{
-			least: 2, most: 6, now: time.Now,
+			least: 2, most: 6, now: time.Now, over: make(chan struct{}),
 			make:    func(kind) (*nest, error) { made++; <-time.After(5 * time.Millisecond); return &nest{}, nil },
 			discard: func(*nest) { gone++ },
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -56,13 +57,8 @@ func (r *Runner) start(ctx context.Context, s runner.Spec) (*sandbox, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	for _, dir := range slices.Concat(s.Root, []string{s.CodeDir}) {
-		if dir == "" {
-			continue
-		}
-		if _, err := os.Stat(dir); err != nil {
-			return nil, err
-		}
+	if err := r.find(&s); err != nil {
+		return nil, err
 	}
 	r.spares.begin()
 	defer r.spares.refill()
@@ -89,6 +85,33 @@ func (r *Runner) start(ctx context.Context, s runner.Spec) (*sandbox, error) {
 		return nil, errors.Join(err, sb.discard())
 	}
 	return sb, nil
+}
+
+// find finds the directories of s. An ordinary user's are given to the init by name, which sees the host's below another directory, and
+// so are freed of symbolic links.
+func (r *Runner) find(s *runner.Spec) error {
+	s.Root = slices.Clone(s.Root)
+	dirs := []*string{&s.CodeDir}
+	for i := range s.Root {
+		dirs = append(dirs, &s.Root[i])
+	}
+	for _, dir := range dirs {
+		if *dir == "" {
+			continue
+		}
+		if _, err := os.Stat(*dir); err != nil {
+			return err
+		}
+		if r.root {
+			continue
+		}
+		there, err := filepath.EvalSymlinks(*dir)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", *dir, err)
+		}
+		*dir = there
+	}
+	return nil
 }
 
 func (sb *sandbox) launch(r *Runner) error {

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// settling is how long after a start spares are made: a function's first moments need the CPU more.
+const settling = 50 * time.Millisecond
+
 // spares keeps some nests waiting, so that a cold start does not wait for one to be made: as many as were started at a time of late,
 // within bounds.
 type spares struct {
@@ -23,6 +26,7 @@ type spares struct {
 	missed   int64 // and those for which none did
 	making   int
 	closed   bool
+	over     chan struct{} // closed by close
 	makers   sync.WaitGroup
 }
 
@@ -88,8 +92,13 @@ func (s *spares) refill() {
 	s.makers.Go(s.fit)
 }
 
-// fit brings those that wait to the number that is wanted.
+// fit brings those that wait to the number that is wanted, when the start that is over has settled.
 func (s *spares) fit() {
+	select {
+	case <-time.After(settling):
+	case <-s.over:
+		return
+	}
 	for {
 		s.mu.Lock()
 		missing := s.want() - len(s.waiting)
@@ -134,6 +143,7 @@ func (s *spares) add() bool {
 func (s *spares) close() {
 	s.mu.Lock()
 	s.closed = true
+	close(s.over)
 	waiting := s.waiting
 	s.waiting = nil
 	s.mu.Unlock()

@@ -3,7 +3,11 @@
 package native
 
 import (
+	"log/slog"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/runner"
 )
@@ -34,4 +38,34 @@ func TestSpareThatDiedIsNotUsed(t *testing.T) {
 	if e := sb.Exit(); e != (runner.Exit{}) {
 		t.Errorf("Exit = %+v, want code 0", e)
 	}
+}
+
+func TestSparesAreMadeWhenAStartHasSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var made, discarded atomic.Int32
+		s := &spares{
+			least: 2, most: 2, now: time.Now, log: slog.New(slog.DiscardHandler), over: make(chan struct{}),
+			make:    func(kind) (*nest, error) { made.Add(1); return &nest{}, nil },
+			discard: func(*nest) { discarded.Add(1) },
+		}
+		s.begin()
+		s.refill()
+		time.Sleep(settling - 1)
+		synctest.Wait()
+		if made := made.Load(); made != 0 {
+			t.Errorf("%d spares were made while the function started, want none", made)
+		}
+		time.Sleep(1)
+		synctest.Wait()
+		if made := made.Load(); made != 2 {
+			t.Errorf("%d spares were made, want 2", made)
+		}
+		s.pop()
+		s.begin()
+		s.refill()
+		s.close() // in the middle of the wait
+		if made, discarded := made.Load(), discarded.Load(); made != 2 || discarded != 1 {
+			t.Errorf("%d spares made and %d discarded, want 2 and 1: who closes waits for none", made, discarded)
+		}
+	})
 }

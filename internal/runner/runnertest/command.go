@@ -3,6 +3,7 @@ package runnertest
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -159,6 +160,16 @@ func (s *suite) command(t *testing.T) {
 				t.Errorf("%s: Start = %v, want an Invalid fault", name, err)
 			}
 		}
+	})
+
+	t.Run("code behind a symbolic link", func(t *testing.T) {
+		spec := s.spec(t, "exit", "0")
+		link := filepath.Join(t.TempDir(), "link")
+		if err := os.Symlink(spec.CodeDir, link); err != nil {
+			t.Fatal(err)
+		}
+		spec.CodeDir = link
+		s.run(t, r, spec)
 	})
 
 	t.Run("code that is not there", func(t *testing.T) {

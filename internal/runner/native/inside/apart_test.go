@@ -32,10 +32,10 @@ func TestSetUpRefusesTheHostsNamespaces(t *testing.T) {
 				t.Setenv(outsidePrefix+k, v)
 			}
 			if apart() == nil {
-				t.Fatal("apart = nil, want a refusal") // makeRoot must not be tried then
+				t.Fatal("apart = nil, want a refusal") // prepareRoot must not be tried then
 			}
-			if err := makeRoot("scratch"); err == nil {
-				t.Error("makeRoot = nil, want a refusal")
+			if err := prepareRoot(false); err == nil {
+				t.Error("prepareRoot = nil, want a refusal")
 			}
 		})
 	}

@@ -35,12 +35,13 @@ func init() {
 
 // sandbox is the init's view of it.
 type sandbox struct {
-	conn    *Conn
-	ownNet  bool
-	task    *Task
-	files   []int      // of the command
-	sending sync.Mutex // held while a frame is written
-	kin     kin
+	conn     *Conn
+	ownNet   bool
+	keptHost bool // see hostDir
+	task     *Task
+	files    []int      // of the command
+	sending  sync.Mutex // held while a frame is written
+	kin      kin
 }
 
 func (s *sandbox) send(k Kind, p *Packer, files ...int) {
@@ -105,7 +106,8 @@ func (s *sandbox) prepare() error {
 			return &failure{"raise the loopback", err}
 		}
 	}
-	if err := makeRoot("host"); err != nil {
+	_, s.keptHost = syscall.Getenv(hostVariable)
+	if err := prepareRoot(s.keptHost); err != nil {
 		return err
 	}
 	return beginFence()
@@ -128,12 +130,12 @@ func (s *sandbox) start(t *Task, files []int) bool {
 			switch {
 			case len(t.Layers) > 0:
 				return makeLayeredRoot(t, more)
-			case t.Base == "host":
+			case t.prepared():
 				return nil
 			}
-			return makeRoot(t.Base)
+			return makeBareRoot()
 		}},
-		{"finish the root", func() error { return finishRoot(t, codeMount) }},
+		{"finish the root", func() error { return finishRoot(t, codeMount, s.keptHost) }},
 		{"fence", func() error { return fenceThread(t) }},
 	})
 	if err != nil {

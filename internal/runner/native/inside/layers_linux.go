@@ -14,19 +14,20 @@ const (
 
 // makeLayeredRoot makes an overlay of the image's layers the working directory, with what every sandbox has of its own.
 func makeLayeredRoot(t *Task, mounts []int) error {
-	return all(append(emptyRoot(), []step{
+	return all(append(emptyRoot(nextRoot), []step{
 		{"make its own layer", func() error { return makeOwnLayer(t) }},
 		{"attach the layers", func() error { return attachLayers(t, mounts) }},
 		{"mount the image", func() error {
-			return syscall.Mount("image", newRoot, "overlay", syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV, "userxattr,lowerdir="+lowerDirs(len(t.Layers)))
+			return syscall.Mount("image", nextRoot, "overlay", syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV, "userxattr,lowerdir="+lowerDirs(len(t.Layers)))
 		}},
-		{"enter the image", func() error { return syscall.Chdir(newRoot) }},
-		{"mount /proc", func() error {
+		{"enter the image", func() error { return syscall.Chdir(nextRoot) }},
+		{"show /proc", showProc},
+		{"hide the init", func() error {
 			if t.UID != initUser {
-				return mountProc("")
+				return nil
 			}
-			// What the kernel keeps from everybody is user 0's in /proc, the init's descriptors too: hide the init. // proc(5), hidepid
-			return mountProc("hidepid=ptraceable")
+			// What the kernel keeps from everybody is user 0's in /proc, the init's descriptors too.
+			return hideInit()
 		}},
 		{"mount /dev", func() error {
 			return syscall.Mount("dev", "dev", "tmpfs", syscall.MS_NOSUID|syscall.MS_NOEXEC, "mode=755,size=64k")
@@ -68,7 +69,7 @@ func attachLayers(t *Task, mounts []int) error {
 		case t.LayerMounts:
 			err = moveMount(mounts[i], at)
 		default:
-			err = syscall.Mount(dir, at, "", syscall.MS_BIND, "")
+			err = syscall.Mount(hostDir+dir, at, "", syscall.MS_BIND, "")
 		}
 		if err != nil {
 			return &failure{dir, err}

@@ -2,8 +2,18 @@ package inside
 
 import "syscall"
 
-// newRoot is where the sandbox's root is put together: a directory that every Linux has and that no code is in.
-const newRoot = "/sys"
+// Where roots are put together: the first in a directory that every Linux has and that no code is in, another one in an empty one of
+// the first.
+const (
+	firstRoot = "/sys"
+	nextRoot  = "/tmp"
+)
+
+// hostDir is where an ordinary user's init sees the host's files until its command has its own: only by their names can it mount them.
+const hostDir = "/host"
+
+// hostVariable in the environment of an init says that it needs the host's files when it gets its task. Root's node gives it mounts.
+const hostVariable = "DALAMB_HOST"
 
 // taskDir is where the function sees its code.
 const taskDir = "var/task"
@@ -33,39 +43,71 @@ func all(steps []step) error {
 	return nil
 }
 
-// makeRoot mounts what every sandbox of a base sees and makes it the working directory. It is not yet the root.
-func makeRoot(base string) error {
-	steps := append(emptyRoot(), []step{
-		{"make directories", func() error { return makeDirs("proc", "dev", "dev/shm", "tmp", "var", taskDir, "etc") }},
-		{"mount /proc", func() error { return mountProc("") }},
+// prepareRoot makes the root that most functions have, and leaves the host.
+func prepareRoot(keepHost bool) error {
+	steps := append(emptyRoot(firstRoot), []step{
+		{"make directories", makeOwnDirs},
+		{"mount /proc", mountProc},
 		{"make /dev", makeDev},
-		// What AWS calls layers is a part of the code here.
-		{"show layers in /opt", func() error { return syscall.Symlink("/"+taskDir+"/opt", "opt") }},
+		{"show layers in /opt", showOpt},
 		{"make /etc", makeEtc},
+		{"show the host's programs", showHost},
 	}...)
-	if base == "host" {
-		steps = append(steps, step{"show the host's programs", showHost})
+	if !keepHost {
+		return all(append(steps, changeRoot()...))
 	}
-	return all(steps)
+	return all(append(steps, []step{
+		{"make a place for the host's files", func() error { return makeDirs(hostDir[1:]) }},
+		{"change the root", func() error { return syscall.PivotRoot(".", hostDir[1:]) }},
+		{"enter the new root", func() error { return syscall.Chdir("/") }},
+	}...))
 }
 
+// makeBareRoot makes a root without the host's programs the working directory. It is not yet the root.
+func makeBareRoot() error {
+	return all(append(emptyRoot(nextRoot), []step{
+		{"make directories", makeOwnDirs},
+		{"show /proc", showProc},
+		{"make /dev", makeDev},
+		{"show layers in /opt", showOpt},
+		{"make /etc", makeEtc},
+	}...))
+}
+
+func makeOwnDirs() error {
+	return makeDirs("proc", "dev", "dev/shm", "tmp", "var", taskDir, "etc")
+}
+
+// showOpt makes a part of the code of what AWS calls layers.
+func showOpt() error { return syscall.Symlink("/"+taskDir+"/opt", "opt") }
+
 // emptyRoot mounts a root with nothing in it and makes it the working directory.
-func emptyRoot() []step {
+func emptyRoot(at string) []step {
 	return []step{
 		{"touch no mounts but its own", apart},
 		// Slave, so that what the host unmounts while we wait is not held by us.
 		{"part from the host's mounts", func() error { return syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SLAVE, "") }},
 		{"mount a root", func() error {
-			return syscall.Mount("root", newRoot, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=755,size=1m")
+			return syscall.Mount("root", at, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=755,size=1m")
 		}},
-		{"enter the root", func() error { return syscall.Chdir(newRoot) }},
+		{"enter the root", func() error { return syscall.Chdir(at) }},
 	}
 }
 
-// finishRoot adds what is this function's own, makes it the root and takes the host away.
-func finishRoot(t *Task, codeMount int) error {
+// changeRoot makes the working directory the root and takes the old root away.
+func changeRoot() []step {
+	return []step{
+		// Twice the same place: the old root lands upon the new one and is taken off. // pivot_root(2), NOTES
+		{"change the root", func() error { return syscall.PivotRoot(".", ".") }},
+		{"take the old root away", func() error { return syscall.Unmount(".", detach) }},
+		{"enter the new root", func() error { return syscall.Chdir("/") }},
+	}
+}
+
+// finishRoot adds what is this function's own to the root in the working directory, and leaves nothing of the host.
+func finishRoot(t *Task, codeMount int, keptHost bool) error {
 	size, shm := atMost(t.Tmp), atMost(min(t.Tmp, 64<<20))
-	return all([]step{
+	steps := []step{
 		{"mount /tmp", func() error { return syscall.Mount("tmp", "tmp", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, size) }},
 		{"mount /dev/shm", func() error { return syscall.Mount("shm", "dev/shm", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, shm) }},
 		{"show the code in " + t.CodeDir, func() error { return showCode(t, codeMount) }},
@@ -75,13 +117,20 @@ func finishRoot(t *Task, codeMount int) error {
 			}
 			return writeFile("etc/resolv.conf", t.Resolv)
 		}},
-		{"make the root read-only", func() error { return setAttr(".", attrReadOnly, false) }},
-		// Twice the same place: the old root lands upon the new one and is taken off. // pivot_root(2), NOTES
-		{"change the root", func() error { return syscall.PivotRoot(".", ".") }},
-		{"take the host's files away", func() error { return syscall.Unmount(".", detach) }},
-		{"enter the new root", func() error { return syscall.Chdir("/") }},
-		{"name the host", func() error { return syscall.Sethostname([]byte(t.Function)) }},
-	})
+	}
+	switch {
+	case !t.prepared():
+		steps = append(steps, changeRoot()...)
+	case keptHost:
+		steps = append(steps,
+			step{"take the host's files away", func() error { return syscall.Unmount(hostDir, detach) }},
+			step{"take their place away", func() error { return syscall.Rmdir(hostDir) }},
+		)
+	}
+	return all(append(steps,
+		step{"make the root read-only", func() error { return setAttr("/", attrReadOnly, false) }},
+		step{"name the host", func() error { return syscall.Sethostname([]byte(t.Function)) }},
+	))
 }
 
 // atMost are the options of a tmpfs that everybody may write to. Files without content take memory too, and no size stops them.
@@ -98,7 +147,7 @@ func showCode(t *Task, codeMount int) error {
 			return err
 		}
 	default:
-		if err := syscall.Mount(t.CodeDir, taskDir, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
+		if err := syscall.Mount(hostDir+t.CodeDir, taskDir, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
 			return err
 		}
 	}
@@ -107,8 +156,8 @@ func showCode(t *Task, codeMount int) error {
 
 // mountProc shows this sandbox's processes, without what tells of the machine or changes it: what Docker and runc
 // hide, and more. There is no /sys at all. // OCI runtime-spec config-linux.md#masked-paths, moby daemon/pkg/oci/defaults.go
-func mountProc(options string) error {
-	if err := syscall.Mount("proc", "proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, options); err != nil {
+func mountProc() error {
+	if err := syscall.Mount("proc", "proc", "proc", procFlags, ""); err != nil {
 		return err
 	}
 	if err := limitNamespace(); err != nil {
@@ -137,6 +186,16 @@ func mountProc(options string) error {
 		}
 	}
 	return nil
+}
+
+const procFlags = syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC
+
+// showProc shows the first root's /proc in another one, with all that is hidden there.
+func showProc() error { return syscall.Mount("/proc", "proc", "", syscall.MS_BIND|syscall.MS_REC, "") }
+
+// hideInit takes from /proc the processes that the reader may not trace. // proc(5), hidepid
+func hideInit() error {
+	return syscall.Mount("proc", "/proc", "proc", syscall.MS_REMOUNT|procFlags, "hidepid=ptraceable")
 }
 
 func makeDev() error {

@@ -44,6 +44,9 @@ func unpackTask(u *Unpacker) *Task {
 	}
 }
 
+// prepared says whether the function's root is the one that the init has made already.
+func (t *Task) prepared() bool { return t.Base == "host" }
+
 func flag(b bool) int64 {
 	if b {
 		return 1

@@ -41,7 +41,8 @@ type Conn struct{ fd int }
 // NewConn makes a Conn of a connected stream socket of the unix family.
 func NewConn(fd int) *Conn { return &Conn{fd} }
 
-// Send writes a frame: length and kind, with the descriptors attached to them, then the fields.
+// Send writes a frame: length and kind, to which the descriptors are attached, then the fields. It goes out in one piece where it
+// can, so that the other end is woken once.
 func (c *Conn) Send(k Kind, p *Packer, files ...int) error {
 	var body []byte
 	if p != nil {
@@ -50,29 +51,21 @@ func (c *Conn) Send(k Kind, p *Packer, files ...int) error {
 	if len(body) > maxFrame {
 		return syscall.E2BIG
 	}
-	head := append(number(nil, uint64(len(body))), byte(k))
+	frame := append(append(number(nil, uint64(len(body))), byte(k)), body...)
 	var rights []byte
 	if len(files) > 0 {
 		rights = syscall.UnixRights(files...)
 	}
-	var n int
-	err := again(func() (err error) {
-		n, err = syscall.SendmsgN(c.fd, head, rights, nil, syscall.MSG_NOSIGNAL)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	body = append(head[n:], body...)
-	for len(body) > 0 {
+	for len(frame) > 0 {
+		var n int
 		err := again(func() (err error) {
-			n, err = syscall.SendmsgN(c.fd, body, nil, nil, syscall.MSG_NOSIGNAL)
+			n, err = syscall.SendmsgN(c.fd, frame, rights, nil, syscall.MSG_NOSIGNAL)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		body = body[n:]
+		frame, rights = frame[n:], nil
 	}
 	return nil
 }

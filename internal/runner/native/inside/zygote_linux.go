@@ -138,7 +138,7 @@ func (n *Nest) mode() string {
 	return Variable + "=host"
 }
 
-// surroundings are those variables of an init that tell what it is outside of: where the caller is.
+// surroundings are those variables of an init that tell what it is outside of: where and who the caller is.
 func surroundings() ([]string, error) {
 	env := []string{"GOMAXPROCS=1", "GOGC=off"}
 	for _, name := range namespaceNames() {
@@ -147,6 +147,9 @@ func surroundings() ([]string, error) {
 			return nil, err
 		}
 		env = append(env, outsidePrefix+name+"="+id)
+	}
+	if syscall.Geteuid() != 0 {
+		env = append(env, hostVariable+"=kept")
 	}
 	return env, nil
 }
