@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/runner/native"
+	"github.com/dalamb/dalamb/internal/runner/oci"
 	"github.com/dalamb/dalamb/internal/runner/process"
 )
 
@@ -27,10 +29,8 @@ func coldStartRow(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	for _, spare := range []bool{true, false} {
-		if err := b.coldByRunner(ctx, programs, spare); err != nil {
-			return err
-		}
+	if err := b.coldByRunners(ctx, programs); err != nil {
+		return err
 	}
 	return b.coldByGateway(ctx, programs)
 }
@@ -42,7 +42,7 @@ func (b *bench) programs(ctx context.Context) ([]program, error) {
 			return nil, err
 		}
 	}
-	all := []program{{"static Go", []string{"./once"}, []string{"./web"}, 40}}
+	all := []program{{"static Go", []string{"./once"}, []string{"./web"}, 50}}
 	scripts, err := filepath.Abs("hack/bench/testdata/web")
 	if err != nil {
 		return nil, err
@@ -51,8 +51,8 @@ func (b *bench) programs(ctx context.Context) ([]program, error) {
 		name, flag, print, script string
 		samples                   int
 	}{
-		{"python3", "-Ic", "print('ready')", "web.py", 24},
-		{"node", "-e", "console.log('ready')", "web.mjs", 16},
+		{"python3", "-Ic", "print('ready')", "web.py", 30},
+		{"node", "-e", "console.log('ready')", "web.mjs", 30},
 	} {
 		file, ok := b.interpreter(i.name)
 		if !ok {
@@ -66,60 +66,109 @@ func (b *bench) programs(ctx context.Context) ([]program, error) {
 	return all, nil
 }
 
-// coldByRunner starts sandboxes without a node. Between two starts a spare has the time to come back, where there are any.
-func (b *bench) coldByRunner(ctx context.Context, programs []program, spare bool) error {
-	r, with, err := b.runner(ctx, spare)
-	if r == nil || err != nil {
+// way is one of starting a program in a sandbox, to its first byte of output.
+type way struct {
+	name   string
+	start  func(ctx context.Context, code string, command []string) (float64, error)
+	target *target
+}
+
+// coldByRunners starts sandboxes without a node, in every way that the machine has.
+func (b *bench) coldByRunners(ctx context.Context, programs []program) error {
+	ways, end, err := b.ways(ctx)
+	defer end()
+	if err != nil {
 		return err
 	}
-	defer r.Close()
+	code := filepath.Join(b.dir, "code", "once")
 	for _, p := range programs {
-		code := filepath.Join(b.dir, "code", "once")
-		s, err := inTurns(ctx, p.samples,
-			func() (float64, error) {
-				if err := pause(ctx, 40*time.Millisecond); err != nil {
+		plain := slices.Clone(p.print)
+		if plain[0] == "./once" {
+			plain[0] = filepath.Join(code, "once")
+		}
+		things := []func() (float64, error){func() (float64, error) {
+			if err := pause(ctx, settle); err != nil {
+				return 0, err
+			}
+			first, _, err := forkExec(plain, "")
+			return milliseconds(first), err
+		}}
+		for _, w := range ways {
+			things = append(things, func() (float64, error) {
+				if err := pause(ctx, settle); err != nil {
 					return 0, err
 				}
-				return firstByte(ctx, r, code, p.print)
-			},
-			func() (float64, error) {
-				command := p.print
-				if command[0] == "./once" {
-					command = []string{filepath.Join(code, "once")}
-				}
-				first, _, err := forkExec(command, "")
-				return milliseconds(first), err
+				return w.start(ctx, code, p.print)
 			})
+		}
+		s, err := inTurns(ctx, p.samples, things...)
 		if err != nil {
 			return err
 		}
-		value, of, ratio := s.against(0, 1)
-		b.add(line{Case: p.name + ", " + with, Unit: "ms", Value: value, Yardstick: "fork+exec, first byte", Of: of, Ratio: ratio, Target: ratioAtMost(4)})
+		for i, w := range ways {
+			value, of, ratio := s.against(i+1, 0)
+			b.add(line{Case: p.name + ", " + w.name, Unit: "ms", Value: value, Yardstick: "fork+exec, first byte", Of: of, Ratio: ratio, Target: w.target})
+		}
 	}
 	return nil
 }
 
-// runner is the native one, or where the machine cannot fence the one that does not; that one has no spares, and is measured once.
-func (b *bench) runner(ctx context.Context, spare bool) (runner.Runner, string, error) {
-	o, with := native.Options{StateDir: filepath.Join(b.dir, "native-no-spare"), Spare: -1}, "native runner, no spare"
-	if spare {
-		o, with = native.Options{StateDir: filepath.Join(b.dir, "native-spare")}, "native runner, spare"
+// settle is the pause before each start: what the last one left ends, and spares, where there are any, have mostly come back.
+const settle = 80 * time.Millisecond
+
+// ways are the native runner with spares and without, dalamb's drivers of OCI runtimes, and the runtimes by themselves. Where the machine
+// cannot fence, it is the runner that does not. end is to be called with an error too.
+func (b *bench) ways(ctx context.Context) (ways []way, end func(), err error) {
+	var runners []runner.Runner
+	end = func() {
+		for _, r := range runners {
+			r.Close()
+		}
 	}
-	r, err := native.New(o)
-	if err != nil {
-		return nil, "", err
+	add := func(name string, r runner.Runner, t *target) error {
+		runners = append(runners, r)
+		if _, err := r.Check(ctx); err != nil {
+			return err
+		}
+		ways = append(ways, way{name, func(ctx context.Context, code string, command []string) (float64, error) {
+			return firstByte(ctx, r, code, command)
+		}, t})
+		return nil
 	}
-	_, err = r.Check(ctx)
-	if err == nil {
-		return r, with, nil
+	for _, spare := range []int{0, -1} {
+		name, t := "native runner, spare", ratioAtMost(1.5)
+		if spare < 0 {
+			name, t = "native runner, no spare", nil
+		}
+		r, err := native.New(native.Options{StateDir: filepath.Join(b.dir, fmt.Sprint("native", spare)), Spare: spare})
+		if err != nil {
+			return nil, end, err
+		}
+		if err := add(name, r, t); err != nil {
+			b.note("this machine cannot fence functions (%v): measured with --runner process", err)
+			p, err := process.New(process.Options{StateDir: filepath.Join(b.dir, "process")})
+			if err == nil {
+				err = add("process runner", p, nil)
+			}
+			return ways, end, err
+		}
 	}
-	r.Close()
-	if !spare {
-		return nil, "", nil
+	for _, runtime := range oci.Runtimes() {
+		r, err := oci.New(oci.Options{Runtime: runtime, StateDir: filepath.Join(b.dir, "oci-"+runtime), Spare: -1})
+		if err != nil {
+			return nil, end, err
+		}
+		if err := add(r.Name()+" runner, no spare", r, nil); err != nil {
+			b.note("skipped %s: %v", r.Name(), err)
+			continue
+		}
+		c, err := b.runtimeBundle(runtime)
+		if err != nil {
+			return nil, end, err
+		}
+		ways = append(ways, way{runtime + " run", c.firstByte, nil})
 	}
-	b.note("this machine cannot fence functions (%v): measured with --runner process", err)
-	p, err := process.New(process.Options{StateDir: filepath.Join(b.dir, "process")})
-	return p, "process runner", err
+	return ways, end, nil
 }
 
 // firstByte starts a sandbox and returns after how many milliseconds it had printed something.
