@@ -20,6 +20,7 @@ type program struct {
 	print   []string // a command that prints at once
 	web     []string // a command that serves HTTP
 	samples int
+	few     int // samples of what takes long
 }
 
 // coldStartRow: from nothing to a function's first byte of output by the runner alone, and to the answer of an HTTP function through
@@ -42,17 +43,16 @@ func (b *bench) programs(ctx context.Context) ([]program, error) {
 			return nil, err
 		}
 	}
-	all := []program{{"static Go", []string{"./once"}, []string{"./web"}, 50}}
+	all := []program{{"static Go", []string{"./once"}, []string{"./web"}, 50, 30}}
 	scripts, err := filepath.Abs("hack/bench/testdata/web")
 	if err != nil {
 		return nil, err
 	}
 	for _, i := range []struct {
 		name, flag, print, script string
-		samples                   int
 	}{
-		{"python3", "-Ic", "print('ready')", "web.py", 30},
-		{"node", "-e", "console.log('ready')", "web.mjs", 30},
+		{"python3", "-Ic", "print('ready')", "web.py"},
+		{"node", "-e", "console.log('ready')", "web.mjs"},
 	} {
 		file, ok := b.interpreter(i.name)
 		if !ok {
@@ -61,7 +61,7 @@ func (b *bench) programs(ctx context.Context) ([]program, error) {
 		if err := copyInto(filepath.Join(b.dir, "code", "web"), filepath.Join(scripts, i.script)); err != nil {
 			return nil, err
 		}
-		all = append(all, program{i.name, []string{file, i.flag, i.print}, []string{file, i.script}, i.samples})
+		all = append(all, program{i.name, []string{file, i.flag, i.print}, []string{file, i.script}, 30, 15})
 	}
 	return all, nil
 }
@@ -71,6 +71,7 @@ type way struct {
 	name   string
 	start  func(ctx context.Context, code string, command []string) (float64, error)
 	target *target
+	long   bool // it takes: fewer samples must do
 }
 
 // coldByRunners starts sandboxes without a node, in every way that the machine has.
@@ -80,35 +81,53 @@ func (b *bench) coldByRunners(ctx context.Context, programs []program) error {
 	if err != nil {
 		return err
 	}
-	code := filepath.Join(b.dir, "code", "once")
+	first := slices.IndexFunc(ways, func(w way) bool { return w.long })
+	if first < 0 {
+		first = len(ways)
+	}
 	for _, p := range programs {
-		plain := slices.Clone(p.print)
-		if plain[0] == "./once" {
-			plain[0] = filepath.Join(code, "once")
+		if err := b.coldInTurns(ctx, p, ways[:first], p.samples); err != nil {
+			return err
 		}
-		things := []func() (float64, error){func() (float64, error) {
+		if err := b.coldInTurns(ctx, p, ways[first:], p.few); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// coldInTurns starts p plainly and in some ways.
+func (b *bench) coldInTurns(ctx context.Context, p program, ways []way, turns int) error {
+	if len(ways) == 0 {
+		return nil
+	}
+	code := filepath.Join(b.dir, "code", "once")
+	plain := slices.Clone(p.print)
+	if plain[0] == "./once" {
+		plain[0] = filepath.Join(code, "once")
+	}
+	things := []func() (float64, error){func() (float64, error) {
+		if err := pause(ctx, settle); err != nil {
+			return 0, err
+		}
+		first, _, err := forkExec(plain, "")
+		return milliseconds(first), err
+	}}
+	for _, w := range ways {
+		things = append(things, func() (float64, error) {
 			if err := pause(ctx, settle); err != nil {
 				return 0, err
 			}
-			first, _, err := forkExec(plain, "")
-			return milliseconds(first), err
-		}}
-		for _, w := range ways {
-			things = append(things, func() (float64, error) {
-				if err := pause(ctx, settle); err != nil {
-					return 0, err
-				}
-				return w.start(ctx, code, p.print)
-			})
-		}
-		s, err := inTurns(ctx, p.samples, things...)
-		if err != nil {
-			return err
-		}
-		for i, w := range ways {
-			value, of, ratio := s.against(i+1, 0)
-			b.add(line{Case: p.name + ", " + w.name, Unit: "ms", Value: value, Yardstick: "fork+exec, first byte", Of: of, Ratio: ratio, Target: w.target})
-		}
+			return w.start(ctx, code, p.print)
+		})
+	}
+	s, err := inTurns(ctx, turns, things...)
+	if err != nil {
+		return err
+	}
+	for i, w := range ways {
+		value, of, ratio := s.against(i+1, 0)
+		b.add(line{Case: p.name + ", " + w.name, Unit: "ms", Value: value, Yardstick: "fork+exec, first byte", Of: of, Ratio: ratio, Target: w.target})
 	}
 	return nil
 }
@@ -116,8 +135,8 @@ func (b *bench) coldByRunners(ctx context.Context, programs []program) error {
 // settle is the pause before each start: what the last one left ends, and spares, where there are any, have mostly come back.
 const settle = 80 * time.Millisecond
 
-// ways are the native runner with spares and without, dalamb's drivers of OCI runtimes, and the runtimes by themselves. Where the machine
-// cannot fence, it is the runner that does not. end is to be called with an error too.
+// ways are the native runner with spares and without, dalamb's drivers of OCI runtimes, and the runtimes by themselves, the long ones
+// last. Where the machine cannot fence, it is the runner that does not. end is to be called with an error too.
 func (b *bench) ways(ctx context.Context) (ways []way, end func(), err error) {
 	var runners []runner.Runner
 	end = func() {
@@ -125,30 +144,31 @@ func (b *bench) ways(ctx context.Context) (ways []way, end func(), err error) {
 			r.Close()
 		}
 	}
-	add := func(name string, r runner.Runner, t *target) error {
+	add := func(w way, r runner.Runner) error {
 		runners = append(runners, r)
 		if _, err := r.Check(ctx); err != nil {
 			return err
 		}
-		ways = append(ways, way{name, func(ctx context.Context, code string, command []string) (float64, error) {
+		w.start = func(ctx context.Context, code string, command []string) (float64, error) {
 			return firstByte(ctx, r, code, command)
-		}, t})
+		}
+		ways = append(ways, w)
 		return nil
 	}
 	for _, spare := range []int{0, -1} {
-		name, t := "native runner, spare", ratioAtMost(1.5)
+		w := way{name: "native runner, spare", target: ratioAtMost(1.5)}
 		if spare < 0 {
-			name, t = "native runner, no spare", nil
+			w = way{name: "native runner, no spare"}
 		}
 		r, err := native.New(native.Options{StateDir: filepath.Join(b.dir, fmt.Sprint("native", spare)), Spare: spare})
 		if err != nil {
 			return nil, end, err
 		}
-		if err := add(name, r, t); err != nil {
+		if err := add(w, r); err != nil {
 			b.note("this machine cannot fence functions (%v): measured with --runner process", err)
 			p, err := process.New(process.Options{StateDir: filepath.Join(b.dir, "process")})
 			if err == nil {
-				err = add("process runner", p, nil)
+				err = add(way{name: "process runner"}, p)
 			}
 			return ways, end, err
 		}
@@ -158,7 +178,7 @@ func (b *bench) ways(ctx context.Context) (ways []way, end func(), err error) {
 		if err != nil {
 			return nil, end, err
 		}
-		if err := add(r.Name()+" runner, no spare", r, nil); err != nil {
+		if err := add(way{name: r.Name() + " runner, no spare", long: true}, r); err != nil {
 			b.note("skipped %s: %v", r.Name(), err)
 			continue
 		}
@@ -166,7 +186,7 @@ func (b *bench) ways(ctx context.Context) (ways []way, end func(), err error) {
 		if err != nil {
 			return nil, end, err
 		}
-		ways = append(ways, way{runtime + " run", c.firstByte, nil})
+		ways = append(ways, way{name: runtime + " run", start: c.firstByte, long: true})
 	}
 	return ways, end, nil
 }

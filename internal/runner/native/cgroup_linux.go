@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/runner/native/inside"
 )
 
 // initThreads is how many threads of the sandbox's init are let into its limit of processes.
@@ -241,13 +242,21 @@ func (h *hierarchy) write(file string, n int64) error {
 }
 
 // writeText is on the way of every cold start: an os.File would be made known to Go's poller first, which takes as long as the write.
+// A signal ends the write of a version 1 memory limit.
 func (h *hierarchy) writeText(file, text string) error {
 	path := filepath.Join(h.dir, file)
-	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	var fd int
+	err := inside.Again(func() (err error) {
+		fd, err = unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	_, err = unix.Write(fd, []byte(text))
+	err = inside.Again(func() error {
+		_, err := unix.Write(fd, []byte(text))
+		return err
+	})
 	if err != nil {
 		err = &fs.PathError{Op: "write", Path: path, Err: err}
 	}

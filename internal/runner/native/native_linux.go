@@ -102,7 +102,10 @@ func New(o Options) (*Runner, error) {
 			return nil, err
 		}
 	}
-	r.spares = &spares{least: min(leastSpares, max(o.Spare, 0)), most: max(o.Spare, 0), now: time.Now, make: r.nest, discard: r.discard, log: o.Log, over: make(chan struct{})}
+	r.spares = &spares{
+		least: min(leastSpares, max(o.Spare, 0)), most: max(o.Spare, 0), now: time.Now, make: r.nest, discard: r.discard, log: o.Log,
+		over: make(chan struct{}),
+	}
 	if err := r.spares.register(o.Metrics); err != nil {
 		return nil, fmt.Errorf("make runner: %w", err)
 	}

@@ -33,7 +33,7 @@ func dial(port int) (int, error) {
 	}
 	err = syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &syscall.Timeval{Sec: 5})
 	if err == nil {
-		err = again(func() error {
+		err = Again(func() error {
 			return syscall.Connect(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
 		})
 	}

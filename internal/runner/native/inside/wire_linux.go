@@ -58,7 +58,7 @@ func (c *Conn) Send(k Kind, p *Packer, files ...int) error {
 	}
 	for len(frame) > 0 {
 		var n int
-		err := again(func() (err error) {
+		err := Again(func() (err error) {
 			n, err = syscall.SendmsgN(c.fd, frame, rights, nil, syscall.MSG_NOSIGNAL)
 			return err
 		})
@@ -95,7 +95,7 @@ func (c *Conn) read(b []byte) ([]int, error) {
 	oob := make([]byte, syscall.CmsgSpace(4*maxFiles))
 	for len(b) > 0 {
 		var n, oobn int
-		err := again(func() (err error) {
+		err := Again(func() (err error) {
 			n, oobn, _, _, err = syscall.Recvmsg(c.fd, b, oob, syscall.MSG_CMSG_CLOEXEC)
 			return err
 		})
@@ -121,8 +121,8 @@ func (c *Conn) read(b []byte) ([]int, error) {
 	return files, nil
 }
 
-// again repeats a call that a signal interrupted: Go's runtime sends itself some.
-func again(call func() error) error {
+// Again repeats a call while a signal interrupts it: Go's runtime sends itself some, and not every call is resumed. // signal(7)
+func Again(call func() error) error {
 	for {
 		if err := call(); err != syscall.EINTR {
 			return err

@@ -119,3 +119,14 @@ func TestDecimal(t *testing.T) {
 		}
 	}
 }
+
+func TestAgainRepeatsOnlyWhatWasInterrupted(t *testing.T) {
+	for _, last := range []error{nil, syscall.EIO} {
+		answers := []error{syscall.EINTR, syscall.EINTR, last}
+		calls := 0
+		got := Again(func() error { calls++; return answers[calls-1] })
+		if got != last || calls != len(answers) {
+			t.Errorf("Again = %v after %d calls, want %v after %d", got, calls, last, len(answers))
+		}
+	}
+}
