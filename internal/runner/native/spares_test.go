@@ -50,12 +50,12 @@ func TestSparesAreMadeWhenAStartHasSettled(t *testing.T) {
 		}
 		s.begin()
 		s.refill()
-		time.Sleep(settling - 1)
+		time.Sleep(settling - time.Nanosecond)
 		synctest.Wait()
 		if made := made.Load(); made != 0 {
 			t.Errorf("%d spares were made while the function started, want none", made)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if made := made.Load(); made != 2 {
 			t.Errorf("%d spares were made, want 2", made)
