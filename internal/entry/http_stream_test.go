@@ -438,6 +438,34 @@ func TestATunnelOnWhichNothingMovesEnds(t *testing.T) {
 	})
 }
 
+// ends is a pipe's side that can end its own way and still read.
+type ends struct{ net.Conn }
+
+func (ends) CloseWrite() error { return nil }
+
+// over reads nothing but the end.
+type over struct{}
+
+func (over) Read([]byte) (int, error) { return 0, io.EOF }
+
+func TestATunnelDoesNotOutliveOneSideForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, client := net.Pipe()
+		_, far := net.Pipe()
+		p := pipes{idle: time.Hour}
+		begin := time.Now()
+		p.moved.Store(begin.UnixNano())
+		var both sync.WaitGroup
+		both.Go(func() { p.carry(far, ends{client}, client) })
+		synctest.Wait() // it waits for a client that says nothing
+		both.Go(func() { p.carry(ends{client}, far, over{}) })
+		both.Wait()
+		if lived := time.Since(begin); lived != tunnelLinger {
+			t.Errorf("the tunnel lived for %s after the function had ended it, want %s", lived, tunnelLinger)
+		}
+	})
+}
+
 func TestInterimAnswersReachTheClient(t *testing.T) {
 	s := newStage(t)
 	c := s.start(version("http:hints"))

@@ -49,6 +49,15 @@ func (s *suite) network(t *testing.T) {
 					t.Error("Dial after Done succeeded")
 				}
 			})
+			if network == "none" {
+				t.Run("dial a port below 1024", func(t *testing.T) {
+					spec := s.spec(t, "serve", runner.PortNumber)
+					spec.Network, spec.Port = network, 80
+					if got := served(t, start(t, r, spec)); got != "served\n" {
+						t.Errorf("dialled and read %q, want served", got)
+					}
+				})
+			}
 			t.Run("dial where nothing listens", func(t *testing.T) {
 				spec := s.spec(t, "sleep")
 				spec.Network, spec.Port = network, 8080

@@ -105,6 +105,7 @@ func (s *sandbox) prepare() error {
 		if err := raiseLoopback(); err != nil {
 			return &failure{"raise the loopback", err}
 		}
+		openPorts()
 	}
 	_, s.keptHost = syscall.Getenv(hostVariable)
 	if err := prepareRoot(s.keptHost); err != nil {

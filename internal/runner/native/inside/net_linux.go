@@ -4,6 +4,17 @@ import "syscall"
 
 const backlog = 512
 
+// openPorts lets the command listen on ports below 1024 of its own network, as images expect that are made for Docker. Where the
+// sandbox's maker does not let us, those stay root's: a comfort less, and the fence is the same. // ip(7), ip_unprivileged_port_start
+func openPorts() {
+	fd, err := syscall.Open("/proc/sys/net/ipv4/ip_unprivileged_port_start", syscall.O_WRONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_, _ = syscall.Write(fd, []byte("0"))
+	syscall.Close(fd)
+}
+
 // listen opens the listener in this network namespace.
 func listen(port int) (int, error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
