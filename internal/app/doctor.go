@@ -40,7 +40,7 @@ func Doctor(ctx context.Context, o Options) ([]doctor.Finding, error) {
 	}
 	scratch, err := os.MkdirTemp("", "dalamb-doctor-")
 	if err != nil {
-		return nil, fault.New(fault.Unavailable, "make a directory for a trial: %w", err).WithHint("set TMPDIR to a directory that this user can write to")
+		return append(all, doctor.Lacking(doctor.Missing, "sandbox", "set TMPDIR to a directory that this user can write to", "cannot be tried: %v", err)), nil
 	}
 	defer os.RemoveAll(scratch)
 	place := c.Data

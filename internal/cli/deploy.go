@@ -93,7 +93,7 @@ func printDeployed(w io.Writer, done []wire.Deployed) {
 	for _, d := range done {
 		what := "deployed"
 		if !d.Created {
-			what = "unchanged: nothing differs from this version"
+			what = fmt.Sprintf("unchanged: nothing differs from this version, which %s points at", d.Alias)
 		}
 		fmt.Fprintf(w, "%-20s version %d (%s)  %s\n", d.Function, d.Version, d.Alias, what)
 		if i := d.Image; i != nil {

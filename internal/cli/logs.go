@@ -53,7 +53,12 @@ func logsCommand(env *environment) *cobra.Command {
 				}
 			}
 			if none && !asJSON {
-				fmt.Fprintf(c.ErrOrStderr(), "%s wrote nothing yet; dalamb runs --function %s shows what it did\n", o.Function, o.Function)
+				switch o.Run {
+				case "":
+					fmt.Fprintf(c.ErrOrStderr(), "%s wrote nothing yet; dalamb runs --function %s shows what it did\n", o.Function, o.Function)
+				default:
+					fmt.Fprintf(c.ErrOrStderr(), "%s wrote nothing in run %s, or the log has it no more\n", o.Function, o.Run)
+				}
 			}
 			return nil
 		},

@@ -42,6 +42,10 @@ func (s classify) do(_ context.Context, w *work) error {
 	case w.rules.Batch != nil && w.rules.Batch.OnError == function.OnErrorDeadLetter:
 		w.settle(function.RunDead, "the batch failed (onError: %s)", function.OnErrorDeadLetter)
 		return nil
+	case r.NoRetry && r.Outcome == function.BadAnswer:
+		w.condition = conditionNoRetry
+		w.settle(function.RunDead, "the answer cannot be used, and would be the same again")
+		return nil
 	case r.NoRetry:
 		w.condition = conditionNoRetry
 		w.settle(function.RunDead, "the function said that trying again is no use")

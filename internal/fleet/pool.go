@@ -192,17 +192,21 @@ func (f *Fleet) await(ctx context.Context, p *pool, w *waiter, kill <-chan struc
 // late says why no instance was free in time. The caller holds mu.
 func (f *Fleet) late(p *pool, cause error) error {
 	name, there := p.version.Function(), len(p.instances)
+	var err *fault.Error
 	switch {
 	case there >= p.max:
-		return fault.New(fault.Exhausted, "function %s: no instance was free in time (%d of at most %d are there): %w", name, there, p.max, cause).
+		err = fault.New(fault.Exhausted, "function %s: no instance was free in time (%d of at most %d are there)", name, there, p.max).
 			WithHint("raise scale.max of the function, or send less at a time")
 	case f.room(p.share) <= 0:
-		return fault.New(fault.Exhausted, "function %s: no instance was free in time: it has %d, and all functions together have the node's %d: %w",
-			name, p.share.held, f.o.MaxInstances, cause).
+		err = fault.New(fault.Exhausted, "function %s: no instance was free in time: it has %d, and all functions together have the node's %d",
+			name, p.share.held, f.o.MaxInstances).
 			WithHint("raise limits.instances of the node, reserve some for the function (scale.reserved), or send less at a time")
+	default:
+		err = fault.New(fault.Exhausted, "function %s: no instance was free in time (%d are there, %d of them are starting)", name, there, p.starting).
+			WithHint("keep some warm (scale.min), or wait longer")
 	}
-	return fault.New(fault.Exhausted, "function %s: no instance was free in time (%d are there, %d of them are starting): %w", name, there, p.starting, cause).
-		WithHint("keep some warm (scale.min), or wait longer")
+	err.Err = cause
+	return err
 }
 
 // aheadAfter is how long after an instance that is used once was taken the next one is started at the latest, if nothing waits for it.

@@ -60,7 +60,7 @@ func one[T any](h *History, t *table, id, what string) (*T, error) {
 		return nil, err
 	}
 	if !found || many(id) {
-		return nil, fault.New(fault.NotFound, "there is no %s %q", what, id).WithHint("it may be older than the log keeps; the list shows what there is")
+		return nil, fault.New(fault.NotFound, "there is no %s %q", what, id).WithHint("it may be older than the log keeps; the list shows what there is. What came of a request is in topic _dalamb.requests")
 	}
 	v := new(T)
 	if err := json.Unmarshal(r.doc, v); err != nil {
