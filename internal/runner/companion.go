@@ -10,7 +10,7 @@ import (
 type Companion struct {
 	Command        []string       // as Spec.Command
 	Stdout, Stderr func(p []byte) // as those of Spec
-	// Exited is called when it ended, or could not start, before the sandbox did. It must not block. nil = nobody wants to know.
+	// Exited is called when it ended, or could not start, before the sandbox did, and after what it printed. It must not block. nil = nobody wants to know.
 	Exited func(Exit)
 }
 

@@ -12,6 +12,7 @@ const (
 	chunksAhead = 32              // how far a writer may be behind: 1 MiB
 	writerWait  = 2 * time.Second // how long a writer that is behind may hold the function up; a busy machine is no slow writer
 	drainWait   = 2 * time.Second // how long a writer may hold Done up
+	settleWait  = 200 * time.Millisecond
 )
 
 // Output carries what a function prints from its pipe to the writer of its Spec, for the drivers. The pipe is always
@@ -86,8 +87,14 @@ func (o *Output) Drain() {
 	o.wait()
 }
 
-func (o *Output) wait() {
-	t := time.NewTimer(drainWait)
+// Settle waits until all was read and written of a program that has ended. What that program left behind may hold the pipe open: then
+// it waits for a moment only.
+func (o *Output) Settle() { o.await(settleWait) }
+
+func (o *Output) wait() { o.await(drainWait) }
+
+func (o *Output) await(d time.Duration) {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-o.done:

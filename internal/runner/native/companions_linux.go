@@ -40,6 +40,7 @@ func (sb *sandbox) join(number int, command []string, root bool) error {
 		return err
 	}
 	defer stderr.Close()
+	sb.beside = append(sb.beside, sb.outputs[len(sb.outputs)-2:])
 	frame := new(inside.Packer).Number(int64(number)).Texts(command)
 	return sb.nest.send(inside.Join, frame, int(stdin.Fd()), int(stdout.Fd()), int(stderr.Fd()))
 }
@@ -64,7 +65,7 @@ func (sb *sandbox) holdBack() (letGo func()) {
 	}
 }
 
-// left passes on that a companion has ended.
+// left passes on that a companion has ended, when what it printed has been passed on.
 func (sb *sandbox) left(u *inside.Unpacker) {
 	number, errno, status := u.Number(), syscall.Errno(u.Number()), syscall.WaitStatus(u.Number())
 	c := &sb.spec.Companions[number]
@@ -72,9 +73,15 @@ func (sb *sandbox) left(u *inside.Unpacker) {
 	if errno != 0 {
 		exit = runner.Exit{Code: -1, Start: c.Command[0] + ": " + errno.Error()}
 	}
-	if c.Exited != nil {
-		c.Exited(exit)
+	if c.Exited == nil {
+		return
 	}
+	sb.leaving.Go(func() {
+		for _, o := range sb.beside[number] {
+			o.Settle()
+		}
+		c.Exited(exit)
+	})
 }
 
 func exitOf(status syscall.WaitStatus) runner.Exit {

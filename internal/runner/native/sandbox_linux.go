@@ -35,6 +35,8 @@ type sandbox struct {
 	listener net.Listener // nil when none was asked for
 	port     int          // on the host's loopback, with network host
 	outputs  []*runner.Output
+	beside   [][]*runner.Output // of each companion
+	leaving  sync.WaitGroup     // companions whose end is being passed on
 	done     chan struct{}
 	frozen   frozen
 
@@ -79,6 +81,7 @@ func (r *Runner) start(ctx context.Context, s runner.Spec) (*sandbox, error) {
 	if err != nil {
 		n.end()
 		n.wait()
+		sb.leaving.Wait()
 		for _, o := range sb.outputs {
 			o.Drain()
 		}
@@ -292,6 +295,7 @@ func (sb *sandbox) run() {
 		sb.nest.wait()
 	}
 	var lost int64
+	sb.leaving.Wait()
 	for _, o := range sb.outputs {
 		o.Drain()
 		lost += o.Lost()
