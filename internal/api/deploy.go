@@ -135,6 +135,9 @@ func (a *API) checkIsolation(ctx context.Context, spec *function.Spec) error {
 	if err != nil {
 		return fmt.Errorf("function %q asks for runner: %s: %w", spec.Name, spec.Runner, err)
 	}
+	if err := checkNetwork(runner, spec); err != nil {
+		return err
+	}
 	lacks := runner.Lacks
 	if spec.Isolation != function.IsolationStrict || len(lacks) == 0 {
 		return nil
@@ -159,6 +162,15 @@ func (a *API) checkCode(req *wire.DeployRequest) error {
 			WithHint("upload it first: PUT /v1/code/%s", req.Code)
 	}
 	return nil
+}
+
+// checkNetwork does the same for a way out. A runner without any isolation gives all of the machine's network, and the warnings say so.
+func checkNetwork(runner wire.Runner, spec *function.Spec) error {
+	if spec.Network != function.NetworkEgress || runner.Egress || !runner.Isolated {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "function %q wants network: egress, which the runner %s of this node cannot give", spec.Name, runner.Name).
+		WithHint("the notes of dalamb doctor say why and how to get it; network: none needs nothing")
 }
 
 // validAlias holds the rule of function names. A number would be taken for a version.
@@ -256,7 +268,7 @@ func (a *API) warnings(ctx context.Context, spec *function.Spec) []string {
 	runner := a.runnerOf(ctx, spec)
 	if !runner.Isolated {
 		ws = append(ws, fmt.Sprintf("it runs without isolation: the runner %s fences nothing", runner.Name))
-	} else if spec.Network == "host" {
+	} else if spec.Network == function.NetworkHost {
 		ws = append(ws, "it shares the machine's network (network: host)")
 	}
 	for _, name := range spec.DestinationFunctions() {

@@ -75,7 +75,7 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 
 // lacks is what of a whole fence a function does not have.
 func lacks(r wire.Runner, spec *function.Spec) []string {
-	if r.Isolated && spec.Network == "host" {
+	if r.Isolated && spec.Network == function.NetworkHost {
 		return append([]string{"a network of its own"}, r.Lacks...)
 	}
 	return r.Lacks

@@ -161,7 +161,7 @@ func (n *Node) describeRunner(ctx context.Context, name string) (wire.Runner, er
 			return wire.Runner{}, err
 		}
 	}
-	return wire.Runner{Name: name, Isolated: a.Isolated, Images: a.Images, Limits: a.Limits, Lacks: a.Lacks(), Notes: a.Notes}, nil
+	return wire.Runner{Name: name, Isolated: a.Isolated, Images: a.Images, Egress: a.Egress, Limits: a.Limits, Lacks: a.Lacks(), Notes: a.Notes}, nil
 }
 
 func (n *Node) describe(ctx context.Context) wire.Node {

@@ -36,6 +36,7 @@ func Table() []Room {
 		{"internal/entry", []string{"runner", "function", "event", "fault"}},
 		{"internal/runner", []string{"function", "image", "fault"}},
 		{"internal/runner/native", []string{"runner", "image", "fault"}},
+		{"internal/runner/egress", []string{"runner", "fault"}},
 		{"internal/runner/oci", []string{"runner", "image", "fault"}},
 		{"internal/runner/process", []string{"runner", "image", "fault"}},
 		{"internal/runner/kube", []string{"runner", "image", "fault"}},
@@ -72,6 +73,7 @@ func Table() []Room {
 func Edges() []Edge {
 	return []Edge{
 		{"cli", "doctor", "it prints the findings, whose shape is doctor's"},
+		{"runner/native", "runner/egress", "a sandbox's way out is carried by the node's own sockets"},
 		{"cli", "image", "deploy packs the code directory where it stands"},
 		{"cli", "image/pull", "deploy sends an image that stands beside the manifest to the node's registry"},
 		{"history", "function", "the shapes of runs, requests and dead letters are function's"},

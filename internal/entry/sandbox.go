@@ -41,7 +41,7 @@ func (e *Entries) spec(s Start) runner.Spec {
 		ID: s.ID, Function: v.Name, Version: s.Version.Number,
 		Runner: v.Runner, CodeDir: s.CodeDir, Base: v.Base, Command: v.Entry.Command,
 		Memory: int64(v.Resources.Memory), CPU: v.Resources.CPU, PIDs: v.Resources.PIDs, Files: v.Resources.Files, Tmp: int64(v.Resources.Tmp),
-		Network: v.Network, Strict: v.Isolation == function.IsolationStrict,
+		Network: v.Network, Allow: reachable(v.Allow), Strict: v.Isolation == function.IsolationStrict,
 	}
 	inImage(&spec, s)
 	return spec

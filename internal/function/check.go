@@ -23,7 +23,7 @@ const (
 	IsolationStrict = "strict"
 )
 
-func networks() []string   { return []string{"none", "host"} }
+func networks() []string   { return []string{NetworkNone, NetworkEgress, NetworkHost} }
 func isolations() []string { return []string{"available", IsolationStrict} }
 
 // Runners are those that a function may ask for. All of them fence: what does not is for a whole node to say.
@@ -63,11 +63,12 @@ func (s *Spec) check() []Problem {
 	c.name("name", s.Name, "function")
 	c.image(s)
 	oneOf(c, "network", s.Network, networks())
+	c.allow(s)
 	if s.Isolation != "" {
 		oneOf(c, "isolation", s.Isolation, isolations())
 	}
-	if s.Isolation == IsolationStrict && s.Network == "host" {
-		c.add("isolation", "network: none, or isolation: available", "strict and network: host exclude each other")
+	if s.Isolation == IsolationStrict && s.Network == NetworkHost {
+		c.add("isolation", "network: none or egress, or isolation: available", "strict and network: host exclude each other")
 	}
 	if s.Runner != "" {
 		oneOf(c, "runner", s.Runner, Runners())

@@ -33,7 +33,8 @@ type Spec struct {
 	Scale     Scale             `json:"scale"`
 	Health    *Health           `json:"health,omitempty"`
 	Env       map[string]string `json:"env,omitempty"`
-	Network   string            `json:"network"`             // "none" or "host"
+	Network   string            `json:"network"`             // one of networks
+	Allow     []Allowed         `json:"allow,omitempty"`     // of network egress; none = the internet
 	Isolation string            `json:"isolation,omitempty"` // one of isolations; "" = available
 	Runner    string            `json:"runner,omitempty"`    // one of Runners; "" = the node's own
 	Async     *Async            `json:"async,omitempty"`

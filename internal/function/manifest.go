@@ -212,7 +212,7 @@ func (p *parser) documents(data []byte) []*yaml.Node {
 func defaults() Declared {
 	d := Declared{CodePath: "."}
 	s := &d.Spec
-	s.Base, s.Network = "host", "none"
+	s.Base, s.Network = "host", NetworkNone
 	s.Resources = Resources{Memory: 128 << 20, CPU: 1, PIDs: 64, Files: 1024, Tmp: 64 << 20}
 	s.Timeout = seconds(30)
 	s.Scale = Scale{Max: 10, Idle: seconds(300), Freeze: seconds(2), Reuse: ReuseIdle}

@@ -97,7 +97,7 @@ dalamb.yaml:1:1: entry.type: is required (allowed: lambda, http, stdio)
 dalamb.yaml:1:1: entry.command: names no program (a list, such as [python3, main.py])`},
 		{minimal + "code: /opt/pay", `dalamb.yaml:3:7: code: "/opt/pay" is an absolute path (it is relative to the directory of this file, such as src or ../pay)`},
 		{minimal + "timeot: 3s", "dalamb.yaml:3:1: timeot: unknown field (did you mean timeout?)"},
-		{minimal + "zzz: 3s", "dalamb.yaml:3:1: zzz: unknown field (known here: name, code, image, base, entry, resources, timeout, scale, health, env, network, isolation, runner, async, triggers)"},
+		{minimal + "zzz: 3s", "dalamb.yaml:3:1: zzz: unknown field (known here: name, code, image, base, entry, resources, timeout, scale, health, env, network, allow, isolation, runner, async, triggers)"},
 		{minimal + "<<: {}", "dalamb.yaml:3:1: <<: unknown field (merge keys are not supported; a whole value can be repeated by an alias)"},
 		{minimal + "name: x", "dalamb.yaml:3:1: name: is given twice (first in line 1)"},
 		{minimal + "? [a]\n: b", "dalamb.yaml:3:3: a key must be text"},
@@ -107,7 +107,7 @@ dalamb.yaml:1:1: entry.command: names no program (a list, such as [python3, main
 		{minimal + "base: hosts", "dalamb.yaml:3:7: base: \"hosts\" is not known (allowed: host, scratch; did you mean host?)"},
 		{minimal + "isolation: total", `dalamb.yaml:3:12: isolation: "total" is not known (allowed: available, strict)`},
 		{minimal + "runner: process", `dalamb.yaml:3:9: runner: "process" is not known (allowed: native, oci:crun, oci:runc)`},
-		{minimal + "isolation: strict\nnetwork: host", "dalamb.yaml:3:12: isolation: strict and network: host exclude each other (network: none, or isolation: available)"},
+		{minimal + "isolation: strict\nnetwork: host", "dalamb.yaml:3:12: isolation: strict and network: host exclude each other (network: none or egress, or isolation: available)"},
 		{minimal + "resources: {files: 3}", "dalamb.yaml:3:20: resources.files: 3 is out of range (from 16 to 1048576)"},
 		{minimal + "network:", "dalamb.yaml:3:9: network: is empty, not text"},
 		{minimal + "resources: {memory: 1Mi, cpu: .nan, pids: 1.5, tmp: lots}", `dalamb.yaml:3:21: resources.memory: 1Mi is out of range (from 4Mi to 1Ti)

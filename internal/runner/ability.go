@@ -12,6 +12,7 @@ type Ability struct {
 	Isolated bool     // namespaces, no capabilities, seccomp
 	Users    bool     // each sandbox is a user of its own on the host
 	Images   bool     // Spec.Root, WorkDir and User are honoured; else a Spec that has them is refused
+	Egress   bool     // the network "egress" is given; else a Spec with it is refused, where any isolation is
 	Limits   []string // of AllLimits: those that are enforced
 	Notes    []string // best-effort parts, each a sentence
 }

@@ -20,8 +20,10 @@ func (s *Spec) Validate() error {
 		return fault.New(fault.Invalid, "sandbox id %q is not 1 to 64 of a-z, 0-9 and -", s.ID)
 	case len(s.Command) == 0 || s.Command[0] == "":
 		return fault.New(fault.Invalid, "function %s has no command", s.Function)
-	case s.Network != "none" && s.Network != "host":
-		return fault.New(fault.Invalid, "network %q of function %s is neither none nor host", s.Network, s.Function)
+	case s.Network != "none" && s.Network != "egress" && s.Network != "host":
+		return fault.New(fault.Invalid, "network %q of function %s is none of none, egress and host", s.Network, s.Function)
+	case s.Network != "egress" && len(s.Allow) > 0:
+		return fault.New(fault.Invalid, "function %s has destinations, and the network %q", s.Function, s.Network)
 	}
 	return s.checkRoot()
 }

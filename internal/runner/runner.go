@@ -36,14 +36,15 @@ type Spec struct {
 	User    *User  // nil = the function's usual one, user and group 1000
 	// StopSignal is the one that Sandbox.Stop sends first, by name; "" = SIGTERM.
 	StopSignal string
-	Env        []string // KEY=value, complete: a runner adds PATH when it is missing, and what its own working needs
-	Memory     int64    // bytes; 0 = no limit
-	CPU        float64  // cores; 0 = no limit
-	PIDs       int      // processes and threads; 0 = no limit
-	Files      int      // open at a time in one process; 0 = no limit
-	Strict     bool     // refuse to start where Ability.Lacks anything
-	Tmp        int64    // bytes of /tmp; 0 = 64 MiB
-	Network    string   // "none" or "host"
+	Env        []string  // KEY=value, complete: a runner adds PATH when it is missing, and what its own working needs
+	Memory     int64     // bytes; 0 = no limit
+	CPU        float64   // cores; 0 = no limit
+	PIDs       int       // processes and threads; 0 = no limit
+	Files      int       // open at a time in one process; 0 = no limit
+	Strict     bool      // refuse to start where Ability.Lacks anything
+	Tmp        int64     // bytes of /tmp; 0 = 64 MiB
+	Network    string    // "none", "egress" or "host"
+	Allow      []Allowed // of the network egress; none = the internet
 
 	// Listen asks for a listener inside the sandbox, open before the command starts; see Sandbox.Listener. 0 = none.
 	// Its address is 127.0.0.1:Listen for runners that have their own loopback; else Command and Env are expanded

@@ -21,6 +21,7 @@ type Runner struct {
 	Name     string   `json:"name"`
 	Isolated bool     `json:"isolated"`
 	Images   bool     `json:"images"`          // functions can run in container images
+	Egress   bool     `json:"egress"`          // network: egress is given; else a function that asks for it is refused, where any isolation is
 	Limits   []string `json:"limits"`          // of memory, cpu, pids, files, tmp: those that are enforced
 	Lacks    []string `json:"lacks,omitempty"` // what of a whole fence it does not give; a function with isolation: strict is refused for it
 	Notes    []string `json:"notes,omitempty"`

@@ -16,7 +16,7 @@ func errEnded(id string) error { return fault.New(fault.Unavailable, "sandbox %s
 
 // Dial implements runner.Sandbox.
 func (sb *sandbox) Dial(ctx context.Context) (net.Conn, error) {
-	if sb.spec.Network == "host" {
+	if !ownNet(&sb.spec) {
 		return sb.DialPort(ctx, sb.port)
 	}
 	return sb.DialPort(ctx, sb.spec.Port)
@@ -24,7 +24,7 @@ func (sb *sandbox) Dial(ctx context.Context) (net.Conn, error) {
 
 // DialPort implements runner.PortDialer: the init connects where only it can, and hands the connection out.
 func (sb *sandbox) DialPort(ctx context.Context, port int) (net.Conn, error) {
-	if sb.spec.Network == "host" {
+	if !ownNet(&sb.spec) {
 		var d net.Dialer
 		return d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	}

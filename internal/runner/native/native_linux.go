@@ -16,6 +16,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/runner/egress"
 	"github.com/dalamb/dalamb/internal/runner/native/seccomp"
 	"github.com/dalamb/dalamb/internal/runner/tree"
 )
@@ -59,6 +60,7 @@ type Runner struct {
 	sweeper *sweeper
 	spares  *spares
 	serial  *serial
+	flows   *egress.Budget
 
 	roster runner.Roster[sandbox]
 	watch  tree.Watch
@@ -150,6 +152,11 @@ func (r *Runner) ability() runner.Ability {
 	if !r.root {
 		a.Notes = append(a.Notes, "Functions run as the node's own user, since only root can give them others.")
 	}
+	if err := tryDevice(); err != nil {
+		a.Notes = append(a.Notes, "Functions with network: egress are refused: "+err.Error()+". To allow them: "+deviceHint+".")
+	} else {
+		a.Egress = true
+	}
 	for _, c := range []string{"memory", "cpu", "pids"} {
 		switch {
 		case r.groups().has(c):
@@ -170,6 +177,12 @@ func (r *Runner) ability() runner.Ability {
 func (r *Runner) Start(ctx context.Context, s runner.Spec) (runner.Sandbox, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
+	}
+	if s.Network == "egress" {
+		if err := tryDevice(); err != nil {
+			return nil, fault.New(fault.Unavailable, "function %s wants network: egress, which this node cannot give: %w", s.Function, err).
+				WithHint("%s", deviceHint)
+		}
 	}
 	if s.Strict {
 		a := r.ability()

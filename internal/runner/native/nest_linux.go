@@ -63,7 +63,7 @@ func (r *Runner) kindFor(s *runner.Spec) kind {
 
 func kindOf(s *runner.Spec) kind {
 	k := usual()
-	k.ownNet = s.Network == "none"
+	k.ownNet = ownNet(s)
 	if s.User != nil {
 		k.ids = inside.IDs{UID: int64(s.User.UID), GID: int64(s.User.GID)}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/runner/egress"
 	"github.com/dalamb/dalamb/internal/runner/native/inside"
 	"golang.org/x/sys/unix"
 )
@@ -37,6 +38,8 @@ type sandbox struct {
 	outputs  []*runner.Output
 	beside   [][]*runner.Output // of each companion
 	leaving  sync.WaitGroup     // companions whose end is being passed on
+	flows    *egress.Budget
+	way      *egress.Link // nil but with network egress
 	done     chan struct{}
 	frozen   frozen
 
@@ -69,7 +72,7 @@ func (r *Runner) start(ctx context.Context, s runner.Spec) (*sandbox, error) {
 		return nil, err
 	}
 	sb := &sandbox{
-		spec: s, nest: n, sweeper: r.sweeper, record: r.recordFile(s.ID), done: make(chan struct{}), dials: make(map[int64]chan dialled),
+		spec: s, nest: n, sweeper: r.sweeper, flows: r.flows, record: r.recordFile(s.ID), done: make(chan struct{}), dials: make(map[int64]chan dialled),
 		log: r.log.With("function", s.Function, "version", s.Version, "instance", s.ID),
 	}
 	// What blocks below is the init's answer, and a dead init's is an end of file.
@@ -136,9 +139,12 @@ func (sb *sandbox) launch(r *Runner) error {
 	}
 	t.Command, t.Env = s.Expand(places)
 	t.Hold = s.Hold != nil
-	if s.Network == "none" {
+	switch {
+	case s.Network == "egress":
+		t.Listen, t.Egress, t.Resolv = int64(s.Listen), true, egress.Resolv()
+	case ownNet(s):
 		t.Listen = int64(s.Listen)
-	} else {
+	default:
 		b, err := os.ReadFile("/etc/resolv.conf")
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
@@ -168,7 +174,7 @@ func (sb *sandbox) launch(r *Runner) error {
 // places says what the texts in the Spec stand for: the sandbox's own loopback, or free ports of the host's.
 func (sb *sandbox) places() (runner.Places, error) {
 	p := runner.Places{Task: taskRoot, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(sb.spec.Listen)), Port: sb.spec.Port}
-	if sb.spec.Network == "none" {
+	if ownNet(&sb.spec) {
 		return p, nil
 	}
 	l, err := sb.spec.OpenLoopback(&p)
@@ -210,6 +216,14 @@ func (sb *sandbox) give(t *inside.Task, root bool) error {
 		}
 		mine = append(mine, os.NewFile(uintptr(fd), t.CodeDir))
 		t.CodeMount = true
+	}
+	if t.Egress && root {
+		device, err := openDevice(sb.nest.init.PID)
+		if err != nil {
+			return err
+		}
+		mine = append(mine, device)
+		t.EgressGiven = true
 	}
 	if root {
 		layers, err := mountLayers(sb.spec.Root, sb.nest.init.PID)
@@ -260,6 +274,10 @@ func (sb *sandbox) await() error {
 			f.Close()
 			if err != nil {
 				return fmt.Errorf("take the listener: %w", err)
+			}
+		case kind == inside.Linked && len(files) == 1:
+			if err := sb.carryOut(files[0]); err != nil {
+				return err
 			}
 		case kind == inside.NotStarted:
 			sb.exit = sb.notStarted(u)
@@ -369,6 +387,9 @@ func (sb *sandbox) thaw() {
 func (sb *sandbox) discard() error {
 	if sb.listener != nil {
 		sb.listener.Close()
+	}
+	if sb.way != nil {
+		sb.way.Close()
 	}
 	sb.sweeper.sweep(sb.nest)
 	return removeRecord(sb.record)

@@ -27,7 +27,7 @@ type attempt struct {
 // Escapes lets hostile functions try to get out of an isolating runner, and returns the table of the tries. What got out is a failure of
 // the test.
 func Escapes(t *testing.T, make New) []Escape {
-	s := &suite{make: make, code: code(t)}
+	s := &suite{make: make, code: Code(t)}
 	r := s.runner(t)
 	ability, err := r.Check(t.Context())
 	if err != nil {

@@ -26,7 +26,7 @@ func AsOrdinaryUser(t *testing.T, test string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for from, to := range map[string]string{self: "tests", filepath.Join(code(t), "fn"): "fn"} {
+	for from, to := range map[string]string{self: "tests", filepath.Join(Code(t), "fn"): "fn"} {
 		b, err := os.ReadFile(from)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, to), b, 0o755)

@@ -29,7 +29,7 @@ type New func(stateDir string) (runner.Runner, error)
 
 // Run runs the whole suite.
 func Run(t *testing.T, make New) {
-	s := &suite{make: make, code: code(t)}
+	s := &suite{make: make, code: Code(t)}
 	r := s.runner(t)
 	ability, err := r.Check(t.Context())
 	if err != nil {
@@ -90,8 +90,8 @@ func (s *suite) runnerAt(t *testing.T, dir string) runner.Runner {
 	return r
 }
 
-// code makes the directory that functions are started from. DALAMB_RUNNERTEST_FN says where testfn is built already.
-func code(t *testing.T) string {
+// Code makes the directory that functions are started from. DALAMB_RUNNERTEST_FN says where testfn is built already.
+func Code(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "code")
 	if err := os.Mkdir(dir, 0o755); err != nil {

@@ -38,6 +38,7 @@ type sandbox struct {
 	conn     *Conn
 	ownNet   bool
 	keptHost bool // see hostDir
+	tun      int  // the device, opened while it could be seen; -1 = not to be had
 	task     *Task
 	files    []int      // of the command
 	sending  sync.Mutex // held while a frame is written
@@ -54,7 +55,7 @@ func (s *sandbox) send(k Kind, p *Packer, files ...int) {
 
 // live is the life of an init. All that is in the sandbox ends with it.
 func live(ownNet bool) {
-	s := &sandbox{conn: NewConn(Socket), ownNet: ownNet}
+	s := &sandbox{conn: NewConn(Socket), ownNet: ownNet, tun: -1}
 	syscall.CloseOnExec(Socket)
 	// What the node itself inherited, from a shell for instance, is no business of the function's.
 	if err := call(sysCloseRange, Socket+1, 0x7fffffff); err != nil {
@@ -106,6 +107,7 @@ func (s *sandbox) prepare() error {
 			return &failure{"raise the loopback", err}
 		}
 		openPorts()
+		s.tun, _ = OpenTUN() // who needs it will miss it
 	}
 	_, s.keptHost = syscall.Getenv(hostVariable)
 	if err := prepareRoot(s.keptHost); err != nil {
@@ -120,7 +122,17 @@ func (s *sandbox) start(t *Task, files []int) bool {
 	if t.CodeMount && len(more) > 0 {
 		codeMount, more = more[0], more[1:]
 	}
+	if t.EgressGiven && len(more) > 0 {
+		syscall.Close(s.tun)
+		s.tun, more = more[0], more[1:]
+	}
 	err := all([]step{
+		{"make the way out", func() error {
+			if !t.Egress {
+				return nil
+			}
+			return raiseTUN(s.tun)
+		}},
 		{"listen", func() (err error) {
 			if t.Listen != 0 {
 				listener, err = listen(int(t.Listen))
@@ -146,6 +158,12 @@ func (s *sandbox) start(t *Task, files []int) bool {
 	if listener >= 0 {
 		s.send(Listening, nil, listener)
 		syscall.Close(listener)
+	}
+	if t.Egress {
+		s.send(Linked, nil, s.tun)
+	}
+	if !t.EgressGiven {
+		syscall.Close(s.tun)
 	}
 	for _, fd := range files[3:] {
 		syscall.Close(fd)

@@ -23,6 +23,9 @@ type Task struct {
 	Groups      []int64  // beside GID
 
 	Hold bool // the command waits for Begin
+
+	Egress      bool // a way out of the network namespace, by a device that the node reads and writes
+	EgressGiven bool // the device was opened by the node; else by the init
 }
 
 // Pack gives the fields in a frame's form.
@@ -31,7 +34,7 @@ func (t *Task) Pack() *Packer {
 		Texts(t.Command).Texts(t.Env).Number(t.Tmp).Number(t.PIDs).Number(t.Files).Number(t.Listen).
 		Text(t.Resolv).Text(t.Filter).Number(flag(t.Switch)).
 		Texts(t.Layers).Number(flag(t.LayerMounts)).Text(t.WorkDir).Number(t.UID).Number(t.GID).Numbers(t.Groups).
-		Number(flag(t.Hold))
+		Number(flag(t.Hold)).Number(flag(t.Egress)).Number(flag(t.EgressGiven))
 }
 
 func unpackTask(u *Unpacker) *Task {
@@ -40,7 +43,7 @@ func unpackTask(u *Unpacker) *Task {
 		Command: u.Texts(), Env: u.Texts(), Tmp: u.Number(), PIDs: u.Number(), Files: u.Number(), Listen: u.Number(),
 		Resolv: u.Text(), Filter: u.Text(), Switch: u.Number() != 0,
 		Layers: u.Texts(), LayerMounts: u.Number() != 0, WorkDir: u.Text(), UID: u.Number(), GID: u.Number(), Groups: u.Numbers(),
-		Hold: u.Number() != 0,
+		Hold: u.Number() != 0, Egress: u.Number() != 0, EgressGiven: u.Number() != 0,
 	}
 }
 

@@ -10,7 +10,7 @@ type Kind byte
 
 // What the node says, what the init says, and what the node and a zygote say.
 const (
-	Start  Kind = 'S' // Task; descriptors: stdin, stdout, stderr, the code's mount when Task.CodeMount, then those of the layers when Task.LayerMounts
+	Start  Kind = 'S' // Task; descriptors: stdin, stdout, stderr, the code's mount when Task.CodeMount, the device when Task.EgressGiven, then those of the layers when Task.LayerMounts
 	Dial   Kind = 'D' // number of the dial, port
 	Signal Kind = 'K' // number of the signal, for the command's process group
 	Join   Kind = 'J' // number and command of a companion; descriptors: stdin, stdout, stderr
@@ -19,6 +19,7 @@ const (
 	Ready      Kind = 'r' // the sandbox waits for Start
 	Failed     Kind = 'f' // text: what dalamb or the machine could not do; the init is about to end
 	Listening  Kind = 'l' // descriptor: the listener
+	Linked     Kind = 't' // descriptor: the device that is the sandbox's way out
 	Started    Kind = 's' // the command runs
 	Left       Kind = 'p' // number of the companion, errno of its exec, wait status
 	NotStarted Kind = 'n' // number: errno of the command's exec, or of its directory when a second number is 1; the init is about to end
@@ -32,7 +33,7 @@ const (
 
 const (
 	maxFrame = 8 << 20
-	maxFiles = 4 + maxLayers
+	maxFiles = 5 + maxLayers
 )
 
 // Conn is one end of the stream socket between the node and an init or a zygote. One reader and one writer at a time.

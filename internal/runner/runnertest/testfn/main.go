@@ -49,6 +49,7 @@ func roles() map[string]func([]string) {
 		"read":     read,
 		"burn":     burn,
 		"opens":    opens,
+		"reach":    reach,
 	}
 	for name, f := range hostile() {
 		all[name] = f
