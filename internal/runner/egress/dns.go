@@ -14,6 +14,9 @@ import (
 const (
 	dnsPort = 53
 	dnsWait = 3 * time.Second // for one resolver
+	// dnsIdle is how long a flow is kept when all its queries are answered. Resolver libraries take a port for each name, and a flow of each
+	// for udpIdle would use up what a sandbox may have.
+	dnsIdle = 2 * time.Second
 	// maxQueries of one flow are under way; a resolver library has two.
 	maxQueries  = 8
 	maxDatagram = 65535
@@ -82,9 +85,12 @@ func (l *Link) answer(ctx context.Context, in net.Conn) {
 		query := append([]byte(nil), b[:n]...)
 		room <- struct{}{}
 		queries.Go(func() {
-			defer func() { <-room }()
 			if reply := l.ask(ctx, query); reply != nil {
 				_, _ = in.Write(reply) // a flow that has ended needs none
+			}
+			<-room
+			if len(room) == 0 {
+				idle.Reset(dnsIdle)
 			}
 		})
 	}

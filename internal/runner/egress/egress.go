@@ -49,6 +49,7 @@ const (
 	bufferMost  = 256 << 10
 	dialTimeout = 30 * time.Second
 	udpIdle     = time.Minute
+	abortEvery  = 5 * time.Millisecond
 )
 
 // Options are what a Link is made from.
@@ -150,9 +151,31 @@ func (l *Link) Close() {
 	l.mu.Unlock()
 	l.cancel()
 	l.device.Close()
-	l.endpoint.Close()
-	l.stack.Destroy()
-	l.work.Wait()
+	ended := make(chan struct{})
+	go func() {
+		l.work.Wait()
+		close(ended)
+	}()
+	l.abort(ended)
+	l.stack.Close()
+	l.stack.RemoveNIC(nic) // closes the endpoint
+}
+
+// abort gives up the sandbox's side of all connections until no more work goes on. A handshake knows no context, and one may begin while
+// the others are given up. The stack must not be closed before: it waits for such a handshake without end.
+func (l *Link) abort(ended <-chan struct{}) {
+	again := time.NewTicker(abortEvery)
+	defer again.Stop()
+	for {
+		for _, e := range l.stack.RegisteredEndpoints() {
+			e.Abort()
+		}
+		select {
+		case <-ended:
+			return
+		case <-again.C:
+		}
+	}
 }
 
 // take counts a flow, unless there are too many. give is its end.

@@ -19,13 +19,14 @@ const deviceHint = "modprobe tun; an ordinary user's node also needs chmod 666 /
 // ownNet says whether a sandbox has a network namespace of its own.
 func ownNet(s *runner.Spec) bool { return s.Network != "host" }
 
-// mostFlows leaves half of the descriptors that the node may have to all else.
+// mostFlows leaves half of the descriptors that the node may have to all else, and bounds the memory of the buffers: of half a MiB each
+// at the worst.
 func mostFlows() int64 {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 512
 	}
-	return int64(min(limit.Cur, 1<<20) / 2)
+	return int64(min(limit.Cur/2, 8192))
 }
 
 // tryDevice says why there can be no way out of a sandbox.

@@ -24,6 +24,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/need"
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/runner/egress"
 	"github.com/dalamb/dalamb/internal/runner/runnertest"
 )
 
@@ -365,4 +366,66 @@ func TestEgressReachesWhatIsAllowed(t *testing.T) {
 			t.Errorf("reached %q, want hello", got[0])
 		}
 	})
+}
+
+func TestEgressReachesNoOtherFunction(t *testing.T) {
+	if !onStage(t) {
+		return
+	}
+	setStage(t, dnsAddress)
+	a := newReacher(t)
+	words := make(chan struct{}, 1)
+	other, err := a.r.Start(t.Context(), runner.Spec{
+		ID: "other", Function: "other", Version: 1, CodeDir: a.code, Base: "scratch", Network: "egress", Command: []string{"./fn", "serve", "9000", "0.0.0.0"},
+		Memory: 256 << 20, PIDs: 64, Tmp: 1 << 20, Port: 9000,
+		Stdout: func(p []byte) {
+			select {
+			case words <- struct{}{}:
+			default:
+			}
+		},
+		Stderr: func(p []byte) { t.Logf("%s", p) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Stop(0)
+	select {
+	case <-words: // it listens
+	case <-time.After(time.Minute):
+		t.Fatal("the other function does not say that it listens")
+	}
+	if c, err := other.Dial(t.Context()); err != nil {
+		t.Fatalf("the node itself does not reach the other function: %v", err)
+	} else {
+		c.Close()
+	}
+	allow := []runner.Allowed{{}, {Prefix: netip.MustParsePrefix("192.0.0.0/29")}, {Prefix: netip.MustParsePrefix("192.0.0.2/32")}}
+	for _, to := range []string{"tcp/192.0.0.2:9000", "tcp/192.0.0.1:9000", "tcp/127.0.0.1:9000", "tcp/" + machineAddress + ":9000"} {
+		if got := a.reaches(t, allow, to); got[0] != "refused" {
+			t.Errorf("%s: %q, want refused", to, got[0])
+		}
+	}
+}
+
+func TestEgressIsBoundedForTheNode(t *testing.T) {
+	if !onStage(t) {
+		return
+	}
+	setStage(t, dnsAddress)
+	a := newReacher(t)
+	if a.r.flows == nil {
+		t.Fatal("New bounds nothing")
+	}
+	to := "tcp/" + publicAddress + ":80"
+	a.r.flows = egress.NewBudget(1)
+	for range 3 { // what one sandbox had, the next one gets
+		if got := a.reaches(t, nil, to); got[0] == "refused" {
+			t.Fatalf("%s: %q within the bound", to, got[0])
+		}
+	}
+	a.r.flows = egress.NewBudget(0)
+	if got := a.reaches(t, nil, to); got[0] != "refused" {
+		t.Errorf("%s: %q beyond the bound, want refused", to, got[0])
+	}
 }

@@ -89,7 +89,7 @@ func New(o Options) (*Runner, error) {
 	r := &Runner{
 		dir: dir, name: "dalamb-" + hex.EncodeToString(sum[:6]), root: os.Geteuid() == 0, log: o.Log, machine: m,
 		serial: newSerial(), filter: sync.OnceValues(seccomp.Default().Program), boot: sync.OnceValues(tree.Boot),
-		zygote: newZygote(), maker: o.Maker, sweeper: &sweeper{log: o.Log},
+		zygote: newZygote(), maker: o.Maker, sweeper: &sweeper{log: o.Log}, flows: egress.NewBudget(mostFlows()),
 	}
 	r.watch.Every, r.watch.Log, r.watch.Measure = watchEvery, o.Log, r.measures
 	r.groups = sync.OnceValue(func() *cgroups {

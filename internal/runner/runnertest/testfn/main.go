@@ -123,11 +123,18 @@ func dial(a []string) {
 	os.Stdout.Write(answer)
 }
 
-// serve answers every connection at 127.0.0.1:port with its own word, after a line was read from stdin when told to wait.
+// serve answers every connection at 127.0.0.1:port, or at all addresses when told so, with its own word.
 func serve(a []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:"+a[0])
+	host := "127.0.0.1"
+	if len(a) > 1 {
+		host = a[1]
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, a[0]))
 	if err != nil {
 		fail(err)
+	}
+	if len(a) > 1 {
+		fmt.Println("listening")
 	}
 	for {
 		c, err := l.Accept()
