@@ -110,7 +110,7 @@ triggers:
 	}
 	peak := peakMemory(t, n)
 	t.Logf("the node's memory was at most %d MiB", peak>>20)
-	if most := 8 * size; peak > most {
+	if most := 8 * size * shadow; peak > most {
 		t.Errorf("the node took %d MiB, want at most %d for records of %d", peak>>20, most>>20, size>>20)
 	}
 	n.stop()
