@@ -298,7 +298,7 @@ func TestAFunctionThatPrintsWithoutEndHarmsNothing(t *testing.T) {
 }
 
 func TestHowAStartFails(t *testing.T) {
-	s := newStage(t, func(o *Options) { o.InitTimeout = time.Second })
+	s, hasty := newStage(t), newStage(t, func(o *Options) { o.InitTimeout = time.Second })
 	missing := func(spec *function.Spec) { spec.Entry.Command = []string{"./nothing"} }
 	tests := []struct {
 		name, behaves string
@@ -321,7 +321,11 @@ func TestHowAStartFails(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&v.Spec)
 			}
-			err := s.startError(v)
+			stage := s
+			if tt.typ == "Sandbox.Timedout" {
+				stage = hasty
+			}
+			err := stage.startError(v)
 			wantFailure(t, err.Result(), function.InitError, tt.typ, tt.message)
 		})
 	}

@@ -94,7 +94,12 @@ func (c *httpConn) isReady(ctx context.Context) bool {
 	resp, _, err := c.client.do(req, until)
 	switch {
 	case err != nil:
-		if _, before := errors.AsType[errDial](err); !before {
+		_, before := errors.AsType[errDial](err)
+		switch {
+		case before:
+		case errors.Is(err, os.ErrDeadlineExceeded): // what it answered before this question says more
+			c.notReady(cmp.Or(c.whyNotReady(), "it did not answer"))
+		default:
 			c.notReady(err.Error())
 		}
 		return false

@@ -34,6 +34,12 @@ func (in *instance) notReady(why string) {
 	in.mu.Unlock()
 }
 
+func (in *instance) whyNotReady() string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.asked
+}
+
 // spec is what every sandbox of a version shares.
 func (e *Entries) spec(s Start) runner.Spec {
 	v := &s.Version.Spec
@@ -179,9 +185,7 @@ func (in *instance) awaitReady(ctx context.Context, ready <-chan struct{}) error
 // waitedFor says what the entry expected, since a function of another entry type looks just like one that hangs.
 func (in *instance) waitedFor() string {
 	text := ": it did not ask the Runtime API at AWS_LAMBDA_RUNTIME_API for an invocation"
-	in.mu.Lock()
-	asked := in.asked
-	in.mu.Unlock()
+	asked := in.whyNotReady()
 	switch e := in.start.Version.Spec.Entry; {
 	case e.Type != function.EntryHTTP:
 	case asked != "":
