@@ -16,51 +16,60 @@ import (
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
-// deploy checks everything before it appends anything: what is refused has changed nothing.
 func (a *API) deploy(r *http.Request, _ query) (any, error) {
 	var req wire.DeployRequest
 	if err := decode(r, &req); err != nil {
 		return nil, err
 	}
+	out, err := a.Deploy(r.Context(), req)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Deploy makes a version and points an alias at it. It checks everything before it appends anything: what is refused has changed nothing.
+func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed, error) {
 	if req.Alias == "" {
 		req.Alias = function.LiveAlias
 	}
-	if err := a.checkDeploy(r.Context(), &req); err != nil {
-		return nil, err
+	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias}
+	if err := a.checkDeploy(ctx, &req); err != nil {
+		return out, err
 	}
-	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias, Warnings: append(a.warnings(r.Context(), &req.Spec), a.losses(r.Context(), &req)...)}
+	out.Warnings = append(a.warnings(ctx, &req.Spec), a.losses(ctx, &req)...)
 	if req.DryRun {
 		return out, nil
 	}
-	img, err := a.prepareImage(r.Context(), &req.Spec, &out)
+	img, err := a.prepareImage(ctx, &req.Spec, &out)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	digest := req.Spec.Digest(req.Code, img.Named())
 	view := a.catalog.View()
 	if f, err := view.Function(req.Spec.Name); err == nil {
 		if same := versionOf(f, digest); same != nil {
 			out.Version = same.Number
-			err := a.point(r.Context(), f, req.Alias, same.Number)
+			err := a.point(ctx, f, req.Alias, same.Number)
 			a.tellSchedules(&out)
 			return out, err
 		}
 	}
-	version := function.Version{Code: req.Code, Digest: digest, Created: a.now().UTC(), Image: img, Spec: req.Spec}
-	if err := a.share(r.Context(), &version); err != nil {
-		return nil, err
+	version := function.Version{Code: req.Code, Digest: digest, Created: a.now().UTC(), Image: img, Origin: req.Origin, Spec: req.Spec}
+	if err := a.share(ctx, &version); err != nil {
+		return out, err
 	}
-	view, err = a.catalog.Submit(r.Context(), catalog.Deploy{Version: version, Alias: req.Alias})
+	view, err = a.catalog.Submit(ctx, catalog.Deploy{Version: version, Alias: req.Alias})
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	f, err := view.Function(req.Spec.Name)
 	if err != nil {
-		return nil, err // removed again at once by somebody else
+		return out, err // removed again at once by somebody else
 	}
 	made := versionOf(f, digest)
 	if made == nil {
-		return nil, fmt.Errorf("version with digest %s is not in the catalog after its deploy", digest)
+		return out, fmt.Errorf("version with digest %s is not in the catalog after its deploy", digest)
 	}
 	out.Version, out.Created = made.Number, true
 	a.tellSchedules(&out)
@@ -107,6 +116,11 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 			return f // all problems on one line
 		}
 		return err
+	}
+	if req.Origin != nil {
+		if err := req.Origin.Validate(); err != nil {
+			return err
+		}
 	}
 	if !validAlias(req.Alias) {
 		return fault.New(fault.Invalid, "alias %q: a name is small letters, digits and dashes, begins with a letter and has at most 63", req.Alias)

@@ -59,6 +59,27 @@ func TestDeployToAnAlias(t *testing.T) {
 	}
 }
 
+func TestAVersionKeepsWhereItCameFrom(t *testing.T) {
+	n := newNode(t)
+	first := &function.Origin{Kind: function.OriginGit, Repository: "shop", Commit: "0123abcd", Branch: "main", Author: "Jane <jane@example.com>"}
+	again := *first
+	again.Commit = "4567"
+	for _, o := range []*function.Origin{first, &again} {
+		_, err := n.client.Deploy(t.Context(), wire.DeployRequest{Spec: spec(t, payManifest), Code: n.upload("one"), Origin: o})
+		ok(t, err)
+	}
+	f, err := n.client.Function(t.Context(), "pay")
+	ok(t, err)
+	if len(f.Versions) != 1 || f.Versions[0].Origin == nil || *f.Versions[0].Origin != *first {
+		t.Errorf("versions = %+v, want one, that came from the first commit", f.Versions)
+	}
+	again.Kind = "ftp"
+	_, err = n.client.Deploy(t.Context(), wire.DeployRequest{Spec: spec(t, payManifest), Code: n.upload("two"), Origin: &again})
+	if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "origin.kind") {
+		t.Errorf("Deploy with an origin of no kind = %v, want it refused", err)
+	}
+}
+
 func TestDeployWarnsWhereNothingIsFenced(t *testing.T) {
 	n := newNode(t)
 	n.script.isolated = false

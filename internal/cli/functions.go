@@ -104,6 +104,9 @@ func printFunction(w io.Writer, f *wire.Function) {
 		if v.Spec.Runner != "" {
 			r.notes = []string{"runner " + v.Spec.Runner}
 		}
+		if v.Origin != nil {
+			r.notes = append(r.notes, "from "+v.Origin.String())
+		}
 		rows = append(rows, r)
 	}
 	table(w, []string{"VERSION", "ENTRY", "COMMAND", "CODE OR IMAGE", "CREATED"}, rows)

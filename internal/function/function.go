@@ -133,6 +133,7 @@ type Version struct {
 	Created time.Time `json:"created"`
 	Stored  *Stored   `json:"stored,omitempty"` // where other nodes find the code; nil = on this node alone
 	Image   *Image    `json:"image,omitempty"`  // what Spec.ImageRef was when it was deployed; nil = none
+	Origin  *Origin   `json:"origin,omitempty"` // where it came from; nil = not known
 	Spec    Spec      `json:"spec"`
 }
 

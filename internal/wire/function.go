@@ -83,6 +83,8 @@ type DeployRequest struct {
 	// DryRun asks only whether the deploy would be refused, as far as that can be said before its files are sent: neither the code nor an
 	// image beside the manifest need be here, and no image is looked for.
 	DryRun bool `json:"dryRun,omitempty"`
+	// Origin is kept with a version that this makes.
+	Origin *function.Origin `json:"origin,omitempty"`
 }
 
 // Deployed is what a deploy made.
