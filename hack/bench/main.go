@@ -4,7 +4,7 @@
 //
 // A row is measured in turns with its yardstick, so that a slow moment of the machine meets both; "ratio" is the median over the
 // turns and "middle half" says where half of them lie. BENCH_OUT=FILE writes the table as JSON too, BENCH_PROFILE=FILE a CPU
-// profile of the node in the batch row. It drives bin/dalamb as a
+// profile of the node in the batch row and the sync row, of the latter its calls from 16 connections. It drives bin/dalamb as a
 // person would. A target that is missed is told, and is no error.
 package main
 

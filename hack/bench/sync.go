@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -25,8 +26,11 @@ func syncRow(ctx context.Context, b *bench) error {
 				return x.p50, err
 			}
 		}
+		if err := b.profiling(l.node, true); err != nil {
+			return err
+		}
 		times, err := inTurns(ctx, turns, things...)
-		if err != nil {
+		if err := errors.Join(err, b.profiling(l.node, false)); err != nil {
 			return err
 		}
 		add := func(what string, s series, unit string, thing, yardstick int, name string, t *target) {
