@@ -204,6 +204,7 @@ var errNoMetric = errors.New("the node has no metric")
 type lab struct {
 	*node
 	direct string // the web program as an ordinary process
+	proxy  string // a plain reverse proxy before that
 	bare   string // the lambda program behind the bare loop
 }
 
@@ -255,6 +256,10 @@ func (b *bench) needLab(ctx context.Context) (*lab, error) {
 			return nil, err
 		}
 	}
+	proxy, err := b.program(ctx, "proxy")
+	if err != nil {
+		return nil, err
+	}
 	n, err := b.startNode(ctx, "lab")
 	if err != nil {
 		return nil, err
@@ -273,6 +278,10 @@ func (b *bench) needLab(ctx context.Context) (*lab, error) {
 	}
 	b.atEnd(p.stop)
 	l.direct = url
+	if l.proxy, p, err = plainServer(context.WithoutCancel(ctx), proxy, url); err != nil {
+		return nil, err
+	}
+	b.atEnd(p.stop)
 	if l.bare, err = b.bareLoop(context.WithoutCancel(ctx), lambdaInstances); err != nil {
 		return nil, err
 	}

@@ -14,8 +14,8 @@ func syncRow(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	callers := []*caller{newCaller(l.direct), newCaller(l.bare), l.caller("/bench/web"), l.caller("/bench/lambda")}
-	const direct, bare, web, lambda = 0, 1, 2, 3
+	callers := []*caller{newCaller(l.direct), newCaller(l.proxy), newCaller(l.bare), l.caller("/bench/web"), l.caller("/bench/lambda")}
+	const direct, proxy, bare, web, lambda = 0, 1, 2, 3, 4
 	for _, connections := range []int{1, 16} {
 		rates := make(series, len(callers))
 		things := make([]func() (float64, error), len(callers))
@@ -38,6 +38,7 @@ func syncRow(ctx context.Context, b *bench) error {
 			b.add(line{Case: fmt.Sprintf("%s, %d conn.", what, connections), Unit: unit, Value: value, Yardstick: name, Of: of, Ratio: ratio, Target: t})
 		}
 		add("http p50", times, "ms", web, direct, "same server, direct", ratioAtMost(2))
+		add("http p50", times, "ms", web, proxy, "same server, net/http proxy", nil)
 		if connections == 1 {
 			add("lambda p50", times, "ms", lambda, bare, "bare Runtime API loop", ratioAtMost(1.2))
 			add("bare Runtime API loop p50", times, "ms", bare, direct, "http server, direct", nil)
@@ -45,6 +46,7 @@ func syncRow(ctx context.Context, b *bench) error {
 		}
 		// Four instances that take one call at a time let most of sixteen wait, behind any gateway: what counts is how many get through.
 		add("http calls", rates, "calls/s", web, direct, "same server, direct", ratioAtLeast(0.9))
+		add("http calls", rates, "calls/s", web, proxy, "same server, net/http proxy", nil)
 		add("lambda p50", times, "ms", lambda, bare, "bare Runtime API loop", ratioAtMost(1.2))
 		add("lambda calls", rates, "calls/s", lambda, bare, "bare Runtime API loop", ratioAtLeast(0.9))
 	}
