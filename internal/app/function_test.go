@@ -42,9 +42,12 @@ func runFunction(args []string) int {
 		return http.StatusOK, out
 	}
 	var err error
-	if entry == "http" {
+	switch entry {
+	case "http":
 		err = serveHTTP(step)
-	} else {
+	case "grpc":
+		err = serveGRPC()
+	default:
 		err = serveLambda(step)
 	}
 	fmt.Fprintln(os.Stderr, err)

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"log"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -36,6 +38,9 @@ share the work; each has a data directory of its own. docs/kafka.md has the opti
 		if err != nil {
 			return err
 		}
+		// net/http's clients know no other logger: what they say of a function that breaks the rules of HTTP/2 is the function's noise.
+		log.SetFlags(0)
+		log.SetOutput(slog.NewLogLogger(logger.Handler(), slog.LevelDebug).Writer())
 		o := app.Options{Config: node, Version: buildInfo().Version, Logger: logger, Environment: env.get}
 		addresses := func(n *app.Node) {
 			info := n.Info()

@@ -184,7 +184,7 @@ func playHTTP(what string) {
 		case "noop":
 		}
 	})
-	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), nil))
+	fmt.Fprintln(os.Stderr, listen())
 	os.Exit(1)
 }
 

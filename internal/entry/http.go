@@ -28,7 +28,7 @@ const (
 // httpConn is one instance that listens on a port.
 type httpConn struct {
 	*instance
-	client  *httpClient
+	client  httpSpeaker
 	alone   bool // one invocation at a time, so that log lines have a run
 	stopped chan struct{}
 	done    chan struct{}
@@ -49,7 +49,11 @@ func (e *Entries) startHTTP(ctx context.Context, s Start) (Conn, error) {
 		instance: in, alone: concurrency == 1,
 		stopped: make(chan struct{}), done: make(chan struct{}),
 	}
-	c.client = &httpClient{dial: in.box.Dial, keep: concurrency}
+	if c.h2c() {
+		c.client = newH2C(in.box.Dial)
+	} else {
+		c.client = &httpClient{dial: in.box.Dial, keep: concurrency}
+	}
 	go c.serve()
 	ready, waited := make(chan struct{}), make(chan struct{})
 	waiting, cancel := context.WithTimeout(ctx, e.InitTimeout)
@@ -91,7 +95,7 @@ func (c *httpConn) isReady(ctx context.Context) bool {
 		Header: http.Header{"User-Agent": {"dalamb"}},
 	}
 	until, _ := ctx.Deadline()
-	resp, _, err := c.client.do(req, until)
+	resp, _, err := ask(c.client, req, until)
 	switch {
 	case err != nil:
 		_, before := errors.AsType[errDial](err)
@@ -177,8 +181,10 @@ func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until t
 	if err != nil {
 		return nil, err
 	}
-	if up, can := inv.Responder.(function.Upgrader); can && a.StatusCode == http.StatusSwitchingProtocols {
-		return c.tunnel(up, a)
+	if t, can := a.httpTurn.(*wireTurn); can && a.StatusCode == http.StatusSwitchingProtocols {
+		if up, can := inv.Responder.(function.Upgrader); can {
+			return c.tunnel(up, a, t.wire)
+		}
 	}
 	if inv.Responder != nil && streams(a.Response) {
 		return c.stream(inv.Responder, a)
@@ -199,7 +205,10 @@ func (c *httpConn) broken(cause error) (*function.Result, error) {
 		return timedOut(c.timeout()), nil
 	}
 	if wrong, ok := errors.AsType[errNotHTTP](cause); ok {
-		return badAnswer("Function.InvalidResponse", "the function's answer is not HTTP/1.1: %v", wrong), nil
+		return badAnswer("Function.InvalidResponse", "the function's answer is not %s: %v", c.protocol(), wrong), nil
+	}
+	if reset, ok := errors.AsType[errReset](cause); ok {
+		return &function.Result{Outcome: function.Failed, Status: statusBadGateway, Failure: &function.Failure{Type: "Stream.Reset", Message: reset.Error()}}, nil
 	}
 	exited := false
 	timer := time.NewTimer(exitWait)
@@ -245,7 +254,7 @@ func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Reque
 		req.Method, req.Host = in.Method, in.Host
 		req.URL.Path, req.URL.RawPath, req.URL.RawQuery = in.URL.Path, in.URL.RawPath, in.URL.RawQuery
 		req.Header = forward(in)
-		if _, can := inv.Responder.(function.Upgrader); can && in.Header["Upgrade"] != nil {
+		if _, can := inv.Responder.(function.Upgrader); can && in.Header["Upgrade"] != nil && !c.h2c() {
 			wanted := in.Header["Upgrade"]
 			req.Header["Connection"], req.Header["Upgrade"] = []string{"Upgrade"}, wanted
 		}
@@ -275,6 +284,9 @@ func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Reque
 	}
 	req.Header.Del("Content-Length")
 	req.Header.Del("Expect") // the body is there: nothing is left to ask for
+	if c.h2c() {
+		req.Header["Te"] = []string{"trailers"} // they are passed on; servers of gRPC ask for it
+	}
 	if inv.Request != nil {
 		req.Trailer = passedTrailers(inv.Request.Trailer, req.Header)
 	}

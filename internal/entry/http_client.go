@@ -60,34 +60,15 @@ type errStale struct {
 
 func (e errStale) Unwrap() error { return e.error }
 
-// informing takes an interim answer.
-type informing func(status int, fields http.Header)
-
-var errAnswerTooLarge = errors.New("answer too large")
-
-// answering is an answer whose head has come. Its user reads the body and then calls end.
-type answering struct {
-	*http.Response
+// wireTurn is the exchange that a connection carries.
+type wireTurn struct {
 	client *httpClient
 	wire   *httpWire
+	resp   *http.Response
 	sent   <-chan error // of a request that may still be on its way; nil = it has been sent
 }
 
-// do sends a request and reads its whole answer, which must have come by the time given.
-func (h *httpClient) do(req *http.Request, until time.Time) (*http.Response, []byte, error) {
-	a, err := h.begin(req, until, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	body, err := a.collect()
-	if err != nil {
-		return nil, nil, err
-	}
-	return a.Response, body, nil
-}
-
-// begin sends a request and reads the head of its answer; the whole exchange must be over by the time given. A connection that the function
-// closed while it was idle does not count, where the request cannot have had effects. inform gets the interim answers; nil = nobody does.
+// begin implements httpSpeaker. A connection that the function closed while it was idle does not count, where the request cannot have had effects.
 func (h *httpClient) begin(req *http.Request, until time.Time, inform informing) (*answering, error) {
 	w := h.take(until)
 	for {
@@ -97,10 +78,10 @@ func (h *httpClient) begin(req *http.Request, until time.Time, inform informing)
 				return nil, err
 			}
 		}
-		a, err := w.exchange(req, inform)
+		t, err := w.exchange(req, inform)
 		if err == nil {
-			a.client = h
-			return a, nil
+			t.client = h
+			return &answering{Response: t.resp, httpTurn: t}, nil
 		}
 		w.nc.Close()
 		if !w.used || !again(req, err) {
@@ -115,31 +96,26 @@ func (h *httpClient) begin(req *http.Request, until time.Time, inform informing)
 	}
 }
 
-// collect reads the whole body, and ends.
-func (a *answering) collect() ([]byte, error) {
-	body, err := readAnswer(a.Response)
-	a.end(err == nil)
-	if err == errAnswerTooLarge {
-		return nil, err
-	}
-	return body, a.wire.in.reason(err)
-}
-
 // end gives the connection back when the body has come whole, and closes it otherwise.
-func (a *answering) end(whole bool) {
+func (t *wireTurn) end(whole bool) {
 	if !whole {
-		a.wire.nc.Close()
+		t.wire.nc.Close()
 	}
-	if a.sent != nil {
-		_ = a.wire.nc.SetWriteDeadline(time.Now().Add(lastWrite)) // of a connection that is closed already nothing is sent either
-		if <-a.sent != nil {
-			a.Close = true
+	if t.sent != nil {
+		_ = t.wire.nc.SetWriteDeadline(time.Now().Add(lastWrite)) // of a connection that is closed already nothing is sent either
+		if <-t.sent != nil {
+			t.resp.Close = true
 		}
 	}
 	if whole {
-		a.client.put(a.wire, a.Response)
+		t.client.put(t.wire, t.resp)
 	}
 }
+
+// cut implements httpTurn. Of a connection that is closed nothing is read either.
+func (t *wireTurn) cut() { _ = t.wire.nc.SetReadDeadline(time.Unix(1, 0)) }
+
+func (t *wireTurn) reason(err error) error { return t.wire.in.reason(err) }
 
 // take returns an idle connection that the function has not closed, nil when there is none.
 func (h *httpClient) take(until time.Time) *httpWire {
@@ -249,7 +225,7 @@ func repeatable(req *http.Request) bool {
 	return req.Header["Idempotency-Key"] != nil || req.Header["X-Idempotency-Key"] != nil
 }
 
-func (w *httpWire) exchange(req *http.Request, inform informing) (*answering, error) {
+func (w *httpWire) exchange(req *http.Request, inform informing) (*wireTurn, error) {
 	if req.ContentLength > sentAtOnce || req.ContentLength < 0 {
 		return w.whileSending(req, inform, func() error { return writeThrough(w.nc, req) })
 	}
@@ -276,11 +252,11 @@ func (w *httpWire) exchange(req *http.Request, inform informing) (*answering, er
 	case unsent != nil:
 		resp.Close = true
 	}
-	return &answering{Response: resp, wire: w}, nil
+	return &wireTurn{resp: resp, wire: w}, nil
 }
 
 // whileSending reads the answer while the request is still being sent.
-func (w *httpWire) whileSending(req *http.Request, inform informing, send func() error) (*answering, error) {
+func (w *httpWire) whileSending(req *http.Request, inform informing, send func() error) (*wireTurn, error) {
 	sent := make(chan error, 1)
 	go func() { sent <- send() }()
 	resp, err := w.receive(req, inform)
@@ -289,7 +265,7 @@ func (w *httpWire) whileSending(req *http.Request, inform informing, send func()
 		<-sent
 		return nil, err
 	}
-	return &answering{Response: resp, wire: w, sent: sent}, nil
+	return &wireTurn{resp: resp, wire: w, sent: sent}, nil
 }
 
 func writeThrough(to io.Writer, req *http.Request) error {
@@ -320,25 +296,6 @@ func (w *httpWire) receive(req *http.Request, inform informing) (*http.Response,
 		}
 		return resp, nil
 	}
-}
-
-func readAnswer(resp *http.Response) ([]byte, error) {
-	n := resp.ContentLength
-	switch {
-	case resp.Request.Method == http.MethodHead:
-		return nil, nil
-	case n > MaxAnswer:
-		return nil, errAnswerTooLarge
-	case n >= 0:
-		body := make([]byte, n)
-		_, err := io.ReadFull(resp.Body, body)
-		return body, err
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
-	if len(body) > MaxAnswer {
-		return nil, errAnswerTooLarge
-	}
-	return body, err
 }
 
 // quiet says whether an idle connection is open and nothing has come on it.

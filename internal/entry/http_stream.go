@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -44,7 +43,7 @@ func (c *httpConn) stream(to function.Responder, a *answering) (*function.Result
 		return r, nil
 	}
 	p := passing{from: a.Body, cut: a.cut, to: w, gone: to.Gone(), limit: math.MaxInt64}
-	err = a.wire.in.reason(p.run())
+	err = a.reason(p.run())
 	a.end(err == nil && !p.abandoned)
 	r.Streamed, r.Abandoned = p.n, p.abandoned
 	if p.abandoned || err == nil {
@@ -59,9 +58,6 @@ func (c *httpConn) stream(to function.Responder, a *answering) (*function.Result
 	failed.Status, failed.Header, failed.Streamed = r.Status, r.Header, r.Streamed
 	return failed, nil
 }
-
-// cut ends a Read that waits. Of a connection that is closed nothing is read either.
-func (a *answering) cut() { _ = a.wire.nc.SetReadDeadline(time.Unix(1, 0)) }
 
 // passing is an answer on its way from the function to the client.
 type passing struct {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -89,6 +90,15 @@ func playStream(verb string, w http.ResponseWriter, r *http.Request) bool {
 			return true
 		}
 		fmt.Fprintf(w, "%s %d", r.URL.RequestURI(), asked.Load())
+	case "gather": // answers when as many are there
+		n, _ := strconv.Atoi(os.Getenv(behaviour)[len("http:gather="):])
+		if int(asked.Add(1)) == n {
+			close(wakeups)
+		}
+		<-wakeups
+		io.WriteString(w, r.RemoteAddr)
+	case "abort":
+		panic(http.ErrAbortHandler)
 	case "sick":
 		w.WriteHeader(http.StatusInternalServerError)
 	default:

@@ -20,7 +20,7 @@ const tunnelLinger = 10 * time.Second
 
 // tunnel carries bytes both ways between a client and the function, after a 101. RFC 9110, section 7.8. It lasts until either side has
 // ended it or nothing moves; the function's time-out bounds the way to the 101 alone.
-func (c *httpConn) tunnel(to function.Upgrader, a *answering) (*function.Result, error) {
+func (c *httpConn) tunnel(to function.Upgrader, a *answering, wire *httpWire) (*function.Result, error) {
 	defer a.end(false)
 	asked := a.Request.Header.Get("Upgrade")
 	if got := a.Header.Get("Upgrade"); asked == "" || !strings.EqualFold(asked, got) {
@@ -36,8 +36,8 @@ func (c *httpConn) tunnel(to function.Upgrader, a *answering) (*function.Result,
 	t := pipes{idle: tunnelIdle}
 	t.moved.Store(time.Now().UnixNano())
 	var back sync.WaitGroup
-	back.Go(func() { t.carry(a.wire.nc, client, client) })
-	r.Streamed = t.carry(client, a.wire.nc, a.wire.br)
+	back.Go(func() { t.carry(wire.nc, client, client) })
+	r.Streamed = t.carry(client, wire.nc, wire.br)
 	back.Wait()
 	return r, nil
 }

@@ -10,12 +10,21 @@ const (
 
 func modes() []string { return []string{ModeOnce, ModeLines} }
 
+// Values of Entry.Protocol; "" is the first.
+const (
+	ProtocolHTTP1 = "http/1.1"
+	ProtocolH2C   = "h2c"
+)
+
+func protocols() []string { return []string{ProtocolHTTP1, ProtocolH2C} }
+
 // Once says whether an instance lives for one invocation, which starts it.
 func (e *Entry) Once() bool { return e.Type == EntryStdio && e.Mode != ModeLines }
 
 func entryMembers() []member[Entry] {
 	return []member[Entry]{
 		field("ready", "http only: a path. An instance takes requests when this path has answered 2xx. Default: when its port accepts a connection.", text[string](), func(e *Entry) *string { return &e.Ready }),
+		field("protocol", "http only. h2c: HTTP/2 without TLS from the first byte on, as gRPC servers speak it; many requests share a connection. Default: http/1.1.", text(protocols()...), func(e *Entry) *string { return &e.Protocol }),
 		field("mode", "stdio only. once: one process per event. lines: a process that stays, reads one JSON per line and answers each with one line of JSON. Default: once.", text(modes()...), func(e *Entry) *string { return &e.Mode }),
 	}
 }
@@ -27,7 +36,7 @@ func (c *checker) entryForm(e *Entry) {
 		allowed     []string
 		of          EntryType
 	}{
-		{"ready", e.Ready, nil, EntryHTTP}, {"mode", e.Mode, modes(), EntryStdio},
+		{"ready", e.Ready, nil, EntryHTTP}, {"protocol", e.Protocol, protocols(), EntryHTTP}, {"mode", e.Mode, modes(), EntryStdio},
 	} {
 		field := "entry." + f.name
 		switch {

@@ -15,6 +15,10 @@ func TestEntryFields(t *testing.T) {
 		{"type: http, ready: health", `entry.ready: "health" is no path of a request (such as /health)`},
 		{"type: http, ready: \"/a b\"", "is no path of a request"},
 		{"type: stdio, ready: /health", `entry.ready: belongs to the entry http (remove it, or set entry.type to http)`},
+		{"type: http, protocol: h2c", ""},
+		{"type: http, protocol: http/1.1", ""},
+		{"type: http, protocol: h2", `entry.protocol: "h2" is not known (allowed: http/1.1, h2c; did you mean h2c?)`},
+		{"type: lambda, protocol: h2c", `entry.protocol: belongs to the entry http (remove it, or set entry.type to http)`},
 		{"type: lambda, mode: lines", `entry.mode: belongs to the entry stdio (remove it, or set entry.type to stdio)`},
 	} {
 		_, err := ParseManifest("dalamb.yaml", fmt.Appendf(nil, "name: pay\nentry: {%s, command: [./fn]}\n", c.entry))

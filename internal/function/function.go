@@ -48,6 +48,7 @@ type Entry struct {
 	Port        int       `json:"port,omitempty"`        // http only; 0 = what the image says, until it is deployed
 	Concurrency int       `json:"concurrency,omitempty"` // http only: requests at a time per instance
 	Ready       string    `json:"ready,omitempty"`       // http only: the path that answers 2xx when an instance is ready; "" = its port accepts connections
+	Protocol    string    `json:"protocol,omitempty"`    // http only: ProtocolHTTP1 (also "") or ProtocolH2C
 	Mode        string    `json:"mode,omitempty"`        // stdio only: ModeOnce (also "") or ModeLines
 }
 
