@@ -76,6 +76,7 @@ func Edges() []Edge {
 		{"runner/native", "runner/egress", "a sandbox's way out is carried by the node's own sockets"},
 		{"cli", "image", "deploy packs the code directory where it stands"},
 		{"cli", "image/pull", "deploy sends an image that stands beside the manifest to the node's registry"},
+		{"entry", "image", "which extensions an image has is told by its layers and their whiteouts, which are image's"},
 		{"history", "function", "the shapes of runs, requests and dead letters are function's"},
 		{"image/registry", "wire", "one table of fault -> HTTP status"},
 		{"runner/oci", "runner/native", "a runtime only makes the namespaces; the init in them, its protocol and the limits are native's"},

@@ -3,12 +3,14 @@ package entry
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/runner"
 )
 
@@ -54,49 +56,47 @@ func (c *lambdaConn) companions(spec *runner.Spec) *InitError {
 	return nil
 }
 
-// extensionPrograms are the paths, as the sandbox sees them, of the executable files in /opt/extensions, by name.
+// extensionPrograms are the paths, as the sandbox sees them, of the executable files in /opt/extensions, by name. The code's come before
+// those of the image.
 func extensionPrograms(spec *runner.Spec) []string {
-	found := make(map[string]string) // "" = one that an upper layer hides
-	look := func(dir, prefix string) {
-		// A link in the code or a layer is the function's own: what it points to outside of them is the host's, and stays unseen.
-		root, err := os.OpenRoot(dir)
-		if err != nil {
-			return // who starts the sandbox says so
-		}
-		defer root.Close()
-		inside, err := root.OpenRoot(extensionDir)
-		if err != nil {
-			return // most have none
-		}
-		defer inside.Close()
-		files, err := fs.ReadDir(inside.FS(), ".")
-		if err != nil {
-			return
-		}
-		for _, f := range files {
-			if _, seen := found[f.Name()]; seen {
-				continue
-			}
-			found[f.Name()] = ""
-			if info, err := root.Stat(path.Join(extensionDir, f.Name())); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-				found[f.Name()] = prefix + "/" + f.Name()
-			}
+	found := map[string]string{}
+	take := func(name, prefix string, info fs.FileInfo, err error) {
+		if found[name] == "" && err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			found[name] = prefix + "/" + extensionDir + "/" + name
 		}
 	}
 	if spec.CodeDir != "" {
-		look(spec.CodeDir, runner.TaskRoot+"/"+extensionDir)
+		lookInCode(spec.CodeDir, func(name string, info fs.FileInfo, err error) { take(name, runner.TaskRoot, info, err) })
 	}
-	for _, layer := range slices.Backward(spec.Root) {
-		look(layer, "/"+extensionDir)
-	}
-	var programs []string
-	for _, p := range found {
-		if p != "" {
-			programs = append(programs, p)
+	layers := image.Merged(spec.Root)
+	names, err := layers.Names(extensionDir)
+	if err == nil { // most have none; of what else is wrong who starts the sandbox tells
+		for _, name := range names {
+			info, err := layers.Stat(path.Join(extensionDir, name))
+			take(name, "", info, err)
 		}
 	}
+	programs := slices.Collect(maps.Values(found))
 	slices.SortFunc(programs, func(a, b string) int { return strings.Compare(path.Base(a), path.Base(b)) })
 	return programs
+}
+
+// lookInCode lists what is among the extensions of a code directory. A link in it is the function's own: what it points to outside is the
+// host's, and stays unseen.
+func lookInCode(dir string, visit func(name string, info fs.FileInfo, err error)) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return // who starts the sandbox says so
+	}
+	defer root.Close()
+	files, err := fs.ReadDir(root.FS(), extensionDir)
+	if err != nil {
+		return // most have none
+	}
+	for _, f := range files {
+		info, err := root.Stat(path.Join(extensionDir, f.Name()))
+		visit(f.Name(), info, err)
+	}
 }
 
 // followExtensions takes note of programs that end, until the sandbox has.

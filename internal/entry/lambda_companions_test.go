@@ -61,6 +61,39 @@ func TestExtensionsAreNotLookedForOutsideOfTheCode(t *testing.T) {
 	}
 }
 
+// An image's layers are seen as they are mounted; the code's extensions come before those of the image.
+func TestExtensionsOfAnImage(t *testing.T) {
+	low, high, code := t.TempDir(), t.TempDir(), t.TempDir()
+	program := func(dir, name string, mode os.FileMode) {
+		t.Helper()
+		at := filepath.Join(dir, extensionDir)
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(at, name), nil, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program(low, "both", 0o755)
+	program(low, "low", 0o755)
+	program(low, "off", 0o755)
+	program(high, "both", 0o755)
+	program(high, "off", 0o644)
+	program(code, "both", 0o755)
+	want := []string{runner.TaskRoot + "/opt/extensions/both", "/opt/extensions/low"}
+	if got := extensionPrograms(&runner.Spec{CodeDir: code, Root: []string{low, high}}); !slices.Equal(got, want) {
+		t.Errorf("extensionPrograms = %q, want %q", got, want)
+	}
+	// A file in the directory's place hides what is below it, as a whiteout does.
+	gone := t.TempDir()
+	if err := os.WriteFile(filepath.Join(gone, "opt"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := extensionPrograms(&runner.Spec{Root: []string{low, high, gone}}); len(got) != 0 {
+		t.Errorf("extensionPrograms = %q, want none", got)
+	}
+}
+
 // A runtime that asks and goes, again and again, must not fill the queue of an extension that does not ask.
 func TestAnExtensionIsToldOfAnInvocationOnce(t *testing.T) {
 	c, _ := playRuntime(t)

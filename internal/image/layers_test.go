@@ -221,10 +221,12 @@ func TestPutBoundsALayer(t *testing.T) {
 		"files":           archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "a", Size: 1 << 19}, tar.Header{Typeflag: tar.TypeReg, Name: "b", Size: 1<<19 + 1}),
 		"entries":         archive(t, many...),
 		"what comes last": compressed(t, "zstd", endless),
+		`"` + strings.Repeat("d/", 40) + `..." lies 257 directories deep`: archive(t, tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat("d/", 257) + "f"}),
+		`the path "` + strings.Repeat("p", 80) + `..." has 5000 bytes`:    archive(t, tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat("p", 5000)}),
 	} {
 		l := openLayers(t)
 		l.maxBytes, l.maxEntries = 1<<20, 10
-		if err := l.Put(t.Context(), LayerSource{DiffID: sum(b), Bytes: bytes.NewReader(b)}); fault.KindOf(err) != fault.TooLarge {
+		if err := l.Put(t.Context(), LayerSource{DiffID: sum(b), Bytes: bytes.NewReader(b)}); fault.KindOf(err) != fault.TooLarge || strings.HasPrefix(what, `"`) && !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: Put = %v, want too large", what, err)
 		}
 		if left := l.left(t); len(left) != 0 {

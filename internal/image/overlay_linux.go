@@ -22,3 +22,9 @@ func isWhiteout(info fs.FileInfo) bool {
 func makeOpaque(dir *os.File) error {
 	return unix.Fsetxattr(int(dir.Fd()), "user.overlay.opaque", []byte("y"), 0)
 }
+
+func isOpaque(dir string) bool {
+	b := make([]byte, 2)
+	n, err := unix.Lgetxattr(dir, "user.overlay.opaque", b)
+	return err == nil && string(b[:n]) == "y"
+}

@@ -18,3 +18,5 @@ func makeWhiteout(*os.File, string) error { return errNoOverlay() }
 func isWhiteout(fs.FileInfo) bool { return false }
 
 func makeOpaque(*os.File) error { return errNoOverlay() }
+
+func isOpaque(string) bool { return false }

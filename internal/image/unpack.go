@@ -27,6 +27,7 @@ const (
 
 const (
 	maxLayerPath = 4096  // bytes; PATH_MAX
+	maxLayerDeep = 256   // directories below each other: each is looked up for every path through it
 	maxOwner     = 65535 // the largest id that a sandbox knows
 	nobody       = 65534
 )
@@ -105,10 +106,17 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 
 // layerPath is where an entry goes, below the layer's directory.
 func layerPath(name string) (string, error) {
-	if name == "" || len(name) > maxLayerPath || strings.ContainsRune(name, 0) || slices.Contains(strings.Split(name, "/"), "..") {
+	if name == "" || strings.ContainsRune(name, 0) || slices.Contains(strings.Split(name, "/"), "..") {
 		return "", fault.New(fault.Invalid, "%q is not a path below the root", clip(name)).WithHint("build the image again, with a tool that keeps to its root")
 	}
-	return path.Clean("./" + strings.TrimLeft(name, "/")), nil
+	if len(name) > maxLayerPath {
+		return "", fault.New(fault.TooLarge, "the path %q has %d bytes; a path has at most %d", clip(name), len(name), maxLayerPath).WithHint("build the image again, with shorter paths")
+	}
+	name = path.Clean("./" + strings.TrimLeft(name, "/"))
+	if deep := strings.Count(name, "/"); deep > maxLayerDeep {
+		return "", fault.New(fault.TooLarge, "%q lies %d directories deep; %d are possible", clip(name), deep, maxLayerDeep).WithHint("build the image again, with fewer directories in each other")
+	}
+	return name, nil
 }
 
 // explainPath tells a path that the layer's own links spoil from one that this machine could not make.
@@ -192,7 +200,7 @@ func (u *unpacker) mkdirAll(dir string) error {
 	if err == nil && info.IsDir() {
 		return nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return err
 	}
 	if dir != "." {
@@ -200,10 +208,21 @@ func (u *unpacker) mkdirAll(dir string) error {
 			return err
 		}
 	}
+	// The layer may have said that it is not there, and say now that it is another.
+	replaced := false
+	if info, err := u.root.Lstat(dir); err == nil && isWhiteout(info) {
+		replaced = true
+		if err := u.root.Remove(dir); err != nil {
+			return err
+		}
+	}
 	if err := u.root.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
 	u.dirs.set(dir, 0o755) // the umask may have taken bits away
+	if replaced {
+		return u.opaque(dir)
+	}
 	return nil
 }
 

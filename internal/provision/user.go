@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/runner"
 )
 
@@ -95,47 +95,25 @@ func id(s string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// readAccounts reads a file of an image as the image's root shows it: the highest layer that has something there decides. // passwd(5)
+// readAccounts reads a file of an image as the image's root shows it; nothing where there is none. // passwd(5)
 func readAccounts(layers []string, name string) ([][]string, error) {
-	for _, dir := range slices.Backward(layers) {
-		text, found, err := readLayer(dir, name)
-		if err != nil {
-			return nil, fmt.Errorf("read its /%s: %w", name, err)
-		}
-		if !found {
-			continue
-		}
-		var accounts [][]string
-		for line := range bytes.Lines(text) {
-			if fields := strings.Split(strings.TrimSpace(string(line)), ":"); len(fields) >= 3 {
-				accounts = append(accounts, fields)
-			}
-		}
-		return accounts, nil
+	f, err := image.Merged(layers).Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	return nil, nil
-}
-
-// readLayer reads a file of one layer. found: this layer decides, whether it has the file or takes it away.
-func readLayer(dir, name string) (text []byte, found bool, err error) {
-	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, false, err
-	}
-	defer root.Close()
-	switch info, err := root.Lstat(name); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, false, nil
-	case err != nil:
-		return nil, false, err
-	case info.Mode()&fs.ModeDevice != 0: // a whiteout
-		return nil, true, nil
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, false, err
+		return nil, fmt.Errorf("read its /%s: %w", name, err)
 	}
 	defer f.Close()
-	text, err = io.ReadAll(io.LimitReader(f, maxAccounts))
-	return text, true, err
+	text, err := io.ReadAll(io.LimitReader(f, maxAccounts))
+	if err != nil {
+		return nil, fmt.Errorf("read its /%s: %w", name, err)
+	}
+	var accounts [][]string
+	for line := range bytes.Lines(text) {
+		if fields := strings.Split(strings.TrimSpace(string(line)), ":"); len(fields) >= 3 {
+			accounts = append(accounts, fields)
+		}
+	}
+	return accounts, nil
 }

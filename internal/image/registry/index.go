@@ -29,9 +29,10 @@ type repository struct {
 // manifest is what the index keeps of a manifest; the manifest itself is content.
 type manifest struct {
 	MediaType string   `json:"mediaType"`
-	Size      int64    `json:"size"`              // bytes
-	Subject   string   `json:"subject,omitempty"` // digest of what it refers to, which need not be there
-	Needs     []string `json:"needs,omitempty"`   // digests: config and layers, or the manifests of an index
+	Size      int64    `json:"size"`               // bytes
+	Subject   string   `json:"subject,omitempty"`  // digest of what it refers to, which need not be there
+	Artifact  string   `json:"artifact,omitempty"` // its artifact type, where it has a subject
+	Needs     []string `json:"needs,omitempty"`    // digests: config and layers, or the manifests of an index
 }
 
 func newRepository(name string) *repository {
@@ -101,11 +102,48 @@ func readRepository(path string) (*repository, error) {
 		return nil, fmt.Errorf("read the index of images: %w", err)
 	}
 	r := newRepository("")
-	if err := json.Unmarshal(b, r); err != nil || fileName(r.Name) != filepath.Base(path) {
-		return nil, fault.New(fault.Invalid, "%s is not the index of a repository (%v)", path, errors.Join(err)).
+	if err = json.Unmarshal(b, r); err == nil {
+		err = r.check(filepath.Base(path))
+	}
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "%s is not the index of a repository: %w", path, err).
 			WithHint("put the file back from a backup, or remove it: then its images are gone until they are pushed again")
 	}
 	return r, nil
+}
+
+// check looks at what may have been written by hand. Maps that are not there are made.
+func (r *repository) check(file string) error {
+	if fileName(r.Name) != file {
+		return fmt.Errorf("it is that of %q", r.Name)
+	}
+	whole := newRepository(r.Name)
+	maps.Copy(whole.Tags, r.Tags)
+	maps.Copy(whole.Manifests, r.Manifests)
+	maps.Copy(whole.Blobs, r.Blobs)
+	*r = *whole
+	if err := checkName(r.Name); err != nil {
+		return err
+	}
+	for digest := range r.Blobs {
+		if err := checkDigest(digest); err != nil {
+			return err
+		}
+	}
+	for digest := range r.Manifests {
+		if err := checkDigest(digest); err != nil {
+			return err
+		}
+	}
+	for tag, digest := range r.Tags {
+		if err := checkReference(tag); err != nil || isDigest(tag) {
+			return fmt.Errorf("%q is not a tag", tag)
+		}
+		if _, ok := r.Manifests[digest]; !ok {
+			return fmt.Errorf("tag %s names %q, which is not in it", tag, digest)
+		}
+	}
+	return nil
 }
 
 // fileName has a comma, which names have not, for each slash.
@@ -137,6 +175,9 @@ func (x *index) change(ctx context.Context, name string, edit func(*repository) 
 		r = old.clone()
 	}
 	if err := edit(r); err != nil {
+		return err
+	}
+	if err := within(before, r); err != nil {
 		return err
 	}
 	var err error

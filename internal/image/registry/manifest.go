@@ -17,6 +17,9 @@ const (
 	typeDockerList = "application/vnd.docker.distribution.manifest.list.v2+json"
 )
 
+// maxMediaType is in bytes: RFC 6838, section 4.2.
+const maxMediaType = 255
+
 // descriptor is image-spec 1.1, "OCI Content Descriptors", as far as a registry looks at it.
 type descriptor struct {
 	MediaType    string            `json:"mediaType"`
@@ -73,6 +76,9 @@ func parseManifest(contentType string, content []byte) (*document, []descriptor,
 	if d.Subject != nil {
 		if err := d.Subject.check(); err != nil {
 			return nil, nil, err
+		}
+		if len(d.artifact()) > maxMediaType {
+			return nil, nil, badManifest("its artifact type has %d bytes; %d are possible", len(d.artifact()), maxMediaType)
 		}
 	}
 	return d, needs, nil

@@ -103,7 +103,7 @@ func (g *Registry) putManifest(w http.ResponseWriter, r *http.Request, at place)
 	}
 	m := manifest{MediaType: d.MediaType, Size: int64(len(content)), Needs: digests(needs)}
 	if d.Subject != nil {
-		m.Subject = d.Subject.Digest
+		m.Subject, m.Artifact = d.Subject.Digest, d.artifact()
 	}
 	if err := g.index.change(r.Context(), at.name, func(repo *repository) error { return repo.take(at.ref, digest, m, d.isIndex()) }); err != nil {
 		return err
@@ -145,10 +145,6 @@ func (r *repository) take(ref, digest string, m manifest, index bool) error {
 		if index && !manifest || !index && !r.Blobs[need] {
 			return missing(need)
 		}
-	}
-	if _, there := r.Manifests[digest]; !there && len(r.Manifests) >= maxManifests {
-		return refuse(codeTooMany, fault.Exhausted, "repository %s has %d manifests; more are not taken", r.Name, len(r.Manifests)).
-			hint("delete some that nobody needs")
 	}
 	r.Manifests[digest] = m
 	if !isDigest(ref) {

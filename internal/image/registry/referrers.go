@@ -11,8 +11,11 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
-// maxReferrers is about how many bytes of descriptors one answer has; the next page has the rest.
-const maxReferrers = 2 << 20
+// Bounds of one answer, in bytes; the next page has the rest.
+const (
+	maxReferrers = 2 << 20  // of descriptors, about
+	maxReferring = 32 << 20 // of manifests, which are read for their annotations
+)
 
 // referrerList is an image index: distribution-spec 1.1, "Listing Referrers".
 type referrerList struct {
@@ -26,17 +29,18 @@ func (g *Registry) getReferrers(w http.ResponseWriter, r *http.Request, at place
 	q := r.URL.Query()
 	wanted, last := q.Get("artifactType"), q.Get("last")
 	out := referrerList{SchemaVersion: 2, MediaType: typeIndex, Manifests: []descriptor{}}
-	size := 0
+	size, read := 0, int64(0)
 	for _, m := range g.referring(at) {
-		if m.Digest <= last {
+		if m.Digest <= last || wanted != "" && m.Artifact != wanted {
 			continue
+		}
+		if read += m.Size; read > maxReferring && len(out.Manifests) > 0 {
+			linkNext(w, r, q, out.Manifests[len(out.Manifests)-1].Digest)
+			break
 		}
 		d, err := g.describeReferrer(m)
 		if err != nil {
 			return err
-		}
-		if wanted != "" && d.ArtifactType != wanted {
-			continue
 		}
 		b, err := json.Marshal(d)
 		if err != nil {
@@ -57,22 +61,27 @@ func (g *Registry) getReferrers(w http.ResponseWriter, r *http.Request, at place
 }
 
 // referring lists the manifests whose subject is at.ref, sorted by digest.
-func (g *Registry) referring(at place) []Manifest {
+func (g *Registry) referring(at place) []referrer {
 	repo, err := g.index.get(at.name)
 	if err != nil {
 		return nil
 	}
-	var list []Manifest
+	var list []referrer
 	for digest, m := range repo.Manifests {
 		if m.Subject == at.ref {
-			list = append(list, Manifest{Digest: digest, MediaType: m.MediaType, Size: m.Size})
+			list = append(list, referrer{digest, m})
 		}
 	}
-	slices.SortFunc(list, func(a, b Manifest) int { return strings.Compare(a.Digest, b.Digest) })
+	slices.SortFunc(list, func(a, b referrer) int { return strings.Compare(a.Digest, b.Digest) })
 	return list
 }
 
-func (g *Registry) describeReferrer(m Manifest) (descriptor, error) {
+type referrer struct {
+	Digest string
+	manifest
+}
+
+func (g *Registry) describeReferrer(m referrer) (descriptor, error) {
 	f, _, err := g.blobs.Open(m.Digest)
 	if err != nil {
 		return descriptor{}, as(codeManifestUnknown, err)
@@ -86,5 +95,5 @@ func (g *Registry) describeReferrer(m Manifest) (descriptor, error) {
 	if err := json.Unmarshal(content, &d); err != nil {
 		return descriptor{}, fault.New(fault.Internal, "manifest %s cannot be read any more: %w", m.Digest, err)
 	}
-	return descriptor{MediaType: m.MediaType, Digest: m.Digest, Size: m.Size, ArtifactType: d.artifact(), Annotations: d.Annotations}, nil
+	return descriptor{MediaType: m.MediaType, Digest: m.Digest, Size: m.Size, ArtifactType: m.Artifact, Annotations: d.Annotations}, nil
 }

@@ -20,12 +20,11 @@ import (
 
 // Bounds of what is sent here.
 const (
-	maxManifest  = 4 << 20  // bytes; distribution-spec 1.1, "Pushing Manifests", asks for at least this
-	maxBlob      = 32 << 30 // bytes of one blob; the disk's reserve ends most before
-	maxUploads   = 256      // under way at a time, interrupted ones included
-	maxManifests = 10_000   // of one repository, whose index is one file
-	maxNeeds     = 4096     // descriptors in one manifest
-	maxPage      = 1000     // names in one answer
+	maxManifest = 4 << 20  // bytes; distribution-spec 1.1, "Pushing Manifests", asks for at least this
+	maxBlob     = 32 << 30 // bytes of one blob; the disk's reserve ends most before
+	maxUploads  = 256      // under way at a time, interrupted ones included
+	maxNeeds    = 4096     // descriptors in one manifest
+	maxPage     = 1000     // names in one answer
 )
 
 // How long who sends nothing is waited for: within a request, and between the requests of one upload.

@@ -323,19 +323,29 @@ func TestReferrersComeInPages(t *testing.T) {
 		h.putManifest("a", digestOf(m), m)
 		want[digestOf(m)] = true
 	}
-	pages := 0
-	for path := "/v2/a/referrers/" + subject; path != ""; pages++ {
-		got := h.must(http.StatusOK, call{method: "GET", path: path})
-		var l referrerList
-		if err := json.Unmarshal([]byte(got.body), &l); err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range l.Manifests {
-			delete(want, d.Digest)
-		}
-		path, _, _ = strings.Cut(strings.TrimPrefix(got.header.Get("Link"), "<"), ">")
+	got, pages := h.referrers("/v2/a/referrers/" + subject)
+	for _, digest := range got {
+		delete(want, digest)
 	}
 	if len(want) != 0 || pages != 3 {
 		t.Errorf("%d pages without %v, want all on 3", pages, want)
 	}
+}
+
+// referrers follows a list of referrers from page to page.
+func (h *harness) referrers(path string) (digests []string, pages int) {
+	h.Helper()
+	for path != "" {
+		got := h.must(http.StatusOK, call{method: "GET", path: path})
+		var l referrerList
+		if err := json.Unmarshal([]byte(got.body), &l); err != nil {
+			h.Fatal(err)
+		}
+		for _, d := range l.Manifests {
+			digests = append(digests, d.Digest)
+		}
+		pages++
+		path, _, _ = strings.Cut(strings.TrimPrefix(got.header.Get("Link"), "<"), ">")
+	}
+	return digests, pages
 }
