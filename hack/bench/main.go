@@ -39,6 +39,7 @@ func rows() []row {
 		{"triggers", triggersRow},
 		{"sync", syncRow},
 		{"coldstart", coldStartRow},
+		{"burst", burstRow},
 		{"match", matchRow},
 		{"idle", idleRow},
 		{"writes", writesRow},
