@@ -61,7 +61,8 @@ type Dispatcher struct {
 
 	budget budget
 	gates  gates
-	solo   *gate // for runs that were under way when a node died
+	fleet  Expecter // nil = it starts nothing ahead
+	solo   *gate    // for runs that were under way when a node died
 	plans  atomic.Pointer[plan]
 	sought chan struct{} // holds a token when a trigger has been sought
 	calmed chan struct{} // holds a token when a partition that no trigger wants may have become calm
@@ -119,6 +120,7 @@ func New(o Options) (*Dispatcher, error) {
 		publish{log: o.Log},
 		d.ending,
 	}
+	d.fleet, _ = o.Invoker.(Expecter)
 	d.plans.Store(newPlan(o.Catalog.View()))
 	m, err := newMetrics(d, o.Metrics)
 	if err != nil {

@@ -56,6 +56,8 @@ type lane struct {
 
 	gathers   time.Time // until when a batch waits for more events; zero = there is none
 	gathering bool      // in the partition's list of lanes with such a batch
+
+	foreseen foreseen
 }
 
 // uid is the trigger's UID in this partition.

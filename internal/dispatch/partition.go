@@ -49,7 +49,9 @@ type partition struct {
 	spare     []*lane
 	paced     []*lane // lanes whose place in time is to come
 	clock     clock
+	crowded   bool                // more wait for their time than foresee has looked at
 	gathering []*lane             // with a batch that waits for more events
+	expectant []*lane             // whose calls the fleet was told to expect
 	collected []*entry            // scratch
 	seen      map[uint64]struct{} // scratch
 	running   int
@@ -207,6 +209,7 @@ func (p *partition) step(sc scope) time.Duration {
 	p.feed(sc)
 	p.readAhead(sc)
 	p.startRunnable(sc)
+	p.foresee(now)
 	if !now.Before(p.holdUntil) {
 		p.flush(sc)
 	}
@@ -223,14 +226,14 @@ func (p *partition) nap(now time.Time) time.Duration {
 			next = t
 		}
 	}
-	if len(p.clock) > 0 {
-		sooner(p.clock[0].due)
-	}
-	for _, l := range p.paced {
-		sooner(l.placeAt)
-	}
-	for _, l := range p.gathering {
-		sooner(l.gathers)
+	p.upcoming(func(at time.Time) {
+		sooner(at)
+		if ahead := at.Add(-foresight); ahead.After(now) {
+			sooner(ahead)
+		}
+	})
+	if p.crowded {
+		sooner(now.Add(foresight / 4))
 	}
 	if !p.committing && (p.moved || p.items.len() > 0 || p.leaving()) {
 		due := p.lazyAt
@@ -264,6 +267,9 @@ func (p *partition) end() {
 		}
 	}
 	p.yieldSuspects()
+	for _, l := range p.expectant {
+		l.expect(0)
+	}
 	for _, l := range p.lanes {
 		l.leaveGate()
 		for _, e := range l.entries {

@@ -79,6 +79,7 @@ func (m *granted) apply(sc scope, p *partition) {
 // take turns on this node, so that the next death has one cause.
 func (p *partition) startNext(sc scope, l *lane) {
 	l.placed = false
+	l.expect(0) // from here on the fleet knows it as a call
 	e := l.take()
 	l.restock()
 	if !e.suspect {

@@ -148,10 +148,12 @@ func (f *Fleet) files(v *function.Version) (s entry.Start, err error) {
 }
 
 func (f *Fleet) startedUp(i *instance, conn entry.Conn) {
+	cpu := conn.Usage().CPU
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := i.pool
 	f.startOver(i)
+	p.startCPU = cpu
 	i.conn, i.started = conn, f.o.Now()
 	f.metrics.coldStart(p.version, i.started.Sub(i.created))
 	if !i.ending {

@@ -37,9 +37,11 @@ type pool struct {
 	avail     []*instance // that can take an invocation; the most recently used last
 	starting  int
 	stopping  int
-	calls     int       // that instances work on
-	queue     []*waiter // first come, first served
-	spares    int       // once: how many to keep ahead: as many as there were calls at a time of late
+	calls     int           // that instances work on
+	queue     []*waiter     // first come, first served
+	spares    int           // once: how many to keep ahead: as many as there were calls at a time of late
+	expected  int           // calls that come soon
+	startCPU  time.Duration // that the last start took; 0 = not known
 
 	replaced    *Replacement // the last one
 	unfreezable bool         // its runner cannot freeze

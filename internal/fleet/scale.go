@@ -66,7 +66,7 @@ func (p *pool) ahead() int {
 	if !p.wanted || p.stdio {
 		return 0
 	}
-	n := p.min - (len(p.instances) - p.stopping)
+	n := max(p.min, p.foreseen()) - (len(p.instances) - p.stopping)
 	if p.target < p.concurrency {
 		n = max(n, (p.calls+len(p.queue)+p.target-1)/p.target-(len(p.instances)-p.stopping))
 	}
@@ -233,7 +233,7 @@ func (f *Fleet) sweep() (next time.Duration, sooner <-chan struct{}) {
 // sweepIdle freezes idle instances, and stops them later, the longest unused first, down to the minimum. The caller holds mu.
 func (f *Fleet) sweepIdle(p *pool, now time.Time) {
 	idle := p.version.Spec.Scale.Idle.Std()
-	keep := len(p.instances) - p.stopping - p.min
+	keep := len(p.instances) - p.stopping - max(p.min, p.foreseen())
 	for n := 0; n < len(p.avail); {
 		i := p.avail[n]
 		end := i.idleSince.Add(idle)

@@ -6,9 +6,20 @@ import (
 	"time"
 )
 
-// startCounts is how long a start counts for those that are made at a time: one that lasts longer waits for something more often than that
-// it computes.
-const startCounts = 250 * time.Millisecond
+// A start counts for those that are made at a time as long as the last one of the same version has computed, and at least startLeast. Where
+// that is not known it counts for startCounts: one that lasts longer waits for something more often than that it computes.
+const (
+	startCounts = 250 * time.Millisecond
+	startLeast  = 25 * time.Millisecond
+)
+
+// startCounts is how long a start of this version counts.
+func (p *pool) startCounts() time.Duration {
+	if p.startCPU == 0 {
+		return startCounts
+	}
+	return min(max(p.startCPU, startLeast), startCounts)
+}
 
 // starts bounds how many instances are started at a time, so that a burst of cold calls does not take the CPU from the warm ones, and all
 // but one for one function, so that another need not wait for them. Guarded by Fleet.mu.
@@ -28,13 +39,11 @@ func newStarts(most int) starts {
 func (s *starts) may(of *share, now time.Time) (ok bool, again time.Time) {
 	all, own := 0, 0
 	for _, i := range s.begun {
-		ends := i.created.Add(startCounts)
+		ends := i.created.Add(i.pool.startCounts())
 		if !now.Before(ends) {
 			continue
 		}
-		if all == 0 {
-			again = ends
-		}
+		again = earlier(again, ends)
 		all++
 		if i.pool.share == of {
 			own++
