@@ -82,6 +82,7 @@ func Edges() []Edge {
 		{"runner/oci", "runner/native", "a runtime only makes the namespaces; the init in them, its protocol and the limits are native's"},
 		{"gateway", "wire", "one table of fault -> HTTP status, one shape of an error in JSON"},
 		{"cli", "telemetry", "up makes the logger, because what it writes to is the terminal's"},
+		{"catalog", "secret", "what is sealed is kept as it is; nothing is opened there"},
 		{"config", "function", "sizes and durations are spelled alike in both files that people write"},
 	}
 }

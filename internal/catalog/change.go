@@ -12,7 +12,8 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// Change is one step of the platform's life: Deploy, Remove, Shift, Pause, PauseKey, Seek, StartReplay, EndReplay, StartCopy or EndCopy.
+// Change is one step of the platform's life: Deploy, Remove, Shift, Pause, PauseKey, Seek, StartReplay, EndReplay, StartCopy, EndCopy,
+// or one of those of topics, tokens, secrets and configuration values.
 type Change interface {
 	// event checks the change against the scene and makes its control event, which lacks the time alone.
 	event(ctx context.Context, s scene) (*event.Event, error)
@@ -66,6 +67,7 @@ type payload struct {
 	Key     string               `json:"key,omitempty"`
 	Replay  *replayPayload       `json:"replay,omitempty"`
 	Copy    *copyPayload         `json:"copy,omitempty"`
+	Value   *valuePayload        `json:"value,omitempty"`
 }
 
 func (p payload) event(typ string) (*event.Event, error) {
@@ -92,6 +94,9 @@ func (d Deploy) event(ctx context.Context, at scene) (*event.Event, error) {
 		version.Number = f.Versions[len(f.Versions)-1].Number + 1
 	}
 	alias.Primary = version.Number
+	if err := v.Provides(&version.Spec); err != nil {
+		return nil, err
+	}
 	p, err := at.places(ctx, name, version.Spec.Triggers)
 	if err != nil {
 		return nil, err
@@ -127,6 +132,9 @@ func (s Shift) event(ctx context.Context, at scene) (*event.Event, error) {
 			return nil, fault.New(fault.Invalid, "alias %q: weights are parts of 100, each from 0, together at most 100", s.Alias.Name)
 		}
 		total += weight
+	}
+	if err := v.Provides(&primary.Spec); err != nil {
+		return nil, err
 	}
 	p, err := at.places(ctx, s.Function, primary.Spec.Triggers)
 	if err != nil {

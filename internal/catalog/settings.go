@@ -32,6 +32,9 @@ type settings struct {
 	Topics map[string]function.TopicRules `json:"topics,omitempty"`
 	Tokens map[string]string              `json:"tokens,omitempty"` // name -> hash, in hexadecimal
 	Copies []*Copy                        `json:"copies,omitempty"` // the oldest first
+
+	Secrets map[string]Value `json:"secrets,omitempty"`
+	Config  map[string]Value `json:"config,omitempty"`
 }
 
 // What is no function is known to the optimistic check under a name that no function can have.

@@ -19,6 +19,10 @@ const (
 	TypeReplayEnded      = "dalamb.replay.ended.v1"
 	TypeCopyStarted      = "dalamb.copy.started.v1"
 	TypeCopyEnded        = "dalamb.copy.ended.v1"
+	TypeSecretChanged    = "dalamb.secret.changed.v1"
+	TypeSecretRemoved    = "dalamb.secret.removed.v1"
+	TypeConfigChanged    = "dalamb.config.changed.v1"
+	TypeConfigRemoved    = "dalamb.config.removed.v1"
 
 	TypeInvokeRequested         = "dalamb.invoke.requested.v1"
 	TypeInvocationSucceeded     = "dalamb.invocation.succeeded.v1"

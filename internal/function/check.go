@@ -85,6 +85,7 @@ func (s *Spec) check() []Problem {
 	c.scale(s)
 	c.health(s)
 	c.env(s)
+	c.values(s)
 	c.async(s.Name, s.Async)
 	c.triggers(s)
 	return c.problems

@@ -33,6 +33,8 @@ type Spec struct {
 	Scale     Scale             `json:"scale"`
 	Health    *Health           `json:"health,omitempty"`
 	Env       map[string]string `json:"env,omitempty"`
+	Secrets   []Secret          `json:"secrets,omitempty"`
+	Config    []Setting         `json:"config,omitempty"`
 	Network   string            `json:"network"`             // one of networks
 	Allow     []Allowed         `json:"allow,omitempty"`     // of network egress; none = the internet
 	Isolation string            `json:"isolation,omitempty"` // one of isolations; "" = available

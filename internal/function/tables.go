@@ -17,6 +17,7 @@ func functionValue() value[Declared] {
 		field("scale", "Instances of one version on one node.", scaleValue(), func(d *D) *Scale { return &d.Spec.Scale }),
 		field("health", "http only: how an instance is asked whether it is well. One that is not is replaced.", pointer(healthValue(), defaultHealth), func(d *D) **Health { return &d.Spec.Health }),
 		field("env", "Environment variables.", mapOf(word()), func(d *D) *map[string]string { return &d.Spec.Env }),
+		secretsMember(), configMember(),
 		field("network", "What the function may reach besides itself. none: nothing. egress: the destinations in allow, by a way out of its own. host: the machine's own network. Default: none.", text(networks()...), func(d *D) *string { return &d.Spec.Network }),
 		field("allow", "network: egress only: where the function may connect to; nothing else. Default: the internet, on all ports. See docs/functions.md.", list(allowedValue(), none[Allowed]), func(d *D) *[]Allowed { return &d.Spec.Allow }),
 		field("isolation", "strict: the function runs only where a node gives all of the fence; see docs/security.md. Default: available, what the machine gives.", text(isolations()...), func(d *D) *string { return &d.Spec.Isolation }),
