@@ -25,6 +25,9 @@ func (s *Spec) Validate() error {
 	case s.Network != "egress" && len(s.Allow) > 0:
 		return fault.New(fault.Invalid, "function %s has destinations, and the network %q", s.Function, s.Network)
 	}
+	if err := s.checkSecrets(); err != nil {
+		return err
+	}
 	return s.checkRoot()
 }
 
@@ -35,19 +38,31 @@ type Places struct {
 	Task   string
 }
 
-// Expand returns command and environment with the places filled in, and PATH added where it is missing.
+// Expand returns command and environment with the places filled in, secrets in the place of
+// variables of the same name, and PATH where it is missing.
 func (s *Spec) Expand(p Places) (command, env []string) {
 	r := strings.NewReplacer(ListenAddr, p.Listen, PortNumber, strconv.Itoa(p.Port), TaskRoot, p.Task)
 	for _, c := range s.Command {
 		command = append(command, r.Replace(c))
 	}
-	path := false
-	for _, e := range s.Env {
-		path = path || strings.HasPrefix(e, "PATH=")
-		env = append(env, r.Replace(e))
+	if s.Secrets != nil {
+		env = append(env, s.Secrets.Env...)
 	}
-	if !path {
-		env = append(env, "PATH="+DefaultPath)
+	taken := map[string]bool{}
+	for _, e := range env {
+		taken[variable(e)] = true
+	}
+	for _, e := range append(s.Env[:len(s.Env):len(s.Env)], "PATH="+DefaultPath) {
+		if name := variable(e); !taken[name] {
+			taken[name] = true
+			env = append(env, r.Replace(e))
+		}
 	}
 	return command, env
+}
+
+// variable is the name of one in an environment.
+func variable(e string) string {
+	name, _, _ := strings.Cut(e, "=")
+	return name
 }

@@ -37,6 +37,7 @@ type Spec struct {
 	// StopSignal is the one that Sandbox.Stop sends first, by name; "" = SIGTERM.
 	StopSignal string
 	Env        []string  // KEY=value, complete: a runner adds PATH when it is missing, and what its own working needs
+	Secrets    *Secrets  // beside Env, and stronger; nil = none
 	Memory     int64     // bytes; 0 = no limit
 	CPU        float64   // cores; 0 = no limit
 	PIDs       int       // processes and threads; 0 = no limit

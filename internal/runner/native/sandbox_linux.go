@@ -139,6 +139,9 @@ func (sb *sandbox) launch(r *Runner) error {
 	}
 	t.Command, t.Env = s.Expand(places)
 	t.Hold = s.Hold != nil
+	for _, f := range s.SecretFiles() {
+		t.SecretNames, t.SecretTexts = append(t.SecretNames, f.Name), append(t.SecretTexts, string(f.Text))
+	}
 	switch {
 	case s.Network == "egress":
 		t.Listen, t.Egress, t.Resolv = int64(s.Listen), true, egress.Resolv()
@@ -161,6 +164,7 @@ func (sb *sandbox) launch(r *Runner) error {
 	if err := sb.give(t, r.root); err != nil {
 		return err
 	}
+	s.Secrets = nil // the init has them
 	// While the init is at work. A node that is killed in between leaves nothing: the init notices by itself.
 	if err := writeRecord(sb.record, sb.nest.init); err != nil {
 		return err

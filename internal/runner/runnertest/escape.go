@@ -52,6 +52,7 @@ func Escapes(t *testing.T, make New) []Escape {
 	defer l.Close()
 	other := s.spec(t, "stubborn")
 	other.Env = append(other.Env, "PASSWORD="+secret)
+	other.Secrets = &runner.Secrets{Env: []string{"TOKEN=" + secret}, Files: []runner.SecretFile{{Name: "token", Text: []byte(secret)}}}
 	start(t, r, other).prints("ready")
 
 	var table []Escape
@@ -94,6 +95,9 @@ func setuid(t *testing.T, dir string) {
 
 func (s *suite) attempts(host, control string) []attempt {
 	const none, readOnly, full = "no such file or directory", "read-only file system", "no space left on device"
+	ownSecret := func(spec *runner.Spec) {
+		spec.Secrets = &runner.Secrets{Files: []runner.SecretFile{{Name: "own", Text: []byte("x")}}}
+	}
 	onHost := func(spec *runner.Spec) { spec.Base = "host" }
 	all := []attempt{
 		{"read a file of the host that everybody may read", []string{"read", host}, onHost, none, ""},
@@ -101,6 +105,8 @@ func (s *suite) attempts(host, control string) []attempt {
 		{"read another function's code", []string{"list", s.code}, onHost, none, ""},
 		{"read the host through a symbolic link in the code", []string{"read", "out"}, onHost, none, ""},
 		{"read the host through a link that climbs", []string{"read", "up"}, onHost, none, ""},
+		{"read another function's secrets in /run/secrets", []string{"list", "/run/secrets"}, nil, none, ""},
+		{"write to its own secrets", []string{"write", "/run/secrets/own"}, ownSecret, readOnly, ""},
 		{"read the environment of all processes in /proc", []string{"environs"}, nil, `saw \d+ processes`, "sees the init and itself; the init's is closed"},
 		{"connect to the control port on 127.0.0.1", []string{"dial", control}, nil, "connection refused", ""},
 		{"write to /usr", []string{"write", "/usr/x"}, onHost, readOnly, ""},

@@ -46,6 +46,7 @@ func Run(t *testing.T, make New) {
 	t.Run("life", s.life)
 	t.Run("killed node", s.killedNode)
 	t.Run("images", s.images)
+	t.Run("secrets", s.secrets)
 	if _, ok := r.(runner.Accompanied); ok {
 		t.Run("companions", s.companions)
 	}

@@ -44,6 +44,9 @@ func makeOwnLayer(t *Task) error {
 	if t.CodeDir != "" {
 		dirs = append(dirs, ownLayer+"/var", ownLayer+"/"+taskDir)
 	}
+	if len(t.SecretNames) > 0 {
+		dirs = append(dirs, ownLayer+"/run", ownLayer+"/"+secretsDir)
+	}
 	if err := makeDirs(dirs...); err != nil {
 		return err
 	}

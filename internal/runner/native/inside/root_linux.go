@@ -111,6 +111,7 @@ func finishRoot(t *Task, codeMount int, keptHost bool) error {
 		{"mount /tmp", func() error { return syscall.Mount("tmp", "tmp", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, size) }},
 		{"mount /dev/shm", func() error { return syscall.Mount("shm", "dev/shm", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, shm) }},
 		{"show the code in " + t.CodeDir, func() error { return showCode(t, codeMount) }},
+		{"write secrets", func() error { return showSecrets(t) }},
 		{"write /etc/resolv.conf", func() error {
 			if t.Resolv == "" || len(t.Layers) > 0 {
 				return nil

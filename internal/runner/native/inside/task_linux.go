@@ -26,6 +26,8 @@ type Task struct {
 
 	Egress      bool // a way out of the network namespace, by a device that the node reads and writes
 	EgressGiven bool // the device was opened by the node; else by the init
+
+	SecretNames, SecretTexts []string // files in secretsDir
 }
 
 // Pack gives the fields in a frame's form.
@@ -34,7 +36,8 @@ func (t *Task) Pack() *Packer {
 		Texts(t.Command).Texts(t.Env).Number(t.Tmp).Number(t.PIDs).Number(t.Files).Number(t.Listen).
 		Text(t.Resolv).Text(t.Filter).Number(flag(t.Switch)).
 		Texts(t.Layers).Number(flag(t.LayerMounts)).Text(t.WorkDir).Number(t.UID).Number(t.GID).Numbers(t.Groups).
-		Number(flag(t.Hold)).Number(flag(t.Egress)).Number(flag(t.EgressGiven))
+		Number(flag(t.Hold)).Number(flag(t.Egress)).Number(flag(t.EgressGiven)).
+		Texts(t.SecretNames).Texts(t.SecretTexts)
 }
 
 func unpackTask(u *Unpacker) *Task {
@@ -44,6 +47,7 @@ func unpackTask(u *Unpacker) *Task {
 		Resolv: u.Text(), Filter: u.Text(), Switch: u.Number() != 0,
 		Layers: u.Texts(), LayerMounts: u.Number() != 0, WorkDir: u.Text(), UID: u.Number(), GID: u.Number(), Groups: u.Numbers(),
 		Hold: u.Number() != 0, Egress: u.Number() != 0, EgressGiven: u.Number() != 0,
+		SecretNames: u.Texts(), SecretTexts: u.Texts(),
 	}
 }
 

@@ -21,9 +21,19 @@ func hostile() map[string]func([]string) {
 		"list":     list,
 		"status":   func([]string) { read([]string{"/proc/self/status"}) },
 		"fds":      fds,
+		"stat":     stat,
 		"watchers": watchers,
 		"environs": environs,
 	}
+}
+
+// stat prints who may do what with a file.
+func stat(a []string) {
+	var st unix.Stat_t
+	if err := unix.Stat(a[0], &st); err != nil {
+		fail(err)
+	}
+	fmt.Printf("%04o %d %d", st.Mode&0o7777, st.Uid, st.Gid)
 }
 
 func try(name string, err error) {
