@@ -62,6 +62,13 @@ type Start struct {
 	CodeDir string
 	Root    []string // directories of the layers of the version's image, the lowest first; nil = it has none
 	Ahead   bool     // started before anybody asked for it
+	Values  Values
+}
+
+// Values are what a function takes from outside of its version.
+type Values struct {
+	Config  map[string]string // variables
+	Secrets *runner.Secrets   // nil = none
 }
 
 // Conn is one instance that is ready for invocations. Safe for concurrent use.

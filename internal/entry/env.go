@@ -34,6 +34,7 @@ func environ(s Start, region string) map[string]string {
 	}
 	imageEnviron(env, s.Version.Image)
 	maps.Copy(env, v.Env)
+	maps.Copy(env, s.Values.Config)
 	number := strconv.Itoa(s.Version.Number)
 	env["DALAMB_FUNCTION"] = v.Name
 	env["DALAMB_VERSION"] = number

@@ -48,6 +48,7 @@ func (e *Entries) spec(s Start) runner.Spec {
 		Runner: v.Runner, CodeDir: s.CodeDir, Base: v.Base, Command: v.Entry.Command,
 		Memory: int64(v.Resources.Memory), CPU: v.Resources.CPU, PIDs: v.Resources.PIDs, Files: v.Resources.Files, Tmp: int64(v.Resources.Tmp),
 		Network: v.Network, Allow: reachable(v.Allow), Strict: v.Isolation == function.IsolationStrict,
+		Secrets: s.Values.Secrets,
 	}
 	inImage(&spec, s)
 	return spec

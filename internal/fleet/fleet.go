@@ -44,6 +44,7 @@ type Options struct {
 	Functions    Functions
 	Code         func(digest string) (dir string, err error)
 	Image        func(*function.Image) (layers []string, err error) // nil = there are no images
+	Values       Values                                             // nil = no version takes any
 	Log          func(function.LogLine)                             // what functions print; must not block
 	Region       string                                             // what lambda functions are told; default us-east-1
 	Logger       *slog.Logger
@@ -88,6 +89,9 @@ func New(o Options) (*Fleet, error) {
 		o.Image = func(i *function.Image) ([]string, error) {
 			return nil, fault.New(fault.Unavailable, "this node has no images, and so not %s", i.Reference)
 		}
+	}
+	if o.Values == nil {
+		o.Values = noValues{}
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -39,6 +39,7 @@ type instance struct {
 
 	conn      entry.Conn
 	started   time.Time // zero while it starts
+	values    int64     // offset of those that it was started with
 	busy      int       // invocations in flight
 	runs      int64
 	delivered bool // it took at least one invocation
@@ -128,7 +129,14 @@ func (f *Fleet) start(ctx context.Context, i *instance) (entry.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	start.ID, start.Version, start.Ahead = i.id, v, i.ahead
+	values, offset, err := f.o.Values.Values(v)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	i.values = offset
+	f.mu.Unlock()
+	start.ID, start.Version, start.Ahead, start.Values = i.id, v, i.ahead, values
 	return f.o.Starter.Start(ctx, start)
 }
 
@@ -158,6 +166,7 @@ func (f *Fleet) startedUp(i *instance, conn entry.Conn) {
 	f.metrics.coldStart(p.version, i.started.Sub(i.created))
 	if !i.ending {
 		f.serve(i, true)
+		f.succeed(i)
 		f.ensure(p)
 	}
 	if f.starved {
@@ -183,10 +192,13 @@ func (f *Fleet) startFailed(i *instance, err error) {
 	if unasked && !f.closed {
 		failure := startFailure(p, err)
 		bad = f.failed(p, failure)
-		// It answers those that it would have served. Where nothing is left that could serve the others, they are answered too.
-		for range p.concurrency {
-			if w := p.pop(); w != nil {
-				w.give(failure.grant(0))
+		// It answers those that it would have served, but where stale ones do that. Where nothing is left that could serve the others, they
+		// are answered too.
+		if p.outdated() == 0 {
+			for range p.concurrency {
+				if w := p.pop(); w != nil {
+					w.give(failure.grant(0))
+				}
 			}
 		}
 		if len(p.instances) == p.stopping {

@@ -43,6 +43,9 @@ type pool struct {
 	expected  int           // calls that come soon
 	startCPU  time.Duration // that the last start took; 0 = not known
 
+	values   int64 // offset of the newest values that its version takes, as far as is known
+	renewing bool  // there may be stale instances
+
 	replaced    *Replacement // the last one
 	unfreezable bool         // its runner cannot freeze
 
@@ -349,7 +352,9 @@ func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *funct
 		i.delivered = true
 		i.runs++
 		f.judge(i, r)
-		p.failures, p.last, p.until = 0, nil, time.Time{}
+		if !i.stale() { // it says nothing of what does not start with the new values
+			p.failures, p.last, p.until = 0, nil, time.Time{}
+		}
 		switch r.Outcome {
 		case function.TimedOut:
 			grace = stopGrace

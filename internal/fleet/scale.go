@@ -73,6 +73,10 @@ func (p *pool) ahead() int {
 	if p.spares > 0 {
 		n = max(n, p.spares-len(p.avail)-max(0, -p.demand()))
 	}
+	if p.renewing {
+		start, _ := p.renewals()
+		n = max(n, start)
+	}
 	return n
 }
 
@@ -90,9 +94,9 @@ func (f *Fleet) ensure(p *pool) {
 	if f.closed || now.Before(p.until) {
 		return
 	}
-	for len(p.instances) < p.max {
-		needed := p.demand() > 0
-		if !needed && (f.draining || p.ahead() <= 0) {
+	for {
+		may, needed := p.mayStart()
+		if !may || !needed && (f.draining || p.ahead() <= 0) {
 			return
 		}
 		if !needed && f.starved {
@@ -102,6 +106,9 @@ func (f *Fleet) ensure(p *pool) {
 			f.starved = true
 			if needed && f.room(p.share) <= 0 && f.stopping+f.pledged < p.demand() {
 				f.evict(p)
+			}
+			if p.renewing && f.room(p.share) <= 0 {
+				f.makeWay(p)
 			}
 			return
 		}
@@ -166,6 +173,7 @@ func (f *Fleet) feed() {
 
 // want takes the versions that aliases point at. Of the others, idle instances stop at once and busy ones after their work.
 func (f *Fleet) want(versions []*function.Version) {
+	offsets := f.offsets(versions)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if short := f.reserve(versions); len(short) > 0 {
@@ -181,6 +189,7 @@ func (f *Fleet) want(versions []*function.Version) {
 	for key, p := range f.pools {
 		p.wanted = f.wanted[key]
 		if p.wanted {
+			f.renew(p, offsets[key])
 			f.ensure(p)
 			continue
 		}
