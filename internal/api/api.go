@@ -21,6 +21,7 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/history"
+	"github.com/dalamb/dalamb/internal/secret"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -116,6 +117,7 @@ type Options struct {
 	Ticks      Ticks
 	Delayed    Delayed
 	Copies     Copies
+	Secrets    *secret.Box
 	Token      string                          // what a client must show
 	Node       func(context.Context) wire.Node // counts and space are filled in by the API
 	// Runner says what the runner that a function asks for fences on this node, or why it cannot be had.
@@ -139,6 +141,7 @@ type API struct {
 	ticks      Ticks
 	delayed    Delayed
 	copies     Copies
+	secrets    *secret.Box
 	token      [sha256.Size]byte
 	node       func(context.Context) wire.Node
 	runner     func(ctx context.Context, name string) (wire.Runner, error)
@@ -154,8 +157,8 @@ type API struct {
 // New checks the options and builds the handler.
 func New(o Options) (*API, error) {
 	switch {
-	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Node == nil, o.Runner == nil:
-		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events, copies, a node and its runners")
+	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Secrets == nil, o.Node == nil, o.Runner == nil:
+		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events, copies, a box for secrets, a node and its runners")
 	case o.Token == "":
 		return nil, errors.New("api needs a token: without one anybody could change everything")
 	}
@@ -169,7 +172,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending: make(chan struct{}),
 	}

@@ -134,6 +134,9 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 	if err := a.checkImage(ctx, &req.Spec); err != nil {
 		return err
 	}
+	if err := a.checkValues(ctx, &req.Spec); err != nil {
+		return err
+	}
 	if err := a.checkTopics(ctx, &req.Spec); err != nil {
 		return err
 	}

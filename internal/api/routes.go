@@ -47,7 +47,7 @@ func (a *API) routes() []route {
 		{Name: "limit", Type: "integer", About: "rows of one page; 100, at most 1000"},
 		{Name: "after", Type: "string", About: "the next of the page before"},
 	}
-	return []route{
+	return append([]route{
 		{Method: "GET", Path: "/v1/openapi.json", Name: "getOpenAPI", Summary: "This document.", raw: a.getOpenAPI},
 		{Method: "GET", Path: "/v1/node", Name: "getNode", Summary: "What this node is, and what fences its functions.", Answer: wire.Node{}, serve: a.getNode},
 
@@ -160,7 +160,7 @@ func (a *API) routes() []route {
 		{Method: "POST", Path: "/2015-03-31/functions/{name}/invocations", Name: "invoke", Summary: "Call a function as AWS Lambda's Invoke does. Headers X-Amz-Invocation-Type (RequestResponse, Event, DryRun) and X-Amz-Client-Context; errors in AWS's shapes.",
 			Query:    []param{{Name: "Qualifier", Type: "string", About: "an alias, a version's number or $LATEST"}},
 			BodyType: "application/json", AnswerType: "application/json", Also: []int{202, 204, 413, 429}, raw: a.invoke},
-	}
+	}, a.valueRoutes()...)
 }
 
 func runStates() []string {

@@ -32,6 +32,7 @@ import (
 	"github.com/dalamb/dalamb/internal/provision"
 	"github.com/dalamb/dalamb/internal/replay"
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/secret"
 	"github.com/dalamb/dalamb/internal/source/cron"
 	"github.com/dalamb/dalamb/internal/source/delay"
 	"github.com/dalamb/dalamb/internal/telemetry"
@@ -70,6 +71,7 @@ type Node struct {
 	layers     *image.Layers
 	images     *provision.Keeper
 	registry   *registry.Registry
+	secrets    *secret.Box
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
 	replays    *replay.Keeper
@@ -125,6 +127,9 @@ func (n *Node) open(ctx context.Context) error {
 	}
 	token, err := loadToken(c.Data)
 	if err != nil {
+		return err
+	}
+	if err := n.openSecrets(ctx); err != nil {
 		return err
 	}
 	if err := n.openRunner(ctx); err != nil {
@@ -197,7 +202,7 @@ func (n *Node) wire(token string) error {
 	n.sink = newLogSink(n.log, n.logger, n.metrics)
 	var err error
 	n.fleet, err = fleet.New(fleet.Options{
-		Runner: n.runner, Functions: functions{n.catalog}, Code: n.share.Dir, Image: n.images.Root, Log: n.sink.write,
+		Runner: n.runner, Functions: functions{n.catalog}, Code: n.share.Dir, Image: n.images.Root, Values: values{n.catalog, n.secrets}, Log: n.sink.write,
 		Logger: n.logger, Metrics: n.metrics, MaxInstances: c.Limits.Instances,
 	})
 	if err != nil {
@@ -235,7 +240,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.api, err = api.New(api.Options{
 		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share, Images: keptImages{n.images, n},
-		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
+		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ type Node struct {
 	Log        Log
 	Limits     Limits
 	Sandbox    Sandbox
+	Secrets    Secrets
 	Registries []Registry
 	Redact     []string // header names, in lower case
 	Sources    []string // the files and flags that were read, for the log at start
@@ -28,6 +29,13 @@ type Node struct {
 
 // Log says how log lines look.
 type Log struct{ Level, Format string }
+
+// Secrets says where the key is that secrets are encrypted with, and how it is kept.
+type Secrets struct {
+	Key        string // file; "" = in the data directory
+	Passphrase string // file, or fd:N; "" = none
+	KMS        string // program and arguments; "" = none
+}
 
 // Sandbox says how sandboxes are made.
 type Sandbox struct {

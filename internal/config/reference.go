@@ -16,7 +16,7 @@ func Reference() string {
 		if s.Flag != "" {
 			flag = "`--" + s.Flag + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | %s |\n", s.Key, flag, s.Form, s.Text(n), s.Help)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | %s |\n", s.Key, flag, s.Form, written(s, n), s.Help)
 	}
 	return b.String()
 }
@@ -36,7 +36,15 @@ func Example() string {
 		} else {
 			section = ""
 		}
-		fmt.Fprintf(&b, "%s%s: %s # %s\n", indent, name, s.Text(n), s.Help)
+		fmt.Fprintf(&b, "%s%s: %s # %s\n", indent, name, written(s, n), s.Help)
 	}
 	return b.String()
+}
+
+// written is a value as it can be written in the file: nothing is a value too.
+func written(s Setting, n *Node) string {
+	if text := s.Text(n); text != "" {
+		return text
+	}
+	return `""`
 }

@@ -78,6 +78,18 @@ func Settings() []Setting {
 			value: func(n *Node) any { return &n.Sandbox.IDs }, check: func(n *Node) string { return n.Sandbox.IDs.check() }},
 		{Key: "sandbox.spares", Form: "number", Help: "Sandboxes that wait for a function at most, each of some MiB: so many wait as were started within one second of the last minute, and 2 in any case. 0: none is made ahead.",
 			value: func(n *Node) any { return &n.Sandbox.Spares }, check: func(n *Node) string { return span(n.Sandbox.Spares, 0, 1000) }},
+		{Key: "secrets.key", Flag: "secret-key", Form: "file", Help: "The key that secrets are encrypted with, the same on all nodes. Made when the first secret is set. Default: secret.key in the data directory; docs/secrets.md.",
+			value: func(n *Node) any { return &n.Secrets.Key }, check: func(n *Node) string { return plain(n.Secrets.Key) }},
+		{Key: "secrets.passphrase", Flag: "secret-passphrase", Form: "file or fd:N", Help: "Where the passphrase is that the secrets' key is encrypted with. Default: it is not.",
+			value: func(n *Node) any { return &n.Secrets.Passphrase }, check: func(n *Node) string { return plain(n.Secrets.Passphrase) }},
+		{Key: "secrets.kms", Flag: "secret-kms", Form: "program and arguments", Help: "What wraps and unwraps the secrets' key: it is started with wrap or unwrap as its last argument, reads stdin and prints the answer. Default: none.",
+			value: func(n *Node) any { return &n.Secrets.KMS },
+			check: func(n *Node) string {
+				if n.Secrets.KMS != "" && n.Secrets.Passphrase != "" {
+					return "and secrets.passphrase exclude each other"
+				}
+				return plain(n.Secrets.KMS)
+			}},
 		{Key: "registries", Form: "list of addresses", List: true, Help: "How image registries are spoken to, where it is not as usual: http://HOST for plain HTTP, https://HOST?mirror=HOST, https://HOST?user=NAME&password-file=FILE; docs/images.md.",
 			value: func(n *Node) any { return &n.Registries }, check: func(*Node) string { return "" }},
 		{Key: "redact", Form: "list of header names", List: true, Help: "Headers whose values are not kept with requests in the log, beside authorization, proxy-authorization, cookie, set-cookie and x-api-key.",
@@ -140,6 +152,14 @@ func (s *Setting) Text(n *Node) string {
 		return p.String()
 	case *int:
 		return strconv.Itoa(*p)
+	}
+	return ""
+}
+
+// plain is about a setting that may be empty.
+func plain(v string) string {
+	if strings.ContainsAny(v, "\x00\n") {
+		return "is no single line"
 	}
 	return ""
 }

@@ -1,0 +1,195 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// maxSecret is more than any node takes; it bounds what is read before one is asked.
+const maxSecret = 1 << 20
+
+func secretCommand(env *environment) *cobra.Command {
+	c := &cobra.Command{
+		Use: "secret", Short: "Set, list and remove secrets that functions take", Args: cobra.NoArgs,
+		Long: `Set, list and remove secrets. A function takes one by name, as a variable or as a file below /run/secrets:
+
+  secrets:
+    - {name: db-password, env: DB_PASSWORD}
+
+A value is kept encrypted, and nobody can be told it again. Setting one anew replaces the instances that have it. See docs/secrets.md.`,
+	}
+	c.AddCommand(secretSet(env), secretList(env), removeValue(env, "secret"))
+	return c
+}
+
+func secretSet(env *environment) *cobra.Command {
+	var out output
+	var file string
+	c := &cobra.Command{
+		Use: "set NAME", Short: "Give a secret a value, from stdin or a file", Args: cobra.ExactArgs(1),
+		Long: `Give a secret a value. It is read from stdin, without one newline at its end (a terminal is asked for it and shows nothing), or from
+a file, byte by byte. It is never an argument: those can be seen by everybody on this machine, and shells remember them.
+
+  dalamb secret set db-password < password.txt
+  dalamb secret set tls-key --file tls.key`,
+		RunE: func(c *cobra.Command, args []string) error {
+			value, err := secretValue(c, args[0], file)
+			if err != nil {
+				return err
+			}
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			made, err := node.SetSecret(c.Context(), args[0], value)
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), made, func(w io.Writer) {
+				tellSet(w, setValue{made.Name, made.Revision, made.Unchanged, made.Functions})
+				for _, warning := range made.Warnings {
+					fmt.Fprintf(w, "warning: %s\n", warning)
+				}
+			})
+		},
+	}
+	c.Flags().StringVar(&file, "file", "", "take the value from this file, byte by byte")
+	out.flag(c)
+	return c
+}
+
+// setValue is what came of setting a secret or a configuration value.
+type setValue struct {
+	name      string
+	revision  int
+	unchanged bool
+	functions []string
+}
+
+func tellSet(w io.Writer, s setValue) {
+	switch {
+	case s.unchanged:
+		fmt.Fprintf(w, "%s revision %d  unchanged: it has this value already\n", s.name, s.revision)
+	case len(s.functions) == 0:
+		fmt.Fprintf(w, "%s revision %d  set; no function takes it\n", s.name, s.revision)
+	default:
+		fmt.Fprintf(w, "%s revision %d  set; the instances of %s are replaced\n", s.name, s.revision, strings.Join(s.functions, ", "))
+	}
+}
+
+// secretValue reads a value from a file, a terminal or a pipe.
+func secretValue(c *cobra.Command, name, file string) ([]byte, error) {
+	if file != "" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "read the value of secret %s: %w", name, err).WithHint("check --file")
+		}
+		defer f.Close()
+		return readSecret(f, name)
+	}
+	if in, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(int(in.Fd())) {
+		fmt.Fprintf(c.ErrOrStderr(), "value of %s (it is not shown): ", name)
+		value, err := term.ReadPassword(int(in.Fd()))
+		fmt.Fprintln(c.ErrOrStderr())
+		if err != nil {
+			return nil, fmt.Errorf("read the value of secret %s: %w", name, err)
+		}
+		return value, nil
+	}
+	value, err := readSecret(c.InOrStdin(), name)
+	if err != nil {
+		return nil, err
+	}
+	line, _ := bytes.CutSuffix(value, []byte("\n"))
+	line, _ = bytes.CutSuffix(line, []byte("\r"))
+	return line, nil
+}
+
+func readSecret(r io.Reader, name string) ([]byte, error) {
+	value, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
+	switch {
+	case err != nil:
+		return nil, fault.New(fault.Invalid, "read the value of secret %s: %w", name, err).WithHint("give it on stdin, or with --file FILE")
+	case len(value) > maxSecret:
+		return nil, fault.New(fault.TooLarge, "the value of secret %s is larger than a secret may be", name).WithHint("at most 64 KiB")
+	}
+	return value, nil
+}
+
+func secretList(env *environment) *cobra.Command {
+	var out output
+	c := &cobra.Command{
+		Use: "ls", Short: "List secrets: name, revision, age, who takes them; never values", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			list, err := node.Secrets(c.Context())
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), list, func(w io.Writer) {
+				var rows []row
+				for _, s := range list.Secrets {
+					rows = append(rows, secretRow(s, time.Now()))
+				}
+				table(w, []string{"SECRET", "REVISION", "AGE", "FUNCTIONS"}, rows)
+			})
+		},
+	}
+	out.flag(c)
+	return c
+}
+
+func secretRow(s wire.Secret, now time.Time) row {
+	r := cells(s.Name, strconv.Itoa(s.Revision), age(s.Changed, now), takers(s.Functions))
+	if !s.Readable {
+		r.notes = []string{"this node cannot read it: it is encrypted for " + s.Key}
+	}
+	return r
+}
+
+// age is how long ago something was, to the second.
+func age(at, now time.Time) string { return now.Sub(at).Round(time.Second).String() }
+
+func takers(functions []string) string {
+	if len(functions) == 0 {
+		return "-"
+	}
+	return strings.Join(functions, ", ")
+}
+
+// removeValue is the command that takes a secret or a configuration value away.
+func removeValue(env *environment, what string) *cobra.Command {
+	long := map[string]string{"secret": "a secret", "config": "a configuration value"}[what]
+	return &cobra.Command{
+		Use: "rm NAME", Short: "Take " + long + " away, where no function takes it", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			remove := node.RemoveSecret
+			if what == "config" {
+				remove = node.RemoveConfig
+			}
+			if err := remove(c.Context(), args[0]); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "removed %s\n", args[0])
+			return nil
+		},
+	}
+}
