@@ -38,6 +38,7 @@ type Call struct {
 	Function      string
 	Alias         string // "" = live, unless Version is set
 	Version       int    // 0 = by Alias
+	Key           string // that stays on one version; "" = each call may meet another
 	Payload       []byte // JSON
 	ClientContext string // base64; "" = none
 }
@@ -99,6 +100,10 @@ type Fleet interface {
 type Code interface {
 	Has(digest string) bool
 	Put(ctx context.Context, archive io.Reader) (digest string, err error)
+	// Dir is where the files of code are, after it was brought here if need be; it is only read. NotFound when it is nowhere.
+	Dir(digest string) (string, error)
+	// Size is how many bytes the files of code have that is here; NotFound when it is not.
+	Size(digest string) (int64, error)
 	// Share puts code that is here where other nodes find it, and says where that is; nil when there are no others.
 	Share(ctx context.Context, digest string) (*function.Stored, error)
 }

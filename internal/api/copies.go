@@ -42,7 +42,7 @@ func (a *API) startCopy(r *http.Request, _ query) (any, error) {
 	if req.Name == "" {
 		req.Name = a.copyName(req.From)
 	}
-	if !validAlias(req.Name) {
+	if !validName(req.Name) {
 		return nil, fault.New(fault.Invalid, "name: %q is no name for a copy", req.Name).WithHint("small letters, digits and dashes, a letter first, at most 63")
 	}
 	if req.To == "" {

@@ -59,7 +59,7 @@ func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed
 	if err := a.share(ctx, &version); err != nil {
 		return out, err
 	}
-	view, err = a.catalog.Submit(ctx, catalog.Deploy{Version: version, Alias: req.Alias})
+	view, err = a.catalog.Submit(ctx, catalog.Deploy{Version: version, Alias: req.Alias, Needed: a.deadLettersOn(ctx, req.Spec.Name)})
 	if err != nil {
 		return out, err
 	}
@@ -122,8 +122,8 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 			return err
 		}
 	}
-	if !validAlias(req.Alias) {
-		return fault.New(fault.Invalid, "alias %q: a name is small letters, digits and dashes, begins with a letter and has at most 63", req.Alias)
+	if err := function.CheckAlias(req.Alias); err != nil {
+		return err
 	}
 	if err := a.checkCode(req); err != nil {
 		return err
@@ -188,12 +188,6 @@ func checkNetwork(runner wire.Runner, spec *function.Spec) error {
 	}
 	return fault.New(fault.Unavailable, "function %q wants network: egress, which the runner %s of this node cannot give", spec.Name, runner.Name).
 		WithHint("the notes of dalamb doctor say why and how to get it; network: none needs nothing")
-}
-
-// validAlias holds the rule of function names. A number would be taken for a version.
-func validAlias(name string) bool {
-	return len(name) <= 63 && name != "" && name[0] >= 'a' && name[0] <= 'z' && !strings.HasSuffix(name, "-") &&
-		strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 func (a *API) checkTopics(ctx context.Context, spec *function.Spec) error {
@@ -265,9 +259,7 @@ func (a *API) losses(ctx context.Context, req *wire.DeployRequest) []string {
 	var ws []string
 	waiting := a.waiting(ctx, f)
 	for _, t := range f.Triggers {
-		stays := t.Name == function.InvokeTrigger || slices.ContainsFunc(req.Spec.Triggers, func(d function.Trigger) bool {
-			return d.Name == t.Name && d.Listens() == t.Topic
-		})
+		stays := t.Name == function.InvokeTrigger || hasTrigger(&req.Spec, t)
 		switch n := waiting[t.Name]; {
 		case stays || n == 0:
 		case n == 1:

@@ -160,7 +160,7 @@ func TestDeployRefusedChangesNothing(t *testing.T) {
 	}{
 		{"no such code", func(d *wire.DeployRequest) { d.Code = gone }, fault.NotFound, "the code " + gone + ` of function "pay" is not here`, "PUT /v1/code/"},
 		{"bad digest", func(d *wire.DeployRequest) { d.Code = "abc" }, fault.Invalid, `"abc" is not a digest`, "64 hexadecimal"},
-		{"bad alias", func(d *wire.DeployRequest) { d.Alias = "7" }, fault.Invalid, `alias "7"`, ""},
+		{"bad alias", func(d *wire.DeployRequest) { d.Alias = "7" }, fault.Invalid, `"7" is no name for an alias`, "a letter first"},
 		{"unknown topic", func(d *wire.DeployRequest) { d.Spec.Triggers[0].Topic = "evnts" }, fault.NotFound, `function "pay", trigger "on-order": there is no topic "evnts"`, "did you mean events?"},
 		{"unknown emit topic", func(d *wire.DeployRequest) { d.Spec.Triggers[0].Emit.Topic = "event" }, fault.NotFound, `there is no topic "event"`, "did you mean events?"},
 		{"system emit topic", func(d *wire.DeployRequest) { d.Spec.Triggers[0].Emit.Topic = function.TopicRuns }, fault.Invalid, "written by dalamb alone", ""},

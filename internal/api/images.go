@@ -16,6 +16,8 @@ type Images interface {
 	Prepare(ctx context.Context, spec *function.Spec) (img *function.Image, pulled []function.Layer, err error)
 	// Publish puts what other nodes cannot get elsewhere where they find it.
 	Publish(ctx context.Context, img *function.Image) error
+	// Bring sees to it that an image can be run on this node.
+	Bring(ctx context.Context, img *function.Image) error
 	// Trouble says why an image cannot be run on this node; nil = it can.
 	Trouble(img *function.Image) error
 	// Unpacked is how many bytes the layers of an image have that are unpacked here.

@@ -18,6 +18,9 @@ type keptImages struct{}
 func (keptImages) Prepare(context.Context, *function.Spec) (*function.Image, []function.Layer, error) {
 	return nil, nil, fault.New(fault.Internal, "nothing is pulled here")
 }
+
+func (k keptImages) Bring(_ context.Context, img *function.Image) error { return k.Trouble(img) }
+
 func (keptImages) Publish(context.Context, *function.Image) error { return nil }
 func (keptImages) Unpacked(img *function.Image) int64             { return 10 * int64(len(img.Layers)) }
 

@@ -122,3 +122,9 @@ func body(r *http.Request, limit int64) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// validName holds the rule of function names, for what else has a name.
+func validName(name string) bool {
+	return len(name) <= 63 && name != "" && name[0] >= 'a' && name[0] <= 'z' && !strings.HasSuffix(name, "-") &&
+		strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -20,6 +22,7 @@ import (
 const (
 	invokePrefix     = "/2015-03-31/"
 	maxClientContext = 3583 // bytes of base64
+	maxKey           = 256  // bytes of Dalamb-Key, which is the key of an asynchronous call's event
 )
 
 func isInvoke(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, invokePrefix) }
@@ -55,6 +58,9 @@ func (a *API) parseInvoke(r *http.Request, q query) (Call, error) {
 	}
 	if _, err := base64.StdEncoding.DecodeString(c.ClientContext); err != nil {
 		return c, fault.New(fault.Invalid, "X-Amz-Client-Context: not base64: %w", err)
+	}
+	if c.Key = r.Header.Get("Dalamb-Key"); len(c.Key) > maxKey || !utf8.ValidString(c.Key) {
+		return c, fault.New(fault.Invalid, "Dalamb-Key: is not text of at most %d bytes", maxKey)
 	}
 	name, qualifier := functionName(r.PathValue("name"))
 	if given := q.text("Qualifier"); given != "" {
@@ -98,7 +104,7 @@ func functionName(s string) (name, qualifier string) {
 func (a *API) qualify(c *Call, qualifier string) error {
 	view := a.catalog.View()
 	if qualifier == "" || qualifier == "$LATEST" {
-		_, err := view.Version(c.Function, "", 0)
+		_, err := view.Alias(c.Function, "")
 		return err
 	}
 	if n, err := strconv.Atoi(qualifier); err == nil {
@@ -107,7 +113,7 @@ func (a *API) qualify(c *Call, qualifier string) error {
 		return err
 	}
 	c.Alias = qualifier
-	_, err := view.Version(c.Function, qualifier, 0)
+	_, err := view.Alias(c.Function, qualifier)
 	return err
 }
 
@@ -140,19 +146,15 @@ func (a *API) invokeLater(r *http.Request, c Call) error {
 	if len(c.Payload) > a.maxEvent {
 		return fault.New(fault.TooLarge, "the payload of an asynchronous call of function %q is larger than %d bytes", c.Function, a.maxEvent)
 	}
-	if c.Version != 0 {
-		return fault.New(fault.Invalid, "an asynchronous call runs by an alias, not by a version's number (%d)", c.Version).
-			WithHint("leave Qualifier out, or name an alias")
-	}
-	data, err := json.Marshal(function.InvokeRequest{Function: c.Function, Alias: c.Alias, Payload: c.Payload, ID: c.ID})
+	data, err := json.Marshal(function.InvokeRequest{Function: c.Function, Alias: c.Alias, Version: c.Version, Payload: c.Payload, ID: c.ID})
 	if err != nil {
 		return fmt.Errorf("encode invoke request: %w", err)
 	}
 	e := &event.Event{
 		ID: c.ID, Source: "/dalamb/invoke", Type: event.TypeInvokeRequested, Subject: c.Function, Time: a.now(),
 		DataContentType: "application/json", Data: data,
-		// Calls have no order among them; by their ids they spread over the partitions.
-		Extensions: map[string]any{event.ExtPartitionKey: c.ID},
+		// Calls have no order among them; by their ids they spread over the partitions, those of a key that stays on one version by that.
+		Extensions: map[string]any{event.ExtPartitionKey: cmp.Or(c.Key, c.ID)},
 	}
 	if _, err := a.log.Append(r.Context(), []eventlog.Record{eventlog.FromEvent(function.TopicInvoke, e)}); err != nil {
 		return fmt.Errorf("append %s: %w", e.Type, err)

@@ -169,7 +169,6 @@ func TestInvokeErrorsHaveAWSShapes(t *testing.T) {
 		{"bad type", invoke(token, lambda.InvokeInput{InvocationType: "Later"}), as[*types.InvalidParameterValueException], 400, `"Later" is not known`},
 		{"bad context", invoke(token, lambda.InvokeInput{ClientContext: aws.String("%%%")}), as[*types.InvalidParameterValueException], 400, "not base64"},
 		{"two qualifiers", invoke(token, lambda.InvokeInput{FunctionName: aws.String("pay:1"), Qualifier: aws.String("2")}), as[*types.InvalidParameterValueException], 400, "not the same"},
-		{"version later", invoke(token, lambda.InvokeInput{Qualifier: aws.String("1"), InvocationType: types.InvocationTypeEvent}), as[*types.InvalidParameterValueException], 400, "by an alias"},
 		{"wrong token", invoke("wrong", lambda.InvokeInput{}), func(err error) bool { return strings.Contains(err.Error(), "UnrecognizedClientException") }, 401, "token is missing or wrong"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

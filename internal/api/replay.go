@@ -106,7 +106,7 @@ func (a *API) checkReplay(req *wire.ReplayRequest) (*match.Pattern, error) {
 		req.Output = function.ReplayCapture
 	}
 	switch {
-	case !validAlias(req.Name):
+	case !validName(req.Name):
 		return nil, fault.New(fault.Invalid, "name: %q is no name for a replay", req.Name).
 			WithHint("small letters, digits and dashes, a letter first, at most 63")
 	case req.From == "":
@@ -129,11 +129,8 @@ func (a *API) replayVersion(fn, name string) (int, error) {
 		}
 		return v.Number, nil
 	}
-	v, err := view.Version(fn, name, 1) // past all weights: the primary
-	if err != nil {
-		return 0, err
-	}
-	return v.Number, nil
+	alias, err := view.Alias(fn, name)
+	return alias.Primary, err
 }
 
 // failedIn finds the events of a plan's stretch whose runs failed for good.

@@ -25,8 +25,8 @@ import (
 // functions shows the catalog to fleet.
 type functions struct{ *catalog.Catalog }
 
-func (f functions) Version(fn, alias string, r float64) (*function.Version, error) {
-	return f.View().Version(fn, alias, r)
+func (f functions) Version(fn, alias string, ticket uint64) (*function.Version, error) {
+	return f.View().Version(fn, alias, ticket)
 }
 
 func (f functions) VersionNumber(fn string, n int) (*function.Version, error) {
@@ -120,7 +120,7 @@ type caller struct{ *gateway.Caller }
 func (c caller) Call(ctx context.Context, call api.Call) (*function.Result, error) {
 	path := "/2015-03-31/functions/" + url.PathEscape(call.Function) + "/invocations"
 	a, err := c.Do(ctx, gateway.Call{
-		ID: call.ID, Function: call.Function, Alias: call.Alias, Version: call.Version, Payload: call.Payload, ClientContext: call.ClientContext,
+		ID: call.ID, Function: call.Function, Alias: call.Alias, Version: call.Version, Key: call.Key, Payload: call.Payload, ClientContext: call.ClientContext,
 		Request: &http.Request{Method: http.MethodPost, URL: &url.URL{Path: path}, Header: http.Header{}, Body: http.NoBody},
 		Body:    call.Payload,
 	})

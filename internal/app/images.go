@@ -151,12 +151,10 @@ func (n *Node) sweepImages(ctx context.Context) {
 // imagesInUse says which manifests a version names: that of its image, and the index in its reference where it is another.
 func (n *Node) imagesInUse() func(digest string) bool {
 	used := map[string]bool{}
-	for _, f := range n.catalog.View().Functions() {
-		for _, v := range f.Versions {
-			if v.Image != nil {
-				_, named, _ := strings.Cut(v.Image.Reference, "@")
-				used[v.Image.Digest], used[named] = true, true
-			}
+	for _, v := range n.versions() {
+		if v.Image != nil {
+			_, named, _ := strings.Cut(v.Image.Reference, "@")
+			used[v.Image.Digest], used[named] = true, true
 		}
 	}
 	return func(digest string) bool { return used[digest] }
@@ -165,14 +163,12 @@ func (n *Node) imagesInUse() func(digest string) bool {
 // layersInUse says which layers a version has.
 func (n *Node) layersInUse() func(diffID string) bool {
 	used := map[string]bool{}
-	for _, f := range n.catalog.View().Functions() {
-		for _, v := range f.Versions {
-			if v.Image == nil {
-				continue
-			}
-			for _, l := range v.Image.Layers {
-				used[l.DiffID] = true
-			}
+	for _, v := range n.versions() {
+		if v.Image == nil {
+			continue
+		}
+		for _, l := range v.Image.Layers {
+			used[l.DiffID] = true
 		}
 	}
 	return func(diffID string) bool { return used[diffID] }

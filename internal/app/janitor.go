@@ -13,7 +13,7 @@ const (
 	shareEvery = 24
 )
 
-// tidyCode removes the code of functions that are gone, and image content that nothing needs, at the start and every hour, until ctx is done.
+// tidyCode removes the code of versions that are gone, and image content that nothing needs, at the start and every hour, until ctx is done.
 func (n *Node) tidyCode(ctx context.Context) error {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
@@ -31,11 +31,17 @@ func (n *Node) tidyCode(ctx context.Context) error {
 	}
 }
 
-func (n *Node) sweepShared(ctx context.Context) {
-	var versions []*function.Version
+// versions are those whose files are needed: all that there are, and those that were let go and still run something.
+func (n *Node) versions() []*function.Version {
+	versions := n.fleet.Running() // first: what is let go in between is in the one or the other
 	for _, f := range n.catalog.View().Functions() {
 		versions = append(versions, f.Versions...)
 	}
+	return versions
+}
+
+func (n *Node) sweepShared(ctx context.Context) {
+	versions := n.versions()
 	removed, err := n.share.Sweep(ctx, versions)
 	switch {
 	case err != nil:
@@ -47,10 +53,8 @@ func (n *Node) sweepShared(ctx context.Context) {
 
 func (n *Node) sweepCode() {
 	used := map[string]bool{}
-	for _, f := range n.catalog.View().Functions() {
-		for _, v := range f.Versions {
-			used[v.Code] = true
-		}
+	for _, v := range n.versions() {
+		used[v.Code] = true
 	}
 	removed, err := n.code.GC(func(digest string) bool { return used[digest] })
 	switch {

@@ -219,10 +219,14 @@ func (c *Catalog) Submit(ctx context.Context, ch Change) (*View, error) {
 	lost := c.rejected[offset]
 	c.mu.Unlock()
 	if lost {
-		return nil, fault.New(fault.Conflict, "%s was changed by somebody else at the same time", entityName(e.Subject)).
-			WithHint("look at it again, then repeat the command")
+		return nil, changedMeanwhile(e.Subject)
 	}
 	return c.View(), nil
+}
+
+func changedMeanwhile(subject string) error {
+	return fault.New(fault.Conflict, "%s was changed by somebody else at the same time", entityName(subject)).
+		WithHint("look at it again, then repeat the command")
 }
 
 // entityName is what a control event is about, for people.

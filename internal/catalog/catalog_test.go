@@ -239,9 +239,9 @@ func TestSubmitRefusesWhatDoesNotFit(t *testing.T) {
 	}{
 		"remove unknown":         {Remove{"pya"}, fault.NotFound},
 		"pause unknown":          {Pause{"pay", "nope", true}, fault.NotFound},
-		"shift to no version":    {Shift{"pay", function.Alias{Name: "live", Primary: 7}}, fault.NotFound},
-		"weight of no version":   {Shift{"pay", function.Alias{Name: "live", Primary: 1, Weights: map[int]int{9: 10}}}, fault.NotFound},
-		"weights over the whole": {Shift{"pay", function.Alias{Name: "live", Primary: 1, Weights: map[int]int{1: 101}}}, fault.Invalid},
+		"shift to no version":    {Shift{Function: "pay", Alias: function.Alias{Name: "live", Primary: 7}}, fault.NotFound},
+		"weight of no version":   {Shift{Function: "pay", Alias: function.Alias{Name: "live", Primary: 1, Weights: map[int]int{9: 10}}}, fault.NotFound},
+		"weights over the whole": {Shift{Function: "pay", Alias: function.Alias{Name: "live", Primary: 1, Weights: map[int]int{1: 101}}}, fault.Invalid},
 		"start in the future":    {Deploy{Version: version("mail", function.Trigger{Name: "a", Topic: "events", Start: "2999-01-01T00:00:00Z"})}, fault.Invalid},
 		"unknown topic":          {Deploy{Version: version("mail", on("a", "evnts", "x"))}, fault.NotFound},
 	} {
@@ -264,7 +264,9 @@ func TestTwoWritersNeedNoLock(t *testing.T) {
 	for _, c := range []*Catalog{a, b} {
 		wg.Go(func() {
 			for done := 0; done < each; {
-				_, err := c.Submit(t.Context(), Deploy{Version: version("pay", on("a", "events", "x"))})
+				v := version("pay", on("a", "events", "x"))
+				v.Spec.Keep = 2 * each
+				_, err := c.Submit(t.Context(), Deploy{Version: v})
 				switch {
 				case err == nil:
 					done++
@@ -349,10 +351,14 @@ func TestAliasWeights(t *testing.T) {
 	for range 3 {
 		submit(t, c, Deploy{Version: version("pay")})
 	}
-	v := submit(t, c, Shift{"pay", function.Alias{Name: "live", Primary: 3, Weights: map[int]int{1: 10, 2: 20}}})
-	for r, want := range map[float64]int{0: 1, 0.099: 1, 0.1: 2, 0.299: 2, 0.3: 3, 0.999: 3} {
-		if got, err := v.Version("pay", "live", r); err != nil || got.Number != want {
-			t.Errorf("Version(r=%v) = %v, %v, want %d", r, got, err, want)
+	v := submit(t, c, Shift{Function: "pay", Alias: function.Alias{Name: "live", Primary: 3, Weights: map[int]int{1: 10, 2: 20}}})
+	live, err := v.Alias("pay", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ticket := range uint64(100) {
+		if got, err := v.Version("pay", "live", ticket); err != nil || got.Number != live.Pick(ticket) {
+			t.Errorf("Version(ticket %d) = %v, %v, want %d", ticket, got, err, live.Pick(ticket))
 		}
 	}
 	if got := len(v.Wanted()); got != 3 {

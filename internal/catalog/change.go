@@ -8,11 +8,10 @@ import (
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
-	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// Change is one step of the platform's life: Deploy, Remove, Shift, Pause, PauseKey, Seek, StartReplay, EndReplay, StartCopy, EndCopy,
+// Change is one step of the platform's life: Deploy, Remove, Shift, RemoveAlias, Pause, PauseKey, Seek, StartReplay, EndReplay, StartCopy, EndCopy,
 // or one of those of topics, tokens, secrets and configuration values.
 type Change interface {
 	// event checks the change against the scene and makes its control event, which lacks the time alone.
@@ -30,16 +29,12 @@ type scene struct {
 type Deploy struct {
 	Version function.Version
 	Alias   string // "" = live
+	// Needed says which versions somebody needs whom the catalog does not know; nil = none. See Retained.
+	Needed func(version int) bool
 }
 
 // Remove takes a function away, with its versions, triggers and their progress.
 type Remove struct{ Function string }
-
-// Shift points an alias of a function at other versions.
-type Shift struct {
-	Function string
-	Alias    function.Alias
-}
 
 // Pause pauses a trigger, or lets it go on.
 type Pause struct {
@@ -68,6 +63,8 @@ type payload struct {
 	Replay  *replayPayload       `json:"replay,omitempty"`
 	Copy    *copyPayload         `json:"copy,omitempty"`
 	Value   *valuePayload        `json:"value,omitempty"`
+	Back    bool                 `json:"back,omitempty"`  // a shift that takes back others
+	Drops   []int                `json:"drops,omitempty"` // versions that a deploy lets go
 }
 
 func (p payload) event(typ string) (*event.Event, error) {
@@ -101,7 +98,11 @@ func (d Deploy) event(ctx context.Context, at scene) (*event.Event, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := v.admits(name, alias.Name); err != nil {
+		return nil, err
+	}
 	p.Function, p.Expects, p.Version, p.Alias = name, v.expects(name), &version, &alias
+	p.Drops = v.outlived(p, d.Needed)
 	return p.event(event.TypeFunctionDeployed)
 }
 
@@ -111,37 +112,6 @@ func (r Remove) event(_ context.Context, at scene) (*event.Event, error) {
 		return nil, err
 	}
 	return payload{Function: r.Function, Expects: v.expects(r.Function)}.event(event.TypeFunctionRemoved)
-}
-
-func (s Shift) event(ctx context.Context, at scene) (*event.Event, error) {
-	v := at.view
-	f, err := v.Function(s.Function)
-	if err != nil {
-		return nil, err
-	}
-	primary := f.version(s.Alias.Primary)
-	if primary == nil {
-		return nil, fault.New(fault.NotFound, "function %q has no version %d", s.Function, s.Alias.Primary)
-	}
-	total := 0
-	for n, weight := range s.Alias.Weights {
-		if f.version(n) == nil {
-			return nil, fault.New(fault.NotFound, "function %q has no version %d", s.Function, n)
-		}
-		if weight < 0 || total+weight > 100 {
-			return nil, fault.New(fault.Invalid, "alias %q: weights are parts of 100, each from 0, together at most 100", s.Alias.Name)
-		}
-		total += weight
-	}
-	if err := v.Provides(&primary.Spec); err != nil {
-		return nil, err
-	}
-	p, err := at.places(ctx, s.Function, primary.Spec.Triggers)
-	if err != nil {
-		return nil, err
-	}
-	p.Function, p.Expects, p.Alias = s.Function, v.expects(s.Function), &s.Alias
-	return p.event(event.TypeAliasShifted)
 }
 
 func (c Pause) event(_ context.Context, at scene) (*event.Event, error) {

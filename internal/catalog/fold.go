@@ -76,7 +76,9 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 		s.touch(f)
 		delete(s.functions, p.Function)
 	case e.Type == event.TypeAliasShifted && p.Alias != nil:
-		s.shift(f.clone(), *p.Alias, birthOf(p, r))
+		s.shift(f.clone(), p, birthOf(p, r))
+	case e.Type == event.TypeAliasRemoved && p.Alias != nil:
+		s.removeAlias(f.clone(), p.Alias.Name, r.Offset)
 	case e.Type == event.TypeTriggerPaused, e.Type == event.TypeTriggerResumed:
 		s.pause(f.clone(), p.Trigger, e.Type == event.TypeTriggerPaused, birthOf(p, r))
 	case e.Type == event.TypeTriggerSought:
@@ -109,14 +111,17 @@ func (s *state) deploy(f *Function, p payload, b birth) {
 	}
 	version := *p.Version
 	f.Versions = append(f.Versions, &version)
-	s.shift(f, *p.Alias, b)
+	f.drop(p.Drops)
+	s.shift(f, p, b)
 }
 
 // shift sets an alias of f, which is the fold's own fresh copy, and puts f in place.
-func (s *state) shift(f *Function, a function.Alias, b birth) {
+func (s *state) shift(f *Function, p payload, b birth) {
 	if old := s.functions[f.Name]; old != nil {
 		s.touch(old)
 	}
+	a := *p.Alias
+	f.trace(a, p.Back)
 	f.Aliases[a.Name] = a
 	if a.Name == function.LiveAlias {
 		f.Triggers = triggersOf(f, b)

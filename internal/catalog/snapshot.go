@@ -11,7 +11,7 @@ import (
 )
 
 // snapshotFormat changes when the file's shape does; a file of another format is ignored and the log folded from its start.
-const snapshotFormat = 2
+const snapshotFormat = 3
 
 // saveTimeout is how long a stop waits for a log that may not be there any more.
 const saveTimeout = 2 * time.Second

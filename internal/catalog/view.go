@@ -27,10 +27,11 @@ type Function struct {
 	Name     string
 	Versions []*function.Version // by number, rising
 	Aliases  map[string]function.Alias
-	Triggers []*Trigger // of the live version, the implicit function.InvokeTrigger first
-	Replays  []*Replay  `json:"replays,omitempty"` // the oldest first; of those that are over the newest
-	Created  int64      // control offset of the deploy that made it
-	Last     int64      // control offset of its newest change
+	Trails   map[string][]int `json:"trails,omitempty"` // alias -> the primaries that it had before, the newest last; see Function.trace
+	Triggers []*Trigger       // of the live version, the implicit function.InvokeTrigger first
+	Replays  []*Replay        `json:"replays,omitempty"` // the oldest first; of those that are over the newest
+	Created  int64            // control offset of the deploy that made it
+	Last     int64            // control offset of its newest change
 }
 
 // Trigger is a trigger of a live version, with what the platform knows of it.
@@ -107,6 +108,7 @@ func (f *Function) clone() *Function {
 	c := *f
 	c.Versions = slices.Clone(f.Versions)
 	c.Aliases = maps.Clone(f.Aliases)
+	c.Trails = maps.Clone(f.Trails)
 	c.Triggers = slices.Clone(f.Triggers)
 	c.Replays = slices.Clone(f.Replays)
 	return &c
@@ -175,28 +177,13 @@ func (v *View) Function(name string) (*Function, error) {
 	return nil, fault.Missing("function", name, v.names)
 }
 
-// Version returns the version that an alias ("" = live) runs: r in [0,1) picks by the alias's weights.
-func (v *View) Version(fn, alias string, r float64) (*function.Version, error) {
-	f, err := v.Function(fn)
+// Version returns the version that an alias ("" = live) runs for a ticket, see function.Ticket.
+func (v *View) Version(fn, alias string, ticket uint64) (*function.Version, error) {
+	a, err := v.Alias(fn, alias)
 	if err != nil {
 		return nil, err
 	}
-	if alias == "" {
-		alias = function.LiveAlias
-	}
-	a, ok := f.Aliases[alias]
-	if !ok {
-		return nil, fault.Missing("alias of "+fn, alias, slices.Sorted(maps.Keys(f.Aliases)))
-	}
-	picked, mark := a.Primary, 0
-	for _, n := range slices.Sorted(maps.Keys(a.Weights)) {
-		mark += a.Weights[n]
-		if r*100 < float64(mark) {
-			picked = n
-			break
-		}
-	}
-	return v.VersionNumber(fn, picked)
+	return v.VersionNumber(fn, a.Pick(ticket))
 }
 
 // VersionNumber returns one version of a function.
@@ -215,18 +202,7 @@ func (v *View) VersionNumber(fn string, n int) (*function.Version, error) {
 func (v *View) Wanted() []*function.Version {
 	var vs []*function.Version
 	for _, f := range v.Functions() {
-		numbers := map[int]bool{}
-		for _, a := range f.Aliases {
-			numbers[a.Primary] = true
-			for n := range a.Weights {
-				numbers[n] = true
-			}
-		}
-		for _, r := range f.Replays {
-			if r.Ended == nil {
-				numbers[r.Version] = true
-			}
-		}
+		numbers := f.inUse()
 		for _, version := range f.Versions {
 			if numbers[version.Number] {
 				vs = append(vs, version)

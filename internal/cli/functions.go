@@ -94,7 +94,7 @@ func printFunction(w io.Writer, f *wire.Function) {
 		fmt.Fprintf(w, "  cannot run on this node: %s\n", f.Error)
 	}
 	for _, a := range f.Aliases {
-		fmt.Fprintf(w, "  alias %s -> version %d\n", a.Name, a.Primary)
+		fmt.Fprintf(w, "  alias %s -> version %s\n", a.Name, aliasText(&a))
 	}
 	fmt.Fprintln(w)
 	var rows []row

@@ -13,14 +13,15 @@ import (
 
 func invokeCommand(env *environment) *cobra.Command {
 	var out output
-	var data, alias string
+	var data, alias, key string
 	c := &cobra.Command{
-		Use:   "invoke NAME [--data JSON|@FILE|-]",
+		Use:   "invoke NAME[:ALIAS|:VERSION] [--data JSON|@FILE|-]",
 		Short: "Call a function and print its result",
 		Long: `Call a function and print its result. A function that answers with an error ends the command with exit code 1 and the error on
-standard error.`,
-		Example: `  dalamb invoke hello --data '{"name":"world"}'`,
-		Args:    cobra.ExactArgs(1),
+standard error. Without an alias or a version's number it is the live alias that is called.`,
+		Example: `  dalamb invoke hello --data '{"name":"world"}'
+  dalamb invoke hello:3`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			asJSON, err := out.json()
 			if err != nil {
@@ -34,7 +35,7 @@ standard error.`,
 			if err != nil {
 				return err
 			}
-			answer, err := node.Invoke(c.Context(), client.Invocation{Function: args[0], Qualifier: alias, Payload: payload})
+			answer, err := node.Invoke(c.Context(), client.Invocation{Function: args[0], Qualifier: alias, Key: key, Payload: payload})
 			if err != nil {
 				return err
 			}
@@ -53,6 +54,7 @@ standard error.`,
 	}
 	c.Flags().StringVarP(&data, "data", "d", "{}", "the payload: JSON, or @FILE, or - for standard input")
 	c.Flags().StringVar(&alias, "alias", "", "alias or version to call (default live)")
+	c.Flags().StringVar(&key, "key", "", "while the alias has several versions, calls of one key meet the same one")
 	out.flag(c)
 	return c
 }

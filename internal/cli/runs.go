@@ -182,6 +182,9 @@ func printAttempts(w io.Writer, attempts []function.Attempt) {
 		if a.Failure != nil {
 			line.notes = []string{short(failureText(a.Failure), 1000)}
 		}
+		if a.Note != "" {
+			line.notes = append(line.notes, a.Note)
+		}
 		switch {
 		case a.Split:
 			line.notes = append(line.notes, fmt.Sprintf("with a batch of %d, whose halves are tried: it does not count towards retry.attempts", a.Batch))

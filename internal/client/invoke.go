@@ -14,6 +14,7 @@ import (
 type Invocation struct {
 	Function  string
 	Qualifier string // alias or version; "" = live
+	Key       string // that stays on one version while the alias has several; "" = each call may meet another
 	Payload   []byte // JSON; nil = {}
 	Later     bool   // append it and do not wait
 }
@@ -34,6 +35,9 @@ func (c *Client) Invoke(ctx context.Context, i Invocation) (Invoked, error) {
 	}
 	if i.Qualifier != "" {
 		r.query = url.Values{"Qualifier": {i.Qualifier}}
+	}
+	if i.Key != "" {
+		r.header.Set("Dalamb-Key", i.Key)
 	}
 	if i.Later {
 		r.header.Set("X-Amz-Invocation-Type", "Event")

@@ -29,6 +29,7 @@ type Local interface {
 	Put(ctx context.Context, archive io.Reader) (digest string, err error)
 	Has(digest string) bool
 	Dir(digest string) (string, error)
+	Size(digest string) (int64, error)
 }
 
 // Versions are the functions' versions, as the catalog has them.

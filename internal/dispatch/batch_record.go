@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
@@ -26,7 +25,7 @@ func (s record) doBatch(ctx context.Context, ws []*work) error {
 			return err
 		}
 	}
-	for some := range slices.Chunk(smooth, toldTogether) {
+	for _, some := range together(smooth) {
 		told, err := s.tellTogether(some)
 		if err != nil {
 			return err
@@ -34,6 +33,21 @@ func (s record) doBatch(ctx context.Context, ws []*work) error {
 		some[0].records = append(some[0].records, told)
 	}
 	return nil
+}
+
+// together gathers works by the invocation that they had, which is one for each version that took events of the batch.
+func together(ws []*work) [][]*work {
+	var all [][]*work
+	open := map[string]int{} // invocation -> the place of those that are not many enough yet
+	for _, w := range ws {
+		i, ok := open[w.id]
+		if !ok || len(all[i]) == toldTogether {
+			i, all = len(all), append(all, nil)
+			open[w.id] = i
+		}
+		all[i] = append(all[i], w)
+	}
+	return all
 }
 
 // smooth says that there is nothing to tell of the run that is its own.

@@ -45,16 +45,25 @@ func alive(ws []*work) []*work {
 	return left
 }
 
-// doBatch invokes the function once for all that are to be tried, and gives each its part of the result.
+// doBatch invokes the function once for all that are to be tried on a version, and gives each its part of the result.
 func (s invoke) doBatch(ctx context.Context, ws []*work) error {
-	ws = alive(ws)
-	if len(ws) == 0 {
-		return nil
+	gs, err := s.groups(alive(ws))
+	if err != nil {
+		return err
 	}
-	lead := ws[0]
+	for _, g := range gs {
+		if err := s.doGroup(ctx, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s invoke) doGroup(ctx context.Context, g group) error {
+	lead := g.ws[0]
 	form := payload.FormOf(&lead.rules)
-	items := make([]payload.Item, len(ws))
-	for i, w := range ws {
+	items := make([]payload.Item, len(g.ws))
+	for i, w := range g.ws {
 		items[i] = w.item()
 	}
 	inv := &function.Invocation{ID: event.NewID(), Run: lead.run, Attempt: len(lead.before) + 1, Trigger: lead.name}
@@ -62,13 +71,13 @@ func (s invoke) doBatch(ctx context.Context, ws []*work) error {
 	if inv.Payload, inv.PayloadType, err = form.Encode(items); err != nil {
 		return fmt.Errorf("make the payload of %s: %w", lead.name, err)
 	}
-	result, err := s.call(ctx, lead, inv)
+	result, err := s.call(ctx, g, inv)
 	if err != nil {
 		return err
 	}
-	share(ws, result, form, items)
-	for _, w := range ws {
-		w.id, w.batched = inv.ID, len(ws)
+	share(g.ws, result, form, items)
+	for _, w := range g.ws {
+		w.id, w.batched, w.note = inv.ID, len(g.ws), g.note
 	}
 	return nil
 }
@@ -190,10 +199,10 @@ func (s emit) doBatch(ctx context.Context, ws []*work) error {
 	return nil
 }
 
-// shareRefusal ends the runs of a batch like the one that was refused.
+// shareRefusal ends the runs of an invocation like the one that was refused.
 func shareRefusal(refused *work, others []*work) {
 	for _, w := range others {
-		if w.state == function.RunSucceeded {
+		if w.id == refused.id && w.state == function.RunSucceeded {
 			w.attempt.Outcome, w.attempt.Failure = refused.attempt.Outcome, refused.attempt.Failure
 			w.state, w.reason, w.condition = refused.state, refused.reason, refused.condition
 		}

@@ -114,7 +114,7 @@ func New(o Options) (*Dispatcher, error) {
 		unwrap{view: o.Catalog.View},
 		stale{},
 		guard{now: o.Now, loops: &loops{most: loopPasses}},
-		invoke{invoker: o.Invoker},
+		invoke{invoker: o.Invoker, view: o.Catalog.View, now: o.Now},
 		classify{now: o.Now, rand: o.Rand},
 		emit{topics: d.topics, limit: o.EventLimit, now: o.Now, view: o.Catalog.View},
 		publish{log: o.Log},

@@ -64,6 +64,7 @@ type work struct {
 
 	// What came of it.
 	id          string // of the invocation
+	note        string // what there is to tell of its version
 	result      *function.Result
 	batched     int              // how many events the invocation had, when it had a batch
 	whole       bool             // it failed with the whole batch

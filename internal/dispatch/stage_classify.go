@@ -23,7 +23,7 @@ func (s classify) do(_ context.Context, w *work) error {
 	r := w.result
 	w.attempt = function.Attempt{
 		Number: len(w.before) + 1, Version: r.Version, Instance: r.Instance, ID: w.id, Start: r.Start,
-		Duration: function.Duration(r.Duration), Outcome: r.Outcome, Failure: clipFailure(r.Failure), Cold: r.Cold,
+		Duration: function.Duration(r.Duration), Outcome: r.Outcome, Failure: clipFailure(r.Failure), Cold: r.Cold, Note: w.note,
 	}
 	if r.Status != 200 {
 		w.attempt.Status = r.Status

@@ -3,7 +3,9 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
@@ -17,7 +19,11 @@ type Invoker interface {
 }
 
 // invoke hands the attempt to the fleet.
-type invoke struct{ invoker Invoker }
+type invoke struct {
+	invoker Invoker
+	view    func() *catalog.View
+	now     func() time.Time
+}
 
 func (s invoke) do(ctx context.Context, w *work) error {
 	if w.settled() {
@@ -26,37 +32,33 @@ func (s invoke) do(ctx context.Context, w *work) error {
 	if w.input != nil && !payload.FormOf(&w.rules).Plain() {
 		return s.doBatch(ctx, []*work{w})
 	}
+	to, err := s.target(w)
+	if err != nil || w.settled() {
+		return err
+	}
 	inv := &function.Invocation{
 		ID: event.NewID(), Run: w.run, Attempt: len(w.before) + 1, Trigger: w.name,
 		Event: w.input, Payload: w.payload,
 	}
-	result, err := s.call(ctx, w, inv)
+	result, err := s.call(ctx, group{to, []*work{w}}, inv)
 	if err != nil {
 		return err
 	}
-	w.id, w.result = inv.ID, result
+	w.id, w.result, w.note = inv.ID, result, to.note
 	return nil
 }
 
-// call makes an invocation for w, or for a batch that w is the first of.
-func (s invoke) call(ctx context.Context, w *work, inv *function.Invocation) (*function.Result, error) {
+// call makes an invocation for a group.
+func (s invoke) call(ctx context.Context, g group, inv *function.Invocation) (*function.Result, error) {
+	w := g.ws[0]
 	inv.TraceParent = w.cause.Extension(event.ExtTraceParent)
 	if w.input != nil && w.input.Extension(event.ExtTraceParent) != "" {
 		inv.TraceParent = w.input.Extension(event.ExtTraceParent)
 	}
 	// An interrupted attempt is given up also where the function has begun: the partition is left, and nobody waits for the outcome.
-	c := fleet.Call{Function: w.trigger.Function, Alias: function.LiveAlias, Invocation: inv, Kill: ctx.Done()}
-	if r := w.trigger.Replay; r != nil {
-		c.Version = r.Version
-	}
-	if r := w.request; r != nil {
-		if r.Alias != "" {
-			c.Alias = r.Alias
-		}
-		c.Version = r.Version
-		if r.ID != "" && len(w.before) == 0 {
-			inv.ID = r.ID
-		}
+	c := fleet.Call{Function: w.trigger.Function, Alias: g.alias, Version: g.version, Invocation: inv, Kill: ctx.Done()}
+	if r := w.request; r != nil && r.ID != "" && len(w.before) == 0 {
+		inv.ID = r.ID
 	}
 	result, err := s.invoker.Invoke(ctx, c)
 	if err != nil {

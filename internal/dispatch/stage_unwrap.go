@@ -72,7 +72,7 @@ func (s unwrap) request(w *work) {
 	w.name = r.Trigger
 	// A trigger that is gone since has no rules any more; the call's own apply.
 	if t, err := s.view().Trigger(w.trigger.Function, r.Trigger); err == nil {
-		w.rules.Retry, w.rules.Emit = t.Retry, t.Emit
+		w.rules.Retry, w.rules.RetryOn, w.rules.Emit = t.Retry, t.RetryOn, t.Emit
 		w.rules.Batch, w.rules.Payload = t.Batch, t.Payload
 		w.rules.OnSuccess, w.rules.OnFailure, w.rules.Effects = t.OnSuccess, t.OnFailure, t.Effects
 	}

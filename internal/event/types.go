@@ -7,6 +7,7 @@ const (
 	TypeFunctionDeployed = "dalamb.function.deployed.v1"
 	TypeFunctionRemoved  = "dalamb.function.removed.v1"
 	TypeAliasShifted     = "dalamb.alias.shifted.v1"
+	TypeAliasRemoved     = "dalamb.alias.removed.v1"
 	TypeTopicChanged     = "dalamb.topic.changed.v1"
 	TypeTokenCreated     = "dalamb.token.created.v1"
 	TypeTokenRemoved     = "dalamb.token.removed.v1"

@@ -4,9 +4,11 @@ import "github.com/dalamb/dalamb/internal/function"
 
 // Call asks for one invocation of a function.
 type Call struct {
-	Function   string
-	Alias      string // "" = live
-	Version    int    // 0 = by alias
+	Function string
+	Alias    string // "" = live
+	Version  int    // 0 = by alias
+	// Key decides which of an alias's versions runs the call: all calls of a key meet the same one. "" = each call another.
+	Key        string
 	Invocation *function.Invocation
 
 	// Kill, when it is closed, ends the call wherever it stands: one that waits leaves the queue, one that runs has its

@@ -41,7 +41,7 @@ func (s *shop) deploy(v *function.Version) {
 	s.changed = make(chan struct{})
 }
 
-func (s *shop) Version(fn, alias string, _ float64) (*function.Version, error) {
+func (s *shop) Version(fn, alias string, _ uint64) (*function.Version, error) {
 	s.mu.Lock()
 	n := s.live[fn]
 	s.mu.Unlock()

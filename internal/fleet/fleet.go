@@ -25,8 +25,8 @@ import (
 
 // Functions is the catalog, as fleet sees it.
 type Functions interface {
-	// Version is the version that an alias runs; r in [0,1) picks by weight.
-	Version(fn, alias string, r float64) (*function.Version, error)
+	// Version is the version that an alias runs for a ticket; see function.Ticket.
+	Version(fn, alias string, ticket uint64) (*function.Version, error)
 	VersionNumber(fn string, n int) (*function.Version, error)
 	// Wanted are the versions that an alias points at; others drain. changed is closed when there may be other ones.
 	Wanted() (versions []*function.Version, changed <-chan struct{})
@@ -50,10 +50,10 @@ type Options struct {
 	Logger       *slog.Logger
 	Metrics      prometheus.Registerer
 	Now          func() time.Time
-	Rand         func() float64 // in [0,1)
-	MaxInstances int            // of all versions together; default 256
-	MaxStarts    int            // that are made at a time; default twice the CPUs, at least 4
-	MaxQueue     int            // calls that wait for one version; default 10000
+	Rand         func() uint64 // tickets of calls without a key
+	MaxInstances int           // of all versions together; default 256
+	MaxStarts    int           // that are made at a time; default twice the CPUs, at least 4
+	MaxQueue     int           // calls that wait for one version; default 10000
 }
 
 // Fleet runs invocations on instances. Safe for concurrent use.
@@ -107,7 +107,7 @@ func New(o Options) (*Fleet, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Rand == nil {
-		o.Rand = rand.Float64
+		o.Rand = rand.Uint64
 	}
 	if o.MaxInstances == 0 {
 		o.MaxInstances = 256
@@ -211,7 +211,11 @@ func (f *Fleet) version(c Call) (*function.Version, error) {
 	if alias == "" {
 		alias = function.LiveAlias
 	}
-	return f.o.Functions.Version(c.Function, alias, f.o.Rand())
+	ticket := f.o.Rand
+	if c.Key != "" {
+		ticket = func() uint64 { return function.Ticket(c.Function, c.Key) }
+	}
+	return f.o.Functions.Version(c.Function, alias, ticket())
 }
 
 // errNotThawed says that an instance could not take a call because it stayed frozen.
@@ -353,6 +357,19 @@ func (f *Fleet) Instances() []Instance {
 	}
 	sortBy(out, func(i Instance) (string, int, string) { return i.Function, i.Version, i.ID })
 	return out
+}
+
+// Running lists the versions that have instances, in no particular order: those that are let go while a call of theirs runs too.
+func (f *Fleet) Running() []*function.Version {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var vs []*function.Version
+	for _, p := range f.pools {
+		if len(p.instances) > 0 {
+			vs = append(vs, p.version)
+		}
+	}
+	return vs
 }
 
 // sortBy sorts by function, version and instance.

@@ -333,31 +333,42 @@ func TestARequestIsReadBeforeAnInstanceIsTaken(t *testing.T) {
 	})
 }
 
-func TestAnAliasPicksByWeight(t *testing.T) {
+func TestACallsKeyPicksItsVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		catalog := &weighted{newShop(version("pay"))}
 		second := version("pay")
 		second.Number, second.Digest = 2, "sha256:02"
 		catalog.deploy(second)
-		r := 0.0
-		f := start(t, &fakeStarter{work: takes(time.Second)}, catalog, func(o *Options) { o.Rand = func() float64 { return r } })
-		for value, want := range map[float64]int{0: 1, 0.29: 1, 0.3: 2, 0.99: 2} {
-			r = value
+		thrown := uint64(0)
+		f := start(t, &fakeStarter{work: takes(time.Second)}, catalog, func(o *Options) { o.Rand = func() uint64 { return thrown } })
+		for ticket, want := range map[uint64]int{0: 1, 1 << 40: 2, 3: 1, 100: 2} {
+			thrown = ticket
 			if got := mustInvoke(t, f, call("pay")); got.Version != want {
-				t.Errorf("version at %v = %d, want %d", value, got.Version, want)
+				t.Errorf("version for the ticket %d = %d, want %d", ticket, got.Version, want)
+			}
+			for _, key := range []string{"a", "b", "c"} { // whatever is thrown
+				c := call("pay")
+				c.Key = key
+				if got, want := mustInvoke(t, f, c), catalog.number(function.Ticket("pay", key)); got.Version != want {
+					t.Errorf("version of key %s = %d, want %d", key, got.Version, want)
+				}
 			}
 		}
 	})
 }
 
-// weighted gives 30 of 100 calls to version 1.
+// weighted gives tickets below 30 to version 1, and of the others every seventh.
 type weighted struct{ *shop }
 
-func (w *weighted) Version(fn, _ string, r float64) (*function.Version, error) {
-	if r < 0.3 {
-		return w.VersionNumber(fn, 1)
+func (w *weighted) number(ticket uint64) int {
+	if ticket < 30 || ticket%7 == 1 {
+		return 1
 	}
-	return w.VersionNumber(fn, 2)
+	return 2
+}
+
+func (w *weighted) Version(fn, _ string, ticket uint64) (*function.Version, error) {
+	return w.VersionNumber(fn, w.number(ticket))
 }
 
 func TestUnknownFunctions(t *testing.T) {

@@ -87,6 +87,7 @@ func (s *Spec) check() []Problem {
 	c.env(s)
 	c.values(s)
 	c.async(s.Name, s.Async)
+	c.keep(s.Keep)
 	c.triggers(s)
 	return c.problems
 }
@@ -264,6 +265,7 @@ func (c *checker) topicTrigger(at, function string, t *Trigger) {
 	c.start(at+".start", t.Start)
 	oneOf(c, at+".order", t.Order, orders())
 	c.retry(at+".retry", &t.Retry)
+	c.retryOn(at+".retryOn", t.RetryOn)
 	c.batch(at, t)
 	c.rules(at, function, &t.Rules)
 	if t.Filter == nil {
@@ -317,7 +319,7 @@ func (c *checker) routeTrigger(at string, t *Trigger) {
 		given bool
 	}{
 		{"topic", t.Topic != ""}, {"filter", t.Filter != nil}, {"start", t.Start != ""}, {"order", t.Order != ""},
-		{"batch", t.Batch != nil}, {"payload", t.Payload != ""},
+		{"retryOn", t.RetryOn != ""}, {"batch", t.Batch != nil}, {"payload", t.Payload != ""},
 		{"retry", t.Retry.Attempts != 0 || t.Retry.Factor != 0 || t.Retry.Never != nil || t.Retry.Initial|t.Retry.Max|t.Retry.MaxAge != 0},
 	} {
 		if f.given {

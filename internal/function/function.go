@@ -40,6 +40,7 @@ type Spec struct {
 	Isolation string            `json:"isolation,omitempty"` // one of isolations; "" = available
 	Runner    string            `json:"runner,omitempty"`    // one of Runners; "" = the node's own
 	Async     *Async            `json:"async,omitempty"`
+	Keep      int               `json:"keep,omitempty"` // versions; 0 = DefaultKeep
 	Triggers  []Trigger         `json:"triggers,omitempty"`
 }
 
@@ -92,6 +93,7 @@ type Trigger struct {
 	Start   Start           `json:"start,omitempty"`  // where it begins when it is new
 	Order   Order           `json:"order,omitempty"`
 	Retry   Retry           `json:"retry,omitzero"`
+	RetryOn RetryOn         `json:"retryOn,omitempty"` // "" = newest
 	Batch   *Batch          `json:"batch,omitempty"`
 	Payload Payload         `json:"payload,omitempty"` // "" = structured CloudEvents; http, without a batch: binary mode
 	Rules
@@ -122,10 +124,11 @@ type Emit struct {
 
 // Route makes a function answer HTTP requests on the gateway. Path is a net/http.ServeMux path: {param}, {rest...}.
 type Route struct {
-	Method  string `json:"method,omitempty"` // "" = any
-	Host    string `json:"host,omitempty"`   // "" = any
-	Path    string `json:"path"`
-	Durable bool   `json:"durable,omitempty"` // the request is in the log before the answer
+	Method  string  `json:"method,omitempty"` // "" = any
+	Host    string  `json:"host,omitempty"`   // "" = any
+	Path    string  `json:"path"`
+	Durable bool    `json:"durable,omitempty"` // the request is in the log before the answer
+	Sticky  *Sticky `json:"sticky,omitempty"`
 }
 
 // Version is immutable: what a deploy made. Number counts from 1 for each function.
@@ -151,10 +154,3 @@ type Stored struct {
 
 // Function is the function's name.
 func (v *Version) Function() string { return v.Spec.Name }
-
-// Alias is a name for a primary version, with weights for others during a roll-out.
-type Alias struct {
-	Name    string      `json:"name"`
-	Primary int         `json:"primary"`
-	Weights map[int]int `json:"weights,omitempty"` // version -> parts of 100; the rest is the primary's
-}

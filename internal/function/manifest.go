@@ -124,6 +124,7 @@ func (p *parser) function(doc *yaml.Node) Declared {
 	d.complete(p.given)
 	d.program = p.at("entry.command[0]")
 	p.unnamed(&d.Spec)
+	p.keepNone(&d)
 	if d.Spec.Image != "" && p.given("code") {
 		p.reportAt("code", "a function that is an image has no code of its own", "to lay code upon an image, write base: IMAGE")
 	}

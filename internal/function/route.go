@@ -98,6 +98,7 @@ func (c *checker) route(at string, r *Route) {
 			c.add(at+".path", "choose another path", "paths below %s are dalamb's own", p)
 		}
 	}
+	c.sticky(at+".sticky", r.Sticky)
 	if len(c.problems) > before {
 		return
 	}

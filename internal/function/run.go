@@ -38,6 +38,7 @@ type Attempt struct {
 	Batch    int       `json:"batch,omitzero"`   // how many events the invocation had, when more than one
 	Split    bool      `json:"split,omitzero"`   // the batch failed and its halves are tried: this does not count towards retry.attempts
 	Version  int       `json:"version,omitzero"` // this, start and duration are not known of an attempt during which the node ended
+	Note     string    `json:"note,omitempty"`   // why that version had it, where that is not what the trigger says
 	Instance string    `json:"instance,omitempty"`
 	ID       string    `json:"id,omitempty"` // of the invocation
 	Start    time.Time `json:"start,omitzero"`
@@ -147,7 +148,7 @@ type InvokeRequest struct {
 	Origin    *EventRef       `json:"origin,omitempty"`    // redrive: where the event stood
 	ID        string          `json:"id,omitempty"`        // AWS request id of an asynchronous call
 	Attempts  []Attempt       `json:"attempts,omitempty"`  // redrive: what the dead letter has behind it
-	Version   int             `json:"version,omitempty"`   // redrive: on this version; 0 = by Alias
+	Version   int             `json:"version,omitempty"`   // on this version; 0 = by Alias
 }
 
 // Request is the data of a request.completed event in _dalamb.requests. Bodies over 64 KiB are cut, secret-bearing headers redacted.

@@ -23,6 +23,7 @@ func functionValue() value[Declared] {
 		field("isolation", "strict: the function runs only where a node gives all of the fence; see docs/security.md. Default: available, what the machine gives.", text(isolations()...), func(d *D) *string { return &d.Spec.Isolation }),
 		field("runner", "What makes its sandboxes; a deploy is refused where the node cannot have it. Default: the node's own, dalamb up --runner.", text(Runners()...), func(d *D) *string { return &d.Spec.Runner }),
 		field("async", "What becomes of the function's asynchronous calls.", pointer(asyncValue(), none[Async]), func(d *D) **Async { return &d.Spec.Async }),
+		field("keep", "Versions that are kept, at most 1000; a deploy lets older ones go that nothing needs, see docs/releases.md. Default: 10.", whole(), func(d *D) *int { return &d.Spec.Keep }),
 		field("triggers", "What makes the function run.", list(triggerValue(), defaultTrigger), func(d *D) *[]Trigger { return &d.Spec.Triggers }),
 	)
 }
@@ -75,6 +76,7 @@ func triggerValue() value[Trigger] {
 		field("start", "Where the trigger begins when it is new: latest, earliest, a time (2026-12-01T09:00:00Z, or 2026-12-01 in UTC), how long ago (24h), or group: where its consumer group dalamb.FUNCTION.TRIGGER stands, as dalamb copy positions stores it. It catches up from there and goes on. Default: latest.", text[Start](), func(t *Trigger) *Start { return &t.Start }),
 		field("order", "How far events may overtake each other. Default: key.", text(orders()...), func(t *Trigger) *Order { return &t.Order }),
 		field("retry", "How often and how long a run is tried.", retryValue(), func(t *Trigger) *Retry { return &t.Retry }),
+		field("retryOn", "Which version runs an event again, by a retry or a redrive: the same that the run began with, or the newest. Default: newest. See docs/releases.md.", text(retryOns()...), func(t *Trigger) *RetryOn { return &t.RetryOn }),
 		field("batch", "Give the function several events at a time, as an array. Default: one event at a time.", pointer(batchValue(), defaultBatch), func(t *Trigger) **Batch { return &t.Batch }),
 		field("payload", "The form in which the function gets events, for handlers written for AWS Lambda. Default: structured CloudEvents; http without a batch: binary mode.", text(payloads()...), func(t *Trigger) *Payload { return &t.Payload }),
 		field("emit", "Where returned events go. Default: the topic of the event that caused them; of a route: nowhere.", pointer(emitValue(), none[Emit]), func(t *Trigger) **Emit { return &t.Emit }),
@@ -108,6 +110,7 @@ func routeValue() value[Route] {
 		field("method", "Default: any.", text[string](), func(r *Route) *string { return &r.Method }),
 		field("host", "Default: any.", text[string](), func(r *Route) *string { return &r.Host }),
 		field("path", "With {param} and {rest...}, as in net/http.ServeMux.", text[string](), func(r *Route) *string { return &r.Path }),
+		field("sticky", "The cookie or header by which a client stays on one version while the alias has several; see docs/releases.md. Default: each request may meet another.", pointer(stickyValue(), none[Sticky]), func(r *Route) **Sticky { return &r.Sticky }),
 		field("durable", "The request is in the log before the answer. Default: false.", truth(), func(r *Route) *bool { return &r.Durable }),
 	)
 }

@@ -21,6 +21,7 @@ type Call struct {
 	Function string
 	Alias    string           // "" = live
 	Version  int              // 0 = by alias
+	Key      string           // that stays on one version; "" = what the route's sticky names
 	Trigger  *catalog.Trigger // the route that leads here; nil for a call by name
 
 	// Request is what came in, for the record; without Payload it is also what the function gets. It is the caller's to give
@@ -73,9 +74,11 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	if id == "" {
 		id = event.NewID()
 	}
+	key := call.Key
 	inv := &function.Invocation{ID: id, Run: id, Attempt: 1, TraceParent: traceParent(call.Request.Header)}
 	if call.Trigger != nil {
 		inv.Trigger = call.Trigger.Name
+		key = call.Trigger.Route.Sticky.Key(call.Request)
 	}
 	if call.Payload != nil {
 		inv.Payload, inv.ClientContext = call.Payload, call.ClientContext
@@ -90,7 +93,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	a := Answer{ID: id}
 	wait, cancel := context.WithTimeout(ctx, c.queue) // bounds the wait for an instance alone; see Fleet
 	defer cancel()
-	res, err := c.fleet.Invoke(wait, fleet.Call{Function: call.Function, Alias: call.Alias, Version: call.Version, Invocation: inv})
+	res, err := c.fleet.Invoke(wait, fleet.Call{Function: call.Function, Alias: call.Alias, Version: call.Version, Key: key, Invocation: inv})
 	if through != nil && through.begun {
 		c.metrics.streams.WithLabelValues(streamEnd(res, err)).Inc()
 	}

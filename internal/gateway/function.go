@@ -9,16 +9,10 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
-const (
-	fnPrefix = "/_/fn/"
-	// aliasHeader picks the alias for a call by name. It is a header and not a query parameter because the query is the
-	// function's own.
-	aliasHeader = "Dalamb-Alias"
-	// runHeader carries the id under which a call is recorded.
-	runHeader = "Dalamb-Run"
-)
+// runHeader carries the id under which a call is recorded.
+const runHeader = "Dalamb-Run"
 
-// serveFunction is /_/fn/NAME[/...]: any method, one function by name. The function sees the path after NAME, the query, the
+// serveFunction is /_/fn/NAME[:ALIAS][/...]: any method, one function by name. The function sees the path behind it, the query, the
 // headers and the body; it does not see the node's token.
 func (g *Gateway) serveFunction(x *exchange, r *http.Request) {
 	if err := g.authorize(r); err != nil {
@@ -26,24 +20,25 @@ func (g *Gateway) serveFunction(x *exchange, r *http.Request) {
 		return
 	}
 	written := r.URL
-	rest := strings.TrimPrefix(written.EscapedPath(), fnPrefix)
-	name, rest, _ := strings.Cut(rest, "/")
-	name, err := url.PathUnescape(name)
-	if err != nil || name == "" {
-		g.fail(x, fault.New(fault.Invalid, "the path names no function").WithHint("call %sNAME", fnPrefix))
+	to, err := parseAddress(g.catalog.View(), strings.TrimPrefix(written.EscapedPath(), fnPrefix))
+	if err == nil {
+		err = to.byHeader(r.Header)
+	}
+	if err != nil {
+		g.fail(x, err)
 		return
 	}
 	inner := *written
-	inner.RawPath = "/" + rest
+	inner.RawPath = to.path
 	if inner.Path, err = url.PathUnescape(inner.RawPath); err != nil {
 		g.fail(x, fault.New(fault.Invalid, "the path is malformed: %w", err))
 		return
 	}
+	key := r.Header.Get(keyHeader)
+	r.Header.Del(keyHeader)
 	r.URL, r.RequestURI = &inner, inner.RequestURI()
-	alias := r.Header.Get(aliasHeader)
-	r.Header.Del(aliasHeader)
 	r.Header.Del("Authorization")
-	g.serveCall(x, r, Call{Function: name, Alias: alias, Request: r, URL: written}, true)
+	g.serveCall(x, r, Call{Function: to.function, Alias: to.alias, Version: to.version, Key: key, Request: r, URL: written}, true)
 }
 
 // serveCall reads the body, makes the call and answers. Who showed the token is trusted with the function's own error.

@@ -14,7 +14,7 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// The layout of the index, format 2. A table has a letter of its own: runs R, dead letters D.
+// The layout of the index, format 3. A table has a letter of its own: runs R, dead letters D.
 //
 //	m <topic> 0 <partition>                          -> mark: how far that partition is folded
 //	<table> r <id>                                   -> row
@@ -22,7 +22,8 @@ import (
 //
 // <newest first> is the row's time in milliseconds, subtracted from the largest number, so that a scan begins with the newest.
 // The indexes: a all rows (value empty), f function, s state (runs that did not succeed), e the event's id, n the names in rows of
-// many runs (value empty), p places in the log of the events of such rows. See many.go for these.
+// many runs (value empty), p places in the log of the events of such rows. See many.go for these. v,
+// of dead letters: function, slash, version of the last attempt.
 
 const (
 	indexAll      = 'a'
@@ -31,6 +32,7 @@ const (
 	indexEvent    = 'e'
 	indexNames    = 'n'
 	indexPlace    = 'p'
+	indexVersion  = 'v'
 )
 
 // table is one kind of row.
@@ -75,7 +77,11 @@ func runTerms(r *function.Run) []term {
 }
 
 func deadTerms(d *function.DeadLetter) []term {
-	return []term{{index: indexAll}, {index: indexFunction, value: d.Run.Function}}
+	return []term{{index: indexAll}, {index: indexFunction, value: d.Run.Function}, versionTerm(d.Run.Function, function.LastVersion(d.Run.Attempts))}
+}
+
+func versionTerm(fn string, version int) term {
+	return term{index: indexVersion, value: fmt.Sprint(fn, "/", version)}
 }
 
 // eventTerm keeps the index's keys short: the id of an event may be as long as its sender likes.

@@ -23,6 +23,7 @@ type Query struct {
 	Function string
 	Trigger  string
 	State    function.RunState
+	Version  int                // that had the last attempt of which it is known
 	EventID  string             // of the event that the run is about
 	EventAt  *function.EventRef // where that event stands, for who knows and asks often; nil = anywhere
 	Since    time.Time          // the newest event of the run is not older
@@ -86,6 +87,7 @@ func (q *Query) matches(r *function.Run) bool {
 	return (q.Function == "" || r.Function == q.Function) &&
 		(q.Trigger == "" || r.Trigger == q.Trigger) &&
 		(q.State == "" || r.State == q.State) &&
+		(q.Version == 0 || function.LastVersion(r.Attempts) == q.Version) &&
 		(q.EventID == "" || r.Event.ID == q.EventID) &&
 		(q.EventAt == nil || samePlace(q.EventAt, &r.Event))
 }
@@ -112,6 +114,8 @@ func (q *Query) probes(t *table) []probe {
 		return []probe{{term: eventTerm(q.EventID)}, {term: term{index: indexNames}, name: hashOf(q.EventID), named: true}}
 	case runs && q.State != "" && q.State != function.RunSucceeded:
 		return []probe{{term: term{index: indexState, value: string(q.State)}}}
+	case !runs && q.Function != "" && q.Version != 0:
+		return []probe{{term: versionTerm(q.Function, q.Version)}}
 	case q.Function != "":
 		return []probe{{term: term{index: indexFunction, value: q.Function}}}
 	}

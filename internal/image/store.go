@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 type Store struct {
 	trees string // <dir>/sha256/<hex>: complete trees only, they come here by rename
 	tmp   string // <dir>/tmp: trees that come or go; empty after Open
+
+	mu    sync.Mutex
+	sizes map[string]int64 // of digests that were asked for: what a digest names never changes
 }
 
 // gcGrace is how long a digest is kept that nobody asks for: between an upload and the deploy that names it nothing else
@@ -26,7 +30,7 @@ const gcGrace = time.Hour
 
 // Open opens or makes the store in dir and removes what an interrupted Put or GC left.
 func Open(dir string) (*Store, error) {
-	s := &Store{trees: filepath.Join(dir, "sha256"), tmp: filepath.Join(dir, "tmp")}
+	s := &Store{trees: filepath.Join(dir, "sha256"), tmp: filepath.Join(dir, "tmp"), sizes: map[string]int64{}}
 	if err := os.RemoveAll(s.tmp); err != nil {
 		return nil, fmt.Errorf("clean code store: %w", err)
 	}
@@ -132,6 +136,37 @@ func (s *Store) Dir(digest string) (string, error) {
 	return dir, nil
 }
 
+// Size is how many bytes the files of a digest have. NotFound when it is not there.
+func (s *Store) Size(digest string) (int64, error) {
+	dir, err := s.Dir(digest)
+	if err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	n, known := s.sizes[digest]
+	s.mu.Unlock()
+	if known {
+		return n, nil
+	}
+	err = filepath.WalkDir(dir, func(_ string, de fs.DirEntry, err error) error {
+		if err != nil || !de.Type().IsRegular() {
+			return err
+		}
+		info, err := de.Info()
+		if err == nil {
+			n += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("measure code %s: %w", digest, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sizes[digest] = n
+	return n, nil
+}
+
 // GC removes the digests that keep does not want and that nobody has put or asked for within the last hour, and returns
 // how many those were.
 func (s *Store) GC(keep func(digest string) bool) (int, error) {
@@ -156,6 +191,9 @@ func (s *Store) GC(keep func(digest string) bool) (int, error) {
 		if err := os.RemoveAll(gone); err != nil {
 			return removed, fmt.Errorf("remove code %s: %w", de.Name(), err)
 		}
+		s.mu.Lock()
+		delete(s.sizes, algorithm+de.Name())
+		s.mu.Unlock()
 		removed++
 	}
 	return removed, nil

@@ -193,6 +193,15 @@ func (k *Keeper) note(img *function.Image, err error) {
 	}
 }
 
+// Bring sees to it that an image can be run on this node, and blocks until it can.
+func (k *Keeper) Bring(ctx context.Context, img *function.Image) error {
+	_, err := k.bring(ctx, img)
+	if ctx.Err() == nil {
+		k.note(img, err)
+	}
+	return err
+}
+
 // bring sees to it that all layers of an image are here, unpacked, and returns those that were not.
 func (k *Keeper) bring(ctx context.Context, img *function.Image) (missing []function.Layer, err error) {
 	g, ctx := errgroup.WithContext(ctx)

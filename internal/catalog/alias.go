@@ -1,0 +1,190 @@
+package catalog
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Shift points an alias of a function at other versions. An alias that is not there comes to be.
+type Shift struct {
+	Function string
+	Alias    function.Alias
+	// Expects is the Function.Last that the shift was decided upon; nil = the newest. Another one is a Conflict.
+	Expects *int64
+	// Back says that the shift takes others back: what the alias has been at since it was at that primary is forgotten.
+	Back bool
+}
+
+// RemoveAlias takes an alias away; its versions stay.
+type RemoveAlias struct {
+	Function, Alias string
+	Expects         *int64 // as of Shift
+}
+
+func (s Shift) event(ctx context.Context, at scene) (*event.Event, error) {
+	v := at.view
+	f, err := v.Function(s.Function)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.unchanged(s.Expects); err != nil {
+		return nil, err
+	}
+	primary, err := v.VersionNumber(s.Function, s.Alias.Primary)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.Provides(&primary.Spec); err != nil {
+		return nil, err
+	}
+	total := 0
+	for n, weight := range s.Alias.Weights {
+		version, err := v.VersionNumber(s.Function, n)
+		if err == nil {
+			err = v.Provides(&version.Spec)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if weight < 0 || total+weight > 100 {
+			return nil, fault.New(fault.Invalid, "alias %q: weights are parts of 100, each from 0, together at most 100", s.Alias.Name)
+		}
+		total += weight
+	}
+	if err := v.admits(s.Function, s.Alias.Name); err != nil {
+		return nil, err
+	}
+	p, err := at.places(ctx, s.Function, primary.Spec.Triggers)
+	if err != nil {
+		return nil, err
+	}
+	p.Function, p.Expects, p.Alias, p.Back = s.Function, v.expects(s.Function), &s.Alias, s.Back
+	return p.event(event.TypeAliasShifted)
+}
+
+func (r RemoveAlias) event(_ context.Context, at scene) (*event.Event, error) {
+	v := at.view
+	f, err := v.Function(r.Function)
+	if err != nil {
+		return nil, err
+	}
+	if r.Alias == function.LiveAlias {
+		return nil, fault.New(fault.Invalid, "the alias %s of %s cannot be removed: triggers and routes are its", r.Alias, r.Function).
+			WithHint("dalamb remove %s takes the whole function away", r.Function)
+	}
+	if _, err := v.Alias(r.Function, r.Alias); err != nil {
+		return nil, err
+	}
+	if err := f.unchanged(r.Expects); err != nil {
+		return nil, err
+	}
+	return payload{Function: r.Function, Expects: v.expects(r.Function), Alias: &function.Alias{Name: r.Alias}}.event(event.TypeAliasRemoved)
+}
+
+// unchanged refuses what was decided upon an older state of the function.
+func (f *Function) unchanged(expects *int64) error {
+	if expects == nil || *expects == f.Last {
+		return nil
+	}
+	return changedMeanwhile(f.Name)
+}
+
+// admits says whether a function may have an alias of a name.
+func (v *View) admits(fn, alias string) error {
+	if err := function.CheckAlias(alias); err != nil {
+		return err
+	}
+	f, ok := v.functions[fn]
+	if !ok {
+		return nil
+	}
+	for name := range f.Aliases {
+		if function.Above(name, alias) {
+			return fault.New(fault.Conflict, "%s has the alias %q, so that it cannot have %q: of both neither may be a directory of the other", fn, name, alias).
+				WithHint("choose another name, or remove %s: dalamb alias rm %s %s", name, fn, name)
+		}
+	}
+	return nil
+}
+
+// Alias returns an alias of a function, "" = live, or NotFound with the nearest names.
+func (v *View) Alias(fn, alias string) (function.Alias, error) {
+	f, err := v.Function(fn)
+	if err != nil {
+		return function.Alias{}, err
+	}
+	if alias == "" {
+		alias = function.LiveAlias
+	}
+	a, ok := f.Aliases[alias]
+	if !ok {
+		return a, fault.Missing("alias of "+fn, alias, slices.Sorted(maps.Keys(f.Aliases)))
+	}
+	return a, nil
+}
+
+// maxTrail bounds how far back an alias knows what it was at.
+const maxTrail = 100
+
+// trace notes where an alias of f, which is the fold's own fresh copy, was before it goes on to another primary. To go back forgets
+// what came after: who goes back twice is two primaries back, and not where he began.
+func (f *Function) trace(to function.Alias, back bool) {
+	was, ok := f.Aliases[to.Name]
+	if !ok || was.Primary == to.Primary {
+		return
+	}
+	trail := f.Trails[to.Name]
+	if i := lastIndex(trail, to.Primary); back && i >= 0 {
+		trail = trail[:i]
+	} else {
+		trail = append(slices.Clone(trail), was.Primary)
+		trail = trail[max(0, len(trail)-maxTrail):]
+	}
+	f.setTrail(to.Name, trail)
+}
+
+func (f *Function) setTrail(alias string, trail []int) {
+	switch {
+	case len(trail) == 0:
+		delete(f.Trails, alias)
+	case f.Trails == nil:
+		f.Trails = map[string][]int{alias: trail}
+	default:
+		f.Trails[alias] = trail
+	}
+}
+
+func lastIndex(list []int, n int) int {
+	for i, v := range slices.Backward(list) {
+		if v == n {
+			return i
+		}
+	}
+	return -1
+}
+
+// Before is the version that an alias goes back to: while it has weights its primary alone, else the primary that it had before.
+func (f *Function) Before(alias string) (int, error) {
+	a := f.Aliases[alias]
+	if a.Shared() {
+		return a.Primary, nil
+	}
+	if trail := f.Trails[alias]; len(trail) > 0 {
+		return trail[len(trail)-1], nil
+	}
+	return 0, fault.New(fault.Conflict, "nothing is known that the alias %s of %s was at before version %d", alias, f.Name, a.Primary).
+		WithHint("dalamb versions %s lists what there is; --to chooses one of them", f.Name)
+}
+
+// removeAlias changes f, which is the fold's own fresh copy, and puts it in place.
+func (s *state) removeAlias(f *Function, alias string, offset int64) {
+	delete(f.Aliases, alias)
+	delete(f.Trails, alias)
+	f.Last = offset
+	s.functions[f.Name] = f
+}
