@@ -38,6 +38,8 @@ func TestMain(m *testing.M) {
 		os.Exit(runNode(os.Args[2:]))
 	case len(os.Args) > 2 && os.Args[1] == "function":
 		os.Exit(runFunction(os.Args[2:]))
+	case len(os.Args) > 1 && os.Args[1] == "tell":
+		os.Exit(runTell())
 	case len(os.Args) > 1 && os.Args[1] == "mirror":
 		os.Exit(runMirror())
 	case len(os.Args) > 2 && os.Args[1] == "witness":

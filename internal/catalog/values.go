@@ -106,7 +106,7 @@ func (s *settings) give(typ string, p payload, b birth) (ok bool) {
 		return false
 	}
 	for _, k := range []valueKind{secretKind(), configKind()} {
-		if typ != k.changed && typ != k.removed {
+		if typ != k.changed && typ != k.removed || typ == event.TypeSecretChanged && p.Value.Sealed == nil {
 			continue
 		}
 		values := k.of(s)

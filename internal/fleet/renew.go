@@ -92,12 +92,13 @@ func (p *pool) mayStart() (may, needed bool) {
 	return start > 0 && len(p.instances) < p.max+beyond, false
 }
 
-// succeed lets a stale instance go now that i is ready. The caller holds mu.
+// succeed lets a stale instance go now that i is ready. Where i has become stale itself while it started, and there are more than there may
+// be, one goes too: it would be in the way of the next. The caller holds mu.
 func (f *Fleet) succeed(i *instance) {
 	p := i.pool
 	f.renew(p, i.values)
 	p.renewing = p.renewing || i.stale()
-	if p.renewing && !i.stale() && !i.ending {
+	if p.renewing && !i.ending && (!i.stale() || len(p.instances) > p.max) {
 		f.relieve(p)
 	}
 }

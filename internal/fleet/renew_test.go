@@ -3,6 +3,7 @@ package fleet
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -159,6 +160,35 @@ func TestANewInstanceIsReadyBeforeTheOldOneGoes(t *testing.T) {
 			t.Errorf("%d instances were started, want 2", s.started())
 		}
 	})
+}
+
+func TestValuesThatChangeWhileInstancesAreReplaced(t *testing.T) {
+	for _, most := range []int{1, 3, 8} {
+		synctest.Test(t, func(t *testing.T) {
+			v, values := newVault(version("pay", scale(0, most)))
+			s := &fakeStarter{delay: time.Second, work: answersWith(100 * time.Millisecond)}
+			f := start(t, s, v.shop, values)
+			over := make(chan struct{})
+			answered, _ := load(t, f, 2*most, over)
+			time.Sleep(20 * time.Second)
+			for n := range int64(20) {
+				v.change(n + 2)
+				time.Sleep(time.Duration(n) * 137 * time.Millisecond)
+			}
+			time.Sleep(time.Minute)
+			for range 2 * most {
+				if r := mustInvoke(t, f, call("pay")); string(r.Body) != "21" {
+					t.Errorf("of at most %d: a minute after the last change an instance has the value %s, want 21", most, r.Body)
+				}
+			}
+			close(over)
+			for answer := range answered() {
+				if !strings.HasPrefix(answer, "succeeded ") {
+					t.Errorf("of at most %d: a call came to %s", most, answer)
+				}
+			}
+		})
+	}
 }
 
 func TestIdleAndFrozenInstancesAreReplacedAndOthersAreNot(t *testing.T) {

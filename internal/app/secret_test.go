@@ -1,0 +1,370 @@
+package app_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/need"
+)
+
+// runTell is an http function that answers with what tells its secret from another one.
+func runTell() int {
+	err := http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, sum(os.Getenv("SECRET")))
+	}))
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+func sum(secret string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(secret))) }
+
+// Functions that take a secret in all ways, and that do well, fail, crash, hang or cannot start.
+const secretive = `
+name: holder
+entry: {type: http, command: [%[1]s, tell]}
+secrets: [{name: password, env: SECRET}%[2]s]
+triggers: [{name: on-held, filter: {type: [held]}}]
+---
+name: well
+entry: {type: stdio, command: [sh, -c, 'test -n "$SECRET" && echo 1']}
+secrets: [{name: password, env: SECRET}%[2]s]
+---
+name: fails
+entry: {type: stdio, command: [sh, -c, 'test -n "$SECRET" && echo no >&2; exit 1']}
+secrets: [{name: password, env: SECRET}%[2]s]
+triggers: [{name: on-fail, filter: {type: [fail]}, retry: {attempts: 2, initial: 1ms, max: 1ms}}]
+---
+name: crashes
+entry: {type: stdio, command: [sh, -c, 'kill -ABRT $$']}
+secrets: [{name: password, env: SECRET}%[2]s]
+---
+name: hangs
+timeout: 200ms
+entry: {type: stdio, command: [sh, -c, 'sleep 60']}
+secrets: [{name: password, env: SECRET}%[2]s]
+---
+name: absent
+entry: {type: stdio, command: [/none/of/this]}
+secrets: [{name: password, env: SECRET}%[2]s]
+---
+name: refused
+entry: {type: lambda, command: [sh, -c, 'exit 3']}
+secrets: [{name: password, env: SECRET}%[2]s]
+`
+
+func TestASecretIsNowhereButInItsFunction(t *testing.T) {
+	for _, runner := range []string{"process", "native", "oci:crun"} {
+		t.Run(runner, func(t *testing.T) {
+			need.Linux(t)
+			file := ", {name: password}"
+			switch runner {
+			case "process":
+				file = ""
+			case "oci:crun":
+				need.Program(t, "crun")
+				fallthrough
+			default:
+				need.Root(t)
+			}
+			value := mark() + mark()
+			n := start(t, t.TempDir(), "runner="+runner)
+			if _, err := n.client.SetSecret(t.Context(), "password", []byte("an older one")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := n.client.SetSecret(t.Context(), "password", []byte(value)); err != nil {
+				t.Fatal(err)
+			}
+			code := directory(t, nil)
+			program := self(t)
+			if runner != "process" { // the sandbox sees its code alone
+				text, err := os.ReadFile(program)
+				if err == nil {
+					err = os.WriteFile(filepath.Join(code, "tell"), text, 0o755)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				program = "./tell"
+			}
+			n.deploy(code, fmt.Sprintf(secretive, program, file))
+			watched := watchProcesses(value)
+			told := n.callAll(value)
+			if err := n.emit("held", "h-1", "", "{}"); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.emit("fail", "f-1", "", "{}"); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "the dead letter", func() bool {
+				page, err := n.client.DeadLetters(t.Context(), client.DeadQuery{})
+				return err == nil && len(page.DeadLetters) == 1
+			})
+			said := n.saysOverHTTP()
+			for _, where := range watched() {
+				t.Errorf("the secret was seen in %s", where)
+			}
+			// A crash of the node prints all of its goroutines.
+			if err := n.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+				t.Fatal(err)
+			}
+			<-n.done
+			if !strings.Contains(n.log.String(), "goroutine 1") {
+				t.Error("the node printed no goroutines")
+			}
+			said["the node's log"] = n.log.String()
+			for what, text := range told {
+				said["the answer of "+what] = text
+			}
+			for what, text := range said {
+				if holds(text, value) {
+					t.Errorf("the secret is in %s", what)
+				}
+			}
+			for _, file := range filesThatHold(t, n.data, value) {
+				t.Errorf("the secret is in %s", file)
+			}
+		})
+	}
+}
+
+// holds says whether a text has a value, as it is or in base64.
+func holds(text, value string) bool {
+	for skip := range 3 { // wherever it begins in what was encoded
+		part := base64.StdEncoding.EncodeToString([]byte(value[skip:]))
+		if strings.Contains(text, part[:len(part)-4]) {
+			return true
+		}
+	}
+	return strings.Contains(text, value)
+}
+
+// callAll calls every function, and says what the node told of it. That the function which tells its secret has it is checked here.
+func (n *node) callAll(value string) map[string]string {
+	n.t.Helper()
+	told := map[string]string{}
+	functions, err := n.client.Functions(n.t.Context())
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, f := range functions {
+		for range 3 {
+			got, err := n.client.Invoke(n.t.Context(), client.Invocation{Function: f.Name, Payload: []byte("{}")})
+			if f.Name == "holder" {
+				if err != nil || string(got.Payload) != sum(value) {
+					n.t.Errorf("the function has another secret than the one that was set: %q, %v", got.Payload, err)
+				}
+				continue
+			}
+			told[f.Name] = fmt.Sprintf("%s %v %s %+v", got.Payload, err, fault.HintOf(err), got)
+		}
+	}
+	if !strings.Contains(told["well"], "1") {
+		n.t.Errorf("well = %s, want 1: it has the secret", told["well"])
+	}
+	return told
+}
+
+// saysOverHTTP is what the node answers to every GET of its API that needs no name, to those of each function, and what all topics hold.
+func (n *node) saysOverHTTP() map[string]string {
+	n.t.Helper()
+	said := map[string]string{}
+	info, err := n.client.Node(n.t.Context())
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	get := func(path string) string {
+		r, err := http.NewRequestWithContext(n.t.Context(), http.MethodGet, "http://"+info.Control+path, nil)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+n.token)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		said["GET "+path] = string(body)
+		return string(body)
+	}
+	var api struct {
+		Paths map[string]map[string]json.RawMessage `json:"paths"`
+	}
+	if err := json.Unmarshal([]byte(get("/v1/openapi.json")), &api); err != nil || len(api.Paths) < 10 {
+		n.t.Fatalf("the API has %d paths, %v", len(api.Paths), err)
+	}
+	for path, methods := range api.Paths {
+		if _, ok := methods["get"]; ok && !strings.Contains(path, "{") {
+			get(path)
+		}
+	}
+	for _, name := range []string{"holder", "well", "fails", "crashes", "hangs", "absent", "refused"} {
+		get("/v1/functions/" + name)
+	}
+	get("/metrics")
+	topics, err := n.client.Topics(n.t.Context())
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	records := 0
+	for _, topic := range topics {
+		for e, err := range n.client.Events(n.t.Context(), client.EventQuery{Topic: topic.Name}) {
+			if err != nil {
+				n.t.Fatalf("read %s: %v", topic.Name, err)
+			}
+			records++
+			said[fmt.Sprintf("%s/%d@%d", topic.Name, e.Partition, e.Offset)] = fmt.Sprintf("%+v %s", e, e.Event)
+		}
+	}
+	if records < 20 {
+		n.t.Errorf("%d records in all topics, want those of all that happened", records)
+	}
+	return said
+}
+
+// filesThatHold lists the files below a directory with a value in them.
+func filesThatHold(t *testing.T, dir, value string) (found []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err == nil && holds(string(text), value) {
+			found = append(found, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// watchProcesses looks again and again at what processes show, until it is asked where the value was: nowhere but in the environment of
+// functions is right.
+func watchProcesses(value string) (found func() []string) {
+	var all sync.WaitGroup
+	over, seen := make(chan struct{}), map[string]bool{}
+	all.Go(func() {
+		for {
+			files, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is right
+			for _, file := range files {
+				line, _ := os.ReadFile(file) // gone, or closed to us
+				if holds(string(line), value) {
+					seen[fmt.Sprintf("%s: %q", file, line)] = true
+				}
+				environ := filepath.Join(filepath.Dir(file), "environ")
+				text, _ := os.ReadFile(environ)
+				if holds(string(text), value) && !strings.Contains(string(text), "DALAMB_FUNCTION=") {
+					seen[fmt.Sprintf("%s of %q", environ, line)] = true
+				}
+			}
+			select {
+			case <-over:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
+	return func() (list []string) {
+		close(over)
+		all.Wait()
+		for where := range seen {
+			list = append(list, where)
+		}
+		return list
+	}
+}
+
+const telling = `
+name: tell
+entry: {type: http, command: [%s, tell], concurrency: 2}
+scale: {min: 1, max: 3}
+secrets: [{name: password, env: SECRET}]
+triggers: [{name: web, route: {path: /tell}}]
+`
+
+func TestANewSecretReachesTheFunctionAndNoRequestIsLost(t *testing.T) {
+	const values, clients = 4, 6
+	n := start(t, t.TempDir())
+	set := func(value string) {
+		t.Helper()
+		if _, err := n.client.SetSecret(t.Context(), "password", []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := func() (string, error) {
+		resp, err := http.Get(n.gateway + "/tell")
+		if err != nil {
+			return "", err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		return fmt.Sprintf("%d %s", resp.StatusCode, body), err
+	}
+	right := func(i int) string { return "200 " + sum(fmt.Sprint(i)) }
+	set("0")
+	n.deploy(t.TempDir(), fmt.Sprintf(telling, self(t)))
+	var mu sync.Mutex
+	answers := map[string]int{}
+	var all sync.WaitGroup
+	over := make(chan struct{})
+	for range clients {
+		all.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				answer, err := ask()
+				if err != nil {
+					answer = err.Error()
+				}
+				mu.Lock()
+				answers[answer]++
+				mu.Unlock()
+			}
+		})
+	}
+	for i := range values {
+		set(fmt.Sprint(i))
+		until(t, "all instances to have the new value", func() bool {
+			for range 20 {
+				if got, err := ask(); err != nil || got != right(i) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	close(over)
+	all.Wait()
+	total := 0
+	for i := range values {
+		total += answers[right(i)]
+		delete(answers, right(i))
+	}
+	if len(answers) > 0 {
+		t.Errorf("requests that were lost: %v", answers)
+	}
+	t.Logf("%d requests over %d changes of the secret, none lost", total, values-1)
+}
