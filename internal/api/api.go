@@ -94,6 +94,8 @@ type Fleet interface {
 	Instances() []wire.Instance
 	// Replaced lists the last instance of each version that was ended because it misbehaved.
 	Replaced() []wire.Replacement
+	// Troubles lists what keeps functions from having the instances that they ask for.
+	Troubles() []wire.Trouble
 }
 
 // Code is what the API needs of the code store.

@@ -14,6 +14,7 @@ import (
 func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
 	runner := a.node(r.Context()).Runner
 	instances, lags := a.instances(), a.dispatcher.Lag(r.Context(), "")
+	troubles := a.fleet.Troubles()
 	list := wire.FunctionList{Functions: []wire.FunctionSummary{}}
 	for _, f := range a.catalog.View().Functions() {
 		s := wire.FunctionSummary{Name: f.Name, Instances: len(instances[f.Name]), Isolated: runner.Isolated, Lacks: runner.Lacks}
@@ -25,6 +26,11 @@ func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
 		for _, t := range f.Triggers {
 			if t.Route == nil {
 				s.Lag += lags[TriggerRef{f.Name, t.Name}]
+			}
+		}
+		for _, t := range troubles {
+			if t.Function == f.Name {
+				s.Troubles = append(s.Troubles, t)
 			}
 		}
 		list.Functions = append(list.Functions, s)
@@ -52,7 +58,7 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 	for _, name := range slices.Sorted(maps.Keys(f.Aliases)) {
 		out.Aliases = append(out.Aliases, f.Aliases[name])
 	}
-	out.Error = a.imageTrouble(f.Live())
+	out.Error, out.Troubles = a.imageTrouble(f.Live()), a.troubles(f.Name)
 	lags := a.dispatcher.Lag(r.Context(), f.Name)
 	for _, t := range f.Triggers {
 		w := wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, PausedKeys: len(t.PausedKeys), Max: t.Max}

@@ -143,6 +143,14 @@ func (s *script) Replaced() []wire.Replacement {
 	return []wire.Replacement{{Instance: "pay-1-00", Function: "pay", Version: 1, Cause: "oom", Reason: "drawn", At: time.Unix(1, 0).UTC()}}
 }
 
+func (s *script) Troubles() []wire.Trouble {
+	next := time.Unix(9, 0).UTC()
+	return []wire.Trouble{
+		{Function: "pay", Version: 1, Kind: "start", Reason: "drawn", Since: time.Unix(1, 0).UTC(), Times: 3, Next: &next},
+		{Function: "ship", Kind: "reserved", Reason: "too many", Since: time.Unix(1, 0).UTC()},
+	}
+}
+
 func (s *script) Instances() []wire.Instance {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,7 +13,7 @@ func (a *API) listInstances(_ *http.Request, q query) (any, error) {
 			return nil, err
 		}
 	}
-	list := wire.InstanceList{Instances: []wire.Instance{}, Replaced: []wire.Replacement{}}
+	list := wire.InstanceList{Instances: []wire.Instance{}, Replaced: []wire.Replacement{}, Troubles: []wire.Trouble{}}
 	for _, i := range a.fleet.Instances() {
 		if name == "" || i.Function == name {
 			list.Instances = append(list.Instances, i)
@@ -24,5 +24,16 @@ func (a *API) listInstances(_ *http.Request, q query) (any, error) {
 			list.Replaced = append(list.Replaced, r)
 		}
 	}
+	list.Troubles = append(list.Troubles, a.troubles(name)...)
 	return list, nil
+}
+
+// troubles are those of one function; "" = of all.
+func (a *API) troubles(name string) (list []wire.Trouble) {
+	for _, t := range a.fleet.Troubles() {
+		if name == "" || t.Function == name {
+			list = append(list, t)
+		}
+	}
+	return list
 }

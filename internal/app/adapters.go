@@ -63,6 +63,18 @@ func (f instances) Replaced() []wire.Replacement {
 	return list
 }
 
+func (f instances) Troubles() []wire.Trouble {
+	var list []wire.Trouble
+	for _, t := range f.Fleet.Troubles() {
+		w := wire.Trouble{Function: t.Function, Version: t.Version, Kind: string(t.Kind), Reason: t.Reason, Since: t.Since, Times: t.Times}
+		if !t.Next.IsZero() {
+			w.Next = &t.Next
+		}
+		list = append(list, w)
+	}
+	return list
+}
+
 // dispatcher shows dispatch to the API.
 type dispatcher struct {
 	*dispatch.Dispatcher

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -53,26 +53,14 @@ LAG how many events its triggers have not finished.`,
 				}
 				table(w, []string{"NAME", "LIVE", "ENTRY", "TRIGGERS", "INSTANCES", "LAG", "ISOLATION", "DEPLOYED"}, rows)
 				warnOfFences(c.ErrOrStderr(), fs)
+				for _, f := range fs {
+					warnOfTroubles(c.ErrOrStderr(), f.Troubles, time.Now())
+				}
 			})
 		},
 	}
 	out.flag(c)
 	return c
-}
-
-// warnOfFences says once what the fences of several functions lack.
-func warnOfFences(w io.Writer, fs []wire.FunctionSummary) {
-	var all []string
-	for _, f := range fs {
-		for _, l := range f.Lacks {
-			if !slices.Contains(all, l) {
-				all = append(all, l)
-			}
-		}
-	}
-	if len(all) > 0 {
-		fmt.Fprintf(w, "warning: not every fence is whole; what is lacking: %s; dalamb doctor says why\n", strings.Join(all, ", "))
-	}
 }
 
 func isolation(isolated bool, lacks []string) string {
@@ -93,6 +81,7 @@ func printFunction(w io.Writer, f *wire.Function) {
 	if f.Error != "" {
 		fmt.Fprintf(w, "  cannot run on this node: %s\n", f.Error)
 	}
+	warnOfTroubles(w, f.Troubles, time.Now())
 	for _, a := range f.Aliases {
 		fmt.Fprintf(w, "  alias %s -> version %s\n", a.Name, aliasText(&a))
 	}

@@ -19,7 +19,8 @@ func psCommand(env *environment) *cobra.Command {
 		Short:   "List live instances",
 		Long: `List the live instances of a function, or of all functions of this node: starting, idle, busy, frozen (idle, and held still) or stopping. AGE is since
 it was ready, CALLS how many it has finished, CPU and PEAK MEMORY what it has used. Below are the last instances that were replaced because they misbehaved: failed
-health checks, a call past its time-out, a crash, too much memory.`,
+health checks, a call past its time-out, a crash, too much memory. Warnings say which functions cannot have the instances that they ask for: their starts fail, they
+are not well, or the node has not the places that they reserve.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
@@ -39,6 +40,7 @@ health checks, a call past its time-out, a crash, too much memory.`,
 					fmt.Fprintln(c.ErrOrStderr(), "no live instances; they are started by calls and events, and kept by scale.min")
 				}
 				printInstances(w, list, time.Now())
+				warnOfTroubles(c.ErrOrStderr(), list.Troubles, time.Now())
 			})
 		},
 	}
@@ -72,7 +74,7 @@ func printInstances(w io.Writer, list wire.InstanceList, now time.Time) {
 	}
 	rows = nil
 	for _, r := range list.Replaced {
-		rows = append(rows, cells(r.Instance, r.Function, strconv.Itoa(r.Version), r.Cause, stamp(r.At), r.Reason))
+		rows = append(rows, cells(r.Instance, r.Function, strconv.Itoa(r.Version), r.Cause, stamp(r.At), oneLine(r.Reason)))
 	}
 	table(w, []string{"REPLACED", "FUNCTION", "VERSION", "CAUSE", "AT", "REASON"}, rows)
 }

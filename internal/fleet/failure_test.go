@@ -142,7 +142,7 @@ func TestABurstOnABrokenFunctionFailsAsOne(t *testing.T) {
 			t.Errorf("%d starts, want 4", n)
 		}
 		f.mu.Lock()
-		failures := f.pools[keyOf(version("pay"))].failures
+		failures := f.pools[keyOf(version("pay"))].stalled.times
 		f.mu.Unlock()
 		if failures != 1 {
 			t.Errorf("failures = %d, want the burst counted once", failures)

@@ -81,6 +81,7 @@ func (f *Fleet) watch(ctx context.Context, i *instance, conn entry.Conn) {
 		switch {
 		case err == nil:
 			failures = 0
+			f.well(i)
 		case ctx.Err() == nil && !young:
 			failures++
 		}
@@ -108,11 +109,12 @@ func (f *Fleet) endProbe(i *instance) {
 	}
 }
 
-// dismiss ends an instance that lives and misbehaves.
+// dismiss ends an instance that lives and misbehaves. The next one is started in a while, longer each time.
 func (f *Fleet) dismiss(i *instance, reason string) {
 	f.mu.Lock()
 	p := i.pool
 	told := !i.ending && !i.leaving
+	var wait time.Duration
 	if told {
 		f.replaced(i, Unhealthy, reason)
 		i.leaving = true
@@ -120,11 +122,22 @@ func (f *Fleet) dismiss(i *instance, reason string) {
 		if i.busy == 0 {
 			f.retire(i, stopGrace)
 		}
-		f.ensure(p)
+		wait = p.unwell.worse(f.o.Now(), reason)
+		f.wakeBy(p.unwell.until)
 	}
 	f.mu.Unlock()
 	if told {
-		f.o.Logger.Warn("instance is not well and is replaced", "function", p.version.Function(), "version", p.version.Number, "instance", i.id, "err", reason)
+		f.o.Logger.Warn("instance is not well and is replaced", "function", p.version.Function(), "version", p.version.Number, "instance", i.id, "wait", wait,
+			"err", reason)
+	}
+}
+
+// well: one that is ends the trouble of its version.
+func (f *Fleet) well(i *instance) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !i.leaving && !i.ending {
+		i.pool.unwell = spell{}
 	}
 }
 

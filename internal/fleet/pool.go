@@ -49,9 +49,9 @@ type pool struct {
 	replaced    *Replacement // the last one
 	unfreezable bool         // its runner cannot freeze
 
-	failures int // starts that failed, one after another
-	until    time.Time
-	last     *failure
+	stalled spell    // starts that failed, one after another
+	last    *failure // of these
+	unwell  spell    // instances that were replaced because their health checks failed, and none was well since
 }
 
 // waiter is a call that waits for an instance.
@@ -79,6 +79,13 @@ func (w *waiter) give(g grant) {
 type failure struct {
 	init *entry.InitError // the function is at fault
 	err  error            // dalamb is
+}
+
+func (f *failure) Error() string {
+	if f.err != nil {
+		return f.err.Error()
+	}
+	return f.init.Error()
 }
 
 func (f *failure) grant(wait time.Duration) grant {
@@ -143,7 +150,7 @@ func (f *Fleet) acquire(ctx context.Context, v *function.Version, kill <-chan st
 		f.mu.Unlock()
 		return g
 	}
-	if wait := p.until.Sub(f.o.Now()); wait > 0 && len(p.instances) == p.stopping {
+	if wait := p.stalled.until.Sub(f.o.Now()); wait > 0 && len(p.instances) == p.stopping {
 		g := p.last.grant(wait)
 		f.mu.Unlock()
 		return g
@@ -192,26 +199,6 @@ func (f *Fleet) await(ctx context.Context, p *pool, w *waiter, kill <-chan struc
 		return grant{err: late}
 	}
 	return grant{err: fmt.Errorf("wait for an instance of %s: %w", p.version.Function(), ctx.Err())}
-}
-
-// late says why no instance was free in time. The caller holds mu.
-func (f *Fleet) late(p *pool, cause error) error {
-	name, there := p.version.Function(), len(p.instances)
-	var err *fault.Error
-	switch {
-	case there >= p.max:
-		err = fault.New(fault.Exhausted, "function %s: no instance was free in time (%d of at most %d are there)", name, there, p.max).
-			WithHint("raise scale.max of the function, or send less at a time")
-	case f.room(p.share) <= 0:
-		err = fault.New(fault.Exhausted, "function %s: no instance was free in time: it has %d, and all functions together have the node's %d",
-			name, p.share.held, f.o.MaxInstances).
-			WithHint("raise limits.instances of the node, reserve some for the function (scale.reserved), or send less at a time")
-	default:
-		err = fault.New(fault.Exhausted, "function %s: no instance was free in time (%d are there, %d of them are starting)", name, there, p.starting).
-			WithHint("keep some warm (scale.min), or wait longer")
-	}
-	err.Err = cause
-	return err
 }
 
 // aheadAfter is how long after an instance that is used once was taken the next one is started at the latest, if nothing waits for it.
@@ -353,7 +340,7 @@ func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *funct
 		i.runs++
 		f.judge(i, r)
 		if !i.stale() { // it says nothing of what does not start with the new values
-			p.failures, p.last, p.until = 0, nil, time.Time{}
+			p.stalled, p.last = spell{}, nil
 		}
 		switch r.Outcome {
 		case function.TimedOut:

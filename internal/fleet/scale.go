@@ -6,7 +6,8 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// A version whose start failed is not started again for a while: firstBackOff, doubled with each failure, at most lastBackOff.
+// A version whose start failed, or whose instance was not well, is not started again for a while: firstBackOff, doubled with each time, at most
+// lastBackOff.
 const (
 	firstBackOff = 100 * time.Millisecond
 	lastBackOff  = 30 * time.Second
@@ -23,13 +24,11 @@ type backOff struct {
 func (f *Fleet) failed(p *pool, why *failure) *backOff {
 	now := f.o.Now()
 	p.last = why
-	if now.Before(p.until) {
+	if now.Before(p.stalled.until) {
 		return nil
 	}
-	wait := min(firstBackOff<<min(p.failures, 16), lastBackOff)
-	p.failures++
-	p.until = now.Add(wait)
-	f.wakeBy(p.until)
+	wait := p.stalled.worse(now, why.Error())
+	f.wakeBy(p.stalled.until)
 	return &backOff{p.version, why, wait}
 }
 
@@ -37,11 +36,7 @@ func (f *Fleet) warn(b *backOff) {
 	if b == nil {
 		return
 	}
-	err := b.why.err
-	if err == nil {
-		err = b.why.init
-	}
-	f.o.Logger.Warn("function does not start", "function", b.version.Function(), "version", b.version.Number, "wait", b.wait, "err", err)
+	f.o.Logger.Warn("function does not start", "function", b.version.Function(), "version", b.version.Number, "wait", b.wait, "err", b.why)
 }
 
 // flush answers all that wait. The caller holds mu.
@@ -91,7 +86,7 @@ func (f *Fleet) plan(p *pool) {
 // ensure starts what is needed, within the bounds of the version and of the node. The caller holds mu.
 func (f *Fleet) ensure(p *pool) {
 	now := f.o.Now()
-	if f.closed || now.Before(p.until) {
+	if f.closed || now.Before(p.until()) {
 		return
 	}
 	for {
@@ -223,8 +218,8 @@ func (f *Fleet) sweep() (next time.Duration, sooner <-chan struct{}) {
 		}
 		f.sweepIdle(p, now)
 		if len(p.queue) > 0 || p.ahead() > 0 {
-			if now.Before(p.until) {
-				f.wakeAt = earlier(f.wakeAt, p.until)
+			if until := p.until(); now.Before(until) {
+				f.wakeAt = earlier(f.wakeAt, until)
 			} else {
 				f.ensure(p)
 			}

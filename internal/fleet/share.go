@@ -17,9 +17,11 @@ const unreserved = 10
 
 // share is what one function has of the node's places. Guarded by Fleet.mu.
 type share struct {
-	pools    int // that refer to it
-	held     int // instances of all its versions, the stopping ones included
-	reserved int // places that are kept for it, those that it holds among them
+	pools    int       // that refer to it
+	held     int       // instances of all its versions, the stopping ones included
+	reserved int       // places that are kept for it, those that it holds among them
+	asked    int       // that it wants to be kept
+	short    time.Time // since when it has not all of these
 }
 
 // shareOf finds or makes the share of a pool's function. The caller holds mu.
@@ -49,7 +51,8 @@ func (f *Fleet) reserve(versions []*function.Version) (short []string) {
 		asked[v.Function()] = max(asked[v.Function()], v.Spec.Scale.Reserved)
 	}
 	for name, s := range f.shares {
-		if s.reserved = 0; s.pools == 0 && asked[name] == 0 {
+		s.reserved, s.asked = 0, 0
+		if s.pools == 0 && asked[name] == 0 {
 			delete(f.shares, name)
 		}
 	}
@@ -63,9 +66,15 @@ func (f *Fleet) reserve(versions []*function.Version) (short []string) {
 	slices.Sort(names)
 	for _, name := range names {
 		s := f.shareOf(name)
-		s.reserved = min(asked[name], left)
+		s.asked, s.reserved = asked[name], min(asked[name], left)
 		left -= s.reserved
-		if s.reserved < asked[name] {
+		switch {
+		case s.reserved == s.asked:
+			s.short = time.Time{}
+		case s.short.IsZero():
+			s.short = f.o.Now()
+			fallthrough
+		default:
 			short = append(short, name)
 		}
 	}
@@ -91,7 +100,7 @@ func (f *Fleet) room(s *share) int {
 
 // hungry says whether a pool wants an instance for a call that waits, and only the node's bounds are in its way.
 func (f *Fleet) hungry(p *pool, now time.Time) bool {
-	return p.demand() > 0 && len(p.instances) < p.max && !now.Before(p.until)
+	return p.demand() > 0 && len(p.instances) < p.max && !now.Before(p.until())
 }
 
 // neediest is the hungry pool that comes first: of a function that does not have what it reserved, then of the one with the fewest

@@ -22,6 +22,7 @@ type FunctionSummary struct {
 	Lag       int64              `json:"lag"` // events that its triggers have not finished
 	Isolated  bool               `json:"isolated"`
 	Lacks     []string           `json:"lacks,omitempty"` // what of a whole fence it does not have
+	Troubles  []Trouble          `json:"troubles,omitempty"`
 }
 
 // Function is one function with all that is known of it.
@@ -34,6 +35,7 @@ type Function struct {
 	Isolated  bool               `json:"isolated"`
 	Lacks     []string           `json:"lacks,omitempty"` // what of a whole fence it does not have
 	Error     string             `json:"error,omitempty"` // why this node cannot run the version that live points at
+	Troubles  []Trouble          `json:"troubles,omitempty"`
 }
 
 // Trigger is a trigger and how far it is.
@@ -63,6 +65,7 @@ type Instance struct {
 type InstanceList struct {
 	Instances []Instance    `json:"instances"`
 	Replaced  []Replacement `json:"replaced"` // the last one of each version that had one
+	Troubles  []Trouble     `json:"troubles"`
 }
 
 // Replacement is why an instance was ended that misbehaved.
