@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -134,6 +135,8 @@ func playHTTP(what string) {
 	case "exit":
 		fmt.Fprintln(os.Stderr, "cannot open the database")
 		os.Exit(7)
+	case "elsewhere":
+		serveElsewhere()
 	case "deaf":
 		time.Sleep(time.Hour)
 	}
@@ -223,6 +226,8 @@ func playLambda(what string) {
 		os.Exit(0)
 	case "deaf":
 		time.Sleep(time.Hour)
+	case "elsewhere":
+		serveElsewhere()
 	}
 	for {
 		resp, err := http.Get(base + "invocation/next")
@@ -302,4 +307,15 @@ func playLambda(what string) {
 			}
 		}
 	}
+}
+
+// serveElsewhere listens on two ports that nobody asked it for.
+func serveElsewhere() {
+	for _, at := range []string{"127.0.0.1:3000", "[::]:5000"} {
+		if _, err := net.Listen("tcp", at); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	time.Sleep(time.Hour)
 }

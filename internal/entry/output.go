@@ -41,10 +41,11 @@ func newOutput(e *Entries, s Start) *output {
 	}
 }
 
-// setRun tags the lines that follow; "" for none.
+// setRun tags the lines that follow; "" for none. What was printed before is not of this run, and none of its last words.
 func (o *output) setRun(run string) {
 	o.mu.Lock()
 	o.run = run
+	clear(o.words)
 	o.mu.Unlock()
 }
 

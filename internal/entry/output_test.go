@@ -40,6 +40,24 @@ func TestOutputIsSplitIntoLines(t *testing.T) {
 	}
 }
 
+func TestWhatARunPrintedIsNoLastWordOfTheNext(t *testing.T) {
+	o, _, _ := printer()
+	w := o.stream("stderr")
+	o.setRun("run-1")
+	w([]byte("warning: of the first\n"))
+	if got := o.lastWords(); got != "warning: of the first" {
+		t.Errorf("lastWords = %q", got)
+	}
+	o.setRun("run-2")
+	if got := o.lastWords(); got != "" {
+		t.Errorf("lastWords of a run that printed nothing = %q, want none", got)
+	}
+	w([]byte(strings.Repeat("x\n", 5000) + "the end\n"))
+	if got := o.lastWords(); len(got) > keptWords || !strings.HasSuffix(got, "x\nthe end") {
+		t.Errorf("lastWords has %d bytes and ends in %q, want at most %d and the end", len(got), got[max(0, len(got)-20):], keptWords)
+	}
+}
+
 func TestALongLineIsCut(t *testing.T) {
 	o, lines, _ := printer()
 	w := o.stream("stderr")

@@ -3,7 +3,6 @@ package entry
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -128,13 +127,9 @@ func (in *instance) initFailed() *InitError {
 
 // explain gives an exit as an outcome, with the last words that the program printed.
 func (in *instance) explain(x runner.Exit, other function.Outcome) (function.Outcome, *function.Failure) {
-	name := in.start.Version.Function()
 	switch {
 	case x.Start != "":
-		return function.InitError, &function.Failure{
-			Type:    "Runtime.InvalidEntrypoint",
-			Message: fmt.Sprintf("function %s cannot start %q: %s", name, strings.Join(in.start.Version.Spec.Entry.Command, " "), x.Start),
-		}
+		return function.InitError, in.cannotStart(x.Start)
 	case x.OOM:
 		return function.OOM, &function.Failure{
 			Type:    "Runtime.OutOfMemory",
@@ -172,10 +167,11 @@ func (in *instance) awaitReady(ctx context.Context, ready <-chan struct{}) error
 	case <-in.box.Done():
 		return in.initFailed()
 	case <-timer.C:
+		elsewhere := in.elsewhere() // while it is there
 		in.box.Stop(0)
 		return &InitError{Outcome: function.InitError, Failure: &function.Failure{
 			Type:    "Sandbox.Timedout",
-			Message: fmt.Sprintf("function %s was not ready within %s%s", in.start.Version.Function(), in.entries.InitTimeout, in.waitedFor()),
+			Message: fmt.Sprintf("function %s was not ready within %s%s", in.start.Version.Function(), in.entries.InitTimeout, in.waitedFor(elsewhere)),
 		}}
 	case <-ctx.Done():
 		in.box.Stop(0)
@@ -184,7 +180,7 @@ func (in *instance) awaitReady(ctx context.Context, ready <-chan struct{}) error
 }
 
 // waitedFor says what the entry expected, since a function of another entry type looks just like one that hangs.
-func (in *instance) waitedFor() string {
+func (in *instance) waitedFor(elsewhere string) string {
 	text := ": it did not ask the Runtime API at AWS_LAMBDA_RUNTIME_API for an invocation"
 	asked := in.whyNotReady()
 	switch e := in.start.Version.Spec.Entry; {
@@ -199,6 +195,7 @@ func (in *instance) waitedFor() string {
 			text = other
 		}
 	}
+	text += elsewhere
 	if words := in.out.lastWords(); words != "" {
 		text += "; it printed: " + words
 	}

@@ -131,6 +131,13 @@ type Sandbox interface {
 	Usage() Usage
 }
 
+// PortLister is a Sandbox that can say on what ports its function listens.
+type PortLister interface {
+	// Listening lists the TCP ports that something listens on in the sandbox's own network, rising. An error that is
+	// errors.ErrUnsupported: it has no network of its own.
+	Listening() ([]int, error)
+}
+
 // Freezer is a Sandbox whose processes can be held still: they keep their memory and get no CPU.
 type Freezer interface {
 	// Freeze freezes or thaws, and returns when the kernel has been told. What is dialled or written to a frozen sandbox waits. Stop
