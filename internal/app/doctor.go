@@ -76,7 +76,7 @@ func (n *Node) tryRunner(ctx context.Context) []doctor.Finding {
 		return []doctor.Finding{doctor.Lacking(doctor.Missing, "sandbox", fault.HintOf(err), "%v", err)}
 	}
 	if !a.Isolated {
-		return []doctor.Finding{doctor.Lacking(doctor.Warning, "sandbox", "--runner native", "the runner %s does not isolate: functions can read and change what this user can", r.Name())}
+		return []doctor.Finding{doctor.Lacking(doctor.Warning, "sandbox", "another runner, such as native: dalamb doctor --runner native says whether it can be had here", "the runner %s does not isolate: functions can read and change what this user can", r.Name())}
 	}
 	all := []doctor.Finding{doctor.Good("sandbox", "the runner %s made one and held a program in it", r.Name())}
 	switch lacks := strings.Join(a.Lacks(), ", "); {

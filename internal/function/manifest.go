@@ -216,7 +216,7 @@ func defaults() Declared {
 	s.Base, s.Network = "host", NetworkNone
 	s.Resources = Resources{Memory: 128 << 20, CPU: 1, PIDs: 64, Files: 1024, Tmp: 64 << 20}
 	s.Timeout = seconds(30)
-	s.Scale = Scale{Max: 10, Idle: seconds(300), Freeze: seconds(2), Reuse: ReuseIdle}
+	s.Scale = Scale{Max: 10, Idle: seconds(300), Freeze: defaultFreeze(), Reuse: ReuseIdle}
 	return d
 }
 

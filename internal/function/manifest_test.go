@@ -175,7 +175,7 @@ dalamb.yaml:6:23: triggers[1].filter.n: is given twice (first in line 6)`},
 dalamb.yaml:4:22: triggers[0].filter: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)
 dalamb.yaml:4:33: triggers[0].order: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)
 dalamb.yaml:4:45: triggers[0].retry: belongs to a trigger on a topic, not to a route (remove it, or make a second trigger)
-dalamb.yaml:5:19: triggers[1].route.method: "get" is no method (upper-case, such as GET or POST; leave it out for any)
+dalamb.yaml:5:19: triggers[1].route.method: "get" is no method (one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE, QUERY, PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, LOCK, UNLOCK, REPORT, SEARCH; leave it out for any)
 dalamb.yaml:5:30: triggers[1].route.host: "a:80" is no host (a lower-case host name without port)
 dalamb.yaml:5:44: triggers[1].route.path: "a" does not begin with a slash (such as "/orders/{id}")
 dalamb.yaml:6:17: triggers[2].route.path: paths below /_/ are dalamb's own (choose another path)

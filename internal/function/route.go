@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -71,18 +72,24 @@ func RouteConflict(routes []RouteOf) error {
 	return nil
 }
 
-var (
-	validMethod = regexp.MustCompile(`^[A-Z]+$`)
-	validHost   = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
-)
+var validHost = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
+
+// methods are those that a route can have: of RFC 9110, PATCH, QUERY, and those of WebDAV (RFC 4918, 3253, 5323). A word that nobody sends
+// would be a route that nobody reaches.
+func methods() []string {
+	return []string{
+		"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY",
+		"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH",
+	}
+}
 
 // reservedPaths belong to the gateway and to AWS Invoke.
 func reservedPaths() []string { return []string{"/_/", "/2015-03-31/"} }
 
 func (c *checker) route(at string, r *Route) {
 	before := len(c.problems)
-	if r.Method != "" && !validMethod.MatchString(r.Method) {
-		c.add(at+".method", "upper-case, such as GET or POST; leave it out for any", "%q is no method", clip(r.Method))
+	if r.Method != "" && !slices.Contains(methods(), r.Method) {
+		c.add(at+".method", "one of "+strings.Join(methods(), ", ")+"; leave it out for any", "%q is no method", clip(r.Method))
 	}
 	if r.Host != "" && !validHost.MatchString(r.Host) {
 		c.add(at+".host", "a lower-case host name without port", "%q is no host", clip(r.Host))

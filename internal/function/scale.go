@@ -52,12 +52,17 @@ func (s *Scale) MinAt(from, now time.Time) (least int, until time.Time) {
 	return least, until
 }
 
+func defaultFreeze() Duration { return seconds(2) }
+
 func (c *checker) scale(s *Spec) {
 	between(c.at("scale.max"), s.Scale.Max, 1, 10000)
 	between(c.at("scale.min"), s.Scale.Min, 0, max(1, s.Scale.Max))
 	between(c.at("scale.reserved"), s.Scale.Reserved, 0, max(1, s.Scale.Max))
 	between(c.at("scale.idle"), s.Scale.Idle, Duration(time.Millisecond), seconds(30*24*3600))
 	between(c.at("scale.freeze"), s.Scale.Freeze, 0, seconds(30*24*3600))
+	if s.Scale.Freeze > s.Scale.Idle && s.Scale.Freeze != defaultFreeze() { // nobody has written the default
+		c.add("scale.freeze", "make it shorter than scale.idle, or 0 for never", "an instance is stopped after %s (scale.idle), and so never frozen after %s", s.Scale.Idle, s.Scale.Freeze)
+	}
 	oneOf(c, "scale.reuse", s.Scale.Reuse, reuses())
 	if s.Entry.Once() && s.Scale.Reuse == ReuseIdle {
 		c.add("scale.reuse", "remove it, or write never; or set entry.mode to lines", "a stdio function has one process per event and is not reused")

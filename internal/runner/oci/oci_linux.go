@@ -51,7 +51,7 @@ func (r *Runner) Name() string { return Prefix + r.runtime }
 func (r *Runner) Check(ctx context.Context) (runner.Ability, error) {
 	if os.Geteuid() != 0 {
 		return runner.Ability{}, fault.New(fault.Unavailable, "the runner %s needs root: a runtime cannot give an ordinary user's sandbox limits or users", r.Name()).
-			WithHint("start dalamb as root, or with --runner native, which fences functions as an ordinary user too")
+			WithHint("start dalamb as root, or with --runner native; dalamb doctor says whether that can fence functions as this user")
 	}
 	if _, err := exec.LookPath(r.runtime); err != nil {
 		return runner.Ability{}, fault.New(fault.Unavailable, "the runner %s needs the program %s, which is not in PATH", r.Name(), r.runtime).
