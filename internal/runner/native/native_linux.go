@@ -106,7 +106,7 @@ func New(o Options) (*Runner, error) {
 	}
 	r.spares = &spares{
 		least: min(leastSpares, max(o.Spare, 0)), most: max(o.Spare, 0), now: time.Now, make: r.nest, discard: r.discard, log: o.Log,
-		over: make(chan struct{}),
+		available: available, over: make(chan struct{}),
 	}
 	if err := r.spares.register(o.Metrics); err != nil {
 		return nil, fmt.Errorf("make runner: %w", err)

@@ -14,6 +14,7 @@ const settling = 50 * time.Millisecond
 type spares struct {
 	least, most int // most 0 = none
 	now         func() time.Time
+	available   func() int64 // bytes of memory; nil = there is always enough
 	make        func(kind) (*nest, error)
 	discard     func(*nest)
 	log         *slog.Logger
@@ -85,7 +86,7 @@ func (s *spares) refill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.starting--
-	if s.closed || s.making > 0 || s.starting > 0 || len(s.waiting) == s.want() {
+	if s.closed || s.making > 0 || s.starting > 0 || s.most == 0 {
 		return
 	}
 	s.making++
@@ -100,8 +101,9 @@ func (s *spares) fit() {
 		return
 	}
 	for {
+		room := s.room()
 		s.mu.Lock()
-		missing := s.want() - len(s.waiting)
+		missing := min(s.want(), room) - len(s.waiting)
 		if s.closed || missing == 0 || missing > 0 && s.starting > 0 {
 			s.making--
 			s.mu.Unlock()

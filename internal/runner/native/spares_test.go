@@ -40,6 +40,44 @@ func TestSpareThatDiedIsNotUsed(t *testing.T) {
 	}
 }
 
+func TestSparesLeaveTheMemoryToOthers(t *testing.T) {
+	for name, c := range map[string]struct {
+		left int64
+		want int
+	}{
+		"enough": {64 << 30, 5}, "not known": {-1, 5}, "short": {spareShare * spareCost * 3, 3}, "almost none": {spareCost, 0}, "none": {0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var left atomic.Int64
+				left.Store(c.left)
+				made := 0
+				s := &spares{
+					least: 5, most: 8, now: time.Now, log: slog.New(slog.DiscardHandler), over: make(chan struct{}), available: left.Load,
+					make:    func(kind) (*nest, error) { made++; return &nest{}, nil },
+					discard: func(*nest) { made-- },
+				}
+				s.begin()
+				s.refill()
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if made != c.want {
+					t.Errorf("%d spares wait with %d bytes left, want %d", made, c.left, c.want)
+				}
+				left.Store(0) // those that wait already are not for ever
+				s.begin()
+				s.refill()
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if made != 0 {
+					t.Errorf("%d spares wait with no memory left, want none", made)
+				}
+				s.close()
+			})
+		})
+	}
+}
+
 func TestSparesAreMadeWhenAStartHasSettled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var made, discarded atomic.Int32
