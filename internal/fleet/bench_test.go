@@ -257,38 +257,6 @@ func freezeIdle(f *Fleet) bool {
 	return true
 }
 
-// BenchmarkScaleUp measures the time from a hundred calls at a time, with no instance there, to the hundredth answer, each by an instance of
-// its own, against as many forks and execs of the same program as fast as they go.
-//
-//	go test -run=^$ -bench=ScaleUp -benchtime=3x ./internal/fleet
-func BenchmarkScaleUp(b *testing.B) {
-	const calls = 100
-	dir := install(b)
-	slow := func(s *function.Spec) { s.Scale.Max, s.Resources.Memory = calls, 64<<20 }
-	f := realFleet(b, nativeRunner(b), dir, real(function.EntryLambda, slow, never))
-	compare(b, func() error {
-		for range calls {
-			c := exec.Command(filepath.Join(dir, "fn"))
-			c.Env, c.Stdin = []string{behaviour + "=stdio"}, bytes.NewReader(body)
-			if _, err := c.Output(); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, func() error {
-		ends := make(chan error, calls)
-		for range calls {
-			go func() { ends <- invoke(f, function.EntryLambda)() }()
-		}
-		for range calls {
-			if err := <-ends; err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // BenchmarkReuseNever measures a call that has an instance of its own, initialised ahead, against one of an instance that is kept. Between
 // two calls the next instance has the time to come.
 //
