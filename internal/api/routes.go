@@ -56,6 +56,8 @@ func (a *API) routes() []route {
 			Body: wire.DeployRequest{}, Answer: wire.Deployed{}, Also: []int{409}, serve: a.deploy},
 		{Method: "GET", Path: "/v1/functions/{name}", Name: "getFunction", Summary: "One function: versions, aliases, triggers, instances.", Answer: wire.Function{}, serve: a.getFunction},
 		{Method: "GET", Path: "/v1/functions/{name}/versions", Name: "listVersions", Summary: "The versions of a function, the newest first, with what points at each.", Answer: wire.VersionList{}, serve: a.listVersions},
+		{Method: "GET", Path: "/v1/functions/{name}/diff", Name: "diffVersions", Summary: "Where two versions of a function differ: settings, environment, triggers, files.",
+			Query: []param{{Name: "from", Type: "integer", About: "the number of a version"}, {Name: "to", Type: "integer", About: "the number of another one"}}, Answer: wire.VersionDiff{}, serve: a.diffVersions},
 		{Method: "GET", Path: "/v1/functions/{name}/aliases", Name: "listAliases", Summary: "The aliases of a function, and what each would go back to.", Answer: wire.AliasList{}, serve: a.listAliases},
 		{Method: "PUT", Path: "/v1/functions/{name}/aliases/{alias}", Name: "shiftAlias", Summary: "Point an alias at versions, with shares; or, with dryRun, say what that would change. A slash in the alias's name is written %2F.",
 			Body: wire.ShiftRequest{}, Answer: wire.Shifted{}, Also: []int{409}, serve: a.shiftAlias},

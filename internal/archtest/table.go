@@ -78,6 +78,7 @@ func Edges() []Edge {
 		{"cli", "image/pull", "deploy sends an image that stands beside the manifest to the node's registry"},
 		{"entry", "image", "which extensions an image has is told by its layers and their whiteouts, which are image's"},
 		{"history", "function", "the shapes of runs, requests and dead letters are function's"},
+		{"api", "replay", "two versions are compared as two results are: one walk over two JSON values"},
 		{"image/registry", "wire", "one table of fault -> HTTP status"},
 		{"runner/oci", "runner/native", "a runtime only makes the namespaces; the init in them, its protocol and the limits are native's"},
 		{"gateway", "wire", "one table of fault -> HTTP status, one shape of an error in JSON"},

@@ -161,8 +161,14 @@ func secretRow(s wire.Secret, now time.Time) row {
 	return r
 }
 
-// age is how long ago something was, to the second.
-func age(at, now time.Time) string { return now.Sub(at).Round(time.Second).String() }
+// age is how long ago something was: to the second, or the day where it is many hours.
+func age(at, now time.Time) string {
+	const day = 24 * time.Hour
+	if d := now.Sub(at); d >= 2*day {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return now.Sub(at).Round(time.Second).String()
+}
 
 func takers(functions []string) string {
 	if len(functions) == 0 {

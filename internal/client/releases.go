@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strconv"
 
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -10,6 +12,13 @@ import (
 // Versions lists the versions of a function, the newest first.
 func (c *Client) Versions(ctx context.Context, fn string) (out wire.VersionList, err error) {
 	return out, c.call(ctx, get("v1", "functions", fn, "versions"), &out)
+}
+
+// Diff says where two versions of a function differ.
+func (c *Client) Diff(ctx context.Context, fn string, from, to int) (out wire.VersionDiff, err error) {
+	r := get("v1", "functions", fn, "diff")
+	r.query = url.Values{"from": {strconv.Itoa(from)}, "to": {strconv.Itoa(to)}}
+	return out, c.call(ctx, r, &out)
 }
 
 // Aliases lists the aliases of a function.

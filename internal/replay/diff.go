@@ -16,6 +16,24 @@ const (
 	maxValue   = 400 // bytes of one value's JSON
 )
 
+// Objects lists where two JSON objects differ, each of their fields within the bounds of one difference.
+func Objects(before, after map[string]any) []function.ReplayChange {
+	names := slices.Collect(maps.Keys(before))
+	for name := range after {
+		if _, both := before[name]; !both {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	all := []function.ReplayChange{}
+	for _, name := range names {
+		var d differ
+		d.compare(name, at(before, name), at(after, name))
+		all = append(all, d.changes...)
+	}
+	return all
+}
+
 // differ gathers where two JSON values differ.
 type differ struct{ changes []function.ReplayChange }
 
