@@ -233,7 +233,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.gateway, err = gateway.New(gateway.Options{
 		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Delay: waiting, Token: token, Redact: c.Redact, Health: n.health, Logger: n.logger, Metrics: n.metrics,
-		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Held: int64(c.Limits.Held)},
+		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held)},
 	})
 	if err != nil {
 		return err

@@ -158,5 +158,38 @@ func TestGRPC(t *testing.T) {
 	if sum, err := in.CloseAndRecv(); err != nil || sum.GetAggregatedPayloadSize() != 100_000 {
 		t.Errorf("CloseAndRecv = %v, %v", sum, err)
 	}
-	until(t, "the calls to be recorded", func() bool { return len(n.facts(function.TopicRequests)) == 5 })
+	both, err := c.FullDuplexCall(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int32{1, 70_000, 2} { // each answer is there before the next question
+		if err := both.Send(&grpc_testing.StreamingOutputCallRequest{ResponseParameters: wanted(size)}); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := both.Recv(); err != nil || len(m.GetPayload().GetBody()) != int(size) {
+			t.Fatalf("Recv = %d bytes, %v, want %d", len(m.GetPayload().GetBody()), err, size)
+		}
+	}
+	if err := both.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := both.Recv(); err != io.EOF {
+		t.Errorf("Recv = %v, want the end", err)
+	}
+
+	leaving, cancel := context.WithCancel(ctx)
+	if both, err = c.FullDuplexCall(leaving); err != nil {
+		t.Fatal(err)
+	}
+	if err := both.Send(&grpc_testing.StreamingOutputCallRequest{ResponseParameters: wanted(1)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := both.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := both.Recv(); status.Code(err) != codes.Canceled {
+		t.Errorf("Recv = %v, want that the call is given up", err)
+	}
+	until(t, "the calls to be recorded", func() bool { return len(n.facts(function.TopicRequests)) == 7 })
 }

@@ -47,7 +47,8 @@ type Sandbox struct {
 type Limits struct {
 	Event     function.Bytes // one event as it is stored
 	Batch     function.Bytes // the body of one batch of events
-	Request   function.Bytes // the body of one request to a function
+	Request   function.Bytes // the body of one request to a function that takes it whole
+	Upload    function.Bytes // the body of one that a function gets while it comes
 	Held      function.Bytes // bodies of all requests under way on the gateway
 	Instances int            // of all functions on this node
 }
@@ -62,7 +63,7 @@ func Default() *Node {
 		Drain:   function.Duration(30 * time.Second),
 		Log:     Log{Level: "info", Format: "text"},
 		Limits: Limits{
-			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Held: 256 << 20,
+			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Upload: 1 << 30, Held: 256 << 20,
 			Instances: 256,
 		},
 		Sandbox: Sandbox{IDs: IDs{First: 0x70000000, Count: 0x0f000000}, Spares: 16},

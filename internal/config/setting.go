@@ -60,8 +60,16 @@ func Settings() []Setting {
 				}
 				return span(n.Limits.Batch, 1<<10, 64<<20)
 			}},
-		{Key: "limits.request", Form: "size", Help: "The largest body of a request to a function. Over it: 413.",
+		{Key: "limits.request", Form: "size", Help: "The largest body of a request that is read whole before the function gets it. Over it: 413.",
 			value: func(n *Node) any { return &n.Limits.Request }, check: func(n *Node) string { return span(n.Limits.Request, 1<<10, 256<<20) }},
+		{Key: "limits.upload", Form: "size", Help: "The largest body of a request that an http function gets while it comes: one that is longer than limits.request, or whose length is not known ahead. Over it: 413.",
+			value: func(n *Node) any { return &n.Limits.Upload },
+			check: func(n *Node) string {
+				if n.Limits.Upload < n.Limits.Request {
+					return fmt.Sprintf("is %s, less than limits.request, %s", n.Limits.Upload, n.Limits.Request)
+				}
+				return span(n.Limits.Upload, 1<<10, 1<<40)
+			}},
 		{Key: "limits.held", Form: "size", Help: "All request bodies that the gateway holds at a time. Over it: 503.",
 			value: func(n *Node) any { return &n.Limits.Held },
 			check: func(n *Node) string {

@@ -100,11 +100,17 @@ func (h *h2cClient) begin(req *http.Request, until time.Time, inform informing) 
 	resp, err := h.transport.RoundTrip(req.WithContext(ctx))
 	close(hints.over)
 	telling.Wait()
+	body := uploadOf(req)
 	if err != nil {
 		cancel()
-		return nil, h2cReason(err)
+		if _, before := errors.AsType[errDial](err); before {
+			return nil, err
+		}
+		return nil, body.blame(h2cReason(err))
 	}
-	turn := &h2cTurn{resp: resp, cancel: cancel}
+	// While the function takes no more of a request, net/http waits for it and for nothing else: the end of the time does not end that.
+	context.AfterFunc(ctx, func() { resp.Body.Close() })
+	turn := &h2cTurn{resp: resp, cancel: cancel, late: ctx.Err, body: body}
 	if len(resp.Header) > maxHTTPFields {
 		turn.end(false)
 		return nil, notHTTP("its head has more than %d fields", maxHTTPFields)
@@ -116,10 +122,15 @@ func (h *h2cClient) begin(req *http.Request, until time.Time, inform informing) 
 type h2cTurn struct {
 	resp   *http.Response
 	cancel context.CancelFunc
+	late   func() error // why it was cut off
+	body   *uploading   // of the request; nil = it was whole
 }
 
 // end resets the stream where the answer was not read to its end, of which the function hears; its connection goes on.
 func (t *h2cTurn) end(whole bool) {
+	if t.body != nil {
+		_ = t.body.Upload.Close() // says whether it was waited for, which blame asks again
+	}
 	if !whole {
 		t.cancel() // ahead of Close, which waits for the stream's end
 	}
@@ -129,7 +140,12 @@ func (t *h2cTurn) end(whole bool) {
 
 func (t *h2cTurn) cut() { t.cancel() }
 
-func (t *h2cTurn) reason(err error) error { return h2cReason(err) }
+func (t *h2cTurn) reason(err error) error {
+	if late := t.late(); err != nil && errors.Is(late, context.DeadlineExceeded) {
+		err = late
+	}
+	return t.body.blame(h2cReason(err))
+}
 
 // h2cStream has the fields of net/http's own error of a stream, which fills in a type of that form.
 type h2cStream struct {

@@ -201,6 +201,9 @@ func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until t
 
 // broken says what an exchange means that did not come to its end.
 func (c *httpConn) broken(cause error) (*function.Result, error) {
+	if client, ok := errors.AsType[errUpload](cause); ok {
+		return incomplete(client), nil
+	}
 	if errors.Is(cause, os.ErrDeadlineExceeded) || errors.Is(cause, context.DeadlineExceeded) {
 		return timedOut(c.timeout()), nil
 	}
@@ -244,13 +247,16 @@ func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Reque
 		URL: &url.URL{Scheme: "http", Host: c.start.Version.Function(), Path: "/"},
 	}
 	var body []byte
+	var coming function.Upload
 	switch {
 	case inv.Request != nil:
-		var err error
-		if body, err = KeepBody(inv.Request); err != nil {
-			return nil, err
-		}
 		in := inv.Request
+		if coming, _ = in.Body.(function.Upload); coming == nil {
+			var err error
+			if body, err = KeepBody(in); err != nil {
+				return nil, err
+			}
+		}
 		req.Method, req.Host = in.Method, in.Host
 		req.URL.Path, req.URL.RawPath, req.URL.RawQuery = in.URL.Path, in.URL.RawPath, in.URL.RawQuery
 		req.Header = forward(in)
@@ -286,6 +292,10 @@ func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Reque
 	req.Header.Del("Expect") // the body is there: nothing is left to ask for
 	if c.h2c() {
 		req.Header["Te"] = []string{"trailers"} // they are passed on; servers of gRPC ask for it
+	}
+	if coming != nil {
+		upload(req, inv.Request, coming)
+		return req, nil
 	}
 	if inv.Request != nil {
 		req.Trailer = passedTrailers(inv.Request.Trailer, req.Header)

@@ -66,11 +66,15 @@ type wireTurn struct {
 	wire   *httpWire
 	resp   *http.Response
 	sent   <-chan error // of a request that may still be on its way; nil = it has been sent
+	body   *uploading   // of that request; nil = it was whole
 }
 
 // begin implements httpSpeaker. A connection that the function closed while it was idle does not count, where the request cannot have had effects.
 func (h *httpClient) begin(req *http.Request, until time.Time, inform informing) (*answering, error) {
-	w := h.take(until)
+	var w *httpWire
+	if uploadOf(req) == nil { // one that cannot be sent twice goes over a connection that cannot have been closed meanwhile
+		w = h.take(until)
+	}
 	for {
 		if w == nil {
 			var err error
@@ -103,7 +107,7 @@ func (t *wireTurn) end(whole bool) {
 	}
 	if t.sent != nil {
 		_ = t.wire.nc.SetWriteDeadline(time.Now().Add(lastWrite)) // of a connection that is closed already nothing is sent either
-		if <-t.sent != nil {
+		if t.unsent(whole) != nil {
 			t.resp.Close = true
 		}
 	}
@@ -112,10 +116,27 @@ func (t *wireTurn) end(whole bool) {
 	}
 }
 
+// unsent waits for the end of the request, and for that of the client's body no longer than there is use in it.
+func (t *wireTurn) unsent(whole bool) error {
+	if t.body != nil {
+		if whole {
+			timer := time.NewTimer(lastWrite)
+			defer timer.Stop()
+			select {
+			case err := <-t.sent:
+				return err
+			case <-timer.C:
+			}
+		}
+		_ = t.body.Upload.Close() // says whether it was waited for, which blame asks again
+	}
+	return <-t.sent
+}
+
 // cut implements httpTurn. Of a connection that is closed nothing is read either.
 func (t *wireTurn) cut() { _ = t.wire.nc.SetReadDeadline(time.Unix(1, 0)) }
 
-func (t *wireTurn) reason(err error) error { return t.wire.in.reason(err) }
+func (t *wireTurn) reason(err error) error { return t.body.blame(t.wire.in.reason(err)) }
 
 // take returns an idle connection that the function has not closed, nil when there is none.
 func (h *httpClient) take(until time.Time) *httpWire {
@@ -257,19 +278,26 @@ func (w *httpWire) exchange(req *http.Request, inform informing) (*wireTurn, err
 
 // whileSending reads the answer while the request is still being sent.
 func (w *httpWire) whileSending(req *http.Request, inform informing, send func() error) (*wireTurn, error) {
-	sent := make(chan error, 1)
-	go func() { sent <- send() }()
+	sent, body := make(chan error, 1), uploadOf(req)
+	go func() {
+		err := send()
+		if body != nil && body.Err() != nil {
+			w.nc.Close() // so that the function knows, and who waits for its answer
+		}
+		sent <- err
+	}()
 	resp, err := w.receive(req, inform)
 	if err != nil {
+		err = body.blame(err)
 		w.nc.Close()
 		<-sent
 		return nil, err
 	}
-	return &wireTurn{resp: resp, wire: w, sent: sent}, nil
+	return &wireTurn{resp: resp, wire: w, sent: sent, body: body}, nil
 }
 
 func writeThrough(to io.Writer, req *http.Request) error {
-	bw := bufio.NewWriter(to)
+	bw := bufio.NewWriter(direct{to})
 	if err := req.Write(bw); err != nil {
 		return err
 	}

@@ -102,7 +102,7 @@ func playStream(verb string, w http.ResponseWriter, r *http.Request) bool {
 	case "sick":
 		w.WriteHeader(http.StatusInternalServerError)
 	default:
-		return false
+		return playUpload(verb, w, r, flush)
 	}
 	return true
 }

@@ -23,6 +23,13 @@ func KeepBody(r *http.Request) ([]byte, error) {
 	if in, ok := r.Body.(inMemory); ok {
 		return in.All(), nil
 	}
+	if up, ok := r.Body.(function.Upload); ok {
+		b, err := up.Gather()
+		if err == nil {
+			r.Body, r.ContentLength = &keptBody{Reader: bytes.NewReader(b), all: b}, int64(len(b))
+		}
+		return b, err
+	}
 	b, err := io.ReadAll(r.Body)
 	var limit *http.MaxBytesError
 	switch {

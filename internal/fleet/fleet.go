@@ -141,7 +141,7 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 		inv.ID = event.NewID()
 	}
 	if inv.Request != nil {
-		if _, err := entry.KeepBody(inv.Request); err != nil {
+		if err := entry.Admit(v, inv.Request); err != nil {
 			return nil, err
 		}
 	}

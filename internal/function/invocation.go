@@ -18,7 +18,7 @@ type Invocation struct {
 
 	Event   *event.Event  // lambda: structured JSON payload; http: binary mode POST to /; stdio: structured JSON on stdin
 	Payload []byte        // JSON: a direct call's (AWS Invoke), a batch, or an event in a form of its own. Given to lambda and stdio as it is, POSTed to / for http
-	Request *http.Request // a route's or /_/fn/ request; lambda: function URL payload 2.0; http: as it is; stdio: its body. Body is at most the gateway's limit
+	Request *http.Request // a route's or /_/fn/ request; lambda: function URL payload 2.0; http: as it is; stdio: its body. Body is in memory, or an Upload
 
 	PayloadType   string // Content-Type of Payload for http; "" = application/json
 	ClientContext string // base64, from X-Amz-Client-Context

@@ -25,9 +25,10 @@ type Call struct {
 	Trigger  *catalog.Trigger // the route that leads here; nil for a call by name
 
 	// Request is what came in, for the record; without Payload it is also what the function gets. It is the caller's to give
-	// away: nobody changes it any more. Body is its whole body.
+	// away: nobody changes it any more. Body is its whole body; where upload is set, that is what has come of it.
 	Request *http.Request
 	Body    []byte
+	upload  *upload
 	URL     *url.URL // as the client wrote it; nil = Request.URL
 
 	Payload       []byte // AWS Invoke: what the function gets in place of the request; nil = the request

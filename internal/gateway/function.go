@@ -38,24 +38,41 @@ func (g *Gateway) serveFunction(x *exchange, r *http.Request) {
 	r.Header.Del(keyHeader)
 	r.URL, r.RequestURI = &inner, inner.RequestURI()
 	r.Header.Del("Authorization")
-	g.serveCall(x, r, Call{Function: to.function, Alias: to.alias, Version: to.version, Key: key, Request: r, URL: written}, true)
+	g.serveCall(x, Call{Function: to.function, Alias: to.alias, Version: to.version, Key: key, Request: r, URL: written}, true)
+}
+
+// receive gives the request the body that the function gets, and says what frees it when the call is over.
+func (g *Gateway) receive(x *exchange, c *Call) (free func(), err error) {
+	r := c.Request
+	if g.uploads(r, c) {
+		if c.upload, err = g.newUpload(x, r); err != nil {
+			return func() {}, err
+		}
+		c.Request = r.WithContext(r.Context()) // net/http looks at the body of its own when it answers
+		c.Request.Body, c.Request.TransferEncoding = c.upload, nil
+		return c.upload.finish, nil
+	}
+	var held int64
+	if c.Body, held, err = g.read(x, r, g.limits.Request, "the request's body"); err == nil {
+		r.Body, r.ContentLength, r.TransferEncoding = newMemory(c.Body), int64(len(c.Body)), nil
+	}
+	return func() { g.held.give(held) }, err
 }
 
 // serveCall reads the body, makes the call and answers. Who showed the token is trusted with the function's own error.
-func (g *Gateway) serveCall(x *exchange, r *http.Request, c Call, trusted bool) {
-	body, held, err := g.read(x, r, g.limits.Request, "the request's body")
-	defer g.held.give(held)
+func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) {
+	free, err := g.receive(x, &c)
+	defer free()
 	if err != nil {
 		g.fail(x, err)
 		return
 	}
+	r := c.Request
 	wanted := upgrade(r)
 	dropHopByHop(r.Header)
 	if wanted != "" { // of the hops' own fields, this is for the function to decide on
 		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{wanted}
 	}
-	r.Body, r.ContentLength, r.TransferEncoding = newMemory(body), int64(len(body)), nil
-	c.Body = body
 	c.ID = event.NewID()
 	through := &stream{x: x, r: r, id: c.ID}
 	c.Responder = through
@@ -69,6 +86,9 @@ func (g *Gateway) serveCall(x *exchange, r *http.Request, c Call, trusted bool) 
 		}
 		through.end(a.Result, err)
 		return
+	}
+	if err == nil && c.upload != nil && a.Result.Abandoned {
+		err = c.upload.blamed(a.Result)
 	}
 	if err != nil {
 		g.fail(x, err)

@@ -52,7 +52,8 @@ type Fleet interface {
 type Limits struct {
 	Event   int64 // one event: key, attributes and data; default 1 MiB
 	Batch   int64 // the body of a batch, or of one event in structured mode; default 8 MiB
-	Request int64 // the body of a request to a function; default 6 MiB
+	Request int64 // the body of a request to a function that takes it whole; default 6 MiB
+	Upload  int64 // the body of one that is passed on while it comes; default 1 GiB
 	Held    int64 // the bodies of all requests under way; default 256 MiB
 }
 
@@ -142,7 +143,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		field *int64
 		value int64
-	}{{&l.Event, 1 << 20}, {&l.Batch, 8 << 20}, {&l.Request, 6 << 20}, {&l.Held, 256 << 20}} {
+	}{{&l.Event, 1 << 20}, {&l.Batch, 8 << 20}, {&l.Request, 6 << 20}, {&l.Upload, 1 << 30}, {&l.Held, 256 << 20}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}

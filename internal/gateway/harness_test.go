@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/entry"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/eventlog/disk"
@@ -28,10 +29,22 @@ import (
 
 const testToken = "a-token-of-this-test"
 
-// script is a fleet that does what the test says.
+// script is a fleet that does what the test says, for functions that take the body of a request whole.
 type script func(ctx context.Context, c fleet.Call) (*function.Result, error)
 
-func (s script) Invoke(ctx context.Context, c fleet.Call) (*function.Result, error) { return s(ctx, c) }
+func (s script) Invoke(ctx context.Context, c fleet.Call) (*function.Result, error) {
+	if r := c.Invocation.Request; r != nil {
+		if _, err := entry.KeepBody(r); err != nil {
+			return nil, err
+		}
+	}
+	return s(ctx, c)
+}
+
+// taking is a fleet whose functions get the body while it comes.
+type taking func(ctx context.Context, c fleet.Call) (*function.Result, error)
+
+func (f taking) Invoke(ctx context.Context, c fleet.Call) (*function.Result, error) { return f(ctx, c) }
 
 // says is a fleet whose functions answer 200 with a text.
 func says(text string) script {

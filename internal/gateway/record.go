@@ -38,14 +38,17 @@ type record struct {
 }
 
 func newRecord(c *Call, inv *function.Invocation, res *function.Result) *record {
-	body := c.Body
-	if c.Payload != nil {
-		body = c.Payload
+	body, size := c.Body, int64(len(c.Body))
+	switch {
+	case c.Payload != nil:
+		body, size = c.Payload, int64(len(c.Payload))
+	case c.upload != nil:
+		body, size = c.upload.kept()
 	}
 	r := &record{
 		function: c.Function, id: inv.ID, trace: inv.TraceParent, route: inv.Trigger,
 		method: c.Request.Method, remote: c.Request.RemoteAddr, url: c.URL, header: c.Request.Header,
-		body: cut(body), bodySize: int64(len(body)), answer: cut(res.Body),
+		body: cut(body), bodySize: size, answer: cut(res.Body),
 	}
 	if r.url == nil {
 		r.url = c.Request.URL

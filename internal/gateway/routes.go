@@ -75,7 +75,7 @@ func (t *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := w.(*exchange) // serveRoute gives the mux nothing else
 	x.mute, x.kind = false, kindRoute
 	t.g.dropToken(r.Header)
-	t.g.serveCall(x, r, Call{Function: t.trigger.Function, Trigger: t.trigger, Request: r}, false)
+	t.g.serveCall(x, Call{Function: t.trigger.Function, Trigger: t.trigger, Request: r}, false)
 }
 
 // serveRoute finds the route of a request by method, host and path; the more specific wins (net/http.ServeMux).

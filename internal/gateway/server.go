@@ -22,6 +22,13 @@ func Server(h http.Handler, logger *slog.Logger) *http.Server {
 // streamsPerConnection bounds the requests that one connection of HTTP/2 carries at a time; net/http has the same default.
 const streamsPerConnection = 250
 
+// How much of the bodies of requests may have come by HTTP/2 that no function has read yet, in bytes: a function that reads slowly holds back
+// its own client's stream, not at once all streams of the connection.
+const (
+	streamBuffer     = 256 << 10
+	connectionBuffer = 4<<20 - 1 // the most that net/http allows
+)
+
 // Public returns a Server that also takes HTTP/2 without TLS, from clients that begin with it: RFC 9113, section 3.3. A peer that is
 // silent while requests are open is asked whether it is there.
 func Public(h http.Handler, logger *slog.Logger) *http.Server {
@@ -29,6 +36,6 @@ func Public(h http.Handler, logger *slog.Logger) *http.Server {
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
-	s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streamsPerConnection, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
+	s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streamsPerConnection, MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connectionBuffer, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
 	return s
 }

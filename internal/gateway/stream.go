@@ -46,7 +46,8 @@ func (s *stream) Respond(head function.Head) (io.Writer, error) {
 
 // Inform implements function.Informer. A client of HTTP/1.0 knows no interim answers.
 func (s *stream) Inform(status int, fields http.Header) {
-	if !s.r.ProtoAtLeast(1, 1) {
+	// net/http says 100 Continue when the body is read for the first time, and would write two interim answers at once.
+	if _, coming := s.r.Body.(*upload); coming && s.r.Header["Expect"] != nil || !s.r.ProtoAtLeast(1, 1) {
 		return
 	}
 	h := s.x.Header()

@@ -1,0 +1,150 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// upload is the body of a request that the function gets while it comes. It is a function.Upload.
+type upload struct {
+	g    *Gateway
+	x    *exchange
+	from *http.Request // with the body as net/http gives it
+	busy chan struct{} // holds a value while a Read is under way
+
+	closed, waited atomic.Bool
+
+	mu    sync.Mutex
+	first []byte // for the record
+	size  int64  // of what has come
+	err   error
+	held  int64 // of the gateway's budget
+}
+
+// errEnded is what a Read gives when nobody wants the body any more.
+var errEnded = errors.New("the call is over")
+
+// uploads says whether the body of a request is passed on while it comes, where the function can take it so: one that is longer than what is read
+// whole, or of a length that is not known. What is in the log before the answer comes, and so may run again, needs it whole.
+func (g *Gateway) uploads(r *http.Request, c *Call) bool {
+	whole := c.Trigger != nil && (c.Trigger.Route.Durable || c.Trigger.Emit != nil)
+	return !whole && r.Body != nil && r.Body != http.NoBody && (r.ContentLength < 0 || r.ContentLength > g.limits.Request)
+}
+
+func (g *Gateway) newUpload(x *exchange, r *http.Request) (*upload, error) {
+	if r.ContentLength > g.limits.Upload {
+		return nil, tooLarge("the request's body", g.limits.Upload)
+	}
+	return &upload{g: g, x: x, from: &http.Request{Body: r.Body, ContentLength: r.ContentLength}, busy: make(chan struct{}, 1)}, nil
+}
+
+// Open implements function.Upload.
+func (u *upload) Open() {
+	_ = http.NewResponseController(u.x).EnableFullDuplex() // HTTP/2 is that by itself
+}
+
+// Read implements function.Upload. Each piece has the time of a whole body: a client may be slow, but not stand still.
+func (u *upload) Read(p []byte) (int, error) {
+	u.busy <- struct{}{}
+	defer func() { <-u.busy }()
+	if u.closed.Load() {
+		return 0, errEnded
+	}
+	u.await(time.Now().Add(u.g.slow))
+	if u.closed.Load() { // who closes it says so first, and ends the wait then
+		return 0, errEnded
+	}
+	n, err := u.from.Body.Read(p)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.size += int64(n)
+	u.first = append(u.first, p[:min(n, keptBody-len(u.first))]...)
+	switch {
+	case u.size > u.g.limits.Upload:
+		n, u.err = 0, tooLarge("the request's body", u.g.limits.Upload)
+	case err == nil:
+		return n, nil
+	case err == io.EOF:
+		return n, io.EOF
+	case u.closed.Load():
+		return n, errEnded
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		u.err = errSlow
+	default:
+		u.err = fault.New(fault.Invalid, "read the request's body: %w", err)
+	}
+	return n, u.err
+}
+
+func (u *upload) await(until time.Time) {
+	_ = http.NewResponseController(u.x).SetReadDeadline(until) // what cannot have deadlines is not slow
+}
+
+// Close implements function.Upload.
+func (u *upload) Close() error {
+	first := !u.closed.Swap(true)
+	select {
+	case u.busy <- struct{}{}:
+		<-u.busy
+	default:
+		if first {
+			u.waited.Store(true)
+		}
+		u.await(time.Unix(1, 0))
+	}
+	if u.waited.Load() {
+		return errSlow
+	}
+	return nil
+}
+
+// Gather implements function.Upload.
+func (u *upload) Gather() ([]byte, error) {
+	body, held, err := u.g.read(u.x, u.from, u.g.limits.Request, "the request's body")
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.held += held
+	u.first, u.size, u.err = cut(body), int64(len(body)), err
+	return body, err
+}
+
+// Err implements function.Upload.
+func (u *upload) Err() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.err
+}
+
+// kept is the beginning of what has come, and the size of it all.
+func (u *upload) kept() ([]byte, int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.first[:len(u.first):len(u.first)], u.size
+}
+
+// finish ends it: the connection goes back to net/http, and no Read may be on it then.
+func (u *upload) finish() {
+	_ = u.Close() // nobody asks any more
+	u.busy <- struct{}{}
+	<-u.busy
+	u.mu.Lock()
+	held := u.held
+	u.mu.Unlock()
+	u.g.held.give(held)
+}
+
+// blamed is what a client is told whose body did not come whole.
+func (u *upload) blamed(res *function.Result) error {
+	if err := u.Err(); err != nil {
+		return err
+	}
+	return fault.New(fault.Timeout, "%s", res.Failure.Message)
+}
