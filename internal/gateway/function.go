@@ -74,7 +74,7 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) {
 		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{wanted}
 	}
 	c.ID = event.NewID()
-	through := &stream{x: x, r: r, id: c.ID}
+	through := &stream{x: x, r: r, id: c.ID, body: c.upload}
 	c.Responder = through
 	a, err := g.caller.Do(r.Context(), c)
 	if a.ID != "" {
@@ -87,6 +87,7 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) {
 		through.end(a.Result, err)
 		return
 	}
+	c.upload.answered(x.Header())
 	if err == nil && c.upload != nil && a.Result.Abandoned {
 		err = c.upload.blamed(a.Result)
 	}

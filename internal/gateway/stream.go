@@ -17,7 +17,8 @@ import (
 type stream struct {
 	x     *exchange
 	r     *http.Request
-	id    string // of the run
+	id    string  // of the run
+	body  *upload // of the request; nil = it was whole
 	begun bool
 	given bool // the connection is somebody else's
 }
@@ -40,6 +41,7 @@ func (s *stream) Respond(head function.Head) (io.Writer, error) {
 			h.Add("Trailer", name)
 		}
 	}
+	s.body.answered(h)
 	s.x.WriteHeader(head.Status)
 	return s, s.flush()
 }
@@ -47,7 +49,7 @@ func (s *stream) Respond(head function.Head) (io.Writer, error) {
 // Inform implements function.Informer. A client of HTTP/1.0 knows no interim answers.
 func (s *stream) Inform(status int, fields http.Header) {
 	// net/http says 100 Continue when the body is read for the first time, and would write two interim answers at once.
-	if _, coming := s.r.Body.(*upload); coming && s.r.Header["Expect"] != nil || !s.r.ProtoAtLeast(1, 1) {
+	if s.body != nil && s.r.Header["Expect"] != nil || !s.r.ProtoAtLeast(1, 1) {
 		return
 	}
 	h := s.x.Header()

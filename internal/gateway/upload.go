@@ -15,14 +15,16 @@ import (
 
 // upload is the body of a request that the function gets while it comes. It is a function.Upload.
 type upload struct {
-	g    *Gateway
-	x    *exchange
-	from *http.Request // with the body as net/http gives it
-	busy chan struct{} // holds a value while a Read is under way
+	g     *Gateway
+	x     *exchange
+	from  *http.Request // with the body as net/http gives it
+	major int           // version of HTTP
+	busy  chan struct{} // holds a value while a Read is under way
 
 	closed, waited atomic.Bool
 
 	mu    sync.Mutex
+	ended bool   // it has come whole
 	first []byte // for the record
 	size  int64  // of what has come
 	err   error
@@ -43,7 +45,7 @@ func (g *Gateway) newUpload(x *exchange, r *http.Request) (*upload, error) {
 	if r.ContentLength > g.limits.Upload {
 		return nil, tooLarge("the request's body", g.limits.Upload)
 	}
-	return &upload{g: g, x: x, from: &http.Request{Body: r.Body, ContentLength: r.ContentLength}, busy: make(chan struct{}, 1)}, nil
+	return &upload{g: g, x: x, from: &http.Request{Body: r.Body, ContentLength: r.ContentLength}, major: r.ProtoMajor, busy: make(chan struct{}, 1)}, nil
 }
 
 // Open implements function.Upload.
@@ -73,6 +75,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	case err == nil:
 		return n, nil
 	case err == io.EOF:
+		u.ended = true
 		return n, io.EOF
 	case u.closed.Load():
 		return n, errEnded
@@ -112,7 +115,7 @@ func (u *upload) Gather() ([]byte, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.held += held
-	u.first, u.size, u.err = cut(body), int64(len(body)), err
+	u.ended, u.first, u.size, u.err = err == nil, cut(body), int64(len(body)), err
 	return body, err
 }
 
@@ -121,6 +124,19 @@ func (u *upload) Err() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.err
+}
+
+// answered is called ahead of an answer's head. What has not come by then may never, and a connection of HTTP/1.1 carries no other request then:
+// the client has to know.
+func (u *upload) answered(h http.Header) {
+	if u == nil || u.major > 1 {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.ended {
+		h["Connection"] = []string{"close"}
+	}
 }
 
 // kept is the beginning of what has come, and the size of it all.
