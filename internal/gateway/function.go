@@ -74,7 +74,7 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) {
 		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{wanted}
 	}
 	c.ID = event.NewID()
-	through := &stream{x: x, r: r, id: c.ID, body: c.upload}
+	through := &stream{x: x, r: r, id: c.ID, body: c.upload, among: &g.tunnels}
 	c.Responder = through
 	a, err := g.caller.Do(r.Context(), c)
 	if a.ID != "" {

@@ -95,6 +95,7 @@ type Gateway struct {
 	metrics *metrics
 	now     func() time.Time
 	slow    time.Duration
+	tunnels tunnels
 
 	routes  atomic.Pointer[routes]
 	routing sync.Mutex // held while routes are rebuilt

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bufio"
 	"io"
 	"maps"
 	"net"
@@ -19,6 +18,7 @@ type stream struct {
 	r     *http.Request
 	id    string  // of the run
 	body  *upload // of the request; nil = it was whole
+	among *tunnels
 	begun bool
 	given bool // the connection is somebody else's
 }
@@ -72,6 +72,12 @@ func (s *stream) Upgrade(fields http.Header) (net.Conn, error) {
 		return nil, err
 	}
 	s.begun, s.given, s.x.status = true, true, http.StatusSwitchingProtocols
+	c := &taken{Conn: nc, first: buf.Reader, among: s.among}
+	c.touch(1)
+	if !s.among.add(c) {
+		nc.Close()
+		return nil, net.ErrClosed
+	}
 	h := http.Header{}
 	passHeader(h, fields)
 	h[runHeader] = []string{s.id}
@@ -82,26 +88,10 @@ func (s *stream) Upgrade(fields http.Header) (net.Conn, error) {
 	_ = h.Write(buf)
 	_, _ = buf.WriteString("\r\n")
 	if err := buf.Flush(); err != nil { // it keeps the first error
-		nc.Close()
+		c.Close()
 		return nil, err
 	}
-	return &taken{Conn: nc, first: buf.Reader}, nil
-}
-
-// taken is a connection of which some bytes may have been read already.
-type taken struct {
-	net.Conn
-	first *bufio.Reader
-}
-
-func (t *taken) Read(p []byte) (int, error) { return t.first.Read(p) }
-
-// CloseWrite tells the client that nothing more will come.
-func (t *taken) CloseWrite() error {
-	if c, ok := t.Conn.(interface{ CloseWrite() error }); ok {
-		return c.CloseWrite()
-	}
-	return t.Close()
+	return c, nil
 }
 
 // upgrade is the protocol that a client wants to go on with; "" = none. RFC 9110, section 7.8.
