@@ -33,6 +33,10 @@ entry: {type: http, command: [PROGRAM, function, http, x], port: 8080}
 triggers:
   - route: {path: "/web/{rest...}"}
 ---
+name: lambda
+code: .
+entry: {type: lambda, command: [PROGRAM, function, lambda, x]}
+---
 name: refuser
 code: .
 entry: {type: stdio, command: [/bin/sh, -c, "echo no bread >&2; exit 7"]}
@@ -74,6 +78,11 @@ func TestInvokeWithTheAWSClient(t *testing.T) {
 	out, err := invoke("echo", types.InvocationTypeRequestResponse, `{"n":1}`)
 	if err != nil || strings.TrimSpace(string(out.Payload)) != `{"n":1}` || out.FunctionError != nil || aws.ToString(out.ExecutedVersion) != "1" || out.StatusCode != 200 {
 		t.Errorf("Invoke(echo) = %+v, %v; want its payload back from version 1", out, err)
+	}
+	said := `{"client":{"app_title":"till"},"custom":{"shop":"12"}}`
+	out, err = sdk.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("lambda"), ClientContext: aws.String(base64.StdEncoding.EncodeToString([]byte(said)))})
+	if err != nil || string(out.Payload) != said || out.FunctionError != nil {
+		t.Errorf("Invoke(lambda) = %+v, %v; want the client context as the function got it", out, err)
 	}
 	out, err = invoke("refuser", types.InvocationTypeRequestResponse, `{}`)
 	if err != nil || out.FunctionError == nil || out.StatusCode != 200 || !strings.Contains(string(out.Payload), "no bread") {
