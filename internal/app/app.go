@@ -20,6 +20,7 @@ import (
 	"github.com/dalamb/dalamb/internal/codeshare"
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/copier"
+	"github.com/dalamb/dalamb/internal/deliver/git"
 	"github.com/dalamb/dalamb/internal/dispatch"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -77,6 +78,7 @@ type Node struct {
 	replays    *replay.Keeper
 	gateway    *gateway.Gateway
 	api        *api.API
+	git        *git.Server
 	sink       *logSink
 
 	gatewayListener, controlListener net.Listener
@@ -245,6 +247,9 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	if err := n.openGit(); err != nil {
+		return err
+	}
 	n.gatewayServer = gateway.Public(n.gateway, n.logger)
 	n.controlServer = gateway.Server(n.control(), n.logger)
 	n.controlServer.RegisterOnShutdown(n.api.EndStreams)
@@ -252,13 +257,14 @@ func (n *Node) wire(token string) error {
 	return nil
 }
 
-// control is all that the control listener serves: the API; the registry, which asks for the token in its own way; the page that
+// control is all that the control listener serves: the API; the registry and the git server, which ask for the token in their own way; the page that
 // Prometheus reads, which names functions and so needs the token too; and whether the node works, which anybody may ask.
 func (n *Node) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", n.api.Private(telemetry.Handler(n.metrics, n.logger)))
 	mux.Handle("GET /_/health", n.gateway)
 	mux.Handle("/v2/", n.registry)
+	mux.Handle("/git/", n.git)
 	mux.Handle("/", n.api)
 	return mux
 }

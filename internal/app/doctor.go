@@ -38,6 +38,7 @@ func Doctor(ctx context.Context, o Options) ([]doctor.Finding, error) {
 			all = append(all, port(l.name, l.address))
 		}
 	}
+	all = append(all, findGit())
 	scratch, err := os.MkdirTemp("", "dalamb-doctor-")
 	if err != nil {
 		return append(all, doctor.Lacking(doctor.Missing, "sandbox", "set TMPDIR to a directory that this user can write to", "cannot be tried: %v", err)), nil

@@ -50,6 +50,7 @@ func Table() []Room {
 		{"internal/copier", []string{"catalog", "function", "eventlog", "event", "fault"}},
 		{"internal/gateway", []string{"catalog", "fleet", "history", "match", "eventlog", "function", "event", "fault"}},
 		{"internal/deliver", []string{"image", "catalog", "fleet", "history", "function", "eventlog", "event", "fault"}},
+		{"internal/deliver/git", []string{"image", "function", "wire", "eventlog", "event", "fault"}},
 		{"internal/secret", []string{"fault"}},
 		{"internal/replay", []string{"catalog", "history", "function", "eventlog", "event", "fault"}},
 		{"internal/history", []string{"eventlog", "event", "fault"}},

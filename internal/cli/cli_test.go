@@ -31,6 +31,12 @@ func TestNativeScripts(t *testing.T) {
 	scripts(t, "testdata/native")
 }
 
+// TestGitScripts runs those that take the git of whoever pushes.
+func TestGitScripts(t *testing.T) {
+	need.Program(t, "git")
+	scripts(t, "testdata/git")
+}
+
 func scripts(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
 		Dir:   dir,

@@ -136,26 +136,8 @@ func readManifest(path string) (m *function.Manifest, file string, err error) {
 func checkPrograms(m *function.Manifest, file string) error {
 	var problems []function.Problem
 	for _, d := range m.Functions {
-		if d.CodePath == "" || len(d.Spec.Entry.Command) == 0 {
-			continue // what the image has is for the node to find
-		}
-		program := d.Spec.Entry.Command[0]
-		if filepath.IsAbs(program) || !strings.Contains(program, "/") {
-			continue // found on the instance's file system
-		}
-		code := filepath.Join(filepath.Dir(file), d.CodePath)
-		at := filepath.Join(code, program)
-		info, err := os.Stat(at)
-		missing := fmt.Sprintf("%q is not in the code", program)
-		switch {
-		case !filepath.IsLocal(program):
-			problems = append(problems, d.ProgramProblem(file, missing, "a program with a slash is relative to "+code))
-		case err != nil:
-			problems = append(problems, d.ProgramProblem(file, missing, code+" has no such file"))
-		case info.IsDir():
-			problems = append(problems, d.ProgramProblem(file, missing, at+" is a directory"))
-		case info.Mode().Perm()&0o111 == 0:
-			problems = append(problems, d.ProgramProblem(file, fmt.Sprintf("%q is not executable", program), "chmod +x "+at))
+		if p := d.CheckProgram(file, os.Stat); p != nil {
+			problems = append(problems, *p)
 		}
 	}
 	if problems == nil {

@@ -22,14 +22,10 @@ type Manifest struct{ Functions []Declared }
 type Declared struct {
 	Spec     Spec
 	CodePath string // as written; relative to the directory of the manifest; "" = it is an image
-	Line     int    // where its document begins
+	Deliver  *Deliver
+	Line     int // where its document begins
 
 	program *yaml.Node // where the first word of entry.command stands
-}
-
-// ProgramProblem is a Problem of the program that entry.command names. file is the manifest's.
-func (d *Declared) ProgramProblem(file, message, hint string) Problem {
-	return Problem{File: file, Line: d.program.Line, Column: d.program.Column, Field: "entry.command", Message: message, Hint: hint}
 }
 
 // Problem is one thing that is wrong, and where. File, Line and Column are zero for a Spec that came over the wire.
@@ -125,6 +121,7 @@ func (p *parser) function(doc *yaml.Node) Declared {
 	d.program = p.at("entry.command[0]")
 	p.unnamed(&d.Spec)
 	p.keepNone(&d)
+	p.deliver(d.Deliver, before)
 	if d.Spec.Image != "" && p.given("code") {
 		p.reportAt("code", "a function that is an image has no code of its own", "to lay code upon an image, write base: IMAGE")
 	}

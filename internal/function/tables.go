@@ -22,6 +22,7 @@ func functionValue() value[Declared] {
 		field("allow", "network: egress only: where the function may connect to; nothing else. Default: the internet, on all ports. See docs/functions.md.", list(allowedValue(), none[Allowed]), func(d *D) *[]Allowed { return &d.Spec.Allow }),
 		field("isolation", "strict: the function runs only where a node gives all of the fence; see docs/security.md. Default: available, what the machine gives.", text(isolations()...), func(d *D) *string { return &d.Spec.Isolation }),
 		field("runner", "What makes its sandboxes; a deploy is refused where the node cannot have it. Default: the node's own, dalamb up --runner.", text(Runners()...), func(d *D) *string { return &d.Spec.Runner }),
+		field("deliver", "What becomes of a push to a branch; see docs/git.md. Default: main and master are delivered to live, others are kept.", pointer(deliverValue(), none[Deliver]), func(d *D) **Deliver { return &d.Deliver }),
 		field("async", "What becomes of the function's asynchronous calls.", pointer(asyncValue(), none[Async]), func(d *D) **Async { return &d.Spec.Async }),
 		field("keep", "Versions that are kept, at most 1000; a deploy lets older ones go that nothing needs, see docs/releases.md. Default: 10.", whole(), func(d *D) *int { return &d.Spec.Keep }),
 		field("triggers", "What makes the function run.", list(triggerValue(), defaultTrigger), func(d *D) *[]Trigger { return &d.Spec.Triggers }),

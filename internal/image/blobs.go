@@ -29,7 +29,7 @@ const aside = "gc-"
 
 // OpenBlobs opens or makes the store in dir and removes what an interrupted Put or GC left.
 func OpenBlobs(dir string) (*Blobs, error) {
-	b := &Blobs{content: filepath.Join(dir, "sha256"), tmp: filepath.Join(dir, "tmp"), room: roomOf(dir)}
+	b := &Blobs{content: filepath.Join(dir, "sha256"), tmp: filepath.Join(dir, "tmp"), room: roomOf(dir, "the image")}
 	for _, d := range []string{b.content, b.tmp} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, fmt.Errorf("make room for image content: %w", err)

@@ -47,7 +47,7 @@ const (
 // the files belong to the users that images name.
 func OpenLayers(dir string) (*Layers, error) {
 	l := &Layers{
-		trees: filepath.Join(dir, "sha256"), tmp: filepath.Join(dir, "tmp"), room: roomOf(dir),
+		trees: filepath.Join(dir, "sha256"), tmp: filepath.Join(dir, "tmp"), room: roomOf(dir, "the image"),
 		maxBytes: MaxLayerBytes, maxEntries: MaxLayerEntries,
 	}
 	if err := os.RemoveAll(l.tmp); err != nil {

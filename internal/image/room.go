@@ -18,11 +18,12 @@ const roomEvery = 16 << 20
 
 // room holds writers to the reserve.
 type room struct {
+	what string // that needs it
 	free func() (uint64, error)
 }
 
-func roomOf(dir string) room {
-	return room{func() (uint64, error) {
+func roomOf(dir, what string) room {
+	return room{what, func() (uint64, error) {
 		var s unix.Statfs_t
 		if err := unix.Statfs(dir, &s); err != nil {
 			return 0, fmt.Errorf("measure free space of %s: %w", dir, err)
@@ -31,6 +32,12 @@ func roomOf(dir string) room {
 	}}
 }
 
+// CheckRoom refuses, with a word of what needs it, when the disk of a directory has no room beyond the reserve.
+func CheckRoom(dir, what string) error { return roomOf(dir, what).check() }
+
+// WithRoom is w as long as there is room.
+func WithRoom(dir, what string, w io.Writer) io.Writer { return roomOf(dir, what).writer(w) }
+
 // check refuses when the reserve is reached.
 func (r room) check() error {
 	free, err := r.free()
@@ -38,7 +45,7 @@ func (r room) check() error {
 		return err
 	}
 	if free < roomReserve {
-		return fault.New(fault.Unavailable, "no room for the image: %d MiB free; the last %d MiB are kept for events and results", free>>20, roomReserve>>20).
+		return fault.New(fault.Unavailable, "no room for %s: %d MiB free; the last %d MiB are kept for events and results", r.what, free>>20, roomReserve>>20).
 			WithHint("free space on the disk of the data directory, then try again")
 	}
 	return nil

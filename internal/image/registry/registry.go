@@ -97,7 +97,7 @@ func (g *Registry) Run(ctx context.Context) error {
 // ServeHTTP answers a request that shows the token.
 func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
-	if !g.known(r) {
+	if !g.Known(r) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="dalamb"`)
 		g.fail(w, r, refuse(codeUnauthorized, fault.Unauthenticated, "the token is missing or wrong").
 			hint("log in with any user name and the node's token as password; it is in the file token of the node's data directory"))
@@ -121,10 +121,10 @@ func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// known says whether the request shows the node's token: as the password of Basic, which is what the challenge asks for, or as a
+// Known says whether the request shows the node's token: as the password of Basic, which is what the challenge asks for, or as a
 // Bearer token. Digests are compared, so that the time it takes tells nothing of the token, its length included. A token that may
 // only send events is not one.
-func (g *Registry) known(r *http.Request) bool {
+func (g *Registry) Known(r *http.Request) bool {
 	_, shown, ok := r.BasicAuth()
 	if !ok {
 		var scheme string

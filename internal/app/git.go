@@ -1,0 +1,48 @@
+package app
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/api"
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/deliver/git"
+	"github.com/dalamb/dalamb/internal/doctor"
+)
+
+// openGit opens the git server, which works without git in so far as it says that there is none.
+func (n *Node) openGit() (err error) {
+	n.git, err = git.Open(git.Options{
+		Dir: filepath.Join(n.config.Data, "git"), Program: git.Find(), Known: n.registry.Known, Deployer: deployer{n.api, n.catalog}, Code: n.code, Log: n.log, Logger: n.logger,
+	})
+	return err
+}
+
+// findGit says whether functions can be pushed to a node here.
+func findGit() doctor.Finding {
+	const name, remedy = "git", "install it: apt install git"
+	path := git.Find()
+	if path == "" {
+		return doctor.Lacking(doctor.Warning, name, remedy, "not here: git push to the node is answered with 501")
+	}
+	out, err := exec.Command(path, "version").Output()
+	if err != nil {
+		return doctor.Lacking(doctor.Warning, name, remedy, "%s does not run: %v", path, err)
+	}
+	return doctor.Good(name, "%s, %s", path, strings.TrimSpace(string(out)))
+}
+
+// deployer shows the API and the catalog to the git server.
+type deployer struct {
+	*api.API
+	catalog *catalog.Catalog
+}
+
+func (d deployer) Primary(fn, alias string) int {
+	f, err := d.catalog.View().Function(fn)
+	if err != nil {
+		return 0
+	}
+	return f.Aliases[alias].Primary
+}

@@ -1,0 +1,132 @@
+package app_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/need"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// TestKilledWhileAPushIsDelivered kills the node at random moments of a push. Whatever the client was told, then: where the branch is at
+// the new commit its functions are deployed, and where it is not the same push again makes it so.
+func TestKilledWhileAPushIsDelivered(t *testing.T) {
+	t.Parallel()
+	need.Program(t, "git")
+	rounds := 10
+	if os.Getenv("DALAMB_LONG") == "1" {
+		rounds = 100
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	data, dir := t.TempDir(), t.TempDir()
+	git := func(args ...string) (string, error) {
+		cmd := exec.Command("git", args...)
+		cmd.Dir = dir
+		cmd.Env = []string{
+			"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
+			"GIT_AUTHOR_NAME=Jane", "GIT_AUTHOR_EMAIL=jane@example.com", "GIT_COMMITTER_NAME=Jane", "GIT_COMMITTER_EMAIL=jane@example.com",
+		}
+		out, err := cmd.CombinedOutput()
+		return strings.TrimSpace(string(out)), err
+	}
+	must := func(args ...string) string {
+		t.Helper()
+		out, err := git(args...)
+		if err != nil {
+			t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return out
+	}
+	must("init", "-q", "-b", "main")
+	names := []string{"one", "two"}
+	commit := func(round int) string {
+		for _, name := range names {
+			manifest := fmt.Sprintf("name: %s\nentry: {type: stdio, command: [/bin/sh, main.sh]}\n", name)
+			for file, text := range map[string]string{"dalamb.yaml": manifest, "main.sh": fmt.Sprintf("echo %s %d\n", name, round)} {
+				if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, name, file), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		must("add", ".")
+		must("commit", "-q", "-m", fmt.Sprint(round))
+		return must("rev-parse", "HEAD")
+	}
+	moved := 0
+	for round := range rounds {
+		n := start(t, data)
+		id := commit(round)
+		told := make(chan error, 1)
+		go func() {
+			_, err := git("push", n.remote(), "main")
+			told <- err
+		}()
+		select {
+		case <-time.After(time.Duration(random.IntN(250)) * time.Millisecond):
+		case <-n.done:
+			t.Fatalf("the node ended by itself: %v\n%s", n.err, n.log)
+		}
+		n.kill()
+		accepted := <-told == nil
+
+		n = start(t, data)
+		refs, _ := git("ls-remote", n.remote(), "refs/heads/main") // the repository may not be there yet
+		at := strings.HasPrefix(refs, id)
+		if accepted && !at {
+			t.Fatalf("round %d: the client was told that main is at %s, and it is not:\n%s", round, id, refs)
+		}
+		if at {
+			moved++
+			n.liveFrom(id, names)
+		}
+		if out, err := git("push", n.remote(), "main"); err != nil {
+			t.Fatalf("round %d: the push again: %v\n%s", round, err, out)
+		}
+		n.liveFrom(id, names)
+		n.kill()
+	}
+	t.Logf("%d of %d pushes were accepted before the kill", moved, rounds)
+}
+
+// remote is the node's repository shop, as a client on this machine names it.
+func (n *node) remote() string {
+	control, token := n.client.Address()
+	return strings.Replace(control, "http://", "http://jane:"+token+"@", 1) + "/git/shop"
+}
+
+// liveFrom checks that the live versions came from a commit.
+func (n *node) liveFrom(id string, names []string) {
+	n.t.Helper()
+	for _, name := range names {
+		f, err := n.client.Function(n.t.Context(), name)
+		if err != nil {
+			n.t.Fatalf("function %s: %v", name, err)
+		}
+		if v := live(f); v == nil || v.Origin == nil || v.Origin.Commit != id {
+			n.t.Errorf("live of %s is %+v, want a version of commit %s", name, v, id)
+		}
+	}
+}
+
+func live(f wire.Function) *function.Version {
+	for _, a := range f.Aliases {
+		for i := range f.Versions {
+			if a.Name == function.LiveAlias && f.Versions[i].Number == a.Primary {
+				return &f.Versions[i]
+			}
+		}
+	}
+	return nil
+}

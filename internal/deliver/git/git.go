@@ -1,0 +1,223 @@
+// Package git is the node's own git server: repositories that are pushed to over smart HTTP, and the way from a pushed commit to versions
+// of the functions in it. It does not decide what a deploy is (api does) and keeps no state but the repositories; the git protocol is
+// spoken by the machine's git.
+//
+// A push is delivered before it is accepted: git's pre-receive hook waits while the node reads the pushed commits, which no ref names yet,
+// makes versions of what changed and points aliases at them. So a push that git calls successful is live, and one that is refused has
+// moved no ref.
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// Bounds of one push, and of all of them.
+const (
+	maxPush      = 1 << 30 // bytes as they are sent, unless Options say otherwise
+	maxUpdates   = 1000    // refs
+	maxPushes    = 32      // under way at a time
+	maxFetches   = 64
+	maxFiles     = 1_000_000 // in one commit
+	maxFunctions = 500       // in one commit
+)
+
+// stall is how long a client is waited for that sends or takes nothing.
+const stall = time.Minute
+
+// Deployer makes versions.
+type Deployer interface {
+	// Deploy makes a version and points an alias at it; with DryRun it only says what would be refused.
+	Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed, error)
+	// Primary is the version that an alias of a function points at; 0 = there is no such alias.
+	Primary(function, alias string) int
+}
+
+// Code keeps code directories by digest.
+type Code interface {
+	Put(ctx context.Context, archive io.Reader) (digest string, err error)
+}
+
+// Appender is what a push needs of the log.
+type Appender interface {
+	Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error)
+}
+
+// Options of Open. All are required but where it says so.
+type Options struct {
+	Dir      string                   // of all that is kept here
+	Program  string                   // git's path; "" = the machine has none, and every request is answered with that
+	Known    func(*http.Request) bool // whether a request shows the node's token
+	Deployer Deployer
+	Code     Code
+	Log      Appender
+	MaxPush  int64            // bytes; 0 = 1 GiB
+	Logger   *slog.Logger     // nil = nowhere
+	Now      func() time.Time // nil = time.Now
+}
+
+// Server is the handler of everything below /git/. Safe for concurrent use.
+type Server struct {
+	dir      string
+	program  program
+	known    func(*http.Request) bool
+	deployer Deployer
+	code     Code
+	log      Appender
+	maxPush  int64
+	logger   *slog.Logger
+	now      func() time.Time
+
+	repositories *repositories
+	turns        *turns
+	pushes       chan struct{} // a place for each push under way
+	fetches      chan struct{}
+	deploying    sync.Mutex // functions of several pushes are deployed one push after another: they may be the same ones
+}
+
+// Open checks the options, makes the directory and removes what a killed node left in it.
+func Open(o Options) (*Server, error) {
+	if o.Dir == "" || o.Known == nil || o.Deployer == nil || o.Code == nil || o.Log == nil {
+		return nil, errors.New("git needs a directory, a check of tokens, who deploys, a code store and a log")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MaxPush == 0 {
+		o.MaxPush = maxPush
+	}
+	s := &Server{
+		dir: o.Dir, known: o.Known, deployer: o.Deployer, code: o.Code, log: o.Log, maxPush: o.MaxPush, logger: o.Logger, now: o.Now,
+		program: program{path: o.Program, home: filepath.Join(o.Dir, "home")}, turns: newTurns(),
+		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches),
+	}
+	if o.Program == "" {
+		return s, nil
+	}
+	if err := os.RemoveAll(s.tmp()); err != nil {
+		return nil, fmt.Errorf("clean up after pushes: %w", err)
+	}
+	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
+		return nil, fmt.Errorf("make room for pushes: %w", err)
+	}
+	if err := s.program.configure(s.maxPush); err != nil {
+		return nil, err
+	}
+	var err error
+	s.repositories, err = openRepositories(filepath.Join(o.Dir, "repositories"), s.tmp(), s.program)
+	return s, err
+}
+
+// Find is the path of the machine's git; "" = it has none.
+func Find() string {
+	path, err := exec.LookPath("git")
+	if err != nil {
+		return ""
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+// tmp is for what belongs to one push: its body, and what is checked out of it.
+func (s *Server) tmp() string { return filepath.Join(s.dir, "tmp") }
+
+// ServeHTTP answers a request that shows the token.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.known(r) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="dalamb"`)
+		s.fail(w, r, fault.New(fault.Unauthenticated, "the token is missing or wrong").
+			WithHint("give any user name, and the node's token as password; it is in the file token of the node's data directory"))
+		return
+	}
+	at, err := parsePlace(r.Method, r.URL.Path, r.URL.Query().Get("service"))
+	if err == nil && s.program.path == "" {
+		err = &refusal{http.StatusNotImplemented, fault.New(fault.Unavailable, "this node's machine has no git, so nothing can be pushed to it").
+			WithHint("install git there and restart the node; dalamb doctor says what it finds")}
+	}
+	if err == nil {
+		err = s.serve(w, r, at)
+	}
+	if err != nil {
+		s.fail(w, r, err)
+	}
+}
+
+// serve answers a request; an error is answered by ServeHTTP, so nothing has been written then.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, at place) error {
+	places := s.fetches
+	if at.service == receivePack {
+		places = s.pushes
+	}
+	select {
+	case places <- struct{}{}:
+		defer func() { <-places }()
+	default:
+		return fault.New(fault.Exhausted, "%d others are at it already", cap(places)).WithHint("try again in a moment")
+	}
+	switch {
+	case at.advertise:
+		return s.advertise(w, r, at)
+	case at.service == receivePack:
+		return s.receive(w, r, at)
+	}
+	return s.upload(w, r, at)
+}
+
+// refusal is an error with a status that its kind does not have.
+type refusal struct {
+	status int
+	err    error
+}
+
+func (e *refusal) Error() string { return e.err.Error() }
+
+func (e *refusal) Unwrap() error { return e.err }
+
+// fail is the top of a request: the only place that logs its error, and only when dalamb is at fault. git shows an answer that is plain
+// text to the person who waits for it.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		return // nobody is there to read it
+	}
+	k := fault.KindOf(err)
+	if k == fault.Internal {
+		s.logger.Error("git request", "method", r.Method, "path", r.URL.Path, "err", err)
+	}
+	status := wire.Status(k)
+	if own, ok := errors.AsType[*refusal](err); ok {
+		status = own.status
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	for _, line := range complaint(err) {
+		_, _ = io.WriteString(w, line+"\n") // the client may be gone
+	}
+}
+
+// complaint is an error as lines for a terminal.
+func complaint(err error) []string {
+	lines := []string{"dalamb: " + err.Error()}
+	if hint := fault.HintOf(err); hint != "" {
+		lines = append(lines, "hint: "+hint)
+	}
+	return lines
+}

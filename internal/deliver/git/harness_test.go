@@ -1,0 +1,242 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/image"
+	"github.com/dalamb/dalamb/internal/need"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+const testToken = "0123456789abcdef"
+
+// platform is a small deployer and log: versions are numbered from 1 for each function, and the same code and settings are the same
+// version.
+type platform struct {
+	mu       sync.Mutex
+	versions map[string][]wire.DeployRequest
+	aliases  map[aliasOf]int
+	events   []*event.Event
+	gate     func(ctx context.Context, req wire.DeployRequest) error // asked before a deploy that is no dry run; nil = no
+	refuse   func(req wire.DeployRequest) error                      // asked before every deploy; nil = no
+	append   error
+}
+
+func (f *platform) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed, error) {
+	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias}
+	if f.refuse != nil {
+		if err := f.refuse(req); err != nil {
+			return out, err
+		}
+	}
+	if err := req.Spec.Validate(); err != nil || req.DryRun {
+		return out, err
+	}
+	if f.gate != nil {
+		if err := f.gate(ctx, req); err != nil {
+			return out, err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, v := range f.versions[req.Spec.Name] {
+		if v.Spec.Digest(v.Code, "") == req.Spec.Digest(req.Code, "") {
+			out.Version = i + 1
+		}
+	}
+	if out.Version == 0 {
+		f.versions[req.Spec.Name] = append(f.versions[req.Spec.Name], req)
+		out.Version, out.Created = len(f.versions[req.Spec.Name]), true
+	}
+	f.aliases[aliasOf{req.Spec.Name, req.Alias}] = out.Version
+	return out, nil
+}
+
+func (f *platform) Primary(fn, alias string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.aliases[aliasOf{fn, alias}]
+}
+
+func (f *platform) Append(_ context.Context, records []eventlog.Record) ([]eventlog.Position, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.append != nil {
+		return nil, f.append
+	}
+	for _, r := range records {
+		e, err := eventlog.ToEvent(r)
+		if err != nil {
+			return nil, err
+		}
+		f.events = append(f.events, e)
+	}
+	return make([]eventlog.Position, len(records)), nil
+}
+
+// deployed is the newest request of a function that became a version.
+func (f *platform) deployed(name string) wire.DeployRequest {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	vs := f.versions[name]
+	if len(vs) == 0 {
+		return wire.DeployRequest{}
+	}
+	return vs[len(vs)-1]
+}
+
+// host is a server with what is behind it.
+type host struct {
+	t *testing.T
+	*platform
+	server *Server
+	code   *image.Store
+	url    string // of the repository shop, with the token
+	dir    string
+}
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	h := &host{t: t, platform: &platform{versions: map[string][]wire.DeployRequest{}, aliases: map[aliasOf]int{}}, dir: t.TempDir()}
+	var err error
+	if h.code, err = image.Open(filepath.Join(h.dir, "code")); err != nil {
+		t.Fatal(err)
+	}
+	h.server, err = Open(Options{
+		Dir: filepath.Join(h.dir, "git"), Program: need.Program(t, "git"), Deployer: h.platform, Code: h.code, Log: h.platform, MaxPush: 64 << 20,
+		Known: func(r *http.Request) bool {
+			_, password, _ := r.BasicAuth()
+			return subtle.ConstantTimeCompare([]byte(password), []byte(testToken)) == 1
+		},
+		Now: func() time.Time { return time.Unix(1_800_000_000, 0) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(h.server)
+	t.Cleanup(web.Close)
+	h.url = strings.Replace(web.URL, "http://", "http://jane:"+testToken+"@", 1) + "/git/shop"
+	return h
+}
+
+// refs are the repository's refs as a client sees them.
+func (h *host) refs(w *work) string {
+	h.t.Helper()
+	return w.git("ls-remote", h.url)
+}
+
+// work is a working copy.
+type work struct {
+	t   *testing.T
+	dir string
+}
+
+func newWork(t *testing.T) *work {
+	t.Helper()
+	w := &work{t, t.TempDir()}
+	w.git("init", "-q", "-b", "main")
+	return w
+}
+
+// command is the user's git, with nobody's settings.
+func (w *work) command(args ...string) *exec.Cmd {
+	cmd := exec.Command("git", args...)
+	cmd.Dir = w.dir
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "LC_ALL=C",
+		"GIT_AUTHOR_NAME=Jane", "GIT_AUTHOR_EMAIL=jane@example.com", "GIT_COMMITTER_NAME=Jane", "GIT_COMMITTER_EMAIL=jane@example.com",
+	}
+	return cmd
+}
+
+func (w *work) git(args ...string) string {
+	w.t.Helper()
+	out, err := w.command(args...).CombinedOutput()
+	if err != nil {
+		w.t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// commit writes files, and commits all there is. A file without text is removed.
+func (w *work) commit(subject string, files map[string]string) string {
+	w.t.Helper()
+	for name, text := range files {
+		at := filepath.Join(w.dir, name)
+		if text == "" {
+			if err := os.RemoveAll(at); err != nil {
+				w.t.Fatal(err)
+			}
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			w.t.Fatal(err)
+		}
+		mode := os.FileMode(0o644)
+		if strings.HasPrefix(text, "#!") {
+			mode = 0o755
+		}
+		if err := errors.Join(os.WriteFile(at, []byte(text), mode), os.Chmod(at, mode)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.git("add", "-A")
+	w.git("commit", "-q", "--allow-empty", "-m", subject)
+	return w.git("rev-parse", "HEAD")
+}
+
+// push returns what git said, and whether it succeeded.
+func (w *work) push(args ...string) (said string, ok bool) {
+	w.t.Helper()
+	cmd := w.command(append([]string{"push"}, args...)...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return out.String(), err == nil
+}
+
+// pushed is push that must succeed.
+func (w *work) pushed(args ...string) string {
+	w.t.Helper()
+	said, ok := w.push(args...)
+	if !ok {
+		w.t.Fatalf("git push %s:\n%s", strings.Join(args, " "), said)
+	}
+	return said
+}
+
+const (
+	payManifest = "name: pay\nentry: {type: stdio, command: [./pay.sh]}\n"
+	webManifest = "name: web\nentry: {type: http, command: [python3, main.py]}\n"
+)
+
+// shop is a repository of two functions.
+func shop() map[string]string {
+	return map[string]string{"pay/dalamb.yaml": payManifest, "pay/pay.sh": "#!/bin/sh\ncat\n", "web/dalamb.yaml": webManifest, "web/main.py": "print(1)\n"}
+}
+
+func wantText(t *testing.T, said string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(said, part) {
+			t.Errorf("said\n%s\nwant %q in it", said, part)
+		}
+	}
+}
+
+var errUnavailable = fault.New(fault.Unavailable, "the log takes no writes")

@@ -1,0 +1,137 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// program is the machine's git, away from the settings of the machine and of the user that the node runs as.
+type program struct {
+	path string // of git
+	home string // its settings and hooks
+}
+
+// settings are all that git reads beside what it writes into a repository itself. Each push stays one pack, which is checked object by
+// object; what a client may name is branches and tags.
+const settings = `[core]
+	hooksPath = %s
+	bigFileThreshold = 16m
+	fsync = all
+[safe]
+	directory = *
+[init]
+	defaultBranch = main
+[receive]
+	maxInputSize = %d
+	fsckObjects = true
+	unpackLimit = 1
+	denyDeleteCurrent = ignore
+	autogc = false
+	advertisePushOptions = false
+[transfer]
+	fsckObjects = true
+	hideRefs = refs
+	hideRefs = !refs/heads
+	hideRefs = !refs/tags
+[fetch]
+	fsckObjects = true
+[gc]
+	auto = 0
+	autoPackLimit = 50
+	autoDetach = false
+[pack]
+	threads = 1
+	windowMemory = 64m
+[protocol]
+	allow = never
+`
+
+//go:embed hook.sh
+var hook []byte
+
+// configure writes git's settings and the one hook that there is.
+func (p program) configure(maxPush int64) error {
+	hooks := filepath.Join(p.home, "hooks")
+	err := os.MkdirAll(hooks, 0o700)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(hooks, "pre-receive"), hook, 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(p.home, ".gitconfig"), fmt.Appendf(nil, settings, quote(hooks), maxPush), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("write git's settings: %w", err)
+	}
+	return nil
+}
+
+// quote writes a path as a value of a git configuration. // git-config(1), "Syntax"
+func quote(path string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(path) + `"`
+}
+
+// endPatience is how long a git that was asked to end may take to clean up.
+const endPatience = 5 * time.Second
+
+// command is a git that is asked to end when ctx is done, with all that it started. It is in a group of its own, so that a Ctrl-C on the
+// node's terminal leaves it to the node to let it finish.
+func (p program) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, p.path, args...)
+	cmd.Dir = p.home
+	cmd.Env = []string{
+		"PATH=" + filepath.Dir(p.path) + ":/usr/local/bin:/usr/bin:/bin", "HOME=" + p.home,
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_ATTR_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "LC_ALL=C",
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = endPatience
+	return cmd
+}
+
+// maxWords is how much of what git says on standard error is kept.
+const maxWords = 2048
+
+// output runs git and returns what it printed.
+func (p program) output(ctx context.Context, args ...string) ([]byte, error) {
+	return p.run(p.command(ctx, args...))
+}
+
+func (p program) run(cmd *exec.Cmd) ([]byte, error) {
+	var out bytes.Buffer
+	said := &head{most: maxWords}
+	cmd.Stdout, cmd.Stderr = &out, said
+	if err := cmd.Run(); err != nil {
+		return nil, saidBy(cmd, said, err)
+	}
+	return out.Bytes(), nil
+}
+
+// saidBy adds to an error of git what git said of it.
+func saidBy(cmd *exec.Cmd, said *head, err error) error {
+	words := strings.Join(strings.Fields(said.String()), " ")
+	return fmt.Errorf("run git %s: %w: %s", strings.Join(cmd.Args[1:min(2, len(cmd.Args))], " "), err, fault.Clip(words))
+}
+
+// head keeps the beginning of what is written to it.
+type head struct {
+	bytes.Buffer
+	most int
+}
+
+func (h *head) Write(p []byte) (int, error) {
+	h.Buffer.Write(p[:min(len(p), max(0, h.most-h.Len()))])
+	return len(p), nil
+}
+
+var _ io.Writer = (*head)(nil)

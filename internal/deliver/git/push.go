@@ -1,0 +1,269 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// push is one push, from the question of git's hook to its verdict.
+type push struct {
+	server     *Server
+	repository string
+	dir        string // of the repository
+	quarantine string // where the objects of the push are until it is accepted; "" = it brings none
+	pusher     string // as the client says; "" = it does not
+	holder     *holder
+	out        io.Writer // to the person who pushes
+	accepted   bool
+}
+
+func (p *push) objects() objects {
+	return objects{program: p.server.program, dir: p.dir, quarantine: p.quarantine}
+}
+
+// say writes a line to the person who pushes.
+func (p *push) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(p.out, " %s\n", printable(fmt.Sprintf(format, args...))) // git is gone: nobody is there to read it
+}
+
+// refuse tells why; git ends then as one whose hook said no.
+func (p *push) refuse(err error) {
+	if fault.KindOf(err) == fault.Internal {
+		p.server.logger.Error("git push", "repository", p.repository, "err", err)
+	}
+	for _, line := range complaint(err) {
+		for one := range strings.Lines(line) {
+			p.say("%s", strings.TrimRight(one, "\n"))
+		}
+	}
+	_, _ = io.WriteString(p.out, "refuse\n")
+}
+
+// deliver makes of a push what its commits declare: all of it is read and checked first, then it is deployed.
+func (p *push) deliver(ctx context.Context, updates []update) error {
+	keys := make([]string, len(updates))
+	for i, u := range updates {
+		keys[i] = p.repository + " " + u.ref
+	}
+	if err := p.server.turns.take(ctx, p.holder, keys); err != nil {
+		return err
+	}
+	if err := p.checkOld(ctx, updates); err != nil {
+		return err
+	}
+	changes, err := p.read(ctx, updates)
+	if err != nil {
+		return cause(ctx, err)
+	}
+	if err := p.check(ctx, changes); err != nil {
+		return cause(ctx, err)
+	}
+	if err := p.pack(ctx, changes); err != nil {
+		return cause(ctx, err)
+	}
+	return p.deploy(ctx, changes)
+}
+
+// cause is why ctx is done where it is, else err.
+func cause(ctx context.Context, err error) error {
+	if why := context.Cause(ctx); why != nil && !errors.Is(why, context.Canceled) {
+		return why
+	}
+	return err
+}
+
+// checkOld refuses a push that knows other refs than there are: git would, but only after the deploy.
+func (p *push) checkOld(ctx context.Context, updates []update) error {
+	args := []string{"--git-dir=" + p.dir, "for-each-ref", "--format=%(objectname) %(refname)"}
+	for _, u := range updates {
+		args = append(args, u.ref)
+	}
+	out, err := p.server.program.output(ctx, args...)
+	if err != nil {
+		return err
+	}
+	now := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		id, ref, _ := strings.Cut(strings.TrimSpace(line), " ")
+		now[ref] = id
+	}
+	for _, u := range updates {
+		if now[u.ref] != u.old {
+			return fault.New(fault.Conflict, "%s was pushed by somebody else at the same time", u.ref).WithHint("git fetch, look at it, then push again")
+		}
+	}
+	return nil
+}
+
+// check lets the node refuse before anything is written.
+func (p *push) check(ctx context.Context, changes []*change) error {
+	var problems []error
+	for _, c := range changes {
+		for _, f := range c.functions {
+			req := f.request(p.origin(c))
+			req.Code, req.DryRun = f.placeholder(), true
+			if _, err := p.server.deployer.Deploy(ctx, req); err != nil {
+				problems = append(problems, inFile(f.manifest, err))
+			}
+		}
+	}
+	return all(problems)
+}
+
+// inFile says in which manifest a function is that an error is about.
+func inFile(manifest string, err error) error {
+	return fault.New(fault.KindOf(err), "%s: %w", manifest, err).WithHint("%s", fault.HintOf(err))
+}
+
+// all is one error for several, each on a line of its own.
+func all(problems []error) error {
+	if len(problems) < 2 {
+		return errors.Join(problems...)
+	}
+	var lines []string
+	for _, err := range problems {
+		line := err.Error()
+		if hint := fault.HintOf(err); hint != "" {
+			line += " (" + hint + ")"
+		}
+		lines = append(lines, line)
+	}
+	return fault.New(fault.KindOf(problems[0]), "%s", strings.Join(lines, "\n"))
+}
+
+// origin is what a version records of where it came from.
+func (p *push) origin(c *change) *function.Origin {
+	return &function.Origin{
+		Kind: function.OriginGit, Repository: p.repository, Commit: c.commit.ID, Branch: oneLine(c.branch), Author: c.commit.Author, Pusher: p.pusher,
+	}
+}
+
+// deployPatience bounds what nothing else ends any longer.
+const deployPatience = 15 * time.Minute
+
+// conflictTries is how often a deploy is tried that others get in the way of.
+const conflictTries = 5
+
+// deploy makes the versions. From here on nobody ends the push: what is deployed is to be what the ref names.
+func (p *push) deploy(ctx context.Context, changes []*change) error {
+	s := p.server
+	s.deploying.Lock()
+	defer s.deploying.Unlock()
+	if !s.turns.fix(p.holder) {
+		return cause(ctx, superseded())
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deployPatience)
+	defer cancel()
+	for _, c := range changes {
+		p.tell(c)
+		for i, f := range c.functions {
+			before := s.deployer.Primary(f.Spec.Name, f.alias)
+			made, err := p.deployOne(ctx, f.request(p.origin(c)))
+			if err != nil {
+				return p.broken(c, i, inFile(f.manifest, err))
+			}
+			f.made = made
+			p.say("  %-20s version %d (%s)  %s", made.Function, made.Version, made.Alias, what(made, before))
+			for _, w := range made.Warnings {
+				p.say("    warning: %s", w)
+			}
+		}
+	}
+	return s.tellLog(ctx, p, changes)
+}
+
+// what says what a deploy was to an alias that pointed at another version before.
+func what(d wire.Deployed, before int) string {
+	switch {
+	case d.Created:
+		return "deployed"
+	case d.Version == before:
+		return "unchanged"
+	}
+	return fmt.Sprintf("nothing new in it; the alias was at version %d", before)
+}
+
+// broken says what a push has deployed before something went wrong that no check could see.
+func (p *push) broken(c *change, done int, err error) error {
+	var names []string
+	for _, f := range c.functions[:done] {
+		if f.made.Created {
+			names = append(names, fmt.Sprintf("%s version %d", f.made.Function, f.made.Version))
+		}
+	}
+	if names == nil {
+		return err
+	}
+	return fault.New(fault.KindOf(err), "%w\ndeployed already: %s", err, strings.Join(names, ", ")).WithHint("push again: what is there is not made again")
+}
+
+// deployOne tries again where another writer changed the same function in between.
+func (p *push) deployOne(ctx context.Context, req wire.DeployRequest) (made wire.Deployed, err error) {
+	for range conflictTries {
+		if made, err = p.server.deployer.Deploy(ctx, req); fault.KindOf(err) != fault.Conflict {
+			break
+		}
+	}
+	return made, err
+}
+
+// tell says what a change is.
+func (p *push) tell(c *change) {
+	switch {
+	case c.update.new == "":
+		p.say("%s is deleted", c.name())
+	case c.branch == "":
+		p.say("%s", c.name())
+	default:
+		p.say("%s %s (%s: %s)", c.branch, short(c.commit.ID), c.commit.Author, c.commit.Subject)
+	}
+	for _, note := range c.notes {
+		p.say("  %s", note)
+	}
+	for _, g := range c.gone {
+		p.say("  %-20s version %d (%s)  stays, though the branch has it no longer; dalamb remove %s takes it away",
+			g.function, p.server.deployer.Primary(g.function, g.alias), g.alias, g.function)
+	}
+}
+
+// printable keeps escape sequences and other control characters from a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return ' '
+		}
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// tidy does what git would do after a push, away from the person who waits for it.
+func (p *push) tidy(ctx context.Context) {
+	s := p.server
+	heads, err := s.program.output(ctx, "--git-dir="+p.dir, "for-each-ref", "--format=%(refname)", "refs/heads")
+	if branches := strings.Fields(string(heads)); err == nil && len(branches) > 0 {
+		var head []byte
+		head, err = s.program.output(ctx, "--git-dir="+p.dir, "symbolic-ref", "HEAD")
+		if err == nil && !slices.Contains(branches, strings.TrimSpace(string(head))) {
+			// A clone checks out what HEAD names; it shall be there.
+			_, err = s.program.output(ctx, "--git-dir="+p.dir, "symbolic-ref", "HEAD", branches[0])
+		}
+	}
+	if err == nil {
+		_, err = s.program.output(ctx, "--git-dir="+p.dir, "gc", "--auto", "--quiet")
+	}
+	if err != nil {
+		s.logger.Warn("a repository could not be tidied", "repository", p.repository, "err", err)
+	}
+}

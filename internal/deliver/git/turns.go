@@ -1,0 +1,111 @@
+package git
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// turns let one push at a time change a branch. A newer push ends an older one that has not begun to deploy: what the older one brings
+// would be replaced at once. One that deploys already is waited for.
+type turns struct {
+	mu      sync.Mutex
+	last    int64
+	holders map[string]*holder // by repository and ref
+}
+
+// holder is a push that has turns, or waits for some.
+type holder struct {
+	number int64 // rises; the newer push has the larger
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when it has given all of them back
+
+	// Under turns.mu.
+	ended bool // by a newer push, or because its client has gone
+	fixed bool // it deploys, and nothing ends it any longer
+	keys  []string
+}
+
+func newTurns() *turns { return &turns{holders: map[string]*holder{}} }
+
+// enter makes a holder without turns.
+func (t *turns) enter(cancel context.CancelCauseFunc) *holder {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last++
+	return &holder{number: t.last, cancel: cancel, done: make(chan struct{})}
+}
+
+func superseded() error {
+	return fault.New(fault.Conflict, "a newer push to the same branch took its place").WithHint("nothing is to be done, unless the newer one was refused")
+}
+
+// take waits for the turns of all keys. All pushes take theirs in the same order, so that no two wait for each other.
+func (t *turns) take(ctx context.Context, h *holder, keys []string) error {
+	for _, key := range slices.Sorted(slices.Values(keys)) {
+		for {
+			before, end, err := t.try(h, key)
+			if err != nil {
+				return err
+			}
+			if before == nil {
+				break
+			}
+			if end {
+				before.cancel(superseded())
+			}
+			select {
+			case <-before.done:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+// try takes a turn, or returns who has it, and whether that one is to be ended now.
+func (t *turns) try(h *holder, key string) (before *holder, end bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before = t.holders[key]
+	if before == nil {
+		t.holders[key] = h
+		h.keys = append(h.keys, key)
+		return nil, false, nil
+	}
+	if before.number > h.number {
+		return nil, false, superseded()
+	}
+	end = !before.fixed && !before.ended
+	before.ended = before.ended || end
+	return before, end, nil
+}
+
+// fix keeps a push from being ended from now on; false when it has been.
+func (t *turns) fix(h *holder) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h.fixed = !h.ended
+	return h.fixed
+}
+
+// end says that a push shall deploy nothing; false when it does already.
+func (t *turns) end(h *holder) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h.ended = !h.fixed
+	return h.ended
+}
+
+// leave gives all turns back.
+func (t *turns) leave(h *holder) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, key := range h.keys {
+		delete(t.holders, key)
+	}
+	close(h.done)
+}

@@ -1,0 +1,108 @@
+package function
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Deliver says what becomes of a push. It is no part of a version: who delivers reads it from the commit that was pushed.
+type Deliver struct {
+	// Branches are the aliases that branches are delivered to. A branch may have one *, for any text, and then its alias may have one, for
+	// the same text in the letters of an alias. A name without * comes first, then the longest.
+	Branches map[string]string
+}
+
+// everyText stands for any text in a branch, and for what it was in the alias.
+const everyText = "*"
+
+// Alias is the alias that a branch is delivered to; "" = none, and the branch is kept only. Without any Deliver main and master are live.
+func (d *Deliver) Alias(branch string) string {
+	branches := map[string]string{"main": LiveAlias, "master": LiveAlias}
+	if d != nil {
+		branches = d.Branches
+	}
+	if alias, ok := branches[branch]; ok {
+		return alias
+	}
+	for _, pattern := range longestFirst(branches) {
+		before, after, any := strings.Cut(pattern, everyText)
+		if any && len(branch) > len(before)+len(after) && strings.HasPrefix(branch, before) && strings.HasSuffix(branch, after) {
+			return strings.Replace(branches[pattern], everyText, aliasPart(branch[len(before):len(branch)-len(after)]), 1)
+		}
+	}
+	return ""
+}
+
+func longestFirst(branches map[string]string) []string {
+	return slices.SortedFunc(maps.Keys(branches), func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+}
+
+// maxAliasPart keeps an alias a label of a host name, whatever the branch is called.
+const maxAliasPart = 40
+
+// aliasPart writes a text in letters that an alias may have. What is lost by that a few letters of a hash make good, so that two
+// branches do not get one alias.
+func aliasPart(text string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(text) {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+		if b.Len() >= maxAliasPart {
+			break
+		}
+	}
+	part := strings.Trim(b.String(), "-")
+	if part == text {
+		return part
+	}
+	sum := sha256.Sum256([]byte(text))
+	return strings.TrimPrefix(part+"-"+hex.EncodeToString(sum[:3]), "-")
+}
+
+func deliverValue() value[Deliver] {
+	return object[Deliver]([]string{"branches"},
+		field("branches", "BRANCH: ALIAS. A branch may have one *, for any text; its alias then one for the same, such as \"feature/*\": \"preview-*\". Branches that are not named are kept and not delivered.",
+			mapOf(text[string]()), func(d *Deliver) *map[string]string { return &d.Branches }),
+	)
+}
+
+// maxBranches bounds the branches that a manifest names.
+const maxBranches = 100
+
+// deliver checks what was read of the field; before is how many problems there were without it.
+func (p *parser) deliver(d *Deliver, before int) {
+	const at = "deliver.branches"
+	if d == nil || p.reported(before, "deliver") {
+		return
+	}
+	if len(d.Branches) == 0 || len(d.Branches) > maxBranches {
+		p.reportAt(at, fmt.Sprintf("names %d branches", len(d.Branches)), fmt.Sprintf("from 1 to %d; without deliver main and master are delivered to live", maxBranches))
+	}
+	for _, branch := range slices.Sorted(maps.Keys(d.Branches)) {
+		alias, field := d.Branches[branch], at+"."+branch
+		stars := strings.Count(branch, everyText)
+		switch {
+		case branch == "" || stars > 1 || strings.ContainsAny(branch, " \t\n~^:?[\\") || strings.HasPrefix(branch, "refs/"):
+			p.reportAt(field, fmt.Sprintf("%q is neither a branch nor a pattern for branches", clip(branch)), "such as main, or feature/* with one *")
+		case strings.Count(alias, everyText) > stars:
+			p.reportAt(field, fmt.Sprintf("the alias %q has a * for which the branch has none", clip(alias)), "such as \"feature/*\": \"preview-*\"")
+		case !validName.MatchString(strings.Replace(alias, everyText, "x", 1)) || len(alias) > 20:
+			p.reportAt(field, fmt.Sprintf("%q is no alias", clip(alias)), "small letters, digits and inner dashes, a letter first, at most 20 characters")
+		case stars == 1 && alias == LiveAlias:
+			p.reportAt(field, "many branches cannot all be live", "name the one branch that is live; others can have an alias with a *")
+		}
+	}
+}
