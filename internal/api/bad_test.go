@@ -25,7 +25,7 @@ func TestBadInput(t *testing.T) {
 		{"no such path", "GET", "/v1/nothing", "", 404, "the control API has no /v1/nothing", "openapi"},
 		{"root", "GET", "/", "", 404, "no /", ""},
 		{"wrong method", "PUT", "/v1/functions", "", 405, "PUT is not possible on /v1/functions", "possible: GET, HEAD, POST"},
-		{"wrong method of code", "GET", "/v1/code/sha256:00", "", 405, "GET is not possible", "possible: HEAD, PUT"},
+		{"wrong method of code", "POST", "/v1/code/sha256:00", "", 405, "POST is not possible", "possible: GET, HEAD, PUT"},
 		{"unknown parameter", "GET", "/v1/runs?stat=dead", "", 400, `query parameter "stat" is not known here`, "known: function, trigger, state"},
 		{"parameter where there is none", "GET", "/v1/node?x=1", "", 400, `query parameter "x" is not known here`, ""},
 		{"parameter twice", "GET", "/v1/runs?state=dead&state=retrying", "", 400, `query parameter "state" is given 2 times`, ""},

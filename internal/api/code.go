@@ -19,6 +19,23 @@ func (a *API) hasCode(r *http.Request, _ query) (any, error) {
 	return nil, nil
 }
 
+// getCode sends the canonical archive.
+func (a *API) getCode(w http.ResponseWriter, r *http.Request, _ query) error {
+	digest := r.PathValue("digest")
+	if _, err := image.ParseDigest(digest); err != nil {
+		return err
+	}
+	dir, err := a.code.Dir(digest)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/x-tar")
+	if _, err := image.Pack(dir, w); err != nil && r.Context().Err() == nil {
+		panic(http.ErrAbortHandler) // the client must not take what it has for the whole
+	}
+	return nil
+}
+
 // putCode keeps what was sent even where the digest was announced wrong: it is kept under its own digest, so nothing is mixed up.
 func (a *API) putCode(r *http.Request, _ query) (any, error) {
 	announced := r.PathValue("digest")

@@ -90,6 +90,7 @@ func (a *API) routes() []route {
 		{Method: "GET", Path: "/v1/images", Name: "listImages", Summary: "The container images that this node keeps: those of functions, and those that were pushed to its registry.", Answer: wire.ImageList{}, serve: a.listImages},
 
 		{Method: "HEAD", Path: "/v1/code/{digest}", Name: "hasCode", Summary: "Whether the node holds this code: 200, or 404.", serve: a.hasCode},
+		{Method: "GET", Path: "/v1/code/{digest}", Name: "getCode", Summary: "The code of a digest, as a tar archive.", AnswerType: "application/x-tar", raw: a.getCode},
 		{Method: "PUT", Path: "/v1/code/{digest}", Name: "putCode", Summary: "Upload a code directory as a tar archive. The digest is that of its canonical form.",
 			BodyType: "application/x-tar", Answer: wire.CodeStored{}, Also: []int{413}, serve: a.putCode},
 

@@ -56,6 +56,7 @@ func Table() []Room {
 		{"internal/history", []string{"eventlog", "event", "fault"}},
 		{"internal/api", []string{"catalog", "history", "dispatch", "deliver", "fleet", "image", "match", "secret", "eventlog", "wire", "function", "event", "fault"}},
 		{"internal/client", []string{"wire", "function", "event", "fault"}},
+		{"internal/declare", []string{"client", "wire", "function", "image", "fault"}},
 		{"internal/console", []string{"client", "wire"}},
 		{"internal/config", []string{"fault"}},
 		{"internal/telemetry", []string{"fault"}},
@@ -73,6 +74,7 @@ func Table() []Room {
 // Edges were added after the plan.
 func Edges() []Edge {
 	return []Edge{
+		{"cli", "declare", "export and apply print what it finds"},
 		{"cli", "doctor", "it prints the findings, whose shape is doctor's"},
 		{"runner/native", "runner/egress", "a sandbox's way out is carried by the node's own sockets"},
 		{"cli", "image", "deploy packs the code directory where it stands"},

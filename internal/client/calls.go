@@ -60,6 +60,15 @@ func (c *Client) HasCode(ctx context.Context, digest string) (bool, error) {
 	return err == nil, err
 }
 
+// Code returns the code of a digest, as a tar archive. The caller closes it.
+func (c *Client) Code(ctx context.Context, digest string) (io.ReadCloser, error) {
+	resp, err := c.do(ctx, get("v1", "code", digest))
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
 // PutCode uploads an archive that image.Pack has made, whose digest this is.
 func (c *Client) PutCode(ctx context.Context, digest string, archive io.Reader) error {
 	return c.call(ctx, request{

@@ -24,6 +24,35 @@ func (r TopicRules) None() bool {
 	return len(r.Writers) == 0 && r.Dedupe == 0 && r.MaxEvent == 0 && r.Events == 0 && r.Bytes == 0
 }
 
+// Topics lists the topics that a function names, those that its outcomes go to among them, sorted, each once.
+func (s *Spec) Topics() []string {
+	var names []string
+	add := func(name string) {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	destinations := func(list ...*Destination) {
+		for _, d := range list {
+			if d != nil {
+				add(d.Topic)
+			}
+		}
+	}
+	if s.Async != nil {
+		destinations(s.Async.OnSuccess, s.Async.OnFailure)
+	}
+	for _, t := range s.Triggers {
+		add(t.Topic)
+		destinations(t.OnSuccess, t.OnFailure)
+		if t.Emit != nil {
+			add(t.Emit.Topic)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // NodeToken is the name under which the node's own token is a writer.
 const NodeToken = "node"
 
@@ -77,6 +106,14 @@ func (r TopicRules) Check() error {
 		return fault.New(fault.Invalid, "bytesPerSecond: %v is out of range", fmt.Sprint(int64(r.Bytes)))
 	}
 	return nil
+}
+
+// Change puts these rules in the place of all others.
+func (r TopicRules) Change() *TopicRulesChange {
+	if r.Writers == nil {
+		r.Writers = []string{}
+	}
+	return &TopicRulesChange{&r.Writers, &r.Dedupe, &r.MaxEvent, &r.Events, &r.Bytes}
 }
 
 // TopicRulesChange changes rules; what is nil stays.

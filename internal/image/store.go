@@ -56,7 +56,7 @@ func (s *Store) Put(ctx context.Context, archive io.Reader) (digest string, err 
 		}
 	}()
 	tree := filepath.Join(dir, "tree")
-	if digest, err = unpack(ctx, tree, archive); err == nil {
+	if digest, err = Unpack(ctx, tree, archive); err == nil {
 		err = s.keep(tree, digest)
 	}
 	if errors.Is(err, syscall.ENOSPC) {
@@ -65,8 +65,9 @@ func (s *Store) Put(ctx context.Context, archive io.Reader) (digest string, err 
 	return digest, err
 }
 
-// unpack makes the tree, and takes its digest from what is on disk in the end, not from what was sent.
-func unpack(ctx context.Context, dir string, archive io.Reader) (digest string, err error) {
+// Unpack unpacks an archive, which need not be canonical, into a directory that it makes, and returns the digest of what it holds. An archive
+// that is not acceptable is an error of kind Invalid or TooLarge that names the entry. It takes its digest from what is on disk in the end, not from what was sent.
+func Unpack(ctx context.Context, dir string, archive io.Reader) (digest string, err error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", fmt.Errorf("make room for code: %w", err)
 	}

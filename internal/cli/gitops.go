@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/declare"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// exitDiffers is what a dry run ends with when there is something to do.
+const exitDiffers exitCode = 3
+
+func exportCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use: "export DIR", Short: "Write what the installation is declared to be as files, for apply and for git", Args: cobra.ExactArgs(1),
+		Long: `Write functions with their code (as their aliases have them), topics and rules, configuration values, names of secrets and paused triggers as
+files into DIR: a new or an empty directory, or one of an earlier export, where installation.yaml and functions/ are replaced and all else stays.
+
+Values of secrets, tokens, events, progress and older versions are not in it: that is a back-up's. See docs/gitops.md.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			state, err := declare.Fetch(c.Context(), node)
+			if err != nil {
+				return err
+			}
+			if err := declare.Write(c.Context(), args[0], state, node); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: %d functions, %d topics, %d configuration values, names of %d secrets\n",
+				args[0], len(state.Functions), len(state.Topics), len(state.Config), len(state.Secrets))
+			return nil
+		},
+	}
+}
+
+func applyCommand(env *environment) *cobra.Command {
+	var out output
+	var prune, dryRun bool
+	c := &cobra.Command{
+		Use: "apply DIR", Short: "Make the installation what the files of a directory declare", Args: cobra.ExactArgs(1),
+		Long: `Make the installation what the files in DIR declare, as export writes them. All files are read and checked before anything is changed; what is so
+already is left alone, so a second time does nothing. It stops at the first step that fails; applied again, the rest is done.
+
+What is there and not declared stays, and is told. With --prune functions, aliases and configuration values are removed then, and triggers that are paused go on; topics hold
+events and secrets cannot be had back, so they stay in any case.
+
+Exit codes: 0 done, or nothing to do; 1 it failed; 2 the files are wrong, and nothing was changed; 3 with --dry-run: there is something to do.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := out.json(); err != nil {
+				return err
+			}
+			want, err := declare.Read(args[0])
+			if err != nil {
+				return err
+			}
+			if err := programsOf(want); err != nil {
+				return err
+			}
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			plan, err := planFor(c.Context(), node, want, prune)
+			if err != nil {
+				return err
+			}
+			if dryRun {
+				return tellPlan(c, &out, plan)
+			}
+			text, _ := out.json()
+			if err := plan.Apply(c.Context(), node, func(s declare.Step) {
+				if !text {
+					printStep(c.OutOrStdout(), s)
+				}
+			}); err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), plan, func(w io.Writer) { printNotes(w, plan) })
+		},
+	}
+	c.Flags().BoolVar(&prune, "prune", false, "remove functions, aliases and configuration values that are not declared")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
+	out.flag(c)
+	return c
+}
+
+// planFor compares what is there with what is wanted, and lets the node look at what it can before anything is changed.
+func planFor(ctx context.Context, node *client.Client, want *declare.State, prune bool) (*declare.Plan, error) {
+	have, err := declare.Fetch(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := declare.Compare(have, want, prune)
+	if err != nil {
+		return nil, err
+	}
+	return plan, plan.Try(ctx, have, node)
+}
+
+// programsOf refuses a program below the code that could not be started.
+func programsOf(s *declare.State) error {
+	byFile := map[string]*function.Manifest{}
+	var files []string
+	for _, f := range s.Functions {
+		if byFile[f.File] == nil {
+			byFile[f.File] = &function.Manifest{}
+			files = append(files, f.File)
+		}
+		byFile[f.File].Functions = append(byFile[f.File].Functions, *f.Declared)
+	}
+	for _, file := range files {
+		if err := checkPrograms(byFile[file], file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func tellPlan(c *cobra.Command, out *output, plan *declare.Plan) error {
+	err := out.print(c.OutOrStdout(), plan, func(w io.Writer) {
+		for _, s := range plan.Steps {
+			printStep(w, s)
+		}
+		printNotes(w, plan)
+	})
+	if err == nil && len(plan.Steps) > 0 {
+		return exitDiffers
+	}
+	return err
+}
+
+// printStep writes a step as a diff has it.
+func printStep(w io.Writer, s declare.Step) {
+	sign := map[string]string{declare.Create: "+", declare.Change: "~", declare.Remove: "-"}[s.Verb]
+	fmt.Fprintf(w, "%s %s\n", sign, clean(s.What))
+	for _, d := range s.Details {
+		fmt.Fprintf(w, "    %s\n", clean(d))
+	}
+}
+
+func printNotes(w io.Writer, plan *declare.Plan) {
+	if len(plan.Steps) == 0 {
+		fmt.Fprintln(w, "nothing to do: everything is as it is declared")
+	}
+	for _, note := range plan.Notes {
+		fmt.Fprintf(w, "note: %s\n", clean(note))
+	}
+}

@@ -1,0 +1,83 @@
+// Package declare owns what an installation is declared to be, as files: functions with their code, topics with their rules, configuration
+// values, the names of secrets, paused triggers. It reads and writes the files, asks a node for the same, says what differs, and makes a node
+// what the files say. It does not hold what came to be by running: events, progress, older versions, values of secrets.
+//
+// A directory has a file installation.yaml, and below functions/ a directory with a manifest for each function; functions/NAME@ALIAS is for
+// an alias other than live.
+package declare
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Names of the files.
+const (
+	InstallationFile = "installation.yaml"
+	functionsDir     = "functions"
+	manifestFile     = "dalamb.yaml"
+	codeDir          = "code"
+)
+
+// State is what an installation is declared to be.
+type State struct {
+	Topics    []Topic
+	Config    map[string]string
+	Secrets   []string // names
+	Paused    []string // FUNCTION/TRIGGER
+	Functions []Function
+}
+
+// Topic is a topic of the users'. What is empty is not said: a new topic gets the default, one that is there stays as it is.
+type Topic struct {
+	Name            string            `yaml:"name" json:"name"`
+	Partitions      int32             `yaml:"partitions,omitempty" json:"partitions,omitempty"`
+	Retention       string            `yaml:"retention,omitempty" json:"retention,omitempty"`
+	MaxBytes        string            `yaml:"maxBytes,omitempty" json:"maxBytes,omitempty"`
+	Compact         bool              `yaml:"compact,omitempty" json:"compact,omitempty"`
+	Writers         []string          `yaml:"writers,omitempty,flow" json:"writers,omitempty"`
+	Dedupe          function.Duration `yaml:"dedupe,omitempty" json:"dedupe,omitzero"`
+	MaxEvent        function.Bytes    `yaml:"maxEvent,omitempty" json:"maxEvent,omitzero"`
+	EventsPerSecond float64           `yaml:"eventsPerSecond,omitempty" json:"eventsPerSecond,omitempty"`
+	BytesPerSecond  function.Bytes    `yaml:"bytesPerSecond,omitempty" json:"bytesPerSecond,omitzero"`
+}
+
+func (t *Topic) rules() function.TopicRules {
+	r := function.TopicRules{Dedupe: t.Dedupe, MaxEvent: t.MaxEvent, Events: t.EventsPerSecond, Bytes: t.BytesPerSecond}
+	if len(t.Writers) > 0 {
+		r.Writers = t.Writers
+	}
+	return r
+}
+
+// Function is a function that an alias points at.
+type Function struct {
+	Alias string
+	Spec  function.Spec
+	Code  string // digest; "" = it is an image
+
+	// Of one that was read from files.
+	Declared *function.Declared
+	File     string // its manifest
+	Dir      string // of its code
+}
+
+// key tells functions apart, as people write it.
+func (f *Function) key() string { return key(f.Spec.Name, f.Alias) }
+
+func key(name, alias string) string {
+	if alias == function.LiveAlias {
+		return name
+	}
+	return name + "@" + alias
+}
+
+// sort gives everything one order.
+func (s *State) sort() {
+	slices.SortFunc(s.Topics, func(a, b Topic) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Functions, func(a, b Function) int { return cmp.Compare(a.key(), b.key()) })
+	slices.Sort(s.Secrets)
+	slices.Sort(s.Paused)
+}

@@ -1,0 +1,306 @@
+package declare
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/image"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// Manifests that use much of what there is.
+var manifests = []string{
+	"name: a\nentry: {type: stdio, command: [sh, x.sh]}\n",
+	`name: full
+base: scratch
+entry: {type: http, command: [./x, "1", "true", "", "a b"], port: 9000, concurrency: 3, ready: "/r?a=b"}
+resources: {memory: 64Mi, cpu: 0.5, pids: 20, files: 64, tmp: 1Mi}
+timeout: 1500ms
+scale: {min: 1, max: 4, target: 2, reserved: 1, idle: 1h, freeze: 0s}
+health: {path: /h}
+env: {A: "1", B: "", C: "yes: no", D: "null"}
+secrets: [{name: s, env: S}, {name: s}]
+config: [{name: c, env: CC}]
+network: egress
+allow: [{to: 10.0.0.0/8, ports: [443]}, {to: internet}]
+isolation: strict
+async: {onFailure: {topic: events}}
+triggers:
+  - {name: one, filter: {type: [x, {prefix: "null"}], data: {n: [{numeric: [">=", 18.5]}]}}, order: none, start: earliest, retry: {attempts: 9, never: [Bad]}, batch: {size: 10}}
+  - {name: two, topic: orders, emit: {topic: events}, rate: 5/s, dedupe: {window: 1h}}
+  - {name: tick, schedule: "*/5 * * * *", timezone: Europe/Berlin, jitter: 10s, catchUp: all}
+  - {route: {method: GET, host: a.b, path: "/x/{id}"}}
+`,
+	"name: img\nimage: docker.io/library/nginx:1\nentry: {type: http}\ntriggers: [{filter: {}}]\n",
+	"name: lines\nentry: {type: stdio, mode: lines, command: [x]}\nscale: {max: 1}\n",
+}
+
+func parse(t *testing.T, text string) function.Spec {
+	t.Helper()
+	m, err := function.ParseManifest("m", []byte(text))
+	if err != nil {
+		t.Fatalf("ParseManifest(%s): %v", text, err)
+	}
+	return m.Functions[0].Spec
+}
+
+func TestAManifestReadAgainIsTheSameFunction(t *testing.T) {
+	for _, text := range manifests {
+		spec := parse(t, text)
+		code := "code"
+		if spec.Image != "" {
+			code = ""
+		}
+		got, err := Manifest(&spec, code)
+		if err != nil {
+			t.Errorf("Manifest of\n%s\n= %v", text, err)
+			continue
+		}
+		again := parse(t, string(got))
+		if !same(&spec, &again) {
+			t.Errorf("Manifest of\n%s\nis another function:\n%s", text, got)
+		}
+		for _, needless := range []string{"pids: 64\n", "max: 10\n", "attempts: 4", "order: key", "{}"} {
+			if strings.Contains(string(got), needless) && !strings.Contains(text, "filter: {}") {
+				t.Errorf("Manifest says %q, which goes without saying:\n%s", needless, got)
+			}
+		}
+	}
+}
+
+// FuzzInstallation: whatever stands in the file, it is read or refused with words, and what was read can be compared.
+func FuzzInstallation(f *testing.F) {
+	for _, seed := range []string{"", "topics: [{name: a, partitions: 3, dedupe: 1h}]\nconfig: {a: b}\nsecrets: [s]\npaused: [a/b]\n", "config: {a: 1}\n", "topics: 1", "a: b", "---\n---\n", "config: {a: *x}", "topics: [{name: _x}]"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := parseInstallation("installation.yaml", []byte(text))
+		if err != nil {
+			if fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error(), "\n") {
+				t.Errorf("parseInstallation(%q) = %v, want an Invalid fault on one line", text, err)
+			}
+			return
+		}
+		s.check()
+		if _, err := Compare(&State{}, s, true); err != nil && fault.KindOf(err) != fault.Invalid {
+			t.Errorf("Compare = %v, want an Invalid fault", err)
+		}
+	})
+}
+
+func steps(p *Plan) (list []string) {
+	for _, s := range p.Steps {
+		line := s.Verb + " " + s.What
+		if len(s.Details) > 0 {
+			line += ": " + strings.Join(s.Details, "; ")
+		}
+		list = append(list, line)
+	}
+	return list
+}
+
+func TestCompareSaysWhatDiffers(t *testing.T) {
+	live := func(text, code string) Function {
+		return Function{Alias: function.LiveAlias, Spec: parse(t, text), Code: code}
+	}
+	base := func() *State {
+		return &State{
+			Topics: []Topic{{Name: "orders", Partitions: 4, Retention: "30d", MaxBytes: "10Gi", Dedupe: function.Duration(3600e9)}},
+			Config: map[string]string{"level": "info"}, Secrets: []string{"db"}, Paused: []string{"pay/on"},
+			Functions: []Function{live("name: pay\nentry: {type: stdio, command: [x]}\nenv: {A: old}\ntriggers: [{name: on}]", "sha256:1")},
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(want *State)
+		prune  bool
+		want   []string
+		notes  int
+	}{
+		"nothing":   {func(*State) {}, true, nil, 0},
+		"unsaid":    {func(s *State) { s.Topics[0] = Topic{Name: "orders", Dedupe: s.Topics[0].Dedupe} }, true, nil, 0},
+		"topic":     {func(s *State) { s.Topics[0].Partitions, s.Topics[0].Dedupe = 8, 0 }, false, []string{"change topic orders: partitions: 4 -> 8; dedupe: 1h -> 0s"}, 0},
+		"new topic": {func(s *State) { s.Topics = append(s.Topics, Topic{Name: "more"}) }, false, []string{"create topic more"}, 0},
+		"config":    {func(s *State) { s.Config = map[string]string{"level": "debug", "x": "1"} }, false, []string{`change configuration value level: "info" -> "debug"`, "create configuration value x"}, 0},
+		"code":      {func(s *State) { s.Functions[0].Code = "sha256:2" }, false, []string{"change function pay: code: other files"}, 0},
+		"spec": {func(s *State) {
+			s.Functions[0].Spec = parse(t, "name: pay\nentry: {type: stdio, command: [x, y]}\ntimeout: 1s\nenv: {A: new, B: b}\ntriggers: [{name: on}]")
+		}, false, []string{`change function pay: entry.command[1]: (absent) -> "y"; env.A: another value; env.B: new; timeout: "30s" -> "1s"`}, 0},
+		"new function": {func(s *State) {
+			s.Functions = append(s.Functions, live("name: z\nentry: {type: stdio, command: [x]}", "sha256:1"))
+		}, false, []string{"create function z"}, 0},
+		"alias": {func(s *State) {
+			s.Functions = append(s.Functions, Function{Alias: "preview", Spec: s.Functions[0].Spec, Code: "sha256:1"})
+		}, false, []string{"create function pay@preview"}, 0},
+		"less":           {func(s *State) { *s = State{} }, false, nil, 5},
+		"less, pruned":   {func(s *State) { *s = State{} }, true, []string{"remove configuration value level", "remove function pay"}, 2},
+		"goes on":        {func(s *State) { s.Paused = nil }, true, []string{"change trigger pay/on: goes on"}, 0},
+		"stays paused":   {func(s *State) { s.Paused = nil }, false, nil, 1},
+		"paused as well": {func(s *State) { s.Paused = append(s.Paused, "pay/invoke") }, false, []string{"change trigger pay/invoke: paused"}, 0},
+	} {
+		want := base()
+		c.change(want)
+		p, err := Compare(base(), want, c.prune)
+		if err != nil {
+			t.Errorf("%s: Compare = %v", name, err)
+			continue
+		}
+		if got := steps(p); !slices.Equal(got, c.want) || len(p.Notes) != c.notes {
+			t.Errorf("%s: Compare = %q, notes %q; want %q and %d notes", name, got, p.Notes, c.want, c.notes)
+		}
+	}
+	aliased := base()
+	aliased.Functions = append(aliased.Functions, Function{Alias: "preview", Spec: aliased.Functions[0].Spec, Code: "sha256:1"})
+	for _, c := range []struct{ want, step string }{{"pay", "remove function pay@preview"}, {"", "remove function pay"}} {
+		want := base()
+		if c.want == "" {
+			want.Functions, want.Paused = nil, nil
+		}
+		p, err := Compare(aliased, want, true)
+		if err != nil || !slices.Equal(steps(p), []string{c.step}) {
+			t.Errorf("an alias that is not declared: Compare = %q, %v; want %s", steps(p), err, c.step)
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(want *State)
+		words  string
+	}{
+		"fewer partitions": {func(s *State) { s.Topics[0].Partitions = 3 }, "topic orders has 4 partitions, and 3 are declared"},
+		"compact":          {func(s *State) { s.Topics[0].Compact = true }, "compact is false, and true is declared"},
+		"secret":           {func(s *State) { s.Secrets = append(s.Secrets, "x") }, "secret x is not there"},
+		"paused":           {func(s *State) { s.Paused = []string{"pay/off"} }, "pay/off is no trigger"},
+		"taken secret":     {func(s *State) { s.Functions[0].Spec.Secrets = []function.Secret{{Name: "y"}} }, "function pay takes secret y"},
+		"taken value":      {func(s *State) { s.Functions[0].Spec.Config = []function.Setting{{Name: "y", Env: "Y"}} }, "function pay takes configuration value y"},
+	} {
+		want := base()
+		c.change(want)
+		if _, err := Compare(base(), want, true); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%s: Compare = %v, want Invalid with %q", name, err, c.words)
+		}
+	}
+}
+
+func TestReadRefusesWhatCannotBe(t *testing.T) {
+	const fn = "name: pay\nentry: {type: stdio, command: [sh, x.sh]}\ncode: .\n"
+	for name, c := range map[string]struct {
+		files map[string]string
+		words string
+	}{
+		"nothing":        {nil, "the directory needs a file installation.yaml"},
+		"unknown field":  {map[string]string{InstallationFile: "topic: []\n"}, "line 1: field topic not found"},
+		"wrong type":     {map[string]string{InstallationFile: "topics: x\n"}, "line 1: cannot unmarshal"},
+		"wrong duration": {map[string]string{InstallationFile: "topics: [{name: a, dedupe: soon}]\n"}, `"soon" is not a duration`},
+		"two documents":  {map[string]string{InstallationFile: "config: {}\n---\nconfig: {}\n"}, "second YAML document"},
+		"system topic":   {map[string]string{InstallationFile: "topics: [{name: _dalamb.control}]\n"}, "is no name for a topic of yours"},
+		"same topic":     {map[string]string{InstallationFile: "topics: [{name: a}, {name: a}]\n"}, "topic a is declared twice"},
+		"wrong rules":    {map[string]string{InstallationFile: "topics: [{name: a, writers: [x]}]\n"}, `writers: "x" is no writer`},
+		"wrong paused":   {map[string]string{InstallationFile: "paused: [x]\n"}, `"x" is not FUNCTION/TRIGGER`},
+		"no manifest":    {map[string]string{InstallationFile: "", "functions/pay/x": ""}, "the manifest cannot be read"},
+		"wrong manifest": {map[string]string{InstallationFile: "", "functions/pay/dalamb.yaml": "name: pay\n"}, "functions/pay/dalamb.yaml:1:1: entry.type: is required"},
+		"no code":        {map[string]string{InstallationFile: "", "functions/pay/dalamb.yaml": "name: pay\nentry: {type: stdio, command: [x]}\ncode: none\n"}, "the code of pay"},
+		"image file":     {map[string]string{InstallationFile: "", "functions/pay/dalamb.yaml": "name: pay\nimage: ./x.tar\nentry: {type: http}\n"}, "push it to a registry"},
+		"two of a name":  {map[string]string{InstallationFile: "", "functions/a/dalamb.yaml": fn, "functions/b/dalamb.yaml": fn}, "function pay is declared twice"},
+		"two of a route": {map[string]string{InstallationFile: "", "functions/a/dalamb.yaml": fn + "triggers: [{route: {path: /x}}]\n", "functions/b/dalamb.yaml": strings.Replace(fn, "pay", "b", 1) + "triggers: [{route: {path: /x}}]\n"}, "/x"},
+	} {
+		dir := directory(t, c.files)
+		_, err := Read(dir)
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error()+fault.HintOf(err), c.words) {
+			t.Errorf("%s: Read = %v (%s), want Invalid with %q", name, err, fault.HintOf(err), c.words)
+		}
+	}
+}
+
+func directory(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			err = os.WriteFile(path, []byte(text), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// shelf gives code from a store.
+type shelf struct{ *image.Store }
+
+func (s shelf) Code(_ context.Context, digest string) (io.ReadCloser, error) {
+	dir, err := s.Dir(digest)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	_, err = image.Pack(dir, &b)
+	return io.NopCloser(&b), err
+}
+
+func TestWhatIsWrittenIsReadAgain(t *testing.T) {
+	store, err := image.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var archive bytes.Buffer
+	digest, err := image.Pack(directory(t, map[string]string{"x.sh": "echo 1\n", "lib/y": "y", ".dalambignore": "none\n"}), &archive)
+	if err == nil {
+		_, err = store.Put(t.Context(), &archive)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &State{
+		Topics:  []Topic{topicOf(wire.Topic{Name: "events", Partitions: 8, Retention: "30d", MaxBytes: "10Gi"}), {Name: "orders", Partitions: 2, Retention: wire.Forever, MaxBytes: "1Gi", Compact: true, Writers: []string{"function/a"}, EventsPerSecond: 2.5, BytesPerSecond: 1 << 20}},
+		Config:  map[string]string{"empty": "", "level": "info", "odd": "yes: \"no\"\n\ttab", "number": "1", "c": ""},
+		Secrets: []string{"db", "s"}, Paused: []string{"full/two"},
+	}
+	for i, text := range manifests {
+		f := Function{Alias: function.LiveAlias, Spec: parse(t, text), Code: digest}
+		if f.Spec.Image != "" {
+			f.Code = ""
+		}
+		if i == 0 {
+			preview := f
+			preview.Alias = "preview"
+			s.Functions = append(s.Functions, preview)
+		}
+		s.Functions = append(s.Functions, f)
+	}
+	s.sort()
+	dir := filepath.Join(t.TempDir(), "out")
+	for round := range 2 { // into a new directory, then into its own
+		if err := Write(t.Context(), dir, s, shelf{store}); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "README.md"), []byte("mine"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		read, err := Read(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, prune := range []bool{false, true} {
+			p, err := Compare(s, read, prune)
+			if err != nil || len(p.Steps) != 0 || len(p.Notes) != 0 {
+				t.Errorf("round %d: what was read differs: %v, %q", round, err, fmt.Sprint(p))
+			}
+		}
+		if len(read.Functions) != len(s.Functions) {
+			t.Errorf("%d functions are read, want %d", len(read.Functions), len(s.Functions))
+		}
+	}
+	if err := Write(t.Context(), directory(t, map[string]string{"mine": "x"}), s, shelf{store}); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("Write into a directory with other things = %v, want a refusal", err)
+	}
+}

@@ -1,0 +1,117 @@
+package declare
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/image"
+)
+
+// Code gives code by its digest, as a tar archive.
+type Code interface {
+	Code(ctx context.Context, digest string) (io.ReadCloser, error)
+}
+
+// Write writes a State into a directory: a new or empty one, or one that was written before, of which the installation's file and all below
+// functions/ are replaced. Everything is whole before anything is replaced.
+func Write(ctx context.Context, dir string, s *State, code Code) error {
+	if err := mayWrite(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make %s: %w", dir, err)
+	}
+	tmp, err := os.MkdirTemp(dir, ".export-")
+	if err != nil {
+		return fmt.Errorf("write into %s: %w", dir, err)
+	}
+	defer os.RemoveAll(tmp)
+	if err := s.writeTo(ctx, tmp, code); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(dir, functionsDir)); err != nil {
+		return fmt.Errorf("replace the functions in %s: %w", dir, err)
+	}
+	for _, name := range []string{functionsDir, InstallationFile} {
+		if err := os.Rename(filepath.Join(tmp, name), filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("replace %s in %s: %w", name, dir, err)
+		}
+	}
+	return nil
+}
+
+// mayWrite refuses a directory with other things in it.
+func mayWrite(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err == nil {
+		_, err = os.Stat(filepath.Join(dir, InstallationFile))
+	}
+	if err != nil {
+		return fault.New(fault.Conflict, "%s is there, and was not written by an export: %w", dir, err).WithHint("choose a new directory, or an empty one")
+	}
+	return nil
+}
+
+func (s *State) writeTo(ctx context.Context, dir string, code Code) error {
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(installation{s.Topics, s.Config, s.Secrets, s.Paused}); err != nil {
+		return fmt.Errorf("write %s: %w", InstallationFile, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, InstallationFile), b.Bytes(), 0o644); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(dir, functionsDir), 0o755); err != nil {
+		return err
+	}
+	for i := range s.Functions {
+		f := &s.Functions[i]
+		if err := f.writeTo(ctx, filepath.Join(dir, functionsDir, f.key()), code); err != nil {
+			return fmt.Errorf("export function %s: %w", f.key(), err)
+		}
+	}
+	return nil
+}
+
+func (f *Function) writeTo(ctx context.Context, dir string, code Code) error {
+	at := ""
+	if f.Code != "" {
+		at = codeDir
+	}
+	text, err := Manifest(&f.Spec, at)
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, manifestFile), text, 0o644); err != nil {
+		return err
+	}
+	if f.Code == "" {
+		return nil
+	}
+	archive, err := code.Code(ctx, f.Code)
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	digest, err := image.Unpack(ctx, filepath.Join(dir, codeDir), archive)
+	if err == nil && digest != f.Code {
+		err = fmt.Errorf("the node sent code %s, not %s", digest, f.Code)
+	}
+	return err
+}
