@@ -19,6 +19,7 @@ import (
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/need"
+	"github.com/dalamb/dalamb/internal/need/broker"
 )
 
 // runTell is an http function that answers with what tells its secret from another one.
@@ -367,4 +368,47 @@ func TestANewSecretReachesTheFunctionAndNoRequestIsLost(t *testing.T) {
 		t.Errorf("requests that were lost: %v", answers)
 	}
 	t.Logf("%d requests over %d changes of the secret, none lost", total, values-1)
+}
+
+// On Kafka every node has the secrets, and needs the one key.
+func TestNodesOfOneLogNeedTheSecretsKey(t *testing.T) {
+	log := "eventlog=kafka://" + need.KafkaCluster(t, broker.Options{}).Bootstrap()
+	first := start(t, t.TempDir(), log)
+	if _, err := first.client.SetSecret(t.Context(), "password", []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	first.deploy(t.TempDir(), fmt.Sprintf(telling, self(t)))
+	data := t.TempDir()
+	second := start(t, data, log)
+	ask := func(n *node) string {
+		got, err := n.client.Invoke(t.Context(), client.Invocation{Function: "tell", Payload: []byte("{}")})
+		return fmt.Sprintf("%s %v", got.Payload, err)
+	}
+	has := func(n *node, value string) {
+		t.Helper()
+		until(t, "the function to have its secret", func() bool { return ask(n) == sum(value)+" <nil>" })
+	}
+	has(first, "one")
+	until(t, "words of the key", func() bool {
+		said := ask(second)
+		return strings.Contains(said, `secret "password" is encrypted for key age1`) && strings.Contains(said, "this node has no key")
+	})
+	if _, err := second.client.SetSecret(t.Context(), "other", []byte("x")); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("SetSecret on a node without the key = %v, want a refusal", err)
+	}
+	second.stop()
+	key, err := os.ReadFile(filepath.Join(first.data, "secret.key"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(data, "secret.key"), key, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	second = start(t, data, log)
+	has(second, "one")
+	if _, err := second.client.SetSecret(t.Context(), "password", []byte("two")); err != nil {
+		t.Fatal(err)
+	}
+	has(second, "two")
+	has(first, "two")
 }

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -100,7 +102,7 @@ func secretValue(c *cobra.Command, name, file string) ([]byte, error) {
 	}
 	if in, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(int(in.Fd())) {
 		fmt.Fprintf(c.ErrOrStderr(), "value of %s (it is not shown): ", name)
-		value, err := term.ReadPassword(int(in.Fd()))
+		value, err := readHidden(c.Context(), int(in.Fd()))
 		fmt.Fprintln(c.ErrOrStderr())
 		if err != nil {
 			return nil, fmt.Errorf("read the value of secret %s: %w", name, err)
@@ -114,6 +116,29 @@ func secretValue(c *cobra.Command, name, file string) ([]byte, error) {
 	line, _ := bytes.CutSuffix(value, []byte("\n"))
 	line, _ = bytes.CutSuffix(line, []byte("\r"))
 	return line, nil
+}
+
+// readHidden reads a line from a terminal that does not show it. When ctx ends, the terminal shows again what is typed.
+func readHidden(ctx context.Context, fd int) ([]byte, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	type line struct {
+		text []byte
+		err  error
+	}
+	read := make(chan line, 1)
+	go func() { // nothing but a line, or the end of the process, ends it
+		text, err := term.ReadPassword(fd)
+		read <- line{text, err}
+	}()
+	select {
+	case l := <-read:
+		return l.text, l.err
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), term.Restore(fd, before))
+	}
 }
 
 func readSecret(r io.Reader, name string) ([]byte, error) {

@@ -235,3 +235,28 @@ func TestReadPassphrase(t *testing.T) {
 		}
 	}
 }
+
+// FuzzOpen: whatever stands in the log as a sealed value is refused with words, and tells nothing else.
+func FuzzOpen(f *testing.F) {
+	b, err := Open(f.Context(), Options{File: filepath.Join(f.TempDir(), "key")})
+	if err != nil {
+		f.Fatal(err)
+	}
+	s, err := b.Seal(f.Context(), "db", []byte(value))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range [][]byte{nil, s.Text, s.Text[:len(s.Text)-1], s.Text[:40], []byte("age-encryption.org/v1\n-> X25519 a\nb\n--- c\n")} {
+		f.Add("db", seed)
+		f.Add("other", seed)
+	}
+	f.Fuzz(func(t *testing.T, name string, text []byte) {
+		got, err := b.Open(name, Sealed{Key: s.Key, Text: text})
+		switch whole := name == "db" && bytes.Equal(text, s.Text); {
+		case whole && (err != nil || string(got) != value):
+			t.Errorf("Open = %q, %v; want the value", got, err)
+		case !whole && fault.KindOf(err) != fault.Unavailable:
+			t.Errorf("Open(%q, %q) = %q, %v; want a refusal", name, text, got, err)
+		}
+	})
+}
