@@ -21,6 +21,7 @@ const filterNames = "internal/runner/native/seccomp/testdata/docker.txt"
 // read-only, the code in /var/task, namespaces and users of its own, limits, a filter of system calls.
 type bundle struct {
 	runtime string
+	flags   []string // of the runtime, before the command
 	dir     string
 	serial  int
 }
@@ -28,6 +29,10 @@ type bundle struct {
 // runtimeBundle makes one for an installed runtime.
 func (b *bench) runtimeBundle(runtime string) (*bundle, error) {
 	c := &bundle{runtime: runtime, dir: filepath.Join(b.dir, "bundle-"+runtime)}
+	c.flags = []string{"--root", filepath.Join(c.dir, "state")}
+	if runtime == "runsc" {
+		c.flags = append(c.flags, "--network=none")
+	}
 	for _, dir := range []string{"proc", "dev", "tmp", "etc", "usr", "var/task"} {
 		if err := os.MkdirAll(filepath.Join(c.dir, "rootfs", dir), 0o755); err != nil {
 			return nil, err
@@ -108,8 +113,9 @@ func (c *bundle) firstByte(ctx context.Context, code string, command []string) (
 		return 0, err
 	}
 	c.serial++
-	cmd := exec.CommandContext(ctx, "unshare", "--mount", "sh", "-c", ready, "/sys/fs/cgroup/unified",
-		c.runtime, "--root", filepath.Join(c.dir, "state"), "run", "--bundle", c.dir, fmt.Sprintf("bench-%d-%d", os.Getpid(), c.serial))
+	args := append([]string{"--mount", "sh", "-c", ready, "/sys/fs/cgroup/unified", c.runtime}, c.flags...)
+	args = append(args, "run", "--bundle", c.dir, fmt.Sprintf("bench-%d-%d", os.Getpid(), c.serial))
+	cmd := exec.CommandContext(ctx, "unshare", args...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return 0, err

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/runner/oci"
 )
 
 // doctorPatience is how long a log or a trial sandbox may take.
@@ -50,7 +53,7 @@ func Doctor(ctx context.Context, o Options) ([]doctor.Finding, error) {
 	if n.getenv == nil {
 		n.getenv = func(string) string { return "" }
 	}
-	return append(append(all, n.tryRunner(ctx)...), n.tryLog(ctx, place)...), nil
+	return slices.Concat(all, n.tryRunner(ctx), n.tryOthers(ctx), n.tryLog(ctx, place)), nil
 }
 
 // port tries to listen.
@@ -65,21 +68,15 @@ func port(name, address string) doctor.Finding {
 
 // tryRunner makes a trial sandbox and says what held it.
 func (n *Node) tryRunner(ctx context.Context) []doctor.Finding {
-	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
-	defer cancel()
-	r, err := openRunner(n.config, n.config.Runner, n.logger, nil)
-	var a runner.Ability
-	if err == nil {
-		defer r.Close()
-		a, err = r.Check(ctx)
-	}
+	name := n.config.Runner
+	a, err := n.try(ctx, name)
 	if err != nil {
 		return []doctor.Finding{doctor.Lacking(doctor.Missing, "sandbox", fault.HintOf(err), "%v", err)}
 	}
 	if !a.Isolated {
-		return []doctor.Finding{doctor.Lacking(doctor.Warning, "sandbox", "another runner, such as native: dalamb doctor --runner native says whether it can be had here", "the runner %s does not isolate: functions can read and change what this user can", r.Name())}
+		return []doctor.Finding{doctor.Lacking(doctor.Warning, "sandbox", "another runner, such as native: dalamb doctor --runner native says whether it can be had here", "the runner %s does not isolate: functions can read and change what this user can", name)}
 	}
-	all := []doctor.Finding{doctor.Good("sandbox", "the runner %s made one and held a program in it", r.Name())}
+	all := []doctor.Finding{doctor.Good("sandbox", "the runner %s made one%s and held a program in it", name, withKernel(a))}
 	switch lacks := strings.Join(a.Lacks(), ", "); {
 	case lacks != "":
 		all = append(all, doctor.Lacking(doctor.Warning, "fence", cgroupRemedy, "lacks %s. %s", lacks, strings.Join(a.Notes, " ")))
@@ -89,6 +86,42 @@ func (n *Node) tryRunner(ctx context.Context) []doctor.Finding {
 		all = append(all, doctor.Good("fence", "whole: functions with isolation: strict run here; limits on %s", strings.Join(a.Limits, ", ")))
 	}
 	return all
+}
+
+func withKernel(a runner.Ability) string {
+	if a.Kernel {
+		return ", with a kernel of its own,"
+	}
+	return ""
+}
+
+// tryOthers makes a trial sandbox with each other runner that a function may ask for and whose runtime is installed.
+func (n *Node) tryOthers(ctx context.Context) (all []doctor.Finding) {
+	for _, runtime := range oci.Runtimes() {
+		name := oci.Prefix + runtime
+		if _, err := exec.LookPath(runtime); err != nil || name == n.config.Runner {
+			continue
+		}
+		a, err := n.try(ctx, name)
+		if err != nil {
+			all = append(all, doctor.Lacking(doctor.Warning, name, fault.HintOf(err), "functions with runner: %s are refused: %v", name, err))
+			continue
+		}
+		all = append(all, doctor.Good(name, "made a sandbox%s and held a program in it", withKernel(a)))
+	}
+	return all
+}
+
+// try opens a runner and makes a trial sandbox.
+func (n *Node) try(ctx context.Context, name string) (runner.Ability, error) {
+	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
+	defer cancel()
+	r, err := openRunner(n.config, name, n.logger, nil)
+	if err != nil {
+		return runner.Ability{}, err
+	}
+	defer r.Close()
+	return r.Check(ctx)
 }
 
 const cgroupRemedy = "start the node as root, or as a systemd service with Delegate=yes (systemd-run --user --scope -p Delegate=yes dalamb up); in a container, let it write to its cgroups"

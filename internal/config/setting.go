@@ -40,7 +40,7 @@ func Settings() []Setting {
 				}
 				return address(n.Control)
 			}},
-		{Key: "runner", Flag: "runner", Form: "name", Help: "What holds function instances: native, oci:crun, oci:runc (an OCI runtime, for nodes that are root), or process, which does not isolate.",
+		{Key: "runner", Flag: "runner", Form: "name", Help: "What holds function instances: native; oci:crun, oci:runc, oci:runsc, oci:kata-runtime (an OCI runtime, for nodes that are root); or process, which does not isolate.",
 			value: func(n *Node) any { return &n.Runner }, check: func(n *Node) string { return filled(n.Runner) }},
 		{Key: "drain", Flag: "drain", Form: "duration", Help: "How long functions that run may go on after SIGTERM.",
 			value: func(n *Node) any { return &n.Drain }, check: func(n *Node) string {

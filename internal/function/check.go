@@ -27,7 +27,9 @@ func networks() []string   { return []string{NetworkNone, NetworkEgress, Network
 func isolations() []string { return []string{"available", IsolationStrict} }
 
 // Runners are those that a function may ask for. All of them fence: what does not is for a whole node to say.
-func Runners() []string { return []string{"native", "oci:crun", "oci:runc"} }
+func Runners() []string {
+	return []string{"native", "oci:crun", "oci:runc", "oci:runsc", "oci:kata-runtime"}
+}
 
 func reuses() []string           { return []string{ReuseIdle, ReuseNever} }
 func orders() []Order            { return []Order{OrderKey, OrderPartition, OrderNone} }

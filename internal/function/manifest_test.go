@@ -106,7 +106,7 @@ dalamb.yaml:1:1: entry.command: names no program (a list, such as [python3, main
 		{minimal + "timeout: 0s", "dalamb.yaml:3:10: timeout: 0s is out of range (from 1ms to 1d)"},
 		{minimal + "base: hosts", "dalamb.yaml:3:7: base: \"hosts\" is not known (allowed: host, scratch; did you mean host?)"},
 		{minimal + "isolation: total", `dalamb.yaml:3:12: isolation: "total" is not known (allowed: available, strict)`},
-		{minimal + "runner: process", `dalamb.yaml:3:9: runner: "process" is not known (allowed: native, oci:crun, oci:runc)`},
+		{minimal + "runner: process", `dalamb.yaml:3:9: runner: "process" is not known (allowed: native, oci:crun, oci:runc, oci:runsc, oci:kata-runtime)`},
 		{minimal + "isolation: strict\nnetwork: host", "dalamb.yaml:3:12: isolation: strict and network: host exclude each other (network: none or egress, or isolation: available)"},
 		{minimal + "resources: {files: 3}", "dalamb.yaml:3:20: resources.files: 3 is out of range (from 16 to 1048576)"},
 		{minimal + "network:", "dalamb.yaml:3:9: network: is empty, not text"},

@@ -11,6 +11,7 @@ import (
 type Ability struct {
 	Isolated bool     // namespaces, no capabilities, seccomp
 	Users    bool     // each sandbox is a user of its own on the host
+	Kernel   bool     // each sandbox has a kernel of its own, and no process on the host for each of the function's
 	Images   bool     // Spec.Root, WorkDir and User are honoured; else a Spec that has them is refused
 	Egress   bool     // the network "egress" is given; else a Spec with it is refused, where any isolation is
 	Limits   []string // of AllLimits: those that are enforced

@@ -140,7 +140,7 @@ type PortLister interface {
 
 // Freezer is a Sandbox whose processes can be held still: they keep their memory and get no CPU.
 type Freezer interface {
-	// Freeze freezes or thaws, and returns when the kernel has been told. What is dialled or written to a frozen sandbox waits. Stop
+	// Freeze freezes or thaws, and returns when the kernel has been told. What is written to a frozen sandbox waits, and so does Dial where the sandbox's kernel is frozen with it. Stop
 	// thaws. An error of freezing leaves it thawed; errors.ErrUnsupported: this machine cannot. Idempotent.
 	Freeze(on bool) error
 }

@@ -68,6 +68,9 @@ func (sb *sandbox) holdBack() (letGo func()) {
 // left passes on that a companion has ended, when what it printed has been passed on.
 func (sb *sandbox) left(u *inside.Unpacker) {
 	number, errno, status := u.Number(), syscall.Errno(u.Number()), syscall.WaitStatus(u.Number())
+	if number < 0 || number >= int64(len(sb.beside)) {
+		return // it may come from a kernel that the function has broken
+	}
 	c := &sb.spec.Companions[number]
 	exit := exitOf(status)
 	if errno != 0 {

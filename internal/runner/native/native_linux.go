@@ -34,7 +34,8 @@ type Options struct {
 
 	IDs IDs // of the host, for sandboxes of a node that is root; zero = DefaultIDs
 
-	Maker Maker // nil = the runner's own zygote
+	Maker  Maker   // nil = the runner's own zygote
+	Kernel *Kernel // nil = the host's
 }
 
 // Bounds of how many sandboxes wait, where nothing else is said.
@@ -55,6 +56,7 @@ type Runner struct {
 	boot    func() (string, error)
 	zygote  *zygote
 	maker   Maker   // nil = zygote
+	kernel  *Kernel // nil = the host's
 	ranges  *ranges // nil when the node is not root, or may not give its sandboxes ids of their own
 	noIDs   error   // why root has no ranges
 	sweeper *sweeper
@@ -89,7 +91,7 @@ func New(o Options) (*Runner, error) {
 	r := &Runner{
 		dir: dir, name: "dalamb-" + hex.EncodeToString(sum[:6]), root: os.Geteuid() == 0, log: o.Log, machine: m,
 		serial: newSerial(), filter: sync.OnceValues(seccomp.Default().Program), boot: sync.OnceValues(tree.Boot),
-		zygote: newZygote(), maker: o.Maker, sweeper: &sweeper{log: o.Log}, flows: egress.NewBudget(mostFlows()),
+		zygote: newZygote(), maker: o.Maker, kernel: o.Kernel, sweeper: &sweeper{log: o.Log}, flows: egress.NewBudget(mostFlows()),
 	}
 	r.watch.Every, r.watch.Log, r.watch.Measure = watchEvery, o.Log, r.measures
 	r.groups = sync.OnceValue(func() *cgroups {
@@ -145,7 +147,7 @@ func (r *Runner) Check(ctx context.Context) (runner.Ability, error) {
 }
 
 func (r *Runner) ability() runner.Ability {
-	a := runner.Ability{Isolated: true, Images: true, Users: r.ranges != nil, Limits: []string{"tmp", "files"}}
+	a := runner.Ability{Isolated: true, Kernel: r.kernel != nil, Images: true, Users: r.ranges != nil, Limits: []string{"tmp", "files"}}
 	if r.noIDs != nil {
 		a.Notes = append(a.Notes, "Sandboxes share two users of the host, nobody and the one before it: "+r.noIDs.Error()+".")
 	}

@@ -158,10 +158,13 @@ func (sb *sandbox) launch(r *Runner) error {
 	if s.PIDs > 0 && !r.groups().has("pids") {
 		t.PIDs = int64(s.PIDs) + initThreads
 	}
-	if err := sb.nest.group.limit(s); err != nil {
+	if err := r.kernel.setTask(t, s); err != nil {
 		return err
 	}
-	if err := sb.give(t, r.root); err != nil {
+	if err := sb.nest.group.limit(r.kernel.limits(s)); err != nil {
+		return err
+	}
+	if err := sb.give(t, r); err != nil {
 		return err
 	}
 	s.Secrets = nil // the init has them
@@ -193,7 +196,8 @@ func (sb *sandbox) places() (runner.Places, error) {
 }
 
 // give sends the task, with the descriptors that the command gets.
-func (sb *sandbox) give(t *inside.Task, root bool) error {
+func (sb *sandbox) give(t *inside.Task, r *Runner) error {
+	root := r.root
 	var mine []*os.File // closed here once they are sent
 	defer func() {
 		for _, f := range mine {
@@ -228,6 +232,11 @@ func (sb *sandbox) give(t *inside.Task, root bool) error {
 		}
 		mine = append(mine, device)
 		t.EgressGiven = true
+	}
+	programs, err := r.kernel.mounts()
+	mine = append(mine, programs...)
+	if err != nil {
+		return err
 	}
 	if root {
 		layers, err := mountLayers(sb.spec.Root, sb.nest.init.PID)

@@ -35,7 +35,7 @@ func newZygote() *zygote {
 }
 
 // make clones an init into the group, with sock as its end of the socket. The init is not ready yet.
-func (z *zygote) make(k kind, g *group, sock *os.File) (pid int, pidfd *os.File, err error) {
+func (z *zygote) make(n *inside.Nest, g *group, sock *os.File) (pid int, pidfd *os.File, err error) {
 	b := <-z.turn
 	defer func() { z.turn <- b }()
 	if b == nil {
@@ -43,7 +43,7 @@ func (z *zygote) make(k kind, g *group, sock *os.File) (pid int, pidfd *os.File,
 			return 0, nil, err
 		}
 	}
-	pid, pidfd, err = b.make(k, g, sock)
+	pid, pidfd, err = b.make(n, g, sock)
 	if errors.Is(err, errZygote) {
 		b.end()
 		b = nil
@@ -82,8 +82,7 @@ func newBreeder() (*breeder, error) {
 	return b, nil
 }
 
-func (b *breeder) make(k kind, g *group, sock *os.File) (int, *os.File, error) {
-	n := &inside.Nest{OwnNet: k.ownNet, IDs: k.ids}
+func (b *breeder) make(n *inside.Nest, g *group, sock *os.File) (int, *os.File, error) {
 	n.Groups, n.Group2 = g.directories()
 	if err := b.conn.Send(inside.Make, n.Pack(), int(sock.Fd())); err != nil {
 		return 0, nil, fmt.Errorf("%w: %w", errZygote, err)

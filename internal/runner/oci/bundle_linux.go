@@ -45,9 +45,9 @@ type (
 		Options []string `json:"options,omitempty"`
 	}
 	linux struct {
-		UIDs        []mapping   `json:"uidMappings"`
-		GIDs        []mapping   `json:"gidMappings"`
-		CgroupsPath string      `json:"cgroupsPath"`
+		UIDs        []mapping   `json:"uidMappings,omitempty"`
+		GIDs        []mapping   `json:"gidMappings,omitempty"`
+		CgroupsPath string      `json:"cgroupsPath,omitempty"`
 		Namespaces  []namespace `json:"namespaces"`
 	}
 	mapping struct {
@@ -57,6 +57,7 @@ type (
 	}
 	namespace struct {
 		Type string `json:"type"`
+		Path string `json:"path,omitempty"` // of one that is there
 	}
 )
 
@@ -85,11 +86,11 @@ func (m *maker) bundle(name string, n *inside.Nest) (*config, error) {
 		},
 		Linux: linux{
 			UIDs: mappings(uids), GIDs: mappings(gids), CgroupsPath: "/" + m.name + "-" + name, // not below one of the name: nobody would remove that
-			Namespaces: []namespace{{"user"}, {"mount"}, {"pid"}, {"ipc"}, {"uts"}},
+			Namespaces: namespaces("user", "mount", "pid", "ipc", "uts"),
 		},
 	}
 	if n.OwnNet {
-		c.Linux.Namespaces = append(c.Linux.Namespaces, namespace{"network"})
+		c.Linux.Namespaces = append(c.Linux.Namespaces, namespaces("network")...)
 	}
 	for _, set := range []string{"bounding", "effective", "permitted"} {
 		c.Process.Capabilities[set] = []string{
@@ -103,6 +104,14 @@ func (m *maker) bundle(name string, n *inside.Nest) (*config, error) {
 		}
 	}
 	return c, nil
+}
+
+// namespaces are new ones.
+func namespaces(types ...string) (list []namespace) {
+	for _, t := range types {
+		list = append(list, namespace{Type: t})
+	}
+	return list
 }
 
 func mappings(list []syscall.SysProcIDMap) (out []mapping) {

@@ -33,11 +33,15 @@ func New(o Options) (*Runner, error) {
 	if !slices.Contains(Runtimes(), o.Runtime) {
 		return nil, unknown(o.Runtime)
 	}
-	m, err := newMaker(o.Runtime, o.StateDir)
-	if err != nil {
-		return nil, err
+	no := native.Options{StateDir: o.StateDir, Log: o.Log, Spare: o.Spare, IDs: o.IDs, Kernel: ownKernel(o.Runtime)}
+	if no.Kernel == nil {
+		m, err := newMaker(o.Runtime, o.StateDir)
+		if err != nil {
+			return nil, err
+		}
+		no.Maker = m
 	}
-	n, err := native.New(native.Options{StateDir: o.StateDir, Log: o.Log, Spare: o.Spare, IDs: o.IDs, Maker: m})
+	n, err := native.New(no)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +59,7 @@ func (r *Runner) Check(ctx context.Context) (runner.Ability, error) {
 	}
 	if _, err := exec.LookPath(r.runtime); err != nil {
 		return runner.Ability{}, fault.New(fault.Unavailable, "the runner %s needs the program %s, which is not in PATH", r.Name(), r.runtime).
-			WithHint("install it (Debian: apt-get install %s), or start dalamb with --runner native", r.runtime)
+			WithHint("install it (%s), or let functions run with the runner native", source(r.runtime))
 	}
 	a, err := r.Runner.Check(ctx)
 	if err != nil {
@@ -64,7 +68,18 @@ func (r *Runner) Check(ctx context.Context) (runner.Ability, error) {
 	return a, nil
 }
 
+// source says where to get a runtime.
+func source(runtime string) string {
+	switch runtime {
+	case "runsc":
+		return "gVisor's of 2025 or later: gvisor.dev/docs/user_guide/install"
+	case "kata-runtime":
+		return "of Kata Containers 1; later ones cannot be told what to run by a command line"
+	}
+	return "Debian: apt-get install " + runtime
+}
+
 func unknown(runtime string) error {
 	return fault.New(fault.Invalid, "%q is not an OCI runtime that dalamb can use", runtime).
-		WithHint("it can use %s", strings.Join(Runtimes(), " and "))
+		WithHint("it can use %s", strings.Join(Runtimes(), ", "))
 }

@@ -23,9 +23,12 @@ func newRunner(stateDir string) (runner.Runner, error) {
 
 func TestMain(m *testing.M) { os.Exit(runnertest.Main(m, newRunner)) }
 
+// tested are the runtimes that a machine for tests has; see TestKataRuntime for the other.
+func tested() []string { return []string{"crun", "runc", "runsc"} }
+
 func TestConformance(t *testing.T) {
 	need.Root(t)
-	for _, name := range Runtimes() {
+	for _, name := range tested() {
 		t.Run(name, func(t *testing.T) {
 			need.Program(t, name)
 			t.Setenv(runtimeVar, name)
@@ -34,8 +37,19 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+func TestEgress(t *testing.T) {
+	need.Root(t)
+	for _, name := range tested() {
+		t.Run(name, func(t *testing.T) {
+			need.Program(t, name)
+			t.Setenv(runtimeVar, name)
+			runnertest.Egress(t, newRunner)
+		})
+	}
+}
+
 func TestOtherRuntimesAreRefused(t *testing.T) {
-	for _, name := range []string{"", "runsc", "/bin/sh", "crun --debug"} {
+	for _, name := range []string{"", "kata", "/bin/sh", "crun --debug"} {
 		if _, err := New(Options{Runtime: name, StateDir: t.TempDir()}); fault.KindOf(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("New(%q) = %v, want an Invalid fault with a hint", name, err)
 		}

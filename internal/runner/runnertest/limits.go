@@ -40,7 +40,14 @@ func (s *suite) limits(t *testing.T) {
 				t.Errorf("exit %+v, stderr %q; want SIGKILL and the limit named", e, b.err.tail())
 			}
 		} else {
-			b.prints("forked")
+			b.prints("\n")
+			most, forked := spec.PIDs, 0
+			if s.ability.Kernel {
+				most *= 3 // gVisor's does not count those that died of it
+			}
+			if _, err := fmt.Sscanf(b.out.String(), "forked %d", &forked); err != nil || forked < 1 || forked >= most {
+				t.Errorf("a function printed %q, %v; want to fork some, and less than %d", b.out.String(), err, most)
+			}
 			if n := len(alive(t, spec)); n < 2 || n > spec.PIDs {
 				t.Errorf("%d processes live, want 2 to %d", n, spec.PIDs)
 			}

@@ -198,7 +198,7 @@ func (s *suite) run(t *testing.T, r runner.Runner, spec runner.Spec) string {
 	return b.out.String()
 }
 
-// alive lists the processes of this machine that carry a spec's mark.
+// alive lists the processes of this machine that carry a spec's mark, or that hold the kernel which the sandbox has of its own and name it.
 func alive(t *testing.T, spec runner.Spec) []int {
 	t.Helper()
 	all, err := tree.Snapshot()
@@ -207,7 +207,9 @@ func alive(t *testing.T, spec runner.Spec) []int {
 	}
 	var pids []int
 	for _, p := range all {
-		if marked, _ := tree.Marked(p.PID, "MARK="+spec.ID); marked && !p.Zombie {
+		marked, _ := tree.Marked(p.PID, "MARK="+spec.ID)
+		words, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID)) // not there: it is gone
+		if (marked || slices.Contains(strings.Split(string(words), "\x00"), spec.ID)) && !p.Zombie {
 			pids = append(pids, p.PID)
 		}
 	}

@@ -7,7 +7,7 @@ func beginFence() error {
 	return all([]step{
 		{"limit resources", limitResources},
 		{"ignore signals", ignoreSignals},
-		{"clear ambient capabilities", func() error { return call(syscall.SYS_PRCTL, prCapAmbient, ambientClearAll) }},
+		{"clear ambient capabilities", clearAmbient},
 		{"drop capabilities", dropCapabilities},
 		{"set no_new_privs", func() error { return call(syscall.SYS_PRCTL, prSetNoNewPrivs, 1) }},
 	})
@@ -16,7 +16,7 @@ func beginFence() error {
 // fenceThread gives up on this thread, and so in what it starts, every way to more rights. The other threads keep theirs: an
 // init has to signal and to reap.
 func fenceThread(t *Task) error {
-	return all([]step{
+	return all(append([]step{
 		{"enter a cgroup namespace", func() error { return syscall.Unshare(cloneNewCgroup) }},
 		{"limit processes", func() error {
 			if t.PIDs == 0 {
@@ -24,6 +24,12 @@ func fenceThread(t *Task) error {
 			}
 			return lowerLimit(rlimitNProc, uint64(t.PIDs))
 		}},
+	}, fence(t)...))
+}
+
+// fence is what of it every kernel can put up.
+func fence(t *Task) []step {
+	return []step{
 		{"limit open files", func() error {
 			if t.Files == 0 {
 				return nil
@@ -40,7 +46,7 @@ func fenceThread(t *Task) error {
 			return noCapabilities()
 		}},
 		{"set the seccomp filter", func() error { return setFilter(t.Filter) }},
-	})
+	}
 }
 
 // limitResources bounds what the kernel counts over all namespaces that a user has made, so that one function cannot use it
@@ -73,6 +79,8 @@ func limitNamespace() error {
 	}
 	return nil
 }
+
+func clearAmbient() error { return call(syscall.SYS_PRCTL, prCapAmbient, ambientClearAll) }
 
 // dropCapabilities empties the bounding set: no exec can give what is not in it. // capabilities(7)
 func dropCapabilities() error {

@@ -27,6 +27,9 @@ func init() {
 		live(mode == "net")
 		syscall.Exit(0)
 	}
+	if _, is := syscall.Getenv(guestVariable); is && syscall.Getpid() == 1 {
+		guest()
+	}
 	if _, is := syscall.Getenv(ZygoteVariable); is && nodesOwn() {
 		breed()
 		syscall.Exit(0)
@@ -35,7 +38,8 @@ func init() {
 
 // sandbox is the init's view of it.
 type sandbox struct {
-	conn     *Conn
+	to       sender
+	guest    *bridge // of a guest: see there
 	ownNet   bool
 	keptHost bool // see hostDir
 	tun      int  // the device, opened while it could be seen; -1 = not to be had
@@ -45,37 +49,49 @@ type sandbox struct {
 	kin      kin
 }
 
+// sender is who an init speaks to: its node, or a relay's bridge.
+type sender interface {
+	Send(k Kind, p *Packer, files ...int) error
+}
+
 func (s *sandbox) send(k Kind, p *Packer, files ...int) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	if s.conn.Send(k, p, files...) != nil {
+	if s.to.Send(k, p, files...) != nil {
 		syscall.Exit(1) // without a node there is no sandbox
 	}
 }
 
 // live is the life of an init. All that is in the sandbox ends with it.
 func live(ownNet bool) {
-	s := &sandbox{conn: NewConn(Socket), ownNet: ownNet, tun: -1}
+	node := NewConn(Socket)
+	s := &sandbox{to: node, ownNet: ownNet, tun: -1}
 	syscall.CloseOnExec(Socket)
 	// What the node itself inherited, from a shell for instance, is no business of the function's.
 	if err := call(sysCloseRange, Socket+1, 0x7fffffff); err != nil {
 		s.send(Failed, new(Packer).Text("close inherited files: "+err.Error()))
 		return
 	}
-	if err := s.prepare(); err != nil {
+	_, outside := syscall.Getenv(relayVariable)
+	if err := s.prepare(outside); err != nil {
 		s.send(Failed, new(Packer).Text(err.Error()))
 		return
 	}
 	s.send(Ready, nil)
-	kind, u, files, err := s.conn.Receive()
+	kind, u, files, err := node.Receive()
 	if err != nil || kind != Start || len(files) < 3 {
+		return
+	}
+	if outside {
+		r := &relay{sandbox: s, words: make(chan string, 1)}
+		r.live(node, unpackTask(u), files)
 		return
 	}
 	if !s.start(unpackTask(u), files) {
 		return
 	}
 	for {
-		kind, u, files, err := s.conn.Receive()
+		kind, u, files, err := node.Receive()
 		if err != nil {
 			return // the node is gone, or wants us to be
 		}
@@ -95,7 +111,7 @@ func live(ownNet bool) {
 }
 
 // prepare does what needs no task, so that a sandbox can wait for one.
-func (s *sandbox) prepare() error {
+func (s *sandbox) prepare(outside bool) error {
 	// Nobody inside may look into this process, whatever its user is.
 	err := call(syscall.SYS_PRCTL, prSetDumpable, 0)
 	if err != nil {
@@ -108,6 +124,9 @@ func (s *sandbox) prepare() error {
 		}
 		openPorts()
 		s.tun, _ = OpenTUN() // who needs it will miss it
+	}
+	if outside {
+		return prepareRelay()
 	}
 	_, s.keptHost = syscall.Getenv(hostVariable)
 	if err := prepareRoot(s.keptHost); err != nil {
@@ -200,10 +219,13 @@ func (s *sandbox) notStarted(err error, dir bool) (started bool) {
 
 // ended tells how the command ended, and ends the sandbox.
 func (s *sandbox) ended(status syscall.WaitStatus, usage *syscall.Rusage) {
+	if s.guest != nil {
+		s.outlast()
+	}
 	_, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
 	alone := err == syscall.ECHILD // all that lives in a pid namespace descends from its process 1
 	s.send(Ended, new(Packer).Number(int64(status)).Number(usage.Utime.Nano()+usage.Stime.Nano()).Number(usage.Maxrss).Number(flag(alone)))
-	syscall.Exit(0)
+	s.exit()
 }
 
 func (s *sandbox) dial(id int64, port int) {

@@ -129,16 +129,31 @@ func ignore(sig syscall.Signal) error {
 	return nil
 }
 
-// noCapabilities empties this thread's capability sets. // capset(2), version 3
-func noCapabilities() error {
+// capabilities are those of a thread: effective, permitted, inheritable, and the same of the higher numbers. // capset(2), version 3
+type capabilities [6]uint32
+
+// do gets or sets them.
+func (c *capabilities) do(nr uintptr) error {
 	header := struct {
 		version uint32
 		pid     int32
 	}{version: 0x20080522}
-	var none [6]uint32
-	_, _, errno := syscall.RawSyscall(syscall.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)), 0)
+	_, _, errno := syscall.RawSyscall(nr, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(c)), 0)
 	if errno != 0 {
 		return errno
 	}
 	return nil
+}
+
+// noCapabilities empties this thread's capability sets.
+func noCapabilities() error { return new(capabilities).do(syscall.SYS_CAPSET) }
+
+// inheritNothing keeps what this thread may from what it starts.
+func inheritNothing() error {
+	var c capabilities
+	if err := c.do(syscall.SYS_CAPGET); err != nil {
+		return err
+	}
+	c[2], c[5] = 0, 0
+	return c.do(syscall.SYS_CAPSET)
 }

@@ -14,12 +14,7 @@ const (
 
 // makeLayeredRoot makes an overlay of the image's layers the working directory, with what every sandbox has of its own.
 func makeLayeredRoot(t *Task, mounts []int) error {
-	return all(append(emptyRoot(nextRoot), []step{
-		{"make its own layer", func() error { return makeOwnLayer(t) }},
-		{"attach the layers", func() error { return attachLayers(t, mounts) }},
-		{"mount the image", func() error {
-			return syscall.Mount("image", nextRoot, "overlay", syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV, "userxattr,lowerdir="+lowerDirs(len(t.Layers)))
-		}},
+	return all(append(append(emptyRoot(nextRoot), overlay(t, mounts, nextRoot)...), []step{
 		{"enter the image", func() error { return syscall.Chdir(nextRoot) }},
 		{"show /proc", showProc},
 		{"hide the init", func() error {
@@ -36,6 +31,17 @@ func makeLayeredRoot(t *Task, mounts []int) error {
 		{"make /dev", makeDev},
 		{"make /dev read-only", func() error { return setAttr("dev", attrReadOnly, false) }},
 	}...))
+}
+
+// overlay mounts the image's layers, put together in the working directory.
+func overlay(t *Task, mounts []int, at string) []step {
+	return []step{
+		{"make its own layer", func() error { return makeOwnLayer(t) }},
+		{"attach the layers", func() error { return attachLayers(t, mounts) }},
+		{"mount the image", func() error {
+			return syscall.Mount("image", at, "overlay", syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV, "userxattr,lowerdir="+lowerDirs(len(t.Layers)))
+		}},
+	}
 }
 
 // makeOwnLayer makes what the image cannot stand in the way of, since an upper layer wins.

@@ -179,6 +179,11 @@ func mountProc() error {
 			return &failure{p, err}
 		}
 	}
+	return maskProc()
+}
+
+// maskProc shows nothing of what tells of the machine, as far as this kernel has it.
+func maskProc() error {
 	for _, p := range []string{"proc/kcore", "proc/keys", "proc/key-users", "proc/latency_stats", "proc/timer_list", "proc/timer_stats",
 		"proc/sched_debug", "proc/interrupts", "proc/softirqs", "proc/iomem", "proc/ioports", "proc/slabinfo", "proc/pagetypeinfo",
 		"proc/kpagecount", "proc/kpageflags", "proc/kpagecgroup", "proc/kallsyms", "proc/kmsg", "proc/modules", "proc/vmallocinfo", "proc/config.gz", "proc/cmdline"} {
@@ -199,12 +204,18 @@ func hideInit() error {
 	return syscall.Mount("proc", "/proc", "proc", syscall.MS_REMOUNT|procFlags, "hidepid=ptraceable")
 }
 
+func devices() []string { return []string{"null", "zero", "full", "random", "urandom"} }
+
 func makeDev() error {
-	for _, d := range []string{"null", "zero", "full", "random", "urandom"} {
+	for _, d := range devices() {
 		if err := showFile("/dev/"+d, "dev/"+d, attrNoSUID|attrNoExec); err != nil {
 			return &failure{d, err}
 		}
 	}
+	return linkDevices()
+}
+
+func linkDevices() error {
 	for name, to := range map[string]string{"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"} {
 		if err := syscall.Symlink(to, "dev/"+name); err != nil {
 			return &failure{name, err}
@@ -227,8 +238,13 @@ func makeEtc() error {
 	return nil
 }
 
-// showHost shows what programs of the host need to start, and nothing that is private to it.
+// showHost shows what programs of the host need to start.
 func showHost() error {
+	return all([]step{{"programs", showPrograms}, {"settings", showSettings}})
+}
+
+// showPrograms shows the programs and their libraries.
+func showPrograms() error {
 	if err := showDir("/usr", "usr"); err != nil {
 		return &failure{"/usr", err}
 	}
@@ -245,6 +261,11 @@ func showHost() error {
 			return &failure{"/" + d, err}
 		}
 	}
+	return nil
+}
+
+// showSettings shows what of /etc they need, and nothing that is private to the host.
+func showSettings() error {
 	if err := makeDirs("etc/ssl", "etc/pki", "etc/pki/tls", "etc/pki/ca-trust", "etc/ca-certificates"); err != nil {
 		return err
 	}

@@ -28,6 +28,9 @@ type Task struct {
 	EgressGiven bool // the device was opened by the node; else by the init
 
 	SecretNames, SecretTexts []string // files in secretsDir
+
+	Runtime []string // the command of a relay's runtime; none = the function's kernel is the host's
+	Bundle  string   // config.json of its container
 }
 
 // Pack gives the fields in a frame's form.
@@ -37,7 +40,8 @@ func (t *Task) Pack() *Packer {
 		Text(t.Resolv).Text(t.Filter).Number(flag(t.Switch)).
 		Texts(t.Layers).Number(flag(t.LayerMounts)).Text(t.WorkDir).Number(t.UID).Number(t.GID).Numbers(t.Groups).
 		Number(flag(t.Hold)).Number(flag(t.Egress)).Number(flag(t.EgressGiven)).
-		Texts(t.SecretNames).Texts(t.SecretTexts)
+		Texts(t.SecretNames).Texts(t.SecretTexts).
+		Texts(t.Runtime).Text(t.Bundle)
 }
 
 func unpackTask(u *Unpacker) *Task {
@@ -48,6 +52,7 @@ func unpackTask(u *Unpacker) *Task {
 		Layers: u.Texts(), LayerMounts: u.Number() != 0, WorkDir: u.Text(), UID: u.Number(), GID: u.Number(), Groups: u.Numbers(),
 		Hold: u.Number() != 0, Egress: u.Number() != 0, EgressGiven: u.Number() != 0,
 		SecretNames: u.Texts(), SecretTexts: u.Texts(),
+		Runtime: u.Texts(), Bundle: u.Text(),
 	}
 }
 

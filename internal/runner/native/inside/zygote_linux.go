@@ -12,17 +12,18 @@ const ZygoteVariable = "DALAMB_ZYGOTE"
 type Nest struct {
 	OwnNet bool     // a network namespace, with nothing but a loopback
 	IDs    IDs      // of the command
+	Relay  bool     // its function will have a kernel of its own
 	Groups []string // directories of its v1 cgroups
 	Group2 string   // directory of its v2 cgroup; "" = none
 }
 
 // Pack gives the fields in a frame's form.
 func (n *Nest) Pack() *Packer {
-	return new(Packer).Number(flag(n.OwnNet)).Number(n.IDs.UID).Number(n.IDs.GID).Number(n.IDs.First).Texts(n.Groups).Text(n.Group2)
+	return new(Packer).Number(flag(n.OwnNet)).Number(n.IDs.UID).Number(n.IDs.GID).Number(n.IDs.First).Number(flag(n.Relay)).Texts(n.Groups).Text(n.Group2)
 }
 
 func unpackNest(u *Unpacker) *Nest {
-	return &Nest{OwnNet: u.Number() != 0, IDs: IDs{UID: u.Number(), GID: u.Number(), First: u.Number()}, Groups: u.Texts(), Group2: u.Text()}
+	return &Nest{OwnNet: u.Number() != 0, IDs: IDs{UID: u.Number(), GID: u.Number(), First: u.Number()}, Relay: u.Number() != 0, Groups: u.Texts(), Group2: u.Text()}
 }
 
 // nodesOwn says whether the node that started this process is at the other end of Socket, which is nobody else's then.
@@ -110,7 +111,7 @@ func leave(groups []string) error {
 // clone starts an init in namespaces of its own.
 func (z *zygote) clone(n *Nest, sock int) (pid, pidfd int, err error) {
 	attr := &syscall.ProcAttr{
-		Dir: "/", Env: append([]string{n.mode()}, z.env...),
+		Dir: "/", Env: append(n.modes(), z.env...),
 		Files: []uintptr{0, 1, 2, uintptr(sock)},
 		Sys:   attributes(n),
 	}
@@ -130,12 +131,17 @@ func (z *zygote) clone(n *Nest, sock int) (pid, pidfd int, err error) {
 	return pid, pidfd, nil
 }
 
-// mode is the variable that makes an init.
-func (n *Nest) mode() string {
+// modes are the variables that make an init, the one that it shall be.
+func (n *Nest) modes() []string {
+	mode := Variable + "=host"
 	if n.OwnNet {
-		return Variable + "=net"
+		mode = Variable + "=net"
 	}
-	return Variable + "=host"
+	if n.Relay {
+		// It takes memory for what it carries, and so has to give some back: of two of a name, Go's runtime takes the first.
+		return []string{mode, relayVariable + "=1", "GOGC=100"}
+	}
+	return []string{mode}
 }
 
 // surroundings are those variables of an init that tell what it is outside of: where and who the caller is.
@@ -157,7 +163,7 @@ func surroundings() ([]string, error) {
 // Env is the environment that makes this program the init of n, when it is started in namespaces that the caller is not in.
 func (n *Nest) Env() ([]string, error) {
 	env, err := surroundings()
-	return append([]string{n.mode()}, env...), err
+	return append(n.modes(), env...), err
 }
 
 // attributes are the namespaces and users of a nest.
