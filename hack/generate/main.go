@@ -261,12 +261,14 @@ The listener for the outside; default 127.0.0.1:8080. The token is a header, Aut
 | ` + "`POST /_/events?type=T&source=S&subject=U&key=K&id=I&time=Z`" + ` | yes | takes any body as the data of an event that the URL describes; also dataschema, and ce-NAME for the extension NAME; all but type may be left out |
 | ` + "`POST /_/events?notBefore=Z`" + `, ` + "`?delay=10m`" + ` | yes | in every form: the events wait until then, at most 366 days; an event's own extension ` + "`notbefore`" + ` goes before it. The answer has an id by which to cancel, as ` + "`delayed`" + ` |
 | ` + "`ANY /_/fn/NAME[/...]`" + ` | yes | calls a function and gives its answer |
+| ` + "`ANY /_/fn/NAME:ALIAS[/...]`" + `, ` + "`/_/fn/NAME:3[/...]`" + ` | yes | calls an alias of it, or a version; the slashes of an alias's name may be written as they are |
 | ` + "`GET /_/health`" + ` | no | 200 when every part of the node works, else 503 |
 | every other path | no | the routes of functions |
 
 | header | where | meaning |
 |---|---|---|
 | ` + "`Dalamb-Alias`" + ` | request to /_/fn/ | the alias to call; live by default |
+| ` + "`Dalamb-Key`" + ` | request to /_/fn/, Invoke | whose call it is: while an alias has several versions, the calls of a key meet the same one |
 | ` + "`Dalamb-Run`" + ` | answer of a function | the id of the call, as in _dalamb.requests and for dalamb logs NAME --run |
 | ` + "`Traceparent`" + ` | request | W3C Trace Context; the function gets it, and so do events that it emits. Made where it is missing |
 | ` + "`Retry-After`" + ` | 503 | seconds to wait |

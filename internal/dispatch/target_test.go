@@ -290,3 +290,36 @@ func TestACallOfAnAliasThatIsGoneIsADeadLetter(t *testing.T) {
 		t.Errorf("the run is %s: %s", run.State, run.Reason)
 	}
 }
+
+// Each version that takes events of a batch gives one answer, and one that may not be kept ends the runs of that version alone.
+func TestARefusedAnswerIsThatOfOneVersion(t *testing.T) {
+	w := newWorld(t, setting{partitions: 1})
+	defer w.close()
+	tr := function.Trigger{Name: "t", Order: function.OrderKey, Batch: batchOf(40)}
+	w.again(0, tr)
+	w.again(0, tr)
+	alias := function.Alias{Name: function.LiveAlias, Primary: 1, Weights: map[int]int{2: 50}}
+	w.change(catalog.Shift{Function: "f", Alias: alias})
+	events := numbered(40, "a", "b", "c", "d", "e", "f", "g")
+	w.append("events", events...)
+	w.node(&theatre{w: w, do: func(version int, _ *function.Invocation) *function.Result {
+		if version == 2 {
+			return succeed(&event.Event{Type: event.TypeRunFinished})
+		}
+		return succeed()
+	}})
+	states := map[function.RunState]int{}
+	for _, run := range w.awaitFinished(len(events)) {
+		want := function.RunSucceeded
+		if alias.Pick(function.Ticket("f", run.Event.Key)) == 2 {
+			want = function.RunDead
+		}
+		if run.State != want {
+			t.Errorf("the run of key %s is %s (%s), want %s", run.Event.Key, run.State, run.Reason, want)
+		}
+		states[run.State]++
+	}
+	if len(states) != 2 {
+		t.Errorf("states %v, want both", states)
+	}
+}

@@ -24,6 +24,10 @@ func TestANewVersionTakesOver(t *testing.T) {
 		second := version("pay")
 		second.Number, second.Digest = 2, "sha256:02"
 		catalog.deploy(second)
+		synctest.Wait()
+		if got := f.Running(); len(got) != 1 || got[0].Number != 1 {
+			t.Errorf("Running = %v, want the old version, which nothing points at and which runs something", got)
+		}
 		if r := mustInvoke(t, f, call("pay")); r.Version != 2 {
 			t.Errorf("version = %d, want 2", r.Version)
 		}

@@ -5,7 +5,7 @@
 // What it serves:
 //
 //	POST /_/events            events, in any form that ingest.go describes; needs the token
-//	ANY  /_/fn/NAME[/...]     one function, by name; needs the token
+//	ANY  /_/fn/NAME[/...]     one function, by name, or NAME:ALIAS; needs the token
 //	GET  /_/health            whether this node works
 //	ANY  everything else      the routes of functions; open
 package gateway
