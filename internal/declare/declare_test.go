@@ -177,7 +177,7 @@ func TestCompareSaysWhatDiffers(t *testing.T) {
 		"compact":          {func(s *State) { s.Topics[0].Compact = true }, "compact is false, and true is declared"},
 		"secret":           {func(s *State) { s.Secrets = append(s.Secrets, "x") }, "secret x is not there"},
 		"paused":           {func(s *State) { s.Paused = []string{"pay/off"} }, "pay/off is no trigger"},
-		"taken secret":     {func(s *State) { s.Functions[0].Spec.Secrets = []function.Secret{{Name: "y"}} }, "function pay takes secret y"},
+		"taken secret":     {func(s *State) { s.Functions[0].Spec.Secrets = []function.Secret{{Name: "y"}} }, "secret y is not there, and is taken by pay: set it first"},
 		"taken value":      {func(s *State) { s.Functions[0].Spec.Config = []function.Setting{{Name: "y", Env: "Y"}} }, "function pay takes configuration value y"},
 	} {
 		want := base()

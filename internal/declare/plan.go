@@ -2,6 +2,7 @@ package declare
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -71,9 +72,22 @@ func (c *comparison) extra(what string, act action) {
 }
 
 func (c *comparison) secrets() {
+	missing := map[string][]string{} // with the functions that take it
 	for _, name := range c.want.Secrets {
+		missing[name] = nil
+	}
+	for i := range c.want.Functions {
+		for _, name := range c.want.Functions[i].Spec.SecretNames() {
+			missing[name] = append(missing[name], c.want.Functions[i].key())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		takers := ""
+		if functions := missing[name]; functions != nil {
+			takers = ", and is taken by " + strings.Join(functions, ", ")
+		}
 		if !slices.Contains(c.have.Secrets, name) {
-			c.bad("secret %s is not there: set it first, dalamb secret set %s", name, name)
+			c.bad("secret %s is not there%s: set it first, dalamb secret set %s", name, takers, name)
 		}
 	}
 	for _, name := range c.have.Secrets {
@@ -191,13 +205,8 @@ func (c *comparison) functions() {
 	}
 }
 
-// takes refuses a function that needs what is neither there nor declared.
+// takes refuses a function that needs a configuration value which is neither there nor declared.
 func (c *comparison) takes(f *Function) {
-	for _, name := range f.Spec.SecretNames() {
-		if !slices.Contains(c.have.Secrets, name) {
-			c.bad("function %s takes secret %s, which is not there: set it first, dalamb secret set %s", f.key(), name, name)
-		}
-	}
 	for _, name := range f.Spec.ConfigNames() {
 		_, there := c.have.Config[name]
 		_, declared := c.want.Config[name]
