@@ -47,6 +47,7 @@ func rows() []row {
 		{"live", liveRow},
 		{"writes", writesRow},
 		{"restart", restartRow},
+		{"push", pushRow},
 		{"lag", lagRow},
 		{"kafka", kafkaRow},
 	}

@@ -120,13 +120,15 @@ type Options struct {
 	Fleet      Fleet
 	Code       Code
 	Images     Images // nil = functions have none
-	Caller     Caller
-	Ticks      Ticks
-	Delayed    Delayed
-	Copies     Copies
-	Secrets    *secret.Box
-	Token      string                          // what a client must show
-	Node       func(context.Context) wire.Node // counts and space are filled in by the API
+	// Repositories are those that were pushed; nil = none can be.
+	Repositories Repositories
+	Caller       Caller
+	Ticks        Ticks
+	Delayed      Delayed
+	Copies       Copies
+	Secrets      *secret.Box
+	Token        string                          // what a client must show
+	Node         func(context.Context) wire.Node // counts and space are filled in by the API
 	// Runner says what the runner that a function asks for fences on this node, or why it cannot be had.
 	Runner   func(ctx context.Context, name string) (wire.Runner, error)
 	Logger   *slog.Logger     // nil = nowhere
@@ -136,26 +138,27 @@ type Options struct {
 
 // API is the handler of the control listener. Safe for concurrent use.
 type API struct {
-	log        eventlog.Log
-	catalog    *catalog.Catalog
-	history    *history.History
-	dispatcher Dispatcher
-	replays    Replays
-	fleet      Fleet
-	code       Code
-	images     Images
-	caller     Caller
-	ticks      Ticks
-	delayed    Delayed
-	copies     Copies
-	secrets    *secret.Box
-	token      [sha256.Size]byte
-	node       func(context.Context) wire.Node
-	runner     func(ctx context.Context, name string) (wire.Runner, error)
-	logger     *slog.Logger
-	now        func() time.Time
-	maxEvent   int
-	mux        *http.ServeMux
+	log          eventlog.Log
+	catalog      *catalog.Catalog
+	history      *history.History
+	dispatcher   Dispatcher
+	replays      Replays
+	fleet        Fleet
+	code         Code
+	images       Images
+	repositories Repositories
+	caller       Caller
+	ticks        Ticks
+	delayed      Delayed
+	copies       Copies
+	secrets      *secret.Box
+	token        [sha256.Size]byte
+	node         func(context.Context) wire.Node
+	runner       func(ctx context.Context, name string) (wire.Runner, error)
+	logger       *slog.Logger
+	now          func() time.Time
+	maxEvent     int
+	mux          *http.ServeMux
 
 	ending chan struct{} // closed when no stream shall follow any longer
 	end    sync.Once
@@ -179,7 +182,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, repositories: o.Repositories, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending: make(chan struct{}),
 	}

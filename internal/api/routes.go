@@ -89,6 +89,9 @@ func (a *API) routes() []route {
 
 		{Method: "GET", Path: "/v1/images", Name: "listImages", Summary: "The container images that this node keeps: those of functions, and those that were pushed to its registry.", Answer: wire.ImageList{}, serve: a.listImages},
 
+		{Method: "GET", Path: "/v1/repositories", Name: "listRepositories", Summary: "The git repositories that were pushed to this node.", Answer: wire.RepositoryList{}, serve: a.listRepositories},
+		{Method: "DELETE", Path: "/v1/repositories/{name}", Name: "removeRepository", Summary: "Take a git repository away. What was delivered from it stays.", Status: http.StatusNoContent, Also: []int{409}, serve: a.removeRepository},
+
 		{Method: "HEAD", Path: "/v1/code/{digest}", Name: "hasCode", Summary: "Whether the node holds this code: 200, or 404.", serve: a.hasCode},
 		{Method: "GET", Path: "/v1/code/{digest}", Name: "getCode", Summary: "The code of a digest, as a tar archive.", AnswerType: "application/x-tar", raw: a.getCode},
 		{Method: "PUT", Path: "/v1/code/{digest}", Name: "putCode", Summary: "Upload a code directory as a tar archive. The digest is that of its canonical form.",

@@ -241,7 +241,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.api, err = api.New(api.Options{
-		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share, Images: keptImages{n.images, n},
+		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share, Images: keptImages{n.images, n}, Repositories: repositories{n},
 		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})
 	if err != nil {
@@ -285,6 +285,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("code from other nodes", n.share.Run)
 	n.parts.start("image uploads", n.registry.Run)
 	n.parts.start("images of functions", n.images.Run)
+	n.parts.start("git repositories", n.git.Run)
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("fleet drain", n.drainFleet)
 	n.parts.start("gateway recorder", n.gateway.Run)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/deliver/git"
 	"github.com/dalamb/dalamb/internal/doctor"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // openGit opens the git server, which works without git in so far as it says that there is none.
@@ -39,10 +41,26 @@ type deployer struct {
 	catalog *catalog.Catalog
 }
 
+func (d deployer) RemoveAlias(ctx context.Context, fn, alias string) error {
+	_, err := d.catalog.Submit(ctx, catalog.RemoveAlias{Function: fn, Alias: alias})
+	return err
+}
+
 func (d deployer) Primary(fn, alias string) int {
 	f, err := d.catalog.View().Function(fn)
 	if err != nil {
 		return 0
 	}
 	return f.Aliases[alias].Primary
+}
+
+// repositories shows the git server, which needs the API itself, to the API.
+type repositories struct{ n *Node }
+
+func (r repositories) Repositories(ctx context.Context) ([]wire.Repository, error) {
+	return r.n.git.Repositories(ctx)
+}
+
+func (r repositories) Remove(ctx context.Context, name string) error {
+	return r.n.git.Remove(ctx, name)
 }

@@ -74,7 +74,7 @@ func aliasPart(text string) string {
 
 func deliverValue() value[Deliver] {
 	return object[Deliver]([]string{"branches"},
-		field("branches", "BRANCH: ALIAS. A branch may have one *, for any text; its alias then one for the same, such as \"feature/*\": \"preview-*\". Branches that are not named are kept and not delivered.",
+		field("branches", "BRANCH: ALIAS. A branch may have one *, for any text; its alias then one for the same, such as \"feature/*\": \"preview/*\". Branches that are not named are kept and not delivered.",
 			mapOf(text[string]()), func(d *Deliver) *map[string]string { return &d.Branches }),
 	)
 }
@@ -98,9 +98,9 @@ func (p *parser) deliver(d *Deliver, before int) {
 		case branch == "" || stars > 1 || strings.ContainsAny(branch, " \t\n~^:?[\\") || strings.HasPrefix(branch, "refs/"):
 			p.reportAt(field, fmt.Sprintf("%q is neither a branch nor a pattern for branches", clip(branch)), "such as main, or feature/* with one *")
 		case strings.Count(alias, everyText) > stars:
-			p.reportAt(field, fmt.Sprintf("the alias %q has a * for which the branch has none", clip(alias)), "such as \"feature/*\": \"preview-*\"")
-		case !validName.MatchString(strings.Replace(alias, everyText, "x", 1)) || len(alias) > 20:
-			p.reportAt(field, fmt.Sprintf("%q is no alias", clip(alias)), "small letters, digits and inner dashes, a letter first, at most 20 characters")
+			p.reportAt(field, fmt.Sprintf("the alias %q has a * for which the branch has none", clip(alias)), "such as \"feature/*\": \"preview/*\"")
+		case CheckAlias(strings.Replace(alias, everyText, "x", 1)) != nil || len(alias) > MaxAlias-maxAliasPart-10:
+			p.reportAt(field, fmt.Sprintf("%q is no alias", clip(alias)), "such as live, staging or preview/*; small letters, digits and inner dashes, a letter first")
 		case stars == 1 && alias == LiveAlias:
 			p.reportAt(field, "many branches cannot all be live", "name the one branch that is live; others can have an alias with a *")
 		}

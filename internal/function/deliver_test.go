@@ -8,7 +8,7 @@ import (
 )
 
 func TestAliasOfABranch(t *testing.T) {
-	said := &Deliver{Branches: map[string]string{"main": "live", "feature/*": "preview-*", "feature/big-*": "big-*", "release/*": "stage", "*-fix": "fix"}}
+	said := &Deliver{Branches: map[string]string{"main": "live", "feature/*": "preview/*", "feature/big-*": "big-*", "release/*": "stage", "*-fix": "fix"}}
 	for _, c := range []struct {
 		deliver       *Deliver
 		branch, alias string
@@ -19,7 +19,7 @@ func TestAliasOfABranch(t *testing.T) {
 		{nil, "feature/main", ""},
 		{said, "main", "live"},
 		{said, "master", ""},
-		{said, "feature/login", "preview-login"},
+		{said, "feature/login", "preview/login"},
 		{said, "feature/big-one", "big-one"},
 		{said, "feature/", ""},
 		{said, "release/1.0", "stage"},
@@ -46,9 +46,9 @@ func TestTwoBranchesHaveTwoAliases(t *testing.T) {
 }
 
 func TestDeliverInAManifest(t *testing.T) {
-	m := parse(t, minimal+"deliver: {branches: {main: live, \"feature/*\": \"preview-*\"}}")
-	if got := m.Functions[0].Deliver.Alias("feature/x"); got != "preview-x" {
-		t.Errorf("feature/x is delivered to %q, want preview-x", got)
+	m := parse(t, minimal+"deliver: {branches: {main: live, \"feature/*\": \"preview/*\"}}")
+	if got := m.Functions[0].Deliver.Alias("feature/x"); got != "preview/x" {
+		t.Errorf("feature/x is delivered to %q, want preview/x", got)
 	}
 	for _, c := range []struct{ text, field, message string }{
 		{"deliver: {}", "deliver", "branches"},

@@ -22,11 +22,16 @@ type change struct {
 	forced    bool   // the branch does not come after what it was
 	files     []file // of the commit
 	functions []*delivered
-	gone      []aliasOf // what the branch delivered before, and does no longer
-	notes     []string  // for the person who pushes
+	gone      []goneAlias // what the branch delivered before, and does no longer
+	notes     []string    // for the person who pushes
 }
 
-type aliasOf struct{ function, alias string }
+// goneAlias is an alias that a branch was delivered to.
+type goneAlias struct {
+	Name    string `json:"name"` // of the function
+	Alias   string `json:"alias"`
+	removed bool
+}
 
 // name is the branch or tag without what every ref begins with.
 func (c *change) name() string {
@@ -124,7 +129,7 @@ func (p *push) readGone(ctx context.Context, c *change) error {
 		alias := old.Deliver.Alias(c.branch)
 		there := slices.ContainsFunc(c.functions, func(f *delivered) bool { return f.Spec.Name == old.Spec.Name && f.alias == alias })
 		if alias != "" && !there && p.server.deployer.Primary(old.Spec.Name, alias) != 0 {
-			c.gone = append(c.gone, aliasOf{old.Spec.Name, alias})
+			c.gone = append(c.gone, goneAlias{Name: old.Spec.Name, Alias: alias})
 		}
 	}
 	return nil

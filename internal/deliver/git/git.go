@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -38,10 +37,12 @@ const (
 // stall is how long a client is waited for that sends or takes nothing.
 const stall = time.Minute
 
-// Deployer makes versions.
+// Deployer makes versions and takes aliases away.
 type Deployer interface {
 	// Deploy makes a version and points an alias at it; with DryRun it only says what would be refused.
 	Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed, error)
+	// RemoveAlias takes an alias away that is not live; its versions stay.
+	RemoveAlias(ctx context.Context, function, alias string) error
 	// Primary is the version that an alias of a function points at; 0 = there is no such alias.
 	Primary(function, alias string) int
 }
@@ -85,7 +86,8 @@ type Server struct {
 	turns        *turns
 	pushes       chan struct{} // a place for each push under way
 	fetches      chan struct{}
-	deploying    sync.Mutex // functions of several pushes are deployed one push after another: they may be the same ones
+	dirty        chan string   // repositories that were pushed to
+	deploying    chan struct{} // held by the push that deploys: those of several repositories may bring the same functions
 }
 
 // Open checks the options, makes the directory and removes what a killed node left in it.
@@ -105,7 +107,7 @@ func Open(o Options) (*Server, error) {
 	s := &Server{
 		dir: o.Dir, known: o.Known, deployer: o.Deployer, code: o.Code, log: o.Log, maxPush: o.MaxPush, logger: o.Logger, now: o.Now,
 		program: program{path: o.Program, home: filepath.Join(o.Dir, "home")}, turns: newTurns(),
-		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches),
+		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
 	}
 	if o.Program == "" {
 		return s, nil

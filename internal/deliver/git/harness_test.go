@@ -30,7 +30,7 @@ const testToken = "0123456789abcdef"
 type platform struct {
 	mu       sync.Mutex
 	versions map[string][]wire.DeployRequest
-	aliases  map[aliasOf]int
+	aliases  map[goneAlias]int
 	events   []*event.Event
 	gate     func(ctx context.Context, req wire.DeployRequest) error // asked before a deploy that is no dry run; nil = no
 	refuse   func(req wire.DeployRequest) error                      // asked before every deploy; nil = no
@@ -63,14 +63,24 @@ func (f *platform) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Dep
 		f.versions[req.Spec.Name] = append(f.versions[req.Spec.Name], req)
 		out.Version, out.Created = len(f.versions[req.Spec.Name]), true
 	}
-	f.aliases[aliasOf{req.Spec.Name, req.Alias}] = out.Version
+	f.aliases[goneAlias{Name: req.Spec.Name, Alias: req.Alias}] = out.Version
 	return out, nil
 }
 
 func (f *platform) Primary(fn, alias string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.aliases[aliasOf{fn, alias}]
+	return f.aliases[goneAlias{Name: fn, Alias: alias}]
+}
+
+func (f *platform) RemoveAlias(_ context.Context, fn, alias string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.aliases[goneAlias{Name: fn, Alias: alias}] == 0 {
+		return fault.New(fault.NotFound, "there is no alias %q of %s", alias, fn)
+	}
+	delete(f.aliases, goneAlias{Name: fn, Alias: alias})
+	return nil
 }
 
 func (f *platform) Append(_ context.Context, records []eventlog.Record) ([]eventlog.Position, error) {
@@ -112,7 +122,7 @@ type host struct {
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	h := &host{t: t, platform: &platform{versions: map[string][]wire.DeployRequest{}, aliases: map[aliasOf]int{}}, dir: t.TempDir()}
+	h := &host{t: t, platform: &platform{versions: map[string][]wire.DeployRequest{}, aliases: map[goneAlias]int{}}, dir: t.TempDir()}
 	var err error
 	if h.code, err = image.Open(filepath.Join(h.dir, "code")); err != nil {
 		t.Fatal(err)

@@ -62,13 +62,13 @@ func (p *push) deliver(ctx context.Context, updates []update) error {
 	}
 	changes, err := p.read(ctx, updates)
 	if err != nil {
-		return cause(ctx, err)
+		return err
 	}
 	if err := p.check(ctx, changes); err != nil {
-		return cause(ctx, err)
+		return err
 	}
 	if err := p.pack(ctx, changes); err != nil {
-		return cause(ctx, err)
+		return err
 	}
 	return p.deploy(ctx, changes)
 }
@@ -156,10 +156,14 @@ const conflictTries = 5
 // deploy makes the versions. From here on nobody ends the push: what is deployed is to be what the ref names.
 func (p *push) deploy(ctx context.Context, changes []*change) error {
 	s := p.server
-	s.deploying.Lock()
-	defer s.deploying.Unlock()
+	select {
+	case s.deploying <- struct{}{}:
+		defer func() { <-s.deploying }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	if !s.turns.fix(p.holder) {
-		return cause(ctx, superseded())
+		return superseded()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deployPatience)
 	defer cancel()
@@ -167,18 +171,54 @@ func (p *push) deploy(ctx context.Context, changes []*change) error {
 		p.tell(c)
 		for i, f := range c.functions {
 			before := s.deployer.Primary(f.Spec.Name, f.alias)
-			made, err := p.deployOne(ctx, f.request(p.origin(c)))
+			err := retried(func() (err error) {
+				f.made, err = s.deployer.Deploy(ctx, f.request(p.origin(c)))
+				return err
+			})
 			if err != nil {
 				return p.broken(c, i, inFile(f.manifest, err))
 			}
-			f.made = made
+			made := f.made
 			p.say("  %-20s version %d (%s)  %s", made.Function, made.Version, made.Alias, what(made, before))
 			for _, w := range made.Warnings {
 				p.say("    warning: %s", w)
 			}
 		}
+		if err := p.removeGone(ctx, c); err != nil {
+			return err
+		}
 	}
 	return s.tellLog(ctx, p, changes)
+}
+
+// removeGone takes the aliases away that the branch delivers to no longer. A function that is live stays so: its triggers may have events that
+// wait, and a branch is renamed sooner than a function is given up.
+func (p *push) removeGone(ctx context.Context, c *change) error {
+	d := p.server.deployer
+	for i := range c.gone {
+		g := &c.gone[i]
+		if g.Alias == function.LiveAlias {
+			p.say("  %-20s version %d (%s)  stays, though the branch has it no longer; dalamb remove %s takes it away", g.Name, d.Primary(g.Name, g.Alias), g.Alias, g.Name)
+			continue
+		}
+		err := retried(func() error { return d.RemoveAlias(ctx, g.Name, g.Alias) })
+		if err != nil && fault.KindOf(err) != fault.NotFound {
+			return fmt.Errorf("remove the alias %s of %s: %w", g.Alias, g.Name, err)
+		}
+		g.removed = true
+		p.say("  %-20s alias %s is removed; its versions stay", g.Name, g.Alias)
+	}
+	return nil
+}
+
+// retried tries again where another writer changed the same function in between.
+func retried(change func() error) (err error) {
+	for range conflictTries {
+		if err = change(); fault.KindOf(err) != fault.Conflict {
+			break
+		}
+	}
+	return err
 }
 
 // what says what a deploy was to an alias that pointed at another version before.
@@ -206,16 +246,6 @@ func (p *push) broken(c *change, done int, err error) error {
 	return fault.New(fault.KindOf(err), "%w\ndeployed already: %s", err, strings.Join(names, ", ")).WithHint("push again: what is there is not made again")
 }
 
-// deployOne tries again where another writer changed the same function in between.
-func (p *push) deployOne(ctx context.Context, req wire.DeployRequest) (made wire.Deployed, err error) {
-	for range conflictTries {
-		if made, err = p.server.deployer.Deploy(ctx, req); fault.KindOf(err) != fault.Conflict {
-			break
-		}
-	}
-	return made, err
-}
-
 // tell says what a change is.
 func (p *push) tell(c *change) {
 	switch {
@@ -228,10 +258,6 @@ func (p *push) tell(c *change) {
 	}
 	for _, note := range c.notes {
 		p.say("  %s", note)
-	}
-	for _, g := range c.gone {
-		p.say("  %-20s version %d (%s)  stays, though the branch has it no longer; dalamb remove %s takes it away",
-			g.function, p.server.deployer.Primary(g.function, g.alias), g.alias, g.function)
 	}
 }
 
@@ -248,22 +274,37 @@ func printable(s string) string {
 	}, s)
 }
 
-// tidy does what git would do after a push, away from the person who waits for it.
-func (p *push) tidy(ctx context.Context) {
+// setHead lets HEAD name a branch that is there: a clone checks out what it names.
+func (p *push) setHead(ctx context.Context) {
 	s := p.server
 	heads, err := s.program.output(ctx, "--git-dir="+p.dir, "for-each-ref", "--format=%(refname)", "refs/heads")
-	if branches := strings.Fields(string(heads)); err == nil && len(branches) > 0 {
-		var head []byte
-		head, err = s.program.output(ctx, "--git-dir="+p.dir, "symbolic-ref", "HEAD")
-		if err == nil && !slices.Contains(branches, strings.TrimSpace(string(head))) {
-			// A clone checks out what HEAD names; it shall be there.
-			_, err = s.program.output(ctx, "--git-dir="+p.dir, "symbolic-ref", "HEAD", branches[0])
-		}
+	branches := strings.Fields(string(heads))
+	if err != nil || len(branches) == 0 {
+		return // what is wrong with the repository the next push will tell
 	}
-	if err == nil {
-		_, err = s.program.output(ctx, "--git-dir="+p.dir, "gc", "--auto", "--quiet")
+	head, err := s.program.output(ctx, "--git-dir="+p.dir, "symbolic-ref", "HEAD")
+	if err == nil && !slices.Contains(branches, strings.TrimSpace(string(head))) {
+		_, err = s.program.output(ctx, "--git-dir="+p.dir, "symbolic-ref", "HEAD", branches[0])
 	}
 	if err != nil {
-		s.logger.Warn("a repository could not be tidied", "repository", p.repository, "err", err)
+		s.logger.Warn("the HEAD of a repository could not be set", "repository", p.repository, "err", err)
+	}
+}
+
+// Run keeps repositories small until ctx is done: each push is a pack, and now and then many of them become one.
+func (s *Server) Run(ctx context.Context) error {
+	for {
+		select {
+		case name := <-s.dirty:
+			dir, err := s.repositories.find(name)
+			if err == nil {
+				_, err = s.program.output(ctx, "--git-dir="+dir, "gc", "--auto", "--quiet")
+			}
+			if err != nil && ctx.Err() == nil && fault.KindOf(err) != fault.NotFound {
+				s.logger.Warn("a repository could not be packed", "repository", name, "err", err)
+			}
+		case <-ctx.Done():
+			return nil
+		}
 	}
 }

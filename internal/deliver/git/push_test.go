@@ -164,23 +164,27 @@ func TestADeployThatFailsInTheMiddleIsToldAndCanBeRepeated(t *testing.T) {
 func TestBranchesAndTags(t *testing.T) {
 	h, w := newHost(t), newWork(t)
 	files := shop()
-	files["web/dalamb.yaml"] += "deliver: {branches: {main: live, \"feature/*\": \"preview-*\"}}\n"
+	files["web/dalamb.yaml"] += "deliver: {branches: {main: live, \"feature/*\": \"preview/*\"}}\n"
 	w.commit("first", files)
 	w.git("branch", "feature/Login")
 	w.git("branch", "other")
 	w.git("tag", "v1")
 	w.git("tag", "-a", "-m", "two", "v2")
 	said := w.pushed(h.url, "--all")
-	wantText(t, said, "version 1 (live)  deployed", "other ", "kept, not delivered: deliver.branches names it for no function", "(preview-login-")
+	wantText(t, said, "version 1 (live)  deployed", "other ", "kept, not delivered: deliver.branches names it for no function", "(preview/login-")
 	wantText(t, w.pushed(h.url, "--tags"), "tag v1", "tags are kept; branches are delivered", "tag v2")
 	if n := len(h.versions["web"]); n != 1 {
 		t.Errorf("web has %d versions, want one for both branches", n)
 	}
 	wantText(t, w.pushed(h.url, ":other"), "other is deleted", "[deleted]")
+	wantText(t, w.pushed(h.url, ":feature/Login"), "feature/Login is deleted", "web                  alias preview/login-", "is removed; its versions stay")
+	if len(h.aliases) != 2 { // pay and web are live
+		t.Errorf("aliases are %v, want that the branch's is gone", h.aliases)
+	}
 
 	last := h.events[len(h.events)-1]
 	var got Pushed
-	if err := json.Unmarshal(last.Data, &got); err != nil || got.After != "" || got.Before == "" || got.Branch != "other" {
+	if err := json.Unmarshal(last.Data, &got); err != nil || got.After != "" || got.Before == "" || got.Branch == "" {
 		t.Errorf("the event of a deleted branch is %s", last.Data)
 	}
 	w.git("commit", "-q", "--amend", "-m", "first, again")
@@ -195,6 +199,23 @@ func TestBranchesAndTags(t *testing.T) {
 	wantText(t, w.pushed(h.url, "main"), "Everything up-to-date")
 	w.commit("without web", map[string]string{"web/dalamb.yaml": ""})
 	wantText(t, w.pushed(h.url, "main"), "web                  version 1 (live)  stays, though the branch has it no longer; dalamb remove web takes it away")
+}
+
+func TestAnAliasThatABranchIsDeliveredToNoLongerGoes(t *testing.T) {
+	h, w := newHost(t), newWork(t)
+	files := shop()
+	files["web/dalamb.yaml"] += "deliver: {branches: {\"fix/*\": \"fix/*\"}}\n"
+	w.commit("first", files)
+	wantText(t, w.pushed(h.url, "main:fix/one"), "web                  version 1 (fix/one)  deployed")
+	w.commit("other branches", map[string]string{"web/dalamb.yaml": webManifest})
+	wantText(t, w.pushed(h.url, "main:fix/one"), "web                  alias fix/one is removed; its versions stay")
+	if len(h.aliases) != 0 {
+		t.Errorf("aliases are %v, want none", h.aliases)
+	}
+	var got Pushed
+	if err := json.Unmarshal(h.events[1].Data, &got); err != nil || len(got.Removed) != 1 || got.Removed[0].Alias != "fix/one" {
+		t.Errorf("the event is %s, %v; want the alias in it", h.events[1].Data, err)
+	}
 }
 
 // A manifest in a directory of what others made, or of what is there to be tested with, declares nothing.

@@ -18,12 +18,13 @@ type Pushed struct {
 	Ref        string           `json:"ref"`
 	Branch     string           `json:"branch,omitempty"` // "" = the ref is a tag
 	Tag        string           `json:"tag,omitempty"`
-	Before     string           `json:"before,omitempty"` // object id; absent = the ref is new
-	After      string           `json:"after,omitempty"`  // absent = the ref is deleted
-	Forced     bool             `json:"forced"`           // commits of before are not in after
-	Commit     *commit          `json:"commit,omitempty"` // of a branch
-	Pusher     string           `json:"pusher,omitempty"` // the user name that was given beside the token
-	Functions  []PushedFunction `json:"functions"`        // that the push was delivered to
+	Before     string           `json:"before,omitempty"`  // object id; absent = the ref is new
+	After      string           `json:"after,omitempty"`   // absent = the ref is deleted
+	Forced     bool             `json:"forced"`            // commits of before are not in after
+	Commit     *commit          `json:"commit,omitempty"`  // of a branch
+	Pusher     string           `json:"pusher,omitempty"`  // the user name that was given beside the token
+	Functions  []PushedFunction `json:"functions"`         // that the push was delivered to
+	Removed    []goneAlias      `json:"removed,omitempty"` // aliases that the push took away
 }
 
 // PushedFunction is a function that a push was delivered to.
@@ -69,6 +70,11 @@ func (p *push) event(c *change) (*event.Event, error) {
 	}
 	for _, f := range c.functions {
 		d.Functions = append(d.Functions, PushedFunction{Name: f.made.Function, Version: f.made.Version, Alias: f.made.Alias, Created: f.made.Created})
+	}
+	for _, g := range c.gone {
+		if g.removed {
+			d.Removed = append(d.Removed, g)
+		}
 	}
 	data, err := json.Marshal(d)
 	if err != nil {

@@ -3,6 +3,7 @@ package git
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -76,7 +77,11 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, at place) error
 		s.logger.Warn("a push ended early", "repository", at.name, "err", saidBy(cmd, said, err)) // the answer has begun
 	}
 	if p.accepted {
-		p.tidy(context.WithoutCancel(running))
+		p.setHead(running)
+		select {
+		case s.dirty <- at.name:
+		default: // the next push to it will do
+		}
 	}
 	return nil
 }
@@ -114,8 +119,11 @@ func (p *push) answer(ctx context.Context, question io.Reader, verdict io.WriteC
 	if err == nil {
 		err = p.deliver(ctx, updates)
 	}
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
+		return // the client has gone, and git with it
+	}
 	if err != nil {
-		p.refuse(err)
+		p.refuse(cause(ctx, err))
 		return
 	}
 	p.accepted = true

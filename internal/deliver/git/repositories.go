@@ -106,6 +106,23 @@ func (r *repositories) make(ctx context.Context, path string) error {
 	return nil
 }
 
+// remove takes a repository away that nobody pushes to.
+func (r *repositories) remove(ctx context.Context, name string) error {
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if r.used[name] > 0 {
+		return fault.New(fault.Conflict, "the repository %q is being pushed to", name).WithHint("try again when that is over")
+	}
+	if _, err := r.find(name); err != nil {
+		return err
+	}
+	return r.discard(name)
+}
+
 func (r *repositories) release(name string) error {
 	r.turn <- struct{}{}
 	defer func() { <-r.turn }()
@@ -113,16 +130,20 @@ func (r *repositories) release(name string) error {
 		return nil
 	}
 	delete(r.used, name)
-	path := r.path(name)
-	refs, err := r.program.output(context.Background(), "--git-dir="+path, "for-each-ref", "--count=1")
+	refs, err := r.program.output(context.Background(), "--git-dir="+r.path(name), "for-each-ref", "--count=1")
 	if err != nil || len(refs) > 0 {
 		return err
 	}
+	return r.discard(name)
+}
+
+// discard removes the directory of a repository, for who has the turn.
+func (r *repositories) discard(name string) error {
 	// First out of sight, then removed: nobody sees half a repository.
 	gone, err := os.MkdirTemp(r.tmp, "gone-")
 	if err != nil {
-		return fmt.Errorf("remove an empty repository: %w", err)
+		return fmt.Errorf("remove repository %s: %w", name, err)
 	}
-	err = os.Rename(path, filepath.Join(gone, "repository"))
+	err = os.Rename(r.path(name), filepath.Join(gone, "repository"))
 	return errors.Join(err, os.RemoveAll(gone))
 }
