@@ -117,6 +117,7 @@ type Options struct {
 	History    *history.History
 	Dispatcher Dispatcher
 	Replays    Replays
+	Rollouts   Rollouts // nil = what they are judged by is told when a step is over
 	Fleet      Fleet
 	Code       Code
 	Images     Images // nil = functions have none
@@ -143,6 +144,7 @@ type API struct {
 	history      *history.History
 	dispatcher   Dispatcher
 	replays      Replays
+	rollouts     Rollouts
 	fleet        Fleet
 	code         Code
 	images       Images
@@ -184,7 +186,8 @@ func New(o Options) (*API, error) {
 	a := &API{
 		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, repositories: o.Repositories, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
-		ending: make(chan struct{}),
+		ending:   make(chan struct{}),
+		rollouts: o.Rollouts,
 	}
 	a.mux = a.newMux()
 	return a, nil

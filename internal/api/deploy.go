@@ -50,7 +50,11 @@ func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed
 	if f, err := view.Function(req.Spec.Name); err == nil {
 		if same := versionOf(f, digest); same != nil {
 			out.Version = same.Number
-			err := a.point(ctx, f, req.Alias, same.Number)
+			bring := func() error { return a.point(ctx, f, req.Alias, same.Number) }
+			if rolls(view, &req) {
+				bring = func() error { return a.rollOut(ctx, &req, &out) }
+			}
+			err := bring()
 			a.tellSchedules(&out)
 			return out, err
 		}
@@ -59,7 +63,8 @@ func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed
 	if err := a.share(ctx, &version); err != nil {
 		return out, err
 	}
-	view, err = a.catalog.Submit(ctx, catalog.Deploy{Version: version, Alias: req.Alias, Needed: a.deadLettersOn(ctx, req.Spec.Name)})
+	aside := rolls(view, &req)
+	view, err = a.catalog.Submit(ctx, catalog.Deploy{Version: version, Alias: req.Alias, Aside: aside, Needed: a.deadLettersOn(ctx, req.Spec.Name)})
 	if err != nil {
 		return out, err
 	}
@@ -72,6 +77,11 @@ func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed
 		return out, fmt.Errorf("version with digest %s is not in the catalog after its deploy", digest)
 	}
 	out.Version, out.Created = made.Number, true
+	if aside {
+		if err := a.rollOut(ctx, &req, &out); err != nil {
+			return out, err
+		}
+	}
 	a.tellSchedules(&out)
 	return out, nil
 }
@@ -141,6 +151,9 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 		return err
 	}
 	if err := a.checkSchedules(&req.Spec); err != nil {
+		return err
+	}
+	if err := a.checkRollout(&req.Spec); err != nil {
 		return err
 	}
 	return a.checkRoutes(&req.Spec)

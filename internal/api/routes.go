@@ -47,6 +47,7 @@ func (a *API) routes() []route {
 		{Name: "limit", Type: "integer", About: "rows of one page; 100, at most 1000"},
 		{Name: "after", Type: "string", About: "the next of the page before"},
 	}
+	ofAlias := []param{{Name: "alias", Type: "string", About: "that is rolled out; live by default"}}
 	return append([]route{
 		{Method: "GET", Path: "/v1/openapi.json", Name: "getOpenAPI", Summary: "This document.", raw: a.getOpenAPI},
 		{Method: "GET", Path: "/v1/node", Name: "getNode", Summary: "What this node is, and what fences its functions.", Answer: wire.Node{}, serve: a.getNode},
@@ -80,6 +81,19 @@ func (a *API) routes() []route {
 			Body: wire.Key{}, Answer: wire.KeyList{}, Also: []int{409, 429}, serve: a.pauseKey},
 		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/keys/resume", Name: "resumeKey", Summary: "Let a paused key go on where it stopped.",
 			Body: wire.Key{}, Answer: wire.KeyList{}, Also: []int{409}, serve: a.resumeKey},
+
+		{Method: "GET", Path: "/v1/rollouts", Name: "listRollouts", Summary: "Roll-outs, those under way and those that are over, the newest first.", Answer: wire.RolloutList{}, serve: a.listRollouts},
+		{Method: "GET", Path: "/v1/functions/{name}/rollout", Name: "getRollout", Summary: "The roll-out of a function that is under way, else the newest.",
+			Query:  append(ofAlias, param{Name: "id", Type: "integer", About: "this one, whatever became of it"}),
+			Answer: wire.Rollout{}, serve: a.getRollout},
+		{Method: "POST", Path: "/v1/functions/{name}/rollout/pause", Name: "pauseRollout", Summary: "Take no more steps in a roll-out. Its gates are judged all the same.",
+			Query: ofAlias, Answer: wire.Rollout{}, Also: []int{409}, serve: a.pauseRollout},
+		{Method: "POST", Path: "/v1/functions/{name}/rollout/resume", Name: "resumeRollout", Summary: "Let a paused roll-out go on. The step that it is in begins anew.",
+			Query: ofAlias, Answer: wire.Rollout{}, Also: []int{409}, serve: a.resumeRollout},
+		{Method: "POST", Path: "/v1/functions/{name}/rollout/abort", Name: "abortRollout", Summary: "End a roll-out and give all the traffic back to the old version.",
+			Query: ofAlias, Answer: wire.Rollout{}, Also: []int{409}, serve: a.abortRollout},
+		{Method: "POST", Path: "/v1/functions/{name}/rollout/promote", Name: "promoteRollout", Summary: "End a roll-out and give all the traffic to the new version, for good.",
+			Query: ofAlias, Answer: wire.Rollout{}, Also: []int{409}, serve: a.promoteRollout},
 
 		{Method: "GET", Path: "/v1/schedules", Name: "listSchedules", Summary: "The schedules of all functions, when each ticked last and when it will next.", Answer: wire.ScheduleList{}, serve: a.listSchedules},
 

@@ -38,6 +38,14 @@ func (f functions) Wanted() ([]*function.Version, <-chan struct{}) {
 	return f.View().Wanted(), changed
 }
 
+func (f functions) Prepared() []fleet.Prepared {
+	var all []fleet.Prepared
+	for _, p := range f.View().Prepared() {
+		all = append(all, fleet.Prepared{Version: p.Version, Like: p.Like})
+	}
+	return all
+}
+
 func (f functions) Stored(digest string) *function.Stored { return f.View().Stored(digest) }
 
 // instances shows fleet to the API.
@@ -128,6 +136,13 @@ func (d delayed) List(ctx context.Context, most int) ([]wire.Delayed, int, error
 
 // caller makes the API's calls on the gateway's way, so that they are recorded as any other.
 type caller struct{ *gateway.Caller }
+
+// checker makes the calls of a roll-out's check on the same way.
+type checker struct{ caller }
+
+func (c checker) Call(ctx context.Context, fn string, payload []byte) (*function.Result, error) {
+	return c.caller.Call(ctx, api.Call{Function: fn, Payload: payload})
+}
 
 func (c caller) Call(ctx context.Context, call api.Call) (*function.Result, error) {
 	path := "/2015-03-31/functions/" + url.PathEscape(call.Function) + "/invocations"

@@ -20,6 +20,7 @@ import (
 	"github.com/dalamb/dalamb/internal/codeshare"
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/copier"
+	"github.com/dalamb/dalamb/internal/deliver"
 	"github.com/dalamb/dalamb/internal/deliver/git"
 	"github.com/dalamb/dalamb/internal/dispatch"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -76,6 +77,7 @@ type Node struct {
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
 	replays    *replay.Keeper
+	rollouts   *deliver.Keeper
 	gateway    *gateway.Gateway
 	api        *api.API
 	git        *git.Server
@@ -222,8 +224,19 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	n.gateway, err = gateway.New(gateway.Options{
+		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Delay: waiting, Token: token, Redact: c.Redact, Health: n.health, Logger: n.logger, Metrics: n.metrics,
+		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held)},
+	})
+	if err != nil {
+		return err
+	}
+	n.rollouts, err = deliver.New(deliver.Options{Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Caller: checker{caller{n.gateway.Caller()}}, Logger: n.logger})
+	if err != nil {
+		return err
+	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
-		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Duties: []dispatch.Duty{ticks, waiting, copying}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
 	})
 	if err != nil {
@@ -233,16 +246,10 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
-	n.gateway, err = gateway.New(gateway.Options{
-		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Delay: waiting, Token: token, Redact: c.Redact, Health: n.health, Logger: n.logger, Metrics: n.metrics,
-		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held)},
-	})
-	if err != nil {
-		return err
-	}
 	n.api, err = api.New(api.Options{
 		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share, Images: keptImages{n.images, n}, Repositories: repositories{n},
-		Caller: caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
+		Rollouts: n.rollouts,
+		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})
 	if err != nil {
 		return err

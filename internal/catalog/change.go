@@ -8,11 +8,12 @@ import (
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
 // Change is one step of the platform's life: Deploy, Remove, Shift, RemoveAlias, Pause, PauseKey, Seek, StartReplay, EndReplay, StartCopy, EndCopy,
-// or one of those of topics, tokens, secrets and configuration values.
+// one of those of roll-outs, or one of those of topics, tokens, secrets and configuration values.
 type Change interface {
 	// event checks the change against the scene and makes its control event, which lacks the time alone.
 	event(ctx context.Context, s scene) (*event.Event, error)
@@ -29,6 +30,7 @@ type scene struct {
 type Deploy struct {
 	Version function.Version
 	Alias   string // "" = live
+	Aside   bool   // no alias points at it yet; the function is there
 	// Needed says which versions somebody needs whom the catalog does not know; nil = none. See Retained.
 	Needed func(version int) bool
 }
@@ -63,6 +65,7 @@ type payload struct {
 	Replay  *replayPayload       `json:"replay,omitempty"`
 	Copy    *copyPayload         `json:"copy,omitempty"`
 	Value   *valuePayload        `json:"value,omitempty"`
+	Rollout *rolloutPayload      `json:"rollout,omitempty"`
 	Back    bool                 `json:"back,omitempty"`  // a shift that takes back others
 	Drops   []int                `json:"drops,omitempty"` // versions that a deploy lets go
 }
@@ -90,10 +93,18 @@ func (d Deploy) event(ctx context.Context, at scene) (*event.Event, error) {
 	if f, ok := v.functions[name]; ok {
 		version.Number = f.Versions[len(f.Versions)-1].Number + 1
 	}
-	alias.Primary = version.Number
 	if err := v.Provides(&version.Spec); err != nil {
 		return nil, err
 	}
+	if d.Aside {
+		if version.Number == 1 {
+			return nil, fault.New(fault.Conflict, "function %q is not there any more", name)
+		}
+		p := payload{Function: name, Expects: v.expects(name), Version: &version}
+		p.Drops = v.outlived(p, d.Needed)
+		return p.event(event.TypeFunctionDeployed)
+	}
+	alias.Primary = version.Number
 	p, err := at.places(ctx, name, version.Spec.Triggers)
 	if err != nil {
 		return nil, err

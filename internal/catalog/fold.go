@@ -62,7 +62,7 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 	}
 	f, exists := s.functions[p.Function]
 	switch {
-	case e.Type == event.TypeFunctionDeployed && p.Version != nil && p.Alias != nil:
+	case e.Type == event.TypeFunctionDeployed && p.Version != nil && (p.Alias != nil || exists):
 		s.deploy(f, p, birthOf(p, r))
 	case s.settings.set(e.Type, p):
 	case s.settings.give(e.Type, p, birthOf(p, r)):
@@ -76,9 +76,13 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 		s.touch(f)
 		delete(s.functions, p.Function)
 	case e.Type == event.TypeAliasShifted && p.Alias != nil:
-		s.shift(f.clone(), p, birthOf(p, r))
+		moved := f.clone()
+		moved.overtake(p.Alias.Name, "", "the alias was moved by hand", birthOf(p, r))
+		s.shift(moved, p, birthOf(p, r))
 	case e.Type == event.TypeAliasRemoved && p.Alias != nil:
-		s.removeAlias(f.clone(), p.Alias.Name, r.Offset)
+		without := f.clone()
+		without.overtake(p.Alias.Name, "", "the alias was removed", birthOf(p, r))
+		s.removeAlias(without, p.Alias.Name, r.Offset)
 	case e.Type == event.TypeTriggerPaused, e.Type == event.TypeTriggerResumed:
 		s.pause(f.clone(), p.Trigger, e.Type == event.TypeTriggerPaused, birthOf(p, r))
 	case e.Type == event.TypeTriggerSought:
@@ -93,6 +97,11 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 		}
 	case e.Type == event.TypeReplayEnded:
 		if !s.endReplay(f.clone(), p, birthOf(p, r)) {
+			return false, nil
+		}
+	case e.Type == event.TypeRolloutStarted, e.Type == event.TypeRolloutStepped, e.Type == event.TypeRolloutPaused,
+		e.Type == event.TypeRolloutResumed, e.Type == event.TypeRolloutFailed, e.Type == event.TypeRolloutFinished:
+		if !s.rollout(f.clone(), e.Type, p, birthOf(p, r)) {
 			return false, nil
 		}
 	default:
@@ -112,6 +121,12 @@ func (s *state) deploy(f *Function, p payload, b birth) {
 	version := *p.Version
 	f.Versions = append(f.Versions, &version)
 	f.drop(p.Drops)
+	if p.Alias == nil {
+		f.Last = b.offset
+		s.functions[f.Name] = f
+		return
+	}
+	f.overtake(p.Alias.Name, "", fmt.Sprintf("version %d was deployed", version.Number), b)
 	s.shift(f, p, b)
 }
 

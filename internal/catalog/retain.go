@@ -26,16 +26,23 @@ func (f *Function) inUse() map[int]bool {
 }
 
 // outlived lists the versions that go with a deploy: those that are older than as many as the new version says are kept, and that
-// nothing needs: no alias runs one or would go back to it, no replay runs it, and whom the catalog does not know does not ask for it.
+// nothing needs: no alias runs one or would go back to it, no roll-out is about it, no replay runs it, and whom the catalog does not know does not ask for it.
 func (v *View) outlived(p payload, needed func(version int) bool) []int {
 	f, ok := v.functions[p.Function]
 	if !ok {
 		return nil
 	}
 	f = f.clone()
-	f.trace(*p.Alias, false)
-	f.Aliases[p.Alias.Name] = *p.Alias
+	if p.Alias != nil {
+		f.trace(*p.Alias, false)
+		f.Aliases[p.Alias.Name] = *p.Alias
+	}
 	used := f.inUse()
+	for _, r := range f.Rollouts {
+		if r.Ended == nil {
+			used[r.From], used[r.To] = true, true
+		}
+	}
 	for _, trail := range f.Trails {
 		used[trail[len(trail)-1]] = true
 	}

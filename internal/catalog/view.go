@@ -29,7 +29,8 @@ type Function struct {
 	Aliases  map[string]function.Alias
 	Trails   map[string][]int `json:"trails,omitempty"` // alias -> the primaries that it had before, the newest last; see Function.trace
 	Triggers []*Trigger       // of the live version, the implicit function.InvokeTrigger first
-	Replays  []*Replay        `json:"replays,omitempty"` // the oldest first; of those that are over the newest
+	Replays  []*Replay        `json:"replays,omitempty"`  // the oldest first; of those that are over the newest
+	Rollouts []*Rollout       `json:"rollouts,omitempty"` // as Replays
 	Created  int64            // control offset of the deploy that made it
 	Last     int64            // control offset of its newest change
 }
@@ -111,6 +112,7 @@ func (f *Function) clone() *Function {
 	c.Trails = maps.Clone(f.Trails)
 	c.Triggers = slices.Clone(f.Triggers)
 	c.Replays = slices.Clone(f.Replays)
+	c.Rollouts = slices.Clone(f.Rollouts)
 	return &c
 }
 

@@ -22,14 +22,19 @@ const manifestName = "dalamb.yaml"
 
 func deployCommand(env *environment) *cobra.Command {
 	var out output
-	var alias string
+	var alias, strategy string
+	var noWait bool
 	c := &cobra.Command{
 		Use:   "deploy PATH",
 		Short: "Make a version of each function in a manifest",
 		Long: `Make a version of each function that PATH/dalamb.yaml (or the file PATH) declares, and point an alias at it. The code directory
 is taken by content: the same content with the same settings makes no new version.
 
-The whole manifest is checked before anything is sent.`,
+The whole manifest is checked before anything is sent.
+
+Where the manifest says rollout:, or with --strategy, the traffic moves to the new version step by step, and back when that does not hold
+its gates. deploy waits for the end and says each step; when the traffic went back, it has failed. The roll-out goes on without it too:
+dalamb rollout show tells how far it is.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, err := out.json(); err != nil {
@@ -37,6 +42,9 @@ The whole manifest is checked before anything is sent.`,
 			}
 			m, file, err := readManifest(args[0])
 			if err != nil {
+				return err
+			}
+			if err := setStrategy(m, strategy); err != nil {
 				return err
 			}
 			images, err := localImages(m, file)
@@ -78,10 +86,16 @@ The whole manifest is checked before anything is sent.`,
 				}
 				done = append(done, made)
 			}
-			return out.print(c.OutOrStdout(), done, func(w io.Writer) { printDeployed(w, done) })
+			if err := out.print(c.OutOrStdout(), done, func(w io.Writer) { printDeployed(w, done) }); err != nil || noWait {
+				return err
+			}
+			return awaitRollouts(c.Context(), node, done, c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&alias, "alias", function.LiveAlias, "the alias to point at the new versions")
+	c.Flags().StringVar(&strategy, "strategy", "", "how the traffic moves to the new versions: "+strings.Join(strategyNames(), ", ")+" (default: as the manifest says)")
+	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for the end of a roll-out")
+	c.RegisterFlagCompletionFunc("strategy", cobra.FixedCompletions(strategyNames(), cobra.ShellCompDirectiveNoFileComp))
 	out.flag(c)
 	return c
 }
@@ -92,7 +106,10 @@ func printDeployed(w io.Writer, done []wire.Deployed) {
 	var warnings []string
 	for _, d := range done {
 		what := "deployed"
-		if !d.Created {
+		switch {
+		case d.Rollout != 0:
+			what = "being rolled out"
+		case !d.Created:
 			what = fmt.Sprintf("unchanged: nothing differs from this version, which %s points at", d.Alias)
 		}
 		fmt.Fprintf(w, "%-20s version %d (%s)  %s\n", d.Function, d.Version, d.Alias, what)

@@ -97,6 +97,7 @@ and DALAMB_TOKEN are stronger.`,
 	env := &environment{get: os.Getenv}
 	for _, c := range []*cobra.Command{
 		upCommand(env),
+		rolloutCommand(env),
 		deployCommand(env), functionsCommand(env), versionsCommand(env), diffCommand(env), aliasCommand(env), shiftCommand(env), rollbackCommand(env),
 		psCommand(env), imagesCommand(env), repositoryCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env), keyCommand(env), scheduleCommand(env), seekCommand(env), replayCommand(env),
 		emitCommand(env), delayedCommand(env), eventsCommand(env), topicCommand(env), copyCommand(env), tokenCommand(env), secretCommand(env), configCommand(env), exportCommand(env), applyCommand(env),

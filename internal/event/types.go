@@ -24,6 +24,12 @@ const (
 	TypeSecretRemoved    = "dalamb.secret.removed.v1"
 	TypeConfigChanged    = "dalamb.config.changed.v1"
 	TypeConfigRemoved    = "dalamb.config.removed.v1"
+	TypeRolloutStarted   = "dalamb.rollout.started.v1"
+	TypeRolloutStepped   = "dalamb.rollout.stepped.v1"
+	TypeRolloutPaused    = "dalamb.rollout.paused.v1"
+	TypeRolloutResumed   = "dalamb.rollout.resumed.v1"
+	TypeRolloutFailed    = "dalamb.rollout.failed.v1"   // a gate did not hold, and the alias went back
+	TypeRolloutFinished  = "dalamb.rollout.finished.v1" // any other end
 
 	TypeInvokeRequested         = "dalamb.invoke.requested.v1"
 	TypeInvocationSucceeded     = "dalamb.invocation.succeeded.v1"

@@ -21,6 +21,8 @@ type shop struct {
 	versions map[string][]*function.Version
 	live     map[string]int
 	changed  chan struct{}
+	also     *function.Version // wanted beside the live ones
+	prepared []Prepared
 }
 
 func newShop(vs ...*function.Version) *shop {
@@ -73,7 +75,16 @@ func (s *shop) Wanted() ([]*function.Version, <-chan struct{}) {
 			}
 		}
 	}
+	if s.also != nil {
+		vs = append(vs, s.also)
+	}
 	return vs, s.changed
+}
+
+func (s *shop) Prepared() []Prepared {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.prepared
 }
 
 func version(name string, change ...func(*function.Spec)) *function.Version {

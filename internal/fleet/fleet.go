@@ -30,6 +30,8 @@ type Functions interface {
 	VersionNumber(fn string, n int) (*function.Version, error)
 	// Wanted are the versions that an alias points at; others drain. changed is closed when there may be other ones.
 	Wanted() (versions []*function.Version, changed <-chan struct{})
+	// Prepared are those of Wanted of which instances are kept for a roll-out.
+	Prepared() []Prepared
 }
 
 // Starter makes instances; it is an *entry.Entries.
@@ -254,7 +256,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	defer f.shutdown()
 	for {
 		versions, changed := f.o.Functions.Wanted()
-		f.want(versions)
+		f.want(versions, f.o.Functions.Prepared())
 		if done := f.sweepUntil(ctx, changed); done {
 			return nil
 		}

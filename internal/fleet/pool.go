@@ -28,6 +28,7 @@ type pool struct {
 	target      int // calls at a time per instance from which on another one is wanted
 	max         int
 	min         int       // instances that are kept now
+	prepared    int       // instances that are kept for a roll-out
 	minUntil    time.Time // when that may change; zero = never
 	once        bool      // an instance takes one invocation
 	stdio       bool      // nothing can be started ahead

@@ -78,6 +78,7 @@ func (p *pool) ahead() int {
 // plan finds how many instances a pool keeps now. The caller holds mu.
 func (f *Fleet) plan(p *pool) {
 	p.min, p.minUntil = p.version.Spec.Scale.MinAt(p.version.Created, f.o.Now())
+	p.min = max(p.min, p.prepared)
 	if !p.minUntil.IsZero() {
 		f.wakeBy(p.minUntil)
 	}
@@ -167,7 +168,7 @@ func (f *Fleet) feed() {
 }
 
 // want takes the versions that aliases point at. Of the others, idle instances stop at once and busy ones after their work.
-func (f *Fleet) want(versions []*function.Version) {
+func (f *Fleet) want(versions []*function.Version, prepared []Prepared) {
 	offsets := f.offsets(versions)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -181,6 +182,7 @@ func (f *Fleet) want(versions []*function.Version) {
 			f.pool(v)
 		}
 	}
+	f.prepare(prepared)
 	for key, p := range f.pools {
 		p.wanted = f.wanted[key]
 		if p.wanted {

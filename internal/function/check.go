@@ -91,6 +91,7 @@ func (s *Spec) check() []Problem {
 	c.async(s.Name, s.Async)
 	c.keep(s.Keep)
 	c.triggers(s)
+	c.rollout(s.Name, s.Rollout)
 	return c.problems
 }
 

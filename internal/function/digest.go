@@ -12,6 +12,7 @@ import (
 // same digest, however their filters are written.
 func (s *Spec) Digest(code, image string) string {
 	c := *s
+	c.Rollout = nil // it is about the way to the version
 	c.Triggers = make([]Trigger, len(s.Triggers))
 	for i, t := range s.Triggers {
 		t.Filter = canonicalJSON(t.Filter)

@@ -42,6 +42,7 @@ type Spec struct {
 	Async     *Async            `json:"async,omitempty"`
 	Keep      int               `json:"keep,omitempty"` // versions; 0 = DefaultKeep
 	Triggers  []Trigger         `json:"triggers,omitempty"`
+	Rollout   *Rollout          `json:"rollout,omitempty"` // nil = the alias points at the version as soon as it is deployed
 }
 
 // Entry says how a function is started and spoken to.

@@ -242,6 +242,9 @@ func (d *Declared) complete(given func(field string) bool) {
 	if s.Entry.Once() && !given("scale.reuse") {
 		s.Scale.Reuse = ReuseNever
 	}
+	if s.Rollout != nil {
+		s.Rollout.complete()
+	}
 	for i := range s.Triggers {
 		t, at := &s.Triggers[i], fmt.Sprintf("triggers[%d]", i)
 		kind := "t"

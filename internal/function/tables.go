@@ -25,6 +25,7 @@ func functionValue() value[Declared] {
 		field("deliver", "What becomes of a push to a branch; see docs/git.md. Default: main and master are delivered to live, others are kept.", pointer(deliverValue(), none[Deliver]), func(d *D) **Deliver { return &d.Deliver }),
 		field("async", "What becomes of the function's asynchronous calls.", pointer(asyncValue(), none[Async]), func(d *D) **Async { return &d.Spec.Async }),
 		field("keep", "Versions that are kept, at most 1000; a deploy lets older ones go that nothing needs, see docs/releases.md. Default: 10.", whole(), func(d *D) *int { return &d.Spec.Keep }),
+		field("rollout", "How the traffic moves to a new version, and what that has to hold; see docs/rollouts.md. Default: all of it, with the deploy, unwatched.", pointer(rolloutValue(), defaultRollout), func(d *D) **Rollout { return &d.Spec.Rollout }),
 		field("triggers", "What makes the function run.", list(triggerValue(), defaultTrigger), func(d *D) *[]Trigger { return &d.Spec.Triggers }),
 	)
 }

@@ -95,7 +95,8 @@ type Deployed struct {
 	Function string   `json:"function"`
 	Version  int      `json:"version"` // 0: a dry run
 	Alias    string   `json:"alias"`
-	Created  bool     `json:"created"` // false: there was a version of the same content and settings
+	Rollout  int64    `json:"rollout,omitempty"` // id of the roll-out that brings the version to the alias; absent = it points at it now
+	Created  bool     `json:"created"`           // false: there was a version of the same content and settings
 	Warnings []string `json:"warnings,omitempty"`
 	// Image is what the function runs in, where that is an image.
 	Image *DeployedImage `json:"image,omitempty"`

@@ -1,0 +1,251 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// rolloutGlance is how often deploy looks how far a roll-out is.
+const rolloutGlance = 100 * time.Millisecond
+
+func rolloutCommand(env *environment) *cobra.Command {
+	c := &cobra.Command{
+		Use: "rollout", Short: "Follow and steer roll-outs of new versions",
+		Long: `Follow and steer roll-outs: how the traffic of a function moves to a new version, step by step, and back when that version does not hold
+its gates. dalamb deploy starts one where the manifest says rollout:, or with --strategy; it goes on by itself, also after a restart.`,
+		Args: cobra.NoArgs,
+	}
+	c.AddCommand(rolloutList(env))
+	for _, verb := range []struct {
+		name, short, long string
+		call              func(*client.Client, context.Context, string, string) (wire.Rollout, error)
+	}{
+		{"show", "Show a roll-out: how far it is, and the figures that it is judged by", "Show the roll-out of a function that is under way, else the newest: how far it is, and by which figures each step was judged.", (*client.Client).Rollout},
+		{"pause", "Take no more steps; the gates are judged all the same", "Take no more steps: the traffic stays divided as it is. The gates are judged all the same.", (*client.Client).PauseRollout},
+		{"resume", "Let a paused roll-out go on", "Let a paused roll-out go on: the step that it is in begins anew.", (*client.Client).ResumeRollout},
+		{"abort", "Give the traffic back to the old version", "End a roll-out and give all the traffic back to the old version, at once.", (*client.Client).AbortRollout},
+		{"promote", "Give all the traffic to the new version, without further steps", "End a roll-out and give all the traffic to the new version, at once and for good, whatever its gates say.", (*client.Client).PromoteRollout},
+	} {
+		var out output
+		var alias string
+		sub := &cobra.Command{
+			Use: verb.name + " FUNCTION", Short: verb.short, Long: verb.long, Args: cobra.ExactArgs(1),
+			RunE: func(c *cobra.Command, args []string) error {
+				ask := func(node *client.Client) (wire.Rollout, error) { return verb.call(node, c.Context(), args[0], alias) }
+				return inquiry[wire.Rollout]{ask, printRollout}.run(c, env, &out)
+			},
+		}
+		sub.Flags().StringVar(&alias, "alias", function.LiveAlias, "the alias that is rolled out")
+		out.flag(sub)
+		c.AddCommand(sub)
+	}
+	return c
+}
+
+func rolloutList(env *environment) *cobra.Command {
+	var out output
+	c := &cobra.Command{
+		Use: "ls", Short: "List roll-outs, the newest first", Long: "List roll-outs, the newest first: those under way, and of each function the last twenty that are over.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			all, err := node.Rollouts(c.Context())
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), all, func(w io.Writer) {
+				if len(all) == 0 {
+					fmt.Fprintln(c.ErrOrStderr(), "no roll-outs; rollout: in a manifest, or dalamb deploy --strategy, makes one of a deploy")
+					return
+				}
+				var rows []row
+				for i := range all {
+					o := &all[i]
+					r := cells(o.Function, o.Alias, versionsOf(o), string(o.Strategy), string(o.State), strconv.Itoa(o.Weight)+"%", stamp(o.Started))
+					if why := whyEnded(o); why != "" {
+						r.notes = []string{why}
+					}
+					rows = append(rows, r)
+				}
+				table(w, []string{"FUNCTION", "ALIAS", "VERSIONS", "STRATEGY", "STATE", "NEW", "STARTED"}, rows)
+			})
+		},
+	}
+	out.flag(c)
+	return c
+}
+
+// versionsOf is from where to where a roll-out goes.
+func versionsOf(r *wire.Rollout) string {
+	if r.From == 0 {
+		return fmt.Sprintf("-> %d", r.To)
+	}
+	return fmt.Sprintf("%d -> %d", r.From, r.To)
+}
+
+// whyEnded is the reason of an end, with the gate that did not hold.
+func whyEnded(r *wire.Rollout) string {
+	if r.Gate != "" {
+		return fmt.Sprintf("gate %s: %s", r.Gate, r.Reason)
+	}
+	return r.Reason
+}
+
+func printRollout(w io.Writer, r *wire.Rollout) {
+	fmt.Fprintf(w, "%s  versions %s of alias %s\n", r.Function, versionsOf(r), r.Alias)
+	parts := make([]string, 0, len(r.Steps)+1)
+	for _, s := range r.Steps {
+		parts = append(parts, fmt.Sprintf("%s for %s", s, r.Every))
+	}
+	parts = append(parts, fmt.Sprintf("100%% for %s", r.Watch))
+	fmt.Fprintf(w, "strategy  %s: %s\n", r.Strategy, strings.Join(parts, ", "))
+	g := []string{"start within " + r.Gates.Start.String(), "errors +" + r.Gates.Errors.String()}
+	if r.Gates.Latency > 0 {
+		g = append(g, fmt.Sprintf("latency x%g", r.Gates.Latency))
+	}
+	g = append(g, "from "+count(int64(r.Gates.Sample), "invocation")+" on")
+	if r.Gates.Check != "" {
+		g = append(g, "check by "+r.Gates.Check)
+	}
+	fmt.Fprintf(w, "gates     %s\nstate     %s\n", strings.Join(g, ", "), stateOf(r))
+	if why := whyEnded(r); why != "" {
+		for i, line := range wrapped(clean(why), noteWidth) {
+			fmt.Fprintf(w, "%-9s %s\n", map[bool]string{true: "reason"}[i == 0], line)
+		}
+	}
+	if len(r.Taken) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	var rows []row
+	for _, s := range r.Taken {
+		cell := cells(stamp(s.At), strconv.Itoa(s.Weight)+"%", "-", "-", "-", "-", "-", "-")
+		if f := s.Facts; f != nil {
+			old := number(f.Old.Invocations)
+			if f.Before {
+				old += " before"
+			}
+			cell = cells(stamp(s.At), strconv.Itoa(s.Weight)+"%", number(f.New.Invocations), number(f.New.Errors), p95(f.New), old, number(f.Old.Errors), p95(f.Old))
+		}
+		rows = append(rows, cell)
+	}
+	table(w, []string{"AT", "NEW", "NEW RAN", "FAILED", "P95", "OLD RAN", "FAILED", "P95"}, rows)
+}
+
+func p95(f function.RolloutFigures) string {
+	if f.P95 == 0 {
+		return "-"
+	}
+	return took(f.P95)
+}
+
+// stateOf says in a line where a roll-out stands.
+func stateOf(r *wire.Rollout) string {
+	switch {
+	case r.Over():
+		return fmt.Sprintf("%s at %s", r.State, stamp(r.Ended))
+	case r.State == function.RolloutQueued:
+		return "queued until the one before it has ended"
+	case r.Step == 0:
+		return fmt.Sprintf("%s: version %d is made ready, no traffic has moved", r.State, r.To)
+	case r.Next.IsZero():
+		return fmt.Sprintf("%s: version %d gets %d%%", r.State, r.To, r.Weight)
+	}
+	return fmt.Sprintf("%s: version %d gets %d%%, until %s", r.State, r.To, r.Weight, stamp(r.Next))
+}
+
+// awaitRollouts follows what a deploy has started until all of it is over, and says each step to w. The error is of those that were
+// rolled back.
+func awaitRollouts(ctx context.Context, node *client.Client, done []wire.Deployed, w io.Writer) error {
+	var failed []string
+	hint := ""
+	for _, d := range done {
+		if d.Rollout == 0 {
+			continue
+		}
+		r, err := followRollout(ctx, node, d, w)
+		if err != nil {
+			return fmt.Errorf("follow the roll-out of %s, which goes on: %w", d.Function, err)
+		}
+		if r.State != function.RolloutSucceeded {
+			failed = append(failed, fmt.Sprintf("the roll-out of %s to version %d was %s: %s", d.Function, d.Version, ending(r.State), whyEnded(&r)))
+			hint = fmt.Sprintf("dalamb rollout show %s tells the figures", d.Function)
+		}
+	}
+	if failed == nil {
+		return nil
+	}
+	return fault.New(fault.Conflict, "%s", strings.Join(failed, "; ")).WithHint("%s", hint)
+}
+
+// ending is what became of a roll-out that has not succeeded.
+func ending(s function.RolloutState) string {
+	if s == function.RolloutFailed {
+		return "rolled back"
+	}
+	return string(s)
+}
+
+// followRollout says the steps of one roll-out until it is over.
+func followRollout(ctx context.Context, node *client.Client, d wire.Deployed, w io.Writer) (wire.Rollout, error) {
+	tick := time.NewTicker(rolloutGlance)
+	defer tick.Stop()
+	told := ""
+	for {
+		r, err := node.RolloutByID(ctx, d.Function, d.Rollout)
+		if err != nil {
+			return r, err
+		}
+		if now := stateOf(&r); now != told {
+			fmt.Fprintf(w, "%s: %s\n", d.Function, now)
+			told = now
+		}
+		if r.Over() {
+			return r, nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return r, ctx.Err()
+		}
+	}
+}
+
+// setStrategy takes --strategy for all functions of a manifest.
+func setStrategy(m *function.Manifest, strategy string) error {
+	if strategy == "" {
+		return nil
+	}
+	s := function.Strategy(strategy)
+	if !slices.Contains(function.Strategies(), s) {
+		return fault.New(fault.Invalid, "--strategy %s is not known", strategy).WithHint("known: %s", strings.Join(strategyNames(), ", "))
+	}
+	for i := range m.Functions {
+		spec := &m.Functions[i].Spec
+		spec.Rollout = spec.Rollout.As(s)
+	}
+	return nil
+}
+
+func strategyNames() []string {
+	var names []string
+	for _, s := range function.Strategies() {
+		names = append(names, string(s))
+	}
+	return names
+}

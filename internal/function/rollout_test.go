@@ -1,0 +1,115 @@
+package function
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// manifestOf is a manifest of one function whose roll-out is this.
+func manifestOf(rollout string) []byte {
+	return []byte("name: pay\nentry: {type: lambda, command: [./a]}\nrollout: " + rollout + "\n")
+}
+
+func TestRolloutsHaveTheirStrategysDefaults(t *testing.T) {
+	for text, want := range map[string]struct {
+		weights []int
+		first   time.Duration
+		last    time.Duration
+	}{
+		"{}":                      {[]int{100}, time.Minute, time.Minute},
+		"{strategy: all-at-once}": {[]int{100}, time.Minute, time.Minute},
+		"{strategy: blue-green}":  {[]int{100}, 5 * time.Minute, 5 * time.Minute},
+		"{strategy: rolling}":     {[]int{25, 50, 75, 100}, 10 * time.Second, time.Minute},
+		"{strategy: canary}":      {[]int{5, 25, 50, 100}, 2 * time.Minute, time.Minute},
+		"{strategy: canary, steps: [1%, 2], every: 5s, watch: 7s}": {[]int{1, 2, 100}, 5 * time.Second, 7 * time.Second},
+	} {
+		m, err := ParseManifest("dalamb.yaml", manifestOf(text))
+		if err != nil {
+			t.Errorf("rollout: %s: %v", text, err)
+			continue
+		}
+		r := m.Functions[0].Spec.Rollout
+		if got := r.Weights(); !reflect.DeepEqual(got, want.weights) {
+			t.Errorf("rollout: %s: Weights = %v, want %v", text, got, want.weights)
+		}
+		if first, last := r.Hold(1), r.Hold(len(want.weights)); first != want.first || last != want.last {
+			t.Errorf("rollout: %s: the first step lasts %s and the last %s, want %s and %s", text, first, last, want.first, want.last)
+		}
+		if r.Gates != (Gates{Start: seconds(60), Errors: 5, Latency: 3, Sample: 20}) || r.OnNewer != OnNewerSupersede {
+			t.Errorf("rollout: %s: gates %+v, onNewer %s; want the defaults", text, r.Gates, r.OnNewer)
+		}
+	}
+}
+
+func TestRolloutsThatCannotBe(t *testing.T) {
+	for text, want := range map[string]string{
+		"{strategy: canari}":                            "did you mean canary?",
+		"{steps: [5%]}":                                 "rollout.steps: the strategy all-at-once moves all the traffic at once",
+		"{strategy: blue-green, every: 1s}":             "rollout.every: the strategy blue-green",
+		"{strategy: canary, steps: [50%, 25%]}":         "rollout.steps[1]: 25% cannot come after 50%",
+		"{strategy: canary, steps: [0%]}":               "rollout.steps[0]",
+		"{strategy: canary, steps: [100%]}":             "rollout.steps[0]",
+		"{strategy: canary, steps: [2.5%]}":             "rollout.steps[0]: 2.5% cannot come after 0%",
+		"{strategy: canary, steps: [many]}":             `"many" is not a part of 100`,
+		"{strategy: canary, steps: [101%]}":             "is not a part of 100",
+		"{strategy: canary, every: 1ms}":                "rollout.every",
+		"{watch: 30d}":                                  "rollout.watch",
+		"{onNewer: wait}":                               "rollout.onNewer",
+		"{gates: {sample: 0}}":                          "rollout.gates.sample",
+		"{gates: {latency: -1}}":                        "rollout.gates.latency",
+		"{gates: {errors: -1%}}":                        "is not a part of 100",
+		"{gates: {check: pay}}":                         "a function does not check itself",
+		"{gates: {check: Pay}}":                         "rollout.gates.check",
+		"{gates: {start: 2h}}":                          "rollout.gates.start",
+		"{gates: {error: 5%}}":                          "errors",
+		"{strategy: canary, steps: [5%], percent: [5]}": "percent",
+	} {
+		_, err := ParseManifest("dalamb.yaml", manifestOf(text))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("rollout: %s: %v, want an error with %q", text, err, want)
+		}
+	}
+}
+
+func TestTheWayToAVersionIsNoPartOfIt(t *testing.T) {
+	s := Spec{Name: "pay"}
+	before := s.Digest("sha256:00", "")
+	s.Rollout = NewRollout(StrategyCanary)
+	if got := s.Digest("sha256:00", ""); got != before {
+		t.Error("another roll-out makes another version")
+	}
+	if s.Rollout == nil {
+		t.Error("Digest changed the Spec")
+	}
+}
+
+func TestAnotherStrategyKeepsTheGates(t *testing.T) {
+	r := NewRollout(StrategyCanary)
+	r.Gates.Check, r.OnNewer, r.Watch = "smoke", OnNewerQueue, seconds(7)
+	if got := r.As(StrategyCanary); got != r {
+		t.Errorf("As its own strategy = %+v, want it as it is", got)
+	}
+	got := r.As(StrategyAtOnce)
+	if got.Steps != nil || got.Every != 0 || got.Watch != seconds(60) || got.Gates.Check != "smoke" || got.OnNewer != OnNewerQueue {
+		t.Errorf("As all-at-once = %+v, want that strategy's steps, and the gates", got)
+	}
+	if got := (*Rollout)(nil).As(StrategyRolling); got.Strategy != StrategyRolling || len(got.Steps) != 3 {
+		t.Errorf("As without a roll-out = %+v, want the default one", got)
+	}
+}
+
+func TestPercentSurvivesTheWire(t *testing.T) {
+	for _, p := range []Percent{0, 0.5, 5, 12.25, 100} {
+		b, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Percent
+		if err := json.Unmarshal(b, &back); err != nil || back != p {
+			t.Errorf("%v came back as %v, %v", p, back, err)
+		}
+	}
+}
