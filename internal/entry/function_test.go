@@ -237,6 +237,15 @@ func playLambda(what string) {
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		id := resp.Header.Get("Lambda-Runtime-Aws-Request-Id")
+		if verb == "flood" || verb == "forge" || verb == "await" {
+			playHostile(verb, string(body), func(id, kind, answer string) string {
+				status, text := post("invocation/"+id+"/"+kind, answer)
+				_, typ, _ := strings.Cut(text, `"errorType":"`)
+				typ, _, _ = strings.Cut(typ, `"`)
+				return strings.TrimSpace(fmt.Sprint(status, " ", typ))
+			}, id)
+			continue
+		}
 		switch verb {
 		case "echo":
 			post("invocation/"+id+"/response", string(body))

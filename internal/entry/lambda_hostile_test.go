@@ -18,10 +18,17 @@ import (
 func taken(t *testing.T, change ...func(*function.Spec)) (c *lambdaConn, dial func() net.Conn, nc net.Conn, id string, ended <-chan *function.Result) {
 	t.Helper()
 	c, dial = playRuntime(t, change...)
+	inv := payload(`"hello"`)
+	nc, ended = take(t, c, dial, inv)
+	return c, dial, nc, inv.ID, ended
+}
+
+// take starts inv on an instance whose function is the test, and takes it on nc.
+func take(t *testing.T, c *lambdaConn, dial func() net.Conn, inv *function.Invocation) (nc net.Conn, ended <-chan *function.Result) {
+	t.Helper()
 	nc = dial()
 	io.WriteString(nc, getNext)
 	<-c.ready
-	inv := payload(`"hello"`)
 	results := make(chan *function.Result, 1)
 	go func() {
 		r, err := c.Invoke(context.Background(), inv)
@@ -37,7 +44,7 @@ func taken(t *testing.T, change ...func(*function.Spec)) (c *lambdaConn, dial fu
 	if _, err := io.Copy(io.Discard, next.Body); err != nil {
 		t.Fatal(err)
 	}
-	return c, dial, nc, inv.ID, results
+	return nc, results
 }
 
 func post(path string, size int, body string) string {

@@ -2,7 +2,6 @@ package entry
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -50,28 +49,11 @@ func (k *sink) Write(p []byte) (int, error) {
 func streamTo(t *testing.T, k *sink, change ...func(*function.Spec)) (nc net.Conn, respond string, result <-chan *function.Result) {
 	t.Helper()
 	c, dial := playRuntime(t, change...)
-	nc = dial()
-	io.WriteString(nc, getNext)
-	<-c.ready
 	inv := &function.Invocation{ID: event.NewID(), Request: httptest.NewRequest("GET", "/", nil), Responder: k}
-	results := make(chan *function.Result, 1)
-	go func() {
-		r, err := c.Invoke(context.Background(), inv)
-		if err != nil {
-			t.Errorf("Invoke: %v", err)
-		}
-		results <- r
-	}()
-	next, err := http.ReadResponse(newReader(nc), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(io.Discard, next.Body); err != nil {
-		t.Fatal(err)
-	}
+	nc, result = take(t, c, dial, inv)
 	respond = "POST /2018-06-01/runtime/invocation/" + inv.ID + "/response HTTP/1.1\r\nHost: x\r\n" +
 		"Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n"
-	return nc, respond, results
+	return nc, respond, result
 }
 
 func chunk(s string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(s), s) }

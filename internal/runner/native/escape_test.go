@@ -27,5 +27,5 @@ func TestEscapes(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 	need.That(t, len(a.Lacks()) == 0, "a machine that gives all of the fence")
-	runnertest.Document(t, "../../../docs/security.md", "native", runnertest.Escapes(t, newRunner), *update)
+	runnertest.Document{Page: "../../../docs/security.md", Name: "tries", Update: *update}.Check(t, "native", runnertest.Escapes(t, newRunner))
 }

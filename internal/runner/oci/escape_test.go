@@ -18,5 +18,5 @@ func TestEscapes(t *testing.T) {
 	need.Root(t)
 	need.Program(t, "runsc")
 	t.Setenv(runtimeVar, "runsc")
-	runnertest.Document(t, "../../../docs/security.md", "oci:runsc", runnertest.Escapes(t, newRunner), *update)
+	runnertest.Document{Page: "../../../docs/security.md", Name: "tries", Update: *update}.Check(t, "oci:runsc", runnertest.Escapes(t, newRunner))
 }

@@ -7,37 +7,40 @@ import (
 	"testing"
 )
 
-// The table of tries in a page: a column for the try, and one for each runner, which its head names.
-const (
-	tableBegin = "<!-- tries: begin -->\n"
-	tableEnd   = "<!-- tries: end -->\n"
-)
+// Document is a page with a table of tries between "<!-- NAME: begin -->" and "<!-- NAME: end -->": a column for the try, and one for each
+// runner, which its head names.
+type Document struct {
+	Page   string // the file
+	Name   string // of the table
+	Update bool   // write what comes of the tries; else what the page says otherwise is a failure of the test
+}
 
-// Document compares what came of the tries with the column of a runner in the page's table, or writes it there when told to update.
-func Document(t *testing.T, page, runner string, all []Escape, update bool) {
+// Check compares what came of the tries with the column of a runner, or writes it there.
+func (d Document) Check(t *testing.T, runner string, all []Escape) {
 	t.Helper()
 	if t.Failed() {
 		return
 	}
-	b, err := os.ReadFile(page)
+	b, err := os.ReadFile(d.Page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, begins := strings.Cut(string(b), tableBegin)
-	old, after, ends := strings.Cut(rest, tableEnd)
+	begin, end := "<!-- "+d.Name+": begin -->\n", "<!-- "+d.Name+": end -->\n"
+	before, rest, begins := strings.Cut(string(b), begin)
+	old, after, ends := strings.Cut(rest, end)
 	table := cells(old)
 	if !begins || !ends || len(table) < 2 || !slices.Contains(table[0], runner) {
-		t.Fatalf("%s has no table with a column %s", page, runner)
+		t.Fatalf("%s has no table %q with a column %s", d.Page, d.Name, runner)
 	}
 	got := fill(table, runner, all)
 	if got == old {
 		return
 	}
-	if !update {
-		t.Errorf("%s says\n%s\nand the tries end as\n%s", page, old, got)
+	if !d.Update {
+		t.Errorf("%s says\n%s\nand the tries end as\n%s", d.Page, old, got)
 		return
 	}
-	if err := os.WriteFile(page, []byte(before+tableBegin+got+tableEnd+after), 0o644); err != nil {
+	if err := os.WriteFile(d.Page, []byte(before+begin+got+end+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
