@@ -92,16 +92,20 @@ func (s *stage) line(text string) function.LogLine {
 // forRunners runs a test on each kind of sandbox.
 func forRunners(t *testing.T, test func(t *testing.T, s *stage)) {
 	t.Run("process", func(t *testing.T) { test(t, newStage(t)) })
-	t.Run("native", func(t *testing.T) {
-		need.Linux(t)
-		r, err := native.New(native.Options{StateDir: filepath.Join(t.TempDir(), "state")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = r.Check(t.Context())
-		need.That(t, err == nil, "a machine that can fence")
-		test(t, newStageWith(t, r))
-	})
+	t.Run("native", func(t *testing.T) { test(t, newNativeStage(t)) })
+}
+
+// newNativeStage is one with sandboxes that fence.
+func newNativeStage(t *testing.T, change ...func(*Options)) *stage {
+	t.Helper()
+	need.Linux(t)
+	r, err := native.New(native.Options{StateDir: filepath.Join(t.TempDir(), "state")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Check(t.Context())
+	need.That(t, err == nil, "a machine that can fence")
+	return newStageWith(t, r, change...)
 }
 
 // version is a function that plays a behaviour.

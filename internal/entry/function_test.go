@@ -135,6 +135,8 @@ func playHTTP(what string) {
 	case "exit":
 		fmt.Fprintln(os.Stderr, "cannot open the database")
 		os.Exit(7)
+	case "one":
+		serveOne()
 	case "elsewhere":
 		serveElsewhere()
 	case "deaf":

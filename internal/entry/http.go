@@ -205,7 +205,9 @@ func (c *httpConn) broken(cause error) (*function.Result, error) {
 		return incomplete(client), nil
 	}
 	if errors.Is(cause, os.ErrDeadlineExceeded) || errors.Is(cause, context.DeadlineExceeded) {
-		return timedOut(c.timeout()), nil
+		r := timedOut(c.timeout())
+		r.Failure.Message += c.leftWaiting(cause)
+		return r, nil
 	}
 	if wrong, ok := errors.AsType[errNotHTTP](cause); ok {
 		return badAnswer("Function.InvalidResponse", "the function's answer is not %s: %v", c.protocol(), wrong), nil

@@ -56,6 +56,7 @@ func (e errDial) Unwrap() error { return e.error }
 type errStale struct {
 	error
 	sent bool // the function may have got the request
+	from int  // the port that the connection was dialled from; 0 = not known
 }
 
 func (e errStale) Unwrap() error { return e.error }
@@ -72,8 +73,15 @@ type wireTurn struct {
 // begin implements httpSpeaker. A connection that the function closed while it was idle does not count, where the request cannot have had effects.
 func (h *httpClient) begin(req *http.Request, until time.Time, inform informing) (*answering, error) {
 	var w *httpWire
-	if uploadOf(req) == nil { // one that cannot be sent twice goes over a connection that cannot have been closed meanwhile
+	// One that cannot be sent twice goes over a connection that cannot have been closed meanwhile. A server of one connection at a time
+	// would not accept that before the one that is idle has ended.
+	fresh := uploadOf(req) != nil
+	if !fresh || h.keep == 1 {
 		w = h.take(until)
+	}
+	if fresh && w != nil {
+		w.nc.Close()
+		w = nil
 	}
 	for {
 		if w == nil {
@@ -304,11 +312,19 @@ func writeThrough(to io.Writer, req *http.Request) error {
 	return bw.Flush()
 }
 
+// from is the port that the connection was dialled from; 0 = it has none.
+func (w *httpWire) from() int {
+	if at, ok := w.nc.LocalAddr().(*net.TCPAddr); ok {
+		return at.Port
+	}
+	return 0
+}
+
 // receive reads the head of the final answer.
 func (w *httpWire) receive(req *http.Request, inform informing) (*http.Response, error) {
 	w.in.begin()
 	if _, err := w.br.Peek(1); err != nil {
-		return nil, errStale{error: err, sent: true}
+		return nil, errStale{error: err, sent: true, from: w.from()}
 	}
 	for {
 		resp, err := http.ReadResponse(w.br, req)

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/function"
-	"github.com/dalamb/dalamb/internal/need"
-	"github.com/dalamb/dalamb/internal/runner/native"
 )
 
 // dynamic is an ELF file of which nothing is right but the name of its loader.
@@ -102,14 +100,7 @@ func TestAStartThatFailsSaysWhatIsMissing(t *testing.T) {
 }
 
 func TestAFunctionThatListensElsewhereIsToldWhere(t *testing.T) {
-	need.Linux(t)
-	r, err := native.New(native.Options{StateDir: filepath.Join(t.TempDir(), "state")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = r.Check(t.Context())
-	need.That(t, err == nil, "a machine that can fence")
-	s := newStageWith(t, r, func(o *Options) { o.InitTimeout = 2 * time.Second })
+	s := newNativeStage(t, func(o *Options) { o.InitTimeout = 2 * time.Second })
 	for behaves, want := range map[string]string{
 		"http:elsewhere":   "nothing accepted a connection on its port 8080 (environment variable PORT); it listens on port 3000, 5000 instead: set entry.port to it",
 		"lambda:elsewhere": "it did not ask the Runtime API at AWS_LAMBDA_RUNTIME_API for an invocation; it listens on port 3000, 5000: a function that serves HTTP has entry.type http",

@@ -138,6 +138,13 @@ type PortLister interface {
 	Listening() ([]int, error)
 }
 
+// AcceptTeller is a Sandbox that can say what connections its function leaves waiting.
+type AcceptTeller interface {
+	// Waits says whether a connection to the sandbox, dialled from that port and closed meanwhile or not, was never accepted by what runs
+	// in it. An error that is errors.ErrUnsupported: it has no network of its own.
+	Waits(from int) (bool, error)
+}
+
 // Freezer is a Sandbox whose processes can be held still: they keep their memory and get no CPU.
 type Freezer interface {
 	// Freeze freezes or thaws, and returns when the kernel has been told. What is written to a frozen sandbox waits, and so does Dial where the sandbox's kernel is frozen with it. Stop
