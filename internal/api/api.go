@@ -120,7 +120,8 @@ type Options struct {
 	Rollouts   Rollouts // nil = what they are judged by is told when a step is over
 	Fleet      Fleet
 	Code       Code
-	Images     Images // nil = functions have none
+	Images     Images   // nil = functions have none
+	Follower   Follower // nil = pushes of images make no versions
 	// Repositories are those that were pushed; nil = none can be.
 	Repositories Repositories
 	Caller       Caller
@@ -148,6 +149,7 @@ type API struct {
 	fleet        Fleet
 	code         Code
 	images       Images
+	follower     Follower
 	repositories Repositories
 	caller       Caller
 	ticks        Ticks
@@ -184,7 +186,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, repositories: o.Repositories, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending:   make(chan struct{}),
 		rollouts: o.Rollouts,

@@ -58,7 +58,7 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 	for _, name := range slices.Sorted(maps.Keys(f.Aliases)) {
 		out.Aliases = append(out.Aliases, f.Aliases[name])
 	}
-	out.Error, out.Troubles = a.imageTrouble(f.Live()), a.troubles(f.Name)
+	out.Error, out.Troubles, out.Follows = a.imageTrouble(f.Live()), a.troubles(f.Name), a.follows(f)
 	lags := a.dispatcher.Lag(r.Context(), f.Name)
 	for _, t := range f.Triggers {
 		w := wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, PausedKeys: len(t.PausedKeys), Max: t.Max}

@@ -21,6 +21,7 @@ import (
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/copier"
 	"github.com/dalamb/dalamb/internal/deliver"
+	"github.com/dalamb/dalamb/internal/deliver/follow"
 	"github.com/dalamb/dalamb/internal/deliver/git"
 	"github.com/dalamb/dalamb/internal/dispatch"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -30,6 +31,7 @@ import (
 	"github.com/dalamb/dalamb/internal/gateway"
 	"github.com/dalamb/dalamb/internal/history"
 	"github.com/dalamb/dalamb/internal/image"
+	"github.com/dalamb/dalamb/internal/image/pull"
 	"github.com/dalamb/dalamb/internal/image/registry"
 	"github.com/dalamb/dalamb/internal/provision"
 	"github.com/dalamb/dalamb/internal/replay"
@@ -74,6 +76,8 @@ type Node struct {
 	images     *provision.Keeper
 	registry   *registry.Registry
 	secrets    *secret.Box
+	puller     *pull.Puller
+	follower   *follow.Follower
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
 	replays    *replay.Keeper
@@ -225,7 +229,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.gateway, err = gateway.New(gateway.Options{
-		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Delay: waiting, Token: token, Redact: c.Redact, Health: n.health, Logger: n.logger, Metrics: n.metrics,
+		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Health: n.health, Logger: n.logger, Metrics: n.metrics,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held)},
 	})
 	if err != nil {
@@ -247,7 +251,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.api, err = api.New(api.Options{
-		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share, Images: keptImages{n.images, n}, Repositories: repositories{n},
+		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share, Images: keptImages{n.images, n}, Follower: followed{n}, Repositories: repositories{n},
 		Rollouts: n.rollouts,
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})
@@ -255,6 +259,9 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	if err := n.openGit(); err != nil {
+		return err
+	}
+	if err := n.openFollow(); err != nil {
 		return err
 	}
 	n.gatewayServer = gateway.Public(n.gateway, n.logger)
@@ -293,6 +300,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("image uploads", n.registry.Run)
 	n.parts.start("images of functions", n.images.Run)
 	n.parts.start("git repositories", n.git.Run)
+	n.parts.start("pushed images", n.follower.Run)
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("fleet drain", n.drainFleet)
 	n.parts.start("gateway recorder", n.gateway.Run)

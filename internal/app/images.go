@@ -28,18 +28,19 @@ func (n *Node) openImages(token string) error {
 	if n.layers, err = image.OpenLayers(filepath.Join(dir, "layers")); err != nil {
 		return err
 	}
-	n.registry, err = registry.Open(registry.Options{Dir: filepath.Join(dir, "registry"), Blobs: n.blobs, Token: token, Logger: n.logger})
+	n.registry, err = registry.Open(registry.Options{Dir: filepath.Join(dir, "registry"), Blobs: n.blobs, Token: token, Logger: n.logger, Pushed: n.pushed})
 	return err
 }
 
 // openProvision wires what brings images.
 func (n *Node) openProvision() error {
-	puller, err := pull.New(pull.Options{Blobs: n.blobs, Own: ownRegistry{n}, Registries: registries(n.config.Registries)})
+	var err error
+	n.puller, err = pull.New(pull.Options{Blobs: n.blobs, Own: ownRegistry{n}, Registries: registries(n.config.Registries)})
 	if err != nil {
 		return err
 	}
 	n.images, err = provision.New(provision.Options{
-		Puller: puller, Blobs: n.blobs, Layers: n.layers, Share: n.share, Versions: functions{n.catalog}, Logger: n.logger,
+		Puller: n.puller, Blobs: n.blobs, Layers: n.layers, Share: n.share, Versions: functions{n.catalog}, Logger: n.logger,
 	})
 	return err
 }

@@ -85,6 +85,12 @@ func printFunction(w io.Writer, f *wire.Function) {
 	for _, a := range f.Aliases {
 		fmt.Fprintf(w, "  alias %s -> version %s\n", a.Name, aliasText(&a))
 	}
+	for _, o := range f.Follows {
+		fmt.Fprintf(w, "  alias %s follows %s\n", o.Alias, o.Image)
+		if o.Error != "" {
+			fmt.Fprintf(w, "    its newest push made no version: %s\n", o.Error)
+		}
+	}
 	fmt.Fprintln(w)
 	var rows []row
 	for i := range f.Versions {

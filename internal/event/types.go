@@ -46,7 +46,9 @@ const (
 	TypeRequestCompleted        = "dalamb.request.completed.v1"
 	TypeLogWritten              = "dalamb.log.written.v1"
 
-	TypeGitPushed = "dalamb.git.pushed.v1"
+	TypeGitPushed    = "dalamb.git.pushed.v1"
+	TypeImagePushed  = "dalamb.image.pushed.v1"
+	TypeFollowFailed = "dalamb.follow.failed.v1"
 
 	TypeRecord         = "dalamb.record.v1" // a record that is no CloudEvent; made at reading, never stored
 	TypeScheduleTicked = "dalamb.schedule.ticked.v1"

@@ -64,6 +64,7 @@ func (s *Spec) check() []Problem {
 	c := new(checker)
 	c.name("name", s.Name, "function")
 	c.image(s)
+	c.follow(s)
 	oneOf(c, "network", s.Network, networks())
 	c.allow(s)
 	if s.Isolation != "" {

@@ -25,8 +25,9 @@ const (
 // Spec is what one document of a manifest says, defaults filled in. Its JSON form is stored in the log and on the wire.
 type Spec struct {
 	Name      string            `json:"name"`
-	Image     string            `json:"image,omitempty"` // reference; the function is this image, without a code directory
-	Base      string            `json:"base"`            // "host", "scratch" or a reference to an image; "" with Image
+	Image     string            `json:"image,omitempty"`  // reference; the function is this image, without a code directory
+	Base      string            `json:"base"`             // "host", "scratch" or a reference to an image; "" with Image
+	Follow    bool              `json:"follow,omitempty"` // a push of the image's tag makes a new version
 	Entry     Entry             `json:"entry"`
 	Resources Resources         `json:"resources"`
 	Timeout   Duration          `json:"timeout"` // of one invocation

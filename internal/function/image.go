@@ -16,6 +16,8 @@ type Image struct {
 	WorkDir   string  `json:"workDir,omitempty"`
 	User      User    `json:"user"`
 	Stop      string  `json:"stopSignal,omitempty"` // its name; "" = SIGTERM
+
+	Gave []string `json:"gave,omitempty"` // fields of the spec that the image's config filled in
 }
 
 // Layer is one layer of an image.

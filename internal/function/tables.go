@@ -11,6 +11,7 @@ func functionValue() value[Declared] {
 		field("code", "Directory of the code, relative to this file and not absolute; .dalambignore in it leaves files out. Default: \".\".", text[string](), func(d *D) *string { return &d.CodePath }),
 		field("image", "A container image, which the function is instead of code: REGISTRY/NAME:TAG, NAME@sha256:..., or ./FILE.tar or ./DIRECTORY beside this file; see docs/images.md.", text[string](), func(d *D) *string { return &d.Spec.Image }),
 		field("base", "File system below the code: host, scratch, or an image, written as for image. Default: host.", text[string](), func(d *D) *string { return &d.Spec.Base }),
+		field("follow", "true: when the image's tag is pushed again, the function gets a new version of it by itself; see docs/images.md. Default: false, a tag is looked at by a deploy alone.", truth(), func(d *D) *bool { return &d.Spec.Follow }),
 		field("entry", "How the function is started and spoken to.", entryValue(), func(d *D) *Entry { return &d.Spec.Entry }),
 		field("resources", "Bounds of one instance.", resourcesValue(), func(d *D) *Resources { return &d.Spec.Resources }),
 		field("timeout", "Bound of one invocation. Default: 30s.", duration(), func(d *D) *Duration { return &d.Spec.Timeout }),

@@ -6,6 +6,7 @@
 //
 //	POST /_/events            events, in any form that ingest.go describes; needs the token
 //	ANY  /_/fn/NAME[/...]     one function, by name, or NAME:ALIAS; needs the token
+//	POST /_/hooks/...         what other services tell of; each provider wants its own proof of who sends it
 //	GET  /_/health            whether this node works
 //	ANY  everything else      the routes of functions; open
 package gateway
@@ -66,6 +67,8 @@ type Options struct {
 	Limits  Limits
 	Delay   Delayer
 	Redact  []string // names of headers whose values stay out of the record, beside those that always do
+	// Hooks takes a request below /_/hooks/; nil = there are none.
+	Hooks func(w http.ResponseWriter, r *http.Request) error
 	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
 	// and not shown, since anybody may ask.
 	Health  func(ctx context.Context) map[string]error
@@ -91,6 +94,7 @@ type Gateway struct {
 	held    budget
 	quotas  quotas
 	health  func(ctx context.Context) map[string]error
+	hooks   func(w http.ResponseWriter, r *http.Request) error
 	logger  *slog.Logger
 	metrics *metrics
 	now     func() time.Time
@@ -118,6 +122,11 @@ func New(o Options) (*Gateway, error) {
 	if o.Health == nil {
 		o.Health = func(context.Context) map[string]error { return nil }
 	}
+	if o.Hooks == nil {
+		o.Hooks = func(http.ResponseWriter, *http.Request) error {
+			return fault.New(fault.NotFound, "this node has no hooks")
+		}
+	}
 	if o.BodyTimeout == 0 {
 		o.BodyTimeout = time.Minute
 	}
@@ -131,7 +140,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	return &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held},
-		health: o.Health, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
+		health: o.Health, hooks: o.Hooks, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },
@@ -164,6 +173,7 @@ const (
 	kindEvents = "events"
 	kindFn     = "fn"
 	kindRoute  = "route"
+	kindHook   = "hook"
 	kindHealth = "health"
 	kindNone   = "none"
 )
@@ -200,8 +210,11 @@ func (g *Gateway) serve(x *exchange, r *http.Request) {
 	case strings.HasPrefix(path, fnPrefix):
 		x.kind = kindFn
 		g.serveFunction(x, r)
+	case strings.HasPrefix(path, hooksPrefix):
+		x.kind = kindHook
+		g.serveHook(x, r)
 	case strings.HasPrefix(path, reserved):
-		g.fail(x, fault.New(fault.NotFound, "there is no path %q", path).WithHint("the gateway's own paths are /_/events, /_/fn/NAME and /_/health"))
+		g.fail(x, fault.New(fault.NotFound, "there is no path %q", path).WithHint("the gateway's own paths are /_/events, /_/fn/NAME, /_/hooks/PROVIDER/NAME and /_/health"))
 	default:
 		g.serveRoute(x, r)
 	}

@@ -18,15 +18,14 @@ const defaultPort = 8080
 
 // configure takes over from an image's config what the spec does not say itself. // OCI image-spec config.md#properties
 func (k *Keeper) configure(spec *function.Spec, img *function.Image, c *v1.Config) error {
+	command := slices.Concat(c.Entrypoint, c.Cmd)
 	if len(spec.Entry.Command) == 0 {
-		if spec.Entry.Command = slices.Concat(c.Entrypoint, c.Cmd); len(spec.Entry.Command) == 0 || spec.Entry.Command[0] == "" {
+		if len(command) == 0 || command[0] == "" {
 			return fault.New(fault.Invalid, "image %s has neither entrypoint nor cmd, and function %q no command", img.Reference, spec.Name).
 				WithHint("say what to start, with entry.command in the manifest or ENTRYPOINT in the image")
 		}
 	}
-	if spec.Entry.Type == function.EntryHTTP && spec.Entry.Port == 0 {
-		spec.Entry.Port = exposed(c)
-	}
+	img.Give(spec, command, exposed(c))
 	for _, e := range c.Env {
 		name, value, ok := strings.Cut(e, "=")
 		if !ok || name == "" || strings.ContainsRune(e, 0) {

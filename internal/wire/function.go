@@ -36,6 +36,14 @@ type Function struct {
 	Lacks     []string           `json:"lacks,omitempty"` // what of a whole fence it does not have
 	Error     string             `json:"error,omitempty"` // why this node cannot run the version that live points at
 	Troubles  []Trouble          `json:"troubles,omitempty"`
+	Follows   []Follow           `json:"follows,omitempty"`
+}
+
+// Follow is an alias that gets a new version when an image is pushed.
+type Follow struct {
+	Alias string `json:"alias"`
+	Image string `json:"image"`           // whose tag it follows
+	Error string `json:"error,omitempty"` // why the newest push that this node was told of made no version
 }
 
 // Trigger is a trigger and how far it is.

@@ -239,3 +239,34 @@ func TestCraneWithoutTheToken(t *testing.T) {
 		t.Errorf("pull without the token = %v", err)
 	}
 }
+
+func TestPushesOfTagsAreTold(t *testing.T) {
+	c := newCrane(t)
+	var told []Push
+	var down error
+	c.pushed = func(p Push) error {
+		told = append(told, p)
+		return down
+	}
+	img := c.image(1)
+	want := digestFrom(t, img).String()
+	c.ok("push a tag", remote.Write(c.ref("fn/hello:1"), img, c.options()...))
+	c.ok("push a digest", remote.Write(c.digest("fn/other", digestFrom(t, img)), img, c.options()...))
+	if len(told) != 1 || told[0].Repository != "fn/hello" || told[0].Tag != "1" || told[0].Digest != want || told[0].MediaType != typeDocker || told[0].Pusher != "me" {
+		t.Errorf("told %+v, want the push of the tag", told)
+	}
+	down = errors.New("the disk is away")
+	h := c.refused(500, codeUnknown, call{method: "PUT", path: "/v2/fn/other/manifests/2", body: string(rawManifest(t, img))})
+	if !strings.Contains(h, "tell of the push of fn/other:2") {
+		t.Errorf("the client is told %q", h)
+	}
+}
+
+func rawManifest(t *testing.T, img v1.Image) []byte {
+	t.Helper()
+	raw, err := img.RawManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}

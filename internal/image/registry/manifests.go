@@ -109,6 +109,12 @@ func (g *Registry) putManifest(w http.ResponseWriter, r *http.Request, at place)
 		return err
 	}
 	g.logger.Info("image pushed", "repository", at.name, "reference", at.ref, "digest", digest)
+	if !isDigest(at.ref) {
+		pusher, _, _ := r.BasicAuth()
+		if err := g.pushed(Push{Repository: at.name, Tag: at.ref, Manifest: Manifest{Digest: digest, MediaType: m.MediaType, Size: m.Size}, Pusher: pusher}); err != nil {
+			return fmt.Errorf("tell of the push of %s:%s: %w", at.name, at.ref, err)
+		}
+	}
 	w.Header().Set("Location", "/v2/"+at.name+"/manifests/"+digest)
 	w.Header().Set("Docker-Content-Digest", digest)
 	if m.Subject != "" {

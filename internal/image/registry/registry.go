@@ -42,6 +42,15 @@ type Options struct {
 	Blobs  *image.Blobs // content
 	Token  string       // the password of every user name
 	Logger *slog.Logger // nil = nowhere
+	// Pushed is told of each tag that was pushed, before the client is: after an error the client pushes again. nil = nobody wants to know.
+	Pushed func(Push) error
+}
+
+// Push is one push of a tag.
+type Push struct {
+	Repository, Tag string
+	Manifest
+	Pusher string // the user name that was given; "" = none
 }
 
 // Registry is the handler. Safe for concurrent use.
@@ -51,6 +60,7 @@ type Registry struct {
 	uploads *uploads
 	token   [sha256.Size]byte
 	logger  *slog.Logger
+	pushed  func(Push) error
 }
 
 // Open opens or makes the registry in o.Dir. Uploads that a stop interrupted are there still and can be gone on with.
@@ -64,7 +74,10 @@ func Open(o Options) (*Registry, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Registry{blobs: o.Blobs, token: sha256.Sum256([]byte(o.Token)), logger: o.Logger}
+	if o.Pushed == nil {
+		o.Pushed = func(Push) error { return nil }
+	}
+	g := &Registry{blobs: o.Blobs, token: sha256.Sum256([]byte(o.Token)), logger: o.Logger, pushed: o.Pushed}
 	var err error
 	if g.index, err = openIndex(filepath.Join(o.Dir, "repositories")); err != nil {
 		return nil, err

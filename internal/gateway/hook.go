@@ -1,0 +1,19 @@
+package gateway
+
+import (
+	"net/http"
+)
+
+const hooksPrefix = reserved + "hooks/"
+
+// serveHook answers 202 to what was taken: it is durable, and acted upon later.
+func (g *Gateway) serveHook(x *exchange, r *http.Request) {
+	if err := g.hooks(x, r); err != nil {
+		g.fail(x, err)
+		return
+	}
+	x.WriteHeader(http.StatusAccepted)
+}
+
+// Sender is whose token a request's headers show: the name of one that the node has given out, or function.NodeToken.
+func (g *Gateway) Sender(h http.Header) (string, error) { return g.sender(&http.Request{Header: h}) }
