@@ -3,9 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image/pull"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -22,6 +24,9 @@ func localImages(m *function.Manifest, manifest string) (imageFiles, error) {
 	fs := imageFiles{files: map[string]*pull.File{}, sent: map[string]string{}}
 	for _, d := range m.Functions {
 		ref := d.Spec.ImageRef()
+		if err := besides(d.Spec.Name, ref, manifest); err != nil {
+			return fs, err
+		}
 		if !function.LocalImage(ref) || fs.files[ref] != nil {
 			continue
 		}
@@ -32,6 +37,19 @@ func localImages(m *function.Manifest, manifest string) (imageFiles, error) {
 		fs.files[ref] = f
 	}
 	return fs, nil
+}
+
+// besides refuses what is read as a name in a registry, while a file of that name stands beside the manifest.
+func besides(fn, ref, manifest string) error {
+	if ref == "" || function.LocalImage(ref) {
+		return nil
+	}
+	info, err := os.Stat(filepath.Join(filepath.Dir(manifest), ref))
+	if err != nil || !info.Mode().IsRegular() {
+		return nil // most have none
+	}
+	return fault.New(fault.Invalid, "image of %s: %q names an image of a registry, and there is a file of that name beside the manifest", fn, ref).
+		WithHint("write ./%s for the file", ref)
 }
 
 func (fs imageFiles) close() {

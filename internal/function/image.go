@@ -109,6 +109,10 @@ func (c *checker) ref(field, ref string) {
 		}
 		return
 	}
+	if scheme, rest, ok := strings.Cut(ref, "://"); ok {
+		c.add(field, "a registry that speaks plain HTTP is named in the node's setting registries; docs/images.md", "write %q, without %s://", clip(rest), clip(scheme))
+		return
+	}
 	if !validRef.MatchString(ref) {
 		c.add(field, refHint, "%q is not a reference to an image", clip(ref))
 	}

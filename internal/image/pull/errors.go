@@ -58,3 +58,14 @@ func explainStatus(ref, host string, answer *transport.Error) error {
 	}
 	return fault.New(fault.Unavailable, "registry %s answered %d for image %s: %w", host, answer.StatusCode, ref, answer).WithHint("try again when the registry works")
 }
+
+// explainOwn says for a registry on this machine that cannot be reached what the node's own is called.
+func (p *Puller) explainOwn(host string, err error) error {
+	name, _, _ := net.SplitHostPort(host)
+	ip := net.ParseIP(name)
+	var f *fault.Error
+	if p.o.Own == nil || fault.KindOf(err) != fault.Unavailable || name != "localhost" && (ip == nil || !ip.IsLoopback()) || !errors.As(err, &f) {
+		return err
+	}
+	return f.WithHint("does a registry run there? This node's own is %s, whatever port it listens on", OwnHost)
+}

@@ -74,6 +74,7 @@ func New(o Options) (*Puller, error) {
 		t.ResponseHeaderTimeout = 30 * time.Second
 		o.Transport = t
 	}
+	o.Transport = resuming{o.Transport}
 	return &Puller{o}, nil
 }
 
@@ -189,7 +190,7 @@ func (p *Puller) ask(ctx context.Context, at *place, what func(repo name.Reposit
 		if err = what(repo, o); err == nil || ctx.Err() != nil {
 			break
 		}
-		err = explain(at.String(), r.Host, err)
+		err = p.explainOwn(r.Host, explain(at.String(), r.Host, err))
 	}
 	return err
 }
