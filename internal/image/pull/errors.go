@@ -24,6 +24,18 @@ func tooLarge(digest string, size int64) error {
 	return fault.New(fault.TooLarge, "content %s has %d bytes; a manifest or config has at most %d", digest, size, maxSmall)
 }
 
+// notPushed says what to do about an image that is not in the node's own registry.
+func notPushed(ref string, err error) error {
+	if fault.KindOf(err) != fault.NotFound {
+		return err
+	}
+	hint := "push it first; docs/registry.md says how"
+	if known := fault.HintOf(err); known != "" {
+		hint = known + "; " + hint
+	}
+	return fault.New(fault.NotFound, "there is no image %s in this node's registry: %w", ref, err).WithHint("%s", hint)
+}
+
 func gone(ref, digest string) error {
 	return fault.New(fault.NotFound, "content %s of image %s is not here any more", digest, ref).WithHint("push the image again, then deploy")
 }

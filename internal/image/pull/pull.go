@@ -203,7 +203,7 @@ func (p *Puller) manifest(ctx context.Context, at *place, digest string) (raw []
 			wanted = at.Identifier()
 		}
 		if got, err = p.o.Own.Resolve(at.Context().RepositoryStr(), wanted); err != nil {
-			return nil, "", err
+			return nil, "", notPushed(at.String(), err)
 		}
 		p.o.Blobs.Has(got) // what is about to be deployed is kept until a version names it
 		raw, err = p.small(got)
