@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,7 @@ triggers:
 `,
 	"name: img\nimage: docker.io/library/nginx:1\nentry: {type: http}\ntriggers: [{filter: {}}]\n",
 	"name: lines\nentry: {type: stdio, mode: lines, command: [x]}\nscale: {max: 1}\n",
+	"name: slow\nentry: {type: lambda, command: [x]}\nrollout: {strategy: canary, steps: [1%, 50%], every: 5m, watch: 2m, gates: {errors: 0.5%, latency: 0, check: smoke}, onNewer: queue}\n",
 }
 
 func parse(t *testing.T, text string) function.Spec {
@@ -66,7 +68,7 @@ func TestAManifestReadAgainIsTheSameFunction(t *testing.T) {
 			continue
 		}
 		again := parse(t, string(got))
-		if !same(&spec, &again) {
+		if !same(&spec, &again) || !reflect.DeepEqual(spec.Rollout, again.Rollout) {
 			t.Errorf("Manifest of\n%s\nis another function:\n%s", text, got)
 		}
 		for _, needless := range []string{"pids: 64\n", "max: 10\n", "attempts: 4", "order: key", "{}"} {

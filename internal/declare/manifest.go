@@ -69,8 +69,10 @@ func (m *manifest) check() error {
 	return nil
 }
 
-// same compares what two Specs mean.
-func same(a, b *function.Spec) bool { return a.Digest("", "") == b.Digest("", "") }
+// same compares what two Specs mean, the way to the version included.
+func same(a, b *function.Spec) bool {
+	return a.Digest("", "") == b.Digest("", "") && reflect.DeepEqual(a.Rollout, b.Rollout)
+}
 
 // shorten leaves out of a mapping what goes without saying: that without which the manifest means the same.
 func (m *manifest) shorten(n *yaml.Node) {

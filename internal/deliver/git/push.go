@@ -224,6 +224,8 @@ func retried(change func() error) (err error) {
 // what says what a deploy was to an alias that pointed at another version before.
 func what(d wire.Deployed, before int) string {
 	switch {
+	case d.Rollout != 0:
+		return fmt.Sprintf("being rolled out; dalamb rollout show %s tells how far it is", d.Function)
 	case d.Created:
 		return "deployed"
 	case d.Version == before:
