@@ -83,6 +83,7 @@ func Edges() []Edge {
 		{"cli", "image/pull", "deploy sends an image that stands beside the manifest to the node's registry"},
 		{"entry", "image", "which extensions an image has is told by its layers and their whiteouts, which are image's"},
 		{"history", "function", "the shapes of runs, requests and dead letters are function's"},
+		{"provision", "codeshare", "images of versions are followed, and tried again, as their code is"},
 		{"api", "replay", "two versions are compared as two results are: one walk over two JSON values"},
 		{"image/registry", "wire", "one table of fault -> HTTP status"},
 		{"runner/oci", "runner/native", "a runtime only makes the namespaces; the init in them, its protocol and the limits are native's"},

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -92,34 +91,16 @@ func (s *Store) Dir(digest string) (string, error) {
 // Run takes the code of every version that may be run from the log, as soon as the catalog names it, so that no invocation has to wait
 // for it. It blocks until ctx is done.
 func (s *Store) Run(ctx context.Context) error {
-	for {
-		versions, changed := s.versions.Wanted()
-		again := s.fetchAll(ctx, versions)
-		select {
-		case <-changed:
-		case <-again:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// fetchAll returns a channel that gives a sign when it is time to try again; nil when nothing is missing.
-func (s *Store) fetchAll(ctx context.Context, versions []*function.Version) <-chan time.Time {
-	failed := false
-	for _, v := range versions {
+	return Follow(ctx, s.versions.Wanted, func(v *function.Version) bool {
 		if v.Stored == nil || s.Has(v.Code) {
-			continue
+			return true
 		}
-		if err := s.fetch(ctx, v.Code, *v.Stored); err != nil && ctx.Err() == nil {
-			failed = true
+		err := s.fetch(ctx, v.Code, *v.Stored)
+		if err != nil && ctx.Err() == nil {
 			s.logger.Warn("fetch code from the log", "function", v.Function(), "version", v.Number, "code", v.Code, "err", err)
 		}
-	}
-	if !failed {
-		return nil
-	}
-	return time.After(5*time.Second + rand.N(5*time.Second))
+		return err == nil
+	})
 }
 
 // fetch takes code from the log into the local store; several who want the same wait for one.

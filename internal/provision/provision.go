@@ -9,12 +9,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dalamb/dalamb/internal/codeshare"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
@@ -151,36 +150,20 @@ func (k *Keeper) Trouble(img *function.Image) error {
 
 // Run brings the images of all versions that may be run, as soon as the catalog names them, until ctx is done.
 func (k *Keeper) Run(ctx context.Context) error {
-	for {
-		versions, changed := k.o.Versions.Wanted()
-		again := k.bringAll(ctx, versions)
-		select {
-		case <-changed:
-		case <-again:
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	return codeshare.Follow(ctx, k.o.Versions.Wanted, func(v *function.Version) bool { return k.bringFor(ctx, v) })
 }
 
-// bringAll returns a channel that gives a sign when it is time to try again; nil when nothing is missing.
-func (k *Keeper) bringAll(ctx context.Context, versions []*function.Version) <-chan time.Time {
-	failed := false
-	for _, v := range versions {
-		if v.Image == nil {
-			continue
-		}
-		_, err := k.bring(ctx, v.Image)
-		k.note(v.Image, err)
-		if err != nil && ctx.Err() == nil {
-			failed = true
-			k.o.Logger.Warn("bring the image of a function", "function", v.Function(), "version", v.Number, "image", v.Image.Reference, "digest", v.Image.Digest, "err", err)
-		}
+// bringFor brings the image of a version, and says whether it is here.
+func (k *Keeper) bringFor(ctx context.Context, v *function.Version) bool {
+	if v.Image == nil {
+		return true
 	}
-	if !failed {
-		return nil
+	_, err := k.bring(ctx, v.Image)
+	k.note(v.Image, err)
+	if err != nil && ctx.Err() == nil {
+		k.o.Logger.Warn("bring the image of a function", "function", v.Function(), "version", v.Number, "image", v.Image.Reference, "digest", v.Image.Digest, "err", err)
 	}
-	return time.After(5*time.Second + rand.N(5*time.Second))
+	return err == nil
 }
 
 func (k *Keeper) note(img *function.Image, err error) {

@@ -277,7 +277,7 @@ func TestAnotherNodeBringsTheImage(t *testing.T) {
 			if _, err := second.Root(img); fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "is not on this node yet") {
 				t.Errorf("Root before = %v, want that it is not here yet", err)
 			}
-			if again := second.bringAll(t.Context(), []*function.Version{v}); again != nil {
+			if !second.bringFor(t.Context(), v) {
 				t.Fatalf("something is missing: %v", second.Trouble(img))
 			}
 			if dirs, err := second.Root(img); err != nil || len(dirs) != 2 {
@@ -297,7 +297,7 @@ func TestANodeThatCannotBringTheImageSaysSo(t *testing.T) {
 	o.down.Store(true)
 	v := &function.Version{Number: 1, Image: img, Spec: function.Spec{Name: "pay"}}
 	k := newKeeper(t, &shared{}, v)
-	if again := k.bringAll(t.Context(), []*function.Version{v}); again == nil {
+	if k.bringFor(t.Context(), v) {
 		t.Error("it does not try again")
 	}
 	for what, err := range map[string]error{"Trouble": k.Trouble(img), "Root": func() error { _, err := k.Root(img); return err }()} {
@@ -308,7 +308,7 @@ func TestANodeThatCannotBringTheImageSaysSo(t *testing.T) {
 	o.down.Store(false)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if again := k.bringAll(ctx, []*function.Version{v}); again != nil || k.Trouble(img) != nil {
+	if !k.bringFor(ctx, v) || k.Trouble(img) != nil {
 		t.Errorf("with the registry back: %v", k.Trouble(img))
 	}
 }
