@@ -17,7 +17,7 @@ func (c *httpConn) leftWaiting(cause error) string {
 	if waits, err := box.Waits(silent.from); err != nil || !waits {
 		return ""
 	}
-	text := "; it never accepted this connection to it"
+	text := "; it never accepted the connection of this request"
 	if !c.alone {
 		text += ": a server that serves one connection at a time needs entry.concurrency: 1"
 	}

@@ -55,7 +55,7 @@ func TestAConnectionThatIsNeverAcceptedIsTold(t *testing.T) {
 		first <- r
 	}()
 	s.line("serving /hang")
-	const hint = "it never accepted this connection to it: a server that serves one connection at a time needs entry.concurrency: 1"
+	const hint = "it never accepted the connection of this request: a server that serves one connection at a time needs entry.concurrency: 1"
 	wantFailure(t, s.invoke(c, payload(`{}`)), function.TimedOut, "Sandbox.Timedout", "time-out of 2s; "+hint)
 	if r := <-first; r == nil || r.Outcome != function.TimedOut || strings.Contains(r.Failure.Message, "accepted") {
 		t.Errorf("the call whose connection was accepted ended as %+v, want a time-out and no more", r)

@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/function"
-	"github.com/dalamb/dalamb/internal/need"
-	"github.com/dalamb/dalamb/internal/runner/native"
 )
 
 // playExtension is an external extension in a program of its own. It prints what it is told.
@@ -87,14 +85,7 @@ func playExtension(what string) {
 // extended is a stage whose function has an extension of that behaviour.
 func extended(t *testing.T, what string) *stage {
 	t.Helper()
-	need.Linux(t)
-	r, err := native.New(native.Options{StateDir: filepath.Join(t.TempDir(), "state")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = r.Check(t.Context())
-	need.That(t, err == nil, "a machine that can fence")
-	s := newStageWith(t, r, func(o *Options) { o.InitTimeout = 2 * time.Second })
+	s := newNativeStage(t, func(o *Options) { o.InitTimeout = 2 * time.Second })
 	dir := filepath.Join(s.code, extensionDir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
