@@ -10,6 +10,7 @@ import (
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/deliver/git"
 	"github.com/dalamb/dalamb/internal/doctor"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -44,6 +45,25 @@ type deployer struct {
 func (d deployer) RemoveAlias(ctx context.Context, fn, alias string) error {
 	_, err := d.catalog.Submit(ctx, catalog.RemoveAlias{Function: fn, Alias: alias})
 	return err
+}
+
+func (d deployer) Rollout(fn string, id int64) (wire.Rollout, <-chan struct{}, error) {
+	changed := d.catalog.Changed() // before the view, so that no change falls between
+	f, err := d.catalog.View().Function(fn)
+	if err != nil {
+		return wire.Rollout{}, nil, err
+	}
+	for _, r := range f.Rollouts {
+		if r.ID != id {
+			continue
+		}
+		out := wire.Rollout{ID: id, Function: fn, Alias: r.Alias, From: r.From, To: r.To, State: r.State, Weight: r.Weight()}
+		if r.Ended != nil {
+			out.Ended, out.Gate, out.Reason = r.Ended.At, r.Ended.Gate, r.Ended.Reason
+		}
+		return out, changed, nil
+	}
+	return wire.Rollout{}, nil, fault.New(fault.NotFound, "function %q has no roll-out %d", fn, id)
 }
 
 func (d deployer) Primary(fn, alias string) int {

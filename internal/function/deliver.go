@@ -19,22 +19,24 @@ type Deliver struct {
 // everyText stands for any text in a branch, and for what it was in the alias.
 const everyText = "*"
 
-// Alias is the alias that a branch is delivered to; "" = none, and the branch is kept only. Without any Deliver main and master are live.
-func (d *Deliver) Alias(branch string) string {
+// Alias is the alias that a branch is delivered to; "" = none, and the branch is kept only. own says that the alias has its name from the
+// branch, and goes with it. Without any Deliver main and master are live.
+func (d *Deliver) Alias(branch string) (alias string, own bool) {
 	branches := map[string]string{"main": LiveAlias, "master": LiveAlias}
 	if d != nil {
 		branches = d.Branches
 	}
 	if alias, ok := branches[branch]; ok {
-		return alias
+		return alias, false
 	}
 	for _, pattern := range longestFirst(branches) {
 		before, after, any := strings.Cut(pattern, everyText)
 		if any && len(branch) > len(before)+len(after) && strings.HasPrefix(branch, before) && strings.HasSuffix(branch, after) {
-			return strings.Replace(branches[pattern], everyText, aliasPart(branch[len(before):len(branch)-len(after)]), 1)
+			alias = branches[pattern]
+			return strings.Replace(alias, everyText, aliasPart(branch[len(before):len(branch)-len(after)]), 1), strings.Contains(alias, everyText)
 		}
 	}
-	return ""
+	return "", false
 }
 
 func longestFirst(branches map[string]string) []string {

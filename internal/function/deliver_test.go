@@ -26,8 +26,8 @@ func TestAliasOfABranch(t *testing.T) {
 		{said, "hot-fix", "fix"},
 		{said, "-fix", ""},
 	} {
-		if got := c.deliver.Alias(c.branch); got != c.alias {
-			t.Errorf("Alias(%q) = %q, want %q", c.branch, got, c.alias)
+		if got, own := c.deliver.Alias(c.branch); got != c.alias || own != strings.HasPrefix(c.branch, "feature/") && c.alias != "" {
+			t.Errorf("Alias(%q) = %q, own %v, want %q, own only where the branch is in it", c.branch, got, own, c.alias)
 		}
 	}
 }
@@ -37,7 +37,7 @@ func TestTwoBranchesHaveTwoAliases(t *testing.T) {
 	seen := map[string]string{}
 	alias := regexp.MustCompile(`^p-[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?$`)
 	for _, branch := range []string{"a", "A", "a/b", "a-b", "a_b", "ä", "-", "--", "é", strings.Repeat("x", 200), strings.Repeat("x", 201), "x/../y", "1"} {
-		got := d.Alias(branch)
+		got, _ := d.Alias(branch)
 		if !alias.MatchString(got) || seen[got] != "" {
 			t.Errorf("Alias(%q) = %q, which %q has; want an alias of its own", branch, got, seen[got])
 		}
@@ -47,7 +47,7 @@ func TestTwoBranchesHaveTwoAliases(t *testing.T) {
 
 func TestDeliverInAManifest(t *testing.T) {
 	m := parse(t, minimal+"deliver: {branches: {main: live, \"feature/*\": \"preview/*\"}}")
-	if got := m.Functions[0].Deliver.Alias("feature/x"); got != "preview/x" {
+	if got, _ := m.Functions[0].Deliver.Alias("feature/x"); got != "preview/x" {
 		t.Errorf("feature/x is delivered to %q, want preview/x", got)
 	}
 	for _, c := range []struct{ text, field, message string }{

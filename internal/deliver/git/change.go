@@ -30,6 +30,7 @@ type change struct {
 type goneAlias struct {
 	Name    string `json:"name"` // of the function
 	Alias   string `json:"alias"`
+	own     bool   // it has its name from the branch
 	removed bool
 }
 
@@ -126,10 +127,10 @@ func (p *push) readGone(ctx context.Context, c *change) error {
 		return err
 	}
 	for _, old := range before {
-		alias := old.Deliver.Alias(c.branch)
+		alias, own := old.Deliver.Alias(c.branch)
 		there := slices.ContainsFunc(c.functions, func(f *delivered) bool { return f.Spec.Name == old.Spec.Name && f.alias == alias })
 		if alias != "" && !there && p.server.deployer.Primary(old.Spec.Name, alias) != 0 {
-			c.gone = append(c.gone, goneAlias{Name: old.Spec.Name, Alias: alias})
+			c.gone = append(c.gone, goneAlias{Name: old.Spec.Name, Alias: alias, own: own})
 		}
 	}
 	return nil
@@ -151,7 +152,7 @@ func (o objects) replaced(ctx context.Context, u update) (bool, error) {
 // choose takes the functions that the branch is delivered for.
 func (c *change) choose(found []*delivered) error {
 	if len(found) == 0 {
-		if (*function.Deliver)(nil).Alias(c.branch) == "" {
+		if alias, _ := (*function.Deliver)(nil).Alias(c.branch); alias == "" {
 			c.notes = append(c.notes, "kept, not delivered: it has no "+manifestName)
 			return nil
 		}
@@ -159,7 +160,7 @@ func (c *change) choose(found []*delivered) error {
 			WithHint("a %s says what the function is called and how it is started; docs/functions.md", manifestName)
 	}
 	for _, f := range found {
-		if f.alias = f.Deliver.Alias(c.branch); f.alias != "" {
+		if f.alias, _ = f.Deliver.Alias(c.branch); f.alias != "" {
 			c.functions = append(c.functions, f)
 		}
 	}

@@ -43,6 +43,8 @@ type Deployer interface {
 	Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed, error)
 	// RemoveAlias takes an alias away that is not live; its versions stay.
 	RemoveAlias(ctx context.Context, function, alias string) error
+	// Rollout says how far a roll-out of a function is, and returns a channel that is closed when that may have changed.
+	Rollout(function string, id int64) (r wire.Rollout, changed <-chan struct{}, err error)
 	// Primary is the version that an alias of a function points at; 0 = there is no such alias.
 	Primary(function, alias string) int
 }

@@ -35,6 +35,8 @@ type platform struct {
 	gate     func(ctx context.Context, req wire.DeployRequest) error // asked before a deploy that is no dry run; nil = no
 	refuse   func(req wire.DeployRequest) error                      // asked before every deploy; nil = no
 	append   error
+	rollouts []wire.Rollout // that the roll-out of web goes through, one after another; nil = there is none
+	stopped  chan struct{}  // where a roll-out stands still after the last of them
 }
 
 func (f *platform) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed, error) {
@@ -63,6 +65,10 @@ func (f *platform) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Dep
 		f.versions[req.Spec.Name] = append(f.versions[req.Spec.Name], req)
 		out.Version, out.Created = len(f.versions[req.Spec.Name]), true
 	}
+	if out.Created && req.Spec.Name == "web" && f.rollouts != nil {
+		out.Rollout = 7
+		return out, nil
+	}
 	f.aliases[goneAlias{Name: req.Spec.Name, Alias: req.Alias}] = out.Version
 	return out, nil
 }
@@ -81,6 +87,26 @@ func (f *platform) RemoveAlias(_ context.Context, fn, alias string) error {
 	}
 	delete(f.aliases, goneAlias{Name: fn, Alias: alias})
 	return nil
+}
+
+func (f *platform) Rollout(fn string, id int64) (wire.Rollout, <-chan struct{}, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if id != 7 || fn != "web" {
+		return wire.Rollout{}, nil, fault.New(fault.NotFound, "there is no roll-out %d of %s", id, fn)
+	}
+	r := f.rollouts[0]
+	r.Function, r.Alias, r.To = fn, "live", len(f.versions[fn])
+	if len(f.rollouts) == 1 && !r.Over() {
+		close(f.stopped)
+		return r, nil, nil
+	}
+	if !r.Over() {
+		f.rollouts = f.rollouts[1:]
+	}
+	next := make(chan struct{})
+	close(next)
+	return r, next, nil
 }
 
 func (f *platform) Append(_ context.Context, records []eventlog.Record) ([]eventlog.Position, error) {

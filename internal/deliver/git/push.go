@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -70,7 +69,13 @@ func (p *push) deliver(ctx context.Context, updates []update) error {
 	if err := p.pack(ctx, changes); err != nil {
 		return err
 	}
-	return p.deploy(ctx, changes)
+	if err := p.deploy(ctx, changes); err != nil {
+		return err
+	}
+	if err := p.follow(ctx, changes); err != nil {
+		return err
+	}
+	return p.server.tellLog(context.WithoutCancel(ctx), p, changes)
 }
 
 // cause is why ctx is done where it is, else err.
@@ -153,7 +158,7 @@ const deployPatience = 15 * time.Minute
 // conflictTries is how often a deploy is tried that others get in the way of.
 const conflictTries = 5
 
-// deploy makes the versions. From here on nobody ends the push: what is deployed is to be what the ref names.
+// deploy makes the versions. From here on nobody ends the push, unless it waits for a roll-out: what is deployed is to be what the ref names.
 func (p *push) deploy(ctx context.Context, changes []*change) error {
 	s := p.server
 	select {
@@ -188,17 +193,21 @@ func (p *push) deploy(ctx context.Context, changes []*change) error {
 			return err
 		}
 	}
-	return s.tellLog(ctx, p, changes)
+	return nil
 }
 
-// removeGone takes the aliases away that the branch delivers to no longer. A function that is live stays so: its triggers may have events that
-// wait, and a branch is renamed sooner than a function is given up.
+// removeGone takes the aliases away that were the branch's own. Others stay: another branch may be delivered to them too, and the triggers of
+// what is live may have events that wait.
 func (p *push) removeGone(ctx context.Context, c *change) error {
 	d := p.server.deployer
 	for i := range c.gone {
 		g := &c.gone[i]
-		if g.Alias == function.LiveAlias {
-			p.say("  %-20s version %d (%s)  stays, though the branch has it no longer; dalamb remove %s takes it away", g.Name, d.Primary(g.Name, g.Alias), g.Alias, g.Name)
+		if !g.own {
+			how := "dalamb alias rm " + g.Name + " " + g.Alias
+			if g.Alias == function.LiveAlias {
+				how = "dalamb remove " + g.Name
+			}
+			p.say("  %-20s version %d (%s)  stays, though the branch delivers it no longer; %s takes it away", g.Name, d.Primary(g.Name, g.Alias), g.Alias, how)
 			continue
 		}
 		err := retried(func() error { return d.RemoveAlias(ctx, g.Name, g.Alias) })
@@ -225,11 +234,14 @@ func retried(change func() error) (err error) {
 func what(d wire.Deployed, before int) string {
 	switch {
 	case d.Rollout != 0:
-		return fmt.Sprintf("being rolled out; dalamb rollout show %s tells how far it is", d.Function)
+		return "is rolled out"
 	case d.Created:
 		return "deployed"
 	case d.Version == before:
 		return "unchanged"
+	}
+	if before == 0 {
+		return "nothing new in it; the alias is new"
 	}
 	return fmt.Sprintf("nothing new in it; the alias was at version %d", before)
 }
@@ -274,39 +286,4 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// setHead lets HEAD name a branch that is there: a clone checks out what it names.
-func (p *push) setHead(ctx context.Context) {
-	s := p.server
-	heads, err := s.program.output(ctx, "--git-dir="+p.dir, "for-each-ref", "--format=%(refname)", "refs/heads")
-	branches := strings.Fields(string(heads))
-	if err != nil || len(branches) == 0 {
-		return // what is wrong with the repository the next push will tell
-	}
-	head, err := s.program.output(ctx, "--git-dir="+p.dir, "symbolic-ref", "HEAD")
-	if err == nil && !slices.Contains(branches, strings.TrimSpace(string(head))) {
-		_, err = s.program.output(ctx, "--git-dir="+p.dir, "symbolic-ref", "HEAD", branches[0])
-	}
-	if err != nil {
-		s.logger.Warn("the HEAD of a repository could not be set", "repository", p.repository, "err", err)
-	}
-}
-
-// Run keeps repositories small until ctx is done: each push is a pack, and now and then many of them become one.
-func (s *Server) Run(ctx context.Context) error {
-	for {
-		select {
-		case name := <-s.dirty:
-			dir, err := s.repositories.find(name)
-			if err == nil {
-				_, err = s.program.output(ctx, "--git-dir="+dir, "gc", "--auto", "--quiet")
-			}
-			if err != nil && ctx.Err() == nil && fault.KindOf(err) != fault.NotFound {
-				s.logger.Warn("a repository could not be packed", "repository", name, "err", err)
-			}
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }

@@ -198,23 +198,26 @@ func TestBranchesAndTags(t *testing.T) {
 	}
 	wantText(t, w.pushed(h.url, "main"), "Everything up-to-date")
 	w.commit("without web", map[string]string{"web/dalamb.yaml": ""})
-	wantText(t, w.pushed(h.url, "main"), "web                  version 1 (live)  stays, though the branch has it no longer; dalamb remove web takes it away")
+	wantText(t, w.pushed(h.url, "main"), "web                  version 1 (live)  stays, though the branch delivers it no longer; dalamb remove web takes it away")
 }
 
 func TestAnAliasThatABranchIsDeliveredToNoLongerGoes(t *testing.T) {
 	h, w := newHost(t), newWork(t)
 	files := shop()
-	files["web/dalamb.yaml"] += "deliver: {branches: {\"fix/*\": \"fix/*\"}}\n"
+	files["web/dalamb.yaml"] += "deliver: {branches: {\"fix/*\": \"fix/*\", \"release/*\": stage}}\n"
 	w.commit("first", files)
-	wantText(t, w.pushed(h.url, "main:fix/one"), "web                  version 1 (fix/one)  deployed")
+	wantText(t, w.pushed(h.url, "main:release/1"), "web                  version 1 (stage)  deployed")
+	w.pushed(h.url, "main:release/2")
+	wantText(t, w.pushed(h.url, ":release/1"), "web                  version 1 (stage)  stays, though the branch delivers it no longer; dalamb alias rm web stage takes it away")
+	wantText(t, w.pushed(h.url, "main:fix/one"), "web                  version 1 (fix/one)  nothing new in it; the alias is new")
 	w.commit("other branches", map[string]string{"web/dalamb.yaml": webManifest})
 	wantText(t, w.pushed(h.url, "main:fix/one"), "web                  alias fix/one is removed; its versions stay")
-	if len(h.aliases) != 0 {
-		t.Errorf("aliases are %v, want none", h.aliases)
+	if len(h.aliases) != 1 || h.Primary("web", "stage") != 1 {
+		t.Errorf("aliases are %v, want stage alone", h.aliases)
 	}
 	var got Pushed
-	if err := json.Unmarshal(h.events[1].Data, &got); err != nil || len(got.Removed) != 1 || got.Removed[0].Alias != "fix/one" {
-		t.Errorf("the event is %s, %v; want the alias in it", h.events[1].Data, err)
+	if err := json.Unmarshal(h.events[len(h.events)-1].Data, &got); err != nil || len(got.Removed) != 1 || got.Removed[0].Alias != "fix/one" {
+		t.Errorf("the last event is %+v, %v; want the alias in it", got, err)
 	}
 }
 

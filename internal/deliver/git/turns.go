@@ -92,6 +92,13 @@ func (t *turns) fix(h *holder) bool {
 	return h.fixed
 }
 
+// loosen takes fix back.
+func (t *turns) loosen(h *holder) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h.fixed = false
+}
+
 // end says that a push shall deploy nothing; false when it does already.
 func (t *turns) end(h *holder) bool {
 	t.mu.Lock()
