@@ -3,12 +3,13 @@
 // what the files say. It does not hold what came to be by running: events, progress, older versions, values of secrets.
 //
 // A directory has a file installation.yaml, and below functions/ a directory with a manifest for each function; functions/NAME@ALIAS is for
-// an alias other than live.
+// an alias other than live, with @ for a slash in it.
 package declare
 
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -66,6 +67,12 @@ type Function struct {
 
 // key tells functions apart, as people write it.
 func (f *Function) key() string { return key(f.Spec.Name, f.Alias) }
+
+// A file's name has no slash, which an alias may have, and no alias has this.
+const aliasSlash = "@"
+
+// dirName is key as the name of a directory.
+func (f *Function) dirName() string { return strings.ReplaceAll(f.key(), "/", aliasSlash) }
 
 func key(name, alias string) string {
 	if alias == function.LiveAlias {

@@ -306,3 +306,46 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 		t.Errorf("Write into a directory with other things = %v, want a refusal", err)
 	}
 }
+
+// What a node says its names are leads to no place outside of the directory.
+func TestNamesOfANodeLeadNowhereElse(t *testing.T) {
+	for _, c := range []struct{ name, alias string }{
+		{"img", "x/../../../evil"},
+		{"a", "../../evil"},
+		{"a", ".."},
+		{"a", ""},
+		{"../evil", function.LiveAlias},
+	} {
+		above := t.TempDir()
+		spec := parse(t, manifests[2]) // an image: there is no code to be had
+		spec.Name = c.name
+		s := &State{Functions: []Function{{Alias: c.alias, Spec: spec}}}
+		if err := Write(t.Context(), filepath.Join(above, "out"), s, shelf{}); err == nil {
+			t.Errorf("Write of function %q, alias %q succeeded", c.name, c.alias)
+		}
+		var paths []string
+		_ = filepath.WalkDir(above, func(path string, _ os.DirEntry, _ error) error {
+			paths = append(paths, strings.TrimPrefix(path, above))
+			return nil
+		})
+		if !slices.Equal(paths, []string{"", "/out"}) {
+			t.Errorf("Write of function %q, alias %q made %q", c.name, c.alias, paths)
+		}
+	}
+}
+
+// An alias may have a slash, which the name of a directory may not.
+func TestAnAliasWithASlashIsWrittenAndReadAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	want := Function{Alias: "preview/feature-x", Spec: parse(t, manifests[2])}
+	if err := Write(t.Context(), dir, &State{Functions: []Function{want}}, shelf{}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Functions) != 1 || got.Functions[0].Alias != want.Alias || !same(&got.Functions[0].Spec, &want.Spec) {
+		t.Errorf("Read after Write = %+v, want one function as %s", got.Functions, want.key())
+	}
+}

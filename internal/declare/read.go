@@ -47,6 +47,7 @@ func Read(dir string) (*State, error) {
 		if !named {
 			alias = function.LiveAlias
 		}
+		alias = strings.ReplaceAll(alias, aliasSlash, "/")
 		list, err := readFunctions(filepath.Join(dir, functionsDir, e.Name()), alias)
 		if err != nil {
 			problems = append(problems, err)

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
 )
 
@@ -79,7 +80,7 @@ func (s *State) writeTo(ctx context.Context, dir string, code Code) error {
 	}
 	for i := range s.Functions {
 		f := &s.Functions[i]
-		if err := f.writeTo(ctx, filepath.Join(dir, functionsDir, f.key()), code); err != nil {
+		if err := f.writeTo(ctx, filepath.Join(dir, functionsDir, f.dirName()), code); err != nil {
 			return fmt.Errorf("export function %s: %w", f.key(), err)
 		}
 	}
@@ -87,6 +88,9 @@ func (s *State) writeTo(ctx context.Context, dir string, code Code) error {
 }
 
 func (f *Function) writeTo(ctx context.Context, dir string, code Code) error {
+	if err := function.CheckAlias(f.Alias); err != nil { // a part of the path; the manifest's name is checked below
+		return err
+	}
 	at := ""
 	if f.Code != "" {
 		at = codeDir
