@@ -45,13 +45,16 @@ type commit struct {
 // short is enough of a commit's id for a person.
 func short(id string) string { return id[:min(12, len(id))] }
 
+// maxCommit is how much of a commit is read: what is told of it stands at its beginning, and a message has no bound.
+const maxCommit = 1 << 20
+
 // commit reads a commit.
 func (o objects) commit(ctx context.Context, id string) (commit, error) {
-	text, err := o.program.run(o.command(ctx, "cat-file", "commit", id))
-	if err != nil {
+	text := &head{most: maxCommit}
+	if err := o.program.runInto(text, o.command(ctx, "cat-file", "commit", id)); err != nil {
 		return commit{}, err
 	}
-	return parseCommit(id, text), nil
+	return parseCommit(id, text.text), nil
 }
 
 // parseCommit takes what it finds: git has checked the object's form, but not that anybody can read it.
@@ -113,6 +116,8 @@ const (
 
 // files lists all files of a commit.
 func (o objects) files(ctx context.Context, id string) ([]file, error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	cmd := o.command(ctx, "ls-tree", "-r", "-z", "--long", "--full-tree", id)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -124,8 +129,12 @@ func (o objects) files(ctx context.Context, id string) ([]file, error) {
 		return nil, fmt.Errorf("list commit %s: %w", id, err)
 	}
 	list, listErr := readFiles(out)
+	refused := listErr != nil && !errors.Is(listErr, io.EOF)
+	if refused {
+		end() // a tree in itself, again and again, is listed for ever
+	}
 	_, _ = io.Copy(io.Discard, out) // so that git ends
-	if err := cmd.Wait(); err != nil {
+	if err := cmd.Wait(); err != nil && !refused {
 		return nil, saidBy(cmd, said, err)
 	}
 	return list, listErr
@@ -135,6 +144,7 @@ func (o objects) files(ctx context.Context, id string) ([]file, error) {
 func readFiles(r io.Reader) ([]file, error) {
 	in := bufio.NewReaderSize(r, maxPath+256)
 	var list []file
+	paths := 0 // bytes
 	for {
 		line, err := in.ReadSlice(0)
 		switch {
@@ -151,6 +161,9 @@ func readFiles(r io.Reader) ([]file, error) {
 		words := strings.Fields(what)
 		if !ok || len(words) != 4 {
 			return nil, fmt.Errorf("list a commit: git says %q", line)
+		}
+		if paths += len(path); paths > maxPaths {
+			return nil, fault.New(fault.TooLarge, "the paths of the commit's files have more than %d MiB", maxPaths>>20).WithHint("deliver from a smaller repository")
 		}
 		f := file{path: path, mode: words[0], id: words[2]}
 		if words[3] != "-" {

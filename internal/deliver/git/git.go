@@ -31,6 +31,7 @@ const (
 	maxPushes    = 32      // under way at a time
 	maxFetches   = 64
 	maxFiles     = 1_000_000 // in one commit
+	maxPaths     = 128 << 20 // bytes of all their paths
 	maxFunctions = 500       // in one commit
 )
 

@@ -23,11 +23,12 @@ func (o objects) manifests(ctx context.Context, list []file) ([]*delivered, erro
 	var found []*delivered
 	var problems []string
 	first := map[string]string{} // function -> manifest
+	looked := 0                  // at manifests, bad ones too: each has its problems
 	for _, f := range list {
 		if !isManifest(f) {
 			continue
 		}
-		if len(found) > maxFunctions {
+		if looked++; looked > maxFunctions || len(found) > maxFunctions {
 			return nil, fault.New(fault.TooLarge, "it has more than %d functions", maxFunctions).WithHint("make several repositories of it")
 		}
 		if f.size > maxManifest {

@@ -109,28 +109,34 @@ func (p program) output(ctx context.Context, args ...string) ([]byte, error) {
 
 func (p program) run(cmd *exec.Cmd) ([]byte, error) {
 	var out bytes.Buffer
+	err := p.runInto(&out, cmd)
+	return out.Bytes(), err
+}
+
+// runInto runs git, and writes what it prints to out.
+func (p program) runInto(out io.Writer, cmd *exec.Cmd) error {
 	said := &head{most: maxWords}
-	cmd.Stdout, cmd.Stderr = &out, said
+	cmd.Stdout, cmd.Stderr = out, said
 	if err := cmd.Run(); err != nil {
-		return nil, saidBy(cmd, said, err)
+		return saidBy(cmd, said, err)
 	}
-	return out.Bytes(), nil
+	return nil
 }
 
 // saidBy adds to an error of git what git said of it.
 func saidBy(cmd *exec.Cmd, said *head, err error) error {
-	words := strings.Join(strings.Fields(said.String()), " ")
+	words := strings.Join(strings.Fields(string(said.text)), " ")
 	return fmt.Errorf("run git %s: %w: %s", strings.Join(cmd.Args[1:min(2, len(cmd.Args))], " "), err, fault.Clip(words))
 }
 
 // head keeps the beginning of what is written to it.
 type head struct {
-	bytes.Buffer
+	text []byte
 	most int
 }
 
 func (h *head) Write(p []byte) (int, error) {
-	h.Buffer.Write(p[:min(len(p), max(0, h.most-h.Len()))])
+	h.text = append(h.text, p[:min(len(p), h.most-len(h.text))]...)
 	return len(p), nil
 }
 

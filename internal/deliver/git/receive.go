@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/dalamb/dalamb/internal/fault"
 )
@@ -107,11 +108,15 @@ func newHookPipes() (asked, verdict pipe, err error) {
 
 // answer is the node's side of hook.sh. It says nothing to a git that ended without asking.
 func (p *push) answer(ctx context.Context, question io.Reader, verdict io.WriteCloser) {
+	var rest sync.WaitGroup
+	defer rest.Wait()
 	defer verdict.Close()
 	quarantine, updates, err := readQuestion(question)
 	if err == io.EOF {
 		return
 	}
+	// The hook listens when it has said all, also what nobody wants to know. The end is when git ends, which holds the pipe too.
+	rest.Go(func() { _, _ = io.Copy(io.Discard, question) })
 	p.out = verdict
 	if err == nil {
 		err = p.setQuarantine(quarantine)
