@@ -45,6 +45,7 @@ type httpWire struct {
 	out   bytes.Buffer
 	used  bool // it has carried an exchange before
 	since time.Time
+	from  int // the port that it was dialled from; 0 = it has none
 }
 
 // errDial marks what happened before a byte was sent.
@@ -179,6 +180,9 @@ func (h *httpClient) connect(until time.Time) (*httpWire, error) {
 	}
 	w := &httpWire{nc: nc, in: headReader{r: nc}}
 	w.br = bufio.NewReader(&w.in)
+	if at, ok := nc.LocalAddr().(*net.TCPAddr); ok {
+		w.from = at.Port
+	}
 	return w, nil
 }
 
@@ -312,19 +316,11 @@ func writeThrough(to io.Writer, req *http.Request) error {
 	return bw.Flush()
 }
 
-// from is the port that the connection was dialled from; 0 = it has none.
-func (w *httpWire) from() int {
-	if at, ok := w.nc.LocalAddr().(*net.TCPAddr); ok {
-		return at.Port
-	}
-	return 0
-}
-
 // receive reads the head of the final answer.
 func (w *httpWire) receive(req *http.Request, inform informing) (*http.Response, error) {
 	w.in.begin()
 	if _, err := w.br.Peek(1); err != nil {
-		return nil, errStale{error: err, sent: true, from: w.from()}
+		return nil, errStale{error: err, sent: true, from: w.from}
 	}
 	for {
 		resp, err := http.ReadResponse(w.br, req)
