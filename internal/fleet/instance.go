@@ -214,8 +214,15 @@ func startFailure(p *pool, err error) *failure {
 	if errors.As(err, &init) {
 		return &failure{init: init}
 	}
-	return &failure{err: fmt.Errorf("start %s version %d: %w", p.version.Function(), p.version.Number, err)}
+	return &failure{err: &StartError{fmt.Errorf("start %s version %d: %w", p.version.Function(), p.version.Number, err)}}
 }
+
+// StartError is why the node could not give a call an instance. Its words are about the node's own things, and so for the one who runs it.
+type StartError struct{ Err error }
+
+func (e *StartError) Error() string { return e.Err.Error() }
+
+func (e *StartError) Unwrap() error { return e.Err }
 
 // retire ends an instance: at once when nothing runs on it. The caller holds mu.
 func (f *Fleet) retire(i *instance, grace time.Duration) {

@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -97,5 +99,19 @@ func failure(x *exchange, res *function.Result, trusted bool) {
 	if status == http.StatusGatewayTimeout {
 		kind = fault.Timeout
 	}
-	writeJSON(x, status, wire.ErrorOf(fault.New(kind, "%s", message).WithHint("the header %s names this call for the one who runs the function", runHeader)))
+	writeJSON(x, status, wire.ErrorOf(inGeneral(kind, message)))
+}
+
+func inGeneral(kind fault.Kind, message string) error {
+	return fault.New(kind, "%s", message).WithHint("the header %s names this call for the one who runs the function", runHeader)
+}
+
+// discreet is what a client is told of an error. That the node could not start the function is told in general where nobody has shown the
+// token: the words name keys, files and registries, and the fleet has logged them.
+func discreet(err error, trusted bool) error {
+	var start *fleet.StartError
+	if trusted || !errors.As(err, &start) {
+		return err
+	}
+	return inGeneral(fault.KindOf(err), "the function could not start")
 }

@@ -103,6 +103,26 @@ func TestCallByNameRefuses(t *testing.T) {
 	}
 }
 
+// Why the node cannot start a function names its keys and files: an open route does not say it.
+func TestWhyAFunctionCannotStartIsForWhoHasTheToken(t *testing.T) {
+	n := start(t, script(func(context.Context, fleet.Call) (*function.Result, error) {
+		return nil, &fleet.StartError{Err: fault.New(fault.Unavailable, "secret %q has another key", "pw").WithHint("copy the key file to /var/lib/dalamb")}
+	}))
+	n.deploy("pay", route("web", "POST", "/pay"))
+	for _, c := range []struct {
+		path, message string
+		hint          bool
+	}{
+		{"/pay", "the function could not start", false},
+		{"/_/fn/pay", `secret "pw" has another key`, true},
+	} {
+		g := n.send("POST", c.path, "")
+		if f := g.fault(t); g.status != 503 || f.Message != c.message || strings.Contains(g.body, "/var") != c.hint {
+			t.Errorf("POST %s: %d %s, want 503 %q", c.path, g.status, g.body, c.message)
+		}
+	}
+}
+
 func TestInvocationOfARoute(t *testing.T) {
 	var seen *function.Invocation
 	n := start(t, script(func(ctx context.Context, c fleet.Call) (*function.Result, error) {

@@ -92,7 +92,7 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) {
 		err = c.upload.blamed(a.Result)
 	}
 	if err != nil {
-		g.fail(x, err)
+		g.fail(x, discreet(err, trusted))
 		return
 	}
 	if answered(a.Result) {
