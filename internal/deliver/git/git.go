@@ -21,6 +21,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -42,6 +43,8 @@ const stall = time.Minute
 type Deployer interface {
 	// Deploy makes a version and points an alias at it; with DryRun it only says what would be refused.
 	Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed, error)
+	// BringImage brings the image that a function names, if it does; the error says why it cannot be had.
+	BringImage(ctx context.Context, spec function.Spec) error
 	// RemoveAlias takes an alias away that is not live; its versions stay.
 	RemoveAlias(ctx context.Context, function, alias string) error
 	// Rollout says how far a roll-out of a function is, and returns a channel that is closed when that may have changed.

@@ -18,6 +18,7 @@ import (
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/need"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -37,6 +38,14 @@ type platform struct {
 	append   error
 	rollouts []wire.Rollout // that the roll-out of web goes through, one after another; nil = there is none
 	stopped  chan struct{}  // where a roll-out stands still after the last of them
+}
+
+// BringImage knows no images; like the node a dry run of Deploy does not look for them.
+func (f *platform) BringImage(_ context.Context, spec function.Spec) error {
+	if ref := spec.ImageRef(); ref != "" {
+		return fault.New(fault.NotFound, "there is no image %s", ref).WithHint("push it")
+	}
+	return nil
 }
 
 func (f *platform) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed, error) {

@@ -109,7 +109,7 @@ func (p *push) checkOld(ctx context.Context, updates []update) error {
 	return nil
 }
 
-// check lets the node refuse before anything is written.
+// check lets the node refuse before anything is deployed. Images come last: nothing is pulled for a push that is refused.
 func (p *push) check(ctx context.Context, changes []*change) error {
 	var problems []error
 	for _, c := range changes {
@@ -117,6 +117,16 @@ func (p *push) check(ctx context.Context, changes []*change) error {
 			req := f.request(p.origin(c))
 			req.Code, req.DryRun = f.placeholder(), true
 			if _, err := p.server.deployer.Deploy(ctx, req); err != nil {
+				problems = append(problems, inFile(f.manifest, err))
+			}
+		}
+	}
+	if problems != nil {
+		return all(problems)
+	}
+	for _, c := range changes {
+		for _, f := range c.functions {
+			if err := p.server.deployer.BringImage(ctx, f.Spec); err != nil {
 				problems = append(problems, inFile(f.manifest, err))
 			}
 		}

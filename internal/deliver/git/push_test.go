@@ -93,13 +93,8 @@ func TestARefusedPushChangesNothing(t *testing.T) {
 		{name: "code outside", files: map[string]string{"pay/dalamb.yaml": "code: ../..\n" + payManifest}, said: []string{"leads out of the repository"}},
 		{name: "a link to the host", before: symlink("/etc/passwd"), said: []string{`"link": the link leads out of the code directory, to "/etc/passwd"`}},
 		{name: "a link upwards", before: symlink("../web"), said: []string{`"link": the link leads out of the code directory`}},
-		{name: "an image that stands beside", files: map[string]string{"pay/dalamb.yaml": "name: pay\nimage: ./pay.tar\nentry: {type: stdio}\n"},
-			refuse: func(r wire.DeployRequest) error {
-				if r.Spec.Image != "" {
-					return fault.New(fault.Invalid, "image %s is a file", r.Spec.Image).WithHint("push it")
-				}
-				return nil
-			}, said: []string{"remote: dalamb: pay/dalamb.yaml: image ./pay.tar is a file", "remote: hint: push it"}},
+		{name: "an image that is not there", files: map[string]string{"web/dalamb.yaml": "name: web\nimage: registry.example/web:1\nentry: {type: stdio}\n"},
+			said: []string{"remote: dalamb: web/dalamb.yaml: there is no image registry.example/web:1", "remote: hint: push it"}},
 		{name: "what the node refuses", refuse: func(r wire.DeployRequest) error { return fault.New(fault.Conflict, "%s is taken", r.Spec.Name) },
 			said: []string{"remote: dalamb: pay/dalamb.yaml: pay is taken\nremote: web/dalamb.yaml: web is taken"}},
 	} {
