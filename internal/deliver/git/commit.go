@@ -29,7 +29,7 @@ type objects struct {
 func (o objects) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := o.program.command(ctx, append([]string{"--git-dir=" + o.dir}, args...)...)
 	if o.quarantine != "" {
-		cmd.Env = append(cmd.Env, "GIT_OBJECT_DIRECTORY="+o.quarantine, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+filepath.Join(o.dir, "objects"))
+		cmd.Env = append(cmd.Env, "GIT_OBJECT_DIRECTORY="+o.quarantine, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+quote(filepath.Join(o.dir, "objects")))
 	}
 	return cmd
 }

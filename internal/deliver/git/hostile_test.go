@@ -351,3 +351,20 @@ func FuzzParseCommit(f *testing.F) {
 		}
 	})
 }
+
+// A data directory may have any name, also with what parts paths in a variable.
+func TestADirectoryWithAColon(t *testing.T) {
+	h, w := newHost(t), newWork(t)
+	var err error
+	dir := filepath.Join(h.dir, "a:b")
+	h.server.program.home = dir
+	if err := h.server.program.configure(maxPush); err != nil {
+		t.Fatal(err)
+	}
+	if h.server.repositories, err = openRepositories(filepath.Join(dir, "repositories"), h.server.tmp(), h.server.program); err != nil {
+		t.Fatal(err)
+	}
+	w.repositoryOn(h)
+	w.commit("second", map[string]string{"pay/pay.sh": "#!/bin/sh\necho 2\n"})
+	wantText(t, w.pushed(h.url, "main"), "pay", "version 2")
+}
