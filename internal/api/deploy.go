@@ -50,7 +50,10 @@ func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed
 	if f, err := view.Function(req.Spec.Name); err == nil {
 		if same := versionOf(f, digest); same != nil {
 			out.Version = same.Number
-			bring := func() error { return a.point(ctx, f, req.Alias, same.Number) }
+			bring := func() (err error) {
+				out.Moved, err = a.point(ctx, f, req.Alias, same.Number)
+				return err
+			}
 			if rolls(view, &req) {
 				bring = func() error { return a.rollOut(ctx, &req, &out) }
 			}
@@ -76,7 +79,7 @@ func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed
 	if made == nil {
 		return out, fmt.Errorf("version with digest %s is not in the catalog after its deploy", digest)
 	}
-	out.Version, out.Created = made.Number, true
+	out.Version, out.Created, out.Moved = made.Number, true, !aside
 	if aside {
 		if err := a.rollOut(ctx, &req, &out); err != nil {
 			return out, err
@@ -111,13 +114,13 @@ func versionOf(f *catalog.Function, digest string) *function.Version {
 	return nil
 }
 
-// point lets an alias point at a version that is there already.
-func (a *API) point(ctx context.Context, f *catalog.Function, alias string, version int) error {
+// point lets an alias point at a version that is there already; moved is false where it did.
+func (a *API) point(ctx context.Context, f *catalog.Function, alias string, version int) (moved bool, err error) {
 	if at, ok := f.Aliases[alias]; ok && at.Primary == version && len(at.Weights) == 0 {
-		return nil
+		return false, nil
 	}
-	_, err := a.catalog.Submit(ctx, catalog.Shift{Function: f.Name, Alias: function.Alias{Name: alias, Primary: version}})
-	return err
+	_, err = a.catalog.Submit(ctx, catalog.Shift{Function: f.Name, Alias: function.Alias{Name: alias, Primary: version}})
+	return err == nil, err
 }
 
 func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {

@@ -37,7 +37,8 @@ func (a *API) rollOut(ctx context.Context, req *wire.DeployRequest, out *wire.De
 		}
 	}
 	if f.Aliases[req.Alias].Primary == out.Version {
-		return a.point(ctx, f, req.Alias, out.Version) // which ends one to elsewhere
+		out.Moved, err = a.point(ctx, f, req.Alias, out.Version) // which ends one to elsewhere
+		return err
 	}
 	view, err := a.catalog.Submit(ctx, catalog.StartRollout{Function: f.Name, Alias: req.Alias, Version: out.Version, Rollout: *req.Spec.Rollout})
 	if err != nil {

@@ -63,6 +63,9 @@ func (a *API) setSecret(r *http.Request, _ query) (any, error) {
 		return nil, fault.New(fault.Invalid, "the value of secret %q is empty", name).WithHint("to take the secret away: dalamb secret rm %s", name)
 	}
 	view := a.catalog.View()
+	if err := checkVariable(view, name, value); err != nil {
+		return nil, err
+	}
 	if err := a.checkKey(view); err != nil {
 		return nil, err
 	}
@@ -83,6 +86,22 @@ func (a *API) setSecret(r *http.Request, _ query) (any, error) {
 		return nil, err // removed again at once by somebody else
 	}
 	return wire.SecretSet{Secret: a.wireSecret(view, made), Warnings: a.keyWarnings(view)}, nil
+}
+
+// checkVariable refuses a value that a function takes as a variable and that cannot be one: its instances would not start.
+func checkVariable(view *catalog.View, name string, value []byte) error {
+	if bytes.IndexByte(value, 0) < 0 {
+		return nil
+	}
+	for _, v := range view.Wanted() {
+		for _, t := range v.Spec.Secrets {
+			if t.Name == name && t.Env != "" {
+				return fault.New(fault.Invalid, "the value of secret %q holds a zero byte, and function %q takes it as the variable %s", name, v.Function(), t.Env).
+					WithHint("deploy the function with it as a file first: secrets: [{name: %s, file: %s}]", name, name)
+			}
+		}
+	}
+	return nil
 }
 
 // checkKey refuses to let a node that has no key make one where others have: each would read its own secrets alone.

@@ -109,6 +109,8 @@ func printDeployed(w io.Writer, done []wire.Deployed) {
 		switch {
 		case d.Rollout != 0:
 			what = "being rolled out"
+		case !d.Created && d.Moved:
+			what = fmt.Sprintf("nothing differs from this version; %s points at it now", d.Alias)
 		case !d.Created:
 			what = fmt.Sprintf("unchanged: nothing differs from this version, which %s points at", d.Alias)
 		}

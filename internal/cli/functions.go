@@ -170,8 +170,9 @@ func listensTo(t function.Trigger) string {
 }
 
 func removeCommand(env *environment) *cobra.Command {
+	var yes bool
 	c := &cobra.Command{
-		Use:   "remove NAME",
+		Use:   "remove NAME [--yes]",
 		Short: "Remove a function, its versions, triggers and their progress",
 		Long: `Remove a function with its versions, triggers and their progress. What it did stays in the log; events that waited
 for it end as discarded. A function of the same name that is deployed later is a new one: its triggers start at the end of the log.`,
@@ -180,6 +181,15 @@ for it end as discarded. A function of the same name that is deployed later is a
 			node, err := env.client()
 			if err != nil {
 				return err
+			}
+			if !yes {
+				list, err := node.Versions(c.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				if err := confirm(c, fmt.Sprintf("remove function %s with %s", args[0], count(int64(len(list.Versions)), "version"))); err != nil {
+					return err
+				}
 			}
 			gone, err := node.Remove(c.Context(), args[0])
 			if err != nil {
@@ -196,6 +206,7 @@ for it end as discarded. A function of the same name that is deployed later is a
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&yes, "yes", false, "do it without asking")
 	return c
 }
 

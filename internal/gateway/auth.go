@@ -30,17 +30,17 @@ func (g *Gateway) authorize(r *http.Request) error {
 	values := r.Header["Authorization"]
 	if len(values) == 0 {
 		return fault.New(fault.Unauthenticated, "the request carries no token").
-			WithHint("send it as Authorization: Bearer TOKEN; the token is in the file that `dalamb up` names at its start")
+			WithHint("send it as Authorization: Bearer TOKEN; the token is in the file token of the data directory")
 	}
 	if len(values) == 1 && !g.showsToken(values[0]) {
 		if name, ok := g.catalog.View().Token(tokenHash(values[0])); ok {
 			return fault.New(fault.Unauthenticated, "the token %s sends events and does nothing else; this needs the node's own", name).
-				WithHint("the node's own token is in the file that `dalamb up` names at its start")
+				WithHint("the node's own token is in the file token of its data directory")
 		}
 	}
 	if len(values) != 1 || !g.showsToken(values[0]) {
 		return fault.New(fault.Unauthenticated, "the token is not this node's").
-			WithHint("send Authorization: Bearer TOKEN; the token is in the file that `dalamb up` names at its start")
+			WithHint("send Authorization: Bearer TOKEN; the token is in the file token of the data directory")
 	}
 	return nil
 }

@@ -105,6 +105,7 @@ type Deployed struct {
 	Alias    string   `json:"alias"`
 	Rollout  int64    `json:"rollout,omitempty"` // id of the roll-out that brings the version to the alias; absent = it points at it now
 	Created  bool     `json:"created"`           // false: there was a version of the same content and settings
+	Moved    bool     `json:"moved"`             // the alias points elsewhere now than before
 	Warnings []string `json:"warnings,omitempty"`
 	// Image is what the function runs in, where that is an image.
 	Image *DeployedImage `json:"image,omitempty"`
