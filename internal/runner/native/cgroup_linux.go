@@ -26,7 +26,8 @@ const initThreads = 10
 // cgroups is where the groups of this runner's sandboxes are made: below one directory per hierarchy.
 type cgroups struct {
 	parents []hierarchy
-	frost   *frost // nil = nothing can be frozen
+	frost   *frost     // nil = nothing can be frozen
+	disk    *hierarchy // a v1 group for all sandboxes together, with a weight; nil = none
 	mkdir   func(path string) error
 }
 
@@ -187,10 +188,14 @@ func removeGroup(dir string) error {
 
 // ours are our directories in each hierarchy.
 func (c *cgroups) ours() []hierarchy {
-	if c.frost == nil || c.frost.within {
-		return c.parents
+	all := slices.Clone(c.parents)
+	if c.frost != nil && !c.frost.within {
+		all = append(all, c.frost.hierarchy)
 	}
-	return append(slices.Clone(c.parents), c.frost.hierarchy)
+	if c.disk != nil {
+		all = append(all, *c.disk)
+	}
+	return all
 }
 
 // left lists the groups that are there, by name.

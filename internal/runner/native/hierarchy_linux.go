@@ -41,6 +41,10 @@ func (m *machine) cgroups(name string) *cgroups {
 			}
 			continue
 		}
+		if slices.Equal(mnt.controllers, []string{diskTime}) {
+			c.disk = m.enterDisk(mnt, name)
+			continue
+		}
 		if h, ok := m.enter1(mnt, name); ok {
 			c.parents = append(c.parents, h)
 		}
@@ -74,7 +78,7 @@ func (m *machine) mounts() []mount {
 			mnt.v2 = true
 		case "cgroup":
 			for _, o := range strings.Split(b[2], ",") {
-				if slices.Contains([]string{"memory", "cpu", "cpuacct", "pids"}, o) {
+				if slices.Contains([]string{"memory", "cpu", "cpuacct", "pids", diskTime}, o) {
 					mnt.controllers = append(mnt.controllers, o)
 				}
 			}
@@ -115,6 +119,23 @@ func (m *machine) enter1(mnt mount, name string) (hierarchy, bool) {
 	h := hierarchy{dir: filepath.Join(m.own(mnt), name), controllers: mnt.controllers}
 	err := m.mkdir(h.dir)
 	return h, err == nil || errors.Is(err, fs.ErrExist)
+}
+
+// diskTime is the v1 controller that shares out the time of disks.
+const diskTime = "blkio"
+
+// enterDisk makes the group in which all functions together have half the weight that others have at a disk: the log's own writes come before
+// those of functions. It is one for all, so that it takes no time of a start. nil = the schedulers of this machine's disks know no weights.
+func (m *machine) enterDisk(mnt mount, name string) *hierarchy {
+	h, ok := m.enter1(mnt, name)
+	if !ok {
+		return nil
+	}
+	if h.writeText("blkio.bfq.weight", "50") == nil || h.writeText("blkio.weight", "250") == nil { // defaults: 100 with BFQ, 500 with CFQ
+		return &h
+	}
+	_ = syscall.Rmdir(h.dir)
+	return nil
 }
 
 // enter2 tries the node's own group and then the root of the tree. In v2 a group with processes cannot have groups with limits

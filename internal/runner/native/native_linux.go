@@ -91,7 +91,7 @@ func New(o Options) (*Runner, error) {
 	r := &Runner{
 		dir: dir, name: "dalamb-" + hex.EncodeToString(sum[:6]), root: os.Geteuid() == 0, log: o.Log, machine: m,
 		serial: newSerial(), filter: sync.OnceValues(seccomp.Default().Program), boot: sync.OnceValues(tree.Boot),
-		zygote: newZygote(), maker: o.Maker, kernel: o.Kernel, sweeper: &sweeper{log: o.Log}, flows: egress.NewBudget(mostFlows()),
+		maker: o.Maker, kernel: o.Kernel, sweeper: &sweeper{log: o.Log}, flows: egress.NewBudget(mostFlows()),
 	}
 	r.watch.Every, r.watch.Log, r.watch.Measure = watchEvery, o.Log, r.measures
 	r.groups = sync.OnceValue(func() *cgroups {
@@ -100,6 +100,11 @@ func New(o Options) (*Runner, error) {
 			r.log.Warn("a killed node's successor may not find all cgroups", "err", err)
 		}
 		return c
+	})
+	r.zygote = newZygote(func(pid int) {
+		if disk := r.groups().disk; disk != nil {
+			_ = disk.write("cgroup.procs", int64(pid)) // a weight less is no reason not to start functions
+		}
 	})
 	if r.root {
 		if err := r.findIDs(o.IDs); err != nil {

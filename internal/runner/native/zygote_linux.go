@@ -19,6 +19,7 @@ var errZygote = errors.New("the process that makes sandboxes ended")
 // for, and again when it has died. It makes one nest at a time.
 type zygote struct {
 	turn chan *breeder // holds one, nil when none runs; who has taken it speaks with it
+	born func(pid int) // is told of each before it makes anything: what it makes is in the groups that it is in
 }
 
 // breeder is a running zygote.
@@ -28,8 +29,8 @@ type breeder struct {
 	conn *inside.Conn
 }
 
-func newZygote() *zygote {
-	z := &zygote{turn: make(chan *breeder, 1)}
+func newZygote(born func(pid int)) *zygote {
+	z := &zygote{turn: make(chan *breeder, 1), born: born}
 	z.turn <- nil
 	return z
 }
@@ -42,6 +43,7 @@ func (z *zygote) make(n *inside.Nest, g *group, sock *os.File) (pid int, pidfd *
 		if b, err = newBreeder(); err != nil {
 			return 0, nil, err
 		}
+		z.born(b.cmd.Process.Pid)
 	}
 	pid, pidfd, err = b.make(n, g, sock)
 	if errors.Is(err, errZygote) {
