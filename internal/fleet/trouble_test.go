@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,10 +57,10 @@ func TestAnInstanceThatIsNeverWellIsNotReplacedAgainAndAgain(t *testing.T) {
 
 func TestStartsThatFailAreToldWhileNoneIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		broken := true
+		var mended atomic.Bool
 		s := &fakeStarter{work: takes(time.Millisecond)}
 		s.fails = func(int) error {
-			if broken {
+			if !mended.Load() {
 				return &entry.InitError{Outcome: function.InitError, Failure: &function.Failure{Message: "no module named pay"}}
 			}
 			return nil
@@ -72,7 +73,7 @@ func TestStartsThatFailAreToldWhileNoneIsThere(t *testing.T) {
 			!got[0].Since.Equal(began) || !strings.Contains(got[0].Reason, "no module named pay") || got[0].Next.Before(time.Now()) {
 			t.Errorf("Troubles = %+v, want that pay's instances do not start", got)
 		}
-		broken = false
+		mended.Store(true)
 		time.Sleep(time.Minute)
 		if got := f.Troubles(); len(got) != 0 {
 			t.Errorf("Troubles = %+v when its instances are there, want none", got)
