@@ -82,7 +82,7 @@ func setStage(t *testing.T) {
 	}
 	world := exec.Command(os.Args[0])
 	world.Env = append(os.Environ(), stageVar+"=world")
-	world.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	world.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET} // no Pdeathsig: that is of a thread, and runners end theirs
 	in, err := world.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
