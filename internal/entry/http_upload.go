@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync/atomic"
 
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -95,8 +96,15 @@ func (u *uploading) blame(err error) error {
 
 // incomplete is the result of a request whose body did not come to its end.
 func incomplete(cause error) *function.Result {
+	status := http.StatusBadRequest
+	switch fault.KindOf(cause) {
+	case fault.Timeout:
+		status = http.StatusRequestTimeout
+	case fault.TooLarge:
+		status = http.StatusRequestEntityTooLarge
+	}
 	return &function.Result{
-		Outcome: function.Failed, NoRetry: true, Abandoned: true, Status: http.StatusBadRequest,
+		Outcome: function.Failed, NoRetry: true, Abandoned: true, Status: status,
 		Failure: &function.Failure{Type: "Request.Incomplete", Message: "the function did not get the whole request: " + cause.Error()},
 	}
 }

@@ -2,7 +2,6 @@ package entry
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -92,7 +91,7 @@ func (c *sender) Read(p []byte) (int, error) {
 func (c *sender) Close() error {
 	c.mu.Lock()
 	if c.reading && !c.ended {
-		c.waited = errors.New("the client was slow")
+		c.waited = fault.New(fault.Timeout, "the client was slow")
 	}
 	c.ended = true
 	waited := c.waited
@@ -249,6 +248,9 @@ func TestTheTimeIsUpWhileABodyComes(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantFailure(t, r, function.Failed, "Request.Incomplete", "the client was slow")
+		if r.Status != http.StatusRequestTimeout {
+			t.Errorf("status = %d, want 408: it stands in the record", r.Status)
+		}
 
 		st, up = send(t, s.start(version("http:unread", protocol, short)))
 		var sent int

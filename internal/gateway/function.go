@@ -89,7 +89,7 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) {
 	}
 	c.upload.answered(x.Header())
 	if err == nil && c.upload != nil && a.Result.Abandoned {
-		err = c.upload.blamed(a.Result)
+		err = c.upload.blamed()
 	}
 	if err != nil {
 		g.fail(x, discreet(err, trusted))

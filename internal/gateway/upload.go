@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
-	"github.com/dalamb/dalamb/internal/function"
 )
 
 // upload is the body of a request that the function gets while it comes. It is a function.Upload.
@@ -157,10 +156,11 @@ func (u *upload) finish() {
 	u.g.held.give(held)
 }
 
-// blamed is what a client is told whose body did not come whole.
-func (u *upload) blamed(res *function.Result) error {
+// blamed is what a client is told whose body did not come whole. Where reading it has not failed, the function's time was up while the
+// client was waited for; see Close.
+func (u *upload) blamed() error {
 	if err := u.Err(); err != nil {
 		return err
 	}
-	return fault.New(fault.Timeout, "%s", res.Failure.Message)
+	return errSlow
 }

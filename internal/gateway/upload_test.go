@@ -133,6 +133,13 @@ func TestADurableRouteTakesABodyWhole(t *testing.T) {
 	}
 }
 
+func TestAClientThatTheFunctionWaitedForInVainIsTheOneThatWasLate(t *testing.T) {
+	err := (&upload{}).blamed()
+	if status := statusOf(fault.KindOf(err), err); status != http.StatusRequestTimeout {
+		t.Errorf("%v: status %d, want 408", err, status)
+	}
+}
+
 func TestAClientThatDoesNotFinishItsBody(t *testing.T) {
 	n := uploading(t, func(o *Options) { o.BodyTimeout = 100 * time.Millisecond })
 	c := n.dial(t)
