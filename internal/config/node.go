@@ -49,6 +49,7 @@ type Limits struct {
 	Batch     function.Bytes // the body of one batch of events
 	Request   function.Bytes // the body of one request to a function that takes it whole
 	Upload    function.Bytes // the body of one that a function gets while it comes
+	Response  function.Bytes // a function's answer that is collected
 	Held      function.Bytes // bodies of all requests under way on the gateway
 	Instances int            // of all functions on this node
 }
@@ -63,7 +64,7 @@ func Default() *Node {
 		Drain:   function.Duration(30 * time.Second),
 		Log:     Log{Level: "info", Format: "text"},
 		Limits: Limits{
-			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Upload: 1 << 30, Held: 256 << 20,
+			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Upload: 1 << 30, Response: 6 << 20, Held: 256 << 20,
 			Instances: 256,
 		},
 		Sandbox: Sandbox{IDs: IDs{First: 0x70000000, Count: 0x0f000000}, Spares: 16},

@@ -70,6 +70,8 @@ func Settings() []Setting {
 				}
 				return span(n.Limits.Upload, 1<<10, 1<<40)
 			}},
+		{Key: "limits.response", Form: "size", Help: "The largest answer of a function that is not streamed. Over it the call fails, and is not tried again.",
+			value: func(n *Node) any { return &n.Limits.Response }, check: func(n *Node) string { return span(n.Limits.Response, 1<<10, 256<<20) }},
 		{Key: "limits.held", Form: "size", Help: "All request bodies that the gateway holds at a time. Over it: 503.",
 			value: func(n *Node) any { return &n.Limits.Held },
 			check: func(n *Node) string {

@@ -152,22 +152,22 @@ func matrix() []matrixRow {
 		{"event of 6 MiB", func(s *clientStage) string {
 			const around = len(`{"do":"take","text":""}`)
 			var got struct{ Size int }
-			text := strings.Repeat("x", MaxAnswer-around)
+			text := strings.Repeat("x", defaultAnswer-around)
 			if s.answers(s.ask(s.open(), `{"do":"take","text":"`+text+`"}`), &got); got.Size != len(text) {
 				s.t.Errorf("size = %d, want %d", got.Size, len(text))
 			}
 			return yes
 		}},
 		{"answer of 6 MiB", func(s *clientStage) string {
-			r := s.ask(s.open(), fmt.Sprintf(`{"do":"give","size":%d}`, MaxAnswer))
+			r := s.ask(s.open(), fmt.Sprintf(`{"do":"give","size":%d}`, defaultAnswer))
 			wantOutcome(s.t, r, function.Succeeded)
-			if len(r.Body) != MaxAnswer {
-				s.t.Errorf("answer of %d bytes, want %d", len(r.Body), MaxAnswer)
+			if len(r.Body) != defaultAnswer {
+				s.t.Errorf("answer of %d bytes, want %d", len(r.Body), defaultAnswer)
 			}
 			return yes
 		}},
 		{"one byte more", func(s *clientStage) string {
-			r := s.ask(s.open(), fmt.Sprintf(`{"do":"give","size":%d}`, MaxAnswer+1))
+			r := s.ask(s.open(), fmt.Sprintf(`{"do":"give","size":%d}`, defaultAnswer+1))
 			wantFailure(s.t, r, function.BadAnswer, "Function.ResponseSizeTooLarge", "6291456")
 			return "`" + r.Failure.Type + "`"
 		}},

@@ -14,8 +14,8 @@ import (
 	"github.com/dalamb/dalamb/internal/runner"
 )
 
-// MaxAnswer is the largest answer of a function, in bytes. AWS Lambda quotas, synchronous response.
-const MaxAnswer = 6 << 20
+// defaultAnswer is the largest answer of a function where the node says nothing else. AWS Lambda quotas, synchronous response.
+const defaultAnswer = 6 << 20
 
 // ErrUndelivered says that the instance ended, or stopped asking for work, before it took the invocation: nothing of it
 // was done, and another instance may have it.
@@ -27,6 +27,7 @@ type Options struct {
 	Log         func(function.LogLine) // gets what functions print; must not block; nil = thrown away
 	Region      string                 // what lambda functions are told; default us-east-1
 	InitTimeout time.Duration          // until an instance is ready; default 10 s, as AWS has it
+	MaxAnswer   int64                  // of a function that is collected, in bytes; default 6 MiB
 	Now         func() time.Time
 }
 
@@ -48,6 +49,9 @@ func New(o Options) (*Entries, error) {
 	}
 	if o.InitTimeout == 0 {
 		o.InitTimeout = 10 * time.Second
+	}
+	if o.MaxAnswer == 0 {
+		o.MaxAnswer = defaultAnswer
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -173,8 +177,4 @@ func badAnswer(typ, format string, args ...any) *function.Result {
 		NoRetry: true, // the same input gives the same answer
 		Status:  statusBadGateway,
 	}
-}
-
-func tooLarge() *function.Result {
-	return badAnswer("Function.ResponseSizeTooLarge", "the answer is larger than the limit of %d bytes", MaxAnswer)
 }

@@ -312,7 +312,7 @@ func TestHostileFrames(t *testing.T) {
 					drain(f)
 				}
 			})
-			resp, body, err := ask(h, request(t, "POST", "in"), soon())
+			resp, body, err := ask(h, request(t, "POST", "in"), soon(), defaultAnswer)
 			if errors.Is(err, context.DeadlineExceeded) || !c.want(err) {
 				t.Errorf("answer = %v, %q, %v (%T)", resp, body, err, err)
 			}
@@ -343,7 +343,7 @@ func TestARequestThatWasNotBegunIsSentAgain(t *testing.T) {
 				}
 				drain(f)
 			})
-			if _, body, err := ask(h, request(t, "POST", "in"), soon()); err != nil || string(body) != "ok" {
+			if _, body, err := ask(h, request(t, "POST", "in"), soon(), defaultAnswer); err != nil || string(body) != "ok" {
 				t.Errorf("answer = %q, %v", body, err)
 			}
 		})

@@ -95,7 +95,7 @@ func (c *httpConn) isReady(ctx context.Context) bool {
 		Header: http.Header{"User-Agent": {"dalamb"}},
 	}
 	until, _ := ctx.Deadline()
-	resp, _, err := ask(c.client, req, until)
+	resp, _, err := ask(c.client, req, until, c.entries.MaxAnswer)
 	switch {
 	case err != nil:
 		_, before := errors.AsType[errDial](err)
@@ -189,10 +189,10 @@ func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until t
 	if inv.Responder != nil && streams(a.Response) {
 		return c.stream(inv.Responder, a)
 	}
-	body, err := a.collect()
+	body, err := a.collect(c.entries.MaxAnswer)
 	switch {
 	case errors.Is(err, errAnswerTooLarge):
-		return tooLarge(), nil
+		return c.tooLarge(), nil
 	case err != nil:
 		return nil, err
 	}

@@ -135,11 +135,11 @@ func TestWhichConnectionsCarryAnotherRequest(t *testing.T) {
 				first = script{answers: []string{c.answer}, closes: true}
 			}
 			h, a := scripted(t, first, script{answers: []string{okAnswer}})
-			resp, body, err := ask(h, request(t, c.method, "in"), soon())
+			resp, body, err := ask(h, request(t, c.method, "in"), soon(), defaultAnswer)
 			if err != nil || resp.StatusCode != c.status || string(body) != c.body {
 				t.Fatalf("answer = %v, %q, %v, want %d, %q", resp, body, err, c.status, c.body)
 			}
-			if _, body, err := ask(h, request(t, "POST", "in"), soon()); err != nil || string(body) != "ok" {
+			if _, body, err := ask(h, request(t, "POST", "in"), soon(), defaultAnswer); err != nil || string(body) != "ok" {
 				t.Fatalf("second answer = %q, %v", body, err)
 			}
 			if got := a.dials.Load() == 1; got != c.again {
@@ -163,7 +163,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, a := scripted(t, s)
-			if resp, body, err := ask(h, request(t, "GET", ""), soon()); err == nil {
+			if resp, body, err := ask(h, request(t, "GET", ""), soon(), defaultAnswer); err == nil {
 				t.Errorf("answer = %v, %q, want an error", resp, body)
 			} else if errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("the answer was waited for: %v", err)
@@ -180,13 +180,13 @@ const bufferSlack = 8 << 10
 
 func TestAnswersBeyondTheLimitAreNotRead(t *testing.T) {
 	for name, answer := range map[string]string{
-		"announced":  fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", MaxAnswer+1),
-		"chunked":    fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", MaxAnswer+9, strings.Repeat("x", MaxAnswer+9)),
-		"to the end": "HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", MaxAnswer+9),
+		"announced":  fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", defaultAnswer+1),
+		"chunked":    fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", defaultAnswer+9, strings.Repeat("x", defaultAnswer+9)),
+		"to the end": "HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", defaultAnswer+9),
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, _ := scripted(t, script{answers: []string{answer}})
-			if _, _, err := ask(h, request(t, "POST", "in"), soon()); !errors.Is(err, errAnswerTooLarge) {
+			if _, _, err := ask(h, request(t, "POST", "in"), soon(), defaultAnswer); !errors.Is(err, errAnswerTooLarge) {
 				t.Errorf("do = %v, want %v", err, errAnswerTooLarge)
 			}
 			if len(h.idle) != 0 {
@@ -198,11 +198,11 @@ func TestAnswersBeyondTheLimitAreNotRead(t *testing.T) {
 
 func TestAConnectionThatWasClosedWhileIdleIsNotUsed(t *testing.T) {
 	h, a := scripted(t, script{answers: []string{okAnswer}, closes: true}, script{answers: []string{okAnswer}})
-	if _, _, err := ask(h, request(t, "POST", "1"), soon()); err != nil {
+	if _, _, err := ask(h, request(t, "POST", "1"), soon(), defaultAnswer); err != nil {
 		t.Fatal(err)
 	}
 	<-a.closed // the kernel has told our side, which is on the same machine
-	if _, _, err := ask(h, request(t, "POST", "2"), soon()); err != nil {
+	if _, _, err := ask(h, request(t, "POST", "2"), soon(), defaultAnswer); err != nil {
 		t.Errorf("do after the server closed the connection: %v", err)
 	}
 	if a.requests.Load() != 2 {
@@ -221,14 +221,14 @@ func TestWhatIsSentAgain(t *testing.T) {
 	} {
 		t.Run(c.method+c.field, func(t *testing.T) {
 			h, a := scripted(t, script{answers: []string{okAnswer, ""}, closes: true}, script{answers: []string{"HTTP/1.1 204 No Content\r\n\r\n"}})
-			if _, _, err := ask(h, request(t, "POST", "1"), soon()); err != nil {
+			if _, _, err := ask(h, request(t, "POST", "1"), soon(), defaultAnswer); err != nil {
 				t.Fatal(err)
 			}
 			req := request(t, c.method, "2")
 			if c.field != "" {
 				req.Header.Set(c.field, "7")
 			}
-			_, _, err := ask(h, req, soon())
+			_, _, err := ask(h, req, soon(), defaultAnswer)
 			if want := map[bool]int32{true: 3, false: 2}[c.again]; (err == nil) != c.again || a.requests.Load() != want {
 				t.Errorf("do = %v, and the server got %d requests, want %d", err, a.requests.Load(), want)
 			}
@@ -238,12 +238,12 @@ func TestWhatIsSentAgain(t *testing.T) {
 
 func TestAnAnswerBeforeTheRequestWasReadWhole(t *testing.T) {
 	h, a := scripted(t, script{answers: []string{"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno"}, early: true}, script{answers: []string{okAnswer}})
-	resp, body, err := ask(h, request(t, "POST", strings.Repeat("x", 32<<20)), soon())
+	resp, body, err := ask(h, request(t, "POST", strings.Repeat("x", 32<<20)), soon(), defaultAnswer)
 	if err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge || string(body) != "no" {
 		t.Fatalf("answer = %v, %q, %v, want 413", resp, body, err)
 	}
 	a.closed <- struct{}{}
-	if _, _, err := ask(h, request(t, "POST", "in"), soon()); err != nil || a.dials.Load() != 2 {
+	if _, _, err := ask(h, request(t, "POST", "in"), soon(), defaultAnswer); err != nil || a.dials.Load() != 2 {
 		t.Errorf("do = %v over connection %d, want one that owes nothing", err, a.dials.Load())
 	}
 }
@@ -259,7 +259,7 @@ func TestLargeRequestsArriveWhole(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, _ := scripted(t, script{answers: []string{okAnswer}}, script{answers: []string{okAnswer}})
-			if _, body, err := ask(h, make(), soon()); err != nil || string(body) != "ok" {
+			if _, body, err := ask(h, make(), soon(), defaultAnswer); err != nil || string(body) != "ok" {
 				t.Errorf("answer = %q, %v", body, err)
 			}
 		})
@@ -268,10 +268,10 @@ func TestLargeRequestsArriveWhole(t *testing.T) {
 
 func TestAServerThatDoesNotAnswerIsNotWaitedForLonger(t *testing.T) {
 	h, a := scripted(t, script{answers: []string{okAnswer, ""}})
-	if _, _, err := ask(h, request(t, "GET", ""), soon()); err != nil {
+	if _, _, err := ask(h, request(t, "GET", ""), soon(), defaultAnswer); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := ask(h, request(t, "GET", ""), time.Now().Add(20*time.Millisecond))
+	_, _, err := ask(h, request(t, "GET", ""), time.Now().Add(20*time.Millisecond), defaultAnswer)
 	if !errors.Is(err, os.ErrDeadlineExceeded) || a.dials.Load() != 1 {
 		t.Errorf("do = %v over %d connections, want the deadline over 1", err, a.dials.Load())
 	}
@@ -307,7 +307,7 @@ func TestIdleConnectionsAreClosedInTime(t *testing.T) {
 			done := make(chan error)
 			for range n {
 				go func() {
-					_, _, err := ask(h, request(t, "POST", "in"), soon())
+					_, _, err := ask(h, request(t, "POST", "in"), soon(), defaultAnswer)
 					done <- err
 				}()
 			}

@@ -49,7 +49,7 @@ func TestAnswersThatBreakTheRulesOfHTTP(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h, _ := scripted(t, script{answers: []string{c.answer}})
-			resp, body, err := ask(h, request(t, "GET", ""), soon())
+			resp, body, err := ask(h, request(t, "GET", ""), soon(), defaultAnswer)
 			if _, ok := errors.AsType[errNotHTTP](err); !ok || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("do = %v, %q, %v, want it refused: %q", resp, body, err, c.want)
 			}
@@ -63,7 +63,7 @@ func TestAnswersThatBreakTheRulesOfHTTP(t *testing.T) {
 func TestAHeadWithAsMuchAsItMayHave(t *testing.T) {
 	fields := strings.Repeat("X: \xfc\t1\r\n", maxHTTPFields-1)
 	h, _ := scripted(t, script{answers: []string{"HTTP/1.1 103 Early Hints\r\n" + fields + "\r\nHTTP/1.1 200 \r\n" + fields + "Content-Length: 2\r\n\r\nok"}})
-	resp, body, err := ask(h, request(t, "GET", ""), soon())
+	resp, body, err := ask(h, request(t, "GET", ""), soon(), defaultAnswer)
 	if err != nil || string(body) != "ok" || len(resp.Header["X"]) != maxHTTPFields-1 {
 		t.Errorf("do = %v, %q, %v", resp, body, err)
 	}
@@ -159,7 +159,7 @@ func FuzzAnswer(f *testing.F) {
 					t.Errorf("field %q: %q came through", name, values)
 				}
 			}
-			body, err := (&answering{Response: resp, httpTurn: &wireTurn{client: &httpClient{}, wire: w, resp: resp}}).collect()
+			body, err := (&answering{Response: resp, httpTurn: &wireTurn{client: &httpClient{}, wire: w, resp: resp}}).collect(defaultAnswer)
 			return fmt.Sprintf("%d %v %q, whole: %v", resp.StatusCode, resp.Header, body, err == nil)
 		}
 		if whole, pieces := read(strings.NewReader(answer)), read(iotest.OneByteReader(strings.NewReader(answer))); whole != pieces {

@@ -38,22 +38,22 @@ type httpTurn interface {
 
 var errAnswerTooLarge = errors.New("answer too large")
 
-// ask sends a request and reads its whole answer, which must have come by the time given.
-func ask(h httpSpeaker, req *http.Request, until time.Time) (*http.Response, []byte, error) {
+// ask sends a request and reads its whole answer, of most bytes, which must have come by the time given.
+func ask(h httpSpeaker, req *http.Request, until time.Time, most int64) (*http.Response, []byte, error) {
 	a, err := h.begin(req, until, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	body, err := a.collect()
+	body, err := a.collect(most)
 	if err != nil {
 		return nil, nil, err
 	}
 	return a.Response, body, nil
 }
 
-// collect reads the whole body, and ends.
-func (a *answering) collect() ([]byte, error) {
-	body, err := readAnswer(a.Response)
+// collect reads the whole body, of most bytes, and ends.
+func (a *answering) collect(most int64) ([]byte, error) {
+	body, err := readAnswer(a.Response, most)
 	a.end(err == nil)
 	if err == errAnswerTooLarge {
 		return nil, err
@@ -61,20 +61,20 @@ func (a *answering) collect() ([]byte, error) {
 	return body, a.reason(err)
 }
 
-func readAnswer(resp *http.Response) ([]byte, error) {
+func readAnswer(resp *http.Response, most int64) ([]byte, error) {
 	n := resp.ContentLength
 	switch {
 	case resp.Request.Method == http.MethodHead:
 		return nil, nil
-	case n > MaxAnswer:
+	case n > most:
 		return nil, errAnswerTooLarge
 	case n >= 0:
 		body := make([]byte, n)
 		_, err := io.ReadFull(resp.Body, body)
 		return body, err
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
-	if len(body) > MaxAnswer {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	if int64(len(body)) > most {
 		return nil, errAnswerTooLarge
 	}
 	return body, err

@@ -219,8 +219,8 @@ func (c *apiConn) response(req *http.Request, id string) bool {
 		return false
 	}
 	if large {
-		c.api.conn.answered(call, tooLarge())
-		return c.refuse(req, errTooLarge)
+		c.api.conn.answered(call, c.api.conn.tooLarge())
+		return c.refuse(req, exceeds(c.api.conn.entries.MaxAnswer))
 	}
 	r := c.streamError(req)
 	if r == nil {
@@ -257,11 +257,11 @@ func (c *apiConn) error(req *http.Request, id string) bool {
 	}
 	r := failed(body, req.Header.Get("Lambda-Runtime-Function-Error-Type"))
 	if large {
-		r = tooLarge()
+		r = c.api.conn.tooLarge()
 	}
 	c.api.conn.answered(call, r)
 	if large {
-		return c.refuse(req, errTooLarge)
+		return c.refuse(req, exceeds(c.api.conn.entries.MaxAnswer))
 	}
 	return c.accepted()
 }
@@ -276,14 +276,15 @@ func (c *apiConn) initError(req *http.Request) bool {
 		return c.refuse(req, refused)
 	}
 	if large {
-		return c.refuse(req, errTooLarge)
+		return c.refuse(req, exceeds(c.api.conn.entries.MaxAnswer))
 	}
 	return c.accepted()
 }
 
-// read takes a body of at most MaxAnswer.
+// read takes a body of at most Options.MaxAnswer.
 func (c *apiConn) read(req *http.Request) (body []byte, large bool, err error) {
-	if req.ContentLength > MaxAnswer {
+	most := c.api.conn.entries.MaxAnswer
+	if req.ContentLength > most {
 		return nil, true, nil
 	}
 	if err := c.proceed(req); err != nil {
@@ -294,8 +295,8 @@ func (c *apiConn) read(req *http.Request) (body []byte, large bool, err error) {
 		_, err = io.ReadFull(req.Body, body)
 		return body, false, err
 	}
-	body, err = io.ReadAll(io.LimitReader(req.Body, MaxAnswer+1))
-	if len(body) > MaxAnswer {
+	body, err = io.ReadAll(io.LimitReader(req.Body, most+1))
+	if int64(len(body)) > most {
 		return nil, true, err
 	}
 	return body, false, err
@@ -370,12 +371,14 @@ func (e *apiError) body() []byte {
 var (
 	errInvalidRequestID = &apiError{http.StatusBadRequest, "InvalidRequestID", "Invalid request ID"}
 	errInvalidMode      = &apiError{http.StatusBadRequest, "InvalidFunctionResponseMode", "Invalid function response mode"}
-	errTooLarge         = &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", MaxAnswer)}
-	errStreamTooLarge   = &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", MaxStream)}
 	errInvalidPrelude   = &apiError{http.StatusBadRequest, "InvalidResponsePrelude", "The stream does not begin with JSON and eight zero bytes"}
 	errNoSuchPath       = &apiError{http.StatusNotFound, "NotFound", "The Runtime API has no such path"}
 	errNoSuchMethod     = &apiError{http.StatusMethodNotAllowed, "MethodNotAllowed", "The Runtime API has no such method on this path"}
 )
+
+func exceeds(limit int64) *apiError {
+	return &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", limit)}
+}
 
 func badState(from phase, to string) *apiError {
 	return &apiError{http.StatusForbidden, "InvalidStateTransition",

@@ -147,7 +147,7 @@ func TestAnAnswerForAnotherInvocationIsRefused(t *testing.T) {
 
 func TestAnAnswerThatNeverEndsIsTimedOut(t *testing.T) {
 	_, _, nc, id, ended := taken(t, within(200*time.Millisecond))
-	io.WriteString(nc, post(id+"/response", MaxAnswer, "{"))
+	io.WriteString(nc, post(id+"/response", defaultAnswer, "{"))
 	wantFailure(t, <-ended, function.TimedOut, "Sandbox.Timedout", "200ms")
 }
 

@@ -74,7 +74,7 @@ func (c *apiConn) stream(req *http.Request, call *lambdaCall) bool {
 	_ = to.CloseWithError(err) // gives none
 	<-s.passed
 	if s.large {
-		more := c.refuse(req, errStreamTooLarge)
+		more := c.refuse(req, exceeds(MaxStream))
 		return c.nc.SetReadDeadline(time.Time{}) == nil && more // the time of this answer is not that of the next poll
 	}
 	// Who streams to nobody gets a moment to come to the end, since many runtimes take a connection that was cut for the end of the
@@ -145,7 +145,7 @@ func (c *lambdaConn) pass(call *lambdaCall, s *lambdaStream) (*function.Result, 
 		s.rest()
 		return r, nil
 	case p.large:
-		failed = badAnswer("Function.ResponseSizeTooLarge", "the streamed answer is larger than the limit of %d bytes", MaxStream)
+		failed = badAnswer("Function.ResponseSizeTooLarge", "function %s streamed more than the limit of %d bytes; answer with where the rest is", c.start.Version.Function(), MaxStream)
 	case err != nil:
 		if failed, err = c.brokenStream(call, err); err != nil {
 			return nil, err

@@ -154,7 +154,7 @@ func playRuntime(t *testing.T, change ...func(*function.Spec)) (c *lambdaConn, d
 		t.Fatal(err)
 	}
 	box := &fakeBox{listener: l, done: make(chan struct{})}
-	entries := &Entries{Options: Options{Now: time.Now, Log: func(function.LogLine) {}, Region: "us-east-1"}}
+	entries := &Entries{Options: Options{Now: time.Now, Log: func(function.LogLine) {}, Region: "us-east-1", MaxAnswer: defaultAnswer}}
 	st := Start{ID: "i-1", Version: version("lambda:fake", change...)}
 	c = newLambda(entries, st)
 	c.box = box

@@ -125,6 +125,14 @@ func (in *instance) initFailed() *InitError {
 	return &InitError{Outcome: outcome, Failure: failure}
 }
 
+// tooLarge is the result of an answer that nobody reads to its end.
+func (in *instance) tooLarge() *function.Result {
+	most := in.entries.MaxAnswer
+	return badAnswer("Function.ResponseSizeTooLarge",
+		"function %s answered with more than the limit of %d bytes (%s); answer with less or with where the rest is, stream it on a route, or raise limits.response of the node",
+		in.start.Version.Function(), most, function.Bytes(most))
+}
+
 // explain gives an exit as an outcome, with the last words that the program printed.
 func (in *instance) explain(x runner.Exit, other function.Outcome) (function.Outcome, *function.Failure) {
 	switch {
@@ -133,7 +141,7 @@ func (in *instance) explain(x runner.Exit, other function.Outcome) (function.Out
 	case x.OOM:
 		return function.OOM, &function.Failure{
 			Type:    "Runtime.OutOfMemory",
-			Message: fmt.Sprintf("the function used more memory than its limit of %s", in.start.Version.Spec.Resources.Memory),
+			Message: fmt.Sprintf("function %s used more memory than its limit of %s; give it more with resources.memory", in.start.Version.Function(), in.start.Version.Spec.Resources.Memory),
 		}
 	}
 	when := "before it answered"
@@ -143,9 +151,11 @@ func (in *instance) explain(x runner.Exit, other function.Outcome) (function.Out
 			when += "; it has to go on running and take invocations"
 		}
 	}
-	f := &function.Failure{Type: "Runtime.ExitError", Message: fmt.Sprintf("the function ended with %s %s", exitText(x), when)}
+	f := &function.Failure{Type: "Runtime.ExitError", Message: fmt.Sprintf("function %s ended with %s %s", in.start.Version.Function(), exitText(x), when)}
 	if words := in.out.lastWords(); words != "" {
 		f.Message += ": " + words
+	} else {
+		f.Message += "; it printed nothing: let it say why on stderr"
 	}
 	return other, f
 }

@@ -104,7 +104,7 @@ func (c *stdioConn) Invoke(_ context.Context, inv *function.Invocation) (*functi
 	if err := c.begin(cancel); err != nil {
 		return nil, err
 	}
-	answer := &capture{limit: MaxAnswer}
+	answer := &capture{limit: int(c.entries.MaxAnswer)}
 	spec := c.entries.spec(c.start)
 	spec.Stdin, spec.Stdout = input, answer.write
 	spec.Env = list(stdioEnviron(inv, environ(c.start, c.entries.Region)))
@@ -159,7 +159,7 @@ func (c *stdioConn) result(in *instance, inv *function.Invocation, answer *captu
 	if x.Code != 0 {
 		r := &function.Result{
 			Outcome: function.Failed, NoRetry: x.Code == exitNoRetry, Status: statusInternalError,
-			Failure: &function.Failure{Type: "Exit." + strconv.Itoa(x.Code), Message: fmt.Sprintf("the function ended with exit status %d", x.Code)},
+			Failure: &function.Failure{Type: "Exit." + strconv.Itoa(x.Code), Message: fmt.Sprintf("function %s ended with exit status %d", c.start.Version.Function(), x.Code)},
 		}
 		if words := in.out.lastWords(); words != "" {
 			r.Failure.Message += ": " + words
@@ -170,8 +170,8 @@ func (c *stdioConn) result(in *instance, inv *function.Invocation, answer *captu
 		return r
 	}
 	switch {
-	case large, int64(len(body))+x.Lost > MaxAnswer:
-		return tooLarge()
+	case large, int64(len(body))+x.Lost > c.entries.MaxAnswer:
+		return in.tooLarge()
 	case x.Lost > 0: // what is left may be half an answer
 		r := badAnswer("Function.OutputLost", "%d bytes of output were lost, because the machine was too busy to take them", x.Lost)
 		r.NoRetry = false

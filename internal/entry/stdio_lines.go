@@ -32,7 +32,7 @@ func (e *Entries) startLines(ctx context.Context, s Start) (Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make stdin of %s: %w", s.ID, err)
 	}
-	c := &linesConn{feed: write, said: &lines{limit: MaxAnswer, broken: make(chan struct{})}, stopped: make(chan struct{}), done: make(chan struct{})}
+	c := &linesConn{feed: write, said: &lines{limit: int(e.MaxAnswer), broken: make(chan struct{})}, stopped: make(chan struct{}), done: make(chan struct{})}
 	spec := e.spec(s)
 	spec.Feed, spec.Stdout = read, c.said.write
 	spec.Env = list(environ(s, e.Region))
@@ -147,7 +147,7 @@ func (c *linesConn) result(inv *function.Invocation, a spoken) *function.Result 
 	name := c.start.Version.Function()
 	switch {
 	case errors.Is(a.err, errLongLine):
-		return tooLarge()
+		return c.tooLarge()
 	case a.err != nil:
 		return badAnswer("Function.ExtraOutput", "function %s answered with more than one line: a second one begins %q; stdout is for answers, stderr for the log", name, shown(a.rest))
 	case !json.Valid(a.line):

@@ -45,9 +45,9 @@ func playLines(what string) {
 			fmt.Println("1")
 			fmt.Println("2")
 		case "long":
-			fmt.Println(strings.Repeat("1", MaxAnswer+1))
+			fmt.Println(strings.Repeat("1", defaultAnswer+1))
 		case "limit":
-			fmt.Println(strings.Repeat("1", MaxAnswer))
+			fmt.Println(strings.Repeat("1", defaultAnswer))
 		case "exit":
 			fmt.Fprintln(os.Stderr, "out of luck")
 			os.Exit(100)

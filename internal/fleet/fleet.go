@@ -53,6 +53,7 @@ type Options struct {
 	Metrics      prometheus.Registerer
 	Now          func() time.Time
 	Rand         func() uint64 // tickets of calls without a key
+	MaxAnswer    int64         // of a function that is collected, in bytes; default 6 MiB
 	MaxInstances int           // of all versions together; default 256
 	MaxStarts    int           // that are made at a time; default twice the CPUs, at least 4
 	MaxQueue     int           // calls that wait for one version; default 10000
@@ -99,7 +100,7 @@ func New(o Options) (*Fleet, error) {
 		o.Now = time.Now
 	}
 	if o.Starter == nil {
-		entries, err := entry.New(entry.Options{Runner: o.Runner, Log: o.Log, Region: o.Region, Now: o.Now})
+		entries, err := entry.New(entry.Options{Runner: o.Runner, Log: o.Log, Region: o.Region, MaxAnswer: o.MaxAnswer, Now: o.Now})
 		if err != nil {
 			return nil, fmt.Errorf("make fleet: %w", err)
 		}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -151,8 +152,8 @@ func TestACallWaitsNoLongerThanItsContext(t *testing.T) {
 		if fault.KindOf(err) != fault.Exhausted || time.Since(began) != 3*time.Second {
 			t.Errorf("Invoke = %v after %v, want Exhausted after 3s", err, time.Since(began))
 		}
-		if fault.HintOf(err) == "" {
-			t.Errorf("%v has no hint", err)
+		if fault.HintOf(err) == "" || !errors.Is(err, ErrOwnBound) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v has no hint, or is not known as its own bound's", err)
 		}
 		gone, leave := context.WithCancel(t.Context())
 		leave()
@@ -304,8 +305,8 @@ func TestTheQueueIsBounded(t *testing.T) {
 			calls = append(calls, begin(t.Context(), f, call("pay")))
 			synctest.Wait()
 		}
-		if _, err := f.Invoke(t.Context(), call("pay")); fault.KindOf(err) != fault.Exhausted {
-			t.Errorf("Invoke on a full queue = %v, want Exhausted", err)
+		if _, err := f.Invoke(t.Context(), call("pay")); fault.KindOf(err) != fault.Exhausted || !errors.Is(err, ErrOwnBound) || fault.HintOf(err) == "" {
+			t.Errorf("Invoke on a full queue = %v, want Exhausted by the function's own bound", err)
 		}
 		for _, c := range calls {
 			<-c

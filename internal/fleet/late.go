@@ -1,11 +1,26 @@
 package fleet
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
 )
+
+// ErrOwnBound is in the chain of an Exhausted error where the function's own bound is reached: to send it less helps, or to raise its
+// scale.max. Without it the node has no room, or not yet.
+var ErrOwnBound = errors.New("the function's own bound is reached")
+
+// busy says that too many calls wait for an instance already. The caller holds mu.
+func (f *Fleet) busy(p *pool) error {
+	err := fault.New(fault.Exhausted, "function %s: %d calls wait for an instance already", p.version.Function(), f.o.MaxQueue).
+		WithHint("send less at a time, or raise scale.max of the function")
+	if len(p.instances) >= p.max {
+		err.Err = ErrOwnBound
+	}
+	return err
+}
 
 // late says why no instance was free in time, and where the bound stands that was in the way. The caller holds mu.
 func (f *Fleet) late(p *pool, cause error) error {
@@ -16,6 +31,7 @@ func (f *Fleet) late(p *pool, cause error) error {
 		what = fmt.Sprintf("its instances are not well (%s, %d replaced in a row), and the next is started in %s", p.unwell.reason, p.unwell.times, wait.Round(time.Millisecond))
 		hint = "see what the function answers at its health.path, and dalamb ps"
 	case there >= p.max:
+		cause = errors.Join(cause, ErrOwnBound)
 		what = fmt.Sprintf("%d are there, and its scale.max is %d", there, p.max)
 		hint = "raise scale.max of the function, or send less at a time"
 	case f.room(p.share) <= 0:

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/entry"
-	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -161,9 +160,9 @@ func (f *Fleet) acquire(ctx context.Context, v *function.Version, kill <-chan st
 		return grant{err: errStopping()}
 	}
 	if len(p.queue) >= f.o.MaxQueue {
+		err := f.busy(p)
 		f.mu.Unlock()
-		return grant{err: fault.New(fault.Exhausted, "function %s: %d calls wait for an instance already", v.Function(), f.o.MaxQueue).
-			WithHint("send less at a time, or raise scale.max of the function")}
+		return grant{err: err}
 	}
 	w := &waiter{granted: make(chan struct{}), since: f.o.Now()}
 	p.queue = append(p.queue, w)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -28,9 +29,10 @@ func (g *Gateway) fail(x *exchange, err error) {
 	case kind == fault.Unauthenticated:
 		h.Set("WWW-Authenticate", `Bearer realm="dalamb"`)
 	case status == http.StatusTooManyRequests:
-		var over *overQuota
-		errors.As(err, &over)
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(over.wait.Seconds()))))
+		h.Set("Retry-After", retryAfter)
+		if over, is := errors.AsType[*overQuota](err); is {
+			h.Set("Retry-After", strconv.Itoa(int(math.Ceil(over.wait.Seconds()))))
+		}
 	case status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
 		if !errors.Is(err, context.Canceled) {
@@ -41,11 +43,11 @@ func (g *Gateway) fail(x *exchange, err error) {
 }
 
 // statusOf is the one table of fault -> HTTP status, with what only this listener knows: a bound that is reached here is
-// the server's, not the client's, and a slow body is the client's time-out, not the server's.
+// the server's, not the client's, but for a sender's quota and a function's own bound; and a slow body is the client's time-out, not the server's.
 func statusOf(kind fault.Kind, err error) int {
 	var over *overQuota
 	switch {
-	case errors.As(err, &over):
+	case errors.As(err, &over), errors.Is(err, fleet.ErrOwnBound):
 		return http.StatusTooManyRequests
 	case kind == fault.Exhausted:
 		return http.StatusServiceUnavailable
