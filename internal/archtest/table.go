@@ -63,6 +63,7 @@ func Table() []Room {
 		{"internal/config", []string{"fault"}},
 		{"internal/telemetry", []string{"fault"}},
 		{"internal/doctor", []string{"fault"}},
+		{"internal/starter", []string{"function", "fault"}},
 		{"internal/app", []string{"*", "-cli", "-client", "-cmd/dalamb", "-examples", "-hack"}},
 		{"internal/cli", []string{"app", "client", "wire", "match", "config", "event", "function", "fault"}},
 		{"internal/need", nil},
@@ -77,6 +78,7 @@ func Table() []Room {
 func Edges() []Edge {
 	return []Edge{
 		{"cli", "declare", "export and apply print what it finds"},
+		{"cli", "starter", "init says what was written; functions to begin with are a room of their own, because they are users' code"},
 		{"cli", "doctor", "it prints the findings, whose shape is doctor's"},
 		{"runner/native", "runner/egress", "a sandbox's way out is carried by the node's own sockets"},
 		{"cli", "image", "deploy packs the code directory where it stands"},

@@ -38,8 +38,14 @@ func TestGitScripts(t *testing.T) {
 }
 
 func scripts(t *testing.T, dir string) {
-	testscript.Run(t, testscript.Params{
-		Dir:   dir,
+	p := params()
+	p.Dir = dir
+	testscript.Run(t, p)
+}
+
+// params are what scripts have beside testscript's own.
+func params() testscript.Params {
+	return testscript.Params{
 		Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready":    ready,
@@ -54,5 +60,5 @@ func scripts(t *testing.T, dir string) {
 			"halting":  serveHalting,
 		},
 		Condition: condition,
-	})
+	}
 }

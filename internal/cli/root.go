@@ -96,7 +96,7 @@ and DALAMB_TOKEN are stronger.`,
 
 	env := &environment{get: os.Getenv}
 	for _, c := range []*cobra.Command{
-		upCommand(env),
+		upCommand(env), initCommand(),
 		rolloutCommand(env),
 		deployCommand(env), functionsCommand(env), versionsCommand(env), diffCommand(env), aliasCommand(env), shiftCommand(env), rollbackCommand(env),
 		psCommand(env), imagesCommand(env), repositoryCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env), keyCommand(env), scheduleCommand(env), seekCommand(env), replayCommand(env),

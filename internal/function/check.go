@@ -105,14 +105,26 @@ var (
 	validEnv   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
+// nameRule says what validName allows.
+const nameRule = "a lower-case letter, then letters, digits and inner hyphens, at most 63 characters"
+
 func (c *checker) name(field, name, of string) {
-	const hint = "a lower-case letter, then letters, digits and inner hyphens, at most 63 characters"
 	switch {
 	case name == "":
-		c.add(field, hint, "a %s needs a name", of)
-	case len(name) > 63 || !validName.MatchString(name):
-		c.add(field, hint, "%q is no name for a %s", clip(name), of)
+		c.add(field, nameRule, "a %s needs a name", of)
+	case !isName(name):
+		c.add(field, nameRule, "%q is no name for a %s", clip(name), of)
 	}
+}
+
+func isName(s string) bool { return len(s) <= 63 && validName.MatchString(s) }
+
+// CheckName says whether a manifest may call a function so.
+func CheckName(name string) error {
+	if isName(name) {
+		return nil
+	}
+	return fault.New(fault.Invalid, "%q is no name for a function", clip(name)).WithHint("%s", nameRule)
 }
 
 func oneOf[T ~string](c *checker, field string, v T, allowed []T) {

@@ -4,6 +4,7 @@
 package need
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -41,6 +42,16 @@ func That(t testing.TB, ok bool, what string) {
 	t.Helper()
 	if !ok {
 		missing(t, what)
+	}
+}
+
+// Fetched needs what a command fetches from elsewhere, run in dir: the packages of a language, which its tool keeps afterwards.
+func Fetched(t testing.TB, dir string, command ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		missing(t, fmt.Sprintf("what %q fetches: %v\n%s", command, err, out))
 	}
 }
 
