@@ -107,7 +107,11 @@ func (c *stdioConn) Invoke(_ context.Context, inv *function.Invocation) (*functi
 	answer := &capture{limit: int(c.entries.MaxAnswer)}
 	spec := c.entries.spec(c.start)
 	spec.Stdin, spec.Stdout = input, answer.write
-	spec.Env = list(stdioEnviron(inv, environ(c.start, c.entries.Region)))
+	env := environ(c.start, c.entries.Region)
+	now := c.entries.Now() // its time begins when it runs: it is told a little less than it has
+	until := deadline(inv, now.Add(time.Duration(c.start.Version.Spec.Timeout)), now)
+	env["DALAMB_DEADLINE_MS"] = strconv.FormatInt(until.UnixMilli(), 10)
+	spec.Env = list(stdioEnviron(inv, env))
 	in, err := c.entries.launch(starting, launching{Start: c.start, run: inv.Run}, spec)
 	if err != nil {
 		close(c.done)

@@ -183,7 +183,7 @@ func (c *checker) entry(e *Entry, image bool) {
 // envReserved are the variables that dalamb sets itself, whatever a function says.
 func envReserved(name string, entry EntryType) bool {
 	switch name {
-	case "DALAMB_FUNCTION", "DALAMB_VERSION", "DALAMB_REQUEST_ID", "DALAMB_RUN", "DALAMB_ATTEMPT":
+	case "DALAMB_FUNCTION", "DALAMB_VERSION", "DALAMB_REQUEST_ID", "DALAMB_RUN", "DALAMB_ATTEMPT", "DALAMB_DEADLINE_MS":
 		return true
 	case "PORT":
 		return entry == EntryHTTP
