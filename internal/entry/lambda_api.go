@@ -10,6 +10,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,10 +108,16 @@ type apiConn struct {
 
 func (c *apiConn) close() { c.nc.Close() }
 
-// write sends an invocation. It does not wait longer than until for a function that does not read. When it returns nil the
+// okLine is what all that is sent to who waits begins with.
+const okLine = "HTTP/1.1 200 OK\r\n"
+
+// write sends an invocation or an event. It does not wait longer than until for a function that does not read. When it returns nil the
 // connection may already carry the next request, so what is to be known is read before.
 func (c *apiConn) write(b []byte, until time.Time) error {
 	last := c.last
+	if last { // Node's client keeps the connection for its next request unless it is told. RFC 9112, section 9.6
+		b = slices.Concat([]byte(okLine+"Connection: close\r\n"), b[len(okLine):])
+	}
 	c.nc.SetWriteDeadline(until)
 	_, err := c.nc.Write(b)
 	if last || err != nil {

@@ -284,7 +284,7 @@ func eventMessage(e any) []byte {
 	if err != nil {
 		panic(fmt.Sprintf("encode %T: %v", e, err)) // texts and numbers always encode
 	}
-	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Extension-Event-Identifier: %s\r\nContent-Length: %d\r\n\r\n%s",
+	return fmt.Appendf(nil, okLine+"Content-Type: application/json\r\nLambda-Extension-Event-Identifier: %s\r\nContent-Length: %d\r\n\r\n%s",
 		event.NewID(), len(body), body)
 }
 

@@ -13,7 +13,7 @@ import (
 // fields renders the answer to "next" up to the deadline, which is only known when the runtime takes the invocation.
 func (c *lambdaConn) fields(inv *function.Invocation, size int) []byte {
 	b := make([]byte, 0, 640+size)
-	b = append(b, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: "...)
+	b = append(b, okLine+"Content-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: "...)
 	b = append(b, inv.ID...)
 	b = append(b, "\r\nLambda-Runtime-Invoked-Function-Arn: "...)
 	b = append(b, c.arn()...)

@@ -175,6 +175,32 @@ func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
 
 const getNext = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
 
+// Node's client would send its next request on a connection that is gone.
+func TestAConnectionThatClosesWithAnInvocationSaysSo(t *testing.T) {
+	c, dial := playRuntime(t)
+	nc := dial()
+	io.WriteString(nc, strings.Replace(getNext, "Host: x", "Host: x\r\nConnection: close", 1))
+	<-c.ready
+	inv := payload(`"hello"`)
+	ended := make(chan *function.Result, 1)
+	go func() {
+		r, _ := c.Invoke(context.Background(), inv)
+		ended <- r
+	}()
+	next, err := http.ReadResponse(newReader(nc), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(next.Body)
+	if err != nil || string(body) != `"hello"` || !next.Close || next.Header.Get("Lambda-Runtime-Aws-Request-Id") != inv.ID {
+		t.Errorf("next = %q, %v, close %v, %v; want the invocation and that the connection closes", body, err, next.Close, next.Header)
+	}
+	io.WriteString(dial(), post(inv.ID+"/response", 2, "42"))
+	if r := <-ended; r == nil || string(r.Body) != "42" {
+		t.Errorf("result = %+v, want 42", r)
+	}
+}
+
 func TestAPollThatWasGivenUpDoesNotSwallowAnInvocation(t *testing.T) {
 	c, dial := playRuntime(t)
 	first := dial()

@@ -11,13 +11,25 @@ import (
 // tests, and not to be changed.
 func RuntimeClient(t testing.TB, c client.Client) string {
 	t.Helper()
+	return installed(t, c, "AWS's runtime client for "+c.Language)
+}
+
+// Extension needs a published extension and returns the code directory that it makes, without a function. It is shared by all tests, and
+// not to be changed.
+func Extension(t testing.TB, c client.Client) string {
+	t.Helper()
+	return installed(t, c, c.Language)
+}
+
+func installed(t testing.TB, c client.Client, what string) string {
+	t.Helper()
 	dir, err := c.Find()
 	if errors.Is(err, client.ErrNotHere) {
-		missing(t, "AWS's runtime client for "+c.Language+": "+err.Error())
+		missing(t, what+": "+err.Error())
 		return ""
 	}
 	if err != nil {
-		t.Fatalf("look for the runtime client for %s: %v", c.Language, err)
+		t.Fatalf("look for %s: %v", what, err)
 	}
 	return dir
 }

@@ -1,5 +1,5 @@
 // Package client has AWS's own runtime clients, unmodified, for tests: for each language a small function that uses one, and
-// the recipe that makes a code directory of it. It does not run them: the tests of entry do, as functions.
+// the recipe that makes a code directory of it; and extensions as they are published. It does not run them: the tests of entry do, as functions.
 //
 // Each directory of recipes is one client: install.sh runs in a copy of it, and what is there afterwards is the code directory. It
 // is kept under a name that hangs on all of the recipe, so that a changed one is made anew.
@@ -23,7 +23,7 @@ import (
 //go:embed recipes
 var recipes embed.FS
 
-// Client is one runtime client, in a function.
+// Client is one runtime client, in a function, or one extension.
 type Client struct {
 	Name     string   // of its recipe
 	Language string   // for people
@@ -47,8 +47,22 @@ func All() []Client {
 	}
 }
 
-// ErrNotHere says that the client is not installed; what wraps it says why.
-var ErrNotHere = errors.New("the runtime client is not here")
+// WebAdapter is an extension of AWS's that is the runtime, too: it makes requests of invocations, to the server that Command starts.
+func WebAdapter() Client {
+	return Client{"web-adapter", "AWS Lambda Web Adapter", "`lambda_web_adapter` 1.0.0-rc1", []string{"cargo"}, []string{"/usr/bin/python3", "function.py"}}
+}
+
+// OTelExtension is an extension that hears what the Logs API tells, and sends it to a collector of OpenTelemetry.
+func OTelExtension() Client {
+	return Client{"otel-extension", "Serverless' OpenTelemetry extension", "`@serverless/aws-lambda-otel-extension-dist` 0.1.11",
+		[]string{"node", "npm", "python3"}, []string{"node", "observed.mjs"}}
+}
+
+// Extensions are published extensions, in code directories that still lack the function. Command runs that of the tests.
+func Extensions() []Client { return []Client{WebAdapter(), OTelExtension()} }
+
+// ErrNotHere says that the client or extension is not installed; what wraps it says why.
+var ErrNotHere = errors.New("it is not here")
 
 // Find returns the code directory that Install made. Everybody may read it.
 func (c Client) Find() (string, error) {
@@ -115,10 +129,10 @@ func (c Client) Install(ctx context.Context) error {
 	}
 	defer os.RemoveAll(tmp)
 	if err := c.make(ctx, tmp); err != nil {
-		return fmt.Errorf("install the runtime client for %s: %w", c.Language, err)
+		return fmt.Errorf("install what there is for %s: %w", c.Language, err)
 	}
 	if err := os.Rename(tmp, dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("keep the runtime client for %s: %w", c.Language, err)
+		return fmt.Errorf("keep what there is for %s: %w", c.Language, err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -36,13 +37,14 @@ func TestAClientIsInstalledWholeOrNotAtAll(t *testing.T) {
 }
 
 func TestEveryClientHasARecipe(t *testing.T) {
-	for _, c := range All() {
+	all := slices.Concat(All(), Extensions())
+	for _, c := range all {
 		if _, err := recipes.ReadFile(c.recipe() + "/install.sh"); err != nil {
 			t.Errorf("%s: %v", c.Name, err)
 		}
 	}
 	entries, err := recipes.ReadDir("recipes")
-	if err != nil || len(entries) != len(All()) {
-		t.Errorf("%d recipes for %d clients, %v", len(entries), len(All()), err)
+	if err != nil || len(entries) != len(all) {
+		t.Errorf("%d recipes for %d clients, %v", len(entries), len(all), err)
 	}
 }
