@@ -92,7 +92,7 @@ type TriggerRef struct{ Function, Trigger string }
 type Fleet interface {
 	// Instances lists the live instances of all functions.
 	Instances() []wire.Instance
-	// Replaced lists the last instance of each version that was ended because it misbehaved.
+	// Replaced lists the last instances of each version that were ended because they misbehaved, the last one of each last.
 	Replaced() []wire.Replacement
 	// Troubles lists what keeps functions from having the instances that they ask for.
 	Troubles() []wire.Trouble

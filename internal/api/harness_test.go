@@ -140,7 +140,11 @@ func (s *script) Edit(_ context.Context, _ string, e *event.Event, _ int) (strin
 }
 
 func (s *script) Replaced() []wire.Replacement {
-	return []wire.Replacement{{Instance: "pay-1-00", Function: "pay", Version: 1, Cause: "oom", Reason: "drawn", At: time.Unix(1, 0).UTC()}}
+	return []wire.Replacement{
+		{Instance: "pay-1-00", Function: "pay", Version: 1, Cause: "oom", Reason: "drawn", Times: 4, At: time.Unix(1, 0).UTC()},
+		{Instance: "pay-1-01", Function: "pay", Version: 1, Cause: "oom", Reason: "drawn", Times: 5, At: time.Unix(2, 0).UTC()},
+		{Instance: "ship-1-02", Function: "ship", Version: 1, Cause: "crash", Reason: "drawn", Times: 1, At: time.Unix(1, 0).UTC()},
+	}
 }
 
 func (s *script) Troubles() []wire.Trouble {

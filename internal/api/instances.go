@@ -20,7 +20,11 @@ func (a *API) listInstances(_ *http.Request, q query) (any, error) {
 		}
 	}
 	for _, r := range a.fleet.Replaced() {
-		if name == "" || r.Function == name {
+		last := len(list.Replaced) - 1
+		switch {
+		case name == "" && last >= 0 && list.Replaced[last].Function == r.Function && list.Replaced[last].Version == r.Version:
+			list.Replaced[last] = r
+		case name == "" || r.Function == name:
 			list.Replaced = append(list.Replaced, r)
 		}
 	}

@@ -65,7 +65,7 @@ func (f instances) Replaced() []wire.Replacement {
 	var list []wire.Replacement
 	for _, r := range f.Fleet.Replaced() {
 		list = append(list, wire.Replacement{
-			Instance: r.Instance, Function: r.Function, Version: r.Version, Cause: string(r.Cause), Reason: r.Reason, At: r.At,
+			Instance: r.Instance, Function: r.Function, Version: r.Version, Cause: string(r.Cause), Reason: r.Reason, Times: r.Times, At: r.At,
 		})
 	}
 	return list

@@ -210,7 +210,7 @@ func (n *Node) wire(token string) error {
 	n.sink = newLogSink(n.log, n.logger, n.metrics)
 	var err error
 	n.fleet, err = fleet.New(fleet.Options{
-		Runner: n.runner, Functions: functions{n.catalog}, Code: n.share.Dir, Image: n.images.Root, Values: values{n.catalog, n.secrets}, Log: n.sink.write,
+		Runner: n.runner, Functions: functions{n.catalog}, Code: n.share.Dir, Image: n.images.Root, Values: values{n.catalog, n.secrets}, Log: n.sink.write, Replaced: n.sink.replaced,
 		Logger: n.logger, Metrics: n.metrics, MaxAnswer: int64(c.Limits.Response), MaxInstances: c.Limits.Instances,
 	})
 	if err != nil {

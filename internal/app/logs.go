@@ -11,35 +11,54 @@ import (
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
 const (
-	logQueue = 4096 // lines that may wait for the log
-	logBatch = 512  // lines of one append
+	logQueue = 4096 // facts that may wait for the log
+	logBatch = 512  // facts of one append
 )
 
-// logSink takes the functions' lines to _dalamb.logs. A function never waits for it: lines that find the queue full are
-// dropped and counted, as they are while the disk is nearly full.
+// logSink takes the functions' lines, and what became of their instances, to _dalamb.logs. Nobody waits for it: what finds the queue full is
+// dropped and counted, as it is while the disk is nearly full.
 type logSink struct {
 	log     eventlog.Log
 	logger  *slog.Logger
-	lines   chan function.LogLine
+	facts   chan instanceFact
 	dropped atomic.Int64
 }
 
+// instanceFact is what one event of _dalamb.logs says.
+type instanceFact struct {
+	typ      string
+	function string
+	at       time.Time
+	data     any
+}
+
 func newLogSink(log eventlog.Log, logger *slog.Logger, metrics prometheus.Registerer) *logSink {
-	s := &logSink{log: log, logger: logger, lines: make(chan function.LogLine, logQueue)}
+	s := &logSink{log: log, logger: logger, facts: make(chan instanceFact, logQueue)}
 	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "dalamb_log_lines_dropped_total", Help: "Lines of functions that did not reach the log.",
 	}, func() float64 { return float64(s.dropped.Load()) }))
 	return s
 }
 
-// write never blocks.
 func (s *logSink) write(l function.LogLine) {
+	s.add(instanceFact{event.TypeLogWritten, l.Function, l.Time, l})
+}
+
+func (s *logSink) replaced(r fleet.Replacement) {
+	s.add(instanceFact{event.TypeInstanceReplaced, r.Function, r.At, function.Replacement{
+		Instance: r.Instance, Function: r.Function, Version: r.Version, Cause: string(r.Cause), Reason: r.Reason, Times: r.Times,
+	}})
+}
+
+// add never blocks.
+func (s *logSink) add(f instanceFact) {
 	select {
-	case s.lines <- l:
+	case s.facts <- f:
 	default:
 		s.dropped.Add(1)
 	}
@@ -49,12 +68,12 @@ func (s *logSink) write(l function.LogLine) {
 func (s *logSink) run(ctx context.Context) {
 	for {
 		select {
-		case l := <-s.lines:
-			s.append(ctx, s.gather(l))
+		case f := <-s.facts:
+			s.append(ctx, s.gather(f))
 		case <-ctx.Done():
-			for len(s.lines) > 0 {
+			for len(s.facts) > 0 {
 				late, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-				s.append(late, s.gather(<-s.lines))
+				s.append(late, s.gather(<-s.facts))
 				cancel()
 			}
 			return
@@ -63,12 +82,12 @@ func (s *logSink) run(ctx context.Context) {
 }
 
 // gather takes what else waits, up to a batch.
-func (s *logSink) gather(first function.LogLine) []function.LogLine {
-	batch := []function.LogLine{first}
+func (s *logSink) gather(first instanceFact) []instanceFact {
+	batch := []instanceFact{first}
 	for len(batch) < logBatch {
 		select {
-		case l := <-s.lines:
-			batch = append(batch, l)
+		case f := <-s.facts:
+			batch = append(batch, f)
 		default:
 			return batch
 		}
@@ -76,20 +95,20 @@ func (s *logSink) gather(first function.LogLine) []function.LogLine {
 	return batch
 }
 
-func (s *logSink) append(ctx context.Context, batch []function.LogLine) {
+func (s *logSink) append(ctx context.Context, batch []instanceFact) {
 	if space, ok := s.log.(eventlog.SpaceReporter); ok && space.Space() != eventlog.SpaceOK {
 		s.dropped.Add(int64(len(batch)))
 		return
 	}
 	records := make([]eventlog.Record, 0, len(batch))
-	for _, l := range batch {
-		data, err := json.Marshal(l)
+	for _, f := range batch {
+		data, err := json.Marshal(f.data)
 		if err != nil {
 			s.dropped.Add(1)
 			continue
 		}
 		records = append(records, eventlog.FromEvent(function.TopicLogs, &event.Event{
-			ID: event.NewID(), Source: "/dalamb/logs", Type: event.TypeLogWritten, Time: l.Time, Subject: l.Function,
+			ID: event.NewID(), Source: "/dalamb/logs", Type: f.typ, Time: f.at, Subject: f.function,
 			DataContentType: "application/json", Data: data,
 		}))
 	}

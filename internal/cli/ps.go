@@ -18,8 +18,10 @@ func psCommand(env *environment) *cobra.Command {
 		Aliases: []string{"instances"},
 		Short:   "List live instances",
 		Long: `List the live instances of a function, or of all functions of this node: starting, idle, busy, frozen (idle, and held still) or stopping. AGE is since
-it was ready, CALLS how many it has finished, CPU and PEAK MEMORY what it has used. Below are the last instances that were replaced because they misbehaved: failed
-health checks, a call past its time-out, a crash, too much memory. Warnings say which functions cannot have the instances that they ask for: their starts fail, they
+it was ready, CALLS how many it has finished, CPU and PEAK MEMORY what it has used. Below are the instances that were replaced because they misbehaved: failed
+health checks, a call past its time-out, a crash, too much memory. Of all functions it is the last one of each version, of one function the last ten;
+TIMES counts them on this node. The log has them all for as long as it keeps what functions print:
+dalamb events --topic _dalamb.logs --filter '{"type":["dalamb.instance.replaced.v1"],"subject":["NAME"]}'. Warnings say which functions cannot have the instances that they ask for: their starts fail, they
 are not well, or the node has not the places that they reserve.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -74,7 +76,7 @@ func printInstances(w io.Writer, list wire.InstanceList, now time.Time) {
 	}
 	rows = nil
 	for _, r := range list.Replaced {
-		rows = append(rows, cells(r.Instance, r.Function, strconv.Itoa(r.Version), r.Cause, stamp(r.At), oneLine(r.Reason)))
+		rows = append(rows, cells(r.Instance, r.Function, strconv.Itoa(r.Version), r.Cause, strconv.Itoa(r.Times), stamp(r.At), oneLine(r.Reason)))
 	}
-	table(w, []string{"REPLACED", "FUNCTION", "VERSION", "CAUSE", "AT", "REASON"}, rows)
+	table(w, []string{"REPLACED", "FUNCTION", "VERSION", "CAUSE", "TIMES", "AT", "REASON"}, rows)
 }

@@ -45,6 +45,7 @@ const (
 	TypeReplayPartitionFinished = "dalamb.replay.partition.finished.v1"
 	TypeRequestCompleted        = "dalamb.request.completed.v1"
 	TypeLogWritten              = "dalamb.log.written.v1"
+	TypeInstanceReplaced        = "dalamb.instance.replaced.v1"
 
 	TypeGitPushed    = "dalamb.git.pushed.v1"
 	TypeImagePushed  = "dalamb.image.pushed.v1"

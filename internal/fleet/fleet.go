@@ -48,6 +48,7 @@ type Options struct {
 	Image        func(*function.Image) (layers []string, err error) // nil = there are no images
 	Values       Values                                             // nil = no version takes any
 	Log          func(function.LogLine)                             // what functions print; must not block
+	Replaced     func(Replacement)                                  // gets each replacement; must not block; nil = nobody does
 	Region       string                                             // what lambda functions are told; default us-east-1
 	Logger       *slog.Logger
 	Metrics      prometheus.Registerer
@@ -71,7 +72,8 @@ type Fleet struct {
 	shares   map[string]*share // by function
 	keepers  []*share          // those with a reservation
 	starts   starts
-	total    int // instances of all pools, the stopping ones included
+	untold   []Replacement // that Options.Replaced has to get
+	total    int           // instances of all pools, the stopping ones included
 	stopping int
 	pledged  int  // instances that will stop, for another function, when their calls have ended
 	starved  bool // an instance is wanted, and the node's bounds are in its way

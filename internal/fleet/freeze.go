@@ -78,6 +78,7 @@ func (f *Fleet) leaveWarm(i *instance) {
 
 // thaw makes an instance warm that was taken for a call. Of several callers one does it, and the others wait.
 func (f *Fleet) thaw(i *instance) error {
+	defer f.tellReplaced()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i.frost.temper != warm && i.frost.stuck == nil {

@@ -9,38 +9,6 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// Replacement is why an instance was ended that nobody had told to end.
-type Replacement struct {
-	Instance string
-	Function string
-	Version  int
-	Cause    Cause
-	Reason   string // for people
-	At       time.Time
-}
-
-// Cause is a kind of reason, for metrics.
-type Cause string
-
-const (
-	Unhealthy Cause = "health"  // its health checks failed
-	Overdue   Cause = "timeout" // a call took longer than the function may
-	Ended     Cause = "crash"   // it ended by itself, or broke off
-	TooBig    Cause = "oom"     // its memory limit killed it
-	NotThawed Cause = "thaw"
-)
-
-func causes() []Cause { return []Cause{Unhealthy, Overdue, Ended, TooBig, NotThawed} }
-
-// replaced notes why an instance will be replaced. The caller holds mu.
-func (f *Fleet) replaced(i *instance, cause Cause, reason string) {
-	p := i.pool
-	p.replaced = &Replacement{
-		Instance: i.id, Function: p.version.Function(), Version: p.version.Number, Cause: cause, Reason: reason, At: f.o.Now(),
-	}
-	f.metrics.replaced(cause)
-}
-
 // judge notes what the result of a call says of its instance. The caller holds mu.
 func (f *Fleet) judge(i *instance, r *function.Result) {
 	cause, is := map[function.Outcome]Cause{function.TimedOut: Overdue, function.Crashed: Ended, function.OOM: TooBig}[r.Outcome]
@@ -111,6 +79,7 @@ func (f *Fleet) endProbe(i *instance) {
 
 // dismiss ends an instance that lives and misbehaves. The next one is started in a while, longer each time.
 func (f *Fleet) dismiss(i *instance, reason string) {
+	defer f.tellReplaced()
 	f.mu.Lock()
 	p := i.pool
 	told := !i.ending && !i.leaving
@@ -139,18 +108,4 @@ func (f *Fleet) well(i *instance) {
 	if !i.leaving && !i.ending {
 		i.pool.unwell = spell{}
 	}
-}
-
-// Replaced lists the last replacement of each version that had one, by function and version.
-func (f *Fleet) Replaced() []Replacement {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var all []Replacement
-	for _, p := range f.pools {
-		if p.replaced != nil {
-			all = append(all, *p.replaced)
-		}
-	}
-	sortBy(all, func(r Replacement) (string, int, string) { return r.Function, r.Version, r.Instance })
-	return all
 }

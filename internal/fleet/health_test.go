@@ -122,3 +122,29 @@ func TestWhyAnInstanceWasReplacedIsKept(t *testing.T) {
 		})
 	}
 }
+
+func TestTheHistoryOfReplacementsIsBoundedAndToldWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStarter{work: func(*fakeConn, *function.Invocation) (*function.Result, error) { return ended(function.Crashed) }}
+		var told []Replacement
+		var f *Fleet
+		f = start(t, s, newShop(version("pay")), func(o *Options) {
+			o.Replaced = func(r Replacement) {
+				f.Replaced() // no lock is held
+				told = append(told, r)
+			}
+		})
+		const crashes = keptReplacements + 5
+		for range crashes {
+			mustInvoke(t, f, call("pay"))
+			time.Sleep(time.Minute)
+		}
+		got := f.Replaced()
+		if len(got) != keptReplacements || got[0].Times != crashes-keptReplacements+1 || got[len(got)-1].Times != crashes || !got[0].At.Before(got[1].At) {
+			t.Errorf("Replaced = %+v, want the last %d of %d, the last one last", got, keptReplacements, crashes)
+		}
+		if len(told) != crashes || told[crashes-1] != got[len(got)-1] {
+			t.Errorf("told %d, want all %d", len(told), crashes)
+		}
+	})
+}

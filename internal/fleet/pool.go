@@ -46,8 +46,9 @@ type pool struct {
 	values   int64 // offset of the newest values that its version takes, as far as is known
 	renewing bool  // there may be stale instances
 
-	replaced    *Replacement // the last one
-	unfreezable bool         // its runner cannot freeze
+	replaced      []Replacement // the last ones
+	replacedTimes int           // all
+	unfreezable   bool          // its runner cannot freeze
 
 	stalled spell    // starts that failed, one after another
 	last    *failure // of these
@@ -318,6 +319,7 @@ func (f *Fleet) serve(i *instance, cold bool) {
 // that of a failed start.
 func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *function.Result) {
 	var bad *backOff
+	defer f.tellReplaced()
 	defer func() { f.warn(bad) }()
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -72,7 +72,7 @@ type Instance struct {
 // InstanceList is the answer to GET /v1/instances.
 type InstanceList struct {
 	Instances []Instance    `json:"instances"`
-	Replaced  []Replacement `json:"replaced"` // the last one of each version that had one
+	Replaced  []Replacement `json:"replaced"` // of all functions the last one of each version that had one; of one function the last ten of each of its versions
 	Troubles  []Trouble     `json:"troubles"`
 }
 
@@ -83,6 +83,7 @@ type Replacement struct {
 	Version  int       `json:"version"`
 	Cause    string    `json:"cause" enum:"health,timeout,crash,oom,thaw"`
 	Reason   string    `json:"reason"`
+	Times    int       `json:"times"` // instances of the version that were replaced on this node so far, this one included
 	At       time.Time `json:"at"`
 }
 
