@@ -135,6 +135,13 @@ func playHTTP(what string) {
 	case "exit":
 		fmt.Fprintln(os.Stderr, "cannot open the database")
 		os.Exit(7)
+	case "once": // accepts the connection that shows it ready, and no other
+		l, err := net.Listen("tcp", ":"+os.Getenv("PORT"))
+		if err == nil {
+			_, err = l.Accept()
+		}
+		fmt.Println("accepted", err)
+		time.Sleep(time.Hour)
 	case "one":
 		serveOne()
 	case "elsewhere":

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/function"
@@ -29,7 +30,8 @@ const (
 type httpConn struct {
 	*instance
 	client  httpSpeaker
-	alone   bool // one invocation at a time, so that log lines have a run
+	alone   bool         // one invocation at a time, so that log lines have a run
+	calls   atomic.Int64 // that are under way
 	stopped chan struct{}
 	done    chan struct{}
 
@@ -151,6 +153,8 @@ func (c *httpConn) Stop(grace time.Duration) {
 
 // Invoke implements Conn.
 func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*function.Result, error) {
+	c.calls.Add(1)
+	defer c.calls.Add(-1)
 	t := clock{c.entries.Now, c.entries.Now()}
 	end := deadline(inv, t.start.Add(c.timeout()), t.start)
 	// The caller's context does not bound this: a request that has begun has its effects.

@@ -33,6 +33,7 @@ type httpClient struct {
 
 	mu     sync.Mutex
 	closed bool
+	aside  int         // those that want no connection idle now
 	idle   []*httpWire // the last used last
 	sweep  *time.Timer // closes those that are idle for long; nil = none is
 }
@@ -194,7 +195,7 @@ func (h *httpClient) put(w *httpWire, resp *http.Response) {
 	}
 	w.used, w.since = true, time.Now()
 	h.mu.Lock()
-	kept := !h.closed && len(h.idle) < h.keep
+	kept := !h.closed && h.aside == 0 && len(h.idle) < h.keep
 	if kept {
 		h.idle = append(h.idle, w)
 		if h.sweep == nil {
@@ -231,11 +232,31 @@ func (h *httpClient) closeOld() {
 // close ends the idle connections; those in use end with their exchange.
 func (h *httpClient) close() {
 	h.mu.Lock()
-	idle := h.idle
-	h.idle, h.closed = nil, true
+	h.closed = true
 	if h.sweep != nil {
 		h.sweep.Stop()
 	}
+	h.mu.Unlock()
+	h.closeIdle()
+}
+
+// giveWay closes what is idle, and keeps nothing more until its caller says that it is over.
+func (h *httpClient) giveWay() (over func()) {
+	h.mu.Lock()
+	h.aside++
+	h.mu.Unlock()
+	h.closeIdle()
+	return func() {
+		h.mu.Lock()
+		h.aside--
+		h.mu.Unlock()
+	}
+}
+
+func (h *httpClient) closeIdle() {
+	h.mu.Lock()
+	idle := h.idle
+	h.idle = nil
 	h.mu.Unlock()
 	for _, w := range idle {
 		w.nc.Close()

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,6 +51,7 @@ func (f *Fleet) watch(ctx context.Context, i *instance, conn entry.Conn) {
 		case err == nil:
 			failures = 0
 			f.well(i)
+		case errors.Is(err, entry.ErrBusy): // says neither
 		case ctx.Err() == nil && !young:
 			failures++
 		}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/entry"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -145,6 +146,40 @@ func TestTheHistoryOfReplacementsIsBoundedAndToldWhole(t *testing.T) {
 		}
 		if len(told) != crashes || told[crashes-1] != got[len(got)-1] {
 			t.Errorf("told %d, want all %d", len(told), crashes)
+		}
+	})
+}
+
+func TestAnInstanceThatIsBusyIsNeitherWellNorUnwell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var answers []error
+		s := &fakeStarter{work: takes(time.Second)}
+		s.probe = func(*fakeConn) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if len(answers) == 0 {
+				return nil
+			}
+			err := answers[0]
+			answers = answers[1:]
+			return err
+		}
+		f := start(t, s, newShop(version("web", concurrent(4), scale(1, 3), healthy(10*time.Second, 3, 0))))
+		first := mustInvoke(t, f, call("web")).Instance
+		sick := errors.New("GET /well answered 500")
+		s.mu.Lock()
+		answers = []error{entry.ErrBusy, sick, entry.ErrBusy, entry.ErrBusy, sick, entry.ErrBusy}
+		s.mu.Unlock()
+		time.Sleep(65 * time.Second)
+		if got := f.Instances(); len(got) != 1 || got[0].ID != first {
+			t.Fatalf("Instances after two failures = %+v, want the first", got)
+		}
+		s.mu.Lock()
+		answers = []error{sick, sick, entry.ErrBusy, sick}
+		s.mu.Unlock()
+		time.Sleep(time.Minute)
+		if got := f.Replaced(); len(got) != 1 || got[0].Instance != first {
+			t.Errorf("Replaced = %+v, want %s after three failures between which it was busy", got, first)
 		}
 	})
 }
