@@ -55,7 +55,7 @@ func (f instances) Instances() []wire.Instance {
 	var list []wire.Instance
 	for _, i := range f.Fleet.Instances() {
 		list = append(list, wire.Instance{
-			ID: i.ID, Function: i.Function, Version: i.Version, State: string(i.State), Started: i.Started, Runs: i.Runs, MemoryKB: i.MemoryKB, CPUMs: i.CPU.Milliseconds(),
+			ID: i.ID, Function: i.Function, Version: i.Version, State: string(i.State), Started: i.Started, Runs: i.Runs, MemoryKB: i.MemoryKB, CPUMs: i.CPU.Milliseconds(), Outdated: i.Outdated,
 		})
 	}
 	return list

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,8 +29,11 @@ Setting one anew replaces the instances that have it. The node's own settings ar
 
 func configSet(env *environment) *cobra.Command {
 	var out output
+	var noWait bool
 	c := &cobra.Command{
 		Use: "set NAME=VALUE...", Short: "Give configuration values their values", Args: cobra.MinimumNArgs(1),
+		Long: `Give configuration values their values. Where functions take them, their instances are replaced: the command waits for it, and warns of a
+function that does not start with the new value and goes on with the older one.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			for _, arg := range args {
 				if name, _, ok := strings.Cut(arg, "="); !ok || name == "" {
@@ -49,13 +53,26 @@ func configSet(env *environment) *cobra.Command {
 				}
 				done = append(done, made)
 			}
-			return out.print(c.OutOrStdout(), done, func(w io.Writer) {
+			var changed []string
+			err = out.print(c.OutOrStdout(), done, func(w io.Writer) {
 				for _, d := range done {
 					tellSet(w, setValue{d.Name, d.Revision, d.Unchanged, d.Functions})
 				}
 			})
+			for _, d := range done {
+				if !d.Unchanged {
+					changed = append(changed, d.Functions...)
+				}
+			}
+			if err != nil || noWait {
+				return err
+			}
+			slices.Sort(changed)
+			wait := renewals(node, c.ErrOrStderr())
+			return wait.await(c.Context(), slices.Compact(changed))
 		},
 	}
+	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until instances are replaced")
 	out.flag(c)
 	return c
 }

@@ -30,7 +30,8 @@ func deployCommand(env *environment) *cobra.Command {
 		Long: `Make a version of each function that PATH/dalamb.yaml (or the file PATH) declares, and point an alias at it. The code directory
 is taken by content: the same content with the same settings makes no new version.
 
-The whole manifest is checked before anything is sent.
+The whole manifest is checked before anything is sent. Where scale.min keeps instances, deploy waits for the first one and warns when it
+does not start.
 
 Where the manifest says rollout:, or with --strategy, the traffic moves to the new version step by step, and back when that does not hold
 its gates. deploy waits for the end and says each step; when the traffic went back, it has failed. The roll-out goes on without it too:
@@ -89,12 +90,15 @@ dalamb rollout show tells how far it is.`,
 			if err := out.print(c.OutOrStdout(), done, func(w io.Writer) { printDeployed(w, done) }); err != nil || noWait {
 				return err
 			}
+			if err := awaitStarts(c.Context(), node, m, done, c.ErrOrStderr()); err != nil {
+				return err
+			}
 			return awaitRollouts(c.Context(), node, done, c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&alias, "alias", function.LiveAlias, "the alias to point at the new versions")
 	c.Flags().StringVar(&strategy, "strategy", "", "how the traffic moves to the new versions: "+strings.Join(strategyNames(), ", ")+" (default: as the manifest says)")
-	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for the end of a roll-out")
+	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for the end of a roll-out, nor for the instances that scale.min keeps")
 	c.RegisterFlagCompletionFunc("strategy", cobra.FixedCompletions(strategyNames(), cobra.ShellCompDirectiveNoFileComp))
 	out.flag(c)
 	return c

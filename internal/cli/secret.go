@@ -38,13 +38,17 @@ A value is kept encrypted, and nobody can be told it again. Setting one anew rep
 func secretSet(env *environment) *cobra.Command {
 	var out output
 	var file string
+	var noWait bool
 	c := &cobra.Command{
 		Use: "set NAME", Short: "Give a secret a value, from stdin or a file", Args: cobra.ExactArgs(1),
 		Long: `Give a secret a value. It is read from stdin, without one newline at its end (a terminal is asked for it and shows nothing), or from
 a file, byte by byte. It is never an argument: those can be seen by everybody on this machine, and shells remember them.
 
   dalamb secret set db-password < password.txt
-  dalamb secret set tls-key --file tls.key`,
+  dalamb secret set tls-key --file tls.key
+
+Where functions take it, their instances are replaced: the command waits for it, and warns of a function that does not start with the new
+value and goes on with the older one.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			value, err := secretValue(c, args[0], file)
 			if err != nil {
@@ -58,14 +62,20 @@ a file, byte by byte. It is never an argument: those can be seen by everybody on
 			if err != nil {
 				return err
 			}
-			return out.print(c.OutOrStdout(), made, func(w io.Writer) {
+			err = out.print(c.OutOrStdout(), made, func(w io.Writer) {
 				tellSet(w, setValue{made.Name, made.Revision, made.Unchanged, made.Functions})
 				for _, warning := range made.Warnings {
 					fmt.Fprintf(w, "warning: %s\n", warning)
 				}
 			})
+			if err != nil || noWait || made.Unchanged {
+				return err
+			}
+			wait := renewals(node, c.ErrOrStderr())
+			return wait.await(c.Context(), made.Functions)
 		},
 	}
+	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until instances are replaced")
 	c.Flags().StringVar(&file, "file", "", "take the value from this file, byte by byte")
 	out.flag(c)
 	return c

@@ -54,6 +54,8 @@ func aboutTrouble(t wire.Trouble, now time.Time) string {
 	switch t.Kind {
 	case "start":
 		text += "its instances do not start, "
+	case "values":
+		text += "those of its instances that have the values from before the last change go on, since new ones do not start, "
 	case "health":
 		text += "its instances are not well, "
 	default:

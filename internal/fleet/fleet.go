@@ -337,6 +337,7 @@ type Instance struct {
 	Runs     int64
 	MemoryKB int64 // peak; 0 = not known
 	CPU      time.Duration
+	Outdated bool // what it takes has changed since it was started
 }
 
 // Instances lists what there is, by function, version and id.
@@ -345,10 +346,11 @@ func (f *Fleet) Instances() []Instance {
 	var out []Instance
 	var conns []entry.Conn
 	for _, p := range f.pools {
+		values := f.o.Values.Offset(p.version)
 		for _, i := range p.instances {
 			out = append(out, Instance{
 				ID: i.id, Function: p.version.Function(), Version: p.version.Number,
-				State: i.state(), Started: i.started, Runs: i.runs,
+				State: i.state(), Started: i.started, Runs: i.runs, Outdated: i.values < values && !i.started.IsZero(),
 			})
 			conns = append(conns, i.conn)
 		}

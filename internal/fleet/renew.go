@@ -42,6 +42,7 @@ func (f *Fleet) renew(p *pool, values int64) {
 		return
 	}
 	p.values = values
+	p.stalled, p.last = spell{}, nil // it may start with these, and need not wait for it
 	if n := p.outdated(); n > 0 {
 		p.renewing = true
 		f.o.Logger.Info("instances are replaced: what they take has changed", "function", p.version.Function(), "version", p.version.Number, "instances", n)

@@ -3,6 +3,7 @@ package fleet
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -250,11 +251,27 @@ func TestOldInstancesGoOnWhileNewOnesDoNotStart(t *testing.T) {
 				if got := s.started() - started; got < 3 || got > 12 {
 					t.Errorf("%d starts within a minute, want some, each later than the one before", got)
 				}
+				told := f.Troubles()
+				if len(told) != 1 || told[0].Kind != NotRenewed || told[0].Function != "pay" || told[0].Times < 3 || !strings.Contains(told[0].Reason, fails.Error()) {
+					t.Errorf("Troubles = %+v, want that no instance starts with the new values", told)
+				}
+				if all := f.Instances(); !slices.ContainsFunc(all, func(i Instance) bool { return i.Outdated }) {
+					t.Errorf("Instances = %+v, want outdated ones", all)
+				}
+				began := time.Now()
 				mu.Lock()
 				broken = false
 				mu.Unlock()
 				v.change(3)
-				time.Sleep(time.Minute)
+				if told := f.Troubles(); len(told) != 0 {
+					t.Errorf("Troubles = %+v at once after the next change, want none: nothing was tried yet", told)
+				}
+				for slices.ContainsFunc(f.Instances(), func(i Instance) bool { return i.Outdated }) {
+					time.Sleep(10 * time.Millisecond)
+				}
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("the next values came after %s, want that they do not wait for those before", took)
+				}
 				close(over)
 				answers := answered()
 				if len(answers) != 2 || answers["succeeded 1"] == 0 || answers["succeeded 3"] == 0 {

@@ -22,6 +22,7 @@ type TroubleKind string
 
 const (
 	NotStarting TroubleKind = "start"    // its instances do not become ready
+	NotRenewed  TroubleKind = "values"   // those with the values that it takes now do not, and the older ones go on
 	NotWell     TroubleKind = "health"   // they become ready, and then fail their health checks
 	NoPlace     TroubleKind = "reserved" // it reserves places that the node does not have
 )
@@ -71,8 +72,11 @@ func (f *Fleet) Troubles() []Trouble {
 				all = append(all, Trouble{p.version.Function(), p.version.Number, kind, s.reason, s.since, s.times, s.until})
 			}
 		}
-		if !p.ready() {
+		switch {
+		case !p.ready():
 			add(NotStarting, &p.stalled)
+		case p.outdated() > 0 && p.values == f.o.Values.Offset(p.version): // what failed before they changed again says nothing
+			add(NotRenewed, &p.stalled)
 		}
 		add(NotWell, &p.unwell)
 	}

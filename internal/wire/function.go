@@ -67,6 +67,7 @@ type Instance struct {
 	Runs     int64     `json:"runs"`
 	MemoryKB int64     `json:"memoryKB,omitempty"` // peak so far
 	CPUMs    int64     `json:"cpuMs,omitempty"`    // milliseconds so far
+	Outdated bool      `json:"outdated,omitempty"` // a secret or configuration value that it takes has changed since it was started
 }
 
 // InstanceList is the answer to GET /v1/instances.

@@ -6,7 +6,7 @@ import "time"
 type Trouble struct {
 	Function string     `json:"function"`
 	Version  int        `json:"version,omitempty"` // 0: it is about the function
-	Kind     string     `json:"kind" enum:"start,health,reserved"`
+	Kind     string     `json:"kind" enum:"start,values,health,reserved"`
 	Reason   string     `json:"reason"`
 	Since    time.Time  `json:"since"`
 	Times    int        `json:"times,omitempty"` // in a row
