@@ -20,6 +20,8 @@ type Maker interface {
 	Remove(name string) error
 	// Recover ends and frees all that an earlier node left; ours says which names are this one's.
 	Recover(ctx context.Context, ours func(name string) bool) error
+	// Outside are the directories that it makes outside of the state directory, below /run, with names that begin with dalamb-.
+	Outside() []string
 	// Close frees what is left when all have been removed.
 	Close() error
 }

@@ -60,6 +60,7 @@ type Runner struct {
 	ranges  *ranges // nil when the node is not root, or may not give its sandboxes ids of their own
 	noIDs   error   // why root has no ranges
 	sweeper *sweeper
+	traces  *traces // nil when the node is not root: what it makes ends with its session
 	spares  *spares
 	serial  *serial
 	flows   *egress.Budget
@@ -96,7 +97,7 @@ func New(o Options) (*Runner, error) {
 	r.watch.Every, r.watch.Log, r.watch.Measure = watchEvery, o.Log, r.measures
 	r.groups = sync.OnceValue(func() *cgroups {
 		c := m.cgroups(r.name)
-		if err := r.noteParents(c); err != nil {
+		if err := errors.Join(r.noteParents(c), r.leaveTraces(c)); err != nil {
 			r.log.Warn("a killed node's successor may not find all cgroups", "err", err)
 		}
 		return c
@@ -107,6 +108,7 @@ func New(o Options) (*Runner, error) {
 		}
 	})
 	if r.root {
+		r.traces = newTraces()
 		if err := r.findIDs(o.IDs); err != nil {
 			return nil, err
 		}
@@ -231,6 +233,9 @@ func (r *Runner) Close() error {
 		r.ranges.close()
 	}
 	err := errors.Join(made, r.groups().removeParents(), removeRecord(filepath.Join(r.dir, parentsName)))
+	if r.traces != nil && err == nil {
+		err = r.traces.erase()
+	}
 	if err := os.Remove(r.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		r.log.Debug("state directory stays", "path", r.dir, "err", err)
 	}

@@ -72,7 +72,31 @@ func (r *Runner) Recover(ctx context.Context) (int, error) {
 		return n, fault.New(fault.Unavailable, "remove cgroups that an earlier node left: %w", err).
 			WithHint("see what runs in it (cgroup.procs), end that, then start again")
 	}
+	if r.traces != nil {
+		gone, err := r.traces.orphans(ctx)
+		if err != nil {
+			r.log.Warn("what other nodes left on this machine is not removed", "err", err)
+		}
+		for _, state := range gone {
+			r.log.Info("removed what a killed node left on this machine, whose data directory is gone", "path", state)
+		}
+	}
 	return n, nil
+}
+
+// leaveTraces notes what this node makes outside of its state directory.
+func (r *Runner) leaveTraces(c *cgroups) error {
+	if r.traces == nil {
+		return nil
+	}
+	var made []string
+	for _, h := range c.ours() {
+		made = append(made, h.dir)
+	}
+	if r.maker != nil {
+		made = append(made, r.maker.Outside()...)
+	}
+	return r.traces.leave(r.name, r.dir, made)
 }
 
 // recoverCgroups kills and removes what is in our cgroups, but for what this runner itself has made already.

@@ -168,6 +168,9 @@ func (m *maker) Recover(ctx context.Context, ours func(name string) bool) error 
 	return nil
 }
 
+// Outside implements native.Maker.
+func (m *maker) Outside() []string { return []string{m.scaffold} }
+
 // Close implements native.Maker.
 func (m *maker) Close() error {
 	if err := errors.Join(os.RemoveAll(m.dir), os.RemoveAll(m.scaffold)); err != nil {

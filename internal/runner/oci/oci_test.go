@@ -48,6 +48,17 @@ func TestEgress(t *testing.T) {
 	}
 }
 
+func TestTheNextNodeRemovesWhatAKilledOneLeftWithoutASuccessor(t *testing.T) {
+	need.Root(t)
+	for _, name := range tested() {
+		t.Run(name, func(t *testing.T) {
+			need.Program(t, name)
+			t.Setenv(runtimeVar, name)
+			runnertest.Orphans(t, newRunner)
+		})
+	}
+}
+
 func TestOtherRuntimesAreRefused(t *testing.T) {
 	for _, name := range []string{"", "kata", "/bin/sh", "crun --debug"} {
 		if _, err := New(Options{Runtime: name, StateDir: t.TempDir()}); fault.KindOf(err) != fault.Invalid || fault.HintOf(err) == "" {

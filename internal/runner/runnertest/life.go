@@ -118,28 +118,7 @@ func (s *suite) killedNode(t *testing.T) {
 	before := alive(t, bystander.spec)
 
 	state := filepath.Join(t.TempDir(), "state")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), nodeVar+"="+state, codeVar+"="+s.code)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if killErr := cmd.Process.Kill(); killErr != nil {
-		t.Fatal(killErr)
-	}
-	if err != nil || line != "ready\n" {
-		t.Fatalf("the node to be killed said %q, %v; want ready", line, err)
-	}
-	_ = cmd.Wait() // it was killed
+	s.killNode(t, state)
 
 	if s.ability.Isolated {
 		eventually(t, "the killed node's functions are gone by themselves", func() bool {
@@ -167,6 +146,33 @@ func (s *suite) killedNode(t *testing.T) {
 	if got := alive(t, bystander.spec); len(got) == 0 || !slices.Equal(got, before) {
 		t.Errorf("processes of another state directory: %v, want those that were there, %v", got, before)
 	}
+}
+
+// killNode starts a process that is a node with functions, and kills it.
+func (s *suite) killNode(t *testing.T, state string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), nodeVar+"="+state, codeVar+"="+s.code)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if killErr := cmd.Process.Kill(); killErr != nil {
+		t.Fatal(killErr)
+	}
+	if err != nil || line != "ready\n" {
+		t.Fatalf("the node to be killed said %q, %v; want ready", line, err)
+	}
+	_ = cmd.Wait() // it was killed
 }
 
 const (
