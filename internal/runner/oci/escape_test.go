@@ -13,10 +13,15 @@ import (
 // update writes the table of docs/security.md anew: go test ./internal/runner/oci -run TestEscapes -update
 var update = flag.Bool("update", false, "write the table of docs/security.md as the tries end now")
 
-// What came of the tries on gVisor's kernel; on those that share the host's it is what the native runner's table says.
+// What came of the tries with each runtime: those that share the host's kernel, and gVisor's.
 func TestEscapes(t *testing.T) {
 	need.Root(t)
-	need.Program(t, "runsc")
-	t.Setenv(runtimeVar, "runsc")
-	runnertest.Document{Page: "../../../docs/security.md", Name: "tries", Update: *update}.Check(t, "oci:runsc", runnertest.Escapes(t, newRunner))
+	for _, name := range tested() {
+		t.Run(name, func(t *testing.T) {
+			need.Program(t, name)
+			t.Setenv(runtimeVar, name)
+			page := runnertest.Document{Page: "../../../docs/security.md", Name: "tries", Update: *update}
+			page.Check(t, "oci:"+name, runnertest.Escapes(t, newRunner))
+		})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,9 @@ import (
 
 // Escape is one thing that a hostile function tried, and what came of it.
 type Escape struct{ Try, Answer string }
+
+// abstractName is that of a socket of the host's.
+func abstractName() string { return fmt.Sprintf("dalamb-escape-%d", os.Getpid()) }
 
 // attempt is a function that tries to get out.
 type attempt struct {
@@ -44,19 +48,24 @@ func Escapes(t *testing.T, make New) []Escape {
 			t.Fatal(err)
 		}
 	}
-	setuid(t, s.code)
+	su := setuid(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	abstract, err := net.Listen("unix", "@"+abstractName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer abstract.Close()
 	other := s.spec(t, "stubborn")
 	other.Env = append(other.Env, "PASSWORD="+secret)
 	other.Secrets = &runner.Secrets{Env: []string{"TOKEN=" + secret}, Files: []runner.SecretFile{{Name: "token", Text: []byte(secret)}}}
 	start(t, r, other).prints("ready")
 
 	var table []Escape
-	for _, a := range s.attempts(host, l.Addr().String()) {
+	for _, a := range s.attempts(host, l.Addr().String(), su) {
 		t.Run(a.try, func(t *testing.T) {
 			spec := s.spec(t, a.args...)
 			if a.change != nil {
@@ -75,25 +84,30 @@ func Escapes(t *testing.T, make New) []Escape {
 			table = append(table, Escape{a.try, got})
 		})
 	}
-	return append(table, s.calls(t, r)...)
+	return slices.Concat(table, s.races(t, r, secret), s.calls(t, r))
 }
 
-// setuid puts a program of root's into the code that asks to run as root.
-func setuid(t *testing.T, dir string) {
+// suVar says where root has put the code of a test that runs as an ordinary user.
+const suVar = "DALAMB_RUNNERTEST_SU"
+
+// setuid makes a code directory with a program of root's that asks to run as root.
+func setuid(t *testing.T) (dir string) {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, "fn"))
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "su"), b, 0o755)
+	if dir := os.Getenv(suVar); dir != "" {
+		return dir
 	}
-	if err == nil {
-		err = os.Chmod(filepath.Join(dir, "su"), 0o755|os.ModeSetuid|os.ModeSetgid)
-	}
-	if err != nil {
+	dir = Code(t)
+	if err := askForRoot(filepath.Join(dir, "fn")); err != nil {
 		t.Fatal(err)
 	}
+	return dir
 }
 
-func (s *suite) attempts(host, control string) []attempt {
+// askForRoot makes a program run as who owns it.
+func askForRoot(file string) error { return os.Chmod(file, 0o755|os.ModeSetuid|os.ModeSetgid) }
+
+// attempts are the tries; su is a code directory whose program is root's and asks to run as root.
+func (s *suite) attempts(host, control, su string) []attempt {
 	const none, denied, full = "no such file or directory", "read-only file system|permission denied", "no space left on device"
 	ownSecret := func(spec *runner.Spec) {
 		spec.Secrets = &runner.Secrets{Files: []runner.SecretFile{{Name: "own", Text: []byte("x")}}}
@@ -108,27 +122,31 @@ func (s *suite) attempts(host, control string) []attempt {
 		{"read another function's secrets in /run/secrets", []string{"list", "/run/secrets"}, nil, none, ""},
 		{"write to its own secrets", []string{"write", "/run/secrets/own"}, ownSecret, denied, ""},
 		{"read the environment of all processes in /proc", []string{"environs"}, nil, `saw \d+ processes`, "sees the init and itself; the init's is closed"},
+		{"reach into its init: memory, environment, files, descriptors; send it signals", []string{"init"}, nil, `^(\S+ denied[^\n]*\n){9} code 0`, "denied; signals do nothing"},
+		{"connect to an abstract socket of the host", []string{"abstract", abstractName()}, nil, `ECONNREFUSED|EPERM|ENOENT`, "refused: it is in another network namespace"},
+		{"connect to the cloud's metadata at 169.254.169.254", []string{"dial", "169.254.169.254:80"}, nil, "network is unreachable", ""},
 		{"connect to the control port on 127.0.0.1", []string{"dial", control}, nil, "connection refused", ""},
 		{"write to /usr", []string{"write", "/usr/x"}, onHost, denied, ""},
 		{"write to its own code", []string{"write", "/var/task/fn"}, nil, denied, ""},
 		{"set the kernel's core_pattern", []string{"write", "/proc/sys/kernel/core_pattern"}, nil, denied, ""},
 		{"leave its cgroup", []string{"write", "/sys/fs/cgroup/cgroup.procs"}, onHost, none, ""},
-		{"run a setuid program of root's", []string{"status"}, func(spec *runner.Spec) { spec.Command[0] = "./su" }, `Uid:\s+1000\s+1000`, "it runs as who called it"},
+		{"run a setuid program of root's", []string{"status"}, func(spec *runner.Spec) { spec.CodeDir = su }, `Uid:\s+1000\s+1000`, "it runs as who called it"},
 		{"fill /tmp", []string{"write", "/tmp/file", "8388608"}, func(spec *runner.Spec) { spec.Tmp = 4 << 20 }, full, ""},
 		{"print without end (256 MiB)", []string{"print", "268435456"}, nil, "code 0", "read to its end at the node's pace; beyond 1 MiB/s it is dropped, and counted"},
 		{"open files without end", []string{"opens"}, func(spec *runner.Spec) { spec.Files = 100 }, `\b[89]\d code 0`, "stopped at `resources.files`"},
 	}
-	if s.limited("memory") {
-		all = append(all, attempt{"take memory without end", []string{"eat"}, func(spec *runner.Spec) { spec.Memory = 64 << 20 }, "signal SIGKILL oom true", "killed at `resources.memory`; the result says so"})
+	killed := "killed at `resources.memory`; the result says so"
+	if !s.limited("memory") {
+		killed = "killed within some 200 ms after `resources.memory`; the result says so"
 	}
-	if s.limited("pids") {
-		forked := `forked [1-3]?\d\s`
-		if s.ability.Kernel {
-			forked = `forked \d\d?\s` // gVisor's does not count those that died of it
-		}
-		all = append(all, attempt{"start processes without end", []string{"forks", "end"}, func(spec *runner.Spec) { spec.PIDs = 40 }, forked, "stopped at `resources.pids`, and gone with the function"})
+	forked := `forked [1-3]?\d\s`
+	if s.ability.Kernel {
+		forked = `forked \d\d?\s` // gVisor's does not count those that died of it
 	}
-	return all
+	return append(all,
+		attempt{"take memory without end", []string{"eat"}, func(spec *runner.Spec) { spec.Memory = 64 << 20 }, "signal SIGKILL oom true", killed},
+		attempt{"start processes without end", []string{"forks", "end"}, func(spec *runner.Spec) { spec.PIDs = 40 }, forked, "stopped at `resources.pids`, and gone with the function"},
+	)
 }
 
 // calls tries system calls; each is a row, by the name that the hostile function prints for it.

@@ -47,6 +47,7 @@ func roles() map[string]func([]string) {
 		"forks":    forks,
 		"write":    write,
 		"read":     read,
+		"again":    again,
 		"burn":     burn,
 		"opens":    opens,
 		"reach":    reach,
@@ -249,6 +250,23 @@ func read(a []string) {
 		fail(err)
 	}
 	os.Stdout.Write(b)
+}
+
+// again reads a file as often as asked, and prints each thing that came of it once.
+func again(a []string) {
+	n, _ := strconv.Atoi(a[1])
+	seen := map[string]bool{}
+	for range n {
+		b, err := os.ReadFile(a[0])
+		said := string(b)
+		if err != nil {
+			said = err.Error()
+		}
+		if !seen[said] {
+			seen[said] = true
+			fmt.Println(said)
+		}
+	}
 }
 
 // burn uses the CPU for so long by the clock and prints how much of it this process got.
