@@ -1,4 +1,4 @@
-// Clients installs the runtime clients of AWS that the tests run as functions, and the extensions that they run beside them, into the user's cache. One that needs a program which the
+// Clients installs the runtime clients of AWS that the tests run as functions, the extensions that they run beside them, and a server of WebSockets, into the user's cache. One that needs a program which the
 // machine lacks is named and left out.
 //
 //	go run ./hack/clients [names]
@@ -20,7 +20,7 @@ func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	failed := false
-	for _, c := range slices.Concat(client.All(), client.Extensions()) {
+	for _, c := range client.Everything() {
 		if len(os.Args) > 1 && !slices.Contains(os.Args[1:], c.Name) {
 			continue
 		}

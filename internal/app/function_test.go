@@ -47,6 +47,8 @@ func runFunction(args []string) int {
 		err = serveHTTP(step)
 	case "grpc":
 		err = serveGRPC()
+	case "sockets":
+		err = serveSockets()
 	case "feed":
 		err = serveFeed()
 	default:

@@ -21,6 +21,13 @@ func Extension(t testing.TB, c client.Client) string {
 	return installed(t, c, c.Language)
 }
 
+// Server needs a published server and returns the code directory of the function that it is. It is shared by all tests, and not to be
+// changed.
+func Server(t testing.TB, c client.Client) string {
+	t.Helper()
+	return installed(t, c, c.Language)
+}
+
 func installed(t testing.TB, c client.Client, what string) string {
 	t.Helper()
 	dir, err := c.Find()

@@ -1,5 +1,5 @@
 // Package client has AWS's own runtime clients, unmodified, for tests: for each language a small function that uses one, and
-// the recipe that makes a code directory of it; and extensions as they are published. It does not run them: the tests of entry do, as functions.
+// the recipe that makes a code directory of it; extensions as they are published; and a server of WebSockets. It does not run them: the tests of entry do, as functions.
 //
 // Each directory of recipes is one client: install.sh runs in a copy of it, and what is there afterwards is the code directory. It
 // is kept under a name that hangs on all of the recipe, so that a changed one is made anew.
@@ -17,13 +17,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 //go:embed recipes
 var recipes embed.FS
 
-// Client is one runtime client, in a function, or one extension.
+// Client is one runtime client or server, in a function, or one extension.
 type Client struct {
 	Name     string   // of its recipe
 	Language string   // for people
@@ -32,7 +33,7 @@ type Client struct {
 	Command  []string // that runs the function
 }
 
-// All are the clients that there are recipes for.
+// All are the runtime clients.
 func All() []Client {
 	return []Client{
 		{"python", "Python", "`awslambdaric` 4.2.2", []string{"/usr/bin/python3"},
@@ -60,6 +61,14 @@ func OTelExtension() Client {
 
 // Extensions are published extensions, in code directories that still lack the function. Command runs that of the tests.
 func Extensions() []Client { return []Client{WebAdapter(), OTelExtension()} }
+
+// WebSockets is a server of WebSockets in Python, in a function that echoes.
+func WebSockets() Client {
+	return Client{"websockets", "Python's websockets", "`websockets` 15.0.1", []string{"/usr/bin/python3"}, []string{"/usr/bin/python3", "function.py"}}
+}
+
+// Everything is what there are recipes for.
+func Everything() []Client { return append(slices.Concat(All(), Extensions()), WebSockets()) }
 
 // ErrNotHere says that the client or extension is not installed; what wraps it says why.
 var ErrNotHere = errors.New("it is not here")

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 )
 
@@ -37,7 +36,7 @@ func TestAClientIsInstalledWholeOrNotAtAll(t *testing.T) {
 }
 
 func TestEveryClientHasARecipe(t *testing.T) {
-	all := slices.Concat(All(), Extensions())
+	all := Everything()
 	for _, c := range all {
 		if _, err := recipes.ReadFile(c.recipe() + "/install.sh"); err != nil {
 			t.Errorf("%s: %v", c.Name, err)
