@@ -28,6 +28,9 @@ func (s *Spec) Validate() error {
 	if err := s.checkSecrets(); err != nil {
 		return err
 	}
+	if err := s.checkMounts(); err != nil {
+		return err
+	}
 	return s.checkRoot()
 }
 

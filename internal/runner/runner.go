@@ -46,6 +46,9 @@ type Spec struct {
 	Tmp        int64     // bytes of /tmp; 0 = 64 MiB
 	Network    string    // "none", "egress" or "host"
 	Allow      []Allowed // of the network egress; none = the internet
+	Mounts     []Mount   // directories of the host that are shown beside the code; of the runner native
+	// Background gives it a tenth of the CPU that others get who want it too; all of it when nobody does.
+	Background bool
 
 	// Listen asks for a listener inside the sandbox, open before the command starts; see Sandbox.Listener. 0 = none.
 	// Its address is 127.0.0.1:Listen for runners that have their own loopback; else Command and Env are expanded

@@ -93,6 +93,10 @@ func (h *hierarchy) limit(s *runner.Spec) error {
 		case c == "pids" && s.PIDs > 0:
 			err = h.write("pids.max", int64(s.PIDs)+initThreads)
 		}
+		if c == "cpu" && s.Background {
+			// A tenth of what a group has that nobody said anything of. // cgroup-v2.rst, cpu.weight; sched-design-CFS.rst, cpu.shares
+			err = errors.Join(err, h.writeIfThere("cpu.weight", 10), h.writeIfThere("cpu.shares", 102))
+		}
 		if err != nil {
 			return err
 		}

@@ -37,22 +37,43 @@ func mountLayers(dirs []string, pid int) (mounts []*os.File, err error) {
 	if len(dirs) == 0 {
 		return nil, nil
 	}
+	users, err := usersOf(pid)
+	if err != nil {
+		return nil, err
+	}
+	defer users.Close()
+	for _, dir := range dirs {
+		m, err := mapped(dir, users)
+		if m != nil {
+			mounts = append(mounts, m)
+		}
+		// A file system that cannot do it shows the files as nobody's: who may be read by everybody is read all the same.
+		if err != nil && !errors.Is(err, unix.EINVAL) {
+			return mounts, fmt.Errorf("mount layer %s: %w", dir, err)
+		}
+	}
+	return mounts, nil
+}
+
+// usersOf opens the user namespace of the sandbox that pid is in.
+func usersOf(pid int) (*os.File, error) {
 	users, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", pid))
 	if err != nil {
 		return nil, fmt.Errorf("find the sandbox's users: %w", err)
 	}
-	defer users.Close()
-	for _, dir := range dirs {
-		fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
-		if err != nil {
-			return mounts, fmt.Errorf("mount layer %s: %w", dir, err)
-		}
-		mounts = append(mounts, os.NewFile(uintptr(fd), dir))
-		err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(users.Fd())})
-		// A file system that cannot do it shows the files as nobody's: who may be read by everybody is read all the same.
-		if err != nil && !errors.Is(err, unix.EINVAL) {
-			return mounts, fmt.Errorf("map the users of layer %s: %w", dir, err)
-		}
+	return users, nil
+}
+
+// mapped makes a mount of a directory in which the owner of a file is who knows it by that number in the user namespace users. The mount is returned with
+// an error too when it was made; EINVAL: this file system cannot be mapped.
+func mapped(dir string, users *os.File) (*os.File, error) {
+	fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return nil, err
 	}
-	return mounts, nil
+	m := os.NewFile(uintptr(fd), dir)
+	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(users.Fd())}); err != nil {
+		return m, fmt.Errorf("map its users: %w", err)
+	}
+	return m, nil
 }

@@ -187,6 +187,11 @@ func (r *Runner) Start(ctx context.Context, s runner.Spec) (runner.Sandbox, erro
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
+	if r.kernel != nil {
+		if err := s.WithoutMounts(r.Name()); err != nil {
+			return nil, err
+		}
+	}
 	if s.Network == "egress" {
 		if err := tryDevice(); err != nil {
 			return nil, fault.New(fault.Unavailable, "function %s wants network: egress, which this node cannot give: %w", s.Function, err).

@@ -101,6 +101,10 @@ func (r *Runner) find(s *runner.Spec) error {
 	for i := range s.Root {
 		dirs = append(dirs, &s.Root[i])
 	}
+	s.Mounts = slices.Clone(s.Mounts)
+	for i := range s.Mounts {
+		dirs = append(dirs, &s.Mounts[i].Dir)
+	}
 	for _, dir := range dirs {
 		if *dir == "" {
 			continue
@@ -134,6 +138,7 @@ func (sb *sandbox) launch(r *Runner) error {
 		Function: s.Function, Base: s.Base, CodeDir: s.CodeDir, Tmp: s.Tmp, Filter: program,
 	}
 	setImage(t, s, sb.nest, r.root)
+	setMounts(t, s)
 	if t.Tmp <= 0 {
 		t.Tmp = defaultTmp // 0 would be no limit at all
 	}
@@ -245,6 +250,12 @@ func (sb *sandbox) give(t *inside.Task, r *Runner) error {
 			return err
 		}
 		t.LayerMounts = true
+		shown, err := showMounts(sb.spec.Mounts, sb.nest.init.PID)
+		mine = append(mine, shown...)
+		if err != nil {
+			return err
+		}
+		t.MountsGiven = true
 	}
 	var fds []int
 	for _, f := range mine {

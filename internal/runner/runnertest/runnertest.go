@@ -47,6 +47,7 @@ func Run(t *testing.T, make New) {
 	t.Run("killed node", s.killedNode)
 	t.Run("images", s.images)
 	t.Run("secrets", s.secrets)
+	t.Run("mounts", s.mounts)
 	if _, ok := r.(runner.Accompanied); ok {
 		t.Run("companions", s.companions)
 	}

@@ -167,6 +167,7 @@ func (s *sandbox) start(t *Task, files []int) bool {
 			}
 			return makeBareRoot()
 		}},
+		{"show directories", func() error { return showMounts(t, more) }},
 		{"finish the root", func() error { return finishRoot(t, codeMount, s.keptHost) }},
 		{"fence", func() error { return fenceThread(t) }},
 	})

@@ -22,6 +22,10 @@ type Task struct {
 	UID, GID    int64    // of the command
 	Groups      []int64  // beside GID
 
+	MountDirs, MountPlaces []string // directories on the host, and where they are seen
+	MountWritable          []int64  // of each: whether it may be written to
+	MountsGiven            bool     // they come as mounts of the node's instead
+
 	Hold bool // the command waits for Begin
 
 	Egress      bool // a way out of the network namespace, by a device that the node reads and writes
@@ -41,7 +45,8 @@ func (t *Task) Pack() *Packer {
 		Texts(t.Layers).Number(flag(t.LayerMounts)).Text(t.WorkDir).Number(t.UID).Number(t.GID).Numbers(t.Groups).
 		Number(flag(t.Hold)).Number(flag(t.Egress)).Number(flag(t.EgressGiven)).
 		Texts(t.SecretNames).Texts(t.SecretTexts).
-		Texts(t.Runtime).Text(t.Bundle)
+		Texts(t.Runtime).Text(t.Bundle).
+		Texts(t.MountDirs).Texts(t.MountPlaces).Numbers(t.MountWritable).Number(flag(t.MountsGiven))
 }
 
 func unpackTask(u *Unpacker) *Task {
@@ -53,6 +58,7 @@ func unpackTask(u *Unpacker) *Task {
 		Hold: u.Number() != 0, Egress: u.Number() != 0, EgressGiven: u.Number() != 0,
 		SecretNames: u.Texts(), SecretTexts: u.Texts(),
 		Runtime: u.Texts(), Bundle: u.Text(),
+		MountDirs: u.Texts(), MountPlaces: u.Texts(), MountWritable: u.Numbers(), MountsGiven: u.Number() != 0,
 	}
 }
 

@@ -10,7 +10,7 @@ type Kind byte
 
 // What the node says, what the init says, and what the node and a zygote say.
 const (
-	Start  Kind = 'S' // Task; descriptors: stdin, stdout, stderr, the code's mount when Task.CodeMount, the device when Task.EgressGiven, mounts of this program and of the runtime when Task.Runtime, then those of the layers when Task.LayerMounts
+	Start  Kind = 'S' // Task; descriptors: stdin, stdout, stderr, the code's mount when Task.CodeMount, the device when Task.EgressGiven, mounts of this program and of the runtime when Task.Runtime, then those of the layers when Task.LayerMounts, or of the directories when Task.MountsGiven
 	Dial   Kind = 'D' // number of the dial, port
 	Signal Kind = 'K' // number of the signal, for the command's process group
 	Join   Kind = 'J' // number and command of a companion; descriptors: stdin, stdout, stderr
@@ -33,7 +33,7 @@ const (
 
 const (
 	maxFrame = 8 << 20
-	maxFiles = 7 + maxLayers
+	maxFiles = 7 + maxLayers // more than there are mounts, which exclude layers
 )
 
 // Conn is one end of the stream socket between the node and an init or a zygote. One reader and one writer at a time.
