@@ -124,6 +124,7 @@ type Options struct {
 	Follower   Follower // nil = pushes of images make no versions
 	// Repositories are those that were pushed; nil = none can be.
 	Repositories Repositories
+	Builds       Builds // nil = none are made
 	Caller       Caller
 	Ticks        Ticks
 	Delayed      Delayed
@@ -151,6 +152,7 @@ type API struct {
 	images       Images
 	follower     Follower
 	repositories Repositories
+	builds       Builds
 	caller       Caller
 	ticks        Ticks
 	delayed      Delayed
@@ -186,7 +188,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending:   make(chan struct{}),
 		rollouts: o.Rollouts,

@@ -63,6 +63,11 @@ func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed
 		}
 	}
 	version := function.Version{Code: req.Code, Digest: digest, Created: a.now().UTC(), Image: img, Origin: req.Origin, Spec: req.Spec}
+	if req.Build != "" {
+		if version.Built, err = a.built(&req); err != nil {
+			return out, err
+		}
+	}
 	if err := a.share(ctx, &version); err != nil {
 		return out, err
 	}

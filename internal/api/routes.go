@@ -111,6 +111,12 @@ func (a *API) routes() []route {
 		{Method: "PUT", Path: "/v1/code/{digest}", Name: "putCode", Summary: "Upload a code directory as a tar archive. The digest is that of its canonical form.",
 			BodyType: "application/x-tar", Answer: wire.CodeStored{}, Also: []int{413}, serve: a.putCode},
 
+		{Method: "POST", Path: "/v1/builds", Name: "build", Summary: "Make code from a directory that was uploaded before. The answer is what the build says, one JSON object a line, and then the digest of what it made. A last line {\"error\": ...} says why it failed.",
+			Body: wire.BuildRequest{}, Answer: wire.BuildProgress{}, AnswerType: ndjson, raw: a.build},
+		{Method: "GET", Path: "/v1/builds/{id}/log", Name: "getBuildLog", Summary: "What a build of this node said.", AnswerType: "text/plain", raw: a.getBuildLog},
+		{Method: "GET", Path: "/v1/functions/{name}/build-log", Name: "getVersionLog", Summary: "What the build of a version said, where this node has built it.",
+			Query: []param{{Name: "version", Type: "integer", About: "its number; the live one by default"}}, AnswerType: "text/plain", raw: a.getVersionLog},
+
 		{Method: "GET", Path: "/v1/topics", Name: "listTopics", Summary: "All topics, dalamb's own included.", Answer: wire.TopicList{}, serve: a.listTopics},
 		{Method: "POST", Path: "/v1/topics", Name: "createTopic", Summary: "Make a topic.", Body: wire.TopicCreate{}, Answer: wire.Topic{}, Status: http.StatusCreated, Also: []int{409}, serve: a.createTopic},
 		{Method: "GET", Path: "/v1/topics/{topic}", Name: "getTopic", Summary: "One topic and where its partitions begin and end.", Answer: wire.Topic{}, serve: a.getTopic},

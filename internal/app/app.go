@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dalamb/dalamb/internal/api"
+	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/codeshare"
 	"github.com/dalamb/dalamb/internal/config"
@@ -70,6 +71,7 @@ type Node struct {
 	runner     *runner.Choice
 	ability    runner.Ability
 	code       *image.Store
+	builds     *build.Builds
 	share      *codeshare.Store
 	blobs      *image.Blobs
 	layers     *image.Layers
@@ -144,6 +146,9 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	if n.code, err = image.Open(filepath.Join(c.Data, "code")); err != nil {
+		return err
+	}
+	if err := n.openBuilds(); err != nil {
 		return err
 	}
 	if err := n.openImages(token); err != nil {
@@ -251,7 +256,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.api, err = api.New(api.Options{
-		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share, Images: keptImages{n.images, n}, Follower: followed{n}, Repositories: repositories{n},
+		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share, Images: keptImages{n.images, n}, Follower: followed{n}, Repositories: repositories{n}, Builds: n.builds,
 		Rollouts: n.rollouts,
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})

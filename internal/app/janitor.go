@@ -20,6 +20,7 @@ func (n *Node) tidyCode(ctx context.Context) error {
 	for round := 0; ; round++ {
 		n.sweepCode()
 		n.sweepImages(ctx)
+		n.tidyBuilds(ctx)
 		if round%shareEvery == shareEvery-1 {
 			n.sweepShared(ctx)
 		}

@@ -42,6 +42,7 @@ func Table() []Room {
 		{"internal/runner/kube", []string{"runner", "image", "fault"}},
 		{"internal/runner/runnertest", []string{"runner", "image", "fault"}},
 		{"internal/image", []string{"fault"}},
+		{"internal/build", []string{"runner", "function", "image", "fault"}},
 		{"internal/image/registry", []string{"image", "fault"}},
 		{"internal/image/pull", []string{"image", "fault"}},
 		{"internal/provision", []string{"image", "image/pull", "runner", "function", "fault"}},
@@ -77,6 +78,8 @@ func Table() []Room {
 // Edges were added after the plan.
 func Edges() []Edge {
 	return []Edge{
+		{"deliver/git", "build", "a pushed directory may be source, which is built before it is delivered"},
+		{"api", "build", "a client may send source, whose build it follows"},
 		{"cli", "declare", "export and apply print what it finds"},
 		{"cli", "starter", "init says what was written; functions to begin with are a room of their own, because they are users' code"},
 		{"cli", "doctor", "it prints the findings, whose shape is doctor's"},

@@ -37,6 +37,14 @@ func TestGitScripts(t *testing.T) {
 	scripts(t, "testdata/git")
 }
 
+// TestBuildScripts runs those that take a machine which can fence, and git.
+func TestBuildScripts(t *testing.T) {
+	need.Linux(t)
+	need.Root(t)
+	need.Program(t, "git")
+	scripts(t, "testdata/build")
+}
+
 func scripts(t *testing.T, dir string) {
 	p := params()
 	p.Dir = dir

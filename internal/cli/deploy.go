@@ -28,7 +28,8 @@ func deployCommand(env *environment) *cobra.Command {
 		Use:   "deploy PATH",
 		Short: "Make a version of each function in a manifest",
 		Long: `Make a version of each function that PATH/dalamb.yaml (or the file PATH) declares, and point an alias at it. The code directory
-is taken by content: the same content with the same settings makes no new version.
+is taken by content: the same content with the same settings makes no new version. Where the manifest says build:, the node makes the code from
+the directory first; what it says meanwhile is shown, and dalamb build log shows it later.
 
 The whole manifest is checked before anything is sent. Where scale.min keeps instances, deploy waits for the first one and warns when it
 does not start.
@@ -53,12 +54,16 @@ dalamb rollout show tells how far it is.`,
 			if err != nil {
 				return err
 			}
+			sources, err := sourcesOf(m, file)
+			if err != nil {
+				return err
+			}
 			bundles, err := pack(m, filepath.Dir(file))
 			defer bundles.remove()
 			if err != nil {
 				return err
 			}
-			if err := checkPrograms(m, file); err != nil {
+			if err := checkPrograms(m, file, sources); err != nil {
 				return err
 			}
 			node, err := env.client()
@@ -74,6 +79,9 @@ dalamb rollout show tells how far it is.`,
 				}
 				if err := b.upload(c.Context(), node); err != nil {
 					return fmt.Errorf("upload the code of %s: %w", d.Spec.Name, err)
+				}
+				if err := sources.build(c.Context(), node, &d, &req, c.ErrOrStderr()); err != nil {
+					return fmt.Errorf("build %s: %w", d.Spec.Name, err)
 				}
 				if err := images.push(c.Context(), node, &req.Spec); err != nil {
 					return fmt.Errorf("upload the image of %s: %w", d.Spec.Name, err)
@@ -156,9 +164,12 @@ func readManifest(path string) (m *function.Manifest, file string, err error) {
 }
 
 // checkPrograms refuses a program below the code that could not be started: each run would fail.
-func checkPrograms(m *function.Manifest, file string) error {
+func checkPrograms(m *function.Manifest, file string, built sources) error {
 	var problems []function.Problem
 	for _, d := range m.Functions {
+		if built[d.Spec.Name] != nil {
+			continue // the node looks at what it has built
+		}
 		if p := d.CheckProgram(file, os.Stat); p != nil {
 			problems = append(problems, *p)
 		}

@@ -102,6 +102,9 @@ func printFunction(w io.Writer, f *wire.Function) {
 		if v.Origin != nil {
 			r.notes = append(r.notes, "from "+v.Origin.String())
 		}
+		if v.Built != nil {
+			r.notes = append(r.notes, builtNote(v.Built))
+		}
 		rows = append(rows, r)
 	}
 	table(w, []string{"VERSION", "ENTRY", "COMMAND", "CODE OR IMAGE", "CREATED"}, rows)

@@ -98,7 +98,7 @@ and DALAMB_TOKEN are stronger.`,
 	for _, c := range []*cobra.Command{
 		upCommand(env), initCommand(),
 		rolloutCommand(env),
-		deployCommand(env), functionsCommand(env), versionsCommand(env), diffCommand(env), aliasCommand(env), shiftCommand(env), rollbackCommand(env),
+		deployCommand(env), buildCommand(env), functionsCommand(env), versionsCommand(env), diffCommand(env), aliasCommand(env), shiftCommand(env), rollbackCommand(env),
 		psCommand(env), imagesCommand(env), repositoryCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env), keyCommand(env), scheduleCommand(env), seekCommand(env), replayCommand(env),
 		emitCommand(env), delayedCommand(env), eventsCommand(env), topicCommand(env), copyCommand(env), tokenCommand(env), secretCommand(env), configCommand(env), exportCommand(env), applyCommand(env),
 		runsCommand(env), dlqCommand(env), logsCommand(env),

@@ -70,6 +70,9 @@ func printVersions(w io.Writer, list *wire.VersionList) {
 		if v.Origin != nil {
 			r.notes = append(r.notes, "from "+v.Origin.String())
 		}
+		if v.Built != nil {
+			r.notes = append(r.notes, builtNote(v.Built))
+		}
 		if v.Error != "" {
 			r.notes = append(r.notes, "cannot be run on this node: "+v.Error)
 		}

@@ -21,6 +21,7 @@ type Node struct {
 	Log        Log
 	Limits     Limits
 	Sandbox    Sandbox
+	Build      Build
 	Secrets    Secrets
 	Registries []Registry
 	Redact     []string // header names, in lower case
@@ -67,6 +68,7 @@ func Default() *Node {
 			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Upload: 1 << 30, Response: 6 << 20, Held: 256 << 20,
 			Instances: 256,
 		},
+		Build:   defaultBuild(),
 		Sandbox: Sandbox{IDs: IDs{First: 0x70000000, Count: 0x0f000000}, Spares: 16},
 	}
 }

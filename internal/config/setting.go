@@ -25,6 +25,10 @@ type Setting struct {
 
 // Settings is the table, in the order of the reference page.
 func Settings() []Setting {
+	return slices.Concat(nodeSettings(), buildSettings(), outsideSettings())
+}
+
+func nodeSettings() []Setting {
 	return []Setting{
 		{Key: "data", Flag: "data", Form: "directory", Help: "Where the log, code and token are kept. Made when it is not there.",
 			value: func(n *Node) any { return &n.Data }, check: func(n *Node) string { return filled(n.Data) }},
@@ -88,6 +92,12 @@ func Settings() []Setting {
 			value: func(n *Node) any { return &n.Sandbox.IDs }, check: func(n *Node) string { return n.Sandbox.IDs.check() }},
 		{Key: "sandbox.spares", Form: "number", Help: "Sandboxes that wait for a function at most, each of some MiB: so many wait as were started within one second of the last minute, and 2 in any case. 0: none is made ahead.",
 			value: func(n *Node) any { return &n.Sandbox.Spares }, check: func(n *Node) string { return span(n.Sandbox.Spares, 0, 1000) }},
+	}
+}
+
+// outsideSettings are about keys, registries and what is kept of requests.
+func outsideSettings() []Setting {
+	return []Setting{
 		{Key: "secrets.key", Flag: "secret-key", Form: "file", Help: "The key that secrets are encrypted with, the same on all nodes. Made when the first secret is set. Default: secret.key in the data directory; docs/secrets.md.",
 			value: func(n *Node) any { return &n.Secrets.Key }, check: func(n *Node) string { return plain(n.Secrets.Key) }},
 		{Key: "secrets.passphrase", Flag: "secret-passphrase", Form: "file or fd:N", Help: "Where the passphrase is that the secrets' key is encrypted with. Default: it is not.",
@@ -126,6 +136,8 @@ func (s *Setting) set(n *Node, text string) error {
 		return p.UnmarshalText([]byte(text))
 	case *IDs:
 		return p.UnmarshalText([]byte(text))
+	case *List:
+		*p = parseList(text)
 	case *[]Registry:
 		list, err := parseRegistries(text)
 		*p = list
@@ -155,6 +167,8 @@ func (s *Setting) Text(n *Node) string {
 	case *function.Bytes:
 		return p.String()
 	case *function.Duration:
+		return p.String()
+	case *List:
 		return p.String()
 	case *EventLog:
 		return p.String()

@@ -142,6 +142,7 @@ type Version struct {
 	Stored  *Stored   `json:"stored,omitempty"` // where other nodes find the code; nil = on this node alone
 	Image   *Image    `json:"image,omitempty"`  // what Spec.ImageRef was when it was deployed; nil = none
 	Origin  *Origin   `json:"origin,omitempty"` // where it came from; nil = not known
+	Built   *Built    `json:"built,omitempty"`  // how the code was made; nil = it came as it is
 	Spec    Spec      `json:"spec"`
 }
 

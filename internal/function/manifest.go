@@ -23,7 +23,8 @@ type Declared struct {
 	Spec     Spec
 	CodePath string // as written; relative to the directory of the manifest; "" = it is an image
 	Deliver  *Deliver
-	Line     int // where its document begins
+	Build    *Build // nil = nothing is said of it; see Builds
+	Line     int    // where its document begins
 
 	program *yaml.Node // where the first word of entry.command stands
 }
@@ -122,6 +123,7 @@ func (p *parser) function(doc *yaml.Node) Declared {
 	p.unnamed(&d.Spec)
 	p.keepNone(&d)
 	p.deliver(d.Deliver, before)
+	p.builds(&d, before)
 	if d.Spec.Image != "" && p.given("code") {
 		p.reportAt("code", "a function that is an image has no code of its own", "to lay code upon an image, write base: IMAGE")
 	}

@@ -9,6 +9,7 @@ func functionValue() value[Declared] {
 	return object([]string{"name", "entry"},
 		field("name", "The function's name: [a-z]([-a-z0-9]*[a-z0-9])?, at most 63 characters.", text[string](), func(d *D) *string { return &d.Spec.Name }),
 		field("code", "Directory of the code, relative to this file and not absolute; .dalambignore in it leaves files out. Default: \".\".", text[string](), func(d *D) *string { return &d.CodePath }),
+		buildMember(),
 		field("image", "A container image, which the function is instead of code: REGISTRY/NAME:TAG, NAME@sha256:..., or ./FILE.tar or ./DIRECTORY beside this file; see docs/images.md.", text[string](), func(d *D) *string { return &d.Spec.Image }),
 		field("base", "File system below the code: host, scratch, or an image, written as for image. Default: host.", text[string](), func(d *D) *string { return &d.Spec.Base }),
 		field("follow", "true: when the image's tag is pushed again, the function gets a new version of it by itself; see docs/images.md. Default: false, a tag is looked at by a deploy alone.", truth(), func(d *D) *bool { return &d.Spec.Follow }),

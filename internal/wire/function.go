@@ -98,6 +98,8 @@ type DeployRequest struct {
 	DryRun bool `json:"dryRun,omitempty"`
 	// Origin is kept with a version that this makes.
 	Origin *function.Origin `json:"origin,omitempty"`
+	// Build is the id of the build, by this node, that made the code; absent = the code came as it is.
+	Build string `json:"build,omitempty"`
 }
 
 // Deployed is what a deploy made.

@@ -18,6 +18,7 @@ type Version struct {
 	Number  int              `json:"number"`
 	Created time.Time        `json:"created"`
 	Origin  *function.Origin `json:"origin,omitempty"` // where it came from; absent = not known
+	Built   *function.Built  `json:"built,omitempty"`  // how its code was made; absent = it came as it is
 	Code    string           `json:"code,omitempty"`   // digest
 	Image   string           `json:"image,omitempty"`  // reference
 	Digest  string           `json:"imageDigest,omitempty"`

@@ -51,11 +51,12 @@ type delivered struct {
 	alias    string
 	codeDir  string // in the commit; "" = it is an image
 	code     string // digest, once it is packed
+	build    string // id of the build that made the code; "" = none did
 	made     wire.Deployed
 }
 
 func (d *delivered) request(origin *function.Origin) wire.DeployRequest {
-	return wire.DeployRequest{Spec: d.Spec, Code: d.code, Alias: d.alias, Origin: origin}
+	return wire.DeployRequest{Spec: d.Spec, Code: d.code, Alias: d.alias, Origin: origin, Build: d.build}
 }
 
 // placeholder stands for code that is not packed yet; a dry run wants a name alone.

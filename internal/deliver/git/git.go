@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -58,6 +59,11 @@ type Code interface {
 	Put(ctx context.Context, archive io.Reader) (digest string, err error)
 }
 
+// Builder makes code from a directory.
+type Builder interface {
+	Run(ctx context.Context, r build.Request) (*build.Result, error)
+}
+
 // Appender is what a push needs of the log.
 type Appender interface {
 	Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error)
@@ -70,6 +76,7 @@ type Options struct {
 	Known    func(*http.Request) bool // whether a request shows the node's token
 	Deployer Deployer
 	Code     Code
+	Builder  Builder // nil = nothing is built
 	Log      Appender
 	MaxPush  int64            // bytes; 0 = 1 GiB
 	Logger   *slog.Logger     // nil = nowhere
@@ -83,6 +90,7 @@ type Server struct {
 	known    func(*http.Request) bool
 	deployer Deployer
 	code     Code
+	builder  Builder
 	log      Appender
 	maxPush  int64
 	logger   *slog.Logger
@@ -111,7 +119,7 @@ func Open(o Options) (*Server, error) {
 		o.MaxPush = maxPush
 	}
 	s := &Server{
-		dir: o.Dir, known: o.Known, deployer: o.Deployer, code: o.Code, log: o.Log, maxPush: o.MaxPush, logger: o.Logger, now: o.Now,
+		dir: o.Dir, known: o.Known, deployer: o.Deployer, code: o.Code, builder: o.Builder, log: o.Log, maxPush: o.MaxPush, logger: o.Logger, now: o.Now,
 		program: program{path: o.Program, home: filepath.Join(o.Dir, "home")}, turns: newTurns(),
 		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
 	}

@@ -1,0 +1,235 @@
+// Package build makes the code of a function from its source: by the language's own tools, in a sandbox of its own that may take what functions
+// leave of the machine, and nothing of the host but the tools. It decides neither what a version is (api does) nor when one is made.
+//
+// A build gets a copy of a directory and is done when its result is in the code store; whatever goes wrong before leaves nothing but its
+// log. What it keeps for the next one (modules, compiled packages) is seen by builds of the same scope alone.
+package build
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/image"
+	"github.com/dalamb/dalamb/internal/runner"
+)
+
+// Runner makes the sandboxes.
+type Runner interface {
+	Start(ctx context.Context, s runner.Spec) (runner.Sandbox, error)
+}
+
+// Code keeps code directories by digest.
+type Code interface {
+	Put(ctx context.Context, archive io.Reader) (digest string, err error)
+}
+
+// Limits bound one build. Zero fields have a default.
+type Limits struct {
+	Memory int64 // bytes; 0 = 2 GiB
+	Disk   int64 // bytes that it may write, what it keeps included; 0 = 4 GiB
+	Cache  int64 // bytes that builds of one scope may keep; over it they begin anew; 0 = 4 GiB
+	PIDs   int   // processes and threads; 0 = 1024
+}
+
+// Options of Open. All are required but where it says so.
+type Options struct {
+	Dir      string // of all that is kept here
+	Runner   Runner
+	Code     Code
+	Parallel int              // builds at a time; 0 = 2
+	Env      []string         // KEY=value, for every build; may be empty
+	Allow    []runner.Allowed // where builds may connect to; none = the internet
+	Tools    []string         // directories of the host, each with a bin, beside the usual places; may be empty
+	Limits   Limits
+	Logger   *slog.Logger     // nil = nowhere
+	Now      func() time.Time // nil = time.Now
+}
+
+// Builds runs builds and keeps their logs. Safe for concurrent use.
+type Builds struct {
+	dir    string
+	runner Runner
+	code   Code
+	env    []string
+	allow  []runner.Allowed
+	tools  []string
+	limits Limits
+	logger *slog.Logger
+	now    func() time.Time
+	queue  *queue
+
+	mu     sync.Mutex
+	scopes map[string]int // builds that use a scope's cache just now
+}
+
+// Request asks for a build.
+type Request struct {
+	Dir      string         // the source; it is only read
+	Build    function.Build // of a type that builds: neither auto nor none
+	Function string         // for people
+	Programs []string       // paths below the code of what functions are started from; a compiler's result is called so
+	Scope    string         // builds of one scope share what they keep: those of one function, or of one repository
+	Out      io.Writer      // gets what the build says, line by line; nil = nobody
+}
+
+// Same is equal for requests of one directory that make the same.
+func (r *Request) Same() string { return fmt.Sprintf("%q %+v %q", r.Dir, r.Build, r.Programs) }
+
+// Result is code that is in the store.
+type Result struct {
+	Code  string // digest
+	Built *function.Built
+}
+
+// Open checks the options, makes the directory and removes what a killed node left in it.
+func Open(o Options) (*Builds, error) {
+	if o.Dir == "" || o.Runner == nil || o.Code == nil {
+		return nil, errors.New("builds need a directory, a runner and a code store")
+	}
+	if o.Parallel <= 0 {
+		o.Parallel = 2
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	b := &Builds{
+		dir: o.Dir, runner: o.Runner, code: o.Code, env: o.Env, allow: o.Allow, tools: o.Tools, limits: o.Limits.complete(), logger: o.Logger, now: o.Now,
+		queue: newQueue(o.Parallel), scopes: map[string]int{},
+	}
+	if err := removeTree(b.work()); err != nil {
+		return nil, fmt.Errorf("clean up after builds: %w", err)
+	}
+	for _, dir := range []string{b.work(), b.caches(), b.records()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make room for builds: %w", err)
+		}
+	}
+	return b, nil
+}
+
+func (l Limits) complete() Limits {
+	if l.Memory <= 0 {
+		l.Memory = 2 << 30
+	}
+	if l.Disk <= 0 {
+		l.Disk = 4 << 30
+	}
+	if l.Cache <= 0 {
+		l.Cache = 4 << 30
+	}
+	if l.PIDs <= 0 {
+		l.PIDs = 1024
+	}
+	return l
+}
+
+func (b *Builds) work() string    { return filepath.Join(b.dir, "work") }
+func (b *Builds) caches() string  { return filepath.Join(b.dir, "cache") }
+func (b *Builds) records() string { return filepath.Join(b.dir, "log") }
+
+// Run makes code. It blocks while others are built, then until this one is done; when ctx ends so does the build. What the source is to blame
+// for is an error of kind Invalid or Timeout.
+func (b *Builds) Run(ctx context.Context, r Request) (*Result, error) {
+	if err := r.Build.Validate(); err != nil {
+		return nil, err
+	}
+	if r.Out == nil {
+		r.Out = io.Discard
+	}
+	plan, err := b.plan(&r)
+	if err != nil {
+		return nil, err
+	}
+	leave, err := b.queue.enter(ctx, func(before int) {
+		_, _ = fmt.Fprintf(r.Out, "waiting for %s\n", others(before)) // nobody reads it: the build ends by ctx
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return b.run(ctx, &r, plan)
+}
+
+func others(n int) string {
+	if n == 1 {
+		return "another build"
+	}
+	return fmt.Sprintf("%d other builds", n)
+}
+
+// run is Run when it is this build's turn.
+func (b *Builds) run(ctx context.Context, r *Request, p *plan) (result *Result, err error) {
+	if err := image.CheckRoom(b.dir, "the build"); err != nil {
+		return nil, err
+	}
+	built := &function.Built{ID: strings.ToLower(rand.Text()), Builder: r.Build.Type, Started: b.now().UTC()}
+	if built.Source, err = image.Pack(r.Dir, io.Discard); err != nil {
+		return nil, err // it says what of the source cannot be
+	}
+	log, err := newLog(b.logFile(built.ID), r.Out)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, log.close()) }()
+	log.say("building with %s", p.name)
+	w, err := b.workspace(built.ID, r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if rerr := w.remove(); rerr != nil {
+			b.logger.Warn("a build's directory could not be removed", "build", built.ID, "err", rerr)
+		}
+	}()
+	if err := b.sandboxed(ctx, &job{Request: r, plan: p, id: built.ID, log: log, place: w}); err != nil {
+		log.say("%v", err)
+		return nil, err
+	}
+	if p.versioned {
+		built.Toolchain = log.toolchain()
+	}
+	out, err := w.output(r, p)
+	if err != nil {
+		log.say("%v", err)
+		return nil, err
+	}
+	code, err := b.keep(ctx, out)
+	if err != nil {
+		log.say("%v", err)
+		return nil, fault.New(fault.KindOf(err), "what the build made cannot be the code: %w", err).WithHint("%s", fault.HintOf(err))
+	}
+	built.Took = function.Duration(b.now().Sub(built.Started).Round(time.Millisecond))
+	log.say("built in %s", built.Took)
+	return &Result{Code: code, Built: built}, b.record(&record{Function: r.Function, Code: code, Built: built})
+}
+
+// keep puts a directory into the code store.
+func (b *Builds) keep(ctx context.Context, dir string) (digest string, err error) {
+	r, w := io.Pipe()
+	packed := make(chan error, 1)
+	go func() {
+		_, err := image.Pack(dir, w)
+		w.CloseWithError(err)
+		packed <- err
+	}()
+	digest, err = b.code.Put(ctx, r)
+	r.Close() // Put may have seen enough
+	if packErr := <-packed; packErr != nil && !errors.Is(packErr, io.ErrClosedPipe) {
+		return "", packErr // why Put saw no whole archive
+	}
+	return digest, err
+}

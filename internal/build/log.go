@@ -1,0 +1,156 @@
+package build
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+)
+
+const (
+	maxLog     = 1 << 20 // bytes of one build's log
+	maxLogLine = 4 << 10 // bytes; a longer one is cut
+)
+
+// buildLog takes what a build says, from several goroutines, and passes it on in lines: to the file that stays, and to who waits for the build.
+type buildLog struct {
+	lines chan logLine
+	done  chan struct{} // closed when all lines are written
+	err   error         // of the file; valid when done is closed
+
+	mu      sync.Mutex
+	partial map[int][]byte // what came of a line that has no end yet, by stream
+	first   string         // line that is no prompt
+	forks   bool           // the machine's words for too many processes were seen
+}
+
+type logLine struct {
+	text string
+	own  bool // dalamb says it; it is in the log however full that is
+}
+
+// newLog makes the log of a build, at path.
+func newLog(path string, out io.Writer) (*buildLog, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("make a build's log: %w", err)
+	}
+	l := &buildLog{lines: make(chan logLine, 256), done: make(chan struct{}), partial: map[int][]byte{}}
+	go func() {
+		defer close(l.done)
+		l.err = l.write(f, out)
+	}()
+	return l, nil
+}
+
+// write writes all lines until there are no more to come.
+func (l *buildLog) write(file *os.File, out io.Writer) error {
+	size := 0
+	var failed error
+	for line := range l.lines {
+		text := line.text
+		if !line.own {
+			if size > maxLog {
+				continue
+			}
+			if size += len(text) + 1; size > maxLog {
+				text = fmt.Sprintf("... more than %d KiB; the rest is left out", maxLog>>10)
+			}
+		}
+		if _, err := io.WriteString(file, text+"\n"); err != nil && failed == nil {
+			failed = fmt.Errorf("write a build's log: %w", err)
+		}
+		_, _ = io.WriteString(out, text+"\n") // who waited has gone; the build ends by its context
+	}
+	if err := file.Close(); err != nil && failed == nil {
+		failed = fmt.Errorf("write a build's log: %w", err)
+	}
+	return failed
+}
+
+// stream is one that a build writes to.
+func (l *buildLog) stream(n int) func(p []byte) {
+	return func(p []byte) {
+		for _, text := range l.cut(n, p) {
+			l.lines <- logLine{text: text}
+		}
+	}
+}
+
+// cut makes lines of what a stream gives.
+func (l *buildLog) cut(n int, p []byte) (lines []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(p) > 0 {
+		line, rest, whole := bytes.Cut(p, []byte("\n"))
+		if room := maxLogLine - len(l.partial[n]); room > 0 {
+			l.partial[n] = append(l.partial[n], line[:min(len(line), room)]...)
+		}
+		if whole {
+			lines = append(lines, l.take(n))
+		}
+		p = rest
+	}
+	return lines
+}
+
+// take ends the line of a stream. l.mu is held.
+func (l *buildLog) take(n int) string {
+	line := strings.ToValidUTF8(strings.TrimRight(string(l.partial[n]), "\r"), "?")
+	l.partial[n] = l.partial[n][:0]
+	if i := strings.LastIndexByte(line, '\r'); i >= 0 {
+		line = line[i+1:] // a progress bar: only what would be seen in the end
+	}
+	if l.first == "" && !strings.HasPrefix(line, prompt) {
+		l.first = line
+	}
+	l.forks = l.forks || strings.Contains(line, "Resource temporarily unavailable") || strings.Contains(line, "Cannot fork")
+	return line
+}
+
+// say adds a line of dalamb's own.
+func (l *buildLog) say(format string, args ...any) {
+	for text := range strings.Lines(fmt.Sprintf(format, args...)) {
+		l.lines <- logLine{text: strings.TrimRight(text, "\n"), own: true}
+	}
+}
+
+// end passes on what has no line end, when nothing more comes from the streams.
+func (l *buildLog) end() {
+	for n := range streams {
+		l.mu.Lock()
+		var rest []string
+		if len(l.partial[n]) > 0 {
+			rest = append(rest, l.take(n))
+		}
+		l.mu.Unlock()
+		for _, text := range rest {
+			l.lines <- logLine{text: text}
+		}
+	}
+}
+
+// streams of a build: its output and its errors.
+const streams = 2
+
+// toolchain is the first line that the build said.
+func (l *buildLog) toolchain() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.first
+}
+
+func (l *buildLog) forked() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.forks
+}
+
+// close waits until all is written.
+func (l *buildLog) close() error {
+	close(l.lines)
+	<-l.done
+	return l.err
+}

@@ -1,0 +1,143 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/runner"
+)
+
+// job is one build in its sandbox.
+type job struct {
+	*Request
+	plan  *plan
+	id    string
+	log   *buildLog
+	place *workspace
+}
+
+// sandboxed runs the commands of a job.
+func (b *Builds) sandboxed(ctx context.Context, j *job) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, j.Build.Timeout.Std(), errTimeout)
+	defer cancel()
+	before, err := measure(j.place.cache)
+	if err != nil {
+		return err
+	}
+	sb, err := b.runner.Start(ctx, b.spec(j))
+	if err != nil {
+		if why := context.Cause(ctx); why != nil {
+			err = why
+		}
+		return b.ended(j, err)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		if err := b.watchDisk(ctx, j.place, before); err != nil {
+			stop(err)
+		}
+	})
+	select {
+	case <-sb.Done():
+	case <-ctx.Done():
+		sb.Stop(0)
+	}
+	why := context.Cause(ctx)
+	stop(nil)
+	watch.Wait()
+	j.log.end()
+	if why != nil {
+		return b.ended(j, why)
+	}
+	return b.judge(j, sb.Exit())
+}
+
+var (
+	errTimeout = errors.New("the build's time is over")
+	errDisk    = errors.New("the build wrote too much")
+)
+
+// ended says in words for people why a build was ended, or could not begin.
+func (b *Builds) ended(j *job, why error) error {
+	switch {
+	case errors.Is(why, errTimeout):
+		return fault.New(fault.Timeout, "the build is not done within %s, and was ended", j.Build.Timeout).
+			WithHint("what waits for something that does not come? a build that needs longer says so with build.timeout")
+	case errors.Is(why, errDisk):
+		return fault.New(fault.Invalid, "the build wrote more than %s, and was ended", function.Bytes(b.limits.Disk)).
+			WithHint("the node gives each build so much with the setting build.disk")
+	}
+	return why
+}
+
+// judge says what became of commands that have ended by themselves.
+func (b *Builds) judge(j *job, e runner.Exit) error {
+	switch {
+	case e.Start != "":
+		return fault.New(fault.Unavailable, "the build could not be started: %s", e.Start).WithHint("does this machine have /bin/sh?")
+	case e.OOM:
+		return fault.New(fault.Invalid, "the build needed more memory than %s, and was ended", function.Bytes(b.limits.Memory)).
+			WithHint("the node gives each build so much with the setting build.memory")
+	case e.Code == 0:
+		return nil
+	}
+	how := fmt.Sprintf("exit code %d", e.Code)
+	if e.Signal != "" {
+		how = "ended by " + e.Signal
+	}
+	err := fault.New(fault.Invalid, "the build failed: %s (%s)", j.plan.name, how)
+	if j.log.forked() {
+		return err.WithHint("it may have had more than %d processes and threads, as many as the node gives each build (build.pids)", b.limits.PIDs)
+	}
+	return err.WithHint("what it said before tells why; dalamb build log --id %s shows it again", j.id)
+}
+
+// spec is the sandbox of a job: it sees the host's programs, its own directories and the way out. No limit of CPU is set: it gets what
+// functions leave.
+func (b *Builds) spec(j *job) runner.Spec {
+	s := runner.Spec{
+		ID: "build-" + j.id, Function: "build", Runner: "native", Base: "host", Command: []string{"/bin/sh", "-c", j.plan.script()}, WorkDir: sourceAt,
+		Memory: b.limits.Memory, PIDs: b.limits.PIDs, Files: 16384, Background: true, Network: j.Build.Network,
+		Mounts: []runner.Mount{
+			{Dir: j.place.src(), At: sourceAt, Writable: true}, {Dir: j.place.out(), At: outAt, Writable: true},
+			{Dir: j.place.tmp(), At: tmpAt, Writable: true}, {Dir: j.place.cache, At: cacheAt, Writable: true},
+		},
+		Stdout: j.log.stream(0), Stderr: j.log.stream(1),
+	}
+	if s.Network == function.NetworkEgress {
+		s.Allow = b.allow
+	}
+	var paths []string
+	for i, dir := range b.tools {
+		at := fmt.Sprintf("%s%d", toolsAt, i)
+		s.Mounts = append(s.Mounts, runner.Mount{Dir: filepath.Clean(dir), At: at})
+		paths = append(paths, at+"/bin")
+	}
+	s.Env = append(j.plan.env, "PATH="+strings.Join(append(paths, usualPlaces()...), ":"), "HOME="+tmpAt, "TMPDIR="+tmpAt, "LANG=C.UTF-8", "TZ=UTC", "CI=true",
+		"SOURCE_DATE_EPOCH=315532800") // 1980, the earliest that a zip file can say // reproducible-builds.org/specs/source-date-epoch
+	s.Env = overlay(s.Env, b.env)
+	return s
+}
+
+// overlay replaces variables by others of the same name.
+func overlay(env, by []string) []string {
+	names := map[string]bool{}
+	for _, e := range by {
+		name, _, _ := strings.Cut(e, "=")
+		names[name] = true
+	}
+	var out []string
+	for _, e := range env {
+		if name, _, _ := strings.Cut(e, "="); !names[name] {
+			out = append(out, e)
+		}
+	}
+	return append(out, by...)
+}

@@ -1,0 +1,174 @@
+package build
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/runner"
+)
+
+// workspace is the directories of one build.
+type workspace struct {
+	dir   string // with src, out and tmp
+	cache string
+	leave func() error // gives the cache back
+}
+
+// workspace makes one, with a copy of the source in it.
+func (b *Builds) workspace(id string, r *Request) (w *workspace, err error) {
+	w = &workspace{dir: filepath.Join(b.work(), id), leave: func() error { return nil }}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("make room for a build: %w", err), w.remove())
+		}
+	}()
+	for _, dir := range []string{w.dir, w.src(), w.out(), w.tmp()} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.CopyFS(w.src(), os.DirFS(r.Dir)); err != nil {
+		return nil, err
+	}
+	if err := w.enterCache(b, r.Scope); err != nil {
+		return nil, err
+	}
+	return w, own(w.dir)
+}
+
+func (w *workspace) src() string { return filepath.Join(w.dir, "src") }
+func (w *workspace) out() string { return filepath.Join(w.dir, "out") }
+func (w *workspace) tmp() string { return filepath.Join(w.dir, "tmp") }
+
+func (w *workspace) remove() error { return errors.Join(removeTree(w.dir), w.leave()) }
+
+// enterCache takes the directory of a scope into use.
+func (w *workspace) enterCache(b *Builds, scope string) error {
+	sum := sha256.Sum256([]byte(scope))
+	name := hex.EncodeToString(sum[:16])
+	w.cache = filepath.Join(b.caches(), name)
+	b.mu.Lock()
+	b.scopes[name]++
+	b.mu.Unlock()
+	w.leave = func() error {
+		now := b.now()
+		err := os.Chtimes(w.cache, now, now) // for Tidy
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.scopes[name]--; b.scopes[name] == 0 {
+			delete(b.scopes, name)
+		}
+		return err
+	}
+	if err := os.MkdirAll(w.cache, 0o755); err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return os.Chown(w.cache, runner.MountOwner, runner.MountOwner)
+}
+
+// own gives a tree to the user that a build is.
+func own(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil // sandboxes are the same user
+	}
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, runner.MountOwner, runner.MountOwner)
+	})
+}
+
+// output finds the directory that holds the result, when nothing of the build lives any more. A build may have put links anywhere; none
+// is followed to it.
+func (w *workspace) output(r *Request, p *plan) (string, error) {
+	at, host := outAt, w.out()
+	if p.output != outAt {
+		at, host = sourceAt, w.src()
+	}
+	root, err := os.OpenRoot(host)
+	if err != nil {
+		return "", fmt.Errorf("open what a build made: %w", err)
+	}
+	defer root.Close()
+	name := strings.TrimPrefix(strings.TrimPrefix(p.output, at), "/")
+	for i := range len(name) + 1 {
+		if i < len(name) && name[i] != '/' || name == "" {
+			continue
+		}
+		if info, err := root.Lstat(name[:i]); err != nil || !info.IsDir() {
+			return "", fault.New(fault.Invalid, "the build made no directory %q", name).WithHint("build.output names the directory, below the code's, that the result is in")
+		}
+	}
+	if name != "" {
+		below, err := root.OpenRoot(name)
+		if err != nil {
+			return "", fmt.Errorf("open what a build made: %w", err)
+		}
+		defer below.Close()
+		root = below
+	}
+	for _, program := range r.Programs {
+		info, err := root.Stat(program)
+		switch {
+		case err != nil:
+			return "", fault.New(fault.Invalid, "the build made no %q, which function %q is started from", program, r.Function).WithHint("%s", made(root))
+		case info.Mode().Perm()&0o111 == 0 || !info.Mode().IsRegular():
+			return "", fault.New(fault.Invalid, "the build made %q, which function %q is started from, and it is not executable", program, r.Function)
+		}
+	}
+	return filepath.Join(host, filepath.FromSlash(name)), nil
+}
+
+// made says what is in a directory.
+func made(root *os.Root) string {
+	list, err := fs.ReadDir(root.FS(), ".")
+	if err != nil || len(list) == 0 {
+		return "it made nothing"
+	}
+	var names []string
+	for _, de := range list {
+		if len(names) == 10 {
+			names = append(names, "...")
+			break
+		}
+		names = append(names, fault.Clip(de.Name()))
+	}
+	return "it made: " + strings.Join(names, ", ")
+}
+
+// removeTree removes a tree whatever rights a build has left in it.
+func removeTree(dir string) error {
+	err := os.RemoveAll(dir)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	open(root, ".")
+	return os.RemoveAll(dir)
+}
+
+// open makes the directories of a tree removable; what it cannot change is told when it is removed.
+func open(root *os.Root, dir string) {
+	_ = root.Chmod(dir, 0o700)
+	list, _ := fs.ReadDir(root.FS(), filepath.ToSlash(dir))
+	for _, de := range list {
+		if de.IsDir() {
+			open(root, filepath.Join(dir, de.Name()))
+		}
+	}
+}

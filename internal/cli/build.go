@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func buildCommand(env *environment) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "build",
+		Short: "What builds of functions said",
+		Long:  `What builds of functions said. A function is built by a deploy, or by a git push, where its manifest says build:; see docs/builds.md.`,
+	}
+	c.AddCommand(buildLogCommand(env))
+	return c
+}
+
+func buildLogCommand(env *environment) *cobra.Command {
+	var id string
+	c := &cobra.Command{
+		Use:   "log FUNCTION[@VERSION]",
+		Short: "Show what the build of a version said",
+		Long: `Show what the build of a version said; without @VERSION that of the live one. Logs are on the node that has built, as long as the version is
+there. A build that failed has made no version: its log is kept for a week, and its id is in the message of the deploy or the push.`,
+		Example: "  dalamb build log pay\n  dalamb build log pay@3\n  dalamb build log --id 4t5q6bpbkzgg2otbkaygdlgvju",
+		Args:    cobra.RangeArgs(0, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if (id == "") == (len(args) == 0) {
+				return fault.New(fault.Invalid, "one of FUNCTION and --id is wanted").WithHint("dalamb build log pay, or dalamb build log --id ID")
+			}
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			log, err := openBuildLog(c.Context(), node, id, args)
+			if err != nil {
+				return err
+			}
+			defer log.Close()
+			lines := bufio.NewScanner(log)
+			for lines.Scan() {
+				fmt.Fprintln(c.OutOrStdout(), plainLine(lines.Text()))
+			}
+			return lines.Err()
+		},
+	}
+	c.Flags().StringVar(&id, "id", "", "of the build, instead of a function")
+	return c
+}
+
+func openBuildLog(ctx context.Context, node *client.Client, id string, args []string) (io.ReadCloser, error) {
+	if id != "" {
+		return node.BuildLog(ctx, id)
+	}
+	name, version, some := strings.Cut(args[0], "@")
+	if !some {
+		return node.VersionLog(ctx, name, 0)
+	}
+	n, err := strconv.Atoi(version)
+	if err != nil || n < 1 {
+		return nil, fault.New(fault.Invalid, "%q is not the number of a version", fault.Clip(version)).WithHint("such as %s@3; dalamb versions %s lists them", name, name)
+	}
+	return node.VersionLog(ctx, name, n)
+}
+
+// plainLine keeps escape sequences of what a stranger wrote from a terminal.
+func plainLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\t' && unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// builtNote says how a version's code was made.
+func builtNote(b *function.Built) string {
+	note := fmt.Sprintf("built with %s in %s, from %s", b.Builder, b.Took, short(b.Source, 19))
+	if b.Toolchain != "" {
+		note += " (" + short(plainLine(b.Toolchain), 60) + ")"
+	}
+	return note
+}
+
+// sources are how the functions of a manifest are built, by their name; those that are not there are not built.
+type sources map[string]*function.Build
+
+func sourcesOf(m *function.Manifest, file string) (sources, error) {
+	all := sources{}
+	for i := range m.Functions {
+		d := &m.Functions[i]
+		how, err := d.Builds(file, os.Stat)
+		if err != nil {
+			return nil, err
+		}
+		if how != nil {
+			all[d.Spec.Name] = how
+		}
+	}
+	return all, nil
+}
+
+// build lets the node make the code of a function, where it is built, and puts it in the place of the source in req.
+func (s sources) build(ctx context.Context, node *client.Client, d *function.Declared, req *wire.DeployRequest, show io.Writer) error {
+	how := s[d.Spec.Name]
+	if how == nil {
+		return nil
+	}
+	b := wire.BuildRequest{Function: d.Spec.Name, Source: req.Code, Build: *how}
+	if program, own := d.OwnProgram(); own {
+		b.Programs = []string{program}
+	}
+	req.Code = ""
+	for said, err := range node.Build(ctx, b) {
+		switch {
+		case err != nil:
+			return err
+		case said.Built != nil:
+			req.Code, req.Build = said.Code, said.Built.ID
+		default:
+			fmt.Fprintf(show, "%s: %s\n", d.Spec.Name, plainLine(said.Line))
+		}
+	}
+	if req.Code == "" {
+		return fault.New(fault.Unavailable, "the node's answer ended before the build did").WithHint("deploy again")
+	}
+	return nil
+}

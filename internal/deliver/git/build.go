@@ -1,0 +1,59 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/dalamb/dalamb/internal/build"
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// buildDir builds what of the functions is built, from the directory at, where dir of the commit is checked out, and returns the others. What is
+// built of the same directory in the same way is built once.
+func (p *push) buildDir(ctx context.Context, dir, at string, functions []*delivered) (asItIs []*delivered, err error) {
+	root, err := os.OpenRoot(at)
+	if err != nil {
+		return nil, fmt.Errorf("open a checkout: %w", err)
+	}
+	defer root.Close()
+	done := map[string]*build.Result{}
+	for _, f := range functions {
+		how, err := f.Builds(f.manifest, statBelow(root, dir))
+		if err != nil {
+			return nil, err
+		}
+		if how == nil {
+			asItIs = append(asItIs, f)
+			continue
+		}
+		if p.server.builder == nil {
+			return nil, fault.New(fault.Unavailable, "function %q is to be built, and this node builds nothing", f.Spec.Name)
+		}
+		r := build.Request{Dir: at, Build: *how, Function: f.Spec.Name, Scope: "git " + p.repository, Out: progress{p, f.Spec.Name}}
+		if program, own := f.OwnProgram(); own {
+			r.Programs = []string{program}
+		}
+		result := done[r.Same()]
+		if result == nil {
+			if result, err = p.server.builder.Run(ctx, r); err != nil {
+				return nil, cause(ctx, err)
+			}
+			done[r.Same()] = result
+		}
+		f.code, f.build = result.Code, result.Built.ID
+	}
+	return asItIs, nil
+}
+
+// progress tells the person who pushes what a build says: each Write is one line.
+type progress struct {
+	push     *push
+	function string
+}
+
+func (b progress) Write(line []byte) (int, error) {
+	b.push.say("  %s: %s", b.function, bytes.TrimSuffix(line, []byte("\n")))
+	return len(line), nil
+}

@@ -1,0 +1,119 @@
+package git
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/dalamb/dalamb/internal/build"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// yard stands for build: what it makes of a directory is the directory and a program, as it is told to.
+type yard struct {
+	host *host
+	held *held
+
+	mu   sync.Mutex
+	runs []build.Request
+	err  error
+}
+
+func (y *yard) Run(ctx context.Context, r build.Request) (*build.Result, error) {
+	y.mu.Lock()
+	y.runs = append(y.runs, r)
+	n, err := len(y.runs), y.err
+	y.mu.Unlock()
+	fmt.Fprintf(r.Out, "making %s\n", r.Function)
+	if err == nil && y.held != nil {
+		err = y.held.hold(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(y.host.dir, "made-")
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range r.Programs {
+		if err := os.WriteFile(filepath.Join(dir, p), []byte("made"), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	code, err := y.host.server.keep(ctx, dir)
+	return &build.Result{Code: code, Built: &function.Built{ID: fmt.Sprint("build-", n)}}, err
+}
+
+func newYard(h *host) *yard {
+	y := &yard{host: h}
+	h.server.builder = y
+	return y
+}
+
+func TestAPushedDirectoryIsBuilt(t *testing.T) {
+	h, w := newHost(t), newWork(t)
+	y := newYard(h)
+	made := "build: {command: [make]}\n"
+	w.commit("Build", map[string]string{
+		"dalamb.yaml": payManifest + made + "---\nname: bill\nentry: {type: stdio, command: [./pay.sh]}\n" + made + "---\n" + webManifest,
+		"main.py":     "print(1)\n", "Makefile": "all:\n",
+	})
+	wantText(t, w.pushed(h.url, "main"), "remote:   pay: making pay", "pay                  version 1 (live)  deployed")
+	if len(y.runs) != 1 || y.runs[0].Scope != "git shop" || !slices.Equal(y.runs[0].Programs, []string{"pay.sh"}) {
+		t.Errorf("builds %+v, want one for both functions of the directory", y.runs)
+	}
+	pay, web := h.deployed("pay"), h.deployed("web")
+	if pay.Build != "build-1" || pay.Code == web.Code || web.Build != "" || h.deployed("bill").Code != pay.Code {
+		t.Errorf("deployed %+v and %+v, want what was built for pay and bill alone", pay, web)
+	}
+	y.err = fault.New(fault.Invalid, "the build failed: make (exit code 2)").WithHint("look above")
+	before := h.refs(w)
+	w.commit("Break", map[string]string{"Makefile": "all: none\n"})
+	said, ok := w.push(h.url, "main")
+	if ok || h.refs(w) != before || h.deployed("pay").Code != pay.Code {
+		t.Errorf("a push whose build fails changed something, or succeeded:\n%s", said)
+	}
+	wantText(t, said, "dalamb.yaml: the build failed: make (exit code 2)", "hint: look above")
+}
+
+func TestWhatIsAProgramAlreadyIsNotBuilt(t *testing.T) {
+	h, w := newHost(t), newWork(t)
+	y := newYard(h)
+	w.commit("Prebuilt, beside its source", map[string]string{"dalamb.yaml": payManifest, "pay.sh": "#!/bin/sh\n", "go.mod": "module x\n"})
+	w.pushed(h.url, "main")
+	if len(y.runs) != 0 {
+		t.Errorf("builds %+v, want none", y.runs)
+	}
+	w.commit("The source alone", map[string]string{"pay.sh": "", "main.go": "package main\n"})
+	w.pushed(h.url, "main")
+	if len(y.runs) != 1 || y.runs[0].Build.Type != function.BuildGo {
+		t.Errorf("builds %+v, want one with go", y.runs)
+	}
+}
+
+func TestANewerPushEndsABuild(t *testing.T) {
+	h, w := newHost(t), newWork(t)
+	y := newYard(h)
+	y.held = &held{reached: make(chan struct{}), release: make(chan struct{})}
+	building := y.held.reached
+	w.commit("First", map[string]string{"dalamb.yaml": payManifest + "build: {command: [make]}\n", "x": "1"})
+	first := w.start(h.url, "main")
+	<-building
+	second := &work{t, t.TempDir()}
+	second.git("clone", "-q", w.dir, ".")
+	second.commit("Second", map[string]string{"x": "2"})
+	second.pushed(h.url, "main")
+	<-first.done
+	if first.ok || !strings.Contains(first.said, "a newer push to the same branch took its place") {
+		t.Errorf("the first push, ok %v, said\n%s", first.ok, first.said)
+	}
+	if n := h.Primary("pay", "live"); n != 1 {
+		t.Errorf("live is at version %d, want the one version of the second push", n)
+	}
+}

@@ -1,0 +1,18 @@
+package wire
+
+import "github.com/dalamb/dalamb/internal/function"
+
+// BuildRequest asks for code that is made from a directory.
+type BuildRequest struct {
+	Function string         `json:"function"` // that the code is for; builds of one function share what they keep
+	Source   string         `json:"source"`   // digest of the directory, uploaded before as code is
+	Build    function.Build `json:"build"`
+	Programs []string       `json:"programs,omitempty"` // paths below the code of what functions are started from
+}
+
+// BuildProgress is one line of the answer to a BuildRequest: what the build says, or in the end what it made.
+type BuildProgress struct {
+	Line  string          `json:"line,omitempty"`
+	Code  string          `json:"code,omitempty"`  // digest of what the build made; the last line
+	Built *function.Built `json:"built,omitempty"` // how
+}
