@@ -85,7 +85,14 @@ func (n *Node) tryRunner(ctx context.Context) []doctor.Finding {
 	default:
 		all = append(all, doctor.Good("fence", "whole: functions with isolation: strict run here; limits on %s", strings.Join(a.Limits, ", ")))
 	}
-	return all
+	return append(all, aid("freezing", a.Freezing), aid("disk weight", a.Disk))
+}
+
+func aid(name string, a runner.Aid) doctor.Finding {
+	if a.Given {
+		return doctor.Good(name, "%s", a.Detail)
+	}
+	return doctor.Lacking(doctor.Warning, name, a.Remedy, "%s", a.Detail)
 }
 
 func withKernel(a runner.Ability) string {

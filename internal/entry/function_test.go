@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -246,7 +247,7 @@ func playLambda(what string) {
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		id := resp.Header.Get("Lambda-Runtime-Aws-Request-Id")
-		if verb == "flood" || verb == "forge" || verb == "await" {
+		if slices.Contains([]string{"flood", "forge", "repeat", "await"}, verb) {
 			playHostile(verb, string(body), func(id, kind, answer string) string {
 				status, text := post("invocation/"+id+"/"+kind, answer)
 				_, typ, _ := strings.Cut(text, `"errorType":"`)

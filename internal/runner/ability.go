@@ -16,6 +16,8 @@ type Ability struct {
 	Egress   bool     // the network "egress" is given; else a Spec with it is refused, where any isolation is
 	Limits   []string // of AllLimits: those that are enforced
 	Notes    []string // best-effort parts, each a sentence
+	Freezing Aid      // functions are held still while they are idle
+	Disk     Aid      // functions have less weight at a disk than others, the log among them
 }
 
 // AllLimits are the names of the limits of a Spec, as they are below resources in a manifest.

@@ -35,7 +35,8 @@ type cgroups struct {
 type hierarchy struct {
 	dir         string // our directory in it, the parent of the sandboxes' groups
 	v2          bool
-	controllers []string // of memory, cpu, pids, cpuacct
+	controllers []string // of memory, cpu, pids, cpuacct, io
+	weight      string   // the files, one or two, in which all sandboxes together got their weight at disks; "" = none
 }
 
 func (c *cgroups) has(controller string) bool {

@@ -15,6 +15,7 @@ type machine struct {
 	mountInfo string // content of /proc/self/mountinfo
 	self      string // content of /proc/self/cgroup
 	pid       string // of the node
+	disks     string // /sys/block
 	mkdir     func(path string) error
 }
 
@@ -27,7 +28,7 @@ func thisMachine() (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &machine{string(mounts), string(self), "0", func(p string) error { return os.Mkdir(p, 0o755) }}, nil
+	return &machine{string(mounts), string(self), "0", "/sys/block", func(p string) error { return os.Mkdir(p, 0o755) }}, nil
 }
 
 // cgroups makes the directory name in each hierarchy where we may, below the node's own group, so that limits on the node hold
@@ -131,7 +132,7 @@ func (m *machine) enterDisk(mnt mount, name string) *hierarchy {
 	if !ok {
 		return nil
 	}
-	if h.writeText("blkio.bfq.weight", "50") == nil || h.writeText("blkio.weight", "250") == nil { // defaults: 100 with BFQ, 500 with CFQ
+	if h.weight = h.lighten("blkio.bfq.weight", "50", "blkio.weight", "250"); h.weight != "" { // defaults: 100 with BFQ, 500 with CFQ
 		return &h
 	}
 	_ = syscall.Rmdir(h.dir)
@@ -153,8 +154,8 @@ func (m *machine) enter2(mnt mount, name string) (hierarchy, bool) {
 		}
 		if b.enable(h.controllers) == nil || m.moveDown(b, h.controllers) == nil {
 			if h.enable(h.controllers) == nil {
-				// The log's own writes come before those of functions; among each other these are equal. // io.weight, default 100
-				_ = h.writeText("io.weight", "50") // not there with every scheduler of disks
+				// The log's own writes come before those of functions; among each other these are equal. // io.weight and BFQ's own, default 100
+				h.weight = h.lighten("io.bfq.weight", "50", "io.weight", "50")
 				return h, true
 			}
 		}

@@ -166,6 +166,7 @@ func (r *Runner) ability() runner.Ability {
 	} else {
 		a.Egress = true
 	}
+	a.Freezing, a.Disk = r.machine.freezing(r.groups()), r.machine.diskWeight(r.groups())
 	for _, c := range []string{"memory", "cpu", "pids"} {
 		switch {
 		case r.groups().has(c):
