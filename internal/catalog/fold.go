@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
@@ -15,6 +16,7 @@ import (
 // state is the fold's own copy: it changes in place, while a Function once made is replaced, never changed.
 type state struct {
 	offset    int64 // the next control offset
+	blind     bool  // a newer binary's event was passed over: what is here is not all that a snapshot at offset would have to hold
 	settings  settings
 	last      map[string]int64 // function -> offset of its last accepted event, removed ones too
 	functions map[string]*Function
@@ -62,6 +64,9 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 	}
 	f, exists := s.functions[p.Function]
 	switch {
+	case !known(e.Type):
+		s.pass(f, p.Function, r.Offset)
+		return true, fmt.Errorf("event type %q is of a newer dalamb", e.Type)
 	case e.Type == event.TypeFunctionDeployed && p.Version != nil && (p.Alias != nil || exists):
 		s.deploy(f, p, birthOf(p, r))
 	case s.settings.set(e.Type, p):
@@ -105,10 +110,25 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 			return false, nil
 		}
 	default:
-		return false, fmt.Errorf("event type %q is not known here", e.Type)
+		return false, fmt.Errorf("%s lacks what such an event says", e.Type)
 	}
 	s.last[p.Function] = r.Offset
 	return true, nil
+}
+
+// known says whether this binary knows what a control event of a type does.
+func known(typ string) bool { return slices.Contains(event.ControlTypes(), typ) }
+
+// pass takes an event of a newer binary into the order of what it is about: a node of that binary has accepted it, and both have to say
+// the same of what comes after it.
+func (s *state) pass(f *Function, entity string, offset int64) {
+	s.blind = true
+	s.last[entity] = offset
+	if f != nil {
+		f = f.clone()
+		f.Last = offset
+		s.functions[entity] = f
+	}
 }
 
 func (s *state) deploy(f *Function, p payload, b birth) {

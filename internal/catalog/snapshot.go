@@ -67,9 +67,10 @@ func (c *Catalog) load(ctx context.Context) (*state, error) {
 	return s, nil
 }
 
-// save keeps a snapshot; without one the next start takes longer, and that is all.
+// save keeps a snapshot; without one the next start takes longer, and that is all. None is kept of what lacks a newer binary's events: that
+// binary would start from it, and never read them.
 func (c *Catalog) save(s *state) {
-	if c.snapshot == nil {
+	if c.snapshot == nil || s.blind {
 		return
 	}
 	if err := c.write(s); err != nil {

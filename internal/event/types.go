@@ -55,6 +55,16 @@ const (
 	TypeScheduleTicked = "dalamb.schedule.ticked.v1"
 )
 
+// ControlTypes are those of the events in _dalamb.control.
+func ControlTypes() []string {
+	return []string{
+		TypeFunctionDeployed, TypeFunctionRemoved, TypeAliasShifted, TypeAliasRemoved, TypeTopicChanged, TypeTokenCreated, TypeTokenRemoved,
+		TypeTriggerPaused, TypeTriggerResumed, TypeTriggerSought, TypeKeyPaused, TypeKeyResumed, TypeReplayStarted, TypeReplayEnded,
+		TypeCopyStarted, TypeCopyEnded, TypeSecretChanged, TypeSecretRemoved, TypeConfigChanged, TypeConfigRemoved,
+		TypeRolloutStarted, TypeRolloutStepped, TypeRolloutPaused, TypeRolloutResumed, TypeRolloutFailed, TypeRolloutFinished,
+	}
+}
+
 // Reserved says that only dalamb may write events of this type.
 func Reserved(typ string) bool {
 	return strings.HasPrefix(typ, "dalamb.")
