@@ -38,6 +38,7 @@ import (
 	"github.com/dalamb/dalamb/internal/replay"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/secret"
+	"github.com/dalamb/dalamb/internal/shadow"
 	"github.com/dalamb/dalamb/internal/source/cron"
 	"github.com/dalamb/dalamb/internal/source/delay"
 	"github.com/dalamb/dalamb/internal/telemetry"
@@ -84,6 +85,7 @@ type Node struct {
 	dispatcher *dispatch.Dispatcher
 	replays    *replay.Keeper
 	rollouts   *deliver.Keeper
+	shadow     *shadow.Shadow
 	gateway    *gateway.Gateway
 	api        *api.API
 	git        *git.Server
@@ -233,8 +235,12 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	n.shadow, err = shadow.New(shadow.Options{Log: n.log, Fleet: n.fleet, Targets: shadows{n.catalog}.now, Logger: n.logger, Metrics: n.metrics})
+	if err != nil {
+		return err
+	}
 	n.gateway, err = gateway.New(gateway.Options{
-		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Health: n.health, Logger: n.logger, Metrics: n.metrics,
+		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Shadow: n.shadow, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Health: n.health, Logger: n.logger, Metrics: n.metrics,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held)},
 	})
 	if err != nil {
@@ -245,7 +251,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
-		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
 	})
 	if err != nil {
@@ -308,6 +314,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("pushed images", n.follower.Run)
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("fleet drain", n.drainFleet)
+	n.parts.start("copies for new versions", n.shadow.Run)
 	n.parts.start("gateway recorder", n.gateway.Run)
 	// These stop at the same time, so that the drain time passes once and not once for each.
 	drain := n.config.Drain.Std()

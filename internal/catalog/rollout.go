@@ -63,6 +63,21 @@ func (r *Rollout) Weight() int {
 	return r.Weights()[r.Step-1]
 }
 
+// Shadowing says whether it is in the step in which the new version gets copies alone.
+func (r *Rollout) Shadowing() bool { return r.Active() && r.Rollout.Shadowing(r.Step) }
+
+// Moved is when the first traffic moved; zero = none has.
+func (r *Rollout) Moved() time.Time {
+	first := 0
+	if r.Shadow != nil {
+		first = 1
+	}
+	if len(r.Taken) <= first {
+		return time.Time{}
+	}
+	return r.Taken[first].At
+}
+
 // StartRollout starts a roll-out of a version that is there already. StepRollout takes the step after Step. EndRollout ends one:
 // succeeded, the alias is the new version's; else it is the old one's as before. HoldRollout pauses one, or lets it go on.
 type (

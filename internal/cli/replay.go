@@ -240,11 +240,16 @@ func printReplay(w io.Writer, r *wire.Replay) {
 }
 
 func printDifference(w io.Writer, d *function.ReplayDifference) {
-	kind := map[string]string{
-		function.ReplayDifferent: "different", function.ReplayNewlyFailing: "newly failing", function.ReplayNewlyPassing: "newly passing",
-	}[d.Kind]
-	fmt.Fprintf(w, "\n%s: %s  %s/%d@%d  id %s\n", kind, clean(d.Event.Type), d.Event.Topic, d.Event.Partition, d.Event.Offset, clean(d.Event.ID))
-	for _, c := range d.Changes {
+	fmt.Fprintf(w, "\n%s: %s  %s/%d@%d  id %s\n", kindOf(d.Kind), clean(d.Event.Type), d.Event.Topic, d.Event.Partition, d.Event.Offset, clean(d.Event.ID))
+	printPlaces(w, d.Changes)
+	if d.Note != "" {
+		fmt.Fprintf(w, "  %s\n", d.Note)
+	}
+}
+
+// printPlaces writes where two answers differ.
+func printPlaces(w io.Writer, changes []function.ReplayChange) {
+	for _, c := range changes {
 		fmt.Fprintf(w, "  %s\n", clean(c.Path))
 		if c.Before != nil {
 			fmt.Fprintf(w, "    - %s\n", short(jsonLine(c.Before), noteWidth))
@@ -253,7 +258,11 @@ func printDifference(w io.Writer, d *function.ReplayDifference) {
 			fmt.Fprintf(w, "    + %s\n", short(jsonLine(c.After), noteWidth))
 		}
 	}
-	if d.Note != "" {
-		fmt.Fprintf(w, "  %s\n", d.Note)
-	}
+}
+
+// kindOf is a kind of difference in words.
+func kindOf(kind string) string {
+	return map[string]string{
+		function.ReplayDifferent: "different", function.ReplayNewlyFailing: "newly failing", function.ReplayNewlyPassing: "newly passing",
+	}[kind]
 }

@@ -106,54 +106,6 @@ func whyEnded(r *wire.Rollout) string {
 	return r.Reason
 }
 
-func printRollout(w io.Writer, r *wire.Rollout) {
-	fmt.Fprintf(w, "%s  versions %s of alias %s\n", r.Function, versionsOf(r), r.Alias)
-	parts := make([]string, 0, len(r.Steps)+1)
-	for _, s := range r.Steps {
-		parts = append(parts, fmt.Sprintf("%s for %s", s, r.Every))
-	}
-	parts = append(parts, fmt.Sprintf("100%% for %s", r.Watch))
-	fmt.Fprintf(w, "strategy  %s: %s\n", r.Strategy, strings.Join(parts, ", "))
-	g := []string{"start within " + r.Gates.Start.String(), "errors +" + r.Gates.Errors.String()}
-	if r.Gates.Latency > 0 {
-		g = append(g, fmt.Sprintf("latency x%g", r.Gates.Latency))
-	}
-	g = append(g, "from "+count(int64(r.Gates.Sample), "invocation")+" on")
-	if r.Gates.Check != "" {
-		g = append(g, "check by "+r.Gates.Check)
-	}
-	fmt.Fprintf(w, "gates     %s\nstate     %s\n", strings.Join(g, ", "), stateOf(r))
-	if why := whyEnded(r); why != "" {
-		for i, line := range wrapped(clean(why), noteWidth) {
-			fmt.Fprintf(w, "%-9s %s\n", map[bool]string{true: "reason"}[i == 0], line)
-		}
-	}
-	if len(r.Taken) == 0 {
-		return
-	}
-	fmt.Fprintln(w)
-	var rows []row
-	for _, s := range r.Taken {
-		cell := cells(stamp(s.At), strconv.Itoa(s.Weight)+"%", "-", "-", "-", "-", "-", "-")
-		if f := s.Facts; f != nil {
-			old := number(f.Old.Invocations)
-			if f.Before {
-				old += " before"
-			}
-			cell = cells(stamp(s.At), strconv.Itoa(s.Weight)+"%", number(f.New.Invocations), number(f.New.Errors), p95(f.New), old, number(f.Old.Errors), p95(f.Old))
-		}
-		rows = append(rows, cell)
-	}
-	table(w, []string{"AT", "NEW", "NEW RAN", "FAILED", "P95", "OLD RAN", "FAILED", "P95"}, rows)
-}
-
-func p95(f function.RolloutFigures) string {
-	if f.P95 == 0 {
-		return "-"
-	}
-	return took(f.P95)
-}
-
 // stateOf says in a line where a roll-out stands.
 func stateOf(r *wire.Rollout) string {
 	switch {
@@ -163,10 +115,18 @@ func stateOf(r *wire.Rollout) string {
 		return "queued until the one before it has ended"
 	case r.Step == 0:
 		return fmt.Sprintf("%s: version %d is made ready, no traffic has moved", r.State, r.To)
-	case r.Next.IsZero():
-		return fmt.Sprintf("%s: version %d gets %d%%", r.State, r.To, r.Weight)
 	}
-	return fmt.Sprintf("%s: version %d gets %d%%, until %s", r.State, r.To, r.Weight, stamp(r.Next))
+	gets := fmt.Sprintf("%d%%", r.Weight)
+	if r.Shadowing(r.Step) {
+		gets = "copies of " + r.Shadow.Sample.String()
+	}
+	switch {
+	case r.Next.IsZero():
+		return fmt.Sprintf("%s: version %d gets %s", r.State, r.To, gets)
+	case r.Next.Before(time.Now()):
+		return fmt.Sprintf("%s: version %d gets %s, until it can be judged", r.State, r.To, gets)
+	}
+	return fmt.Sprintf("%s: version %d gets %s, until %s", r.State, r.To, gets, stamp(r.Next))
 }
 
 // awaitRollouts follows what a deploy has started until all of it is over, and says each step to w. The error is of those that were
@@ -205,11 +165,16 @@ func ending(s function.RolloutState) string {
 func followRollout(ctx context.Context, node *client.Client, d wire.Deployed, w io.Writer) (wire.Rollout, error) {
 	tick := time.NewTicker(rolloutGlance)
 	defer tick.Stop()
-	told := ""
+	told, steps := "", 0
 	for {
 		r, err := node.RolloutByID(ctx, d.Function, d.Rollout)
 		if err != nil {
 			return r, err
+		}
+		for ; steps < len(r.Taken) && (steps < len(r.Taken)-1 || r.State == function.RolloutSucceeded); steps++ {
+			if few := tooFew(&r, &r.Taken[steps]); few != "" {
+				fmt.Fprintf(w, "%s: %s in step %d, which counts as held\n", d.Function, few, steps+1)
+			}
 		}
 		if now := stateOf(&r); now != told {
 			fmt.Fprintf(w, "%s: %s\n", d.Function, now)

@@ -62,12 +62,23 @@ func (k *Keeper) advance(ctx context.Context, r *catalog.Rollout, m *meter) (tim
 	if b := judge(&r.Gates, facts); b != nil {
 		return 0, k.fail(ctx, r, b, facts)
 	}
-	left := r.Since.Add(r.Hold(r.Step)).Sub(k.o.Now())
+	left := r.Since.Add(r.Hold(r.Step)).Sub(facts.Until) // what is judged at the end has all until then
 	if r.State == function.RolloutPaused {
 		left = k.o.Every
 	}
+	if b := compared(&r.Gates, facts, left <= 0); b != nil {
+		return 0, k.fail(ctx, r, b, facts)
+	}
 	if left > 0 {
 		return min(left, k.o.Every), nil
+	}
+	if facts.New.Invocations < int64(r.Gates.Sample) {
+		switch r.TooFewIn(r.Step) {
+		case function.TooFewWait:
+			return k.o.Every, nil
+		case function.TooFewFail:
+			return 0, k.fail(ctx, r, tooFew(&r.Gates, facts), facts)
+		}
 	}
 	if b, err := k.check(ctx, r, facts); err != nil || b != nil {
 		if err != nil {

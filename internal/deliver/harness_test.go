@@ -24,6 +24,7 @@ type house struct {
 	clock   clock
 	fleet   fakeFleet
 	caller  fakeCaller
+	keeper  *Keeper // the newest
 }
 
 type clock struct {
@@ -141,6 +142,7 @@ func (h *house) keep() (stop func()) {
 	if err != nil {
 		h.Fatal(err)
 	}
+	h.keeper = k
 	own := eventlog.Owned{Partition: eventlog.Partition{Topic: function.TopicJobs}}
 	return h.background(func(ctx context.Context) error { return k.Keep(ctx, own) })
 }
@@ -179,6 +181,23 @@ func (h *house) await(id int64, is func(*catalog.Rollout) bool) *catalog.Rollout
 		case <-changed:
 		case <-limit:
 			h.Fatalf("the roll-out stays %s in step %d: %+v", r.State, r.Step, r.Ended)
+		}
+	}
+}
+
+// awaitMeasured waits until the keeper knows of a step that began at a time.
+func (h *house) awaitMeasured(id int64, since time.Time) {
+	h.Helper()
+	limit, glance := time.After(20*time.Second), time.NewTicker(time.Millisecond)
+	defer glance.Stop()
+	for {
+		select {
+		case <-glance.C:
+			if f := h.keeper.Facts(id); f != nil && f.Since.Equal(since) {
+				return
+			}
+		case <-limit:
+			h.Fatalf("the keeper does not see that the step began at %s: %+v", since, h.keeper.Facts(id))
 		}
 	}
 }

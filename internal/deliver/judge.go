@@ -37,6 +37,31 @@ func judge(g *function.Gates, f *function.RolloutFacts) *breach {
 	return nil
 }
 
+// sure is how many copies have to differ before a roll-out ends ahead of its time: with few, one of them says little about the rest.
+const sure = 5
+
+// compared holds what copies came to against what may differ; over says that no more of them come.
+func compared(g *function.Gates, f *function.RolloutFacts, over bool) *breach {
+	s := f.Shadow
+	if s == nil || s.Compared < int64(g.Sample) || s.DifferenceRate() <= g.Differences || !over && s.Differing() < sure {
+		return nil
+	}
+	reason := fmt.Sprintf("%d of %d copies came to something else (%.1f %%), and %s may", s.Differing(), s.Compared, float64(s.DifferenceRate()), g.Differences)
+	if s.NewlyFailing > 0 {
+		reason += fmt.Sprintf("; %d of them fail where the old version does not", s.NewlyFailing)
+	}
+	return &breach{function.GateDifferences, reason}
+}
+
+// tooFew ends a step that was to be judged and cannot be.
+func tooFew(g *function.Gates, f *function.RolloutFacts) *breach {
+	what := "invocations"
+	if f.Shadow != nil {
+		what = "copies"
+	}
+	return &breach{function.GateSample, fmt.Sprintf("too few to judge: %d of %d %s in %s", f.New.Invocations, g.Sample, what, f.Until.Sub(f.Since).Round(time.Second))}
+}
+
 func oldRate(f *function.RolloutFacts, known bool) string {
 	if !known {
 		return "of the old version too little is known"

@@ -33,6 +33,7 @@ type meter struct {
 	before tally     // the old version, before the roll-out
 	all    pair      // since the first traffic moved
 	recent pair      // of the step
+	copies mirrored  // of the step, where it is the one with copies
 }
 
 // measure reads on, and returns what is known of the step that the roll-out is in; of all its steps, where that is too little to judge by.
@@ -43,7 +44,7 @@ func (m *meter) measure(ctx context.Context, r *catalog.Rollout) (*function.Roll
 		}
 	}
 	if m.step != r.Step || !m.since.Equal(r.Since) {
-		m.step, m.since, m.recent = r.Step, r.Since, pair{}
+		m.step, m.since, m.recent, m.copies = r.Step, r.Since, pair{}, mirrored{}
 	}
 	until := m.now()
 	for p := range m.next {
@@ -51,10 +52,15 @@ func (m *meter) measure(ctx context.Context, r *catalog.Rollout) (*function.Roll
 			return nil, err
 		}
 	}
+	if r.Shadowing() {
+		facts := m.copies.figures()
+		facts.Since, facts.Until = r.Since, until
+		return &facts, nil
+	}
 	sample := int64(r.Gates.Sample)
 	facts := &function.RolloutFacts{Since: r.Since, Until: until, New: m.recent.new.figures(), Old: m.recent.old.figures()}
 	if facts.New.Invocations < sample {
-		facts.Since, facts.New, facts.Old = r.Taken[0].At, m.all.new.figures(), m.all.old.figures()
+		facts.Since, facts.New, facts.Old = r.Moved(), m.all.new.figures(), m.all.old.figures()
 	}
 	if facts.Old.Invocations < sample && m.before.count >= sample {
 		facts.Old, facts.Before = m.before.figures(), true
@@ -82,7 +88,7 @@ func (m *meter) begin(ctx context.Context, r *catalog.Rollout) error {
 		}
 	}
 	m.next, m.reader = next, &reader{function: m.function, told: map[string]bool{}}
-	m.before, m.all, m.recent = tally{}, pair{}, pair{}
+	m.before, m.all, m.recent, m.copies = tally{}, pair{}, pair{}, mirrored{}
 	return nil
 }
 
@@ -108,7 +114,14 @@ func (m *meter) follow(ctx context.Context, p eventlog.Partition, r *catalog.Rol
 
 // count puts an invocation where it belongs by its time.
 func (m *meter) count(i invocation, r *catalog.Rollout) {
-	if i.at.Before(r.Taken[0].At) {
+	moved := r.Moved()
+	switch {
+	case i.copies != nil:
+		if i.copies.rollout == r.ID && r.Shadowing() && !i.at.Before(r.Since) {
+			m.copies.add(i.copies)
+		}
+		return
+	case moved.IsZero(), i.at.Before(moved):
 		if i.version == r.From {
 			m.before.add(i)
 		}
@@ -117,7 +130,7 @@ func (m *meter) count(i invocation, r *catalog.Rollout) {
 	for _, to := range []struct {
 		since time.Time
 		pair  *pair
-	}{{r.Taken[0].At, &m.all}, {r.Since, &m.recent}} {
+	}{{moved, &m.all}, {r.Since, &m.recent}} {
 		switch {
 		case i.at.Before(to.since):
 		case i.version == r.To:

@@ -17,6 +17,7 @@ type invocation struct {
 	version int
 	failed  bool
 	took    time.Duration // 0 = not to be counted: it waited for a start, or it failed
+	copies  *copies       // what it tells of copies, in place of all but at; nil = it is live
 }
 
 // reader reads invocations of a function out of _dalamb.requests and _dalamb.runs.
@@ -41,6 +42,10 @@ func (r *reader) read(rec *eventlog.Record) (i invocation, ok bool) {
 		var b function.RunBatch
 		if json.Unmarshal(rec.Value, &b) == nil {
 			i, ok = r.attempt(&b.Run)
+		}
+	case event.TypeShadowFinished, event.TypeShadowDropped:
+		if header(rec, "ce_subject") == r.function {
+			i.copies, ok = readCopies(rec)
 		}
 	}
 	i.at = rec.Time

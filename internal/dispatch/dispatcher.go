@@ -25,6 +25,7 @@ type Options struct {
 	Log     eventlog.Log
 	Catalog *catalog.Catalog // which somebody runs
 	Invoker Invoker          // the fleet
+	Shadow  Shadow           // nil = nothing is copied
 	Duties  []Duty           // of other rooms
 
 	Group      string        // ownership group; "" = "dalamb"
@@ -114,7 +115,7 @@ func New(o Options) (*Dispatcher, error) {
 		unwrap{view: o.Catalog.View},
 		stale{},
 		guard{now: o.Now, loops: &loops{most: loopPasses}},
-		invoke{invoker: o.Invoker, view: o.Catalog.View, now: o.Now},
+		invoke{invoker: o.Invoker, shadow: o.Shadow, view: o.Catalog.View, now: o.Now},
 		classify{now: o.Now, rand: o.Rand},
 		emit{topics: d.topics, limit: o.EventLimit, now: o.Now, view: o.Catalog.View},
 		publish{log: o.Log},

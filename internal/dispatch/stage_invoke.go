@@ -10,6 +10,7 @@ import (
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/payload"
+	"github.com/dalamb/dalamb/internal/shadow"
 )
 
 // Invoker runs an invocation. An error means that dalamb failed and the function has not answered; what the function did, however
@@ -18,9 +19,13 @@ type Invoker interface {
 	Invoke(ctx context.Context, c fleet.Call) (*function.Result, error)
 }
 
+// Shadow takes invocations whose outcome is known, and copies some of them to a version that is to be judged. It never blocks.
+type Shadow interface{ Offer(c shadow.Copy) }
+
 // invoke hands the attempt to the fleet.
 type invoke struct {
 	invoker Invoker
+	shadow  Shadow // nil = nothing is copied
 	view    func() *catalog.View
 	now     func() time.Time
 }
@@ -63,6 +68,9 @@ func (s invoke) call(ctx context.Context, g group, inv *function.Invocation) (*f
 	result, err := s.invoker.Invoke(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("invoke %s: %w", c.Function, err)
+	}
+	if s.shadow != nil && g.version == 0 && len(w.before) == 0 && w.trigger.Replay == nil {
+		s.shadow.Offer(shadow.Copy{Function: c.Function, Alias: c.Alias, Key: w.stickyKey(), Invocation: inv, Result: result, Event: w.origin, Cause: w.cause})
 	}
 	return result, nil
 }

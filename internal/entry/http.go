@@ -290,6 +290,7 @@ func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Reque
 	set("Dalamb-Request-Id", inv.ID)
 	set("Dalamb-Run", inv.Run)
 	set("Dalamb-Attempt", strconv.Itoa(max(1, inv.Attempt)))
+	set(function.ShadowHeader, shadow(inv))
 	set("Dalamb-Deadline-Ms", strconv.FormatInt(end.UnixMilli(), 10))
 	if inv.TraceParent != "" {
 		set("Traceparent", inv.TraceParent)

@@ -200,6 +200,9 @@ func stdioEnviron(inv *function.Invocation, env map[string]string) map[string]st
 	env["DALAMB_REQUEST_ID"] = inv.ID
 	env["DALAMB_RUN"] = inv.Run
 	env["DALAMB_ATTEMPT"] = strconv.Itoa(max(1, inv.Attempt))
+	if inv.Shadow {
+		env["DALAMB_SHADOW"] = shadow(inv)
+	}
 	if inv.TraceParent != "" {
 		env["TRACEPARENT"] = inv.TraceParent
 	}

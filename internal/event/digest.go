@@ -15,7 +15,7 @@ func (e *Event) Content() map[string]any {
 	if c == nil {
 		c = map[string]any{}
 	}
-	for _, name := range []string{ExtOriginID, ExtCausationID, ExtCorrelationID, ExtHops, ExtTraceParent, ExtReplay} {
+	for _, name := range []string{ExtOriginID, ExtCausationID, ExtCorrelationID, ExtHops, ExtTraceParent, ExtReplay, ExtShadow} {
 		delete(c, name)
 	}
 	c["type"], c["source"] = e.Type, e.Source

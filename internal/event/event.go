@@ -23,6 +23,7 @@ const (
 	ExtOriginID      = "originid"      // the id that a function gave, where dalamb set another
 	ExtNotBefore     = "notbefore"     // a time: an event that is sent to the gateway waits until then
 	ExtReplay        = "dalambreplay"  // the name of the replay that runs this event again, or that published it
+	ExtShadow        = "dalambshadow"  // true: a copy, of which the outcome is only compared
 )
 
 // MaxHops is the length of the longest chain of events. One past it is dead-lettered as a loop.

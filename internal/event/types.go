@@ -43,6 +43,8 @@ const (
 	TypeRedriveFinished         = "dalamb.redrive.finished.v1"
 	TypeReplayRunFinished       = "dalamb.replay.run.finished.v1"
 	TypeReplayPartitionFinished = "dalamb.replay.partition.finished.v1"
+	TypeShadowFinished          = "dalamb.shadow.finished.v1" // a copy of a live invocation has run
+	TypeShadowDropped           = "dalamb.shadow.dropped.v1"  // copies were not made
 	TypeRequestCompleted        = "dalamb.request.completed.v1"
 	TypeLogWritten              = "dalamb.log.written.v1"
 	TypeInstanceReplaced        = "dalamb.instance.replaced.v1"

@@ -24,6 +24,8 @@ type Invocation struct {
 	ClientContext string // base64, from X-Amz-Client-Context
 	TraceParent   string // W3C; "" = none
 
+	Shadow bool // a copy: what comes of it is only compared
+
 	// Responder, where it is set, may be given the answer of a Request as it comes. nil = the answer is collected.
 	Responder Responder
 }

@@ -245,7 +245,7 @@ func (d *Declared) complete(given func(field string) bool) {
 		s.Scale.Reuse = ReuseNever
 	}
 	if s.Rollout != nil {
-		s.Rollout.complete()
+		s.Rollout.complete(func(field string) bool { return given("rollout." + field) })
 	}
 	for i := range s.Triggers {
 		t, at := &s.Triggers[i], fmt.Sprintf("triggers[%d]", i)

@@ -2,6 +2,7 @@ package function
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -19,11 +20,14 @@ func TestRolloutsHaveTheirStrategysDefaults(t *testing.T) {
 		first   time.Duration
 		last    time.Duration
 	}{
-		"{}":                      {[]int{100}, time.Minute, time.Minute},
-		"{strategy: all-at-once}": {[]int{100}, time.Minute, time.Minute},
-		"{strategy: blue-green}":  {[]int{100}, 5 * time.Minute, 5 * time.Minute},
-		"{strategy: rolling}":     {[]int{25, 50, 75, 100}, 10 * time.Second, time.Minute},
-		"{strategy: canary}":      {[]int{5, 25, 50, 100}, 2 * time.Minute, time.Minute},
+		"{}":                                      {[]int{100}, time.Minute, time.Minute},
+		"{strategy: all-at-once}":                 {[]int{100}, time.Minute, time.Minute},
+		"{strategy: blue-green}":                  {[]int{100}, 5 * time.Minute, 5 * time.Minute},
+		"{strategy: rolling}":                     {[]int{25, 50, 75, 100}, 10 * time.Second, time.Minute},
+		"{strategy: canary}":                      {[]int{5, 25, 50, 100}, 2 * time.Minute, time.Minute},
+		"{strategy: shadow}":                      {[]int{0, 100}, 10 * time.Minute, time.Minute},
+		"{shadow: {for: 30s}}":                    {[]int{0, 100}, 30 * time.Second, time.Minute},
+		"{strategy: rolling, shadow: {for: 30s}}": {[]int{0, 25, 50, 75, 100}, 30 * time.Second, time.Minute},
 		"{strategy: canary, steps: [1%, 2], every: 5s, watch: 7s}": {[]int{1, 2, 100}, 5 * time.Second, 7 * time.Second},
 	} {
 		m, err := ParseManifest("dalamb.yaml", manifestOf(text))
@@ -38,7 +42,7 @@ func TestRolloutsHaveTheirStrategysDefaults(t *testing.T) {
 		if first, last := r.Hold(1), r.Hold(len(want.weights)); first != want.first || last != want.last {
 			t.Errorf("rollout: %s: the first step lasts %s and the last %s, want %s and %s", text, first, last, want.first, want.last)
 		}
-		if r.Gates != (Gates{Start: seconds(60), Errors: 5, Latency: 3, Sample: 20}) || r.OnNewer != OnNewerSupersede {
+		if r.Gates != (Gates{Start: seconds(60), Errors: 5, Latency: 3, Differences: 1, Sample: 20}) || r.OnNewer != OnNewerSupersede {
 			t.Errorf("rollout: %s: gates %+v, onNewer %s; want the defaults", text, r.Gates, r.OnNewer)
 		}
 	}
@@ -52,10 +56,19 @@ func TestRolloutsThatCannotBe(t *testing.T) {
 		"{strategy: canary, steps: [50%, 25%]}":         "rollout.steps[1]: 25% cannot come after 50%",
 		"{strategy: canary, steps: [0%]}":               "rollout.steps[0]",
 		"{strategy: canary, steps: [100%]}":             "rollout.steps[0]",
-		"{strategy: canary, steps: [2.5%]}":             "rollout.steps[0]: 2.5% cannot come after 0%",
+		"{strategy: canary, steps: [2.5%]}":             "rollout.steps[0]: 2.5% is not whole",
 		"{strategy: canary, steps: [many]}":             `"many" is not a part of 100`,
 		"{strategy: canary, steps: [101%]}":             "is not a part of 100",
 		"{strategy: canary, every: 1ms}":                "rollout.every",
+		"{strategy: canary, every: 0s}":                 "dalamb.yaml:3:36: rollout.every: 0s is out of range",
+		"{strategy: canary, steps: []}":                 "rollout.steps: has 0 steps",
+		"{watch: 0s}":                                   "rollout.watch: 0s",
+		"{strategy: shadow, steps: [5%]}":               "rollout.steps: the strategy shadow",
+		"{shadow: {for: 0s}}":                           "rollout.shadow.for: 0s",
+		"{shadow: {sample: 0%}}":                        "rollout.shadow.sample: 0% of the traffic is nothing",
+		"{shadow: {ignore: [time]}}":                    `rollout.shadow.ignore[0]: "time" is no place in an answer`,
+		"{gates: {tooFew: skip}}":                       "rollout.gates.tooFew",
+		"{gates: {differences: 101%}}":                  "is not a part of 100",
 		"{watch: 30d}":                                  "rollout.watch",
 		"{onNewer: wait}":                               "rollout.onNewer",
 		"{gates: {sample: 0}}":                          "rollout.gates.sample",
@@ -111,5 +124,40 @@ func TestPercentSurvivesTheWire(t *testing.T) {
 		if err := json.Unmarshal(b, &back); err != nil || back != p {
 			t.Errorf("%v came back as %v, %v", p, back, err)
 		}
+	}
+}
+
+func TestAShadowsSampleIsItsPartAndWholeByKey(t *testing.T) {
+	s := Shadow{Sample: 20}
+	taken := map[int]int{} // by the version that has the key in a canary
+	canary := Alias{Primary: 1, Weights: map[int]int{2: 50}}
+	for i := range 20_000 {
+		ticket := Ticket("pay", fmt.Sprint(i))
+		if s.Takes(ticket) {
+			taken[canary.Pick(ticket)]++
+		}
+		if s.Takes(ticket) != s.Takes(Ticket("pay", fmt.Sprint(i))) {
+			t.Fatalf("key %d is taken once, and once not", i)
+		}
+	}
+	for v, n := range taken {
+		if n < 1800 || n > 2200 {
+			t.Errorf("%d of 10000 keys that have version %d are taken, want a fifth: %v", n, v, taken)
+		}
+	}
+	all, none := Shadow{Sample: 100}, Shadow{Sample: 0}
+	if !all.Takes(0) || !all.Takes(1<<63) || none.Takes(0) {
+		t.Error("100% takes everything and 0% nothing")
+	}
+}
+
+func TestTooFewIsPassedWithTrafficAndFailsWithCopies(t *testing.T) {
+	r := NewRollout(StrategyShadow)
+	if got := []TooFew{r.TooFewIn(1), r.TooFewIn(2)}; !reflect.DeepEqual(got, []TooFew{TooFewFail, TooFewPass}) {
+		t.Errorf("by default %v, want fail and pass", got)
+	}
+	r.Gates.TooFew = TooFewWait
+	if got := r.TooFewIn(1); got != TooFewWait {
+		t.Errorf("in the step with copies %s, want what the manifest says", got)
 	}
 }

@@ -24,10 +24,12 @@ func RolloutStates() []RolloutState {
 type Gate string
 
 const (
-	GateStart   Gate = "start"
-	GateErrors  Gate = "errors"
-	GateLatency Gate = "latency"
-	GateCheck   Gate = "check"
+	GateStart       Gate = "start"
+	GateErrors      Gate = "errors"
+	GateLatency     Gate = "latency"
+	GateDifferences Gate = "differences"
+	GateSample      Gate = "sample" // there was too little to judge by
+	GateCheck       Gate = "check"
 )
 
 // RolloutFigures are what a version did in a stretch of time, as the log tells it: requests, and attempts of runs.
@@ -53,6 +55,8 @@ type RolloutFacts struct {
 	Old   RolloutFigures `json:"old"`
 	// Before says that Old is of the time just before the roll-out, because the old version had too little to do since.
 	Before bool `json:"before,omitempty"`
+	// Shadow is set of a step with copies: then New are the copies, and Old the live ones that they are of.
+	Shadow *ShadowFacts `json:"shadow,omitempty"`
 }
 
 // RolloutCheck is what the function gets that Gates.Check names.

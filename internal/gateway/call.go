@@ -49,6 +49,7 @@ type Answer struct {
 type Caller struct {
 	log      Log
 	fleet    Fleet
+	shadow   Shadow
 	limits   Limits
 	queue    time.Duration // for an instance, at most
 	redact   *redactor
@@ -101,6 +102,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	if err != nil {
 		return a, err
 	}
+	c.copied(&call, key, inv, res, through)
 	var out emitted
 	if call.Trigger != nil && call.Trigger.Emit != nil && res.Outcome == function.Succeeded && len(res.Events) > 0 {
 		out, err = c.emitted(inv, call.Trigger, res)

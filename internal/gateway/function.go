@@ -7,6 +7,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // runHeader carries the id under which a call is recorded.
@@ -70,7 +71,8 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) {
 	r := c.Request
 	wanted := upgrade(r)
 	dropHopByHop(r.Header)
-	if wanted != "" { // of the hops' own fields, this is for the function to decide on
+	r.Header.Del(function.ShadowHeader) // a client may not pretend
+	if wanted != "" {                   // of the hops' own fields, this is for the function to decide on
 		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{wanted}
 	}
 	c.ID = event.NewID()

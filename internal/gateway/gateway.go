@@ -29,6 +29,7 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/shadow"
 )
 
 // Log is what the gateway needs of the event log. Where the log is an eventlog.SpaceReporter too, bodies are left out of
@@ -49,6 +50,9 @@ type Fleet interface {
 	Invoke(ctx context.Context, c fleet.Call) (*function.Result, error)
 }
 
+// Shadow takes calls whose outcome is known, and copies some of them to a version that is to be judged. It never blocks.
+type Shadow interface{ Offer(c shadow.Copy) }
+
 // Limits bound what a caller can make the gateway hold, in bytes. Zero values mean the defaults.
 type Limits struct {
 	Event   int64 // one event: key, attributes and data; default 1 MiB
@@ -66,6 +70,7 @@ type Options struct {
 	Token   string
 	Limits  Limits
 	Delay   Delayer
+	Shadow  Shadow   // nil = nothing is copied
 	Redact  []string // names of headers whose values stay out of the record, beside those that always do
 	// Hooks takes a request below /_/hooks/; nil = there are none.
 	Hooks func(w http.ResponseWriter, r *http.Request) error
@@ -142,7 +147,7 @@ func New(o Options) (*Gateway, error) {
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held},
 		health: o.Health, hooks: o.Hooks, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
 		caller: &Caller{
-			log: o.Log, fleet: o.Fleet, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
+			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },
 			recorder: newRecorder(o.Log, o.Logger, m),
 		},

@@ -178,11 +178,8 @@ func (c comparer) content(ctx context.Context, r *function.Run, i int, captured 
 	} else if e, err = c.find(ctx, r.Emitted[i], r.Finished); err != nil || e == nil {
 		return nil, true, err
 	}
-	content := e.Content()
+	content := contentOf(e)
 	content["topic"] = r.Emitted[i].Topic
-	if raw, ok := content["data_base64"].([]byte); ok {
-		content["data_base64"] = string(raw)
-	}
 	return content, false, nil
 }
 

@@ -35,14 +35,17 @@ func Objects(before, after map[string]any) []function.ReplayChange {
 }
 
 // differ gathers where two JSON values differ.
-type differ struct{ changes []function.ReplayChange }
+type differ struct {
+	ignore  map[string]bool // paths, as of anywhere
+	changes []function.ReplayChange
+}
 
 // none stands for a value that is not there.
 type none struct{}
 
 // compare walks two values side by side, in a fixed order.
 func (d *differ) compare(path string, before, after any) {
-	if len(d.changes) == maxChanges || reflect.DeepEqual(before, after) {
+	if len(d.changes) == maxChanges || reflect.DeepEqual(before, after) || len(d.ignore) > 0 && d.ignore[anywhere(path)] {
 		return
 	}
 	switch b := before.(type) {

@@ -23,7 +23,7 @@ type Rollout struct {
 	Next     time.Time             `json:"next,omitzero"`   // when the step is over, unless a gate does not hold; absent unless it is running
 	Taken    []RolloutStep         `json:"taken,omitempty"` // the steps so far
 	Ended    time.Time             `json:"ended,omitzero"`
-	Gate     function.Gate         `json:"gate,omitempty" enum:"start,errors,latency,check"` // that did not hold
+	Gate     function.Gate         `json:"gate,omitempty" enum:"start,errors,latency,differences,sample,check"` // that did not hold
 	Reason   string                `json:"reason,omitempty"`
 }
 
