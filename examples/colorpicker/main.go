@@ -1,5 +1,5 @@
 // Colorpicker answers with the colour that the file color beside it names. A number behind the colour is how many requests of a hundred
-// fail: a version with a mistake in it.
+// fail: a version with a mistake in it. A second one is for how many milliseconds it thinks.
 package main
 
 import (
@@ -20,6 +20,7 @@ var page []byte
 type version struct {
 	color string
 	fails int // of a hundred
+	think time.Duration
 }
 
 func read(file string) (v version, err error) {
@@ -37,11 +38,19 @@ func read(file string) (v version, err error) {
 			return v, fmt.Errorf("%s: %w", file, err)
 		}
 	}
+	if len(words) > 2 {
+		n, err := strconv.Atoi(words[2])
+		if err != nil {
+			return v, fmt.Errorf("%s: %w", file, err)
+		}
+		v.think = time.Duration(n) * time.Millisecond
+	}
 	return v, nil
 }
 
 // ServeHTTP answers with the colour: one cell of the page asks for it, or an event comes.
 func (v version) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	time.Sleep(v.think)
 	w.Header().Set("X-Color", v.color)
 	if rand.IntN(100) < v.fails {
 		http.Error(w, "there is a mistake in "+v.color, http.StatusInternalServerError)
