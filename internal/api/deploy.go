@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -58,6 +59,9 @@ func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed
 				bring = func() error { return a.rollOut(ctx, &req, &out) }
 			}
 			err := bring()
+			if out.Rollout == 0 && !out.Moved && !reflect.DeepEqual(same.Spec.Rollout, req.Spec.Rollout) {
+				out.Warnings = append(out.Warnings, "rollout: is not what this version was deployed with; it counts from the next version on, which is deployed with it")
+			}
 			a.tellSchedules(&out)
 			return out, err
 		}

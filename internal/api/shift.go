@@ -55,10 +55,10 @@ func (a *API) rollback(r *http.Request, _ query) (any, error) {
 			return nil, err
 		}
 	}
-	if to.Primary == alias.Primary && !alias.Shared() {
+	if to.Primary == alias.Primary && len(alias.Weights) == 0 {
 		return nil, fault.New(fault.Conflict, "the alias %s of %s is at version %d already", alias.Name, f.Name, to.Primary)
 	}
-	return a.shift(r.Context(), f, shift{Shift: catalog.Shift{Function: f.Name, Alias: to, Expects: req.Expects, Back: true}, dry: req.DryRun})
+	return a.shift(r.Context(), f, shift{Shift: catalog.Shift{Function: f.Name, Alias: to, Expects: req.Expects}, dry: req.DryRun})
 }
 
 // shift is a catalog.Shift, or the question what it would do.
@@ -90,6 +90,11 @@ func (a *API) shift(ctx context.Context, f *catalog.Function, s shift) (any, err
 			return nil, err
 		}
 		a.comeAndGo(ctx, f, primary, &out)
+	}
+	for _, r := range f.Rollouts {
+		if r.Alias == s.Alias.Name && r.Ended == nil {
+			out.Warnings = append(out.Warnings, fmt.Sprintf("the roll-out to version %d, which is %s, ends with it", r.To, r.State))
+		}
 	}
 	if s.dry {
 		return out, nil

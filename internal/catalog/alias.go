@@ -16,8 +16,6 @@ type Shift struct {
 	Alias    function.Alias
 	// Expects is the Function.Last that the shift was decided upon; nil = the newest. Another one is a Conflict.
 	Expects *int64
-	// Back says that the shift takes others back: what the alias has been at since it was at that primary is forgotten.
-	Back bool
 }
 
 // RemoveAlias takes an alias away; its versions stay.
@@ -63,7 +61,7 @@ func (s Shift) event(ctx context.Context, at scene) (*event.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Function, p.Expects, p.Alias, p.Back = s.Function, v.expects(s.Function), &s.Alias, s.Back
+	p.Function, p.Expects, p.Alias = s.Function, v.expects(s.Function), &s.Alias
 	return p.event(event.TypeAliasShifted)
 }
 
@@ -131,15 +129,15 @@ func (v *View) Alias(fn, alias string) (function.Alias, error) {
 // maxTrail bounds how far back an alias knows what it was at.
 const maxTrail = 100
 
-// trace notes where an alias of f, which is the fold's own fresh copy, was before it goes on to another primary. To go back forgets
-// what came after: who goes back twice is two primaries back, and not where he began.
-func (f *Function) trace(to function.Alias, back bool) {
+// trace notes where an alias of f, which is the fold's own fresh copy, was before it goes on to another primary. Who brings it back to
+// where it was, by whatever way, forgets what came after: to go back from there is to go further back, and never forward again.
+func (f *Function) trace(to function.Alias) {
 	was, ok := f.Aliases[to.Name]
 	if !ok || was.Primary == to.Primary {
 		return
 	}
 	trail := f.Trails[to.Name]
-	if i := lastIndex(trail, to.Primary); back && i >= 0 {
+	if i := lastIndex(trail, to.Primary); i >= 0 {
 		trail = trail[:i]
 	} else {
 		trail = append(slices.Clone(trail), was.Primary)
@@ -168,10 +166,11 @@ func lastIndex(list []int, n int) int {
 	return -1
 }
 
-// Before is the version that an alias goes back to: while it has weights its primary alone, else the primary that it had before.
+// Before is the version that an alias goes back to: while it has weights its primary alone, be they of nothing as at the beginning of a
+// roll-out; else the primary that it had before.
 func (f *Function) Before(alias string) (int, error) {
 	a := f.Aliases[alias]
-	if a.Shared() {
+	if len(a.Weights) > 0 {
 		return a.Primary, nil
 	}
 	if trail := f.Trails[alias]; len(trail) > 0 {

@@ -18,12 +18,6 @@ func to(alias string, primary int, weights ...map[int]int) Shift {
 	return Shift{Function: "pay", Alias: a}
 }
 
-func back(primary int) Shift {
-	s := to("live", primary)
-	s.Back = true
-	return s
-}
-
 func before(t *testing.T, v *View, alias string) int {
 	t.Helper()
 	f, err := v.Function("pay")
@@ -57,12 +51,12 @@ func TestAnAliasKnowsWhatItWasAtBefore(t *testing.T) {
 		{to("live", 4), 2},                                     // and leaves no trace
 		{to("live", 4, map[int]int{3: 100}), 4},                // not even of all
 		{to("live", 3), 4},                                     // until it is the primary
-		{back(4), 2},                                           // back, and what comes before that
-		{back(2), 1},                                           //
+		{to("live", 4), 2},                                     // back, and what comes before that
+		{to("live", 2), 1},                                     //
 		{to("live", 4), 2},                                     // forward again
-		{to("live", 2), 4},                                     // to an old version, as a deploy of old content is
-		{back(4), 2},                                           //
-		{back(3), 4},                                           // back to what live had only been at before it went back
+		{to("live", 2), 1},                                     // to an old version, as a deploy of old content is: never forward from there
+		{to("live", 4), 2},                                     //
+		{to("live", 3), 4},                                     // back to what live had only been at before it went back
 		{Pause{"pay", function.InvokeTrigger, true}, 4},        // other changes have nothing to do with it
 		{Shift{Function: "pay", Alias: function.Alias{Name: "x", Primary: 1}}, 4},
 	} {
@@ -91,7 +85,7 @@ func TestATrailIsBounded(t *testing.T) {
 	f := &Function{Aliases: map[string]function.Alias{}}
 	for n := range 3 * maxTrail {
 		a := function.Alias{Name: "live", Primary: n + 1}
-		f.trace(a, false)
+		f.trace(a)
 		f.Aliases["live"] = a
 	}
 	if n, err := f.Before("live"); err != nil || n != 3*maxTrail-1 || len(f.Trails["live"]) != maxTrail {
@@ -248,7 +242,7 @@ func TestATrailForgetsWhatIsGone(t *testing.T) {
 	if got := before(t, c.View(), "live"); got != 3 {
 		t.Errorf("live goes back to %d, want 3", got)
 	}
-	if got := before(t, submit(t, c, back(3)), "live"); got != 0 {
+	if got := before(t, submit(t, c, to("live", 3)), "live"); got != 0 {
 		t.Errorf("from there it goes back to %d, which was let go; want nowhere", got)
 	}
 }

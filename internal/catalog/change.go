@@ -66,7 +66,6 @@ type payload struct {
 	Copy    *copyPayload         `json:"copy,omitempty"`
 	Value   *valuePayload        `json:"value,omitempty"`
 	Rollout *rolloutPayload      `json:"rollout,omitempty"`
-	Back    bool                 `json:"back,omitempty"`  // a shift that takes back others
 	Drops   []int                `json:"drops,omitempty"` // versions that a deploy lets go
 }
 

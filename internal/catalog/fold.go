@@ -156,7 +156,7 @@ func (s *state) shift(f *Function, p payload, b birth) {
 		s.touch(old)
 	}
 	a := *p.Alias
-	f.trace(a, p.Back)
+	f.trace(a)
 	f.Aliases[a.Name] = a
 	if a.Name == function.LiveAlias {
 		f.Triggers = triggersOf(f, b)

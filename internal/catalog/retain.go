@@ -34,7 +34,7 @@ func (v *View) outlived(p payload, needed func(version int) bool) []int {
 	}
 	f = f.clone()
 	if p.Alias != nil {
-		f.trace(*p.Alias, false)
+		f.trace(*p.Alias)
 		f.Aliases[p.Alias.Name] = *p.Alias
 	}
 	used := f.inUse()

@@ -142,7 +142,12 @@ func awaitRollouts(ctx context.Context, node *client.Client, done []wire.Deploye
 		if err != nil {
 			return fmt.Errorf("follow the roll-out of %s, which goes on: %w", d.Function, err)
 		}
-		if r.State != function.RolloutSucceeded {
+		switch r.State {
+		case function.RolloutSucceeded:
+		case function.RolloutPaused:
+			failed = append(failed, fmt.Sprintf("the roll-out of %s to version %d is paused, and may stay so for ever", d.Function, d.Version))
+			hint = fmt.Sprintf("dalamb rollout resume, promote or abort %s", d.Function)
+		default:
 			failed = append(failed, fmt.Sprintf("the roll-out of %s to version %d was %s: %s", d.Function, d.Version, ending(r.State), whyEnded(&r)))
 			hint = fmt.Sprintf("dalamb rollout show %s tells the figures", d.Function)
 		}
@@ -161,7 +166,7 @@ func ending(s function.RolloutState) string {
 	return string(s)
 }
 
-// followRollout says the steps of one roll-out until it is over.
+// followRollout says the steps of one roll-out until it is over, or somebody has paused it.
 func followRollout(ctx context.Context, node *client.Client, d wire.Deployed, w io.Writer) (wire.Rollout, error) {
 	tick := time.NewTicker(rolloutGlance)
 	defer tick.Stop()
@@ -180,7 +185,7 @@ func followRollout(ctx context.Context, node *client.Client, d wire.Deployed, w 
 			fmt.Fprintf(w, "%s: %s\n", d.Function, now)
 			told = now
 		}
-		if r.Over() {
+		if r.Over() || r.State == function.RolloutPaused {
 			return r, nil
 		}
 		select {

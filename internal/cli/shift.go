@@ -52,7 +52,8 @@ func rollbackCommand(env *environment) *cobra.Command {
 		Use:   "rollback FUNCTION [--to VERSION] [--yes]",
 		Short: "Point an alias at the version that it was at before",
 		Long: `Point an alias, live by default, at the version that it was at before. While it has several, that is its primary alone: a canary is
-over. Else it is the primary that it had before this one; again, the one before that. --to chooses any version.
+over, and a roll-out ends. Else it is the primary that it had before this one; again, the one before that, and never one that it was
+brought back from. --to chooses any version.
 
 Triggers, routes and schedules go with it: those that the older version does not have are removed with their progress, which is said
 first, and asked for; --yes answers. Runs that wait for a retry go on with the older version.`,

@@ -3,6 +3,7 @@ package declare
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -184,8 +185,12 @@ func (c *comparison) functions() {
 			c.add(Create, "function "+f.key(), nil, deploy{f})
 			continue
 		}
-		if details := functionChanges(&c.have.Functions[n], f); len(details) > 0 {
+		have := &c.have.Functions[n]
+		switch details := functionChanges(have, f); {
+		case len(details) > 0:
 			c.add(Change, "function "+f.key(), details, deploy{f})
+		case !reflect.DeepEqual(have.Spec.Rollout, f.Spec.Rollout):
+			c.plan.Notes = append(c.plan.Notes, "function "+f.key()+": rollout: is another, which counts from the next version on")
 		}
 	}
 	for i := range c.have.Functions {
@@ -230,7 +235,7 @@ func functionChanges(have, want *Function) []string {
 	if have.Code != want.Code {
 		details = append(details, "code: other files")
 	}
-	if !same(&have.Spec, &spec) {
+	if have.Spec.Digest("", "") != spec.Digest("", "") { // the way to a version is no part of it
 		details = append(details, changes(&have.Spec, &spec)...)
 	}
 	return details
