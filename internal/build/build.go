@@ -177,19 +177,17 @@ func (b *Builds) run(ctx context.Context, r *Request, p *plan) (result *Result, 
 		return nil, err
 	}
 	built := &function.Built{ID: strings.ToLower(rand.Text()), Builder: r.Build.Type, Started: b.now().UTC()}
-	if built.Source, err = image.Pack(r.Dir, io.Discard); err != nil {
-		return nil, err // it says what of the source cannot be
-	}
 	log, err := newLog(b.logFile(built.ID), r.Out)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.close()) }()
 	log.say("building with %s", p.name)
-	w, err := b.workspace(built.ID, r)
+	w, err := b.workspace(ctx, built.ID, r)
 	if err != nil {
 		return nil, err
 	}
+	built.Source = w.source
 	defer func() {
 		if rerr := w.remove(); rerr != nil {
 			b.logger.Warn("a build's directory could not be removed", "build", built.ID, "err", rerr)

@@ -38,6 +38,12 @@ func (b *Builds) plan(r *Request) (*plan, error) {
 	switch r.Build.Type {
 	case function.BuildGo:
 		p, err = goPlan(r)
+	case function.BuildPython:
+		p, err = pythonPlan(r)
+	case function.BuildNode:
+		p, err = nodePlan(r)
+	case function.BuildRust:
+		p, err = rustPlan(r)
 	case function.BuildCommand:
 		p = &plan{name: path.Base(r.Build.Command[0]), steps: [][]string{r.Build.Command}, output: path.Join(sourceAt, r.Build.Output)}
 	default:
@@ -46,13 +52,24 @@ func (b *Builds) plan(r *Request) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p, b.check(p)
+}
+
+// check looks for what a plan needs.
+func (b *Builds) check(p *plan) error {
 	for _, name := range p.needs {
 		if b.find(name) == "" {
-			return nil, fault.New(fault.Unavailable, "this node has no %s, which building with %s takes", name, p.name).
+			return fault.New(fault.Unavailable, "this node has no %s, which building with %s takes", name, p.name).
 				WithHint("install it below /usr, or name the directory that has bin/%s with the setting build.tools; or build it before, and say build: {type: none}", name)
 		}
 	}
-	return p, nil
+	return nil
+}
+
+// has says whether the source has a file at its top.
+func (r *Request) has(name string) bool {
+	info, err := os.Lstat(filepath.Join(r.Dir, name))
+	return err == nil && info.Mode().IsRegular()
 }
 
 // usualPlaces are where a build looks for programs, of those that a sandbox sees of the host.

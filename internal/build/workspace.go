@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,31 +12,37 @@ import (
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/runner"
 )
 
 // workspace is the directories of one build.
 type workspace struct {
-	dir   string // with src, out and tmp
-	cache string
-	leave func() error // gives the cache back
+	dir    string // with src, out and tmp
+	source string // digest
+	cache  string
+	leave  func() error // gives the cache back
 }
 
 // workspace makes one, with a copy of the source in it.
-func (b *Builds) workspace(id string, r *Request) (w *workspace, err error) {
+func (b *Builds) workspace(ctx context.Context, id string, r *Request) (w *workspace, err error) {
 	w = &workspace{dir: filepath.Join(b.work(), id), leave: func() error { return nil }}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("make room for a build: %w", err), w.remove())
+			err = errors.Join(err, w.remove())
 		}
 	}()
-	for _, dir := range []string{w.dir, w.src(), w.out(), w.tmp()} {
+	for _, dir := range []string{w.dir, w.out(), w.tmp()} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("make room for a build: %w", err)
 		}
 	}
-	if err := os.CopyFS(w.src(), os.DirFS(r.Dir)); err != nil {
-		return nil, err
+	if w.source, err = image.Copy(ctx, w.src(), r.Dir); err != nil {
+		return nil, err // it says what of the source cannot be
+	}
+	// What it leaves out was left out of the source. What a build makes counts whole.
+	if err := os.RemoveAll(filepath.Join(w.src(), image.IgnoreFile)); err != nil {
+		return nil, fmt.Errorf("make room for a build: %w", err)
 	}
 	if err := w.enterCache(b, r.Scope); err != nil {
 		return nil, err

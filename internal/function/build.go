@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,10 +18,15 @@ const (
 	BuildAuto    = "auto"    // by what is in the directory
 	BuildNone    = "none"    // the directory is the code
 	BuildGo      = "go"      // a static program
+	BuildPython  = "python"  // pip puts packages beside the source
+	BuildNode    = "node"    // npm does
+	BuildRust    = "rust"    // a program
 	BuildCommand = "command" // Build.Command makes the code
 )
 
-func buildTypes() []string { return []string{BuildAuto, BuildNone, BuildGo, BuildCommand} }
+func buildTypes() []string {
+	return []string{BuildAuto, BuildNone, BuildGo, BuildPython, BuildNode, BuildRust, BuildCommand}
+}
 
 // BuildTimeout is how long a build may take that says nothing.
 const BuildTimeout = Duration(10 * time.Minute)
@@ -28,7 +34,7 @@ const BuildTimeout = Duration(10 * time.Minute)
 // Build says how the code is made from its directory. It is no part of a version: what it makes is.
 type Build struct {
 	Type    string   `json:"type"`
-	Target  string   `json:"target,omitempty"`  // of several that a directory can be built to: a Go package
+	Target  string   `json:"target,omitempty"`  // of several that a directory can be built to: a Go package, a binary of Rust's
 	Command []string `json:"command,omitempty"` // BuildCommand only
 	Output  string   `json:"output,omitempty"`  // BuildCommand only: the directory, below the code's, that is the code then; "" = all of it
 	Network string   `json:"network"`           // NetworkEgress or NetworkNone
@@ -52,10 +58,10 @@ func defaultBuild() Build {
 func buildNetworks() []string { return []string{NetworkEgress, NetworkNone} }
 
 func buildMember() member[Declared] {
-	return field("build", "The node makes the code from the directory: see docs/builds.md. Default: the directory is the code; but where it is a Go module and the program of entry.command is not in it, type: go.",
+	return field("build", "The node makes the code from the directory: see docs/builds.md. Default: the directory is the code; but where the program of entry.command is not in it and it is source of Go or Rust, type: auto.",
 		pointer(object[Build](nil,
-			field("type", "auto: by what is in the directory. none: the directory is the code. go: a static program, called as entry.command has it. command: command makes the code. Default: auto, or command where there is one.", text(buildTypes()...), func(b *Build) *string { return &b.Type }),
-			field("target", "type: go only: the package, such as ./cmd/pay. Default: the one in the directory itself.", text[string](), func(b *Build) *string { return &b.Target }),
+			field("type", "auto: by what is in the directory. none: the directory is the code. go, rust: a program, called as entry.command has it. python, node: the directory with the packages that it names. command: command makes the code. Default: auto, or command where there is one.", text(buildTypes()...), func(b *Build) *string { return &b.Type }),
+			field("target", "type: go: the package, such as ./cmd/pay; default: the one in the directory itself. type: rust: which of several programs; default: the one called as entry.command has it.", text[string](), func(b *Build) *string { return &b.Target }),
 			field("command", "type: command only: program and arguments, run in a copy of the directory.", list(word(), none[string]), func(b *Build) *[]string { return &b.Command }),
 			field("output", "type: command only: the directory, below code, that is the code then. Default: all of it.", text[string](), func(b *Build) *string { return &b.Output }),
 			field("network", "none: the build reaches nothing but what it has kept from builds before. Default: egress, the internet.", text(buildNetworks()...), func(b *Build) *string { return &b.Network }),
@@ -89,8 +95,8 @@ func (c *checker) build(b *Build) {
 	} else if len(b.Command) > 0 || b.Output != "" {
 		c.add("build.type", "type: command", "%s has neither command nor output", b.Type)
 	}
-	if b.Target != "" && b.Type != BuildGo && b.Type != BuildAuto {
-		c.add("build.target", "", "is for type: go, and this is type: %s", b.Type)
+	if b.Target != "" && b.Type != BuildGo && b.Type != BuildRust && b.Type != BuildAuto {
+		c.add("build.target", "", "is for type: go and type: rust, and this is type: %s", b.Type)
 	}
 	for field, text := range map[string]string{"target": b.Target, "output": b.Output} {
 		clean := strings.TrimSuffix(strings.TrimPrefix(text, "./"), "/")
@@ -129,7 +135,9 @@ func (p *parser) builds(d *Declared, before int) {
 
 // marks say by which file a directory is known to be for a builder.
 func marks() []struct{ file, builder string } {
-	return []struct{ file, builder string }{{"go.mod", BuildGo}}
+	return []struct{ file, builder string }{
+		{"go.mod", BuildGo}, {"Cargo.toml", BuildRust}, {"package.json", BuildNode}, {"requirements.txt", BuildPython}, {"pyproject.toml", BuildPython},
+	}
 }
 
 // Builds says how the code of a function is made, by what is in its directory; nil = the directory is the code. What dalamb took as it is before it
@@ -151,14 +159,16 @@ func (d *Declared) Builds(file string, stat func(path string) (fs.FileInfo, erro
 	var found, files []string
 	for _, m := range marks() {
 		if info, err := stat(filepath.Join(filepath.Dir(file), d.CodePath, m.file)); err == nil && !info.IsDir() {
-			found, files = append(found, m.builder), append(files, m.file)
+			if files = append(files, m.file); !slices.Contains(found, m.builder) {
+				found = append(found, m.builder)
+			}
 		}
 	}
 	switch {
-	case len(found) == 1:
+	case len(found) == 1 && (d.Build != nil || compiled(found[0])):
 		b.Type = found[0]
 		return &b, nil
-	case len(found) > 1:
+	case len(found) > 1 && d.Build != nil:
 		return nil, fault.New(fault.Invalid, "function %q: %s are in its directory, and each could be what it is built from", d.Spec.Name, strings.Join(files, " and ")).
 			WithHint("say which: build: {type: %s}", found[0])
 	case b.Target != "":
@@ -167,6 +177,9 @@ func (d *Declared) Builds(file string, stat func(path string) (fs.FileInfo, erro
 	}
 	return nil, nil
 }
+
+// compiled says whether a builder makes the program that a function is started from.
+func compiled(builder string) bool { return builder == BuildGo || builder == BuildRust }
 
 // lacksProgram says whether the function's program is to be in the code and is not.
 func (d *Declared) lacksProgram(file string, stat func(path string) (fs.FileInfo, error)) bool {
