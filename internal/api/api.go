@@ -125,6 +125,7 @@ type Options struct {
 	// Repositories are those that were pushed; nil = none can be.
 	Repositories Repositories
 	Builds       Builds // nil = none are made
+	Signed       bool   // refuse versions that this node has not built itself
 	Caller       Caller
 	Ticks        Ticks
 	Delayed      Delayed
@@ -153,6 +154,7 @@ type API struct {
 	follower     Follower
 	repositories Repositories
 	builds       Builds
+	signed       bool
 	caller       Caller
 	ticks        Ticks
 	delayed      Delayed
@@ -188,7 +190,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending:   make(chan struct{}),
 		rollouts: o.Rollouts,

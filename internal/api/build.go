@@ -23,6 +23,8 @@ type Builds interface {
 	Built(id, code string) (*function.Built, error)
 	// Log opens what a build said.
 	Log(id string) (*os.File, error)
+	// Key is what the node signs with what it says of its builds.
+	Key() *build.Key
 }
 
 // build answers with a line for each that the build says, and then with what it made.
@@ -86,22 +88,62 @@ func (a *API) getBuildLog(w http.ResponseWriter, r *http.Request, _ query) error
 
 // getVersionLog gives what the build of a version said.
 func (a *API) getVersionLog(w http.ResponseWriter, r *http.Request, q query) error {
-	f, err := a.catalog.View().Function(r.PathValue("name"))
+	v, err := a.builtVersion(r, q)
 	if err != nil {
 		return err
+	}
+	return a.sendLog(w, v.Built.ID)
+}
+
+// getProvenance gives what the node that has built a version has signed of that.
+func (a *API) getProvenance(r *http.Request, q query) (any, error) {
+	v, err := a.builtVersion(r, q)
+	if err != nil {
+		return nil, err
+	}
+	if len(v.Built.Provenance) == 0 {
+		return nil, fault.New(fault.NotFound, "nothing is signed of version %d of %s", v.Number, v.Spec.Name)
+	}
+	return v.Built.Provenance, nil
+}
+
+// getBuildKey gives the public half of the key that this node signs with.
+func (a *API) getBuildKey(*http.Request, query) (any, error) {
+	if a.builds == nil {
+		return nil, fault.New(fault.NotFound, "this node builds nothing, and has no key for that")
+	}
+	key := a.builds.Key()
+	text, err := key.Public()
+	return wire.BuildKey{ID: key.ID, Public: string(text)}, err
+}
+
+// builtVersion is the version that a request is about, which a node has built.
+func (a *API) builtVersion(r *http.Request, q query) (*function.Version, error) {
+	f, err := a.catalog.View().Function(r.PathValue("name"))
+	if err != nil {
+		return nil, err
 	}
 	n, err := q.number("version", int64(f.Aliases[function.LiveAlias].Primary), 1, 1<<31-1)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v, err := versionNumber(f, int(n))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if v.Built == nil {
-		return fault.New(fault.NotFound, "version %d of %s was not built by a node: its code came as it is", v.Number, f.Name)
+		return nil, fault.New(fault.NotFound, "version %d of %s was not built by a node: its code came as it is", v.Number, f.Name)
 	}
-	return a.sendLog(w, v.Built.ID)
+	return v, nil
+}
+
+// checkBuilt refuses what the node did not make itself, where it takes nothing else.
+func (a *API) checkBuilt(req *wire.DeployRequest) error {
+	if !a.signed || req.Build != "" || req.DryRun {
+		return nil
+	}
+	return fault.New(fault.Denied, "function %q is not built by this node, which takes nothing that is not signed (require: signed)", req.Spec.Name).
+		WithHint("say build: in its manifest, so that the node makes the code from source, and signs that")
 }
 
 func versionNumber(f *catalog.Function, n int) (*function.Version, error) {

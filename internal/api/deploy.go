@@ -147,6 +147,9 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 	if err := function.CheckAlias(req.Alias); err != nil {
 		return err
 	}
+	if err := a.checkBuilt(req); err != nil {
+		return err
+	}
 	if err := a.checkCode(req); err != nil {
 		return err
 	}

@@ -68,6 +68,7 @@ type Builds struct {
 	logger *slog.Logger
 	now    func() time.Time
 	queue  *queue
+	key    *Key
 
 	mu     sync.Mutex
 	scopes map[string]int // builds that use a scope's cache just now
@@ -75,12 +76,13 @@ type Builds struct {
 
 // Request asks for a build.
 type Request struct {
-	Dir      string         // the source; it is only read
-	Build    function.Build // of a type that builds: neither auto nor none
-	Function string         // for people
-	Programs []string       // paths below the code of what functions are started from; a compiler's result is called so
-	Scope    string         // builds of one scope share what they keep: those of one function, or of one repository
-	Out      io.Writer      // gets what the build says, line by line; nil = nobody
+	Dir      string           // the source; it is only read
+	Build    function.Build   // of a type that builds: neither auto nor none
+	Function string           // for people
+	Programs []string         // paths below the code of what functions are started from; a compiler's result is called so
+	Scope    string           // builds of one scope share what they keep: those of one function, or of one repository
+	Origin   *function.Origin // of the source, as far as the node knows it itself; nil = it does not
+	Out      io.Writer        // gets what the build says, line by line; nil = nobody
 }
 
 // Same is equal for requests of one directory that make the same.
@@ -118,8 +120,13 @@ func Open(o Options) (*Builds, error) {
 			return nil, fmt.Errorf("make room for builds: %w", err)
 		}
 	}
-	return b, nil
+	var err error
+	b.key, err = loadKey(filepath.Join(o.Dir, "signing.key"))
+	return b, err
 }
+
+// Key is what the node signs with what it says of its builds.
+func (b *Builds) Key() *Key { return b.key }
 
 func (l Limits) complete() Limits {
 	if l.Memory <= 0 {
@@ -211,6 +218,9 @@ func (b *Builds) run(ctx context.Context, r *Request, p *plan) (result *Result, 
 		return nil, fault.New(fault.KindOf(err), "what the build made cannot be the code: %w", err).WithHint("%s", fault.HintOf(err))
 	}
 	built.Took = function.Duration(b.now().Sub(built.Started).Round(time.Millisecond))
+	if err := b.sign(r, code, built); err != nil {
+		return nil, err
+	}
 	log.say("built in %s", built.Took)
 	return &Result{Code: code, Built: built}, b.record(&record{Function: r.Function, Code: code, Built: built})
 }

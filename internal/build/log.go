@@ -22,7 +22,7 @@ type buildLog struct {
 
 	mu      sync.Mutex
 	partial map[int][]byte // what came of a line that has no end yet, by stream
-	first   string         // line that is no prompt
+	first   string         // line of the first stream that is no prompt
 	forks   bool           // the machine's words for too many processes were seen
 }
 
@@ -103,7 +103,7 @@ func (l *buildLog) take(n int) string {
 	if i := strings.LastIndexByte(line, '\r'); i >= 0 {
 		line = line[i+1:] // a progress bar: only what would be seen in the end
 	}
-	if l.first == "" && !strings.HasPrefix(line, prompt) {
+	if n == 0 && l.first == "" && !strings.HasPrefix(line, prompt) {
 		l.first = line
 	}
 	l.forks = l.forks || strings.Contains(line, "Resource temporarily unavailable") || strings.Contains(line, "Cannot fork")
@@ -135,7 +135,7 @@ func (l *buildLog) end() {
 // streams of a build: its output and its errors.
 const streams = 2
 
-// toolchain is the first line that the build said.
+// toolchain is the first line that the build printed.
 func (l *buildLog) toolchain() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

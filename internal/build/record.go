@@ -63,6 +63,9 @@ func (b *Builds) Built(id, code string) (*function.Built, error) {
 	if r.Code != code {
 		return nil, fault.New(fault.Invalid, "build %s made %s, not %s", id, r.Code, fault.Clip(code)).WithHint("build again")
 	}
+	if err := b.verify(code, r.Built); err != nil {
+		return nil, fault.New(fault.Denied, "what is kept of build %s is not trusted: %w", id, err).WithHint("build again")
+	}
 	return r.Built, nil
 }
 

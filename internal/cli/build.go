@@ -21,11 +21,71 @@ import (
 func buildCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "build",
-		Short: "What builds of functions said",
+		Short: "What builds of functions said, and what was signed of them",
 		Long:  `What builds of functions said. A function is built by a deploy, or by a git push, where its manifest says build:; see docs/builds.md.`,
 	}
-	c.AddCommand(buildLogCommand(env))
+	c.AddCommand(buildLogCommand(env), buildProvenanceCommand(env), buildKeyCommand(env))
 	return c
+}
+
+func buildProvenanceCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "provenance FUNCTION[@VERSION]",
+		Short: "Print what was signed of the build of a version",
+		Long: `Print what the node that has built a version has signed of that, without @VERSION of the live one: an in-toto statement with a SLSA
+provenance, in a DSSE envelope. It names the code by its digest, the source, the commit where it was pushed with git, the builder and its tools. docs/builds.md
+says how to check it.`,
+		Example: "  dalamb build provenance pay > pay.intoto.json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			name, version, err := versionArg(args[0])
+			if err != nil {
+				return err
+			}
+			signed, err := node.Provenance(c.Context(), name, version)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s\n", signed)
+			return nil
+		},
+	}
+}
+
+func buildKeyCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "key",
+		Short: "Print the public key that the node signs builds with, in PEM",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			key, err := node.BuildKey(c.Context())
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(c.OutOrStdout(), key.Public)
+			return err
+		},
+	}
+}
+
+// versionArg reads FUNCTION or FUNCTION@VERSION; 0 = the live one.
+func versionArg(arg string) (name string, version int, err error) {
+	name, text, some := strings.Cut(arg, "@")
+	if !some {
+		return name, 0, nil
+	}
+	if version, err = strconv.Atoi(text); err != nil || version < 1 {
+		return "", 0, fault.New(fault.Invalid, "%q is not the number of a version", fault.Clip(text)).WithHint("such as %s@3; dalamb versions %s lists them", name, name)
+	}
+	return name, version, nil
 }
 
 func buildLogCommand(env *environment) *cobra.Command {
@@ -65,15 +125,11 @@ func openBuildLog(ctx context.Context, node *client.Client, id string, args []st
 	if id != "" {
 		return node.BuildLog(ctx, id)
 	}
-	name, version, some := strings.Cut(args[0], "@")
-	if !some {
-		return node.VersionLog(ctx, name, 0)
+	name, version, err := versionArg(args[0])
+	if err != nil {
+		return nil, err
 	}
-	n, err := strconv.Atoi(version)
-	if err != nil || n < 1 {
-		return nil, fault.New(fault.Invalid, "%q is not the number of a version", fault.Clip(version)).WithHint("such as %s@3; dalamb versions %s lists them", name, name)
-	}
-	return node.VersionLog(ctx, name, n)
+	return node.VersionLog(ctx, name, version)
 }
 
 // plainLine keeps escape sequences of what a stranger wrote from a terminal.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"iter"
 	"net/http"
@@ -23,11 +24,26 @@ func (c *Client) BuildLog(ctx context.Context, id string) (io.ReadCloser, error)
 
 // VersionLog returns what the build of a version said; 0 = the live one. The caller closes it.
 func (c *Client) VersionLog(ctx context.Context, function string, version int) (io.ReadCloser, error) {
-	r := get("v1", "functions", function, "build-log")
+	return c.text(ctx, ofVersion(function, version, "build-log"))
+}
+
+// Provenance returns what was signed of the build of a version; 0 = the live one.
+func (c *Client) Provenance(ctx context.Context, function string, version int) (out json.RawMessage, err error) {
+	return out, c.call(ctx, ofVersion(function, version, "provenance"), &out)
+}
+
+// BuildKey returns the public key that the node signs builds with.
+func (c *Client) BuildKey(ctx context.Context) (out wire.BuildKey, err error) {
+	return out, c.call(ctx, get("v1", "build-key"), &out)
+}
+
+// ofVersion asks for something of a version of a function; 0 = the live one.
+func ofVersion(function string, version int, what string) request {
+	r := get("v1", "functions", function, what)
 	if version != 0 {
 		r.query = url.Values{"version": {strconv.Itoa(version)}}
 	}
-	return c.text(ctx, r)
+	return r
 }
 
 func (c *Client) text(ctx context.Context, r request) (io.ReadCloser, error) {

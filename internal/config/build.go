@@ -16,10 +16,14 @@ type Build struct {
 	Disk     function.Bytes
 	Cache    function.Bytes
 	PIDs     int
-	Env      List // NAME=VALUE, or NAME of the node's own environment
-	Allow    List // destinations, as function.Allowed has them; none = the internet
-	Tools    List // directories
+	Env      List   // NAME=VALUE, or NAME of the node's own environment
+	Allow    List   // destinations, as function.Allowed has them; none = the internet
+	Tools    List   // directories
+	Require  string // RequireSigned or ""
 }
+
+// RequireSigned as Build.Require lets a node take only versions that it has built itself, and signed.
+const RequireSigned = "signed"
 
 // List is a list of texts that are kept as they are written.
 type List []string
@@ -58,6 +62,8 @@ func buildSettings() []Setting {
 			value: func(n *Node) any { return &n.Build.Allow }, check: func(n *Node) string { return destinations(n.Build.Allow) }},
 		{Key: "build.tools", Form: "list of directories", List: true, Help: "Directories of this machine with a bin each, that builds see and look for programs in, beside /usr.",
 			value: func(n *Node) any { return &n.Build.Tools }, check: func(n *Node) string { return directories(n.Build.Tools) }},
+		{Key: "build.require", Form: "signed", Help: "signed: this node takes no version but those that it has built from source, and signed. Default: code may also come as it is.",
+			value: func(n *Node) any { return &n.Build.Require }, check: func(n *Node) string { return oneOf(n.Build.Require, "", RequireSigned) }},
 	}
 }
 

@@ -1,6 +1,7 @@
 package function
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,6 +50,8 @@ type Built struct {
 	Source    string    `json:"source"`              // digest of the directory that it was made from
 	Started   time.Time `json:"started"`
 	Took      Duration  `json:"took"`
+	// Provenance is a SLSA provenance of the code, signed by the node that has built: a DSSE envelope.
+	Provenance json.RawMessage `json:"provenance,omitempty"`
 }
 
 func defaultBuild() Build {

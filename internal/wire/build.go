@@ -16,3 +16,9 @@ type BuildProgress struct {
 	Code  string          `json:"code,omitempty"`  // digest of what the build made; the last line
 	Built *function.Built `json:"built,omitempty"` // how
 }
+
+// BuildKey is the key that a node signs with what it says of its builds.
+type BuildKey struct {
+	ID     string `json:"id"`     // SHA-256 of the public key's DER form, in hex
+	Public string `json:"public"` // in PEM; ed25519
+}

@@ -10,17 +10,20 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
-// buildDir builds what of the functions is built, from the directory at, where dir of the commit is checked out, and returns the others. What is
+// checkedOut is a directory of a commit, and where it is checked out.
+type checkedOut struct{ dir, at string }
+
+// buildDir builds what of the functions is built, from a directory of the change's commit, and returns the others. What is
 // built of the same directory in the same way is built once.
-func (p *push) buildDir(ctx context.Context, dir, at string, functions []*delivered) (asItIs []*delivered, err error) {
-	root, err := os.OpenRoot(at)
+func (p *push) buildDir(ctx context.Context, c *change, from checkedOut, functions []*delivered) (asItIs []*delivered, err error) {
+	root, err := os.OpenRoot(from.at)
 	if err != nil {
 		return nil, fmt.Errorf("open a checkout: %w", err)
 	}
 	defer root.Close()
 	done := map[string]*build.Result{}
 	for _, f := range functions {
-		how, err := f.Builds(f.manifest, statBelow(root, dir))
+		how, err := f.Builds(f.manifest, statBelow(root, from.dir))
 		if err != nil {
 			return nil, err
 		}
@@ -31,7 +34,7 @@ func (p *push) buildDir(ctx context.Context, dir, at string, functions []*delive
 		if p.server.builder == nil {
 			return nil, fault.New(fault.Unavailable, "function %q is to be built, and this node builds nothing", f.Spec.Name)
 		}
-		r := build.Request{Dir: at, Build: *how, Function: f.Spec.Name, Scope: "git " + p.repository, Out: progress{p, f.Spec.Name}}
+		r := build.Request{Dir: from.at, Build: *how, Function: f.Spec.Name, Scope: "git " + p.repository, Origin: p.origin(c), Out: progress{p, f.Spec.Name}}
 		if program, own := f.OwnProgram(); own {
 			r.Programs = []string{program}
 		}

@@ -60,7 +60,7 @@ func (p *push) packDir(ctx context.Context, c *change, dir string, functions []*
 	if err := p.checkout(ctx, list, at); err != nil {
 		return err
 	}
-	asItIs, err := p.buildDir(ctx, dir, at, functions)
+	asItIs, err := p.buildDir(ctx, c, checkedOut{dir, at}, functions)
 	if err != nil || len(asItIs) == 0 {
 		return err
 	}
