@@ -44,8 +44,8 @@ func pushRow(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	w := &pushed{n: n, dir: filepath.Join(b.dir, "push-work")}
-	if err := w.begin(ctx); err != nil {
+	w := &pushed{n: n, name: "pushed", dir: filepath.Join(b.dir, "push-work")}
+	if err := w.begin(ctx, map[string]string{"dalamb.yaml": pushManifest, "main.py": pushProgram}); err != nil {
 		return err
 	}
 	const turns = 15
@@ -58,26 +58,85 @@ func pushRow(ctx context.Context, b *bench) error {
 		Case: "git push of a Python function, to the new version's first answer", Unit: "s", Value: value,
 		Yardstick: "the same by dalamb deploy", Of: of, Ratio: ratio, Target: valueAtMost(2),
 	})
+	return pushGo(ctx, b, n)
+}
+
+const goManifest = `name: compiled
+entry: {type: stdio, command: [./compiled]}
+build: {type: go, network: none}
+triggers:
+  - route: {path: /compiled}
+`
+
+const goProgram = `package main
+
+import (
+	_ "embed"
+	"os"
+)
+
+//go:embed version
+var version string
+
+func main() { os.Stdout.WriteString(version) }
+`
+
+// pushGo: the same of a Go function, which the node compiles: how much longer it takes than the compile alone.
+func pushGo(ctx context.Context, b *bench, n *node) error {
+	w := &pushed{n: n, name: "compiled", dir: filepath.Join(b.dir, "push-go")}
+	if err := w.begin(ctx, map[string]string{"dalamb.yaml": goManifest, "main.go": goProgram, "go.mod": "module example.com/compiled\n\ngo 1.21\n"}); err != nil {
+		return err
+	}
+	if _, err := w.beyondCompile(ctx); err != nil { // both compile Go's own packages once
+		return err
+	}
+	const turns = 7
+	s, err := inTurns(ctx, turns, func() (float64, error) { return w.beyondCompile(ctx) }, func() (float64, error) { return w.compiled, nil })
+	if err != nil {
+		return err
+	}
+	value, of, ratio := s.against(0, 1)
+	b.add(line{
+		Case: "git push of a Go function, to the new version's first answer, beyond the compile", Unit: "s", Value: value,
+		Yardstick: "the compile: go build of the same change", Of: of, Ratio: ratio, Target: valueAtMost(1),
+	})
 	return nil
+}
+
+// beyondCompile is a turn without the time that go build takes for the same change.
+func (w *pushed) beyondCompile(ctx context.Context) (float64, error) {
+	took, err := w.turn(ctx, func(ctx context.Context) error {
+		begun := time.Now()
+		err := w.run(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-buildid=", "-o", filepath.Join(w.dir, ".git", "compiled"), ".")
+		w.compiled = time.Since(begun).Seconds()
+		if err != nil {
+			return err
+		}
+		return w.push(ctx)
+	})
+	return took - 2*w.compiled, err // once here, once on the node
 }
 
 // pushed is a working copy of one function.
 type pushed struct {
 	n       *node
+	name    string // of the function and of the repository
 	dir     string
 	version int
+
+	compiled float64 // seconds that the last compile took
 }
 
-func (w *pushed) begin(ctx context.Context) error {
+func (w *pushed) begin(ctx context.Context, files map[string]string) error {
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return err
 	}
-	for name, text := range map[string]string{"dalamb.yaml": pushManifest, "main.py": pushProgram} {
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o644); err != nil {
 			return err
 		}
 	}
-	remote := strings.Replace(w.n.control, "http://", "http://bench:"+w.n.token+"@", 1) + "/git/bench"
+	remote := strings.Replace(w.n.control, "http://", "http://bench:"+w.n.token+"@", 1) + "/git/" + w.name
 	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"remote", "add", "live", remote}} {
 		if err := w.run(ctx, "git", args...); err != nil {
 			return err
@@ -91,7 +150,7 @@ func (w *pushed) run(ctx context.Context, program string, args ...string) error 
 	cmd.Dir = w.dir
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "DALAMB_DATA=" + w.n.data,
-		"GIT_AUTHOR_NAME=bench", "GIT_AUTHOR_EMAIL=bench@example.com", "GIT_COMMITTER_NAME=bench", "GIT_COMMITTER_EMAIL=bench@example.com",
+		"CGO_ENABLED=0", "GOFLAGS=", "GOCACHE=" + filepath.Join(w.dir, ".git", "go-build"), "GIT_AUTHOR_NAME=bench", "GIT_AUTHOR_EMAIL=bench@example.com", "GIT_COMMITTER_NAME=bench", "GIT_COMMITTER_EMAIL=bench@example.com",
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("run %s %s: %w\n%s", filepath.Base(program), strings.Join(args, " "), err, out)
@@ -136,7 +195,7 @@ func (w *pushed) deploy(ctx context.Context) error {
 }
 
 func (w *pushed) answer(ctx context.Context) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.n.gateway+"/pushed", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.n.gateway+"/"+w.name, nil)
 	if err != nil {
 		return "", err
 	}
