@@ -44,6 +44,8 @@ func (b *Builds) plan(r *Request) (*plan, error) {
 		p, err = nodePlan(r)
 	case function.BuildRust:
 		p, err = rustPlan(r)
+	case function.BuildJava:
+		p, err = javaPlan(r)
 	case function.BuildCommand:
 		p = &plan{name: path.Base(r.Build.Command[0]), steps: [][]string{r.Build.Command}, output: path.Join(sourceAt, r.Build.Output)}
 	default:

@@ -143,3 +143,24 @@ func TestAToolThatIsNotThere(t *testing.T) {
 		t.Errorf("check = %v (%s), want an Unavailable fault with what to do", err, fault.HintOf(err))
 	}
 }
+
+const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>com.example</groupId><artifactId>pay</artifactId><version>1</version>
+<properties><maven.compiler.source>17</maven.compiler.source><maven.compiler.target>17</maven.compiler.target></properties>
+<build><finalName>pay</finalName><plugins><plugin><artifactId>maven-jar-plugin</artifactId><version>3.4.1</version>
+<configuration><archive><manifest><mainClass>Pay</mainClass></manifest></archive></configuration></plugin></plugins></build></project>`
+
+func TestJavaIsPacked(t *testing.T) {
+	b := newBench(t, online(need.Hosts(t, "repo.maven.apache.org")))
+	need.That(t, b.find("mvn") != "" && b.find("java") != "", "Maven below /usr")
+	var out bytes.Buffer
+	r, err := b.Run(t.Context(), Request{Build: by(function.BuildJava), Out: &out, Dir: source(t, map[string]string{
+		"pom.xml": pom, "src/main/java/Pay.java": "public class Pay { public static void main(String[] a) { System.out.println(\"hello\"); } }\n",
+	})})
+	if err != nil {
+		t.Fatalf("Run: %v\n%s", err, &out)
+	}
+	if got := b.runs(t, r.Code, "java", "-jar", "target/pay.jar"); got != "hello" {
+		t.Errorf("the function prints %q, want hello", got)
+	}
+}

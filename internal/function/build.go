@@ -22,11 +22,12 @@ const (
 	BuildPython  = "python"  // pip puts packages beside the source
 	BuildNode    = "node"    // npm does
 	BuildRust    = "rust"    // a program
+	BuildJava    = "java"    // jars
 	BuildCommand = "command" // Build.Command makes the code
 )
 
 func buildTypes() []string {
-	return []string{BuildAuto, BuildNone, BuildGo, BuildPython, BuildNode, BuildRust, BuildCommand}
+	return []string{BuildAuto, BuildNone, BuildGo, BuildPython, BuildNode, BuildRust, BuildJava, BuildCommand}
 }
 
 // BuildTimeout is how long a build may take that says nothing.
@@ -63,7 +64,7 @@ func buildNetworks() []string { return []string{NetworkEgress, NetworkNone} }
 func buildMember() member[Declared] {
 	return field("build", "The node makes the code from the directory: see docs/builds.md. Default: the directory is the code; but where the program of entry.command is not in it and it is source of Go or Rust, type: auto.",
 		pointer(object[Build](nil,
-			field("type", "auto: by what is in the directory. none: the directory is the code. go, rust: a program, called as entry.command has it. python, node: the directory with the packages that it names. command: command makes the code. Default: auto, or command where there is one.", text(buildTypes()...), func(b *Build) *string { return &b.Type }),
+			field("type", "auto: by what is in the directory. none: the directory is the code. go, rust: a program, called as entry.command has it. python, node: the directory with the packages that it names. java: what Maven packs. command: command makes the code. Default: auto, or command where there is one.", text(buildTypes()...), func(b *Build) *string { return &b.Type }),
 			field("target", "type: go: the package, such as ./cmd/pay; default: the one in the directory itself. type: rust: which of several programs; default: the one called as entry.command has it.", text[string](), func(b *Build) *string { return &b.Target }),
 			field("command", "type: command only: program and arguments, run in a copy of the directory.", list(word(), none[string]), func(b *Build) *[]string { return &b.Command }),
 			field("output", "type: command only: the directory, below code, that is the code then. Default: all of it.", text[string](), func(b *Build) *string { return &b.Output }),
@@ -139,7 +140,7 @@ func (p *parser) builds(d *Declared, before int) {
 // marks say by which file a directory is known to be for a builder.
 func marks() []struct{ file, builder string } {
 	return []struct{ file, builder string }{
-		{"go.mod", BuildGo}, {"Cargo.toml", BuildRust}, {"package.json", BuildNode}, {"requirements.txt", BuildPython}, {"pyproject.toml", BuildPython},
+		{"go.mod", BuildGo}, {"Cargo.toml", BuildRust}, {"pom.xml", BuildJava}, {"package.json", BuildNode}, {"requirements.txt", BuildPython}, {"pyproject.toml", BuildPython},
 	}
 }
 

@@ -178,7 +178,7 @@ func (s *suite) files(t *testing.T, r runner.Runner) {
 	lines := strings.Split(s.run(t, r, spec), "\n")
 	for i, may := range []string{
 		"/ bin dev etc lib lib32 lib64 libx32 opt proc sbin tmp usr var",
-		"/etc alternatives ca-certificates crypto-policies group hosts ld.so.cache ld.so.conf ld.so.conf.d nsswitch.conf passwd pki ssl",
+		"/etc alternatives ca-certificates crypto-policies group hosts ld.so.cache ld.so.conf ld.so.conf.d maven nsswitch.conf passwd pki ssl",
 		"/etc/ssl cert.pem certs openssl.cnf",
 	} {
 		for _, name := range strings.Fields(lines[i]) {

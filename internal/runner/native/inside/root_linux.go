@@ -266,7 +266,7 @@ func showPrograms() error {
 
 // showSettings shows what of /etc they need, and nothing that is private to the host.
 func showSettings() error {
-	if err := makeDirs("etc/ssl", "etc/pki", "etc/pki/tls", "etc/pki/ca-trust", "etc/ca-certificates"); err != nil {
+	if err := makeDirs("etc/ssl", "etc/pki", "etc/pki/tls", "etc/pki/ca-trust", "etc/ca-certificates", "etc/maven"); err != nil {
 		return err
 	}
 	if err := showJava(); err != nil {
@@ -274,12 +274,13 @@ func showSettings() error {
 	}
 	// Of the certificates' directories only the public part: an ordinary user's functions are in the user's groups.
 	for _, d := range []string{"etc/ld.so.conf.d", "etc/alternatives", "etc/crypto-policies", "etc/ssl/certs", "etc/pki/tls/certs",
-		"etc/pki/ca-trust/extracted", "etc/ca-certificates/extracted"} {
+		"etc/pki/ca-trust/extracted", "etc/ca-certificates/extracted", "etc/maven/logging"} {
 		if err := showDir("/"+d, d); err != nil && err != syscall.ENOENT && err != syscall.ENOTDIR {
 			return &failure{"/" + d, err}
 		}
 	}
-	for _, f := range []string{"etc/ld.so.cache", "etc/ld.so.conf", "etc/ssl/cert.pem", "etc/ssl/openssl.cnf", "etc/pki/tls/cert.pem", "etc/pki/tls/openssl.cnf"} {
+	// Of Maven's, whose settings can hold passwords, only what Debian's does not start without.
+	for _, f := range []string{"etc/maven/m2.conf", "etc/ld.so.cache", "etc/ld.so.conf", "etc/ssl/cert.pem", "etc/ssl/openssl.cnf", "etc/pki/tls/cert.pem", "etc/pki/tls/openssl.cnf"} {
 		if err := showFile("/"+f, f, attrReadOnly|attrNoSUID|attrNoDev); err != nil && err != syscall.ENOENT {
 			return &failure{"/" + f, err}
 		}
