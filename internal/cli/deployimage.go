@@ -45,6 +45,10 @@ func besides(fn, ref, manifest string) error {
 		return nil
 	}
 	info, err := os.Stat(filepath.Join(filepath.Dir(manifest), ref))
+	if ext := filepath.Ext(ref); err != nil && (ext == ".tar" || ext == ".tgz" || ext == ".gz") {
+		return fault.New(fault.Invalid, "image of %s: %q names an image of a registry, looks like a file, and none of that name stands beside the manifest", fn, ref).
+			WithHint("write ./ and the path of a file; an image in a registry with its tag: %s:latest", ref)
+	}
 	if err != nil || !info.Mode().IsRegular() {
 		return nil // most have none
 	}

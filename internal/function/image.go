@@ -3,6 +3,7 @@ package function
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -109,11 +110,31 @@ func (c *checker) ref(field, ref string) {
 		}
 		return
 	}
-	if scheme, rest, ok := strings.Cut(ref, "://"); ok {
-		c.add(field, "a registry that speaks plain HTTP is named in the node's setting registries; docs/images.md", "write %q, without %s://", clip(rest), clip(scheme))
+	if c.transport(field, ref) {
 		return
 	}
 	if !validRef.MatchString(ref) {
 		c.add(field, refHint, "%q is not a reference to an image", clip(ref))
 	}
+}
+
+// transport refuses a reference with what other tools write before one, and says how it is written here.
+func (c *checker) transport(field, ref string) (is bool) {
+	scheme, rest, _ := strings.Cut(ref, ":")
+	rest, slashes := strings.CutPrefix(rest, "//")
+	switch {
+	case scheme == "file" && slashes, slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, scheme) && strings.ContainsAny(rest, "/:"):
+		file, _, _ := strings.Cut(rest, ":") // what follows is its tag
+		if !path.IsAbs(file) {
+			file = "./" + path.Clean(file)
+		}
+		c.add(field, "a path from the manifest on, to an OCI image layout or to what docker save writes", "write %q, without %s:", clip(file), scheme)
+	case slashes && (scheme == "http" || scheme == "https"):
+		c.add(field, "a registry that speaks plain HTTP is named in the node's setting registries; docs/images.md", "write %q, without %s://", clip(rest), scheme)
+	case slashes:
+		c.add(field, refHint, "write %q, without %s://", clip(rest), clip(scheme))
+	default:
+		return false
+	}
+	return true
 }

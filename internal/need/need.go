@@ -5,6 +5,8 @@ package need
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -65,4 +67,20 @@ func missing(t testing.TB, what string) {
 		return
 	}
 	t.Skipf("skipped: needs %s", what)
+}
+
+// Address needs the machine to have an address beside loopback's, and returns it.
+func Address(t testing.TB) netip.Addr {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatalf("list the machine's addresses: %v", err)
+	}
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && p.Addr().IsGlobalUnicast() {
+			return p.Addr()
+		}
+	}
+	missing(t, "an IPv4 address beside loopback's")
+	return netip.Addr{}
 }

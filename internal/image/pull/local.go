@@ -2,13 +2,16 @@ package pull
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -16,6 +19,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -33,9 +37,16 @@ type File struct {
 func OpenFile(path string) (*File, error) {
 	f := &File{path: path}
 	info, err := os.Stat(path)
-	if err == nil && info.IsDir() {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fault.New(fault.Invalid, "there is no image %s", path).
+			WithHint("what begins with ./ or ../ is a file or directory beside the manifest, anything else an image in a registry")
+	case err != nil:
+	case info.IsDir():
 		err = f.layout(path)
-	} else if err == nil {
+	case info.Size() == 0:
+		err = errors.New("it is empty")
+	default:
 		err = f.archive()
 	}
 	if err != nil {
@@ -56,6 +67,9 @@ func (f *File) Close() {
 // layout takes the one image of a layout, or its index where it has several. // OCI image-spec image-layout.md
 func (f *File) layout(dir string) error {
 	index, err := layout.ImageIndexFromPath(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("it has no index.json")
+	}
 	if err != nil {
 		return err
 	}
@@ -101,6 +115,9 @@ func (f *File) unpackLayout() (is bool, err error) {
 		return false, err
 	}
 	defer in.Close()
+	if how := compression(in); how != "" {
+		return false, fmt.Errorf("it is compressed (%s); unpack it first", how)
+	}
 	if f.tmp, err = os.MkdirTemp("", "dalamb-image-*"); err != nil {
 		return false, err
 	}
@@ -132,6 +149,18 @@ func (f *File) unpackLayout() (is bool, err error) {
 	}
 }
 
+// compression says how a file is compressed, by how it begins; "" = it is not, or nobody knows. RFC 1952, RFC 8878
+func compression(in io.ReaderAt) string {
+	begin := make([]byte, 4)
+	n, _ := in.ReadAt(begin, 0) // of a file that is too short the reader of archives says so
+	for how, magic := range map[string]string{"gzip": "\x1f\x8b", "zstd": "\x28\xb5\x2f\xfd", "bzip2": "BZh", "xz": "\xfd7zX"} {
+		if bytes.HasPrefix(begin[:n], []byte(magic)) {
+			return how
+		}
+	}
+	return ""
+}
+
 func writeTo(root *os.Root, name string, content io.Reader) error {
 	if err := root.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
@@ -159,8 +188,11 @@ func (f *File) Push(ctx context.Context, control, token, repository string) (str
 		opts = append(opts, name.Insecure)
 	}
 	digest, err := f.digest()
+	if err == nil {
+		err = f.whole()
+	}
 	if err != nil {
-		return "", fault.New(fault.Invalid, "%s is not a whole image: %w", f.path, err).WithHint("make the file again")
+		return "", notWhole(f.path, err)
 	}
 	ref, err := name.NewDigest(u.Host+"/"+repository+"@"+digest.String(), opts...)
 	if err != nil {
@@ -173,8 +205,11 @@ func (f *File) Push(ctx context.Context, control, token, repository string) (str
 		err = remote.Write(ref, f.image, o...)
 	}
 	if err != nil {
-		if strings.Contains(err.Error(), "error verifying") || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrNotExist) {
-			return "", fault.New(fault.Invalid, "%s is not a whole image: %w", f.path, err).WithHint("make the file again")
+		var refused *transport.Error
+		invalid := func(d transport.Diagnostic) bool { return d.Code == transport.DigestInvalidErrorCode || d.Code == transport.SizeInvalidErrorCode }
+		if strings.Contains(err.Error(), "error verifying") || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrNotExist) ||
+			errors.As(err, &refused) && slices.ContainsFunc(refused.Errors, invalid) {
+			return "", notWhole(f.path, err)
 		}
 		return "", explain(f.path, u.Host, err)
 	}

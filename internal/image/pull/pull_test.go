@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -369,17 +370,89 @@ func TestFilesArePushed(t *testing.T) {
 
 func TestOpenFileRefusesWhatIsNoImage(t *testing.T) {
 	dir := t.TempDir()
-	text := filepath.Join(dir, "text")
-	if err := os.WriteFile(text, []byte("no image"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	none := filepath.Join(dir, "none")
-	if _, err := layout.Write(none, empty.Index); err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{text, dir, none, filepath.Join(dir, "missing")} {
-		if _, err := OpenFile(path); fault.KindOf(err) != fault.Invalid || err == nil || !strings.Contains(err.Error(), path) {
-			t.Errorf("OpenFile(%s) = %v, want an invalid fault that names it", path, err)
+	file := func(name, content string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
 		}
+	}
+	file("text", "no image")
+	file("empty.tar", "")
+	file("some.tar.gz", "\x1f\x8b\x08\x00")
+	file("some.tar.zst", "\x28\xb5\x2f\xfd\x04")
+	if _, err := layout.Write(filepath.Join(dir, "none"), empty.Index); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"text": "is not an image: unexpected EOF", ".": "is not an image: it has no index.json", "none": "is not an image: its index is empty",
+		"missing": "there is no image ", "empty.tar": "is not an image: it is empty", "some.tar.gz": "it is compressed (gzip); unpack it first",
+		"some.tar.zst": "it is compressed (zstd); unpack it first",
+	} {
+		path := filepath.Join(dir, name)
+		if _, err := OpenFile(path); fault.KindOf(err) != fault.Invalid || err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), want) || fault.HintOf(err) == "" {
+			t.Errorf("OpenFile(%s) = %v (%s), want an invalid fault that names it and says %q, with a hint", path, err, fault.HintOf(err), want)
+		}
+	}
+}
+
+// A layout whose parts are not what its manifests say is the file's fault, not that of the way to the node.
+func TestALayoutThatIsNotWholeIsNotPushed(t *testing.T) {
+	node := serve(t, &remoteRegistry{user: "dalamb"})
+	one := program(t, 2, "amd64")
+	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: program(t, 1, "arm64")}, mutate.IndexAddendum{Add: one})
+	for what, tt := range map[string]struct {
+		index v1.ImageIndex
+		spoil func([]byte) []byte
+		says  string
+	}{
+		"truncated":             {mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: one}), func(b []byte) []byte { return b[:len(b)/2] }, "layer 1 of 2 has "},
+		"truncated, of several": {index, func(b []byte) []byte { return b[:len(b)/2] }, "layer 1 of 2 has "},
+		"changed":               {mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: one}), func(b []byte) []byte { return append(b[:len(b)-1:len(b)-1], b[len(b)-1]^1) }, ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			if _, err := layout.Write(dir, tt.index); err != nil {
+				t.Fatal(err)
+			}
+			layers, err := one.Layers()
+			if err != nil {
+				t.Fatal(err)
+			}
+			blob := filepath.Join(dir, "blobs", "sha256", strings.TrimPrefix(digestOf(t, layers[0]), "sha256:"))
+			content, err := os.ReadFile(blob)
+			if err == nil {
+				err = os.WriteFile(blob, tt.spoil(content), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := OpenFile(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			_, err = f.Push(t.Context(), "http://"+node.host, "secret", "deploy/pay")
+			if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), dir+" is not a whole image: ") || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("Push = %v, want that the layout is not whole, and %q", err, tt.says)
+			}
+		})
+	}
+}
+
+// A name says nothing of how its registry is spoken to: the setting does.
+func TestAnInsecureRegistryIsOneThatIsNamedSo(t *testing.T) {
+	r := serve(t, &remoteRegistry{})
+	img := program(t, 1, "amd64")
+	r.push(t, "pay:1", img)
+	elsewhere := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, r.host)
+	}}
+	const ref = "registry.example.com:5000/pay:1"
+	p, _ := newPuller(t, Options{Transport: elsewhere, Registries: []Registry{{Host: "registry.example.com:5000", Insecure: true}}})
+	if got, err := p.Resolve(t.Context(), ref); err != nil || got.Digest != digestOf(t, img) {
+		t.Errorf("Resolve of an insecure registry = %+v, %v", got, err)
+	}
+	p, _ = newPuller(t, Options{Transport: elsewhere})
+	if _, err := p.Resolve(t.Context(), ref); err == nil || !strings.Contains(err.Error(), "https://registry.example.com:5000") || !strings.Contains(fault.HintOf(err), "setting registries") {
+		t.Errorf("Resolve = %v (%s), want that TLS alone is spoken, and the setting named", err, fault.HintOf(err))
 	}
 }
