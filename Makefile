@@ -26,7 +26,8 @@ test-bare:
 test-long: build
 	$(GO) run ./hack/test -long $(ARGS)
 
-# All rows, or some: make bench ARGS='coldstart append'. BENCH_OUT=file.json writes them as JSON too. BENCH_PROFILE=file.pprof profiles
+# All rows, or some: make bench ARGS='coldstart append'. BENCH_OUT=file.json writes them as JSON too, BENCH_PAGE=docs/performance.md into
+# the page. BENCH_PROFILE=file.pprof profiles
 # the node in the batch row.
 bench: build
 	$(GO) run ./hack/bench $(ARGS)

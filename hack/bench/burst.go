@@ -48,7 +48,7 @@ func burstRow(ctx context.Context, b *bench) error {
 		if err := b.deploy(ctx, n, c.name, fmt.Sprintf(burstManifest, c.name, python, c.batch)); err != nil {
 			return err
 		}
-		s, err := inTurns(ctx, 5, func() (float64, error) {
+		s, err := inTurns(ctx, b.turns(5), func() (float64, error) {
 			if err := n.scaledDown(ctx, c.name); err != nil {
 				return 0, err
 			}

@@ -16,12 +16,13 @@ import (
 
 // program is what is started cold.
 type program struct {
-	name    string
-	print   []string // a command that prints at once
-	web     []string // a command that serves HTTP
-	samples int
-	few     int // samples of what takes long
+	name  string
+	print []string // a command that prints at once
+	web   []string // a command that serves HTTP
 }
+
+// coldTurns is how often each is started.
+const coldTurns = 50
 
 // coldStartRow: from nothing to a function's first byte of output by the runner alone, and to the answer of an HTTP function through
 // the gateway, against fork and exec of the same program to the same point.
@@ -43,7 +44,7 @@ func (b *bench) programs(ctx context.Context) ([]program, error) {
 			return nil, err
 		}
 	}
-	all := []program{{"static Go", []string{"./once"}, []string{"./web"}, 50, 30}}
+	all := []program{{"static Go", []string{"./once"}, []string{"./web"}}}
 	scripts, err := filepath.Abs("hack/bench/testdata/web")
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func (b *bench) programs(ctx context.Context) ([]program, error) {
 		if err := copyInto(filepath.Join(b.dir, "code", "web"), filepath.Join(scripts, i.script)); err != nil {
 			return nil, err
 		}
-		all = append(all, program{i.name, []string{file, i.flag, i.print}, []string{file, i.script}, 30, 15})
+		all = append(all, program{i.name, []string{file, i.flag, i.print}, []string{file, i.script}})
 	}
 	return all, nil
 }
@@ -71,7 +72,7 @@ type way struct {
 	name   string
 	start  func(ctx context.Context, code string, command []string) (float64, error)
 	target *target
-	long   bool // it takes: fewer samples must do
+	long   bool // it takes: it would make the turns of the others long
 }
 
 // coldByRunners starts sandboxes without a node, in every way that the machine has.
@@ -86,18 +87,17 @@ func (b *bench) coldByRunners(ctx context.Context, programs []program) error {
 		first = len(ways)
 	}
 	for _, p := range programs {
-		if err := b.coldInTurns(ctx, p, ways[:first], p.samples); err != nil {
-			return err
-		}
-		if err := b.coldInTurns(ctx, p, ways[first:], p.few); err != nil {
-			return err
+		for _, some := range [][]way{ways[:first], ways[first:]} {
+			if err := b.coldInTurns(ctx, p, some); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
 // coldInTurns starts p plainly and in some ways.
-func (b *bench) coldInTurns(ctx context.Context, p program, ways []way, turns int) error {
+func (b *bench) coldInTurns(ctx context.Context, p program, ways []way) error {
 	if len(ways) == 0 {
 		return nil
 	}
@@ -121,7 +121,7 @@ func (b *bench) coldInTurns(ctx context.Context, p program, ways []way, turns in
 			return w.start(ctx, code, p.print)
 		})
 	}
-	s, err := inTurns(ctx, turns, things...)
+	s, err := inTurns(ctx, b.turns(coldTurns), things...)
 	if err != nil {
 		return err
 	}
@@ -245,7 +245,7 @@ triggers: [{name: call, route: {method: POST, path: /%[1]s}}]
 		if last := len(plain) - 1; last > 0 || plain[0] == "./web" {
 			plain[last] = filepath.Join(b.dir, "code", "web", plain[last])
 		}
-		s, err := inTurns(ctx, p.samples/2,
+		s, err := inTurns(ctx, b.turns(coldTurns),
 			func() (float64, error) { return coldCall(ctx, gateway) },
 			func() (float64, error) { return coldServer(ctx, plain) })
 		if err != nil {

@@ -37,7 +37,45 @@ func idleRow(ctx context.Context, b *bench) error {
 	if full, err = b.startNode(ctx, "full"); err != nil {
 		return err
 	}
-	return b.compareMemory(ctx, "1000 functions, after a restart", full, empty)
+	if err := b.compareMemory(ctx, "1000 functions, after a restart", full, empty); err != nil {
+		return err
+	}
+	return b.compareCPU(ctx, "1000 functions, CPU that the node takes", full, empty)
+}
+
+// compareCPU looks at what both nodes take of a CPU while nothing happens, in the same time.
+func (b *bench) compareCPU(ctx context.Context, what string, full, empty *node) error {
+	const settle, look = 30 * time.Second, 15 * time.Second // a start leaves work: what was read is garbage then
+	if err := pause(ctx, settle); err != nil {
+		return err
+	}
+	seconds := func() (both [2]float64, err error) {
+		for i, n := range []*node{full, empty} {
+			if both[i], err = n.cpuSeconds(); err != nil {
+				return both, err
+			}
+		}
+		return both, nil
+	}
+	before, err := seconds()
+	if err != nil {
+		return err
+	}
+	if err := pause(ctx, look); err != nil {
+		return err
+	}
+	after, err := seconds()
+	if err != nil {
+		return err
+	}
+	l := line{Case: what, Unit: "% of one", Yardstick: "empty node", Target: valueAtMost(1)}
+	l.Value, l.Of = (after[0]-before[0])/look.Seconds()*100, (after[1]-before[1])/look.Seconds()*100
+	if l.Of > 0 { // the kernel counts in hundredths of a second
+		x := l.Value / l.Of
+		l.Ratio = spread{x, x, x}
+	}
+	b.add(l)
+	return nil
 }
 
 // compareMemory gives the nodes time to settle, then looks at both for a while.
@@ -45,7 +83,7 @@ func (b *bench) compareMemory(ctx context.Context, what string, full, empty *nod
 	if err := pause(ctx, 6*time.Second); err != nil {
 		return err
 	}
-	s, err := inTurns(ctx, 10, full.residentMiB, empty.residentMiB, func() (float64, error) { return 0, pause(ctx, 200*time.Millisecond) })
+	s, err := inTurns(ctx, b.turns(10), full.residentMiB, empty.residentMiB, func() (float64, error) { return 0, pause(ctx, 200*time.Millisecond) })
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,13 @@
 //	go run ./hack/bench [ROW...]
 //
 // A row is measured in turns with its yardstick, so that a slow moment of the machine meets both; "ratio" is the median over the
-// turns and "middle half" says where half of them lie. BENCH_OUT=FILE writes the table as JSON too, BENCH_PROFILE=FILE a CPU
-// profile of the node in the batch row and the sync row, of the latter its calls from 16 connections. It drives bin/dalamb as a
+// turns and "middle half" says where half of them lie. BENCH_OUT=FILE writes the table as JSON too, BENCH_PAGE=docs/performance.md
+// puts the rows where that page has a place for them, BENCH_PROFILE=FILE writes a CPU profile of the node in the batch row and the sync row, of the latter its calls from 16 connections. BENCH_TURNS=N takes fewer turns, to see that a row works. It drives bin/dalamb as a
 // person would. A target that is missed is told, and is no error.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -39,6 +41,7 @@ func rows() []row {
 		{"triggers", triggersRow},
 		{"sync", syncRow},
 		{"coldstart", coldStartRow},
+		{"fresh", freshRow},
 		{"burst", burstRow},
 		{"scale", scaleRow},
 		{"image", imageRow},
@@ -56,7 +59,10 @@ func rows() []row {
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	log.SetOutput(io.Discard) // where Pebble tells of every start
-	err := run(ctx, os.Args[1:], os.Getenv("BENCH_OUT"), os.Getenv("BENCH_PROFILE"))
+	turns, err := strconv.Atoi(cmp.Or(os.Getenv("BENCH_TURNS"), "0"))
+	if err == nil {
+		err = run(ctx, os.Args[1:], turns, outputs{os.Getenv("BENCH_OUT"), os.Getenv("BENCH_PAGE"), os.Getenv("BENCH_PROFILE")})
+	}
 	cancel()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -64,17 +70,21 @@ func main() {
 	}
 }
 
+// outputs are files; "" = none.
+type outputs struct{ table, page, profile string }
+
 // run measures the rows that are named, or all, and prints what could be measured also when a row failed.
-func run(ctx context.Context, names []string, file, profile string) (err error) {
+func run(ctx context.Context, names []string, turns int, to outputs) (err error) {
 	chosen, err := choose(names)
 	if err != nil {
 		return err
 	}
-	b, err := newBench(profile)
+	b, err := newBench(to.profile)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
+	b.table.Turns = turns
 	begun := time.Now()
 	var failed error
 	for _, r := range chosen {
@@ -93,8 +103,11 @@ func run(ctx context.Context, names []string, file, profile string) (err error) 
 	}
 	b.table.Seconds = time.Since(begun).Seconds()
 	b.table.print(os.Stdout)
-	if file != "" {
-		failed = errors.Join(failed, b.table.write(file))
+	if to.table != "" {
+		failed = errors.Join(failed, b.table.write(to.table))
+	}
+	if to.page != "" {
+		failed = errors.Join(failed, b.table.update(to.page))
 	}
 	return failed
 }

@@ -31,6 +31,14 @@ func median(xs []float64) float64 { return quantile(xs, 0.5) }
 // series are the turns of several things that are measured side by side.
 type series [][]float64 // by thing, then by turn
 
+// turns is how many a row takes: as it says, or fewer where who runs it wants that.
+func (b *bench) turns(most int) int {
+	if b.table.Turns > 0 {
+		return min(most, b.table.Turns)
+	}
+	return most
+}
+
 // inTurns measures each thing once a turn, one after another, and keeps all turns.
 func inTurns(ctx context.Context, turns int, things ...func() (float64, error)) (series, error) {
 	s := make(series, len(things))

@@ -41,7 +41,7 @@ func scaleRow(ctx context.Context, b *bench) error {
 		return err
 	}
 	c := n.caller("/scale")
-	s, err := inTurns(ctx, 5, func() (float64, error) {
+	s, err := inTurns(ctx, b.turns(5), func() (float64, error) {
 		if err := n.scaledDown(ctx, "scale"); err != nil {
 			return 0, err
 		}

@@ -29,7 +29,7 @@ func syncRow(ctx context.Context, b *bench) error {
 		if err := b.profiling(l.node, true); err != nil {
 			return err
 		}
-		times, err := inTurns(ctx, turns, things...)
+		times, err := inTurns(ctx, b.turns(turns), things...)
 		if err := errors.Join(err, b.profiling(l.node, false)); err != nil {
 			return err
 		}

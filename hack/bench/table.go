@@ -17,7 +17,9 @@ type table struct {
 	System  string    `json:"system"`
 	Cores   int       `json:"cores"`
 	Go      string    `json:"go"`
-	Seconds float64   `json:"seconds"` // that all of it took
+	Load    string    `json:"load,omitempty"`  // average of the minute before
+	Turns   int       `json:"turns,omitempty"` // at most; 0 = as many as each row has
+	Seconds float64   `json:"seconds"`         // that all of it took
 	Lines   []line    `json:"lines"`
 	Notes   []string  `json:"notes,omitempty"`
 }
@@ -48,7 +50,7 @@ func valueAtMost(x float64) *target  { return &target{Value: true, AtMost: true,
 func valueAtLeast(x float64) *target { return &target{Value: true, Bound: x} }
 
 func newTable() table {
-	return table{Time: time.Now().UTC(), System: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Go: runtime.Version()}
+	return table{Time: time.Now().UTC(), System: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Go: runtime.Version(), Load: loadAverage()}
 }
 
 func (l *line) judge() {
@@ -91,7 +93,7 @@ func (l *line) met() string {
 }
 
 func (t *table) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%s, %d cores, %s, %s, %.0f s\n\n", t.System, t.Cores, t.Go, t.Time.Format(time.DateTime), t.Seconds)
+	fmt.Fprintf(w, "\n%s, %d cores, %s, %s, load average %s before, %.0f s\n\n", t.System, t.Cores, t.Go, t.Time.Format(time.DateTime), cmp.Or(t.Load, "unknown"), t.Seconds)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "row\tcase\tmeasured\tyardstick\t\tratio\tmiddle half\ttarget\tmet")
 	for _, l := range t.Lines {

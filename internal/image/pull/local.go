@@ -206,7 +206,9 @@ func (f *File) Push(ctx context.Context, control, token, repository string) (str
 	}
 	if err != nil {
 		var refused *transport.Error
-		invalid := func(d transport.Diagnostic) bool { return d.Code == transport.DigestInvalidErrorCode || d.Code == transport.SizeInvalidErrorCode }
+		invalid := func(d transport.Diagnostic) bool {
+			return d.Code == transport.DigestInvalidErrorCode || d.Code == transport.SizeInvalidErrorCode
+		}
 		if strings.Contains(err.Error(), "error verifying") || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrNotExist) ||
 			errors.As(err, &refused) && slices.ContainsFunc(refused.Errors, invalid) {
 			return "", notWhole(f.path, err)
