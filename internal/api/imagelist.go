@@ -44,6 +44,14 @@ func (a *API) listImages(*http.Request, query) (any, error) {
 	return list, nil
 }
 
+func (a *API) listPulls(*http.Request, query) (any, error) {
+	list := wire.ImagePullList{Pulls: []wire.ImagePull{}}
+	if p, ok := a.images.(Pulling); ok {
+		list.Pulls = append(list.Pulls, p.Pulls()...)
+	}
+	return list, nil
+}
+
 // use notes that a version runs in an image.
 func (a *API) use(img *wire.Image, v *function.Version) {
 	if !slices.Contains(img.References, v.Image.Reference) {

@@ -26,6 +26,12 @@ type Images interface {
 	Kept() (wire.ImageList, error)
 }
 
+// Pulling is an ability of Images.
+type Pulling interface {
+	// Pulls lists the images that are on their way here.
+	Pulls() []wire.ImagePull
+}
+
 // checkImage refuses an image where the function's runner has none.
 func (a *API) checkImage(ctx context.Context, spec *function.Spec) error {
 	ref := spec.ImageRef()

@@ -102,6 +102,7 @@ func (a *API) routes() []route {
 		{Method: "DELETE", Path: "/v1/delayed/{id}", Name: "cancelDelayed", Summary: "Take an event back that is not due yet.", Status: http.StatusNoContent, serve: a.cancelDelayed},
 
 		{Method: "GET", Path: "/v1/images", Name: "listImages", Summary: "The container images that this node keeps: those of functions, and those that were pushed to its registry.", Answer: wire.ImageList{}, serve: a.listImages},
+		{Method: "GET", Path: "/v1/images/pulls", Name: "listPulls", Summary: "The container images that are on their way to this node, and how far they are.", Answer: wire.ImagePullList{}, serve: a.listPulls},
 
 		{Method: "GET", Path: "/v1/repositories", Name: "listRepositories", Summary: "The git repositories that were pushed to this node.", Answer: wire.RepositoryList{}, serve: a.listRepositories},
 		{Method: "DELETE", Path: "/v1/repositories/{name}", Name: "removeRepository", Summary: "Take a git repository away. What was delivered from it stays.", Status: http.StatusNoContent, Also: []int{409}, serve: a.removeRepository},

@@ -87,6 +87,14 @@ type keptImages struct {
 	n *Node
 }
 
+// Pulls implements api.Pulling.
+func (k keptImages) Pulls() (all []wire.ImagePull) {
+	for _, p := range k.Keeper.Pulls() {
+		all = append(all, wire.ImagePull(p))
+	}
+	return all
+}
+
 func (k keptImages) Unpacked(img *function.Image) int64 {
 	var sum int64
 	for _, l := range img.Layers {

@@ -49,7 +49,7 @@ dalamb rollout show tells how far it is.`,
 			if err := setStrategy(m, strategy); err != nil {
 				return err
 			}
-			images, err := localImages(m, file)
+			images, err := localImages(m, file, progressOn(c.ErrOrStderr()))
 			defer images.close()
 			if err != nil {
 				return err
@@ -89,7 +89,11 @@ dalamb rollout show tells how far it is.`,
 				if ref := req.Spec.ImageRef(); ref != "" {
 					fmt.Fprintf(c.ErrOrStderr(), "%s: looking for image %s\n", d.Spec.Name, ref)
 				}
-				made, err := node.Deploy(c.Context(), req)
+				var made wire.Deployed
+				err := images.shown.pulls(c.Context(), d.Spec.Name, req.Spec.ImageRef(), node.ImagePulls, func() (err error) {
+					made, err = node.Deploy(c.Context(), req)
+					return err
+				})
 				if err != nil {
 					return fmt.Errorf("deploy %s: %w", d.Spec.Name, err)
 				}

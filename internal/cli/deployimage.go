@@ -17,11 +17,12 @@ import (
 type imageFiles struct {
 	files map[string]*pull.File
 	sent  map[string]string // references, once they are with the node
+	shown progress
 }
 
 // localImages opens each of them once.
-func localImages(m *function.Manifest, manifest string) (imageFiles, error) {
-	fs := imageFiles{files: map[string]*pull.File{}, sent: map[string]string{}}
+func localImages(m *function.Manifest, manifest string, shown progress) (imageFiles, error) {
+	fs := imageFiles{map[string]*pull.File{}, map[string]string{}, shown}
 	for _, d := range m.Functions {
 		ref := d.Spec.ImageRef()
 		if err := besides(d.Spec.Name, ref, manifest); err != nil {
@@ -82,8 +83,11 @@ func (fs imageFiles) push(ctx context.Context, node *client.Client, s *function.
 	ref := fs.sent[local]
 	if ref == "" {
 		control, token := node.Address()
+		f.Sent = fs.shown.sending(s.Name)
 		var err error
-		if ref, err = f.Push(ctx, control, token, pull.Sent+s.Name); err != nil {
+		ref, err = f.Push(ctx, control, token, pull.Sent+s.Name)
+		fs.shown.show("")
+		if err != nil {
 			return err
 		}
 		fs.sent[local] = ref

@@ -54,6 +54,7 @@ type Keeper struct {
 
 	mu      sync.Mutex
 	trouble map[string]error // by digest of the image: why it is not here
+	pulls   map[*Pull]struct{}
 }
 
 // New checks the options.
@@ -61,7 +62,7 @@ func New(o Options) (*Keeper, error) {
 	if o.Puller == nil || o.Blobs == nil || o.Layers == nil || o.Share == nil || o.Versions == nil || o.Logger == nil {
 		return nil, errors.New("provision needs all of its options")
 	}
-	return &Keeper{o: o, slots: make(chan struct{}, parallel), trouble: map[string]error{}}, nil
+	return &Keeper{o: o, slots: make(chan struct{}, parallel), trouble: map[string]error{}, pulls: map[*Pull]struct{}{}}, nil
 }
 
 // Prepare brings the image that spec names, whole, and returns what a version records of it. What the image says and spec does not
@@ -187,12 +188,19 @@ func (k *Keeper) Bring(ctx context.Context, img *function.Image) error {
 
 // bring sees to it that all layers of an image are here, unpacked, and returns those that were not.
 func (k *Keeper) bring(ctx context.Context, img *function.Image) (missing []function.Layer, err error) {
-	g, ctx := errgroup.WithContext(ctx)
+	var at []int // in the image
 	for i, l := range img.Layers {
-		if k.o.Layers.Has(l.DiffID) {
-			continue
+		if !k.o.Layers.Has(l.DiffID) {
+			missing, at = append(missing, l), append(at, i+1)
 		}
-		missing = append(missing, l)
+	}
+	if missing == nil {
+		return nil, nil
+	}
+	p := k.begin(img, missing)
+	defer k.end(p)
+	g, ctx := errgroup.WithContext(ctx)
+	for i, l := range missing {
 		g.Go(func() error {
 			select {
 			case k.slots <- struct{}{}:
@@ -200,9 +208,10 @@ func (k *Keeper) bring(ctx context.Context, img *function.Image) (missing []func
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			if err := k.layer(ctx, img, l); err != nil {
-				return fmt.Errorf("layer %d of %d of image %s: %w", i+1, len(img.Layers), img.Reference, err)
+			if err := k.layer(ctx, img, l, p); err != nil {
+				return fmt.Errorf("layer %d of %d of image %s: %w", at[i], len(img.Layers), img.Reference, err)
 			}
+			k.came(p, 0, 1)
 			return nil
 		})
 	}
@@ -210,8 +219,8 @@ func (k *Keeper) bring(ctx context.Context, img *function.Image) (missing []func
 }
 
 // layer brings one layer.
-func (k *Keeper) layer(ctx context.Context, img *function.Image, l function.Layer) error {
-	if err := k.content(ctx, img, l); err != nil {
+func (k *Keeper) layer(ctx context.Context, img *function.Image, l function.Layer, p *Pull) error {
+	if err := k.content(ctx, img, l, p); err != nil {
 		return err
 	}
 	f, _, err := k.o.Blobs.Open(l.Digest)
@@ -223,15 +232,19 @@ func (k *Keeper) layer(ctx context.Context, img *function.Image, l function.Laye
 }
 
 // content brings what a layer is sent as: from the log where it stands there, else from the registry.
-func (k *Keeper) content(ctx context.Context, img *function.Image, l function.Layer) error {
+func (k *Keeper) content(ctx context.Context, img *function.Image, l function.Layer, p *Pull) error {
 	if _, ok := k.o.Blobs.Has(l.Digest); ok {
+		k.came(p, l.Bytes, 0)
 		return nil
 	}
 	if l.Stored != nil {
+		defer k.came(p, l.Bytes, 0)
 		return k.o.Share.FetchContent(ctx, l.Digest, *l.Stored, func(r io.Reader) error {
 			_, err := k.o.Blobs.Put(ctx, l.Digest, r)
 			return err
 		})
 	}
-	return k.o.Puller.Fetch(ctx, img.Reference, l.Digest, l.Bytes)
+	return k.o.Puller.Fetch(ctx, pull.Content{
+		Reference: img.Reference, Digest: l.Digest, Bytes: l.Bytes, Came: func(n int) { k.came(p, int64(n), 0) },
+	})
 }

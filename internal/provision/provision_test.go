@@ -12,6 +12,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ import (
 type origin struct {
 	host string
 	down atomic.Bool
+	half atomic.Pointer[chan struct{}] // closed when a layer may be sent to its end; nil = all may
 }
 
 func newOrigin(t *testing.T) *origin {
@@ -47,6 +49,20 @@ func newOrigin(t *testing.T) *origin {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if o.down.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		if rest := o.half.Load(); rest != nil && r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
+			answer := httptest.NewRecorder()
+			h.ServeHTTP(answer, r)
+			body := answer.Body.Bytes()
+			if !bytes.HasPrefix(body, []byte("{")) { // no config
+				w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+				w.Write(body[:len(body)/2])
+				w.(http.Flusher).Flush()
+				<-*rest
+				body = body[len(body)/2:]
+			}
+			w.Write(body)
 			return
 		}
 		h.ServeHTTP(w, r)

@@ -25,3 +25,17 @@ type ImageUser struct {
 	Function string `json:"function"`
 	Versions []int  `json:"versions"` // rising
 }
+
+// ImagePullList is the answer to GET /v1/images/pulls.
+type ImagePullList struct {
+	Pulls []ImagePull `json:"pulls"`
+}
+
+// ImagePull is an image on its way to the node.
+type ImagePull struct {
+	Reference string `json:"reference"`
+	Layers    int    `json:"layers"` // that the node did not have
+	Done      int    `json:"done"`   // of these layers, that it has now
+	Bytes     int64  `json:"bytes"`  // of these layers, as they are sent
+	Came      int64  `json:"came"`   // of these bytes
+}

@@ -20,6 +20,7 @@ type bounded struct {
 	read  int64
 	pause *time.Timer
 	ended func() error // what the context ended with, nil = it has not
+	came  func(n int)  // nil = nobody is told
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -28,6 +29,9 @@ func (b *bounded) Read(p []byte) (int, error) {
 	if b.read += int64(n); b.read > b.size {
 		return 0, fault.New(fault.Invalid, "the registry sends more than the %d bytes that the manifest says", b.size).
 			WithHint("push the image again")
+	}
+	if b.came != nil {
+		b.came(n)
 	}
 	if err != nil && err != io.EOF {
 		if cause := b.ended(); cause != nil {

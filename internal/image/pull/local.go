@@ -31,6 +31,9 @@ type File struct {
 	image v1.Image      // one of both
 	index v1.ImageIndex // of several platforms
 	tmp   string        // "" = none
+
+	// Sent is told how far Push is, in bytes, before it returns; nil = nobody is.
+	Sent func(done, total int64)
 }
 
 // OpenFile reads the image at a path, as far as its name, its digest and its parts go.
@@ -199,6 +202,17 @@ func (f *File) Push(ctx context.Context, control, token, repository string) (str
 		return "", fmt.Errorf("name the image: %w", err)
 	}
 	o := []remote.Option{remote.WithContext(ctx), remote.WithAuth(&authn.Basic{Username: "dalamb", Password: token})}
+	if f.Sent != nil {
+		updates, told := make(chan v1.Update, 16), make(chan struct{})
+		o = append(o, remote.WithProgress(updates)) // which closes it at the end
+		go func() {
+			defer close(told)
+			for u := range updates {
+				f.Sent(u.Complete, u.Total)
+			}
+		}()
+		defer func() { <-told }()
+	}
 	if f.index != nil {
 		err = remote.WriteIndex(ref, f.index, o...)
 	} else {

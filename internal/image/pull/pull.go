@@ -235,9 +235,17 @@ func (p *Puller) small(digest string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// Fetch brings the content of a digest of the reference's repository into the store, unless it is there. size is what the manifest
-// says, in bytes.
-func (p *Puller) Fetch(ctx context.Context, ref, digest string, size int64) error {
+// Content is what a manifest names.
+type Content struct {
+	Reference string // to the image
+	Digest    string
+	Bytes     int64       // by the manifest
+	Came      func(n int) // is told how many more bytes have come, by the goroutine of Fetch; nil = nobody
+}
+
+// Fetch brings content of the reference's repository into the store, unless it is there.
+func (p *Puller) Fetch(ctx context.Context, c Content) error {
+	ref, digest, size := c.Reference, c.Digest, c.Bytes
 	if _, ok := p.o.Blobs.Has(digest); ok {
 		return nil
 	}
@@ -264,7 +272,7 @@ func (p *Puller) Fetch(ctx context.Context, ref, digest string, size int64) erro
 		}
 		defer content.Close()
 		ended := func() error { return context.Cause(ctx) }
-		_, err = p.o.Blobs.Put(ctx, digest, &bounded{from: content, size: size, pause: pause, ended: ended})
+		_, err = p.o.Blobs.Put(ctx, digest, &bounded{from: content, size: size, pause: pause, ended: ended, came: c.Came})
 		return err
 	})
 }

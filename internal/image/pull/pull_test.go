@@ -138,8 +138,12 @@ func TestResolveAndFetch(t *testing.T) {
 			t.Errorf("Resolve(%s) = %+v, want the image pushed", ref, got)
 		}
 		for _, l := range got.Layers {
-			if err := p.Fetch(t.Context(), ref, l.Digest, l.Bytes); err != nil {
+			came := int64(0)
+			if err := p.Fetch(t.Context(), Content{Reference: ref, Digest: l.Digest, Bytes: l.Bytes, Came: func(n int) { came += int64(n) }}); err != nil {
 				t.Fatalf("Fetch = %v", err)
+			}
+			if came != 0 && came != l.Bytes { // the second time it is here
+				t.Errorf("Fetch told of %d bytes, want %d", came, l.Bytes)
 			}
 			if size, ok := blobs.Has(l.Digest); !ok || size != l.Bytes {
 				t.Errorf("layer %s is here: %v, with %d bytes; want %d", l.Digest, ok, size, l.Bytes)
@@ -289,7 +293,7 @@ func TestFetchVerifiesWhatComes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = p.Fetch(t.Context(), r.host+"/pay:1", bad, size)
+			err = p.Fetch(t.Context(), Content{Reference: r.host + "/pay:1", Digest: bad, Bytes: size})
 			if err == nil || fault.KindOf(err) == fault.Internal || fault.HintOf(err) == "" {
 				t.Errorf("Fetch = %v, want a fault with a hint", err)
 			}
@@ -356,8 +360,13 @@ func TestFilesArePushed(t *testing.T) {
 			t.Errorf("OpenFile(%s) = %v", filepath.Base(path), err)
 			continue
 		}
+		done, all := int64(0), int64(0)
+		f.Sent = func(d, a int64) { done, all = d, a }
 		ref, err := f.Push(t.Context(), "http://"+node.host, "secret", "deploy/pay")
 		f.Close()
+		if done != all || path == lay && done == 0 { // the others are there by then
+			t.Errorf("Push(%s) told of %d bytes of %d, want all", filepath.Base(path), done, all)
+		}
 		if err != nil || !strings.HasPrefix(ref, "dalamb.internal/deploy/pay@sha256:") {
 			t.Errorf("Push(%s) = %q, %v", filepath.Base(path), ref, err)
 			continue

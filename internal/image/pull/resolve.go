@@ -120,7 +120,7 @@ func (p *Puller) config(ctx context.Context, ref string, d v1.Descriptor) (*v1.C
 	if d.Size > maxSmall {
 		return nil, tooLarge(d.Digest.String(), d.Size)
 	}
-	if err := p.Fetch(ctx, ref, d.Digest.String(), d.Size); err != nil {
+	if err := p.Fetch(ctx, Content{Reference: ref, Digest: d.Digest.String(), Bytes: d.Size}); err != nil {
 		return nil, err
 	}
 	raw, err := p.small(d.Digest.String())

@@ -74,7 +74,7 @@ func TestFetchGoesOnWhereTheConnectionWasLost(t *testing.T) {
 				return true
 			}})
 			p, blobs := newPuller(t, Options{})
-			err := p.Fetch(t.Context(), r.host+"/shop/pay:1", digest, int64(len(content)))
+			err := p.Fetch(t.Context(), Content{Reference: r.host + "/shop/pay:1", Digest: digest, Bytes: int64(len(content))})
 			if tt.kind == 0 && err != nil || tt.kind != 0 && fault.KindOf(err) != tt.kind {
 				t.Errorf("Fetch = %v, want the kind %v", err, tt.kind)
 			}
