@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,11 +15,9 @@ import (
 // traces are the notes of this machine's nodes on what they made outside of their state directories: one file for each, named as its
 // cgroups, with the state directory in its first line and a directory in each other. A node holds a lock on its own, and the kernel takes it
 // off with the node. So the next node on this machine, whatever its data directory, can remove what a killed one left whose data
-// directory is gone, and which thus has no successor.
+// directory is gone, and which thus has no successor. leave comes before erase; neither is called by two at a time.
 type traces struct {
-	dir string
-
-	mu   sync.Mutex
+	dir  string
 	mine *os.File // nil = nothing is noted
 }
 
@@ -28,8 +25,6 @@ func newTraces() *traces { return &traces{dir: "/run/dalamb/nodes"} }
 
 // leave notes what the node called name is about to make.
 func (t *traces) leave(name, state string, made []string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if err := os.MkdirAll(t.dir, 0o700); err != nil {
 		return fmt.Errorf("make directory of nodes: %w", err)
 	}
@@ -71,8 +66,6 @@ func lockTrace(path string, flags int) (*os.File, error) {
 
 // erase removes the note of what has been removed.
 func (t *traces) erase() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.mine == nil {
 		return nil
 	}
