@@ -44,11 +44,15 @@ func (c *httpConn) Probe(ctx context.Context, path string) error {
 		defer calls.giveWay()()
 		by, req.Close = &httpClient{dial: c.dialUntil(ctx)}, true
 	}
-	busy := c.calls.Load() > 0
+	over, busy := c.over.Load(), c.calls.Load() > 0
+	if busy && c.deaf.Load() == over+1 {
+		return ErrBusy // with the same calls as before: no more questions shall wait there than one
+	}
 	a, err := by.begin(req, until, nil)
 	late := ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
 	case err != nil && late && (busy || c.calls.Load() > 0) && c.mayWait(err):
+		c.deaf.Store(over + 1)
 		return ErrBusy
 	case err != nil && late:
 		return fmt.Errorf("GET %s was not answered in time", path)
@@ -73,9 +77,12 @@ func (c *httpConn) dialUntil(ctx context.Context) func(context.Context) (net.Con
 	}
 }
 
-// mayWait says whether the connection of a question without an answer waits until the function accepts it. Where the sandbox cannot tell,
-// the connections of a function that takes one call at a time do.
+// mayWait says whether the connection of a question without an answer waits until the function accepts it, or has not even found a place
+// among those that do. Where the sandbox cannot tell, the connections of a function that takes one call at a time do.
 func (c *httpConn) mayWait(cause error) bool {
+	if _, unsent := errors.AsType[errDial](cause); unsent {
+		return true
+	}
 	silent, is := errors.AsType[errStale](cause)
 	if !is {
 		return false

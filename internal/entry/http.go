@@ -32,6 +32,8 @@ type httpConn struct {
 	client  httpSpeaker
 	alone   bool         // one invocation at a time, so that log lines have a run
 	calls   atomic.Int64 // that are under way
+	over    atomic.Int64 // calls that are not
+	deaf    atomic.Int64 // over+1 of when a question about its health was not heard beside a call
 	stopped chan struct{}
 	done    chan struct{}
 
@@ -154,7 +156,10 @@ func (c *httpConn) Stop(grace time.Duration) {
 // Invoke implements Conn.
 func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*function.Result, error) {
 	c.calls.Add(1)
-	defer c.calls.Add(-1)
+	defer func() {
+		c.over.Add(1)
+		c.calls.Add(-1)
+	}()
 	t := clock{c.entries.Now, c.entries.Now()}
 	end := deadline(inv, t.start.Add(c.timeout()), t.start)
 	// The caller's context does not bound this: a request that has begun has its effects.
