@@ -18,6 +18,17 @@ func probe(t *testing.T, c Conn, within time.Duration) error {
 	return c.(Prober).Probe(ctx, "/healthz")
 }
 
+// The question whether it is ready leaves a connection for the first call, which the first one about its health would wait for.
+func TestAServerOfOneConnectionAtATimeIsAskedWhetherItIsReady(t *testing.T) {
+	forRunners(t, func(t *testing.T, s *stage) {
+		c := s.start(version("http:one", two, within(idleConn/2), func(spec *function.Spec) { spec.Entry.Ready = "/ready" }))
+		if err := probe(t, c, idleConn/2); err != nil {
+			t.Errorf("Probe = %v, want it well", err)
+		}
+		wantOutcome(t, s.invoke(c, payload(`{}`)), function.Succeeded)
+	})
+}
+
 // A question would wait for the connection that is kept for the next call, and the next call for the question's.
 func TestAServerOfOneConnectionAtATimeIsAskedForItsHealth(t *testing.T) {
 	forRunners(t, func(t *testing.T, s *stage) {
