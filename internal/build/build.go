@@ -154,6 +154,9 @@ func (b *Builds) Run(ctx context.Context, r Request) (*Result, error) {
 	if err := r.Build.Validate(); err != nil {
 		return nil, err
 	}
+	if err := r.checkPrograms(); err != nil {
+		return nil, err
+	}
 	if r.Out == nil {
 		r.Out = io.Discard
 	}
@@ -169,6 +172,21 @@ func (b *Builds) Run(ctx context.Context, r Request) (*Result, error) {
 	}
 	defer leave()
 	return b.run(ctx, &r, plan)
+}
+
+// maxPrograms is how many functions one build can be for.
+const maxPrograms = 64
+
+func (r *Request) checkPrograms() error {
+	if len(r.Programs) > maxPrograms {
+		return fault.New(fault.Invalid, "programs: %d are more than %d", len(r.Programs), maxPrograms)
+	}
+	for _, p := range r.Programs {
+		if !filepath.IsLocal(p) || filepath.Clean(p) != p || len(p) > image.MaxPath || strings.ContainsAny(p, "\x00\n") {
+			return fault.New(fault.Invalid, "programs: %q is no path below the code", fault.Clip(p))
+		}
+	}
+	return nil
 }
 
 func others(n int) string {

@@ -12,6 +12,8 @@ import (
 const (
 	maxLog     = 1 << 20 // bytes of one build's log
 	maxLogLine = 4 << 10 // bytes; a longer one is cut
+
+	maxToolchain = 200 // bytes of what tools call themselves; it is kept with a version
 )
 
 // buildLog takes what a build says, from several goroutines, and passes it on in lines: to the file that stays, and to who waits for the build.
@@ -139,7 +141,7 @@ const streams = 2
 func (l *buildLog) toolchain() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.first
+	return strings.ToValidUTF8(l.first[:min(len(l.first), maxToolchain)], "")
 }
 
 func (l *buildLog) forked() bool {

@@ -74,8 +74,9 @@ func buildMember() member[Declared] {
 }
 
 const (
-	maxBuildWords = 256
-	maxBuildTime  = Duration(2 * time.Hour)
+	maxBuildWords   = 256
+	maxBuildCommand = 16 << 10 // bytes; what is signed of a build holds them
+	maxBuildTime    = Duration(2 * time.Hour)
 )
 
 // Validate checks a Build whose defaults are filled in.
@@ -108,9 +109,11 @@ func (c *checker) build(b *Build) {
 			c.add("build."+field, "a path such as ./cmd/pay", "%q leads out of the code", clip(text))
 		}
 	}
+	size := 0
 	for i, word := range b.Command {
-		if strings.ContainsRune(word, 0) || len(word) > maxVariable {
-			c.add(fmt.Sprintf("build.command[%d]", i), "", "has a zero byte, or more than %d bytes", maxVariable)
+		if size += len(word); strings.ContainsRune(word, 0) || size > maxBuildCommand {
+			c.add(fmt.Sprintf("build.command[%d]", i), "put it into a script", "has a zero byte, or with it the command has more than %d bytes", maxBuildCommand)
+			break
 		}
 	}
 }
