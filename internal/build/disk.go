@@ -2,10 +2,10 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -31,16 +31,12 @@ func (b *Builds) watchDisk(ctx context.Context, w *workspace, cacheBefore int64)
 		if err := image.CheckRoom(b.dir, "the build"); err != nil {
 			return err
 		}
-		work, err := measure(w.dir)
+		work, err := measure(w.dir, b.limits.Disk)
 		if err != nil {
 			return err
 		}
-		cache, err := measure(w.cache)
-		if err != nil {
+		if _, err := measure(w.cache, cacheBefore+b.limits.Disk-work); err != nil {
 			return err
-		}
-		if work+max(0, cache-cacheBefore) > b.limits.Disk {
-			return errDisk
 		}
 		wait = max(watchEvery, 10*time.Since(begun))
 	}
@@ -49,33 +45,64 @@ func (b *Builds) watchDisk(ctx context.Context, w *workspace, cacheBefore int64)
 // inode is what a file without content takes: names fill a disk too.
 const inode = 512
 
-// measure is how many bytes of disk a tree takes. It may change meanwhile, and no link is followed out of it.
-func measure(dir string) (int64, error) {
+const (
+	maxDepth   = 512  // of directories: no tool makes so many, and each is opened by way of all above it
+	namesAtOne = 1024 // are looked at before what they sum up to is
+)
+
+// measure is how many bytes of disk a tree takes, or errDisk as soon as they are more than most: who writes faster than it can be read would
+// never be told otherwise. The tree may change meanwhile, and no link is followed out of it.
+func measure(dir string, most int64) (int64, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return 0, fmt.Errorf("measure a build's directory: %w", err)
 	}
 	defer root.Close()
-	var sum int64
-	err = fs.WalkDir(root.FS(), ".", func(_ string, de fs.DirEntry, err error) error {
-		if err != nil {
-			return nil // it is gone, or closed to us: what cannot be read was counted as a name
-		}
-		sum += inode
-		info, err := de.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			sum += st.Blocks * 512 // stat(2)
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("measure a build's directory: %w", err)
+	m := &measuring{root: root, most: most}
+	err = m.directory(".", 0)
+	return m.sum, err
+}
+
+type measuring struct {
+	root      *os.Root
+	sum, most int64
+}
+
+// directory adds what is in one. What is gone meanwhile, or closed to us, was counted as a name.
+func (m *measuring) directory(path string, depth int) error {
+	if depth > maxDepth {
+		return errDeep
 	}
-	return sum, nil
+	f, err := m.root.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	for {
+		list, err := f.ReadDir(namesAtOne)
+		for _, de := range list {
+			if err := m.name(path, de, depth); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return nil // the end
+		}
+	}
+}
+
+func (m *measuring) name(path string, de fs.DirEntry, depth int) error {
+	m.sum += inode
+	if info, err := de.Info(); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			m.sum += st.Blocks * 512 // stat(2)
+		}
+	}
+	if m.sum > m.most {
+		return errDisk
+	}
+	if !de.IsDir() {
+		return nil
+	}
+	return m.directory(filepath.Join(path, de.Name()), depth+1)
 }

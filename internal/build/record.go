@@ -131,11 +131,12 @@ func (b *Builds) tidyCache(de fs.DirEntry) error {
 	if err != nil {
 		return fmt.Errorf("look at what builds keep: %w", err)
 	}
-	size, err := measure(dir)
-	if err != nil {
+	_, err = measure(dir, b.limits.Cache)
+	tooMuch := errors.Is(err, errDisk) || errors.Is(err, errDeep)
+	if err != nil && !tooMuch {
 		return err
 	}
-	if size <= b.limits.Cache && b.now().Sub(info.ModTime()) < keepCache {
+	if !tooMuch && b.now().Sub(info.ModTime()) < keepCache {
 		return nil
 	}
 	gone := filepath.Join(b.work(), "gone-"+de.Name())

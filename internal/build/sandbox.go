@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,9 +27,9 @@ type job struct {
 func (b *Builds) sandboxed(ctx context.Context, j *job) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, j.Build.Timeout.Std(), errTimeout)
 	defer cancel()
-	before, err := measure(j.place.cache)
+	before, err := measure(j.place.cache, math.MaxInt64)
 	if err != nil {
-		return err
+		return b.ended(j, err)
 	}
 	sb, err := b.runner.Start(ctx, b.spec(j))
 	if err != nil {
@@ -62,6 +63,7 @@ func (b *Builds) sandboxed(ctx context.Context, j *job) error {
 var (
 	errTimeout = errors.New("the build's time is over")
 	errDisk    = errors.New("the build wrote too much")
+	errDeep    = errors.New("the build made too many directories in one another")
 )
 
 // ended says in words for people why a build was ended, or could not begin.
@@ -73,6 +75,8 @@ func (b *Builds) ended(j *job, why error) error {
 	case errors.Is(why, errDisk):
 		return fault.New(fault.Invalid, "the build wrote more than %s, and was ended", function.Bytes(b.limits.Disk)).
 			WithHint("the node gives each build so much with the setting build.disk")
+	case errors.Is(why, errDeep):
+		return fault.New(fault.Invalid, "the build made more than %d directories in one another, and was ended", maxDepth)
 	}
 	return why
 }
