@@ -123,7 +123,7 @@ func stateOf(r *wire.Rollout) string {
 	switch {
 	case r.Next.IsZero():
 		return fmt.Sprintf("%s: version %d gets %s", r.State, r.To, gets)
-	case r.Next.Before(time.Now()):
+	case r.TooFewIn(r.Step) == function.TooFewWait && r.Next.Before(time.Now()) && tooFew(r, &r.Taken[len(r.Taken)-1]) != "":
 		return fmt.Sprintf("%s: version %d gets %s, until it can be judged", r.State, r.To, gets)
 	}
 	return fmt.Sprintf("%s: version %d gets %s, until %s", r.State, r.To, gets, stamp(r.Next))
@@ -148,7 +148,7 @@ func awaitRollouts(ctx context.Context, node *client.Client, done []wire.Deploye
 			failed = append(failed, fmt.Sprintf("the roll-out of %s to version %d is paused, and may stay so for ever", d.Function, d.Version))
 			hint = fmt.Sprintf("dalamb rollout resume, promote or abort %s", d.Function)
 		default:
-			failed = append(failed, fmt.Sprintf("the roll-out of %s to version %d was %s: %s", d.Function, d.Version, ending(r.State), whyEnded(&r)))
+			failed = append(failed, fmt.Sprintf("the roll-out of %s to version %d was %s: %s", d.Function, d.Version, ending(&r), whyEnded(&r)))
 			hint = fmt.Sprintf("dalamb rollout show %s tells the figures", d.Function)
 		}
 	}
@@ -159,11 +159,14 @@ func awaitRollouts(ctx context.Context, node *client.Client, done []wire.Deploye
 }
 
 // ending is what became of a roll-out that has not succeeded.
-func ending(s function.RolloutState) string {
-	if s == function.RolloutFailed {
-		return "rolled back"
+func ending(r *wire.Rollout) string {
+	switch {
+	case r.State != function.RolloutFailed:
+		return string(r.State)
+	case len(r.Taken) == 1 && r.Shadowing(1):
+		return "refused before any traffic moved"
 	}
-	return string(s)
+	return "rolled back"
 }
 
 // followRollout says the steps of one roll-out until it is over, or somebody has paused it.
