@@ -38,7 +38,7 @@ func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed
 	if err := a.checkDeploy(ctx, &req); err != nil {
 		return out, err
 	}
-	out.Warnings = append(a.warnings(ctx, &req.Spec), a.losses(ctx, &req)...)
+	out.Warnings = slices.Concat(a.warnings(ctx, &req.Spec), shares(&req.Spec), a.losses(ctx, &req))
 	if req.DryRun {
 		return out, nil
 	}
@@ -73,6 +73,9 @@ func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed
 		}
 	}
 	if err := a.share(ctx, &version); err != nil {
+		return out, err
+	}
+	if err := a.open(ctx, req.Spec.Name); err != nil {
 		return out, err
 	}
 	aside := rolls(view, &req)
@@ -150,6 +153,9 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 	if err := a.checkBuilt(req); err != nil {
 		return err
 	}
+	if err := a.place(ctx, &req.Spec); err != nil {
+		return err
+	}
 	if err := a.checkCode(req); err != nil {
 		return err
 	}
@@ -219,13 +225,9 @@ func checkNetwork(runner wire.Runner, spec *function.Spec) error {
 }
 
 func (a *API) checkTopics(ctx context.Context, spec *function.Spec) error {
-	topics, err := a.log.Topics(ctx)
+	names, err := a.topicNames(ctx, function.Environment(spec.Name))
 	if err != nil {
-		return fmt.Errorf("list topics: %w", err)
-	}
-	var names []string
-	for _, t := range topics {
-		names = append(names, t.Name)
+		return err
 	}
 	if a := spec.Async; a != nil {
 		for _, d := range []*function.Destination{a.OnSuccess, a.OnFailure} {
@@ -261,10 +263,17 @@ func within(spec *function.Spec, t function.Trigger, e *fault.Error) error {
 }
 
 // checkRoutes refuses a route that meets the same requests as another function's. The new version's own routes take the place
-// of the old one's.
+// of the old one's. Those of another environment meet other requests.
 func (a *API) checkRoutes(spec *function.Spec) error {
+	env := function.Environment(spec.Name)
 	var routes []function.RouteOf
 	for _, r := range a.catalog.View().Routes() {
+		if function.Environment(r.Function) != env {
+			if err := hostTaken(spec, r); err != nil {
+				return err
+			}
+			continue
+		}
 		if r.Function != spec.Name {
 			routes = append(routes, function.RouteOf{Function: r.Function, Trigger: r.Trigger.Name, Route: *r.Trigger.Route})
 		}

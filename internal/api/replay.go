@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/catalog"
@@ -100,7 +101,7 @@ func (a *API) planReplay(ctx context.Context, req *wire.ReplayRequest) (*replayP
 // checkReplay checks what needs no look at the log, and fills in what is absent.
 func (a *API) checkReplay(req *wire.ReplayRequest) (*match.Pattern, error) {
 	if req.Name == "" {
-		req.Name = req.Function[:min(len(req.Function), 40)] + "-" + a.now().UTC().Format("20060102-150405")
+		req.Name = strings.ReplaceAll(req.Function[:min(len(req.Function), 40)], ".", "-") + "-" + a.now().UTC().Format("20060102-150405")
 	}
 	if req.Output == "" {
 		req.Output = function.ReplayCapture

@@ -159,6 +159,7 @@ func (a *API) routes() []route {
 				{Name: "function", Type: "string", About: "only of this function"},
 				{Name: "trigger", Type: "string", About: "only of triggers of this name"},
 				{Name: "state", Type: "string", About: "only in this state", Enum: runStates()},
+				{Name: "env", Type: "string", About: "only of functions of this environment"},
 				{Name: "event", Type: "string", About: "only of the event with this id"},
 				{Name: "since", Type: "string", About: "a time, or how long ago (15m)"},
 				{Name: "before", Type: "string", About: "a time, or how long ago"},
@@ -176,6 +177,7 @@ func (a *API) routes() []route {
 				{Name: "function", Type: "string", About: "only of this function"},
 				{Name: "trigger", Type: "string", About: "only of triggers of this name"},
 				{Name: "pattern", Type: "string", About: "a pattern in JSON; only those whose event matches"},
+				{Name: "env", Type: "string", About: "only of functions of this environment"},
 				{Name: "error", Type: "string", About: "only those whose last error has this text in it"},
 				{Name: "since", Type: "string", About: "died at or after this time, or how long ago (15m)"},
 				{Name: "before", Type: "string", About: "died before this time"},
@@ -198,7 +200,7 @@ func (a *API) routes() []route {
 		{Method: "POST", Path: "/2015-03-31/functions/{name}/invocations", Name: "invoke", Summary: "Call a function as AWS Lambda's Invoke does. Headers X-Amz-Invocation-Type (RequestResponse, Event, DryRun) and X-Amz-Client-Context; errors in AWS's shapes.",
 			Query:    []param{{Name: "Qualifier", Type: "string", About: "an alias, a version's number or $LATEST"}},
 			BodyType: "application/json", AnswerType: "application/json", Also: []int{202, 204, 413, 429}, raw: a.invoke},
-	}, a.valueRoutes()...)
+	}, append(a.valueRoutes(), a.environmentRoutes()...)...)
 }
 
 func runStates() []string {

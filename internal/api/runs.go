@@ -37,7 +37,7 @@ func (a *API) listRuns(_ *http.Request, q query) (any, error) {
 
 // historyQuery reads the parameters that runs and dead letters share.
 func (a *API) historyQuery(q query) (history.Query, error) {
-	hq := history.Query{Function: q.text("function"), Trigger: q.text("trigger"), After: q.text("after")}
+	hq := history.Query{Function: q.text("function"), Env: q.text("env"), Trigger: q.text("trigger"), After: q.text("after")}
 	limit, err := q.number("limit", history.DefaultLimit, 1, history.MaxLimit)
 	if err != nil {
 		return hq, err

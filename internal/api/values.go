@@ -16,7 +16,7 @@ import (
 )
 
 func checkValueName(what, name string) error {
-	if function.ValidValueName(name) {
+	if function.ValidFull(name) {
 		return nil
 	}
 	return fault.New(fault.Invalid, "%q is no name for a %s", name, what).

@@ -90,6 +90,7 @@ func configList(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			list = ofEnvironment(env, list, func(v *wire.ConfigValue) string { return v.Name })
 			return out.print(c.OutOrStdout(), list, func(w io.Writer) {
 				var rows []row
 				now := time.Now()

@@ -49,6 +49,7 @@ dalamb rollout show tells how far it is.`,
 			if err := setStrategy(m, strategy); err != nil {
 				return err
 			}
+			env.into(m)
 			images, err := localImages(m, file, progressOn(c.ErrOrStderr()))
 			defer images.close()
 			if err != nil {

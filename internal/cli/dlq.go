@@ -105,6 +105,7 @@ func dlqList(env *environment) *cobra.Command {
 			if err := s.read(c); err != nil {
 				return err
 			}
+			s.query.Env = env.env
 			node, err := env.client()
 			if err != nil {
 				return err
@@ -149,6 +150,10 @@ The job goes on by itself, also after a restart of the node.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := s.choose(c, args, all); err != nil {
 				return err
+			}
+			if env.env != "" && len(args) == 0 && s.query.Function == "" {
+				return usageError{c.CommandPath(), fault.New(fault.Invalid, "a selection without --function goes over all environments").
+					WithHint("say --function; or leave --%s (and DALAMB_ENV) away", envFlag)}
 			}
 			node, err := env.client()
 			if err != nil {

@@ -32,6 +32,7 @@ are selected are counted, and it asks first. With a selection it goes through a 
 			if err := s.choose(c, args, all); err != nil {
 				return err
 			}
+			s.query.Env = env.env
 			node, err := env.client()
 			if err != nil {
 				return err

@@ -18,6 +18,7 @@ import (
 // environment finds the node that a command talks to.
 type environment struct {
 	get func(name string) string // os.Getenv
+	env string                   // that the command is about; "" = all, or production
 }
 
 func (e *environment) dir() string {

@@ -39,6 +39,7 @@ LAG how many events its triggers have not finished.`,
 			if err != nil {
 				return err
 			}
+			fs = ofEnvironment(env, fs, func(f *wire.FunctionSummary) string { return f.Name })
 			return out.print(c.OutOrStdout(), fs, func(w io.Writer) {
 				if len(fs) == 0 {
 					fmt.Fprintln(c.ErrOrStderr(), "no functions; dalamb deploy DIR makes those that DIR/dalamb.yaml declares")

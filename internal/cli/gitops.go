@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/declare"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -19,7 +22,8 @@ func exportCommand(env *environment) *cobra.Command {
 	return &cobra.Command{
 		Use: "export DIR", Short: "Write what the installation is declared to be as files, for apply and for git", Args: cobra.ExactArgs(1),
 		Long: `Write functions with their code (as their aliases have them), topics and rules, configuration values, names of secrets and paused triggers as
-files into DIR: a new or an empty directory, or one of an earlier export, where installation.yaml and functions/ are replaced and all else stays.
+files into DIR: a new or an empty directory, or one of an earlier export, where installation.yaml, functions/ and environments/ are replaced and all else stays.
+Environments are in directories of their own below environments/; with --env one of them is written alone.
 
 Values of secrets, tokens, events, progress and older versions are not in it: that is a back-up's. See docs/gitops.md.`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -30,6 +34,9 @@ Values of secrets, tokens, events, progress and older versions are not in it: th
 			state, err := declare.Fetch(c.Context(), node)
 			if err != nil {
 				return err
+			}
+			if env.env != "" {
+				state = state.Plain(env.env)
 			}
 			if err := declare.Write(c.Context(), args[0], state, node); err != nil {
 				return err
@@ -47,7 +54,8 @@ func applyCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use: "apply DIR", Short: "Make the installation what the files of a directory declare", Args: cobra.ExactArgs(1),
 		Long: `Make the installation what the files in DIR declare, as export writes them. All files are read and checked before anything is changed; what is so
-already is left alone, so a second time does nothing. It stops at the first step that fails; applied again, the rest is done.
+already is left alone, so a second time does nothing. It stops at the first step that fails; applied again, the rest is done. An environment that has no
+directory in DIR stays as it is; with --env DIR declares that environment, and nothing else is looked at.
 
 What is there and not declared stays, and is told. With --prune functions, aliases and configuration values are removed then, and triggers that are paused go on; topics hold
 events and secrets cannot be had back, so they stay in any case.
@@ -57,7 +65,7 @@ Exit codes: 0 done, or nothing to do; 1 it failed; 2 the files are wrong, and no
 			if _, err := out.json(); err != nil {
 				return err
 			}
-			want, err := declare.Read(args[0])
+			want, envs, err := declaredIn(args[0], env.env)
 			if err != nil {
 				return err
 			}
@@ -68,7 +76,7 @@ Exit codes: 0 done, or nothing to do; 1 it failed; 2 the files are wrong, and no
 			if err != nil {
 				return err
 			}
-			plan, err := planFor(c.Context(), node, want, prune)
+			plan, err := planFor(c.Context(), node, planned{want, envs, prune})
 			if err != nil {
 				return err
 			}
@@ -92,15 +100,47 @@ Exit codes: 0 done, or nothing to do; 1 it failed; 2 the files are wrong, and no
 	return c
 }
 
+// declaredIn reads what a directory declares, and which environments that is about; with env the directory declares that one.
+func declaredIn(dir, env string) (want *declare.State, envs []string, err error) {
+	if env == "" {
+		want, envs, err = declare.ReadAll(dir)
+		return want, append(envs, ""), err
+	}
+	plain, inner, err := declare.ReadAll(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(inner) > 0 {
+		return nil, nil, fault.New(fault.Invalid, "%s declares environments (%s), and the command is about %s", dir, strings.Join(inner, ", "), env).
+			WithHint("apply it without --%s (and DALAMB_ENV); or apply environments/%s of it", envFlag, inner[0])
+	}
+	want = &declare.State{}
+	want.Join(env, plain)
+	return want, []string{env}, nil
+}
+
+// planned is what an installation is to be made.
+type planned struct {
+	want  *declare.State
+	envs  []string // that it is about; others stay as they are
+	prune bool
+}
+
 // planFor compares what is there with what is wanted, and lets the node look at what it can before anything is changed.
-func planFor(ctx context.Context, node *client.Client, want *declare.State, prune bool) (*declare.Plan, error) {
-	have, err := declare.Fetch(ctx, node)
+func planFor(ctx context.Context, node *client.Client, p planned) (*declare.Plan, error) {
+	all, err := declare.Fetch(ctx, node)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := declare.Compare(have, want, prune)
+	have := all.Only(p.envs...)
+	plan, err := declare.Compare(have, p.want, p.prune)
 	if err != nil {
 		return nil, err
+	}
+	for _, env := range all.Environments() {
+		if !slices.Contains(p.envs, env) && slices.Contains(p.envs, "") {
+			plan.Notes = append(plan.Notes, "environment "+env+" is there and not declared")
+		}
 	}
 	return plan, plan.Try(ctx, have, node)
 }

@@ -48,7 +48,7 @@ func httpCommand(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	r.Header = http.Header(h)
+	r.Header, r.Host = http.Header(h), http.Header(h).Get("Host")
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -37,6 +37,9 @@ are not well, or the node has not the places that they reserve.`,
 			if err != nil {
 				return err
 			}
+			list.Instances = ofEnvironment(env, list.Instances, func(i *wire.Instance) string { return i.Function })
+			list.Replaced = ofEnvironment(env, list.Replaced, func(r *wire.Replacement) string { return r.Function })
+			list.Troubles = ofEnvironment(env, list.Troubles, func(t *wire.Trouble) string { return t.Function })
 			return out.print(c.OutOrStdout(), list, func(w io.Writer) {
 				if len(list.Instances) == 0 {
 					fmt.Fprintln(c.ErrOrStderr(), "no live instances; they are started by calls and events, and kept by scale.min")

@@ -153,6 +153,7 @@ func replayList(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			all = ofEnvironment(env, all, func(r *wire.Replay) string { return r.Function })
 			return out.print(c.OutOrStdout(), all, func(w io.Writer) {
 				if len(all) == 0 {
 					fmt.Fprintln(c.ErrOrStderr(), "no replays; dalamb replay FUNCTION/TRIGGER --from TIME starts one")

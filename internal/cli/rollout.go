@@ -68,6 +68,7 @@ func rolloutList(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			all = ofEnvironment(env, all, func(r *wire.Rollout) string { return r.Function })
 			return out.print(c.OutOrStdout(), all, func(w io.Writer) {
 				if len(all) == 0 {
 					fmt.Fprintln(c.ErrOrStderr(), "no roll-outs; rollout: in a manifest, or dalamb deploy --strategy, makes one of a deploy")

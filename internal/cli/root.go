@@ -100,12 +100,13 @@ and DALAMB_TOKEN are stronger.`,
 		rolloutCommand(env),
 		deployCommand(env), buildCommand(env), functionsCommand(env), versionsCommand(env), diffCommand(env), aliasCommand(env), shiftCommand(env), rollbackCommand(env),
 		psCommand(env), imagesCommand(env), repositoryCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env), keyCommand(env), scheduleCommand(env), seekCommand(env), replayCommand(env),
-		emitCommand(env), delayedCommand(env), eventsCommand(env), topicCommand(env), copyCommand(env), tokenCommand(env), secretCommand(env), configCommand(env), exportCommand(env), applyCommand(env),
+		emitCommand(env), delayedCommand(env), eventsCommand(env), topicCommand(env), copyCommand(env), tokenCommand(env), secretCommand(env), configCommand(env), envCommand(env), exportCommand(env), applyCommand(env),
 		runsCommand(env), dlqCommand(env), logsCommand(env),
 		patternCommand(env), doctorCommand(env), versionCommand(),
 	} {
 		root.AddCommand(c)
 	}
+	env.namesEnvironments(root)
 	nameUsage(root)
 	tellExitCodes(root)
 	return root

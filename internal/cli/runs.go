@@ -35,7 +35,7 @@ expired.`,
 			if err := atLeast(c, "limit", limit, 1); err != nil {
 				return err
 			}
-			q.State = function.RunState(state)
+			q.State, q.Env = function.RunState(state), env.env
 			var err error
 			if q.Since, err = moment(since); err != nil {
 				return err

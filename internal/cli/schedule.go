@@ -34,6 +34,7 @@ schedule's time zone and before its jitter. dalamb trigger pause FUNCTION/TRIGGE
 			if err != nil {
 				return err
 			}
+			list = ofEnvironment(env, list, func(s *wire.Schedule) string { return s.Function })
 			return out.print(c.OutOrStdout(), list, func(w io.Writer) {
 				if len(list) == 0 {
 					fmt.Fprintln(c.ErrOrStderr(), "no schedules; a trigger in dalamb.yaml has one: schedule: \"*/5 * * * *\"")

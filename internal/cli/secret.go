@@ -175,6 +175,7 @@ func secretList(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			list.Secrets = ofEnvironment(env, list.Secrets, func(s *wire.Secret) string { return s.Name })
 			return out.print(c.OutOrStdout(), list, func(w io.Writer) {
 				var rows []row
 				for _, s := range list.Secrets {

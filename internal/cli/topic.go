@@ -31,6 +31,7 @@ func topicList(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			topics = ofEnvironment(env, topics, func(t *wire.Topic) string { return t.Name })
 			return out.print(c.OutOrStdout(), topics, func(w io.Writer) { printTopics(w, topics) })
 		},
 	}

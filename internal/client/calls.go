@@ -122,6 +122,7 @@ func (c *Client) Event(ctx context.Context, topic string, partition int32, offse
 // RunQuery selects runs. Zero fields select all.
 type RunQuery struct {
 	Function, Trigger string
+	Env               string // environment
 	State             function.RunState
 	Event             string // id
 	Since, Before     time.Time
@@ -133,6 +134,7 @@ type RunQuery struct {
 func (c *Client) Runs(ctx context.Context, q RunQuery) (out wire.RunList, err error) {
 	v := values{}
 	v.text("function", q.Function)
+	v.text("env", q.Env)
 	v.text("trigger", q.Trigger)
 	v.text("state", string(q.State))
 	v.text("event", q.Event)
@@ -153,6 +155,7 @@ func (c *Client) Run(ctx context.Context, id string) (out wire.RunDetail, err er
 // DeadQuery selects dead letters. Zero fields select all.
 type DeadQuery struct {
 	Function, Trigger string
+	Env               string // environment
 	Pattern           string
 	Error             string // text in the last error
 	Since, Before     time.Time
@@ -164,6 +167,7 @@ type DeadQuery struct {
 func (c *Client) DeadLetters(ctx context.Context, q DeadQuery) (out wire.DeadList, err error) {
 	v := values{}
 	v.text("function", q.Function)
+	v.text("env", q.Env)
 	v.text("trigger", q.Trigger)
 	v.text("pattern", q.Pattern)
 	v.text("error", q.Error)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -38,7 +39,8 @@ func (d deploy) canBeTried(have *State) bool {
 		}
 	}
 	for _, name := range d.f.Spec.Topics() {
-		if !slices.ContainsFunc(have.Topics, func(t Topic) bool { return t.Name == name }) {
+		own := function.Full(function.Environment(d.f.Spec.Name), function.TopicEvents) // is made by the deploy
+		if name != own && !slices.Contains(have.elsewhere, name) && !slices.ContainsFunc(have.Topics, func(t Topic) bool { return t.Name == name }) {
 			return false
 		}
 	}

@@ -3,7 +3,7 @@
 // what the files say. It does not hold what came to be by running: events, progress, older versions, values of secrets.
 //
 // A directory has a file installation.yaml, and below functions/ a directory with a manifest for each function; functions/NAME@ALIAS is for
-// an alias other than live, with @ for a slash in it.
+// an alias other than live, with @ for a slash in it. Below environments/ is a directory of the same form for each environment.
 package declare
 
 import (
@@ -26,9 +26,11 @@ const (
 type State struct {
 	Topics    []Topic
 	Config    map[string]string
-	Secrets   []string // names
-	Paused    []string // FUNCTION/TRIGGER
-	Functions []Function
+	Secrets   []string   // names
+	Paused    []string   // FUNCTION/TRIGGER
+	Functions []Function // by full names
+
+	elsewhere []string // topics that are there and were left out; see Only
 }
 
 // Topic is a topic of the users'. What is empty is not said: a new topic gets the default, one that is there stays as it is.

@@ -36,7 +36,7 @@ type Plan struct {
 // Compare says what makes have what want is. With prune, what is not declared is removed, but for what holds data: topics and secrets. An error of
 // kind Invalid says what cannot be done at all.
 func Compare(have, want *State, prune bool) (*Plan, error) {
-	c := &comparison{have: have, want: want, prune: prune}
+	c := &comparison{have: have, want: want.placed(have), prune: prune}
 	for _, part := range []func(){c.secrets, c.topics, c.config, c.functions, c.paused} {
 		part()
 	}

@@ -23,7 +23,7 @@ type Code interface {
 }
 
 // Write writes a State into a directory: a new or empty one, or one that was written before, of which the installation's file and all below
-// functions/ are replaced. Everything is whole before anything is replaced.
+// functions/ and environments/ are replaced. Everything is whole before anything is replaced.
 func Write(ctx context.Context, dir string, s *State, code Code) error {
 	if err := mayWrite(dir); err != nil {
 		return err
@@ -36,13 +36,19 @@ func Write(ctx context.Context, dir string, s *State, code Code) error {
 		return fmt.Errorf("write into %s: %w", dir, err)
 	}
 	defer os.RemoveAll(tmp)
-	if err := s.writeTo(ctx, tmp, code); err != nil {
+	if err := s.writeAll(ctx, tmp, code); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(filepath.Join(dir, functionsDir)); err != nil {
-		return fmt.Errorf("replace the functions in %s: %w", dir, err)
+	for _, name := range []string{functionsDir, environmentsDir} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("replace %s in %s: %w", name, dir, err)
+		}
 	}
-	for _, name := range []string{functionsDir, InstallationFile} {
+	names := []string{functionsDir, environmentsDir, InstallationFile}
+	if _, err := os.Stat(filepath.Join(tmp, environmentsDir)); errors.Is(err, fs.ErrNotExist) {
+		names = []string{functionsDir, InstallationFile}
+	}
+	for _, name := range names {
 		if err := os.Rename(filepath.Join(tmp, name), filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("replace %s in %s: %w", name, dir, err)
 		}
@@ -61,6 +67,26 @@ func mayWrite(dir string) error {
 	}
 	if err != nil {
 		return fault.New(fault.Conflict, "%s is there, and was not written by an export: %w", dir, err).WithHint("choose a new directory, or an empty one")
+	}
+	return nil
+}
+
+// writeAll writes production, and a directory for each other environment.
+func (s *State) writeAll(ctx context.Context, dir string, code Code) error {
+	if err := s.Plain("").writeTo(ctx, dir, code); err != nil {
+		return err
+	}
+	for _, env := range s.Environments() {
+		if err := function.CheckEnvironment(env); err != nil { // a part of the path
+			return err
+		}
+		at := filepath.Join(dir, environmentsDir, env)
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			return err
+		}
+		if err := s.Plain(env).writeTo(ctx, at, code); err != nil {
+			return fmt.Errorf("environment %s: %w", env, err)
+		}
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ func (s unwrap) do(_ context.Context, w *work) error {
 	if w.rules.Emit != nil && w.rules.Emit.Topic != "" {
 		w.emitTo = w.rules.Emit.Topic
 	}
+	w.emitTo = function.EmitsTo(w.trigger.Function, w.emitTo)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,11 +68,12 @@ func (i *instance) state() State {
 	return Idle
 }
 
-// newID names an instance for people and for its runner: function, version and a random part.
+// newID names an instance for people and for its runner: function, version and a random part. A runner takes it for the name of a host, which
+// has no dots.
 func newID(p *pool) string {
 	var b [5]byte
 	rand.Read(b[:]) // never fails: it ends the process instead
-	name := p.version.Function()
+	name := strings.ReplaceAll(p.version.Function(), ".", "-")
 	return name[:min(len(name), 40)] + "-" + strconv.Itoa(p.version.Number) + "-" + hex.EncodeToString(b[:])
 }
 

@@ -36,10 +36,16 @@ func orders() []Order            { return []Order{OrderKey, OrderPartition, Orde
 func entryTypes() []EntryType    { return []EntryType{EntryLambda, EntryHTTP, EntryStdio} }
 func seconds(s float64) Duration { return Duration(s * float64(time.Second)) }
 
-// Validate checks a Spec whose defaults are filled in, by the rules that hold for a manifest. The error is a *ManifestError
-// that names the fields.
+// Validate checks a Spec whose defaults are filled in, by the rules that hold for a manifest; its name may be full. The error is a
+// *ManifestError that names the fields.
 func (s *Spec) Validate() error {
-	if problems := s.check(); problems != nil {
+	env, plain := s.Unplace()
+	if env != "" {
+		if err := CheckEnvironment(env); err != nil {
+			return err
+		}
+	}
+	if problems := plain.check(); problems != nil {
 		return &ManifestError{Problems: problems}
 	}
 	return nil

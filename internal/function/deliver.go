@@ -11,7 +11,7 @@ import (
 
 // Deliver says what becomes of a push. It is no part of a version: who delivers reads it from the commit that was pushed.
 type Deliver struct {
-	// Branches are the aliases that branches are delivered to. A branch may have one *, for any text, and then its alias may have one, for
+	// Branches are the aliases that branches are delivered to, ENV.ALIAS in an environment. A branch may have one *, for any text, and then its alias may have one, for
 	// the same text in the letters of an alias. A name without * comes first, then the longest.
 	Branches map[string]string
 }
@@ -19,9 +19,23 @@ type Deliver struct {
 // everyText stands for any text in a branch, and for what it was in the alias.
 const everyText = "*"
 
-// Alias is the alias that a branch is delivered to; "" = none, and the branch is kept only. own says that the alias has its name from the
-// branch, and goes with it. Without any Deliver main and master are live.
-func (d *Deliver) Alias(branch string) (alias string, own bool) {
+// Target is where a branch is delivered to.
+type Target struct {
+	Env   string // environment; "" = production
+	Alias string // "" = nowhere: the branch is kept only
+	Own   bool   // the alias has its name from the branch, and goes with it
+}
+
+// Target is where a branch is delivered to. Without any Deliver main and master are live.
+func (d *Deliver) Target(branch string) Target {
+	to, own := d.alias(branch)
+	t := Target{Env: Environment(to), Own: own}
+	t.Alias = Plain(t.Env, to)
+	return t
+}
+
+// alias is what Branches say of a branch.
+func (d *Deliver) alias(branch string) (alias string, own bool) {
 	branches := map[string]string{"main": LiveAlias, "master": LiveAlias}
 	if d != nil {
 		branches = d.Branches
@@ -76,7 +90,7 @@ func aliasPart(text string) string {
 
 func deliverValue() value[Deliver] {
 	return object[Deliver]([]string{"branches"},
-		field("branches", "BRANCH: ALIAS. A branch may have one *, for any text; its alias then one for the same, such as \"feature/*\": \"preview/*\". Branches that are not named are kept and not delivered.",
+		field("branches", "BRANCH: ALIAS, or BRANCH: ENV.ALIAS to deliver into an environment. A branch may have one *, for any text; its alias then one for the same, such as \"feature/*\": \"preview/*\". Branches that are not named are kept and not delivered.",
 			mapOf(text[string]()), func(d *Deliver) *map[string]string { return &d.Branches }),
 	)
 }
@@ -94,11 +108,14 @@ func (p *parser) deliver(d *Deliver, before int) {
 		p.reportAt(at, fmt.Sprintf("names %d branches", len(d.Branches)), fmt.Sprintf("from 1 to %d; without deliver main and master are delivered to live", maxBranches))
 	}
 	for _, branch := range slices.Sorted(maps.Keys(d.Branches)) {
-		alias, field := d.Branches[branch], at+"."+branch
+		field, env := at+"."+branch, Environment(d.Branches[branch])
+		alias := Plain(env, d.Branches[branch])
 		stars := strings.Count(branch, everyText)
 		switch {
 		case branch == "" || stars > 1 || strings.ContainsAny(branch, " \t\n~^:?[\\") || strings.HasPrefix(branch, "refs/"):
 			p.reportAt(field, fmt.Sprintf("%q is neither a branch nor a pattern for branches", clip(branch)), "such as main, or feature/* with one *")
+		case strings.HasPrefix(d.Branches[branch], ".") || env != "" && CheckEnvironment(env) != nil:
+			p.reportAt(field, fmt.Sprintf("%q is no environment", clip(env)), "such as staging.live: the alias live in the environment staging")
 		case strings.Count(alias, everyText) > stars:
 			p.reportAt(field, fmt.Sprintf("the alias %q has a * for which the branch has none", clip(alias)), "such as \"feature/*\": \"preview/*\"")
 		case CheckAlias(strings.Replace(alias, everyText, "x", 1)) != nil || len(alias) > MaxAlias-maxAliasPart-10:

@@ -91,7 +91,7 @@ func (r TopicRules) Check() error {
 	}
 	for _, w := range r.Writers {
 		kind, name, _ := strings.Cut(w, "/")
-		if kind != "function" && kind != "token" || len(name) > 63 || !validName.MatchString(name) {
+		if kind != "function" && kind != "token" || kind == "token" && Environment(name) != "" || !ValidFull(name) {
 			return fault.New(fault.Invalid, "writers: %q is no writer", clip(w)).WithHint("a writer is function/NAME or token/NAME; the node's own token is %s", TokenWriter(NodeToken))
 		}
 	}

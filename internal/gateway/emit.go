@@ -27,6 +27,7 @@ func (c *Caller) emitted(inv *function.Invocation, t *catalog.Trigger, res *func
 	if topic == "" {
 		topic = function.TopicEvents
 	}
+	topic = function.EmitsTo(t.Function, topic)
 	if function.SystemTopic(topic) {
 		return emitted{}, fault.New(fault.Denied, "topic %q is written by dalamb alone", topic)
 	}

@@ -7,13 +7,16 @@ import (
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // routes is the index over the routes of one view. It never changes.
 type routes struct {
-	view *catalog.View
-	mux  *http.ServeMux
+	view  *catalog.View
+	mux   *http.ServeMux            // of production
+	named map[string]bool           // hosts that routes of production name
+	envs  map[string]*http.ServeMux // of the other environments, those without any route included
 }
 
 // routesNow returns the index over the newest view, and makes it when the view is new: a request that follows a deploy's
@@ -30,7 +33,7 @@ func (g *Gateway) routesNow() *routes {
 	if rs != nil && rs.view == view {
 		return rs
 	}
-	rs = &routes{view: view, mux: http.NewServeMux()}
+	rs = newRoutes(view)
 	for _, route := range view.Routes() {
 		if route.Trigger.Paused {
 			continue
@@ -51,13 +54,16 @@ func (rs *routes) add(t *target) (err error) {
 			err = fmt.Errorf("add route: %v", p)
 		}
 	}()
-	rs.mux.Handle(pattern(t.trigger), t)
+	rs.in(function.Environment(t.trigger.Function)).Handle(pattern(t.trigger), t)
 	return nil
 }
 
 // pattern writes a route as net/http.ServeMux reads it.
 func pattern(t *catalog.Trigger) string {
 	p := strings.ToLower(t.Route.Host) + t.Route.Path
+	if t.Route.AnyHost(t.Function) {
+		p = t.Route.Path
+	}
 	if t.Route.Method != "" {
 		return t.Route.Method + " " + p
 	}
@@ -84,7 +90,9 @@ func (g *Gateway) serveRoute(x *exchange, r *http.Request) {
 		r.Host = host // host names have no case; RFC 9110, section 4.2.3
 	}
 	x.mute = true
-	g.routesNow().mux.ServeHTTP(x, r)
+	rs := g.routesNow()
+	env := rs.environment(r.Host)
+	rs.in(env).ServeHTTP(x, r)
 	if !x.mute {
 		return
 	}
@@ -97,7 +105,7 @@ func (g *Gateway) serveRoute(x *exchange, r *http.Request) {
 	default:
 		x.Header().Del("X-Content-Type-Options")
 		writeJSON(x, http.StatusNotFound, wire.ErrorOf(
-			fault.New(fault.NotFound, "no route takes %s %s", r.Method, r.URL.Path).
+			fault.New(fault.NotFound, "no route%s takes %s %s", ofEnvironment(env), r.Method, r.URL.Path).
 				WithHint("`dalamb functions` lists the routes; one function by name is at %sNAME", fnPrefix)))
 	}
 }

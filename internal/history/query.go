@@ -21,6 +21,7 @@ const (
 // Query selects runs. Zero fields select all.
 type Query struct {
 	Function string
+	Env      string // environment that the function is of
 	Trigger  string
 	State    function.RunState
 	Version  int                // that had the last attempt of which it is known
@@ -85,6 +86,7 @@ func (h *History) DeadLetters(q Query) (Page[*function.DeadLetter], error) {
 
 func (q *Query) matches(r *function.Run) bool {
 	return (q.Function == "" || r.Function == q.Function) &&
+		(q.Env == "" || function.Within(q.Env, r.Function)) &&
 		(q.Trigger == "" || r.Trigger == q.Trigger) &&
 		(q.State == "" || r.State == q.State) &&
 		(q.Version == 0 || function.LastVersion(r.Attempts) == q.Version) &&

@@ -128,10 +128,11 @@ func (p *push) readGone(ctx context.Context, c *change) error {
 		return err
 	}
 	for _, old := range before {
-		alias, own := old.Deliver.Alias(c.branch)
-		there := slices.ContainsFunc(c.functions, func(f *delivered) bool { return f.Spec.Name == old.Spec.Name && f.alias == alias })
-		if alias != "" && !there && p.server.deployer.Primary(old.Spec.Name, alias) != 0 {
-			c.gone = append(c.gone, goneAlias{Name: old.Spec.Name, Alias: alias, own: own})
+		to := old.Deliver.Target(c.branch)
+		name := function.Full(to.Env, old.Spec.Name)
+		there := slices.ContainsFunc(c.functions, func(f *delivered) bool { return f.Spec.Name == name && f.alias == to.Alias })
+		if to.Alias != "" && !there && p.server.deployer.Primary(name, to.Alias) != 0 {
+			c.gone = append(c.gone, goneAlias{Name: name, Alias: to.Alias, own: to.Own})
 		}
 	}
 	return nil
@@ -153,7 +154,7 @@ func (o objects) replaced(ctx context.Context, u update) (bool, error) {
 // choose takes the functions that the branch is delivered for.
 func (c *change) choose(found []*delivered) error {
 	if len(found) == 0 {
-		if alias, _ := (*function.Deliver)(nil).Alias(c.branch); alias == "" {
+		if (*function.Deliver)(nil).Target(c.branch).Alias == "" {
 			c.notes = append(c.notes, "kept, not delivered: it has no "+manifestName)
 			return nil
 		}
@@ -161,7 +162,9 @@ func (c *change) choose(found []*delivered) error {
 			WithHint("a %s says what the function is called and how it is started; docs/functions.md", manifestName)
 	}
 	for _, f := range found {
-		if f.alias, _ = f.Deliver.Alias(c.branch); f.alias != "" {
+		to := f.Deliver.Target(c.branch)
+		if f.alias = to.Alias; f.alias != "" {
+			f.Spec.Name = function.Full(to.Env, f.Spec.Name)
 			c.functions = append(c.functions, f)
 		}
 	}

@@ -1,0 +1,71 @@
+package catalog
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Environment is what an environment has, each by its full name, sorted.
+type Environment struct {
+	Name      string
+	Functions []*Function
+	Secrets   []string
+	Config    []string
+}
+
+// Environments lists the environments beside production: those that have a function, a secret or a configuration value.
+func (v *View) Environments() []*Environment {
+	all := map[string]*Environment{}
+	of := func(full string) *Environment {
+		name := function.Environment(full)
+		if all[name] == nil {
+			all[name] = &Environment{Name: name}
+		}
+		return all[name]
+	}
+	for _, f := range v.Functions() {
+		e := of(f.Name)
+		e.Functions = append(e.Functions, f)
+	}
+	for _, s := range v.Secrets() {
+		e := of(s.Name)
+		e.Secrets = append(e.Secrets, s.Name)
+	}
+	for _, c := range v.Config() {
+		e := of(c.Name)
+		e.Config = append(e.Config, c.Name)
+	}
+	delete(all, "")
+	var list []*Environment
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, all[name])
+	}
+	return list
+}
+
+// Environment returns one environment, or NotFound with the nearest names.
+func (v *View) Environment(name string) (*Environment, error) {
+	var names []string
+	for _, e := range v.Environments() {
+		if e.Name == name {
+			return e, nil
+		}
+		names = append(names, e.Name)
+	}
+	return nil, fault.Missing("environment", name, names)
+}
+
+// Eavesdropper is a function outside of an environment whose trigger listens to a topic that would be the environment's own; "" = none does.
+func (v *View) Eavesdropper(env string) (topic, fn string) {
+	for _, f := range v.Functions() {
+		for _, t := range f.Triggers {
+			if function.Within(env, t.Topic) && function.Environment(f.Name) != env {
+				return t.Topic, f.Name
+			}
+		}
+	}
+	return "", ""
+}
