@@ -19,6 +19,7 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // sdk is the AWS SDK's own client, with the one thing that dalamb needs and AWS does not: the bearer token.
@@ -33,6 +34,10 @@ func TestInvokeByTheAWSSDK(t *testing.T) {
 	n := newNode(t)
 	n.deploy(payManifest, "one")
 	n.deploy(payManifest, "two")
+	staging := wire.DeployRequest{Spec: spec(n, payManifest), Code: n.upload("one")}
+	staging.Spec.Name = "staging.pay"
+	_, err := n.client.Deploy(t.Context(), staging)
+	ok(t, err)
 	c := n.sdk(token)
 	context64 := base64.StdEncoding.EncodeToString([]byte(`{"client":{}}`))
 	for _, tt := range []struct {
@@ -45,6 +50,7 @@ func TestInvokeByTheAWSSDK(t *testing.T) {
 		{"version", lambda.InvokeInput{FunctionName: aws.String("pay"), Qualifier: aws.String("1")}, Call{Function: "pay", Version: 1, Payload: []byte(`{}`)}},
 		{"alias", lambda.InvokeInput{FunctionName: aws.String("pay"), Qualifier: aws.String("live")}, Call{Function: "pay", Alias: "live", Payload: []byte(`{}`)}},
 		{"latest", lambda.InvokeInput{FunctionName: aws.String("pay"), Qualifier: aws.String("$LATEST")}, Call{Function: "pay", Payload: []byte(`{}`)}},
+		{"environment", lambda.InvokeInput{FunctionName: aws.String("staging.pay"), Qualifier: aws.String("live")}, Call{Function: "staging.pay", Alias: "live", Payload: []byte(`{}`)}},
 		{"ARN", lambda.InvokeInput{FunctionName: aws.String("arn:aws:lambda:eu-west-1:123456789012:function:pay:2")}, Call{Function: "pay", Version: 2, Payload: []byte(`{}`)}},
 		{"partial ARN", lambda.InvokeInput{FunctionName: aws.String("123456789012:function:pay")}, Call{Function: "pay", Payload: []byte(`{}`)}},
 		{"context", lambda.InvokeInput{FunctionName: aws.String("pay"), ClientContext: aws.String(context64)}, Call{Function: "pay", Payload: []byte(`{}`), ClientContext: context64}},
