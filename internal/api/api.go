@@ -92,6 +92,9 @@ type TriggerRef struct{ Function, Trigger string }
 type Fleet interface {
 	// Instances lists the live instances of all functions.
 	Instances() []wire.Instance
+	// Start blocks until an instance of a version is ready on this node, which is started where there is none. An error says why it does
+	// not start.
+	Start(ctx context.Context, v *function.Version) error
 	// Replaced lists the last instances of each version that were ended because they misbehaved, the last one of each last.
 	Replaced() []wire.Replacement
 	// Troubles lists what keeps functions from having the instances that they ask for.

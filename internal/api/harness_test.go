@@ -139,6 +139,13 @@ func (s *script) Edit(_ context.Context, _ string, e *event.Event, _ int) (strin
 	return "new", nil
 }
 
+func (s *script) Start(_ context.Context, v *function.Version) error {
+	if v.Number == 1 {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "version %d does not start", v.Number)
+}
+
 func (s *script) Replaced() []wire.Replacement {
 	return []wire.Replacement{
 		{Instance: "pay-1-00", Function: "pay", Version: 1, Cause: "oom", Reason: "drawn", Times: 4, At: time.Unix(1, 0).UTC()},

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"math"
 	"net/http"
 
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -40,4 +42,23 @@ func (a *API) troubles(name string) (list []wire.Trouble) {
 		}
 	}
 	return list
+}
+
+// startFunction looks whether a version starts.
+func (a *API) startFunction(r *http.Request, q query) (any, error) {
+	n, err := q.number("version", 0, 1, math.MaxInt32)
+	if err != nil {
+		return nil, err
+	}
+	name, view := r.PathValue("name"), a.catalog.View()
+	var v *function.Version
+	if n == 0 {
+		v, err = view.Version(name, function.LiveAlias, 0)
+	} else {
+		v, err = view.VersionNumber(name, int(n))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return wire.Started{Function: name, Version: v.Number}, a.fleet.Start(r.Context(), v)
 }

@@ -29,3 +29,20 @@ func TestTroublesAreToldWithTheirFunctionAlone(t *testing.T) {
 		t.Errorf("Function = %+v, %v; want its trouble", f, err)
 	}
 }
+
+func TestStartSaysWhyAVersionDoesNot(t *testing.T) {
+	n := newNode(t)
+	n.deploy(payManifest, "one")
+	n.deploy(payManifest, "two")
+	if got, err := n.client.Start(t.Context(), "pay", 1); err != nil || got.Version != 1 || got.Function != "pay" {
+		t.Errorf("Start of version 1 = %+v, %v", got, err)
+	}
+	for version, want := range map[int]fault.Kind{0: fault.Unavailable, 2: fault.Unavailable, 3: fault.NotFound, -1: fault.Invalid} {
+		if _, err := n.client.Start(t.Context(), "pay", version); fault.KindOf(err) != want {
+			t.Errorf("Start of version %d = %v, want %s", version, err, want)
+		}
+	}
+	if _, err := n.client.Start(t.Context(), "ship", 1); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("Start of what there is not = %v, want NotFound", err)
+	}
+}

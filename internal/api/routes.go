@@ -66,6 +66,8 @@ func (a *API) routes() []route {
 			Answer: wire.AliasRemoved{}, Also: []int{409}, serve: a.removeAlias},
 		{Method: "POST", Path: "/v1/functions/{name}/rollback", Name: "rollback", Summary: "Point an alias at the version that it was at before; or, with dryRun, say what that would change.",
 			Body: wire.RollbackRequest{}, Answer: wire.Shifted{}, Also: []int{409}, serve: a.rollback},
+		{Method: "POST", Path: "/v1/functions/{name}/start", Name: "startFunction", Summary: "Wait until an instance of a function is ready on this node, starting one if there is none; an error says why it does not start. The instance then waits for work, as any other.",
+			Query: []param{{Name: "version", Type: "integer", About: "the number of one; by default live's"}}, Answer: wire.Started{}, Also: []int{503}, serve: a.startFunction},
 		{Method: "GET", Path: "/v1/instances", Name: "listInstances", Summary: "Live instances of all functions on this node, and why the last ones were replaced that misbehaved.",
 			Query: []param{{Name: "function", Type: "string", About: "of this function alone"}}, Answer: wire.InstanceList{}, serve: a.listInstances},
 		{Method: "DELETE", Path: "/v1/functions/{name}", Name: "removeFunction", Summary: "Take a function away, with its versions, triggers and their progress.",

@@ -61,6 +61,13 @@ func (f instances) Instances() []wire.Instance {
 	return list
 }
 
+func (f instances) Start(ctx context.Context, v *function.Version) error {
+	if v.Spec.Entry.Once() {
+		return nil // it starts with its call
+	}
+	return f.Fleet.Ready(ctx, v)
+}
+
 func (f instances) Replaced() []wire.Replacement {
 	var list []wire.Replacement
 	for _, r := range f.Fleet.Replaced() {

@@ -22,8 +22,8 @@ const manifestName = "dalamb.yaml"
 
 func deployCommand(env *environment) *cobra.Command {
 	var out output
-	var alias, strategy string
-	var noWait bool
+	var d deployment
+	var noWait, watching bool
 	c := &cobra.Command{
 		Use:   "deploy PATH",
 		Short: "Make a version of each function in a manifest",
@@ -34,6 +34,9 @@ the directory first; what it says meanwhile is shown, and dalamb build log shows
 The whole manifest is checked before anything is sent. Where scale.min keeps instances, deploy waits for the first one and warns when it
 does not start.
 
+With --watch it goes on: whenever a file of the manifest or of the code changes, it deploys again, without a roll-out unless --strategy says one,
+and shows what the functions write.
+
 Where the manifest says rollout:, or with --strategy, the traffic moves to the new version step by step, and back when that does not hold
 its gates. deploy waits for the end and says each step; when the traffic went back, it has failed. The roll-out goes on without it too:
 dalamb rollout show tells how far it is.`,
@@ -42,79 +45,109 @@ dalamb rollout show tells how far it is.`,
 			if _, err := out.json(); err != nil {
 				return err
 			}
-			m, file, err := readManifest(args[0])
+			d.path = args[0]
+			if watching {
+				return watchAndDeploy(c, env, d, &out)
+			}
+			s, err := d.read()
 			if err != nil {
 				return err
 			}
-			if err := setStrategy(m, strategy); err != nil {
-				return err
-			}
-			env.into(m)
-			images, err := localImages(m, file, progressOn(c.ErrOrStderr()))
-			defer images.close()
+			env.into(s.manifest)
+			node, done, err := d.send(c.Context(), env, s, c.ErrOrStderr())
 			if err != nil {
 				return err
-			}
-			sources, err := sourcesOf(m, file)
-			if err != nil {
-				return err
-			}
-			bundles, err := pack(m, filepath.Dir(file))
-			defer bundles.remove()
-			if err != nil {
-				return err
-			}
-			if err := checkPrograms(m, file, sources); err != nil {
-				return err
-			}
-			node, err := env.client()
-			if err != nil {
-				return err
-			}
-			var done []wire.Deployed
-			for _, d := range m.Functions {
-				b := bundles[d.CodePath]
-				req := wire.DeployRequest{Spec: d.Spec, Code: b.digest, Alias: alias}
-				if err := images.ask(c.Context(), node, req); err != nil {
-					return fmt.Errorf("deploy %s: %w", d.Spec.Name, err)
-				}
-				if err := b.upload(c.Context(), node); err != nil {
-					return fmt.Errorf("upload the code of %s: %w", d.Spec.Name, err)
-				}
-				if err := sources.build(c.Context(), node, &d, &req, c.ErrOrStderr()); err != nil {
-					return fmt.Errorf("build %s: %w", d.Spec.Name, err)
-				}
-				if err := images.push(c.Context(), node, &req.Spec); err != nil {
-					return fmt.Errorf("upload the image of %s: %w", d.Spec.Name, err)
-				}
-				if ref := req.Spec.ImageRef(); ref != "" {
-					fmt.Fprintf(c.ErrOrStderr(), "%s: looking for image %s\n", d.Spec.Name, ref)
-				}
-				var made wire.Deployed
-				err := images.shown.pulls(c.Context(), d.Spec.Name, req.Spec.ImageRef(), node.ImagePulls, func() (err error) {
-					made, err = node.Deploy(c.Context(), req)
-					return err
-				})
-				if err != nil {
-					return fmt.Errorf("deploy %s: %w", d.Spec.Name, err)
-				}
-				done = append(done, made)
 			}
 			if err := out.print(c.OutOrStdout(), done, func(w io.Writer) { printDeployed(w, done) }); err != nil || noWait {
 				return err
 			}
-			if err := awaitStarts(c.Context(), node, m, done, c.ErrOrStderr()); err != nil {
+			if err := awaitStarts(c.Context(), node, s.manifest, done, c.ErrOrStderr()); err != nil {
 				return err
 			}
 			return awaitRollouts(c.Context(), node, done, c.ErrOrStderr())
 		},
 	}
-	c.Flags().StringVar(&alias, "alias", function.LiveAlias, "the alias to point at the new versions")
-	c.Flags().StringVar(&strategy, "strategy", "", "how the traffic moves to the new versions: "+strings.Join(strategyNames(), ", ")+" (default: as the manifest says)")
+	c.Flags().StringVar(&d.alias, "alias", function.LiveAlias, "the alias to point at the new versions")
+	c.Flags().StringVar(&d.strategy, "strategy", "", "how the traffic moves to the new versions: "+strings.Join(strategyNames(), ", ")+" (default: as the manifest says)")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for the end of a roll-out, nor for the instances that scale.min keeps")
+	c.Flags().BoolVar(&watching, "watch", false, "deploy again whenever a file changes, and show what the functions write; Ctrl-C ends")
 	c.RegisterFlagCompletionFunc("strategy", cobra.FixedCompletions(strategyNames(), cobra.ShellCompDirectiveNoFileComp))
 	out.flag(c)
 	return c
+}
+
+// deployment is what a deploy is asked for.
+type deployment struct{ path, alias, strategy string }
+
+// read reads what is to be deployed.
+func (d *deployment) read() (source, error) {
+	m, file, err := readManifest(d.path)
+	if err != nil {
+		return source{}, err
+	}
+	return source{m, file}, setStrategy(m, d.strategy)
+}
+
+// source is a manifest, and the file that it was read from.
+type source struct {
+	manifest *function.Manifest
+	file     string
+}
+
+// send makes the versions, and says to w what it does. The node is the one that it was done on.
+func (d *deployment) send(ctx context.Context, env *environment, s source, w io.Writer) (*client.Client, []wire.Deployed, error) {
+	m, file := s.manifest, s.file
+	images, err := localImages(m, file, progressOn(w))
+	defer images.close()
+	if err != nil {
+		return nil, nil, err
+	}
+	sources, err := sourcesOf(m, file)
+	if err != nil {
+		return nil, nil, err
+	}
+	bundles, err := pack(m, filepath.Dir(file))
+	defer bundles.remove()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkPrograms(m, file, sources); err != nil {
+		return nil, nil, err
+	}
+	node, err := env.client()
+	if err != nil {
+		return nil, nil, err
+	}
+	var done []wire.Deployed
+	for _, f := range m.Functions {
+		b := bundles[f.CodePath]
+		req := wire.DeployRequest{Spec: f.Spec, Code: b.digest, Alias: d.alias}
+		if err := images.ask(ctx, node, req); err != nil {
+			return node, done, fmt.Errorf("deploy %s: %w", f.Spec.Name, err)
+		}
+		if err := b.upload(ctx, node); err != nil {
+			return node, done, fmt.Errorf("upload the code of %s: %w", f.Spec.Name, err)
+		}
+		if err := sources.build(ctx, node, &f, &req, w); err != nil {
+			return node, done, fmt.Errorf("build %s: %w", f.Spec.Name, err)
+		}
+		if err := images.push(ctx, node, &req.Spec); err != nil {
+			return node, done, fmt.Errorf("upload the image of %s: %w", f.Spec.Name, err)
+		}
+		if ref := req.Spec.ImageRef(); ref != "" {
+			fmt.Fprintf(w, "%s: looking for image %s\n", f.Spec.Name, ref)
+		}
+		var made wire.Deployed
+		err := images.shown.pulls(ctx, f.Spec.Name, req.Spec.ImageRef(), node.ImagePulls, func() (err error) {
+			made, err = node.Deploy(ctx, req)
+			return err
+		})
+		if err != nil {
+			return node, done, fmt.Errorf("deploy %s: %w", f.Spec.Name, err)
+		}
+		done = append(done, made)
+	}
+	return node, done, nil
 }
 
 // printDeployed writes a line for each function, and each warning once, however many functions it is about.
@@ -152,10 +185,7 @@ func printDeployed(w io.Writer, done []wire.Deployed) {
 
 // readManifest reads the manifest at path, a file or a directory that holds one, and returns it with its file.
 func readManifest(path string) (m *function.Manifest, file string, err error) {
-	info, err := os.Stat(path)
-	if err == nil && info.IsDir() {
-		path = filepath.Join(path, manifestName)
-	}
+	path = manifestFile(path)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, "", fault.New(fault.Invalid, "the manifest cannot be read: %w", err).
@@ -166,6 +196,14 @@ func readManifest(path string) (m *function.Manifest, file string, err error) {
 		return nil, "", fault.New(fault.Invalid, "%w", err)
 	}
 	return m, path, nil
+}
+
+// manifestFile is the manifest that a path names: the file itself, or that of a directory.
+func manifestFile(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return filepath.Join(path, manifestName)
+	}
+	return path
 }
 
 // checkPrograms refuses a program below the code that could not be started: each run would fail.

@@ -41,6 +41,15 @@ func (c *Client) Instances(ctx context.Context, name string) (out wire.InstanceL
 	return out, c.call(ctx, r, &out)
 }
 
+// Start waits until an instance of a version is ready.
+func (c *Client) Start(ctx context.Context, fn string, version int) (out wire.Started, err error) {
+	r := request{method: http.MethodPost, path: []string{"v1", "functions", fn, "start"}}
+	v := values{}
+	v.number("version", int64(version))
+	r.query = url.Values(v)
+	return out, c.call(ctx, r, &out)
+}
+
 // Deploy makes a version. Its code was put before.
 func (c *Client) Deploy(ctx context.Context, d wire.DeployRequest) (out wire.Deployed, err error) {
 	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "functions"}, body: d}, &out)

@@ -2,7 +2,11 @@ package image
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -100,4 +104,18 @@ func matchNames(pattern, names []string) bool {
 		p++
 	}
 	return p == len(pattern)
+}
+
+// Ignored reads the IgnoreFile of a directory, and returns what says whether a path below it, with slashes, is no part of the code.
+// Without one, and with one that is no good, only what is always left out is not.
+func Ignored(dir string) (func(path string, dir bool) bool, error) {
+	content, err := os.ReadFile(filepath.Join(dir, IgnoreFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return ignoreList(nil).ignores, nil
+	}
+	if err != nil {
+		return ignoreList(nil).ignores, unreadable(IgnoreFile, err)
+	}
+	list, err := parseIgnore(content)
+	return list.ignores, err
 }

@@ -1,6 +1,9 @@
 package image
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +68,38 @@ func TestIgnoreRefusesABadPatternByLine(t *testing.T) {
 		_, err := parseIgnore([]byte(lines))
 		if fault.KindOf(err) != fault.Invalid || err == nil || !strings.HasPrefix(err.Error(), ".dalambignore:2: ") {
 			t.Errorf("parseIgnore(%q) = %v, want an error of line 2", lines, err)
+		}
+	}
+}
+
+func TestIgnoredIsWhatPackLeavesOut(t *testing.T) {
+	for _, c := range []struct {
+		file string // "" = there is none
+		kind fault.Kind
+		want []string // of those below
+	}{
+		{"", 0, []string{".git"}},
+		{"*.log\nbuild/\n", 0, []string{".git", "a.log", "build"}},
+		{"[\n", fault.Invalid, []string{".git"}},
+	} {
+		dir := t.TempDir()
+		if c.file != "" {
+			if err := os.WriteFile(filepath.Join(dir, IgnoreFile), []byte(c.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ignored, err := Ignored(dir)
+		if (err != nil) != (c.kind != 0) || err != nil && fault.KindOf(err) != c.kind {
+			t.Errorf("Ignored of %q: %v", c.file, err)
+		}
+		var got []string
+		for _, path := range []string{".git", "a.log", "build", "main.py"} {
+			if ignored(path, path == "build" || path == ".git") {
+				got = append(got, path)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%q leaves out %v, want %v", c.file, got, c.want)
 		}
 	}
 }

@@ -77,6 +77,12 @@ type InstanceList struct {
 	Troubles  []Trouble     `json:"troubles"`
 }
 
+// Started says that an instance of a version is ready.
+type Started struct {
+	Function string `json:"function"`
+	Version  int    `json:"version"`
+}
+
 // Replacement is why an instance was ended that misbehaved.
 type Replacement struct {
 	Instance string    `json:"instance"`
