@@ -10,7 +10,8 @@ build:
 
 # The shop on a node of its own: make demo, or make demo ARGS=--once
 demo: build
-	$(GO) run ./hack/demo $(ARGS)
+	$(GO) build -o bin/demo ./hack/demo
+	exec bin/demo $(ARGS) # go run would not pass SIGTERM on
 
 # Static checks, then all tests with the race detector where the machine has a C compiler. Ends with what was skipped, and why.
 test: check

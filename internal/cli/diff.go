@@ -1,13 +1,17 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -15,24 +19,22 @@ import (
 func diffCommand(env *environment) *cobra.Command {
 	var out output
 	c := &cobra.Command{
-		Use:   "diff FUNCTION VERSION VERSION",
+		Use:   "diff FUNCTION VERSION|ALIAS VERSION|ALIAS",
 		Short: "Show where two versions of a function differ",
 		Long: `Show where two versions of a function differ: settings field by field, environment, triggers, and which files of the code were added,
 removed or changed. The value of a variable that looks like a secret, by its name or by a password in a URL, is not shown.`,
-		Example: "  dalamb diff pay 3 4\n  dalamb diff pay 3 4 -o json",
+		Example: "  dalamb diff pay 3 4\n  dalamb diff pay live 4 -o json",
 		Args:    cobra.ExactArgs(3),
 		RunE: func(c *cobra.Command, args []string) error {
-			var ns [2]int
-			for i, text := range args[1:] {
-				n, err := strconv.Atoi(text)
-				if err != nil || n < 1 {
-					return usageError{c.CommandPath(), fmt.Errorf("%q is no version: a number from 1", text)}
-				}
-				ns[i] = n
-			}
 			node, err := env.client()
 			if err != nil {
 				return err
+			}
+			var ns [2]int
+			for i, text := range args[1:] {
+				if ns[i], err = versionNamed(c.Context(), node, args[0], text); err != nil {
+					return err
+				}
 			}
 			d, err := node.Diff(c.Context(), args[0], ns[0], ns[1])
 			if err != nil {
@@ -43,6 +45,28 @@ removed or changed. The value of a variable that looks like a secret, by its nam
 	}
 	out.flag(c)
 	return c
+}
+
+// versionNamed is the version that a number or an alias names.
+func versionNamed(ctx context.Context, node *client.Client, fn, text string) (int, error) {
+	if n, err := strconv.Atoi(text); err == nil && n > 0 {
+		return n, nil
+	}
+	if function.CheckAlias(text) != nil {
+		return 0, fault.New(fault.Invalid, "%q is no version: neither a number from 1 nor an alias", fault.Clip(text)).WithHint("dalamb versions %s lists them", fn)
+	}
+	list, err := node.Aliases(ctx, fn)
+	if err != nil {
+		return 0, err
+	}
+	var known []string
+	for _, a := range list.Aliases {
+		if a.Name == text {
+			return a.Primary, nil
+		}
+		known = append(known, a.Name)
+	}
+	return 0, fault.New(fault.NotFound, "function %q has no alias %q", fn, text).WithHint("it has %s", strings.Join(known, ", "))
 }
 
 func printDiff(w io.Writer, d *wire.VersionDiff) {

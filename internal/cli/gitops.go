@@ -41,8 +41,9 @@ Values of secrets, tokens, events, progress and older versions are not in it: th
 			if err := declare.Write(c.Context(), args[0], state, node); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %d functions, %d topics, %d configuration values, names of %d secrets\n",
-				args[0], len(state.Functions), len(state.Topics), len(state.Config), len(state.Secrets))
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s, %s, names of %s\n", args[0],
+				count(int64(len(state.Functions)), "function"), count(int64(len(state.Topics)), "topic"),
+				count(int64(len(state.Config)), "configuration value"), count(int64(len(state.Secrets)), "secret"))
 			return nil
 		},
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,14 +60,19 @@ func repositoryRemoveCommand(env *environment) *cobra.Command {
 they are. Another push makes the repository again.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if !yes {
-				if err := confirm(c, "remove the repository "+args[0]); err != nil {
-					return err
-				}
-			}
 			node, err := env.client()
 			if err != nil {
 				return err
+			}
+			list, err := node.Repositories(c.Context())
+			if err != nil {
+				return err
+			}
+			there := slices.ContainsFunc(list.Repositories, func(r wire.Repository) bool { return r.Name == args[0] })
+			if !yes && there { // of one that is not there, the node says so
+				if err := confirm(c, "remove the repository "+args[0]); err != nil {
+					return err
+				}
 			}
 			if err := node.RemoveRepository(c.Context(), args[0]); err != nil {
 				return err

@@ -45,15 +45,6 @@ type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
-// usageError is a mistake on the command line itself.
-type usageError struct {
-	command string
-	err     error
-}
-
-func (e usageError) Error() string { return e.err.Error() }
-func (e usageError) Unwrap() error { return e.err }
-
 func complain(w io.Writer, err error) {
 	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
 	fmt.Fprintln(w, "dalamb:", lines[0])
@@ -92,7 +83,9 @@ and DALAMB_TOKEN are stronger.`,
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c.CommandPath(), err} })
+	root.SetFlagErrorFunc(wrongFlag)
+	root.Version = buildInfo().line()
+	root.SetVersionTemplate("{{.Version}}\n")
 
 	env := &environment{get: os.Getenv}
 	for _, c := range []*cobra.Command{
@@ -127,20 +120,26 @@ func tellExitCodes(c *cobra.Command) {
 
 // nameUsage makes every complaint about arguments and flags a usageError, so that it ends with exit code 2 and names the help.
 func nameUsage(c *cobra.Command) {
-	usage := func(c *cobra.Command, err error) error {
-		if err == nil {
-			return nil
-		}
-		return usageError{c.CommandPath(), err}
-	}
 	if !c.Runnable() { // a group: cobra would print its help for a wrong name, and succeed
 		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	}
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error { return usage(c, check(c, args)) }
+	check := c.Args
+	if check == nil && c.HasSubCommands() {
+		check = cobra.NoArgs
+	}
+	if check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return wrongArguments(c, args, err)
+			}
+			return nil
+		}
 	}
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
-		return usage(c, errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()))
+		if err := errors.Join(missingFlags(c), c.ValidateFlagGroups()); err != nil {
+			return usageError{c.CommandPath(), err}
+		}
+		return nil
 	}
 	for _, sub := range c.Commands() {
 		nameUsage(sub)

@@ -178,6 +178,8 @@ func printAttempts(w io.Writer, attempts []function.Attempt) {
 			line = cells(strconv.Itoa(a.Number), "-", string(a.Outcome), "-", "-", "-")
 		case a.Cold:
 			line.cells[4] = "cold"
+		case a.Duration == 0: // it did not come to an instance
+			line.cells[4] = "-"
 		}
 		if a.Failure != nil {
 			line.notes = []string{short(failureText(a.Failure), 1000)}

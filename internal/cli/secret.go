@@ -40,7 +40,7 @@ func secretSet(env *environment) *cobra.Command {
 	var file string
 	var noWait bool
 	c := &cobra.Command{
-		Use: "set NAME", Short: "Give a secret a value, from stdin or a file", Args: cobra.ExactArgs(1),
+		Use: "set NAME", Short: "Give a secret a value, from stdin or a file", Args: noValue,
 		Long: `Give a secret a value. It is read from stdin, without one newline at its end (a terminal is asked for it and shows nothing), or from
 a file, byte by byte. It is never an argument: those can be seen by everybody on this machine, and shells remember them.
 
@@ -79,6 +79,15 @@ value and goes on with the older one.`,
 	c.Flags().StringVar(&file, "file", "", "take the value from this file, byte by byte")
 	out.flag(c)
 	return c
+}
+
+// noValue refuses a value that is an argument, without saying it again.
+func noValue(c *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return fault.New(fault.Invalid, "the value of a secret is never an argument: this machine's users can see those, and shells remember them").
+			WithHint("give it on stdin, or with --file; and take the line that was just typed out of the shell's history")
+	}
+	return cobra.ExactArgs(1)(c, args)
 }
 
 // setValue is what came of setting a secret or a configuration value.

@@ -36,6 +36,14 @@ func buildInfo() build {
 	return b
 }
 
+func (b build) line() string {
+	commit := ""
+	if b.Commit != "" {
+		commit = fmt.Sprintf(" (%.12s)", b.Commit)
+	}
+	return fmt.Sprintf("dalamb %s%s %s %s/%s", b.Version, commit, b.Go, b.OS, b.Arch)
+}
+
 func versionCommand() *cobra.Command {
 	var out output
 	c := &cobra.Command{
@@ -43,11 +51,7 @@ func versionCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			b := buildInfo()
 			return out.print(c.OutOrStdout(), b, func(w io.Writer) {
-				fmt.Fprintf(w, "dalamb %s", b.Version)
-				if b.Commit != "" {
-					fmt.Fprintf(w, " (%.12s)", b.Commit)
-				}
-				fmt.Fprintf(w, " %s %s/%s\n", b.Go, b.OS, b.Arch)
+				fmt.Fprintln(w, b.line())
 			})
 		},
 	}
