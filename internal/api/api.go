@@ -129,6 +129,7 @@ type Options struct {
 	Repositories Repositories
 	Builds       Builds // nil = none are made
 	Signed       bool   // refuse versions that this node has not built itself
+	Hooks        Hooks  // what hooks are told; nil = nothing
 	Caller       Caller
 	Ticks        Ticks
 	Delayed      Delayed
@@ -158,6 +159,7 @@ type API struct {
 	repositories Repositories
 	builds       Builds
 	signed       bool
+	hooks        Hooks
 	caller       Caller
 	ticks        Ticks
 	delayed      Delayed
@@ -194,6 +196,7 @@ func New(o Options) (*API, error) {
 	}
 	a := &API{
 		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
+		hooks: o.Hooks,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending:   make(chan struct{}),
 		rollouts: o.Rollouts,

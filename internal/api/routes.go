@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -202,7 +203,7 @@ func (a *API) routes() []route {
 		{Method: "POST", Path: "/2015-03-31/functions/{name}/invocations", Name: "invoke", Summary: "Call a function as AWS Lambda's Invoke does. Headers X-Amz-Invocation-Type (RequestResponse, Event, DryRun) and X-Amz-Client-Context; errors in AWS's shapes.",
 			Query:    []param{{Name: "Qualifier", Type: "string", About: "an alias, a version's number or $LATEST"}},
 			BodyType: "application/json", AnswerType: "application/json", Also: []int{202, 204, 413, 429}, raw: a.invoke},
-	}, append(a.valueRoutes(), a.environmentRoutes()...)...)
+	}, slices.Concat(a.valueRoutes(), a.hookRoutes(), a.environmentRoutes())...)
 }
 
 func runStates() []string {

@@ -34,7 +34,7 @@ func (a *API) listSecrets(*http.Request, query) (any, error) {
 
 func (a *API) wireSecret(view *catalog.View, v catalog.Value) wire.Secret {
 	return wire.Secret{
-		Name: v.Name, Revision: v.Revision, Changed: v.Changed, Functions: orNone(view.SecretTakers(v.Name)),
+		Name: v.Name, Revision: v.Revision, Changed: v.Changed, Functions: orNone(view.SecretTakers(v.Name)), Hooks: orNone(view.SecretHooks(v.Name)),
 		Key: v.Sealed.Key, Readable: v.Sealed.Key == a.secrets.Key(),
 	}
 }

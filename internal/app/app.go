@@ -24,6 +24,7 @@ import (
 	"github.com/dalamb/dalamb/internal/deliver"
 	"github.com/dalamb/dalamb/internal/deliver/follow"
 	"github.com/dalamb/dalamb/internal/deliver/git"
+	"github.com/dalamb/dalamb/internal/deliver/incoming"
 	"github.com/dalamb/dalamb/internal/dispatch"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -89,6 +90,7 @@ type Node struct {
 	gateway    *gateway.Gateway
 	api        *api.API
 	git        *git.Server
+	incoming   *incoming.Keeper
 	sink       *logSink
 
 	gatewayListener, controlListener net.Listener
@@ -239,6 +241,9 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	if err := n.openIncoming(); err != nil {
+		return err
+	}
 	n.gateway, err = gateway.New(gateway.Options{
 		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Shadow: n.shadow, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Health: n.health, Logger: n.logger, Metrics: n.metrics,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held)},
@@ -251,7 +256,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
-		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
 	})
 	if err != nil {
@@ -263,6 +268,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.api, err = api.New(api.Options{
 		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share, Images: keptImages{n.images, n}, Follower: followed{n}, Repositories: repositories{n}, Builds: n.builds, Signed: c.Build.Require == config.RequireSigned,
+		Hooks: told{n.incoming},
 		Rollouts: n.rollouts,
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"net/http"
 	"path/filepath"
 
 	"github.com/dalamb/dalamb/internal/deliver/follow"
@@ -9,7 +8,6 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image/pull"
 	"github.com/dalamb/dalamb/internal/image/registry"
-	"github.com/dalamb/dalamb/internal/source/hook"
 )
 
 // openFollow opens what acts upon pushed images.
@@ -25,16 +23,6 @@ func (n *Node) pushed(p registry.Push) error {
 	return n.follower.Pushed(event.NewID(), function.ImagePushed{
 		Registry: pull.OwnHost, Repository: p.Repository, Tag: p.Tag, Digest: p.Digest, MediaType: p.MediaType, Bytes: p.Size, Pusher: p.Pusher,
 	})
-}
-
-// hooks are all providers of hooks.
-func (n *Node) hooks() func(http.ResponseWriter, *http.Request) error {
-	return hook.Hooks{
-		"registry": hook.Registry{
-			Sender: func(h http.Header) (string, error) { return n.gateway.Sender(h) },
-			Pushed: func(id string, p function.ImagePushed) error { return n.follower.Pushed(id, p) },
-		},
-	}.Take
 }
 
 // followed shows the follower, which is opened after the API, to it.

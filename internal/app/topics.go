@@ -32,6 +32,7 @@ func systemTopics() []eventlog.Topic {
 		{Name: function.TopicDelayed, Partitions: 8, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},
 		bounded(function.TopicReplays),
 		bounded(function.TopicTicks),
+		bounded(function.TopicHooks),
 		{Name: function.TopicDead, Partitions: 8, Retention: 90 * 24 * time.Hour, MaxBytes: eventlog.Forever, Compact: true},
 		{Name: function.TopicEvents},
 	}

@@ -54,6 +54,7 @@ func Table() []Room {
 		{"internal/deliver", []string{"image", "catalog", "fleet", "history", "function", "eventlog", "event", "fault"}},
 		{"internal/deliver/git", []string{"image", "function", "wire", "eventlog", "event", "fault"}},
 		{"internal/deliver/follow", []string{"image/pull", "catalog", "function", "wire", "eventlog", "event", "fault"}},
+		{"internal/deliver/incoming", []string{"deliver/git", "catalog", "function", "eventlog", "event", "fault"}},
 		{"internal/secret", []string{"fault"}},
 		{"internal/replay", []string{"catalog", "history", "function", "eventlog", "event", "fault"}},
 		{"internal/shadow", []string{"fleet", "replay", "function", "eventlog", "event", "fault"}},

@@ -13,7 +13,7 @@ import (
 )
 
 // Change is one step of the platform's life: Deploy, Remove, Shift, RemoveAlias, Pause, PauseKey, Seek, StartReplay, EndReplay, StartCopy, EndCopy,
-// one of those of roll-outs, or one of those of topics, tokens, secrets and configuration values.
+// one of those of roll-outs, or one of those of topics, tokens, secrets, configuration values and hooks.
 type Change interface {
 	// event checks the change against the scene and makes its control event, which lacks the time alone.
 	event(ctx context.Context, s scene) (*event.Event, error)
@@ -66,6 +66,8 @@ type payload struct {
 	Copy    *copyPayload         `json:"copy,omitempty"`
 	Value   *valuePayload        `json:"value,omitempty"`
 	Rollout *rolloutPayload      `json:"rollout,omitempty"`
+	Hook    *function.Hook       `json:"hook,omitempty"`
+	Back    bool                 `json:"back,omitempty"`  // a shift that takes back others
 	Drops   []int                `json:"drops,omitempty"` // versions that a deploy lets go
 }
 

@@ -71,6 +71,7 @@ func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
 		s.deploy(f, p, birthOf(p, r))
 	case s.settings.set(e.Type, p):
 	case s.settings.give(e.Type, p, birthOf(p, r)):
+	case s.settings.listen(e.Type, p, r.Time):
 	case e.Type == event.TypeCopyStarted, e.Type == event.TypeCopyEnded:
 		if !s.settings.carry(e.Type, p, r.Time) {
 			return false, nil

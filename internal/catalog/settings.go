@@ -35,6 +35,7 @@ type settings struct {
 
 	Secrets map[string]Value `json:"secrets,omitempty"`
 	Config  map[string]Value `json:"config,omitempty"`
+	Hooks   map[string]Hook  `json:"hooks,omitempty"`
 }
 
 // What is no function is known to the optimistic check under a name that no function can have.

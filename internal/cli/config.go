@@ -56,7 +56,7 @@ function that does not start with the new value and goes on with the older one.`
 			var changed []string
 			err = out.print(c.OutOrStdout(), done, func(w io.Writer) {
 				for _, d := range done {
-					tellSet(w, setValue{d.Name, d.Revision, d.Unchanged, d.Functions})
+					tellSet(w, setValue{name: d.Name, revision: d.Revision, unchanged: d.Unchanged, functions: d.Functions})
 				}
 			})
 			for _, d := range done {

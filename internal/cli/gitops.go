@@ -21,7 +21,7 @@ const exitDiffers exitCode = 3
 func exportCommand(env *environment) *cobra.Command {
 	return &cobra.Command{
 		Use: "export DIR", Short: "Write what the installation is declared to be as files, for apply and for git", Args: cobra.ExactArgs(1),
-		Long: `Write functions with their code (as their aliases have them), topics and rules, configuration values, names of secrets and paused triggers as
+		Long: `Write functions with their code (as their aliases have them), topics and rules, configuration values, names of secrets, hooks and paused triggers as
 files into DIR: a new or an empty directory, or one of an earlier export, where installation.yaml, functions/ and environments/ are replaced and all else stays.
 Environments are in directories of their own below environments/; with --env one of them is written alone.
 
@@ -58,7 +58,7 @@ func applyCommand(env *environment) *cobra.Command {
 already is left alone, so a second time does nothing. It stops at the first step that fails; applied again, the rest is done. An environment that has no
 directory in DIR stays as it is; with --env DIR declares that environment, and nothing else is looked at.
 
-What is there and not declared stays, and is told. With --prune functions, aliases and configuration values are removed then, and triggers that are paused go on; topics hold
+What is there and not declared stays, and is told. With --prune functions, aliases, hooks and configuration values are removed then, and triggers that are paused go on; topics hold
 events and secrets cannot be had back, so they stay in any case.
 
 Exit codes: 0 done, or nothing to do; 1 it failed; 2 the files are wrong, and nothing was changed; 3 with --dry-run: there is something to do.`,
@@ -95,7 +95,7 @@ Exit codes: 0 done, or nothing to do; 1 it failed; 2 the files are wrong, and no
 			return out.print(c.OutOrStdout(), plan, func(w io.Writer) { printNotes(w, plan) })
 		},
 	}
-	c.Flags().BoolVar(&prune, "prune", false, "remove functions, aliases and configuration values that are not declared")
+	c.Flags().BoolVar(&prune, "prune", false, "remove functions, aliases, hooks and configuration values that are not declared")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
 	out.flag(c)
 	return c

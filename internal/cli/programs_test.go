@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -26,12 +28,14 @@ func (h headers) Set(v string) error {
 }
 
 // httpCommand sends one request and prints the status and the body, as a person would with curl:
-// http [-H 'Name: value'] [-d BODY|@FILE] METHOD URL
+// http [-H 'Name: value'] [-d BODY|@FILE] [-sign SECRET] METHOD URL
+// -sign signs the body as GitHub does.
 func httpCommand(args []string) int {
 	f := flag.NewFlagSet("http", flag.ContinueOnError)
 	h := headers{}
 	f.Var(h, "H", "header")
 	data := f.String("d", "", "body")
+	secret := f.String("sign", "", "secret to sign the body with")
 	if f.Parse(args) != nil || f.NArg() != 2 {
 		return 2
 	}
@@ -49,6 +53,11 @@ func httpCommand(args []string) int {
 		return 1
 	}
 	r.Header, r.Host = http.Header(h), http.Header(h).Get("Host")
+	if *secret != "" {
+		mac := hmac.New(sha256.New, []byte(*secret))
+		mac.Write(body)
+		r.Header.Set("X-Hub-Signature-256", fmt.Sprintf("sha256=%x", mac.Sum(nil)))
+	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -63,7 +63,7 @@ value and goes on with the older one.`,
 				return err
 			}
 			err = out.print(c.OutOrStdout(), made, func(w io.Writer) {
-				tellSet(w, setValue{made.Name, made.Revision, made.Unchanged, made.Functions})
+				tellSet(w, setValue{made.Name, made.Revision, made.Unchanged, made.Functions, made.Hooks})
 				for _, warning := range made.Warnings {
 					fmt.Fprintf(w, "warning: %s\n", warning)
 				}
@@ -96,12 +96,15 @@ type setValue struct {
 	revision  int
 	unchanged bool
 	functions []string
+	hooks     []string
 }
 
 func tellSet(w io.Writer, s setValue) {
 	switch {
 	case s.unchanged:
 		fmt.Fprintf(w, "%s revision %d  unchanged: it has this value already\n", s.name, s.revision)
+	case len(s.functions) == 0 && len(s.hooks) > 0:
+		fmt.Fprintf(w, "%s revision %d  set; hook %s takes it from now on\n", s.name, s.revision, strings.Join(s.hooks, ", "))
 	case len(s.functions) == 0:
 		fmt.Fprintf(w, "%s revision %d  set; no function takes it\n", s.name, s.revision)
 	default:
@@ -200,8 +203,11 @@ func secretList(env *environment) *cobra.Command {
 
 func secretRow(s wire.Secret, now time.Time) row {
 	r := cells(s.Name, strconv.Itoa(s.Revision), age(s.Changed, now), takers(s.Functions))
+	if len(s.Hooks) > 0 {
+		r.notes = append(r.notes, "taken by hook "+strings.Join(s.Hooks, ", "))
+	}
 	if !s.Readable {
-		r.notes = []string{"this node cannot read it: it is encrypted for " + s.Key}
+		r.notes = append(r.notes, "this node cannot read it: it is encrypted for "+s.Key)
 	}
 	return r
 }

@@ -1,5 +1,5 @@
 // Package declare owns what an installation is declared to be, as files: functions with their code, topics with their rules, configuration
-// values, the names of secrets, paused triggers. It reads and writes the files, asks a node for the same, says what differs, and makes a node
+// values, the names of secrets, paused triggers, hooks of git servers. It reads and writes the files, asks a node for the same, says what differs, and makes a node
 // what the files say. It does not hold what came to be by running: events, progress, older versions, values of secrets.
 //
 // A directory has a file installation.yaml, and below functions/ a directory with a manifest for each function; functions/NAME@ALIAS is for
@@ -26,8 +26,9 @@ const (
 type State struct {
 	Topics    []Topic
 	Config    map[string]string
-	Secrets   []string   // names
-	Paused    []string   // FUNCTION/TRIGGER
+	Secrets   []string // names
+	Paused    []string // FUNCTION/TRIGGER
+	Hooks     []function.Hook
 	Functions []Function // by full names
 
 	elsewhere []string // topics that are there and were left out; see Only
@@ -89,4 +90,5 @@ func (s *State) sort() {
 	slices.SortFunc(s.Functions, func(a, b Function) int { return cmp.Compare(a.key(), b.key()) })
 	slices.Sort(s.Secrets)
 	slices.Sort(s.Paused)
+	slices.SortFunc(s.Hooks, func(a, b function.Hook) int { return cmp.Compare(a.Name, b.Name) })
 }

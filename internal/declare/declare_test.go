@@ -81,7 +81,7 @@ func TestAManifestReadAgainIsTheSameFunction(t *testing.T) {
 
 // FuzzInstallation: whatever stands in the file, it is read or refused with words, and what was read can be compared.
 func FuzzInstallation(f *testing.F) {
-	for _, seed := range []string{"", "topics: [{name: a, partitions: 3, dedupe: 1h}]\nconfig: {a: b}\nsecrets: [s]\npaused: [a/b]\n", "config: {a: 1}\n", "topics: 1", "a: b", "---\n---\n", "config: {a: *x}", "topics: [{name: _x}]"} {
+	for _, seed := range []string{"", "topics: [{name: a, partitions: 3, dedupe: 1h}]\nconfig: {a: b}\nsecrets: [s]\npaused: [a/b]\n", "config: {a: 1}\n", "topics: 1", "a: b", "---\n---\n", "config: {a: *x}", "topics: [{name: _x}]", "hooks: [{name: shop, provider: github, url: 'https://h/p', secret: s}]\n"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -61,6 +61,9 @@ func (s *State) Only(envs ...string) *State {
 			out.Paused = append(out.Paused, p)
 		}
 	}
+	if slices.Contains(envs, "") {
+		out.Hooks = s.Hooks // they are of the installation as a whole
+	}
 	for i := range s.Functions {
 		if mine(s.Functions[i].Spec.Name) {
 			out.Functions = append(out.Functions, s.Functions[i])

@@ -35,6 +35,9 @@ func Fetch(ctx context.Context, node *client.Client) (*State, error) {
 	for _, one := range secrets.Secrets {
 		s.Secrets = append(s.Secrets, one.Name)
 	}
+	if s.Hooks, err = fetchHooks(ctx, node); err != nil {
+		return nil, err
+	}
 	functions, err := node.Functions(ctx)
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ type Plan struct {
 // kind Invalid says what cannot be done at all.
 func Compare(have, want *State, prune bool) (*Plan, error) {
 	c := &comparison{have: have, want: want.placed(have), prune: prune}
-	for _, part := range []func(){c.secrets, c.topics, c.config, c.functions, c.paused} {
+	for _, part := range []func(){c.secrets, c.topics, c.config, c.functions, c.paused, c.hooks} {
 		part()
 	}
 	if c.problems != nil {
@@ -73,13 +73,18 @@ func (c *comparison) extra(what string, act action) {
 }
 
 func (c *comparison) secrets() {
-	missing := map[string][]string{} // with the functions that take it
+	missing := map[string][]string{} // with the functions and hooks that take it
 	for _, name := range c.want.Secrets {
 		missing[name] = nil
 	}
 	for i := range c.want.Functions {
 		for _, name := range c.want.Functions[i].Spec.SecretNames() {
 			missing[name] = append(missing[name], c.want.Functions[i].key())
+		}
+	}
+	for i := range c.want.Hooks {
+		for _, name := range c.want.Hooks[i].Secrets() {
+			missing[name] = append(missing[name], "hook "+c.want.Hooks[i].Name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(missing)) {

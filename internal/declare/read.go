@@ -23,6 +23,7 @@ type installation struct {
 	Config  map[string]string `yaml:"config,omitempty"`
 	Secrets []string          `yaml:"secrets,omitempty"`
 	Paused  []string          `yaml:"paused,omitempty"`
+	Hooks   []function.Hook   `yaml:"hooks,omitempty"`
 }
 
 // maxFile is far beyond any installation; it keeps a wrong path from being read whole.
@@ -87,12 +88,12 @@ func parseInstallation(path string, text []byte) (*State, error) {
 	dec.KnownFields(true)
 	if err := dec.Decode(&in); err != nil && !errors.Is(err, io.EOF) {
 		what := strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
-		return nil, fault.New(fault.Invalid, "%s: %s", path, what).WithHint("it has topics, config, secrets and paused; docs/gitops.md")
+		return nil, fault.New(fault.Invalid, "%s: %s", path, what).WithHint("it has topics, config, secrets, paused and hooks; docs/gitops.md")
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, fault.New(fault.Invalid, "%s has a second YAML document", path).WithHint("join them into one")
 	}
-	return &State{Topics: in.Topics, Config: in.Config, Secrets: in.Secrets, Paused: in.Paused}, nil
+	return &State{Topics: in.Topics, Config: in.Config, Secrets: in.Secrets, Paused: in.Paused, Hooks: in.Hooks}, nil
 }
 
 // readFunctions reads the manifest in a directory, and takes the digests of its code.
@@ -149,6 +150,13 @@ func (s *State) check() (problems []error) {
 	}
 	for _, name := range s.Secrets {
 		twice("secret "+name, InstallationFile)
+	}
+	for i := range s.Hooks {
+		h := &s.Hooks[i]
+		twice("hook "+h.Name, InstallationFile)
+		if err := h.Validate(); err != nil {
+			add("%s: hook %s: %w", InstallationFile, h.Name, err)
+		}
 	}
 	for name := range s.Config {
 		if !function.ValidValueName(name) {

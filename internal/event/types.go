@@ -24,6 +24,8 @@ const (
 	TypeSecretRemoved    = "dalamb.secret.removed.v1"
 	TypeConfigChanged    = "dalamb.config.changed.v1"
 	TypeConfigRemoved    = "dalamb.config.removed.v1"
+	TypeHookChanged      = "dalamb.hook.changed.v1"
+	TypeHookRemoved      = "dalamb.hook.removed.v1"
 	TypeRolloutStarted   = "dalamb.rollout.started.v1"
 	TypeRolloutStepped   = "dalamb.rollout.stepped.v1"
 	TypeRolloutPaused    = "dalamb.rollout.paused.v1"
@@ -51,6 +53,10 @@ const (
 
 	TypeGitPushed    = "dalamb.git.pushed.v1"
 	TypeImagePushed  = "dalamb.image.pushed.v1"
+	TypeHookReceived = "dalamb.hook.received.v1"
+	TypeHookFinished = "dalamb.hook.finished.v1"
+	TypeHookReported = "dalamb.hook.reported.v1"
+	TypeHookFailed   = "dalamb.hook.failed.v1" // the same fact as a hook.finished event, for who listens to the topic events
 	TypeFollowFailed = "dalamb.follow.failed.v1"
 
 	TypeRecord         = "dalamb.record.v1" // a record that is no CloudEvent; made at reading, never stored

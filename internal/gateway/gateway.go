@@ -72,8 +72,7 @@ type Options struct {
 	Delay   Delayer
 	Shadow  Shadow   // nil = nothing is copied
 	Redact  []string // names of headers whose values stay out of the record, beside those that always do
-	// Hooks takes a request below /_/hooks/; nil = there are none.
-	Hooks func(w http.ResponseWriter, r *http.Request) error
+	Hooks   Hooks    // nil = there are none
 	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
 	// and not shown, since anybody may ask.
 	Health  func(ctx context.Context) map[string]error
@@ -97,14 +96,16 @@ type Gateway struct {
 	token   [sha256.Size]byte
 	limits  Limits
 	held    budget
-	quotas  quotas
-	health  func(ctx context.Context) map[string]error
-	hooks   func(w http.ResponseWriter, r *http.Request) error
-	logger  *slog.Logger
-	metrics *metrics
-	now     func() time.Time
-	slow    time.Duration
-	tunnels tunnels
+	// unproved is the part of held that the bodies of hooks may take.
+	unproved budget
+	quotas   quotas
+	health   func(ctx context.Context) map[string]error
+	hooks    Hooks
+	logger   *slog.Logger
+	metrics  *metrics
+	now      func() time.Time
+	slow     time.Duration
+	tunnels  tunnels
 
 	routes  atomic.Pointer[routes]
 	routing sync.Mutex // held while routes are rebuilt
@@ -128,9 +129,7 @@ func New(o Options) (*Gateway, error) {
 		o.Health = func(context.Context) map[string]error { return nil }
 	}
 	if o.Hooks == nil {
-		o.Hooks = func(http.ResponseWriter, *http.Request) error {
-			return fault.New(fault.NotFound, "this node has no hooks")
-		}
+		o.Hooks = noHooks{}
 	}
 	if o.BodyTimeout == 0 {
 		o.BodyTimeout = time.Minute
@@ -144,7 +143,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	return &Gateway{
-		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held},
+		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, unproved: budget{most: o.Limits.Held / 4},
 		health: o.Health, hooks: o.Hooks, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),

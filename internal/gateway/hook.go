@@ -1,26 +1,70 @@
 package gateway
 
 import (
+	"io"
 	"net/http"
+
+	"github.com/dalamb/dalamb/internal/fault"
 )
 
 const hooksPrefix = reserved + "hooks/"
 
-// serveHook answers 202 to what was taken: it is durable, and acted upon later. Anybody may send a body, which a provider needs to know who
-// it is from: it counts as one that is held, like those of calls.
+// Hooks takes the requests below /_/hooks/.
+type Hooks interface {
+	// Admit looks at what comes before the body, and says how many bytes of that may be read.
+	Admit(r *http.Request) (most int64, err error)
+	// Take acts upon a request that was admitted. What it has taken without an error is durable; note says why nothing comes of it.
+	Take(r *http.Request, body []byte) (note string, err error)
+}
+
+// noHooks is for a gateway without any.
+type noHooks struct{}
+
+func (noHooks) Admit(*http.Request) (int64, error) {
+	return 0, fault.New(fault.NotFound, "this node has no hooks")
+}
+
+func (h noHooks) Take(r *http.Request, _ []byte) (string, error) {
+	_, err := h.Admit(r)
+	return "", err
+}
+
+// serveHook answers 202 to what was taken, which is acted upon later, and 200 to what is nothing to do. Where the body itself is signed anybody
+// may send one: such bodies have a budget of their own beside the one of all bodies, so that they leave room for those of calls.
 func (g *Gateway) serveHook(x *exchange, r *http.Request) {
-	body, held, err := g.read(x, r, g.limits.Request, "the request's body")
-	defer g.held.give(held)
+	note, err := g.takeHook(x, r)
 	if err != nil {
 		g.fail(x, err)
 		return
 	}
-	r.Body = newMemory(body)
-	if err := g.hooks(x, r); err != nil {
-		g.fail(x, err)
+	if note == "" {
+		x.WriteHeader(http.StatusAccepted)
 		return
 	}
-	x.WriteHeader(http.StatusAccepted)
+	x.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(x, note+"\n") // the client may be gone
+}
+
+func (g *Gateway) takeHook(x *exchange, r *http.Request) (note string, err error) {
+	most, err := g.hooks.Admit(r)
+	if err != nil {
+		x.Header().Set("Connection", "close") // else net/http waits for the body before it answers
+		return "", err
+	}
+	announced := r.ContentLength
+	if announced < 0 || announced > most {
+		announced = most
+	}
+	if !g.unproved.take(announced) {
+		return "", fault.New(fault.Exhausted, "as many hooks as may be are being read").WithHint("send it again in a moment")
+	}
+	defer g.unproved.give(announced)
+	body, held, err := g.read(x, r, most, "the request's body")
+	defer g.held.give(held)
+	if err != nil {
+		return "", err
+	}
+	return g.hooks.Take(r, body)
 }
 
 // Sender is whose token a request's headers show: the name of one that the node has given out, or function.NodeToken.

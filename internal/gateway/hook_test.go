@@ -5,26 +5,70 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/dalamb/dalamb/internal/fault"
 )
 
+// testHooks admits what has a header, and reads at most so many bytes of it.
+type testHooks struct {
+	most int64
+	read [][]byte
+	note string
+}
+
+func (h *testHooks) Admit(r *http.Request) (int64, error) {
+	if r.Header.Get("Authorization") == "" {
+		return 0, fault.New(fault.Unauthenticated, "the request carries no token")
+	}
+	return h.most, nil
+}
+
+func (h *testHooks) Take(_ *http.Request, body []byte) (string, error) {
+	h.read = append(h.read, body)
+	return h.note, nil
+}
+
 func TestBodiesOfHooksAreBounded(t *testing.T) {
-	var read string
+	hooks := &testHooks{most: 4000}
 	n := start(t, says("x"), func(o *Options) {
-		o.Limits = Limits{Request: 4000, Held: 2500}
-		o.Hooks = func(_ http.ResponseWriter, r *http.Request) error {
-			b, err := io.ReadAll(r.Body)
-			read = string(b)
-			return err
-		}
+		o.Limits = Limits{Held: 10_000} // of which hooks have a quarter
+		o.Hooks = hooks
 	})
 	for _, c := range []struct {
 		size, status int
-	}{{3000, http.StatusServiceUnavailable}, {5000, http.StatusRequestEntityTooLarge}, {2000, http.StatusAccepted}, {2000, http.StatusAccepted}} {
+	}{{3000, http.StatusServiceUnavailable}, {5000, http.StatusServiceUnavailable}, {2000, http.StatusAccepted}, {2000, http.StatusAccepted}} {
 		if got := n.send("POST", "/_/hooks/registry/harbor", strings.Repeat("x", c.size)); got.status != c.status {
 			t.Errorf("a hook's body of %d bytes: %d, want %d", c.size, got.status, c.status)
 		}
 	}
-	if len(read) != 2000 {
-		t.Errorf("the hook read %d bytes, want 2000", len(read))
+	hooks.most = 1000
+	if got := n.send("POST", "/_/hooks/registry/harbor", strings.Repeat("x", 1001)); got.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("a hook's body that is too large: %d, want 413", got.status)
+	}
+	if len(hooks.read) != 2 || len(hooks.read[1]) != 2000 {
+		t.Errorf("the hook read %d bodies, want 2 of 2000 bytes", len(hooks.read))
+	}
+	hooks.note = "ping: nothing is to be done"
+	if got := n.send("POST", "/_/hooks/registry/harbor", "x"); got.status != http.StatusOK || got.body != "ping: nothing is to be done\n" {
+		t.Errorf("what is nothing to do: %d %q, want 200", got.status, got.body)
+	}
+}
+
+// Who proves nothing gets his answer before anything of the body is read.
+func TestBodiesOfStrangersAreNotRead(t *testing.T) {
+	n := start(t, says("x"), func(o *Options) { o.Hooks = &testHooks{most: 4000} })
+	body, w := io.Pipe()
+	defer w.Close()
+	r, err := http.NewRequest(http.MethodPost, n.url+"/_/hooks/github/shop", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("status %d, want 401", res.StatusCode)
 	}
 }

@@ -8,6 +8,7 @@ type Secret struct {
 	Revision  int       `json:"revision"` // counts the values that it has had
 	Changed   time.Time `json:"changed"`
 	Functions []string  `json:"functions"` // that take it
+	Hooks     []string  `json:"hooks"`     // that take it
 	Key       string    `json:"key"`       // the age recipient that it is encrypted for
 	Readable  bool      `json:"readable"`  // this node has that key
 }

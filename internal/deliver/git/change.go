@@ -95,7 +95,9 @@ func (p *push) readBranch(ctx context.Context, c *change) error {
 	if c.commit, err = o.commit(ctx, c.update.new); err != nil {
 		return err
 	}
-	if c.forced, err = o.replaced(ctx, c.update); err != nil {
+	if p.remote != nil {
+		c.forced = p.remote.Forced // what was before the commit was not fetched
+	} else if c.forced, err = o.replaced(ctx, c.update); err != nil {
 		return err
 	}
 	if c.files, err = o.files(ctx, c.update.new); err != nil {

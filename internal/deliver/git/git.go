@@ -1,5 +1,5 @@
 // Package git is the node's own git server: repositories that are pushed to over smart HTTP, and the way from a pushed commit to versions
-// of the functions in it. It does not decide what a deploy is (api does) and keeps no state but the repositories; the git protocol is
+// of the functions in it; commits of other servers, which tell of them by a hook, go the same way (Announce). It does not decide what a deploy is (api does) and keeps no state but the repositories; the git protocol is
 // spoken by the machine's git.
 //
 // A push is delivered before it is accepted: git's pre-receive hook waits while the node reads the pushed commits, which no ref names yet,
@@ -78,9 +78,11 @@ type Options struct {
 	Code     Code
 	Builder  Builder // nil = nothing is built
 	Log      Appender
-	MaxPush  int64            // bytes; 0 = 1 GiB
-	Logger   *slog.Logger     // nil = nowhere
-	Now      func() time.Time // nil = time.Now
+	MaxPush  int64 // bytes; 0 = 1 GiB
+	// RemoteWait is the wait between the first two tries to bring what another server told of; 0 = a second.
+	RemoteWait time.Duration
+	Logger     *slog.Logger     // nil = nowhere
+	Now        func() time.Time // nil = time.Now
 }
 
 // Server is the handler of everything below /git/. Safe for concurrent use.
@@ -97,9 +99,12 @@ type Server struct {
 	now      func() time.Time
 
 	repositories *repositories
+	remotes      *repositories // what was delivered of other servers' repositories
+	remoteWait   time.Duration
 	turns        *turns
 	pushes       chan struct{} // a place for each push under way
 	fetches      chan struct{}
+	fetching     chan struct{} // a place for each fetch from another server
 	dirty        chan string   // repositories that were pushed to
 	deploying    chan struct{} // held by the push that deploys: those of several repositories may bring the same functions
 }
@@ -118,10 +123,13 @@ func Open(o Options) (*Server, error) {
 	if o.MaxPush == 0 {
 		o.MaxPush = maxPush
 	}
+	if o.RemoteWait == 0 {
+		o.RemoteWait = remoteWait
+	}
 	s := &Server{
 		dir: o.Dir, known: o.Known, deployer: o.Deployer, code: o.Code, builder: o.Builder, log: o.Log, maxPush: o.MaxPush, logger: o.Logger, now: o.Now,
 		program: program{path: o.Program, home: filepath.Join(o.Dir, "home")}, turns: newTurns(),
-		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
+		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), fetching: make(chan struct{}, maxFetching), remoteWait: o.RemoteWait, deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
 	}
 	if o.Program == "" {
 		return s, nil
@@ -136,7 +144,10 @@ func Open(o Options) (*Server, error) {
 		return nil, err
 	}
 	var err error
-	s.repositories, err = openRepositories(filepath.Join(o.Dir, "repositories"), s.tmp(), s.program)
+	if s.repositories, err = openRepositories(filepath.Join(o.Dir, "repositories"), s.tmp(), s.program); err != nil {
+		return nil, err
+	}
+	s.remotes, err = openRepositories(filepath.Join(o.Dir, "remotes"), s.tmp(), s.program)
 	return s, err
 }
 

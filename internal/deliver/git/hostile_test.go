@@ -147,7 +147,7 @@ func TestHostileTrees(t *testing.T) {
 				t.Errorf("pushed: %v, versions %v\n%s", ok, h.versions, said)
 			}
 			above, err := filepath.Glob(filepath.Join(h.dir, "git", "*"))
-			if err != nil || len(above) != 3 {
+			if err != nil || len(above) != 4 {
 				t.Errorf("the server's directory holds %v, %v", above, err)
 			}
 		})

@@ -23,6 +23,16 @@ type push struct {
 	holder     *holder
 	out        io.Writer // to the person who pushes
 	accepted   bool
+	made       []PushedFunction
+	remote     *Remote // what another server told of; nil = it is a push to this one
+}
+
+// key is what one push at a time has the turn of.
+func (p *push) key(ref string) string {
+	if p.remote != nil {
+		return p.remote.key()
+	}
+	return p.repository + " " + ref
 }
 
 func (p *push) objects() objects {
@@ -51,7 +61,7 @@ func (p *push) refuse(err error) {
 func (p *push) deliver(ctx context.Context, updates []update) error {
 	keys := make([]string, len(updates))
 	for i, u := range updates {
-		keys[i] = p.repository + " " + u.ref
+		keys[i] = p.key(u.ref)
 	}
 	if err := p.server.turns.take(ctx, p.holder, keys); err != nil {
 		return err
@@ -157,6 +167,9 @@ func all(problems []error) error {
 
 // origin is what a version records of where it came from.
 func (p *push) origin(c *change) *function.Origin {
+	if p.remote != nil {
+		return p.remote.originOf(c, p.pusher)
+	}
 	return &function.Origin{
 		Kind: function.OriginGit, Repository: p.repository, Commit: c.commit.ID, Branch: oneLine(c.branch), Author: c.commit.Author, Pusher: p.pusher,
 	}

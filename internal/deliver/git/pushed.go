@@ -71,6 +71,7 @@ func (p *push) event(c *change) (*event.Event, error) {
 	for _, f := range c.functions {
 		d.Functions = append(d.Functions, PushedFunction{Name: f.made.Function, Version: f.made.Version, Alias: f.made.Alias, Created: f.made.Created})
 	}
+	p.made = append(p.made, d.Functions...)
 	for _, g := range c.gone {
 		if g.removed {
 			d.Removed = append(d.Removed, g)
@@ -80,8 +81,12 @@ func (p *push) event(c *change) (*event.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", event.TypeGitPushed, err)
 	}
+	id, source := event.NewID(), "/dalamb/git/"+p.repository
+	if p.remote != nil {
+		id, source = p.remote.ID, "/dalamb/hooks/"+p.remote.Hook
+	}
 	return &event.Event{
-		ID: event.NewID(), Source: "/dalamb/git/" + p.repository, Type: event.TypeGitPushed, Subject: d.Ref, Time: p.server.now(),
+		ID: id, Source: source, Type: event.TypeGitPushed, Subject: d.Ref, Time: p.server.now(),
 		Extensions: map[string]any{event.ExtPartitionKey: p.repository}, DataContentType: "application/json", Data: data,
 	}, nil
 }

@@ -49,7 +49,7 @@ func (r *repositories) sweep() error {
 			return fs.SkipDir
 		case d.IsDir() && len(name) == 2 && filepath.Base(filepath.Dir(path)) == "objects":
 			return fs.SkipDir // loose objects, of which there may be many
-		case d.Type().IsRegular() && strings.HasSuffix(name, ".lock"):
+		case d.Type().IsRegular() && (strings.HasSuffix(name, ".lock") || filepath.Base(filepath.Dir(path)) == "pack" && strings.HasPrefix(name, "tmp_")):
 			return os.Remove(path)
 		}
 		return nil

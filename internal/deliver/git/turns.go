@@ -39,7 +39,7 @@ func (t *turns) enter(cancel context.CancelCauseFunc) *holder {
 }
 
 func superseded() error {
-	return fault.New(fault.Conflict, "a newer push to the same branch took its place").WithHint("nothing is to be done, unless the newer one was refused")
+	return fault.New(fault.Conflict, "%w", ErrSuperseded).WithHint("nothing is to be done, unless the newer one was refused")
 }
 
 // take waits for the turns of all keys. All pushes take theirs in the same order, so that no two wait for each other.
@@ -71,6 +71,9 @@ func (t *turns) try(h *holder, key string) (before *holder, end bool, err error)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	before = t.holders[key]
+	if before == h {
+		return nil, false, nil
+	}
 	if before == nil {
 		t.holders[key] = h
 		h.keys = append(h.keys, key)

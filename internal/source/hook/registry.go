@@ -1,7 +1,6 @@
 package hook
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -40,14 +39,17 @@ type envelope struct {
 	} `json:"events"`
 }
 
+// maxNotification is in bytes.
+const maxNotification = 1 << 20
+
+// Admit implements Provider: the token is in a header.
+func (g Registry) Admit(c Call) (most int64, err error) { return maxNotification, g.authorize(c) }
+
 // Take implements Provider. Events of other actions than a push of a tag are nothing to anybody here.
-func (g Registry) Take(c Call) error {
-	if err := g.authorize(c); err != nil {
-		return err
-	}
+func (g Registry) Take(c Call) (note string, err error) {
 	var e envelope
 	if err := json.Unmarshal(c.Body, &e); err != nil || e.Events == nil {
-		return fault.New(fault.Invalid, "the body is not a registry's notification: it has no array of events").
+		return "", fault.New(fault.Invalid, "the body is not a registry's notification: it has no array of events").
 			WithHint("it takes the envelope of Docker's registry (distribution), version 2 of its events")
 	}
 	var pushes []function.ImagePushed
@@ -61,16 +63,16 @@ func (g Registry) Take(c Call) error {
 			MediaType: plain(one.Target.MediaType), Bytes: max(0, one.Target.Size), Pusher: plain(one.Actor.Name),
 		}
 		if err := check(p); err != nil {
-			return fmt.Errorf("events[%d].target: %w", i, err)
+			return "", fmt.Errorf("events[%d].target: %w", i, err)
 		}
-		pushes, ids = append(pushes, p), append(ids, identity(c.Name, one.ID, p))
+		pushes, ids = append(pushes, p), append(ids, identity(c.Name, one.ID, p.Repository, p.Tag, p.Digest))
 	}
 	for i, p := range pushes {
 		if err := g.Pushed(ids[i], p); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // authorize wants the token that has the hook's name, or the node's own.
@@ -128,11 +130,4 @@ func plain(s string) string {
 		return strings.ToValidUTF8(s[:maxPlain], "") // without the half of a letter
 	}
 	return s
-}
-
-// identity is a UUID of version 8, RFC 9562.
-func identity(hook, id string, p function.ImagePushed) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q", hook, id, p.Repository, p.Tag, p.Digest))
-	sum[6], sum[8] = sum[6]&0x0f|0x80, sum[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
 }

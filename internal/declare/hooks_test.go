@@ -1,0 +1,57 @@
+package declare
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+func TestHooksAreCompared(t *testing.T) {
+	hook := function.Hook{Name: "shop", Provider: "github", URL: "https://github.com/acme/shop", Secret: "shop-hook"}
+	base := func() *State { return &State{Secrets: []string{"shop-hook"}, Hooks: []function.Hook{hook}} }
+	for name, c := range map[string]struct {
+		change func(*State)
+		prune  bool
+		want   []string
+		notes  int
+		bad    string
+	}{
+		"nothing": {change: func(*State) {}},
+		"another URL": {change: func(s *State) { s.Hooks[0].URL, s.Hooks[0].NoStatus = "https://github.com/acme/toys", true }, want: []string{
+			"change hook shop: url: https://github.com/acme/shop -> https://github.com/acme/toys; noStatus: false -> true",
+		}},
+		"other hosts":   {change: func(s *State) { s.Hooks[0].KnownHosts = "x" }, want: []string{"change hook shop: knownHosts: others"}},
+		"a new one":     {change: func(s *State) { s.Hooks = append(s.Hooks, function.Hook{Name: "toys", Secret: "shop-hook"}) }, want: []string{"create hook toys"}},
+		"less":          {change: func(s *State) { s.Hooks = nil }, notes: 1},
+		"less, pruned":  {change: func(s *State) { s.Hooks = nil }, prune: true, want: []string{"remove hook shop"}},
+		"without token": {change: func(s *State) { s.Hooks[0].Token = "shop-token" }, bad: "secret shop-token is not there, and is taken by hook shop: set it first"},
+	} {
+		want := base()
+		c.change(want)
+		p, err := Compare(base(), want, c.prune)
+		if c.bad != "" {
+			if err == nil || !strings.Contains(err.Error(), c.bad) {
+				t.Errorf("%s: Compare = %v, want %q", name, err, c.bad)
+			}
+			continue
+		}
+		if err != nil || !slices.Equal(steps(p), c.want) || len(p.Notes) != c.notes {
+			t.Errorf("%s: Compare = %q, %v", name, steps(p), err)
+		}
+	}
+	s, err := parseInstallation("installation.yaml", []byte("hooks:\n  - {name: shop, provider: githib, url: 'https://h/p', secret: s}\n  - {name: toys, provider: github, url: 'file:///x', secret: s}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, err := range s.check() {
+		said = append(said, err.Error())
+	}
+	for _, part := range []string{"installation.yaml: hook shop: provider: there is no provider of hooks", `installation.yaml: hook toys: url: is of the kind "file"`} {
+		if !strings.Contains(strings.Join(said, "\n"), part) {
+			t.Errorf("check says %q, want %q", said, part)
+		}
+	}
+}

@@ -1,0 +1,310 @@
+package git
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/image"
+)
+
+// Access opens a repository of another server. Nothing of it is given as an argument.
+type Access struct {
+	User, Password string // over http and https; "" = nobody asks
+	Key            []byte // over ssh, a private key as ssh-keygen writes it
+	KnownHosts     string // over ssh, whom to believe; sshd(8)
+}
+
+// Bounds of what is asked of another server.
+const (
+	lookPatience  = time.Minute
+	fetchPatience = 10 * time.Minute
+	maxFetching   = 4 // at a time
+)
+
+// ErrSuperseded: the branch has gone on, and who tells of that takes over.
+var ErrSuperseded = errors.New("a newer push to the same branch took its place")
+
+// notThere is a commit that its branch is not at.
+func notThere(format string, args ...any) error {
+	return fault.New(fault.Conflict, "%s: %w", fmt.Sprintf(format, args...), ErrSuperseded).WithHint("nothing is to be done: what the branch is at now is told of by itself")
+}
+
+// fetch brings the commit that was told of into dir, and says what that changes there.
+func (in *Incoming) fetch(ctx context.Context, dir string) (update, error) {
+	s, r := in.server, &in.remote
+	u := update{ref: r.Ref, new: r.After}
+	old, err := s.program.output(ctx, "--git-dir="+dir, "for-each-ref", "--format=%(objectname)", r.Ref)
+	if err != nil {
+		return u, err
+	}
+	u.old = strings.TrimSpace(string(old))
+	select {
+	case s.fetching <- struct{}{}:
+		defer func() { <-s.fetching }()
+	case <-ctx.Done():
+		return u, context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchPatience)
+	defer cancel()
+	remote, done, err := in.open(ctx)
+	if err != nil {
+		return u, err
+	}
+	defer done()
+	tips, err := remote.tips(ctx, r.Ref)
+	if err != nil {
+		return u, err
+	}
+	if err := r.check(tips); err != nil || r.After == "" {
+		return u, err
+	}
+	if err := image.CheckRoom(s.dir, "what is fetched"); err != nil {
+		return u, err
+	}
+	if err := remote.fetch(ctx, dir, r.Ref); err != nil {
+		return u, err
+	}
+	got, err := s.program.output(ctx, "--git-dir="+dir, "for-each-ref", "--format=%(objectname)", incomingRef)
+	if err != nil {
+		return u, err
+	}
+	if u.new = strings.TrimSpace(string(got)); u.new != tips[0] {
+		return u, notThere("%s went on to %s while it was fetched", short(r.After), short(u.new))
+	}
+	return u, nil
+}
+
+// check looks whether a ref is at what was told of. tips is what it is at: nothing, an object, or a tag and what that stands for.
+func (r *Remote) check(tips []string) error {
+	at := ""
+	for _, tip := range tips {
+		at = tip
+		if tip == r.After {
+			return nil
+		}
+	}
+	name := strings.TrimPrefix(strings.TrimPrefix(r.Ref, "refs/heads/"), "refs/tags/")
+	switch {
+	case at == r.After: // both are nothing
+		return nil
+	case at == r.Before && r.After == "": // a server may tell before all of it knows
+		return fault.New(fault.Unavailable, "%s of %s is still there", name, r.Repository)
+	case at == r.Before:
+		return fault.New(fault.Unavailable, "%s of %s does not show %s yet", name, r.Repository, short(r.After)).
+			WithHint("is the commit there, and is %s where the hook is from?", r.Repository)
+	case r.After == "":
+		return notThere("%s of %s is there again, at %s", name, r.Repository, short(at))
+	}
+	return notThere("%s of %s is %s, not %s", name, r.Repository, orGone(at), short(r.After))
+}
+
+func orGone(id string) string {
+	if id == "" {
+		return "gone"
+	}
+	return "at " + short(id)
+}
+
+// remote is a repository of another server, opened.
+type remote struct {
+	program program
+	url     string
+	place   string // for people
+	env     []string
+	max     int64 // bytes
+}
+
+// open makes ready what opens the repository; done takes it away again.
+func (in *Incoming) open(ctx context.Context) (r *remote, done func(), err error) {
+	access, err := in.remote.Access()
+	if err != nil {
+		return nil, nil, err
+	}
+	return in.server.open(ctx, in.remote.URL, in.remote.Repository, access)
+}
+
+func (s *Server) open(ctx context.Context, address, place string, a Access) (r *remote, done func(), err error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, nil, fault.New(fault.Invalid, "the URL of %s cannot be read: %w", place, err)
+	}
+	if err := checkAddresses(ctx, u.Hostname()); err != nil {
+		return nil, nil, err
+	}
+	r = &remote{program: s.program, url: address, place: place, max: s.maxPush, env: []string{"GIT_ALLOW_PROTOCOL=" + u.Scheme}}
+	if u.Scheme != "ssh" {
+		if a.Password != "" {
+			word := base64.StdEncoding.EncodeToString([]byte(a.User + ":" + a.Password))
+			r.env = append(r.env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http."+address+".extraHeader", "GIT_CONFIG_VALUE_0=Authorization: Basic "+word)
+		}
+		return r, func() {}, nil
+	}
+	tmp, err := os.MkdirTemp(s.tmp(), "ssh-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make room for a key: %w", err)
+	}
+	done = func() { os.RemoveAll(tmp) } // else the next start does
+	key, hosts := filepath.Join(tmp, "key"), filepath.Join(tmp, "known_hosts")
+	if err := errors.Join(os.WriteFile(key, append(a.Key, '\n'), 0o600), os.WriteFile(hosts, []byte(a.KnownHosts), 0o600)); err != nil {
+		done()
+		return nil, nil, fmt.Errorf("make room for a key: %w", err)
+	}
+	r.env = append(r.env, "GIT_SSH_VARIANT=ssh", "GIT_SSH_COMMAND="+sshCommand(key, hosts))
+	return r, done, nil
+}
+
+// checkAddresses refuses a name that leads to where no git server is; function.CheckReachable.
+func checkAddresses(ctx context.Context, host string) error {
+	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+	if err != nil {
+		return fault.New(fault.Unavailable, "the host %s is not found: %w", host, err)
+	}
+	for _, a := range addresses {
+		if err := function.CheckReachable(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sshCommand is ssh with one key and one list of hosts, and nothing of the user's that the node runs as.
+func sshCommand(key, hosts string) string {
+	path := func(p string) string { return `"` + strings.ReplaceAll(p, "%", "%%") + `"` }
+	words := []string{"ssh", "-F", "none", "-T", "-o", "IdentityFile=" + path(key), "-o", "UserKnownHostsFile=" + path(hosts)}
+	for _, o := range []string{
+		"GlobalKnownHostsFile=none", "StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "IdentityAgent=none", "BatchMode=yes", "PreferredAuthentications=publickey",
+		"ConnectTimeout=20", "ServerAliveInterval=20", "ForwardAgent=no", "ClearAllForwardings=yes", "ControlPath=none", "PermitLocalCommand=no",
+	} {
+		words = append(words, "-o", o)
+	}
+	for i, w := range words {
+		words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'" // git gives the line to a shell
+	}
+	return strings.Join(words, " ")
+}
+
+// command is a git that speaks with the server: it follows no redirect, which could lead anywhere and take the token along, waits for nobody
+// who is silent, and writes no file larger than the bound.
+func (r *remote) command(ctx context.Context, args ...string) *exec.Cmd {
+	all := append([]string{"-c", "http.followRedirects=false", "-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60", "-c", "fetch.unpackLimit=1"}, args...)
+	cmd := r.program.command(ctx, all...)
+	cmd.Env = append(cmd.Env, r.env...)
+	const blocks = 512 // bytes; POSIX, ulimit
+	cmd.Args = append([]string{"sh", "-c", `ulimit -f "$1" && shift && exec "$@"`, "sh", fmt.Sprint(r.max/blocks + 1), cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/bin/sh"
+	return cmd
+}
+
+var validTip = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+
+// tips is what the server has a ref at; of a tag that is an object, what that stands for is second.
+func (r *remote) tips(ctx context.Context, ref string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	out := &head{most: 64 << 10} // names that end alike are told, too
+	if err := r.run(ctx, out, r.command(ctx, "ls-remote", "--quiet", "--", r.url, ref, ref+"^{}")); err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for line := range strings.Lines(string(out.text)) {
+		id, name, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		if validTip.MatchString(id) {
+			found[name] = id
+		}
+	}
+	var tips []string
+	for _, name := range []string{ref, ref + "^{}"} {
+		if id := found[name]; id != "" {
+			tips = append(tips, id)
+		}
+	}
+	return tips, nil
+}
+
+// Branches asks a server for the branches of a repository: some of them, where they are many.
+func (s *Server) Branches(ctx context.Context, address, place string, a Access) ([]string, error) {
+	if s.program.path == "" {
+		return nil, noGit()
+	}
+	r, done, err := s.open(ctx, address, place, a)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	out := &head{most: 64 << 10}
+	if err := r.run(ctx, out, r.command(ctx, "ls-remote", "--quiet", "--heads", "--", r.url)); err != nil {
+		return nil, err
+	}
+	var names []string
+	for line := range strings.Lines(string(out.text)) {
+		if _, name, ok := strings.Cut(strings.TrimSpace(line), "\trefs/heads/"); ok {
+			names = append(names, oneLine(name))
+		}
+	}
+	return names, nil
+}
+
+func noGit() error {
+	return fault.New(fault.Unavailable, "this node's machine has no git, so nothing can be fetched").WithHint("install git there and restart the node")
+}
+
+// fetch brings what a ref is at, without what was before it.
+func (r *remote) fetch(ctx context.Context, dir, ref string) error {
+	err := r.run(ctx, &head{}, r.command(ctx, "--git-dir="+dir, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance",
+		"--depth=1", "--refmap=", "--", r.url, "+"+ref+":"+incomingRef))
+	if err == nil {
+		return nil
+	}
+	half, listErr := os.ReadDir(filepath.Join(dir, "objects", "pack"))
+	for _, f := range half {
+		if !strings.HasPrefix(f.Name(), "tmp_") { // nobody else fetches into dir
+			continue
+		}
+		if info, statErr := f.Info(); statErr == nil && info.Size() >= r.max {
+			err = fault.New(fault.TooLarge, "the commit of %s has more than %d MiB as it is sent", r.place, r.max>>20).WithHint("keep large files out of the repository")
+		}
+		listErr = errors.Join(listErr, os.Remove(filepath.Join(dir, "objects", "pack", f.Name())))
+	}
+	return errors.Join(err, listErr)
+}
+
+func (r *remote) run(ctx context.Context, out *head, cmd *exec.Cmd) error {
+	said := &head{most: maxWords}
+	cmd.Stdout, cmd.Stderr = out, said
+	err := cmd.Run()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fault.New(fault.Timeout, "%s did not answer in time", r.place)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return fault.New(fault.Unavailable, "git cannot fetch from %s: %s", r.place, why(said.text)).
+		WithHint("dalamb hook test NAME tries it again; is the token, or the key, still good?")
+}
+
+// why is what git says of its end, in one line.
+func why(said []byte) string {
+	var words []string
+	for line := range strings.Lines(string(said)) {
+		if line = strings.TrimSpace(line); line != "" {
+			words = append(words, printable(line))
+		}
+	}
+	return oneLine(strings.Join(words[max(0, len(words)-3):], "; "))
+}
