@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -298,13 +299,14 @@ func (r *remote) run(ctx context.Context, out *head, cmd *exec.Cmd) error {
 		WithHint("dalamb hook test NAME tries it again; is the token, or the key, still good?")
 }
 
-// why is what git says of its end, in one line.
+// why is what git says of its end, in one line: what ssh has said before is more than what git makes of it.
 func why(said []byte) string {
 	var words []string
+	said, _, _ = bytes.Cut(said, []byte("\nfatal: Could not read from remote repository."))
 	for line := range strings.Lines(string(said)) {
 		if line = strings.TrimSpace(line); line != "" {
 			words = append(words, printable(line))
 		}
 	}
-	return oneLine(strings.Join(words[max(0, len(words)-3):], "; "))
+	return oneLine(strings.Join(words[max(0, len(words)-2):], "; "))
 }

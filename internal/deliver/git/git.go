@@ -101,6 +101,7 @@ type Server struct {
 	repositories *repositories
 	remotes      *repositories // what was delivered of other servers' repositories
 	remoteWait   time.Duration
+	remoteTries  int
 	turns        *turns
 	pushes       chan struct{} // a place for each push under way
 	fetches      chan struct{}
@@ -129,7 +130,7 @@ func Open(o Options) (*Server, error) {
 	s := &Server{
 		dir: o.Dir, known: o.Known, deployer: o.Deployer, code: o.Code, builder: o.Builder, log: o.Log, maxPush: o.MaxPush, logger: o.Logger, now: o.Now,
 		program: program{path: o.Program, home: filepath.Join(o.Dir, "home")}, turns: newTurns(),
-		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), fetching: make(chan struct{}, maxFetching), remoteWait: o.RemoteWait, deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
+		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), fetching: make(chan struct{}, maxFetching), remoteWait: o.RemoteWait, remoteTries: remoteTries, deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
 	}
 	if o.Program == "" {
 		return s, nil

@@ -72,7 +72,7 @@ func (in *Incoming) Bring() error {
 		if err = in.try(in.ctx); err == nil {
 			return nil
 		}
-		if !fault.Retryable(err) || in.tries == remoteTries || in.ctx.Err() != nil {
+		if !fault.Retryable(err) || in.tries >= in.server.remoteTries || in.ctx.Err() != nil {
 			break
 		}
 		in.server.turns.loosen(in.holder)
