@@ -110,6 +110,9 @@ func (s *State) Plain(env string) *State {
 
 // Join adds what plain says, in an environment.
 func (s *State) Join(env string, plain *State) {
+	if env == "" {
+		s.Hooks = append(s.Hooks, plain.Hooks...) // they are of the installation as a whole
+	}
 	for _, t := range plain.Topics {
 		t.Name = function.Full(env, t.Name)
 		s.Topics = append(s.Topics, t)
