@@ -50,9 +50,7 @@ func (n *Node) secretValue(name string) ([]byte, error) {
 // remotes shows the git server, which is opened later, to who acts upon pushes to others.
 type remotes struct{ n *Node }
 
-func (r remotes) Announce(ctx context.Context, told git.Remote) incoming.Bringer {
-	return r.n.git.Announce(ctx, told)
-}
+func (r remotes) Announce(told git.Remote) incoming.Bringer { return r.n.git.Announce(told) }
 
 func (r remotes) Branches(ctx context.Context, address, place string, a git.Access) ([]string, error) {
 	return r.n.git.Branches(ctx, address, place, a)

@@ -41,8 +41,8 @@ const (
 type Incoming struct {
 	server *Server
 	remote Remote
-	ctx    context.Context
 	holder *holder
+	end    ending
 	said   lines
 	tries  int
 	made   []PushedFunction
@@ -50,36 +50,63 @@ type Incoming struct {
 
 // Announce gives what was told its place in the order of its ref: what is announced later is newer, and ends what was before unless that
 // deploys already. Bring must be called.
-func (s *Server) Announce(ctx context.Context, r Remote) *Incoming {
+func (s *Server) Announce(r Remote) *Incoming {
 	in := &Incoming{server: s, remote: r}
-	var cancel context.CancelCauseFunc
-	in.ctx, cancel = context.WithCancelCause(ctx)
-	in.holder = s.turns.enter(cancel)
+	in.holder = s.turns.enter(in.end.say)
 	return in
+}
+
+// ending ends what may not have begun yet.
+type ending struct {
+	mu     sync.Mutex
+	why    error
+	cancel context.CancelCauseFunc // nil = it has not begun
+}
+
+func (e *ending) say(why error) {
+	e.mu.Lock()
+	e.why = why
+	cancel := e.cancel
+	e.mu.Unlock()
+	if cancel != nil {
+		cancel(why)
+	}
+}
+
+func (e *ending) begin(cancel context.CancelCauseFunc) {
+	e.mu.Lock()
+	e.cancel = cancel
+	why := e.why
+	e.mu.Unlock()
+	if why != nil {
+		cancel(why)
+	}
 }
 
 // Bring fetches exactly the commit that was told of, if its branch is still there, and delivers it as a push to this node would be.
 // ErrSuperseded where the branch has gone on. It may be called once; whoever is killed in it announces and brings again.
-func (in *Incoming) Bring() error {
-	defer in.holder.cancel(nil)
+func (in *Incoming) Bring(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	in.end.begin(cancel)
 	defer in.server.turns.leave(in.holder)
 	if in.server.program.path == "" {
 		return noGit()
 	}
-	err := in.server.turns.take(in.ctx, in.holder, []string{in.remote.key()})
+	err := in.server.turns.take(ctx, in.holder, []string{in.remote.key()})
 	for wait := in.server.remoteWait; err == nil; wait *= 2 {
 		in.tries++
-		if err = in.try(in.ctx); err == nil {
+		if err = in.try(ctx); err == nil {
 			return nil
 		}
-		if !fault.Retryable(err) || in.tries >= in.server.remoteTries || in.ctx.Err() != nil {
+		if !fault.Retryable(err) || in.tries >= in.server.remoteTries || ctx.Err() != nil {
 			break
 		}
 		in.server.turns.loosen(in.holder)
 		in.server.logger.Warn("bring what a hook told of", "hook", in.remote.Hook, "ref", in.remote.Ref, "err", err)
-		err = in.pause(wait)
+		err = in.pause(ctx, wait)
 	}
-	return cause(in.ctx, err)
+	return cause(ctx, err)
 }
 
 // Said is what git push would have shown; Functions are those that it was delivered to, and Tries is how often it was tried. They are valid
@@ -88,14 +115,14 @@ func (in *Incoming) Said() []string              { return in.said.list() }
 func (in *Incoming) Functions() []PushedFunction { return in.made }
 func (in *Incoming) Tries() int                  { return in.tries }
 
-func (in *Incoming) pause(d time.Duration) error {
+func (in *Incoming) pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return nil
-	case <-in.ctx.Done():
-		return context.Cause(in.ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
@@ -110,48 +137,50 @@ func (in *Incoming) try(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, release()) }()
 	u, err := in.fetch(ctx, dir)
 	if err != nil {
-		return errors.Join(err, in.forget(dir))
+		return errors.Join(err, in.forget(ctx, dir))
 	}
 	if u.new != "" && u.new == u.old {
 		fmt.Fprintf(&in.said, " %s is delivered already\n", short(u.new))
-		return in.forget(dir)
+		return in.forget(ctx, dir)
 	}
 	p := &push{
 		server: s, repository: r.Repository, dir: dir, pusher: oneLine(r.Pusher), holder: in.holder, out: &in.said,
 		remote: &in.remote,
 	}
 	if err := p.deliver(ctx, []update{u}); err != nil {
-		return errors.Join(err, in.forget(dir))
+		return errors.Join(err, in.forget(ctx, dir))
 	}
 	in.made = p.made
-	return in.keep(dir, u)
+	return in.keep(ctx, dir, u)
 }
 
 // incomingRef names what was fetched until it is delivered.
 const incomingRef = "refs/dalamb/incoming"
 
 // keep remembers what is delivered: what the next commit delivers no longer is told by it. Tags are not delivered.
-func (in *Incoming) keep(dir string, u update) error {
+func (in *Incoming) keep(ctx context.Context, dir string, u update) error {
 	if _, branch := u.branch(); !branch || u.new == "" {
-		return errors.Join(in.updateRefs(dir, "delete "+u.ref+"\n"), in.forget(dir))
+		return errors.Join(in.updateRefs(ctx, dir, "delete "+u.ref+"\n"), in.forget(ctx, dir))
 	}
-	err := in.updateRefs(dir, "update "+u.ref+" "+u.new+"\n")
+	err := in.updateRefs(ctx, dir, "update "+u.ref+" "+u.new+"\n")
 	if err == nil {
-		err = in.forget(dir)
+		err = in.forget(ctx, dir)
 	}
 	if err != nil {
 		return err
 	}
-	if _, err := in.server.program.output(context.WithoutCancel(in.ctx), "--git-dir="+dir, "gc", "--auto", "--quiet"); err != nil {
+	if _, err := in.server.program.output(context.WithoutCancel(ctx), "--git-dir="+dir, "gc", "--auto", "--quiet"); err != nil {
 		in.server.logger.Warn("a repository could not be packed", "hook", in.remote.Hook, "err", err)
 	}
 	return nil
 }
 
-func (in *Incoming) forget(dir string) error { return in.updateRefs(dir, "delete "+incomingRef+"\n") }
+func (in *Incoming) forget(ctx context.Context, dir string) error {
+	return in.updateRefs(ctx, dir, "delete "+incomingRef+"\n")
+}
 
-func (in *Incoming) updateRefs(dir, change string) error {
-	cmd := in.server.program.command(context.WithoutCancel(in.ctx), "--git-dir="+dir, "update-ref", "--stdin")
+func (in *Incoming) updateRefs(ctx context.Context, dir, change string) error {
+	cmd := in.server.program.command(context.WithoutCancel(ctx), "--git-dir="+dir, "update-ref", "--stdin")
 	cmd.Stdin = strings.NewReader(change)
 	_, err := in.server.program.run(cmd)
 	return err

@@ -80,8 +80,8 @@ func (e *elsewhere) told(ref, before, after string) Remote {
 }
 
 func (h *host) bring(r Remote) ([]string, error) {
-	in := h.server.Announce(context.Background(), r)
-	err := in.Bring()
+	in := h.server.Announce(r)
+	err := in.Bring(context.Background())
 	return in.Said(), err
 }
 
@@ -363,13 +363,13 @@ func TestTheNewestOfTwoWins(t *testing.T) {
 	one := e.commit("One", shop())
 	e.pushed("origin", "main")
 	two := e.commit("Two", map[string]string{"pay/pay.sh": "#!/bin/sh\necho two\n"})
-	older := h.server.Announce(context.Background(), e.told("refs/heads/main", "", one))
-	newer := h.server.Announce(context.Background(), e.told("refs/heads/main", one, two))
+	older := h.server.Announce(e.told("refs/heads/main", "", one))
+	newer := h.server.Announce(e.told("refs/heads/main", one, two))
 	e.pushed("origin", "main")
-	if err := newer.Bring(); err != nil {
+	if err := newer.Bring(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if err := older.Bring(); !errors.Is(err, ErrSuperseded) {
+	if err := older.Bring(context.Background()); !errors.Is(err, ErrSuperseded) {
 		t.Errorf("Bring of the older one = %v, want ErrSuperseded", err)
 	}
 	// While one deploys, a newer one waits.
@@ -383,15 +383,15 @@ func TestTheNewestOfTwoWins(t *testing.T) {
 	}
 	three := e.commit("Three", map[string]string{"pay/pay.sh": "#!/bin/sh\necho three\n"})
 	e.pushed("origin", "main")
-	older = h.server.Announce(context.Background(), e.told("refs/heads/main", two, three))
+	older = h.server.Announce(e.told("refs/heads/main", two, three))
 	olderDone := make(chan error, 1)
-	go func() { olderDone <- older.Bring() }()
+	go func() { olderDone <- older.Bring(context.Background()) }()
 	<-inside
 	four := e.commit("Four", map[string]string{"pay/pay.sh": "#!/bin/sh\necho four\n"})
 	e.pushed("origin", "main")
 	newerDone := make(chan error, 1)
 	go func() {
-		newerDone <- h.server.Announce(context.Background(), e.told("refs/heads/main", three, four)).Bring()
+		newerDone <- h.server.Announce(e.told("refs/heads/main", three, four)).Bring(context.Background())
 	}()
 	gate <- struct{}{}
 	if err := <-olderDone; err != nil {

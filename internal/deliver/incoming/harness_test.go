@@ -44,15 +44,14 @@ type gitServer struct {
 
 type bringer struct {
 	server *gitServer
-	ctx    context.Context
 	remote git.Remote
 }
 
-func (g *gitServer) Announce(ctx context.Context, r git.Remote) Bringer {
-	return &bringer{g, ctx, r}
+func (g *gitServer) Announce(r git.Remote) Bringer {
+	return &bringer{g, r}
 }
 
-func (b *bringer) Bring() error {
+func (b *bringer) Bring(context.Context) error {
 	b.server.mu.Lock()
 	b.server.brought = append(b.server.brought, b.remote)
 	outcome := b.server.outcome

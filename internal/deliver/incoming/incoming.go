@@ -34,7 +34,7 @@ type Catalog interface {
 // Git is what incoming needs of the git server.
 type Git interface {
 	// Announce gives what was told its place in the order of its ref.
-	Announce(ctx context.Context, r git.Remote) Bringer
+	Announce(r git.Remote) Bringer
 	// Branches asks a server for the branches of a repository.
 	Branches(ctx context.Context, address, place string, a git.Access) ([]string, error)
 	// DropRemotes removes what is kept of hooks that are no more.
@@ -43,7 +43,7 @@ type Git interface {
 
 // Bringer brings what was announced, as git.Incoming does.
 type Bringer interface {
-	Bring() error
+	Bring(ctx context.Context) error
 	// These are valid after Bring.
 	Said() []string
 	Functions() []git.PushedFunction

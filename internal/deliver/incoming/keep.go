@@ -131,11 +131,11 @@ func (p *keeper) begin(ctx context.Context, d *function.HookFinished) {
 		p.end(ctx, over)
 		return
 	}
-	in := p.o.Git.Announce(ctx, p.remote(&h.Hook, d))
+	in := p.o.Git.Announce(p.remote(&h.Hook, d))
 	p.workers.Go(func() {
 		status := p.reporter(&h.Hook, &over)
 		status.begin(ctx)
-		err := in.Bring()
+		err := in.Bring(ctx)
 		over.Said, over.Attempts = in.Said(), in.Tries()
 		switch {
 		case ctx.Err() != nil:
