@@ -191,7 +191,11 @@ func (f *Fleet) startFailed(i *instance, err error) {
 	f.startOver(i)
 	unasked := !i.ending
 	f.remove(i)
-	if unasked && !f.closed {
+	switch {
+	case !unasked || f.closed:
+	case i.values > 0 && i.stale(): // what it could not start with has changed again
+		f.ensure(p)
+	default:
 		failure := startFailure(p, err)
 		bad = f.failed(p, failure)
 		// It answers those that it would have served, but where stale ones do that. Where nothing is left that could serve the others, they

@@ -282,6 +282,34 @@ func TestOldInstancesGoOnWhileNewOnesDoNotStart(t *testing.T) {
 	}
 }
 
+func TestAStartThatFailsWithValuesOfBeforeSaysNothingOfTheNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, values := newVault(version("pay", scale(0, 1)))
+		s := &fakeStarter{delay: 2 * time.Second, work: answersWith(0), fails: func(n int) error {
+			if n == 2 {
+				return errors.New("no work with that value")
+			}
+			return nil
+		}}
+		f := start(t, s, v.shop, values)
+		mustInvoke(t, f, call("pay"))
+		v.change(2)
+		time.Sleep(time.Second)
+		v.change(3)
+		time.Sleep(1500 * time.Millisecond)
+		if got := s.started(); got != 3 {
+			t.Errorf("%d starts, want the third right after the second had failed", got)
+		}
+		if told := f.Troubles(); len(told) != 0 {
+			t.Errorf("Troubles = %+v, want none: what failed had the values of before", told)
+		}
+		time.Sleep(2 * time.Second)
+		if r := mustInvoke(t, f, call("pay")); string(r.Body) != "3" {
+			t.Errorf("the value is %s, want 3", r.Body)
+		}
+	})
+}
+
 func TestAVersionWhoseValuesCannotBeHadDoesNotStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, values := newVault(version("pay"))
