@@ -67,6 +67,7 @@ type Builds struct {
 	limits Limits
 	logger *slog.Logger
 	now    func() time.Time
+	room   func() error // why the disk takes no more
 	queue  *queue
 	key    *Key
 
@@ -110,7 +111,7 @@ func Open(o Options) (*Builds, error) {
 	}
 	b := &Builds{
 		dir: o.Dir, runner: o.Runner, code: o.Code, env: o.Env, allow: o.Allow, tools: o.Tools, limits: o.Limits.complete(), logger: o.Logger, now: o.Now,
-		queue: newQueue(o.Parallel), scopes: map[string]int{},
+		room: func() error { return image.CheckRoom(o.Dir, "the build") }, queue: newQueue(o.Parallel), scopes: map[string]int{},
 	}
 	if err := removeTree(b.work()); err != nil {
 		return nil, fmt.Errorf("clean up after builds: %w", err)
@@ -164,14 +165,14 @@ func (b *Builds) Run(ctx context.Context, r Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	leave, err := b.queue.enter(ctx, func(before int) {
-		_, _ = fmt.Fprintf(r.Out, "waiting for %s\n", others(before)) // nobody reads it: the build ends by ctx
-	})
+	out := newOutlet(r.Out)
+	defer out.close() // when the place is free again: who reads slowly holds up nobody
+	leave, err := b.queue.enter(ctx, func(before int) { out.say("waiting for " + others(before)) })
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	return b.run(ctx, &r, plan)
+	return b.run(ctx, &job{Request: &r, plan: plan, out: out})
 }
 
 // maxPrograms is how many functions one build can be for.
@@ -197,12 +198,13 @@ func others(n int) string {
 }
 
 // run is Run when it is this build's turn.
-func (b *Builds) run(ctx context.Context, r *Request, p *plan) (result *Result, err error) {
-	if err := image.CheckRoom(b.dir, "the build"); err != nil {
+func (b *Builds) run(ctx context.Context, j *job) (result *Result, err error) {
+	r, p := j.Request, j.plan
+	if err := b.room(); err != nil {
 		return nil, err
 	}
 	built := &function.Built{ID: strings.ToLower(rand.Text()), Builder: r.Build.Type, Started: b.now().UTC()}
-	log, err := newLog(b.logFile(built.ID), r.Out)
+	log, err := newLog(b.logFile(built.ID), j.out)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +220,8 @@ func (b *Builds) run(ctx context.Context, r *Request, p *plan) (result *Result, 
 			b.logger.Warn("a build's directory could not be removed", "build", built.ID, "err", rerr)
 		}
 	}()
-	if err := b.sandboxed(ctx, &job{Request: r, plan: p, id: built.ID, log: log, place: w}); err != nil {
+	j.id, j.log, j.place = built.ID, log, w
+	if err := b.sandboxed(ctx, j); err != nil {
 		log.say("%v", err)
 		return nil, err
 	}

@@ -8,12 +8,27 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"github.com/dalamb/dalamb/internal/image"
 )
 
 // watchEvery is the least time between two looks at what a build has written; one that took long is followed by ten times as long without.
 const watchEvery = 250 * time.Millisecond
+
+// watchRoom looks again and again whether the disk has room beyond the reserve, until ctx is done. It waits for nobody that counts: a build that
+// makes millions of names, and so is looked at once in minutes, could fill the disk in between.
+func (b *Builds) watchRoom(ctx context.Context) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := b.room(); err != nil {
+			return err
+		}
+	}
+}
 
 // watchDisk looks again and again at what a build has written, until ctx is done; errDisk when that is too much. A file that is open and
 // has no name is not seen: what such a build fills is the disk down to the reserve, where it ends like any other and gives all back.
@@ -28,9 +43,6 @@ func (b *Builds) watchDisk(ctx context.Context, w *workspace, cacheBefore int64)
 		case <-t.C:
 		}
 		begun := time.Now()
-		if err := image.CheckRoom(b.dir, "the build"); err != nil {
-			return err
-		}
 		work, err := measure(w.dir, b.limits.Disk)
 		if err != nil {
 			return err

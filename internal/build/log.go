@@ -16,7 +16,8 @@ const (
 	maxToolchain = 200 // bytes of what tools call themselves; it is kept with a version
 )
 
-// buildLog takes what a build says, from several goroutines, and passes it on in lines: to the file that stays, and to who waits for the build.
+// buildLog takes what a build says, from several goroutines, and passes it on in lines: to the file that stays, and to who waits for the build
+// (an outlet).
 type buildLog struct {
 	lines chan logLine
 	done  chan struct{} // closed when all lines are written
@@ -34,7 +35,7 @@ type logLine struct {
 }
 
 // newLog makes the log of a build, at path.
-func newLog(path string, out io.Writer) (*buildLog, error) {
+func newLog(path string, out *outlet) (*buildLog, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("make a build's log: %w", err)
@@ -48,7 +49,7 @@ func newLog(path string, out io.Writer) (*buildLog, error) {
 }
 
 // write writes all lines until there are no more to come.
-func (l *buildLog) write(file *os.File, out io.Writer) error {
+func (l *buildLog) write(file *os.File, out *outlet) error {
 	size := 0
 	var failed error
 	for line := range l.lines {
@@ -64,7 +65,7 @@ func (l *buildLog) write(file *os.File, out io.Writer) error {
 		if _, err := io.WriteString(file, text+"\n"); err != nil && failed == nil {
 			failed = fmt.Errorf("write a build's log: %w", err)
 		}
-		_, _ = io.WriteString(out, text+"\n") // who waited has gone; the build ends by its context
+		out.say(text)
 	}
 	if err := file.Close(); err != nil && failed == nil {
 		failed = fmt.Errorf("write a build's log: %w", err)

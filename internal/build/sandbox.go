@@ -14,10 +14,13 @@ import (
 	"github.com/dalamb/dalamb/internal/runner"
 )
 
-// job is one build in its sandbox.
+// job is one build whose turn it is.
 type job struct {
 	*Request
-	plan  *plan
+	plan *plan
+	out  *outlet
+
+	// Of the sandbox.
 	id    string
 	log   *buildLog
 	place *workspace
@@ -42,6 +45,11 @@ func (b *Builds) sandboxed(ctx context.Context, j *job) error {
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		if err := b.watchDisk(ctx, j.place, before); err != nil {
+			stop(err)
+		}
+	})
+	watch.Go(func() {
+		if err := b.watchRoom(ctx); err != nil {
 			stop(err)
 		}
 	})

@@ -153,29 +153,3 @@ func made(root *os.Root) string {
 	}
 	return "it made: " + strings.Join(names, ", ")
 }
-
-// removeTree removes a tree whatever rights a build has left in it.
-func removeTree(dir string) error {
-	err := os.RemoveAll(dir)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	open(root, ".")
-	return os.RemoveAll(dir)
-}
-
-// open makes the directories of a tree removable; what it cannot change is told when it is removed.
-func open(root *os.Root, dir string) {
-	_ = root.Chmod(dir, 0o700)
-	list, _ := fs.ReadDir(root.FS(), filepath.ToSlash(dir))
-	for _, de := range list {
-		if de.IsDir() {
-			open(root, filepath.Join(dir, de.Name()))
-		}
-	}
-}
