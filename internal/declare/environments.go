@@ -157,6 +157,10 @@ func ReadAll(dir string) (s *State, envs []string, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		if len(one.Hooks) > 0 {
+			return nil, nil, fault.New(fault.Invalid, "%s declares hooks, which are of the installation, not of an environment", filepath.Join(at, InstallationFile)).
+				WithHint("write them into %s", filepath.Join(dir, InstallationFile))
+		}
 		s.Join(e.Name(), one)
 		envs = append(envs, e.Name())
 	}

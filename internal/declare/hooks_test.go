@@ -1,10 +1,13 @@
 package declare
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -53,5 +56,24 @@ func TestHooksAreCompared(t *testing.T) {
 		if !strings.Contains(strings.Join(said, "\n"), part) {
 			t.Errorf("check says %q, want %q", said, part)
 		}
+	}
+}
+
+func TestHooksOfAnEnvironmentAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	staging := filepath.Join(dir, environmentsDir, "staging")
+	if err := os.MkdirAll(staging, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	hooks := []byte("hooks: [{name: shop, provider: github, url: 'https://h/p', secret: s}]\n")
+	for at, text := range map[string][]byte{dir: nil, staging: hooks} {
+		if err := os.WriteFile(filepath.Join(at, InstallationFile), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, err := ReadAll(dir)
+	want := filepath.Join(staging, InstallationFile) + " declares hooks"
+	if fault.KindOf(err) != fault.Invalid || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("ReadAll = %v, want an Invalid fault that begins with %q", err, want)
 	}
 }

@@ -266,9 +266,6 @@ func what(d wire.Deployed, before int) string {
 	if before == 0 {
 		return "nothing new in it; the alias is new"
 	}
-	if before == 0 {
-		return "nothing new in it; the alias is new"
-	}
 	return fmt.Sprintf("nothing new in it; the alias was at version %d", before)
 }
 
