@@ -40,8 +40,10 @@ func Escapes(t *testing.T, make New) []Escape {
 	s.ability = ability
 	const secret = "the host's secret"
 	host := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(host, []byte(secret), 0o644); err != nil {
-		t.Fatal(err)
+	for _, file := range []string{host, filepath.Join(filepath.Dir(host), "token")} {
+		if err := os.WriteFile(file, []byte(secret), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for link, to := range map[string]string{"out": host, "up": "../../../../../.." + host} {
 		if err := os.Symlink(to, filepath.Join(s.code, link)); err != nil {
