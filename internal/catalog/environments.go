@@ -3,6 +3,7 @@ package catalog
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -44,6 +45,17 @@ func (v *View) Environments() []*Environment {
 		list = append(list, all[name])
 	}
 	return list
+}
+
+// EverDeployed are the names of the environments that have or had a function.
+func (v *View) EverDeployed() map[string]bool {
+	names := map[string]bool{}
+	for entity := range v.last {
+		if env := function.Environment(entity); env != "" && !strings.Contains(env, "/") { // with one it is a topic, a secret or the like
+			names[env] = true
+		}
+	}
+	return names
 }
 
 // Environment returns one environment, or NotFound with the nearest names.

@@ -32,7 +32,7 @@ func inEnvironments() map[string]named {
 	return map[string]named{
 		"functions": firstName, "versions": firstName, "diff": firstName, "alias ls": firstName, "alias rm": firstName, "shift": firstName, "rollback": firstName,
 		"rollout ls": noNames, "rollout show": firstName, "rollout pause": firstName, "rollout resume": firstName, "rollout abort": firstName, "rollout promote": firstName,
-		"deploy": noNames, "remove": firstName, "invoke": firstName, "ps": firstName, "logs": firstName, "build log": firstName,
+		"deploy": noNames, "remove": firstName, "invoke": firstName, "ps": firstName, "logs": firstName, "build log": firstName, "build provenance": firstName,
 		"trigger pause": firstName, "trigger resume": firstName, "key ls": firstName, "key pause": firstName, "key resume": firstName,
 		"schedule ls": noNames, "seek": firstName, "replay": firstName, "replay ls": noNames, "replay show": noNames, "replay cancel": noNames,
 		"emit": noNames, "events": noNames, "pattern try": noNames,
@@ -86,7 +86,7 @@ func (e *environment) place(c *cobra.Command, of named, args []string) (placed [
 	for i, arg := range args {
 		switch {
 		case of == topics:
-			arg = function.Full(e.env, arg)
+			arg = e.topic(arg)
 		case of == allNames, of == firstName && i == 0:
 			if arg, err = e.full(arg); err != nil {
 				return nil, err
@@ -108,7 +108,7 @@ func (e *environment) place(c *cobra.Command, of named, args []string) (placed [
 				err = f.Value.Set(value)
 			}
 		case "topic":
-			err = f.Value.Set(function.Full(e.env, value))
+			err = f.Value.Set(e.topic(value))
 		}
 	})
 	return placed, err
@@ -137,6 +137,14 @@ func (e *environment) full(arg string) (string, error) {
 		return "", fault.New(fault.Invalid, "%q is of environment %s, and the command is about %s", fault.Clip(arg), env, e.env).
 			WithHint("leave the environment out of the name, or --%s (and DALAMB_ENV) away", envFlag)
 	}
+}
+
+// topic is the full name of a topic. Those of dalamb itself are of no environment.
+func (e *environment) topic(name string) string {
+	if function.SystemTopic(name) {
+		return name
+	}
+	return function.Full(e.env, name)
 }
 
 // ofEnvironment are those of a list whose names are of the environment that the command is about; all, where it is about none.

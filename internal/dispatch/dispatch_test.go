@@ -35,6 +35,25 @@ func TestAnEventRunsItsFunctionAndWhatItEmitsIsInTheLog(t *testing.T) {
 	}
 }
 
+func TestNobodyElseMarksAnEventAsACopy(t *testing.T) {
+	w := newWorld(t, setting{})
+	defer w.close()
+	w.deploy("pay", function.Trigger{Name: "on-order"})
+	marks := make(chan any, 1)
+	w.node(play(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		marks <- c.Invocation.Event.Extensions[event.ExtShadow]
+		return succeed(), nil
+	}))
+	e := newEvent("1", "order", "k")
+	if err := e.SetExtension(event.ExtShadow, true); err != nil {
+		t.Fatal(err)
+	}
+	w.append("events", e)
+	if mark := <-marks; mark != nil {
+		t.Errorf("the function sees %s = %v, want none", event.ExtShadow, mark)
+	}
+}
+
 func TestEveryEventRunsOnceInOrderOfItsKey(t *testing.T) {
 	w := newWorld(t, setting{partitions: 4})
 	defer w.close()

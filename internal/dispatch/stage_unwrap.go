@@ -27,12 +27,23 @@ func (s unwrap) do(_ context.Context, w *work) error {
 	if w.position.Topic == function.TopicInvoke && w.trigger.Name == function.InvokeTrigger {
 		s.request(w)
 	}
+	w.input = unmarked(w.input)
 	asReplayed(w)
 	if w.rules.Emit != nil && w.rules.Emit.Topic != "" {
 		w.emitTo = w.rules.Emit.Topic
 	}
 	w.emitTo = function.EmitsTo(w.trigger.Function, w.emitTo)
 	return nil
+}
+
+// unmarked takes a copy's mark off, which dalamb alone gives: who publishes an event with it must not make a function leave out its effects.
+func unmarked(e *event.Event) *event.Event {
+	if e == nil || e.Extensions[event.ExtShadow] == nil {
+		return e
+	}
+	e = e.Clone()
+	delete(e.Extensions, event.ExtShadow)
+	return e
 }
 
 func (s unwrap) request(w *work) {

@@ -12,10 +12,8 @@ import (
 // newRoutes knows the hosts of a view, and no routes yet.
 func newRoutes(view *catalog.View) *routes {
 	rs := &routes{view: view, mux: http.NewServeMux(), named: map[string]bool{}, envs: map[string]*http.ServeMux{}}
-	for _, f := range view.Functions() {
-		if env := function.Environment(f.Name); env != "" && rs.envs[env] == nil {
-			rs.envs[env] = http.NewServeMux()
-		}
+	for env := range view.EverDeployed() {
+		rs.envs[env] = http.NewServeMux()
 	}
 	for _, r := range view.Routes() {
 		if function.Environment(r.Function) == "" && r.Trigger.Route.Host != "" {
@@ -26,8 +24,8 @@ func newRoutes(view *catalog.View) *routes {
 }
 
 // environment is whose routes a request for host is for; "" = production's. An environment has all hosts that begin with its name, but for those
-// that production names. A request that an environment does not take is not production's then: who asks staging for a path that it lacks
-// must not have an order placed.
+// that production names, and keeps them when it is removed. A request that an environment does not take is not production's then: who asks
+// staging for what it lacks must not have an order placed.
 func (rs *routes) environment(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -55,8 +55,11 @@ func TestTheHostSaysWhoseRequestItIs(t *testing.T) {
 	if _, err := n.catalog.Submit(t.Context(), catalog.Remove{Function: "qa.quiet"}); err != nil {
 		t.Fatalf("Remove: %v", err)
 	}
-	if g := n.send("GET", "/x", "", "Authorization", "", "Host", "qa.localhost"); g.body != "web/any" {
-		t.Errorf("a host of an environment that is gone = %d %q, want production's", g.status, g.body)
+	if g := n.send("GET", "/x", "", "Authorization", "", "Host", "qa.localhost"); g.status != 404 || !strings.Contains(g.body, "of environment qa") {
+		t.Errorf("a host of an environment that is gone = %d %q, want 404: who tests there must not reach production", g.status, g.body)
+	}
+	if g := n.send("GET", "/x", "", "Authorization", "", "Host", "qa.mine.example"); g.body != "web/mine" {
+		t.Errorf("the host that production names = %d %q, want its own", g.status, g.body)
 	}
 }
 
