@@ -130,22 +130,34 @@ func (a *API) promoteRollout(r *http.Request, q query) (any, error) {
 	})
 }
 
+// rolloutTries is how often a roll-out is changed by hand where its own next step, or another writer, comes first.
+const rolloutTries = 5
+
+// changeRollout changes the roll-out that is under way, whatever step it is in by then: who aborts it must not be told to look again.
 func (a *API) changeRollout(r *http.Request, q query, change func(*catalog.Rollout) catalog.Change) (any, error) {
 	one, err := a.rollout(r, q)
 	if err != nil {
 		return nil, err
 	}
-	if !one.Active() {
-		return nil, fault.New(fault.Conflict, "the roll-out of %q to version %d is %s, and not under way", one.Function, one.To, one.State)
+	for left := rolloutTries - 1; ; left-- {
+		if !one.Active() {
+			return nil, fault.New(fault.Conflict, "the roll-out of %q to version %d is %s, and not under way", one.Function, one.To, one.State)
+		}
+		view, err := a.catalog.Submit(r.Context(), change(one))
+		again := fault.KindOf(err) == fault.Conflict && left > 0
+		if err != nil && !again {
+			return nil, err
+		}
+		if again {
+			view = a.catalog.View()
+		}
+		if one = view.RolloutByID(one.Function, one.ID); one == nil {
+			return nil, fault.New(fault.NotFound, "function %q has been removed", r.PathValue("name"))
+		}
+		if !again {
+			return a.wireRollout(one), nil
+		}
 	}
-	view, err := a.catalog.Submit(r.Context(), change(one))
-	if err != nil {
-		return nil, err
-	}
-	if one = view.RolloutByID(one.Function, one.ID); one == nil {
-		return nil, fault.New(fault.NotFound, "function %q has been removed", r.PathValue("name"))
-	}
-	return a.wireRollout(one), nil
 }
 
 // factsOf is what this node knows of the step that a roll-out is in; nil = nothing.
