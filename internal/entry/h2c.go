@@ -23,6 +23,8 @@ const (
 	h2cWindow = 128 << 10
 	// h2cIdle is how long a connection without requests is kept.
 	h2cIdle = time.Minute
+	// lastWords is how long a connection that cannot be written to is read for why; it has nothing more to wait for.
+	lastWords = 100 * time.Millisecond
 	// maxInterims is how many interim answers of a request may wait for its client; more are left out.
 	maxInterims = 8
 )
@@ -58,7 +60,7 @@ func (h *h2cClient) connect(ctx context.Context, _, _ string) (net.Conn, error) 
 	if err != nil {
 		return nil, errDial{err}
 	}
-	s := &settled{Conn: nc}
+	s := &settled{Conn: nc, known: make(chan struct{})}
 	s.over = func() {
 		h.mu.Lock()
 		delete(h.open, s)
@@ -237,6 +239,8 @@ type settled struct {
 	over  func()
 	first []byte // of what has come, at most one frame's header
 	wrong error
+	known chan struct{} // closed when it has come, or will not; then wrong says so
+	once  sync.Once
 }
 
 func (s *settled) Close() error {
@@ -254,9 +258,31 @@ func (s *settled) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	if len(s.first) < frameHeader {
 		s.first = append(s.first, p[:min(n, frameHeader-len(s.first))]...)
-		if s.wrong = checkSettings(s.first); s.wrong != nil {
+		s.wrong = checkSettings(s.first)
+		if s.wrong != nil || err != nil || len(s.first) == frameHeader {
+			s.once.Do(func() { close(s.known) })
+		}
+		if s.wrong != nil {
 			return 0, s.wrong
 		}
+	}
+	return n, err
+}
+
+// Write fails with what the other side said in the place of SETTINGS, where it said it and went: whichever of reading and writing notices first.
+func (s *settled) Write(p []byte) (int, error) {
+	n, err := s.Conn.Write(p)
+	if err == nil {
+		return n, nil
+	}
+	late := time.NewTimer(lastWords)
+	defer late.Stop()
+	select {
+	case <-s.known:
+		if s.wrong != nil {
+			err = s.wrong
+		}
+	case <-late.C:
 	}
 	return n, err
 }
