@@ -56,6 +56,7 @@ dalamb rollout show tells how far it is.`,
 			env.into(s.manifest)
 			node, done, err := d.send(c.Context(), env, s, c.ErrOrStderr())
 			if err != nil {
+				printDeployed(c.ErrOrStderr(), done) // some may be
 				return err
 			}
 			if err := out.print(c.OutOrStdout(), done, func(w io.Writer) { printDeployed(w, done) }); err != nil || noWait {
@@ -118,32 +119,37 @@ func (d *deployment) send(ctx context.Context, env *environment, s source, w io.
 	if err != nil {
 		return nil, nil, err
 	}
-	var done []wire.Deployed
+	var requests []wire.DeployRequest // of all, before the first is deployed: what cannot be built or sent stops them all
 	for _, f := range m.Functions {
 		b := bundles[f.CodePath]
 		req := wire.DeployRequest{Spec: f.Spec, Code: b.digest, Alias: d.alias}
 		if err := images.ask(ctx, node, req); err != nil {
-			return node, done, fmt.Errorf("deploy %s: %w", f.Spec.Name, err)
+			return node, nil, fmt.Errorf("deploy %s: %w", f.Spec.Name, err)
 		}
 		if err := b.upload(ctx, node); err != nil {
-			return node, done, fmt.Errorf("upload the code of %s: %w", f.Spec.Name, err)
+			return node, nil, fmt.Errorf("upload the code of %s: %w", f.Spec.Name, err)
 		}
 		if err := sources.build(ctx, node, &f, &req, w); err != nil {
-			return node, done, fmt.Errorf("build %s: %w", f.Spec.Name, err)
+			return node, nil, fmt.Errorf("build %s: %w", f.Spec.Name, err)
 		}
 		if err := images.push(ctx, node, &req.Spec); err != nil {
-			return node, done, fmt.Errorf("upload the image of %s: %w", f.Spec.Name, err)
+			return node, nil, fmt.Errorf("upload the image of %s: %w", f.Spec.Name, err)
 		}
+		requests = append(requests, req)
+	}
+	var done []wire.Deployed
+	for _, req := range requests {
+		name := req.Spec.Name
 		if ref := req.Spec.ImageRef(); ref != "" {
-			fmt.Fprintf(w, "%s: looking for image %s\n", f.Spec.Name, ref)
+			fmt.Fprintf(w, "%s: looking for image %s\n", name, ref)
 		}
 		var made wire.Deployed
-		err := images.shown.pulls(ctx, f.Spec.Name, req.Spec.ImageRef(), node.ImagePulls, func() (err error) {
+		err := images.shown.pulls(ctx, name, req.Spec.ImageRef(), node.ImagePulls, func() (err error) {
 			made, err = node.Deploy(ctx, req)
 			return err
 		})
 		if err != nil {
-			return node, done, fmt.Errorf("deploy %s: %w", f.Spec.Name, err)
+			return node, done, fmt.Errorf("deploy %s: %w", name, err)
 		}
 		done = append(done, made)
 	}
