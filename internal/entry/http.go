@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// exitWait is how long a lost connection waits for the exit that explains it.
-	exitWait = 250 * time.Millisecond
+	// exitWait is how long a lost connection waits for the exit that explains it: on a busy machine the end of a sandbox takes a while.
+	exitWait = time.Second
 	// Until a port is open it is tried again at these distances.
 	firstTry, lastTry = time.Millisecond, 20 * time.Millisecond
 )
