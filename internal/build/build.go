@@ -233,7 +233,7 @@ func (b *Builds) run(ctx context.Context, j *job) (result *Result, err error) {
 		log.say("%v", err)
 		return nil, err
 	}
-	code, err := b.keep(ctx, out)
+	code, err := image.PutDirectory(ctx, b.code, out)
 	if err != nil {
 		log.say("%v", err)
 		return nil, fault.New(fault.KindOf(err), "what the build made cannot be the code: %w", err).WithHint("%s", fault.HintOf(err))
@@ -244,21 +244,4 @@ func (b *Builds) run(ctx context.Context, j *job) (result *Result, err error) {
 	}
 	log.say("built in %s", built.Took)
 	return &Result{Code: code, Built: built}, b.record(&record{Function: r.Function, Code: code, Built: built})
-}
-
-// keep puts a directory into the code store.
-func (b *Builds) keep(ctx context.Context, dir string) (digest string, err error) {
-	r, w := io.Pipe()
-	packed := make(chan error, 1)
-	go func() {
-		_, err := image.Pack(dir, w)
-		w.CloseWithError(err)
-		packed <- err
-	}()
-	digest, err = b.code.Put(ctx, r)
-	r.Close() // Put may have seen enough
-	if packErr := <-packed; packErr != nil && !errors.Is(packErr, io.ErrClosedPipe) {
-		return "", packErr // why Put saw no whole archive
-	}
-	return digest, err
 }

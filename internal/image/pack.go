@@ -2,6 +2,7 @@ package image
 
 import (
 	"archive/tar"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -12,6 +13,28 @@ import (
 
 	"github.com/dalamb/dalamb/internal/fault"
 )
+
+// CodePutter takes archives of code directories, as Store does.
+type CodePutter interface {
+	Put(ctx context.Context, archive io.Reader) (digest string, err error)
+}
+
+// PutDirectory packs a code directory into a store. Errors are those of Pack and of Put.
+func PutDirectory(ctx context.Context, to CodePutter, dir string) (digest string, err error) {
+	r, w := io.Pipe()
+	packed := make(chan error, 1)
+	go func() {
+		_, err := Pack(dir, w)
+		w.CloseWithError(err)
+		packed <- err
+	}()
+	digest, err = to.Put(ctx, r)
+	r.Close() // Put may have seen enough
+	if packErr := <-packed; packErr != nil && !errors.Is(packErr, io.ErrClosedPipe) {
+		return "", packErr // why Put saw no whole archive
+	}
+	return digest, err
+}
 
 // Pack writes the canonical archive of a code directory to w and returns its digest. It leaves out what the directory's
 // IgnoreFile says. What cannot be part of the code is an error of kind Invalid or TooLarge that names the path: a file that

@@ -13,6 +13,7 @@ import (
 	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/image"
 )
 
 // yard stands for build: what it makes of a directory is the directory and a program, as it is told to.
@@ -46,7 +47,7 @@ func (y *yard) Run(ctx context.Context, r build.Request) (*build.Result, error) 
 			return nil, err
 		}
 	}
-	code, err := y.host.server.keep(ctx, dir)
+	code, err := image.PutDirectory(ctx, y.host.server.code, dir)
 	return &build.Result{Code: code, Built: &function.Built{ID: fmt.Sprint("build-", n)}}, err
 }
 

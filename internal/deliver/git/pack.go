@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -67,7 +66,7 @@ func (p *push) packDir(ctx context.Context, c *change, dir string, functions []*
 	if err := checkPrograms(dir, at, asItIs); err != nil {
 		return err
 	}
-	digest, err := p.server.keep(ctx, at)
+	digest, err := image.PutDirectory(ctx, p.server.code, at)
 	for _, f := range asItIs {
 		f.code = digest
 	}
@@ -103,21 +102,4 @@ func statBelow(root *os.Root, dir string) func(path string) (fs.FileInfo, error)
 		}
 		return root.Stat(name)
 	}
-}
-
-// keep puts a directory into the code store.
-func (s *Server) keep(ctx context.Context, dir string) (digest string, err error) {
-	r, w := io.Pipe()
-	packed := make(chan error, 1)
-	go func() {
-		_, err := image.Pack(dir, w)
-		w.CloseWithError(err)
-		packed <- err
-	}()
-	digest, err = s.code.Put(ctx, r)
-	r.Close() // Put may have seen enough
-	if packErr := <-packed; packErr != nil && !errors.Is(packErr, io.ErrClosedPipe) {
-		return "", packErr // why Put saw no whole archive
-	}
-	return digest, err
 }
