@@ -1,6 +1,7 @@
 package process
 
 import (
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -37,6 +38,7 @@ type verdict struct {
 func (f *family) members(all []tree.Process) (live []tree.Process, unsure bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	above := tree.Ancestors(all, os.Getpid())
 	roots := make(map[int]bool)
 	seen := make(map[int]verdict, len(f.seen))
 	for _, p := range all {
@@ -47,8 +49,9 @@ func (f *family) members(all []tree.Process) (live []tree.Process, unsure bool) 
 		}
 		seen[p.PID] = v
 		roots[p.PID] = v.ours
-		// One that just starts and is ours is below another of ours, or an orphan.
-		unsure = unsure || !v.known && p.Memory > 0 && p.Parent == 1
+		// One that just starts and is ours is below another of ours, or an orphan: the child of the first process, or of the
+		// manager of services that stands above this one.
+		unsure = unsure || !v.known && p.Mapped && above[p.Parent]
 	}
 	for _, p := range tree.Descendants(all, roots) {
 		seen[p.PID] = verdict{start: p.Start, ours: true, known: true}
@@ -67,7 +70,7 @@ func (f *family) claims(p tree.Process) (ours, known bool) {
 	if f.own && (p.Group == f.leader || p.Session == f.leader) {
 		return true, true
 	}
-	if p.Memory == 0 {
+	if !p.Mapped {
 		return false, false // the kernel's own thread, dead, or hardly there yet
 	}
 	return tree.Marked(p.PID, f.mark)

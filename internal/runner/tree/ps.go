@@ -27,6 +27,7 @@ func parse(out string) []Process {
 			PID: n[0], Parent: n[1], Group: n[2], Session: n[3],
 			Start:  strings.Join(f[6:], " "),
 			Memory: int64(n[5]) << 10,
+			Mapped: n[5] > 0,
 			Zombie: strings.HasPrefix(f[4], "Z"),
 		})
 	}

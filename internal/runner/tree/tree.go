@@ -9,9 +9,23 @@ type Process struct {
 
 	// Start tells this process from a later one with the same PID, also after the machine started again.
 	Start  string
-	Memory int64         // resident bytes
+	Memory int64         // resident bytes, give or take some pages: a small process may show none
+	Mapped bool          // it has an address space: it is neither the kernel's own thread nor dead
 	CPU    time.Duration // user and system; 0 = not known
 	Zombie bool          // dead, and only waiting for its parent to notice
+}
+
+// Ancestors returns the PIDs above one: who would be the parent of its orphans is among them.
+func Ancestors(all []Process, pid int) map[int]bool {
+	parents := make(map[int]int, len(all))
+	for _, p := range all {
+		parents[p.PID] = p.Parent
+	}
+	above := make(map[int]bool)
+	for p := parents[pid]; p != 0 && !above[p]; p = parents[p] {
+		above[p] = true
+	}
+	return above
 }
 
 // Descendants returns those of all that are in roots by PID, or below one that is.

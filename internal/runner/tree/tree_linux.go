@@ -90,7 +90,7 @@ func read(pid int, boot string) (Process, bool) {
 	if len(f) < 22 {
 		return Process{}, false
 	}
-	const state, ppid, pgrp, session, utime, stime, starttime, rss = 0, 1, 2, 3, 11, 12, 19, 21
+	const state, ppid, pgrp, session, utime, stime, starttime, vsize, rss = 0, 1, 2, 3, 11, 12, 19, 20, 21
 	num := func(i int) int64 {
 		n, _ := strconv.ParseInt(f[i], 10, 64) // the kernel prints numbers
 		return n
@@ -99,6 +99,7 @@ func read(pid int, boot string) (Process, bool) {
 		PID: pid, Parent: int(num(ppid)), Group: int(num(pgrp)), Session: int(num(session)),
 		Start:  boot + "/" + f[starttime],
 		Memory: num(rss) * int64(os.Getpagesize()),
+		Mapped: num(vsize) > 0,
 		CPU:    time.Duration(num(utime)+num(stime)) * time.Second / ticks,
 		Zombie: f[state] == "Z" || f[state] == "X",
 	}, true

@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -34,6 +35,15 @@ func TestDescendants(t *testing.T) {
 	}
 }
 
+func TestAncestors(t *testing.T) {
+	all := []Process{{PID: 1}, {PID: 2, Parent: 1}, {PID: 3, Parent: 2}, {PID: 4, Parent: 1}, {PID: 8, Parent: 9}, {PID: 9, Parent: 8}}
+	for pid, want := range map[int][]int{3: {1, 2}, 2: {1}, 1: nil, 7: nil, 8: {8, 9}} {
+		if got := slices.Sorted(maps.Keys(Ancestors(all, pid))); !slices.Equal(got, want) {
+			t.Errorf("Ancestors(%d) = %v, want %v", pid, got, want)
+		}
+	}
+}
+
 func TestSnapshotShowsThisProcessAndItsChild(t *testing.T) {
 	sleep := need.Program(t, "sleep")
 	cmd := exec.Command(sleep, "60")
@@ -50,7 +60,7 @@ func TestSnapshotShowsThisProcessAndItsChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	self := slices.IndexFunc(all, func(p Process) bool { return p.PID == os.Getpid() })
-	if self < 0 || all[self].Memory == 0 || all[self].Parent != os.Getppid() {
+	if self < 0 || all[self].Memory == 0 || !all[self].Mapped || all[self].Parent != os.Getppid() {
 		t.Fatalf("Snapshot does not show this process rightly: %v", all)
 	}
 	mine := Descendants(all, map[int]bool{os.Getpid(): true})
@@ -76,7 +86,7 @@ func TestParse(t *testing.T) {
 	out := "    1     0     1     0 Ss     11024 Sat Nov 21 08:43:01 2026\n" +
 		"  812     1   812   812 Z+         0 Sat Nov 21 08:44:59 2026\nbroken line\n"
 	want := []Process{
-		{PID: 1, Group: 1, Start: "Sat Nov 21 08:43:01 2026", Memory: 11024 << 10},
+		{PID: 1, Group: 1, Start: "Sat Nov 21 08:43:01 2026", Memory: 11024 << 10, Mapped: true},
 		{PID: 812, Parent: 1, Group: 812, Session: 812, Start: "Sat Nov 21 08:44:59 2026", Zombie: true},
 	}
 	if got := parse(out); !slices.Equal(got, want) {
