@@ -31,6 +31,7 @@ type stretch struct {
 	node         string // which ran it; the next owner may run again what this one could not commit
 	began, ended int64  // nanoseconds of one clock
 	frozen       bool   // its node was frozen meanwhile; then another's attempts may overlap it
+	failed       bool   // the function said so: no later input of the key may run before it is tried again
 }
 
 // faults lists every broken promise: an event lost, an effect twice, an effect of nothing, a key out of order.
@@ -92,23 +93,25 @@ func (s *story) disorder(in map[string]stood) []string {
 	return faults
 }
 
-// overlaps finds inputs of one key that were run at the same time, or on one node in another order than theirs.
+// overlaps finds inputs of one key that were run at the same time, or on one node in another order than theirs. One that was answered
+// well may run again after a later one: the node lost its partition, or its brokers, before it could commit what it had run, and runs all of
+// that once more. What the log has then is disorder's.
 func (s *story) overlaps(in map[string]stood) []string {
 	var faults []string
 	attempts := slices.Clone(s.attempts)
 	slices.SortFunc(attempts, func(a, b stretch) int { return cmp.Compare(a.began, b.began) })
-	last := map[string]stretch{}
+	last, answered := map[string]stretch{}, map[string]bool{}
 	for _, a := range attempts {
 		before, ran := last[a.key]
 		if ran && !a.frozen && !before.frozen && in[a.id].partition == in[before.id].partition {
 			switch {
 			case a.id != before.id && a.began < before.ended:
 				faults = append(faults, fmt.Sprintf("key %s: %s began while %s ran", a.key, a.id, before.id))
-			case a.node == before.node && in[a.id].offset < in[before.id].offset:
+			case a.node == before.node && !answered[a.id] && in[a.id].offset < in[before.id].offset:
 				faults = append(faults, fmt.Sprintf("key %s: %s ran after %s, which came later", a.key, a.id, before.id))
 			}
 		}
-		last[a.key] = a
+		last[a.key], answered[a.id] = a, answered[a.id] || !a.failed
 	}
 	return faults
 }
@@ -147,7 +150,11 @@ func TestStoriesAreJudged(t *testing.T) {
 		{"a dead letter that succeeded", func(s *story) { s.dead["a0"] = "why" }, "a0 has an output and is a dead letter"},
 		{"outputs out of order", func(s *story) { s.outputs[0].offset = 7 }, "the output of a0 stands after that of a1"},
 		{"two of a key at a time", func(s *story) { s.attempts[1].began = 1 }, "a1 began while a0 ran"},
-		{"an earlier one again", func(s *story) { s.attempts = append(s.attempts, stretch{id: "a0", key: "a", began: 8, ended: 9}) }, "a0 ran after a1"},
+		{"a failed one again, too late", func(s *story) {
+			s.attempts[0].failed = true
+			s.attempts = append(s.attempts, stretch{id: "a0", key: "a", began: 8, ended: 9})
+		}, "a0 ran after a1"},
+		{"an earlier one for the first time", func(s *story) { s.attempts[0].began, s.attempts[0].ended = 8, 9 }, "a0 ran after a1"},
 	} {
 		s := good()
 		c.spoil(s)
@@ -159,6 +166,11 @@ func TestStoriesAreJudged(t *testing.T) {
 	s.attempts = append(s.attempts, stretch{id: "a0", key: "a", node: "next", began: 8, ended: 9})
 	if found := s.faults(); len(found) > 0 {
 		t.Errorf("the next owner may run again what was not committed, but: %q", found)
+	}
+	s = good()
+	s.attempts = append(s.attempts, stretch{id: "a0", key: "a", began: 8, ended: 9})
+	if found := s.faults(); len(found) > 0 {
+		t.Errorf("what was answered and could not be committed may run again on the same node, but: %q", found)
 	}
 	s = good()
 	s.attempts[1].began, s.attempts[0].frozen = 1, true

@@ -15,7 +15,7 @@ import (
 )
 
 // runWitness is a lambda function that hesitates, sometimes fails, and writes every attempt that it made into a file which no node
-// knows of: who it was (its process and those above it), the input, its key, when it began and when it ended.
+// knows of: who it was (its process and those above it), the input, its key, when it began, when it ended, and whether it failed.
 func runWitness(path string) int {
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -32,7 +32,7 @@ func runWitness(path string) int {
 		<-time.After(rand.N(4 * time.Millisecond))
 		failed := rand.IntN(20) == 0
 		// One write of less than a page: lines of several processes do not mix.
-		if _, err := fmt.Fprintf(file, "%s %s %s %d %d\n", family, in.ID, in.PartitionKey, began, time.Now().UnixNano()); err != nil {
+		if _, err := fmt.Fprintf(file, "%s %s %s %d %d %t\n", family, in.ID, in.PartitionKey, began, time.Now().UnixNano(), failed); err != nil {
 			return http.StatusInternalServerError, []byte(`{"errorType":"File","errorMessage":"cannot write"}`)
 		}
 		if failed {
@@ -80,12 +80,12 @@ func witnessed(t *testing.T, path string, nodes []string, frozen []freeze) []str
 	var attempts []stretch
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		f := strings.Fields(lines.Text())
-		if len(f) != 5 {
+		if len(f) != 6 {
 			t.Fatalf("the witness wrote %q", lines.Text())
 		}
 		began, _ := strconv.ParseInt(f[3], 10, 64)
 		ended, _ := strconv.ParseInt(f[4], 10, 64)
-		a := stretch{id: f[1], key: f[2], began: began, ended: ended}
+		a := stretch{id: f[1], key: f[2], began: began, ended: ended, failed: f[5] == "true"}
 		family := strings.Split(f[0], ",")
 		if i := slices.IndexFunc(family, func(pid string) bool { return slices.Contains(nodes, pid) }); i >= 0 {
 			a.node = family[i]
