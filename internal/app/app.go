@@ -26,6 +26,7 @@ import (
 	"github.com/dalamb/dalamb/internal/deliver/git"
 	"github.com/dalamb/dalamb/internal/deliver/incoming"
 	"github.com/dalamb/dalamb/internal/dispatch"
+	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
@@ -131,6 +132,9 @@ func (n *Node) open(ctx context.Context) error {
 		}
 	}
 	if n.log, err = openLog(n); err != nil {
+		return err
+	}
+	if err := durable.Sweep(c.Data); err != nil { // not before the log is open: until then it may be another node's
 		return err
 	}
 	if n.gatewayListener, err = listen("gateway", c.Gateway); err != nil {

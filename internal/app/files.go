@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -66,7 +67,7 @@ func loadToken(dir string) (string, error) {
 	raw := make([]byte, 24)
 	rand.Read(raw) // never fails: crypto/rand
 	token := hex.EncodeToString(raw)
-	if err := writeFile(path, []byte(token+"\n")); err != nil {
+	if err := durable.Replace(path, []byte(token+"\n")); err != nil {
 		return "", fmt.Errorf("write the token: %w", err)
 	}
 	return token, nil
@@ -77,31 +78,11 @@ func writeNode(dir string, n NodeInfo) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", NodeFile, err)
 	}
-	return writeFile(filepath.Join(dir, NodeFile), append(data, '\n'))
+	return durable.Replace(filepath.Join(dir, NodeFile), append(data, '\n'))
 }
 
 // stored is a private file that is read and replaced whole.
 type stored string
 
 func (s stored) Load() ([]byte, error)  { return os.ReadFile(string(s)) }
-func (s stored) Save(data []byte) error { return writeFile(string(s), data) }
-
-// writeFile writes a private file so that a crash leaves the old one or the new one whole.
-func writeFile(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	return err
-}
+func (s stored) Save(data []byte) error { return durable.Replace(string(s), data) }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -58,7 +59,7 @@ func nodeID(dir string) (string, error) {
 	rand.Read(raw) // never fails: crypto/rand
 	id := plainName(host)
 	id = id[:min(len(id), maxHost)] + "-" + hex.EncodeToString(raw)
-	if err := writeFile(path, []byte(id+"\n")); err != nil {
+	if err := durable.Replace(path, []byte(id+"\n")); err != nil {
 		return "", fmt.Errorf("write the node's id: %w", err)
 	}
 	return id, nil

@@ -21,6 +21,7 @@ func Table() []Room {
 		{"internal/wire", []string{"event", "function", "fault"}},
 		{"internal/event", nil},
 		{"internal/fault", nil},
+		{"internal/durable", nil},
 		{"internal/function", []string{"event", "fault", "match", "schedule"}},
 		{"internal/schedule", nil},
 		{"internal/eventlog", []string{"event", "fault"}},
@@ -101,6 +102,10 @@ func Edges() []Edge {
 		{"gateway", "wire", "one table of fault -> HTTP status, one shape of an error in JSON"},
 		{"cli", "telemetry", "up makes the logger, because what it writes to is the terminal's"},
 		{"catalog", "secret", "what is sealed is kept as it is; nothing is opened there"},
+		{"image/registry", "durable", "the index of a repository is replaced as a whole"},
+		{"deliver/follow", "durable", "a push that waits is a file, which must outlive the node that took it"},
+		{"secret", "durable", "the key of all secrets is in its file before anything is encrypted for it"},
+		{"build", "durable", "so is the key that signs; the record of a build is there whole or not at all"},
 		{"config", "function", "sizes and durations are spelled alike in both files that people write"},
 	}
 }

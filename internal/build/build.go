@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
@@ -120,6 +121,9 @@ func Open(o Options) (*Builds, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make room for builds: %w", err)
 		}
+	}
+	if err := errors.Join(durable.Sweep(o.Dir), durable.Sweep(b.records())); err != nil {
+		return nil, err
 	}
 	var err error
 	b.key, err = loadKey(filepath.Join(o.Dir, "signing.key"))

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -34,11 +35,7 @@ func (b *Builds) record(r *record) error {
 	if err != nil {
 		return fmt.Errorf("encode the record of a build: %w", err)
 	}
-	tmp := b.recordFile(r.Built.ID) + ".new"
-	if err := os.WriteFile(tmp, text, 0o600); err != nil {
-		return fmt.Errorf("keep the record of a build: %w", err)
-	}
-	if err := os.Rename(tmp, b.recordFile(r.Built.ID)); err != nil {
+	if err := durable.Replace(b.recordFile(r.Built.ID), text); err != nil {
 		return fmt.Errorf("keep the record of a build: %w", err)
 	}
 	return nil

@@ -11,8 +11,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
+	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -108,7 +108,7 @@ func newKey(private ed25519.PrivateKey) (*Key, error) {
 	return &Key{ID: hex.EncodeToString(sum[:]), private: private}, nil
 }
 
-// makeKey makes one that is in the file whole or not at all.
+// makeKey makes one and its file.
 func makeKey(path string) (*Key, error) {
 	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -118,22 +118,7 @@ func makeKey(path string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a key that signs builds: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
-	if err != nil {
-		return nil, fmt.Errorf("keep the key that signs builds: %w", err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
+	if err := durable.Replace(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})); err != nil {
 		return nil, fmt.Errorf("keep the key that signs builds: %w", err)
 	}
 	return newKey(private)

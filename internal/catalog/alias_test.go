@@ -246,3 +246,9 @@ func TestATrailForgetsWhatIsGone(t *testing.T) {
 		t.Errorf("from there it goes back to %d, which was let go; want nowhere", got)
 	}
 }
+
+func TestNothingIsGoneFromAFunctionWithoutVersions(t *testing.T) {
+	if (&Function{}).Gone(1) {
+		t.Error("version 1 was there and is gone, want that it is still to come")
+	}
+}

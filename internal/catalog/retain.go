@@ -70,5 +70,5 @@ func (f *Function) drop(numbers []int) {
 
 // Gone says that a version was there and was let go. One that is newer than all that are known here is still to come.
 func (f *Function) Gone(n int) bool {
-	return f.version(n) == nil && n < f.Versions[len(f.Versions)-1].Number
+	return f.version(n) == nil && len(f.Versions) > 0 && n < f.Versions[len(f.Versions)-1].Number
 }

@@ -281,9 +281,15 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	}
 	s.sort()
 	dir := filepath.Join(t.TempDir(), "out")
-	for round := range 2 { // into a new directory, then into its own
+	for round := range 2 { // into a new directory, then into its own; an export before was killed
+		if err := os.MkdirAll(filepath.Join(dir, ".export-1", "functions"), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if err := Write(t.Context(), dir, s, shelf{store}); err != nil {
 			t.Fatal(err)
+		}
+		if left, err := filepath.Glob(filepath.Join(dir, ".export-*")); err != nil || len(left) > 0 {
+			t.Errorf("left: %q, %v", left, err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, "README.md"), []byte("mine"), 0o644); err != nil {
 			t.Fatal(err)

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -31,7 +33,10 @@ func Write(ctx context.Context, dir string, s *State, code Code) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make %s: %w", dir, err)
 	}
-	tmp, err := os.MkdirTemp(dir, ".export-")
+	if err := sweep(dir); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(dir, aside)
 	if err != nil {
 		return fmt.Errorf("write into %s: %w", dir, err)
 	}
@@ -56,10 +61,32 @@ func Write(ctx context.Context, dir string, s *State, code Code) error {
 	return nil
 }
 
+// aside begins the name of the directory in which an export is until all of it is there.
+const aside = ".export-"
+
+func isAside(e fs.DirEntry) bool { return e.IsDir() && strings.HasPrefix(e.Name(), aside) }
+
+// sweep removes what an export left that was killed.
+func sweep(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("look into %s: %w", dir, err)
+	}
+	for _, e := range entries {
+		if !isAside(e) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("remove what an export left in %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
 // mayWrite refuses a directory with other things in it.
 func mayWrite(dir string) error {
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !isAside(e) }) {
 		return nil
 	}
 	if err == nil {

@@ -10,11 +10,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"sync"
 
 	"filippo.io/age"
 
+	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -43,6 +45,9 @@ type Box struct {
 func Open(ctx context.Context, o Options) (*Box, error) {
 	if o.File == "" {
 		return nil, fault.New(fault.Invalid, "there is no name for the file of the secrets' key")
+	}
+	if err := durable.Sweep(filepath.Dir(o.File)); err != nil { // what a killed node left there may be a key
+		return nil, err
 	}
 	b := &Box{o: o}
 	var err error

@@ -8,12 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
 
+	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -146,7 +146,8 @@ func (o *Options) create(ctx context.Context) (*age.X25519Identity, error) {
 				WithHint("unwrap has to print exactly what wrap was given")
 		}
 	}
-	if err := writeNew(o.File, text); err != nil {
+	// An older key is never replaced.
+	if err := durable.Create(o.File, text); err != nil {
 		return nil, fault.New(fault.Unavailable, "write the secrets' key: %w", err).WithHint("the directory of %s has to be there and writable", o.File)
 	}
 	return key, nil
@@ -180,29 +181,4 @@ func (o *Options) wrap(ctx context.Context, plain []byte) ([]byte, error) {
 		return nil, fmt.Errorf("encrypt the key: %w", err)
 	}
 	return text.Bytes(), nil
-}
-
-// writeNew writes a file that must not be there yet: an older key is never replaced.
-func writeNew(path string, text []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".key-*") // with mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(text)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(tmp.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }

@@ -2,7 +2,9 @@ package secret
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -259,4 +261,22 @@ func FuzzOpen(f *testing.F) {
 			t.Errorf("Open(%q, %q) = %q, %v; want a refusal", name, text, got, err)
 		}
 	})
+}
+
+// A node that is killed while it makes its key leaves one aside, which nobody may find there later.
+func TestWhatAKilledNodeLeftOfAKeyIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	left, mine := filepath.Join(dir, ".aside-123"), filepath.Join(dir, "notes")
+	for _, path := range []string{left, mine} {
+		if err := os.WriteFile(path, []byte("AGE-SECRET-KEY-1"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, Options{File: filepath.Join(dir, "secret.key")})
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what was left aside: %v, want it gone", err)
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Errorf("another file of the directory: %v", err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -28,17 +29,8 @@ func openQueue(dir string) (*queue, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make room for pushes: %w", err)
 	}
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("read the waiting pushes: %w", err)
-	}
-	for _, de := range list {
-		if strings.HasSuffix(de.Name(), fileSuffix) {
-			continue
-		}
-		if err := os.Remove(filepath.Join(dir, de.Name())); err != nil {
-			return nil, fmt.Errorf("clean the waiting pushes: %w", err)
-		}
+	if err := durable.Sweep(dir); err != nil {
+		return nil, err
 	}
 	return &queue{dir: dir, more: make(chan struct{}, 1)}, nil
 }
@@ -56,7 +48,7 @@ func (q *queue) put(p *Push) error {
 	if err != nil {
 		return fmt.Errorf("encode a push: %w", err)
 	}
-	if err := q.write(fmt.Sprintf("%020d-%s%s", p.At.UnixNano(), p.ID, fileSuffix), b); err != nil {
+	if err := durable.Replace(filepath.Join(q.dir, fmt.Sprintf("%020d-%s%s", p.At.UnixNano(), p.ID, fileSuffix)), b); err != nil {
 		return fmt.Errorf("store a push: %w", err)
 	}
 	select {
@@ -64,30 +56,6 @@ func (q *queue) put(p *Push) error {
 	default: // who waits has been told already
 	}
 	return nil
-}
-
-func (q *queue) write(name string, b []byte) error {
-	tmp, err := os.CreateTemp(q.dir, "new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // by then it is in its place, or not wanted
-	defer tmp.Close()
-	if _, err := tmp.Write(b); err != nil {
-		return err
-	}
-	if err := tmp.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), filepath.Join(q.dir, name)); err != nil {
-		return err
-	}
-	d, err := os.Open(q.dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 func (q *queue) names() ([]string, error) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -72,6 +73,9 @@ func openIndex(dir string) (*index, error) {
 	x.turn <- struct{}{}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the index of images: %w", err)
+	}
+	if err := durable.Sweep(dir); err != nil {
+		return nil, err
 	}
 	list, err := os.ReadDir(dir)
 	if err != nil {
@@ -200,36 +204,12 @@ func (x *index) save(r *repository) error {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(x.dir, "new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // by then it is in its place, or not wanted
-	defer tmp.Close()
-	if _, err := tmp.Write(b); err != nil {
-		return err
-	}
-	if err := tmp.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), filepath.Join(x.dir, fileName(r.Name))); err != nil {
-		return err
-	}
-	return x.sync()
+	return durable.Replace(filepath.Join(x.dir, fileName(r.Name)), b)
 }
 
 func (x *index) remove(name string) error {
-	if err := os.Remove(filepath.Join(x.dir, fileName(name))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.Remove(filepath.Join(x.dir, fileName(name))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return x.sync()
-}
-
-func (x *index) sync() error {
-	d, err := os.Open(x.dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return nil
 }
