@@ -42,3 +42,22 @@ func TestEscapesAsOrdinaryUser(t *testing.T) {
 	fences(t)
 	document().Check(t, "native, ordinary user", runnertest.EscapesAsOrdinaryUser(t, "TestEscapes"))
 }
+
+// The table of ways out in docs/security.md is what came of these tries.
+func TestWaysOut(t *testing.T) {
+	fences(t)
+	if all := runnertest.WaysOut(t, newRunner); all != nil {
+		waysOut().Check(t, "native, root", all)
+	}
+}
+
+func TestWaysOutAsOrdinaryUser(t *testing.T) {
+	fences(t)
+	if all := runnertest.WaysOutAsOrdinaryUser(t, newRunner, "TestWaysOut"); all != nil {
+		waysOut().Check(t, "native, ordinary user", all)
+	}
+}
+
+func waysOut() runnertest.Document {
+	return runnertest.Document{Page: "../../../docs/security.md", Name: "ways out", Update: *update}
+}

@@ -25,3 +25,17 @@ func TestEscapes(t *testing.T) {
 		})
 	}
 }
+
+func TestWaysOut(t *testing.T) {
+	need.Root(t)
+	for _, name := range tested() {
+		t.Run(name, func(t *testing.T) {
+			need.Program(t, name)
+			t.Setenv(runtimeVar, name)
+			page := runnertest.Document{Page: "../../../docs/security.md", Name: "ways out", Update: *update}
+			if all := runnertest.WaysOut(t, newRunner); all != nil {
+				page.Check(t, "oci:"+name, all)
+			}
+		})
+	}
+}

@@ -1,14 +1,12 @@
 package runnertest
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -45,17 +43,25 @@ func (a *Reacher) Public() string { return "tcp/" + publicAddress + ":80" }
 // Reaches gives what came of each destination, in their order.
 func (a *Reacher) Reaches(t *testing.T, allow []runner.Allowed, to ...string) []string {
 	t.Helper()
+	lines := a.run(t, allow, append([]string{"reach"}, to...)...)
+	if len(lines) != len(to) {
+		t.Fatalf("output %q; want a line for each of %v", lines, to)
+	}
+	for i, l := range lines {
+		lines[i] = strings.TrimPrefix(l, to[i]+" ")
+	}
+	return lines
+}
+
+// run runs fn with the way out to its end, and gives the lines that it printed.
+func (a *Reacher) run(t *testing.T, allow []runner.Allowed, args ...string) []string {
+	t.Helper()
 	a.n++
-	var mu sync.Mutex
-	var out bytes.Buffer
+	out := newBuffer()
 	sb, err := a.r.Start(t.Context(), runner.Spec{
 		ID: fmt.Sprintf("e%d-%d", os.Getpid(), a.n), Function: "reaching", Version: 1, CodeDir: a.code, Base: "scratch", Network: "egress", Allow: allow,
-		Command: append([]string{"./fn", "reach"}, to...), Memory: 256 << 20, PIDs: 64, Tmp: 1 << 20,
-		Stdout: func(p []byte) {
-			mu.Lock()
-			defer mu.Unlock()
-			out.Write(p)
-		},
+		Command: append([]string{"./fn"}, args...), Memory: 256 << 20, PIDs: 64, Tmp: 1 << 20,
+		Stdout: out.add,
 		Stderr: func(p []byte) { t.Logf("%s", p) },
 	})
 	if err != nil {
@@ -67,16 +73,10 @@ func (a *Reacher) Reaches(t *testing.T, allow []runner.Allowed, to ...string) []
 	case <-time.After(time.Minute):
 		t.Fatal("the function does not end")
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != len(to) {
-		t.Fatalf("exit %+v, output %q; want a line for each of %v", sb.Exit(), out.String(), to)
+	if e := sb.Exit(); e.Code != 0 {
+		t.Fatalf("exit %+v, output %q", e, out.String())
 	}
-	for i, l := range lines {
-		lines[i] = strings.TrimPrefix(l, to[i]+" ")
-	}
-	return lines
+	return strings.Split(strings.TrimSpace(out.String()), "\n")
 }
 
 func (a *Reacher) whatIsAllowed(t *testing.T) {
@@ -140,6 +140,27 @@ func (a *Reacher) whatIsAllowed(t *testing.T) {
 }
 
 func (a *Reacher) noOtherFunction(t *testing.T) {
+	a.other(t)
+	for _, to := range toOthers() {
+		if got := a.Reaches(t, everywhere(), to); got[0] != "refused" {
+			t.Errorf("%s: %q, want refused", to, got[0])
+		}
+	}
+}
+
+// toOthers are where a function that listens at port 9000 could be.
+func toOthers() []string {
+	return []string{"tcp/192.0.0.2:9000", "tcp/192.0.0.1:9000", "tcp/127.0.0.1:9000", "tcp/" + machineAddress + ":9000"}
+}
+
+// everywhere allows all that can be allowed, other functions' addresses by name.
+func everywhere() []runner.Allowed {
+	return []runner.Allowed{{}, {Prefix: netip.MustParsePrefix("192.0.0.2/32")}, {Prefix: netip.MustParsePrefix("0.0.0.0/0")}}
+}
+
+// other starts a function that listens at port 9000 of all its addresses.
+func (a *Reacher) other(t *testing.T) {
+	t.Helper()
 	words := make(chan struct{}, 1)
 	other, err := a.r.Start(t.Context(), runner.Spec{
 		ID: "other", Function: "other", Version: 1, CodeDir: a.code, Base: "scratch", Network: "egress", Command: []string{"./fn", "serve", "9000", "0.0.0.0"},
@@ -155,7 +176,7 @@ func (a *Reacher) noOtherFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.Stop(0)
+	t.Cleanup(func() { other.Stop(0) })
 	select {
 	case <-words: // it listens
 	case <-time.After(time.Minute):
@@ -165,11 +186,5 @@ func (a *Reacher) noOtherFunction(t *testing.T) {
 		t.Fatalf("the node itself does not reach the other function: %v", err)
 	} else {
 		c.Close()
-	}
-	allow := []runner.Allowed{{}, {Prefix: netip.MustParsePrefix("192.0.0.0/29")}, {Prefix: netip.MustParsePrefix("192.0.0.2/32")}}
-	for _, to := range []string{"tcp/192.0.0.2:9000", "tcp/192.0.0.1:9000", "tcp/127.0.0.1:9000", "tcp/" + machineAddress + ":9000"} {
-		if got := a.Reaches(t, allow, to); got[0] != "refused" {
-			t.Errorf("%s: %q, want refused", to, got[0])
-		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -38,7 +40,9 @@ const (
 func OnStage(t *testing.T, make New) bool {
 	t.Helper()
 	if os.Getenv(stageVar) == "machine" {
-		setStage(t)
+		if os.Geteuid() == 0 { // else root has set it, and runs this as an ordinary user
+			setStage(t)
+		}
 		return true
 	}
 	need.Root(t)
@@ -141,7 +145,7 @@ func world() error {
 			return err
 		}
 	}
-	err := errors.Join(ip("link set wan1 up"), echo(":80"), echo(":5432"), answerDNS(dnsAddress+":53"))
+	err := errors.Join(ip("link set wan1 up"), echo(":80"), echo(":5432"), overhear(":7000"), answerDNS(dnsAddress+":53"))
 	if err != nil {
 		return err
 	}
@@ -186,9 +190,67 @@ func echo(address string) error {
 	return nil
 }
 
-// answerDNS has publicAddress for every name and type A, and nothing for others. It answers over UDP, and names that begin with "long" over
+// overhear keeps what it is sent over UDP, from whom ever, and tells it over TCP.
+func overhear(address string) error {
+	p, err := net.ListenPacket("udp4", address)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp4", address)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var heard []string
+	go func() {
+		b := make([]byte, 1<<16)
+		for {
+			n, from, err := p.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			heard = append(heard, string(b[:min(n, 16)]))
+			mu.Unlock()
+			_, _ = p.WriteTo([]byte("noted"), from)
+		}
+	}()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, c) // else what was not read would reset the connection
+			mu.Lock()
+			fmt.Fprintf(c, "heard %q", heard)
+			mu.Unlock()
+			c.Close()
+		}
+	}()
+	return nil
+}
+
+// zone gives names their addresses: publicAddress, but for those with a word that says whose. Who asks for "rebind" again is told the one of the
+// metadata service.
+type zone struct{ asked atomic.Int64 }
+
+func (z *zone) address(query []byte) string {
+	for label, address := range map[string]string{"\x04meta": metaAddress, "\x07machine": machineAddress, "\x04loop": "127.0.0.1"} {
+		if bytes.Contains(query, []byte(label)) {
+			return address
+		}
+	}
+	if bytes.Contains(query, []byte("\x06rebind")) && isA(query) && z.asked.Add(1) > 1 {
+		return metaAddress
+	}
+	return publicAddress
+}
+
+// answerDNS has an address for every name and type A, and nothing for other types. It answers over UDP, and names that begin with "long" over
 // TCP alone. // RFC 1035, section 4
 func answerDNS(address string) error {
+	z := new(zone)
 	p, err := net.ListenPacket("udp4", address)
 	if err != nil {
 		return err
@@ -200,7 +262,7 @@ func answerDNS(address string) error {
 			if err != nil {
 				return
 			}
-			reply := dnsReply(b[:n])
+			reply := dnsReply(b[:n], z.address(b[:n]))
 			if bytes.Contains(b[:n], []byte("\x04long")) {
 				reply[2] |= 0x02 // truncated
 			}
@@ -228,7 +290,7 @@ func answerDNS(address string) error {
 					if _, err := io.ReadFull(c, query); err != nil {
 						return
 					}
-					reply := dnsReply(query)
+					reply := dnsReply(query, z.address(query))
 					_, _ = c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...))
 				}
 			}()
@@ -237,17 +299,27 @@ func answerDNS(address string) error {
 	return nil
 }
 
-func dnsReply(query []byte) []byte {
-	end := 12
-	for query[end] != 0 {
-		end += int(query[end]) + 1
-	}
-	question := query[12 : end+5]
+func dnsReply(query []byte, address string) []byte {
+	question := questionOf(query)
 	reply := append([]byte{query[0], query[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, question...)
-	if question[len(question)-3] != 1 {
+	if !isA(query) {
 		return reply
 	}
 	reply[7] = 1
 	reply = append(reply, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4)
-	return append(reply, netip.MustParseAddr(publicAddress).AsSlice()...)
+	return append(reply, netip.MustParseAddr(address).AsSlice()...)
+}
+
+func questionOf(query []byte) []byte {
+	end := 12
+	for query[end] != 0 {
+		end += int(query[end]) + 1
+	}
+	return query[12 : end+5]
+}
+
+// isA says whether a query is for an address of IPv4.
+func isA(query []byte) bool {
+	question := questionOf(query)
+	return question[len(question)-3] == 1
 }

@@ -24,6 +24,8 @@ func hostile() map[string]func([]string) {
 		"stat":     stat,
 		"watchers": watchers,
 		"environs": environs,
+		"smuggle":  smuggle,
+		"crowd":    crowd,
 	}
 }
 
