@@ -31,7 +31,9 @@ type Access struct {
 const (
 	lookPatience  = time.Minute
 	fetchPatience = 10 * time.Minute
-	maxFetching   = 4 // at a time
+	// So many at a time, of all hooks and of one.
+	maxLooking, lookingOfHook   = 8, 2
+	maxFetching, fetchingOfHook = 4, 1
 )
 
 // ErrSuperseded: the branch has gone on, and who tells of that takes over.
@@ -42,46 +44,62 @@ func notThere(format string, args ...any) error {
 	return fault.New(fault.Conflict, "%s: %w", fmt.Sprintf(format, args...), ErrSuperseded).WithHint("nothing is to be done: what the branch is at now is told of by itself")
 }
 
-// fetch brings the commit that was told of into dir, and says what that changes there.
-func (in *Incoming) fetch(ctx context.Context, dir string) (update, error) {
+// look asks the server what the ref is at: what was told of, or it is an error. tip is the object; "" = the ref is gone.
+func (in *Incoming) look(ctx context.Context) (tip string, err error) {
+	give, err := in.server.looking.take(ctx, in.remote.Hook)
+	if err != nil {
+		return "", err
+	}
+	defer give()
+	from, done, err := in.open(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	tips, err := from.tips(ctx, in.remote.Ref)
+	if err == nil {
+		err = in.remote.check(tips)
+	}
+	if err != nil || len(tips) == 0 {
+		return "", err
+	}
+	return tips[0], nil
+}
+
+// fetch brings what the ref was at into dir, and says what that changes there.
+func (in *Incoming) fetch(ctx context.Context, dir, tip string) (update, error) {
 	s, r := in.server, &in.remote
 	u := update{ref: r.Ref, new: r.After}
 	old, err := s.program.output(ctx, "--git-dir="+dir, "for-each-ref", "--format=%(objectname)", r.Ref)
 	if err != nil {
 		return u, err
 	}
-	u.old = strings.TrimSpace(string(old))
-	select {
-	case s.fetching <- struct{}{}:
-		defer func() { <-s.fetching }()
-	case <-ctx.Done():
-		return u, context.Cause(ctx)
+	if u.old = strings.TrimSpace(string(old)); r.After == "" {
+		return u, nil
 	}
+	give, err := s.fetching.take(ctx, r.Hook)
+	if err != nil {
+		return u, err
+	}
+	defer give()
 	ctx, cancel := context.WithTimeout(ctx, fetchPatience)
 	defer cancel()
-	remote, done, err := in.open(ctx)
+	from, done, err := in.open(ctx)
 	if err != nil {
 		return u, err
 	}
 	defer done()
-	tips, err := remote.tips(ctx, r.Ref)
-	if err != nil {
-		return u, err
-	}
-	if err := r.check(tips); err != nil || r.After == "" {
-		return u, err
-	}
 	if err := image.CheckRoom(s.dir, "what is fetched"); err != nil {
 		return u, err
 	}
-	if err := remote.fetch(ctx, dir, r.Ref); err != nil {
+	if err := from.fetch(ctx, dir, r.Ref); err != nil {
 		return u, err
 	}
 	got, err := s.program.output(ctx, "--git-dir="+dir, "for-each-ref", "--format=%(objectname)", incomingRef)
 	if err != nil {
 		return u, err
 	}
-	if u.new = strings.TrimSpace(string(got)); u.new != tips[0] {
+	if u.new = strings.TrimSpace(string(got)); u.new != tip {
 		return u, notThere("%s went on to %s while it was fetched", short(r.After), short(u.new))
 	}
 	return u, nil

@@ -105,7 +105,8 @@ type Server struct {
 	turns        *turns
 	pushes       chan struct{} // a place for each push under way
 	fetches      chan struct{}
-	fetching     chan struct{} // a place for each fetch from another server
+	looking      *places       // of questions to other servers what a ref is at
+	fetching     *places       // of fetches from them
 	dirty        chan string   // repositories that were pushed to
 	deploying    chan struct{} // held by the push that deploys: those of several repositories may bring the same functions
 }
@@ -130,7 +131,7 @@ func Open(o Options) (*Server, error) {
 	s := &Server{
 		dir: o.Dir, known: o.Known, deployer: o.Deployer, code: o.Code, builder: o.Builder, log: o.Log, maxPush: o.MaxPush, logger: o.Logger, now: o.Now,
 		program: program{path: o.Program, home: filepath.Join(o.Dir, "home")}, turns: newTurns(),
-		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), fetching: make(chan struct{}, maxFetching), remoteWait: o.RemoteWait, remoteTries: remoteTries, deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
+		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), looking: newPlaces(maxLooking, lookingOfHook), fetching: newPlaces(maxFetching, fetchingOfHook), remoteWait: o.RemoteWait, remoteTries: remoteTries, deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
 	}
 	if o.Program == "" {
 		return s, nil

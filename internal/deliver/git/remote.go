@@ -49,7 +49,7 @@ type Incoming struct {
 }
 
 // Announce gives what was told its place in the order of its ref: what is announced later is newer, and ends what was before unless that
-// deploys already. Bring must be called.
+// deploys already, if the ref is where it says. Bring must be called.
 func (s *Server) Announce(r Remote) *Incoming {
 	in := &Incoming{server: s, remote: r}
 	in.holder = s.turns.enter(in.end.say)
@@ -93,7 +93,7 @@ func (in *Incoming) Bring(ctx context.Context) error {
 	if in.server.program.path == "" {
 		return noGit()
 	}
-	err := in.server.turns.take(ctx, in.holder, []string{in.remote.key()})
+	var err error
 	for wait := in.server.remoteWait; err == nil; wait *= 2 {
 		in.tries++
 		if err = in.try(ctx); err == nil {
@@ -126,16 +126,23 @@ func (in *Incoming) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// try does all of it once.
+// try does all of it once. It looks before it takes the turn: an old request that is sent again, by whomever, must not end what is under way.
 func (in *Incoming) try(ctx context.Context) (err error) {
 	s, r := in.server, in.remote
 	in.said.clear()
+	tip, err := in.look(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.turns.take(ctx, in.holder, []string{r.key()}); err != nil {
+		return err
+	}
 	dir, release, err := s.remotes.claim(ctx, r.mirror())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	u, err := in.fetch(ctx, dir)
+	u, err := in.fetch(ctx, dir, tip)
 	if err != nil {
 		return errors.Join(err, in.forget(ctx, dir))
 	}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -421,5 +422,75 @@ func TestWhatHooksAreNoMoreIsDropped(t *testing.T) {
 	}
 	if left := h.mirrors(); len(left) != 1 || !strings.HasPrefix(filepath.Base(left[0]), "shop-") || strings.HasPrefix(filepath.Base(left[0]), "shop-2-") {
 		t.Errorf("left: %q, want that of shop", left)
+	}
+}
+
+// An old request that somebody sends again, under another id, comes later than what is under way and must not end that.
+func TestAnOldRequestSentAgainEndsNothing(t *testing.T) {
+	t.Parallel()
+	h, e := newRemoteHost(t), newElsewhere(t)
+	one := e.commit("One", shop())
+	two := e.commit("Two", map[string]string{"pay/pay.sh": "#!/bin/sh\necho two\n"})
+	e.pushed("origin", "main")
+	checking, gate := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	h.platform.refuse = func(wire.DeployRequest) error {
+		once.Do(func() {
+			close(checking)
+			<-gate
+		})
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- h.server.Announce(e.told("refs/heads/main", one, two)).Bring(context.Background())
+	}()
+	<-checking
+	for _, old := range []Remote{e.told("refs/heads/main", "", one), e.told("refs/heads/main", one, ""), e.told("refs/heads/main", strings.Repeat("ab", 20), strings.Repeat("cd", 20))} {
+		if _, err := h.bring(old); !errors.Is(err, ErrSuperseded) {
+			t.Errorf("Bring of what was told before = %v, want ErrSuperseded", err)
+		}
+	}
+	close(gate)
+	if err := <-done; err != nil || h.deployed("pay").Origin.Commit != two {
+		t.Errorf("Bring of what was under way = %v, want it delivered", err)
+	}
+}
+
+// A server that never answers holds up its own hook.
+func TestAServerThatHangsHoldsUpItsOwnHookAlone(t *testing.T) {
+	t.Parallel()
+	h, slow, e := newRemoteHost(t), newElsewhere(t), newElsewhere(t)
+	one := e.commit("One", shop())
+	e.pushed("origin", "main")
+	asked, gate := make(chan struct{}, 100), make(chan struct{})
+	hang := func(http.ResponseWriter, *http.Request) bool {
+		asked <- struct{}{}
+		<-gate
+		return false
+	}
+	slow.before.Store(&hang)
+	ctx, cancel := context.WithCancel(context.Background())
+	var waiting sync.WaitGroup
+	for i := range 3 * maxLooking {
+		told := slow.told(fmt.Sprintf("refs/heads/b%d", i), "", one)
+		told.Hook = "slow"
+		waiting.Go(func() {
+			if err := h.server.Announce(told).Bring(ctx); err == nil {
+				t.Error("what hangs was delivered")
+			}
+		})
+	}
+	for range lookingOfHook {
+		<-asked
+	}
+	if _, err := h.bring(e.told("refs/heads/main", "", one)); err != nil {
+		t.Errorf("Bring by another hook = %v", err)
+	}
+	cancel()
+	close(gate)
+	waiting.Wait()
+	if len(h.server.looking.hooks)+len(h.server.fetching.hooks) != 0 {
+		t.Errorf("places are left: %v, %v", h.server.looking.hooks, h.server.fetching.hooks)
 	}
 }

@@ -66,8 +66,9 @@ type Options struct {
 type Keeper struct {
 	o Options
 
-	mu    sync.Mutex
-	known map[string]string // state by id, of what stands in the partitions that this node owns
+	mu      sync.Mutex
+	known   map[string]known // by id, what stands in the partitions that this node owns
+	storing map[string]int   // by hook, what is on its way into the log
 }
 
 // New checks the options.
@@ -87,14 +88,20 @@ func New(o Options) (*Keeper, error) {
 	if o.Client == nil {
 		o.Client = newClient()
 	}
-	return &Keeper{o: o, known: map[string]string{}}, nil
+	return &Keeper{o: o, known: map[string]known{}, storing: map[string]int{}}, nil
 }
 
 // Topic is whose partitions share out the hooks, by name.
 func (k *Keeper) Topic() string { return function.TopicHooks }
 
-// maxWaiting bounds the deliveries that wait.
-const maxWaiting = 1000
+// Bounds of the deliveries that wait: who may tell by one hook fills the part of that one.
+const (
+	maxWaiting       = 1000
+	maxWaitingOfHook = 200
+)
+
+// known is what is known of a delivery.
+type known struct{ hook, state string }
 
 // storePatience is how long the sender of a request waits for the log.
 const storePatience = 8 * time.Second
@@ -103,7 +110,6 @@ const storePatience = 8 * time.Second
 // knows; the owner of the partition knows it of all.
 func (k *Keeper) Received(told []function.HookTold) (repeated bool, err error) {
 	var records []eventlog.Record
-	waiting := k.waiting()
 	for _, t := range told {
 		if state := k.state(t.ID); state != "" && state != function.HookFailed {
 			continue
@@ -117,9 +123,10 @@ func (k *Keeper) Received(told []function.HookTold) (repeated bool, err error) {
 	if len(records) == 0 {
 		return true, nil
 	}
-	if waiting+len(records) > maxWaiting {
-		return false, fault.New(fault.Exhausted, "%d deliveries of hooks wait; more are not taken", waiting).WithHint("try again later; the node's log says what holds them up")
+	if err := k.admit(told[0].Hook, len(records)); err != nil {
+		return false, err
 	}
+	defer k.stored(told[0].Hook, len(records))
 	ctx, cancel := context.WithTimeout(context.Background(), storePatience)
 	defer cancel()
 	if _, err := k.o.Log.Append(ctx, records); err != nil {
@@ -128,32 +135,60 @@ func (k *Keeper) Received(told []function.HookTold) (repeated bool, err error) {
 	return false, nil
 }
 
+// admit makes room for more deliveries of a hook, until stored.
+func (k *Keeper) admit(hook string, more int) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all, own := 0, k.storing[hook]
+	for _, n := range k.storing {
+		all += n
+	}
+	for _, d := range k.known {
+		if d.state != function.HookWaiting {
+			continue
+		}
+		if all++; d.hook == hook {
+			own++
+		}
+	}
+	const hint = "try again later; the node's log says what holds them up"
+	switch {
+	case own+more > maxWaitingOfHook:
+		return fault.New(fault.Exhausted, "%d deliveries of the hook %s wait; more are not taken", own, hook).WithHint(hint)
+	case all+more > maxWaiting:
+		return fault.New(fault.Exhausted, "%d deliveries of hooks wait; more are not taken", all).WithHint(hint)
+	}
+	k.storing[hook] += more
+	return nil
+}
+
+func (k *Keeper) stored(hook string, n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.storing[hook] -= n; k.storing[hook] == 0 {
+		delete(k.storing, hook)
+	}
+}
+
 func (k *Keeper) state(id string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.known[id]
+	return k.known[id].state
 }
 
-func (k *Keeper) waiting() (n int) {
+// note keeps what is known of a delivery.
+func (k *Keeper) note(id, hook, state string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, state := range k.known {
-		if state == function.HookWaiting {
-			n++
-		}
-	}
-	return n
+	k.known[id] = known{hook, state}
 }
 
-// note keeps what is known of a delivery; "" forgets it.
-func (k *Keeper) note(id, state string) {
+func (k *Keeper) forget(ids ...string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if state == "" {
+	for _, id := range ids {
 		delete(k.known, id)
-		return
 	}
-	k.known[id] = state
 }
 
 // record makes an event of the topic of hooks.

@@ -235,12 +235,80 @@ func TestOutcomesThatAreNoDelivery(t *testing.T) {
 	}
 }
 
+// Who can tell by one hook fills the part of that one alone.
 func TestTooManyWait(t *testing.T) {
 	w := newWorld(t)
-	for i := range maxWaiting {
-		w.keeper.note(fmt.Sprint(i), function.HookWaiting)
+	for i := range maxWaitingOfHook {
+		w.keeper.note(fmt.Sprint(i), "shop", function.HookWaiting)
 	}
-	if _, err := w.keeper.Received([]function.HookTold{told("x", "aa")}); fault.KindOf(err) != fault.Exhausted {
+	one := told("x", "aa")
+	if _, err := w.keeper.Received([]function.HookTold{one}); fault.KindOf(err) != fault.Exhausted || !strings.Contains(err.Error(), "of the hook shop") {
 		t.Errorf("Received = %v, want Exhausted", err)
+	}
+	one.Hook = "toys"
+	if _, err := w.keeper.Received([]function.HookTold{one}); err != nil {
+		t.Errorf("Received by another hook = %v", err)
+	}
+	for i := range maxWaiting {
+		w.keeper.note(fmt.Sprint(i), fmt.Sprint(i%10), function.HookWaiting)
+	}
+	if _, err := w.keeper.Received([]function.HookTold{one}); fault.KindOf(err) != fault.Exhausted || !strings.Contains(err.Error(), "of hooks") {
+		t.Errorf("Received when all is full = %v, want Exhausted", err)
+	}
+	if len(w.keeper.storing) != 0 {
+		t.Errorf("on its way into the log: %v, want nothing", w.keeper.storing)
+	}
+}
+
+// The id of a delivery is not signed by every provider: who has seen a request may send it again under another.
+func TestTheSameUnderAnotherIDEndsNothingThatIsUnderWay(t *testing.T) {
+	w := newWorld(t)
+	began, gate := make(chan struct{}), make(chan struct{})
+	w.git.outcome = func(git.Remote) error {
+		began <- struct{}{}
+		<-gate
+		return nil
+	}
+	w.begin()
+	w.receive(told("1", "aa"))
+	<-began
+	w.receive(told("2", "aa"))
+	if f := w.finished(1); f.ID != "2" || f.State != function.HookRepeated {
+		t.Errorf("finished: %+v, want the second, as a repetition", f)
+	}
+	w.receive(told("3", "bb"))
+	<-began
+	w.receive(told("4", "aa")) // the branch goes back: no repetition
+	<-began
+	close(gate)
+	w.finished(4)
+	if n := w.git.count(); n != 3 {
+		t.Errorf("brought %d times, want 3", n)
+	}
+}
+
+// What is tried again is told of again.
+func TestTheStoryOfASecondTryIsItsOwn(t *testing.T) {
+	w := newWorld(t)
+	w.git.outcome = func(git.Remote) error { return fault.New(fault.Invalid, "no") }
+	w.begin()
+	w.receive(told("1", "aa"))
+	w.reported(1)
+	w.git.mu.Lock()
+	w.git.outcome = nil
+	w.git.mu.Unlock()
+	w.receive(told("1", "aa"))
+	w.finished(2)
+	s := newStory()
+	if _, err := eventlog.ReadAll(context.Background(), w.log, eventlog.Partition{Topic: function.TopicHooks}, func(r *eventlog.Record) error {
+		if r.Offset < 5 { // received, finished, reported; received, finished: it is not told yet
+			return s.fold(r)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if s.told["1"] || s.all["1"].State != function.HookDelivered {
+		t.Errorf("told %v, state %s; want that the second outcome is to be told", s.told["1"], s.all["1"].State)
 	}
 }

@@ -22,7 +22,7 @@ func (k *Keeper) Keep(ctx context.Context, own eventlog.Owned) error {
 		return err
 	}
 	p := &keeper{Keeper: k, own: own, story: newStory(), results: make(chan result)}
-	defer p.forget()
+	defer func() { p.forget(p.story.order...) }()
 	from, err := eventlog.ReadAll(ctx, k.o.Log, own.Partition, p.story.fold)
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (k *Keeper) Keep(ctx context.Context, own eventlog.Owned) error {
 	defer cancel()
 	p.workers = &workers
 	for id, d := range p.story.all {
-		k.note(id, d.State)
+		k.note(id, d.Hook, d.State)
 	}
 	for _, d := range p.story.waiting() {
 		p.begin(ctx, d)
@@ -57,14 +57,22 @@ func (k *Keeper) Keep(ctx context.Context, own eventlog.Owned) error {
 			}
 		case r := <-p.results:
 			if err := p.commit(ctx, r); err != nil {
-				return err
+				return unlessOver(ctx, err)
 			}
 		case err := <-failed:
-			return err
+			return unlessOver(ctx, err)
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// unlessOver leaves out what comes of the end itself, and is seen before it.
+func unlessOver(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // keeper is one partition's part. One goroutine owns it, but for follow, and for what workers do.
@@ -82,12 +90,6 @@ type result struct {
 	reported *function.HookReported
 	hook     string
 	done     chan struct{} // closed when it is stored
-}
-
-func (p *keeper) forget() {
-	for _, id := range p.story.order {
-		p.note(id, "")
-	}
 }
 
 // follow reads what comes.
@@ -111,7 +113,7 @@ func (p *keeper) take(ctx context.Context, r *eventlog.Record) {
 	if d == nil {
 		return
 	}
-	p.note(d.ID, d.State)
+	p.note(d.ID, d.Hook, d.State)
 	p.begin(ctx, d)
 }
 
@@ -126,7 +128,7 @@ func (p *keeper) begin(ctx context.Context, d *function.HookFinished) {
 		p.end(ctx, over)
 		return
 	}
-	if d.After != "" && p.story.last[lane(&d.HookReceived)] == d.After {
+	if p.story.repeats(d) {
 		over.State = function.HookRepeated
 		p.end(ctx, over)
 		return
@@ -220,10 +222,8 @@ func (p *keeper) commit(ctx context.Context, r result) error {
 		return fmt.Errorf("store what came of hook %s: %w", r.hook, err)
 	}
 	if r.finished != nil {
-		p.note(r.finished.ID, r.finished.State)
-		for _, id := range p.story.finish(*r.finished) {
-			p.note(id, "")
-		}
+		p.note(r.finished.ID, r.finished.Hook, r.finished.State)
+		p.forget(p.story.finish(*r.finished)...)
 	}
 	close(r.done)
 	return nil

@@ -43,7 +43,10 @@ func newClient() *http.Client {
 		return function.CheckReachable(host)
 	}}
 	return &http.Client{
-		Timeout: askPatience, Transport: &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: askPatience, MaxIdleConns: 4, IdleConnTimeout: time.Minute},
+		Timeout: askPatience, Transport: &http.Transport{
+			DialContext: dialer.DialContext, TLSHandshakeTimeout: askPatience, MaxIdleConns: 4, IdleConnTimeout: time.Minute,
+			MaxConnsPerHost: 8, MaxResponseHeaderBytes: 64 << 10, // of one that is slow, or talks much
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -50,6 +50,7 @@ func (s *story) take(r *eventlog.Record) *function.HookFinished {
 		d := &function.HookFinished{HookReceived: told, ID: e.ID, State: function.HookWaiting}
 		s.order = append(slices.DeleteFunc(s.order, func(id string) bool { return id == e.ID }), e.ID)
 		s.all[e.ID] = d
+		delete(s.told, e.ID) // what came of it the last time
 		return d
 	case event.TypeHookFinished:
 		var over function.HookFinished
@@ -85,6 +86,25 @@ func (s *story) finish(over function.HookFinished) (forgotten []string) {
 		}
 	}
 	return forgotten
+}
+
+// repeats says whether a delivery that waits tells of the commit that its branch had last, by a delivery before it that was carried out or is about to
+// be: who sends a request again, under whatever id, must not end what is under way.
+func (s *story) repeats(d *function.HookFinished) bool {
+	if d.After == "" {
+		return false
+	}
+	last := s.last[lane(&d.HookReceived)]
+	for _, id := range s.order {
+		one := s.all[id]
+		if id == d.ID {
+			break
+		}
+		if one.State == function.HookWaiting && lane(&one.HookReceived) == lane(&d.HookReceived) {
+			last = one.After
+		}
+	}
+	return last == d.After
 }
 
 // waiting are those to be acted upon, in their order.
