@@ -46,59 +46,82 @@ func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed
 	if err != nil {
 		return out, err
 	}
+	for left := rolloutTries - 1; ; left-- {
+		made := out
+		rolling := a.rolling(req.Spec.Name)
+		err := a.bring(ctx, &req, img, &made)
+		if fault.KindOf(err) == fault.Conflict && rolling && left > 0 && ctx.Err() == nil {
+			out.Created = made.Created
+			continue // the roll-out that is under way took its next step first
+		}
+		return made, err
+	}
+}
+
+// bring makes the version of a deploy, unless it is there, and brings the alias to it, or begins to.
+func (a *API) bring(ctx context.Context, req *wire.DeployRequest, img *function.Image, out *wire.Deployed) error {
 	digest := req.Spec.Digest(req.Code, img.Named())
 	view := a.catalog.View()
 	if f, err := view.Function(req.Spec.Name); err == nil {
 		if same := versionOf(f, digest); same != nil {
-			out.Version = same.Number
-			bring := func() (err error) {
-				out.Moved, err = a.point(ctx, f, req.Alias, same.Number)
-				return err
-			}
-			if rolls(view, &req) {
-				bring = func() error { return a.rollOut(ctx, &req, &out) }
-			}
-			err := bring()
-			if out.Rollout == 0 && !out.Moved && !reflect.DeepEqual(same.Spec.Rollout, req.Spec.Rollout) {
-				out.Warnings = append(out.Warnings, "rollout: is not what this version was deployed with; it counts from the next version on, which is deployed with it")
-			}
-			a.tellSchedules(&out)
-			return out, err
+			return a.bringSame(ctx, req, f, same, out)
 		}
 	}
 	version := function.Version{Code: req.Code, Digest: digest, Created: a.now().UTC(), Image: img, Origin: req.Origin, Spec: req.Spec}
+	var err error
 	if req.Build != "" {
-		if version.Built, err = a.built(&req); err != nil {
-			return out, err
+		if version.Built, err = a.built(req); err != nil {
+			return err
 		}
 	}
 	if err := a.share(ctx, &version); err != nil {
-		return out, err
+		return err
 	}
 	if err := a.open(ctx, req.Spec.Name); err != nil {
-		return out, err
+		return err
 	}
-	aside := rolls(view, &req)
+	aside := rolls(view, req)
 	view, err = a.catalog.Submit(ctx, catalog.Deploy{Version: version, Alias: req.Alias, Aside: aside, Needed: a.deadLettersOn(ctx, req.Spec.Name)})
 	if err != nil {
-		return out, err
+		return err
 	}
 	f, err := view.Function(req.Spec.Name)
 	if err != nil {
-		return out, err // removed again at once by somebody else
+		return err // removed again at once by somebody else
 	}
 	made := versionOf(f, digest)
 	if made == nil {
-		return out, fmt.Errorf("version with digest %s is not in the catalog after its deploy", digest)
+		return fmt.Errorf("version with digest %s is not in the catalog after its deploy", digest)
 	}
 	out.Version, out.Created, out.Moved = made.Number, true, !aside
 	if aside {
-		if err := a.rollOut(ctx, &req, &out); err != nil {
-			return out, err
+		if err := a.rollOut(ctx, req, out); err != nil {
+			return err
 		}
 	}
-	a.tellSchedules(&out)
-	return out, nil
+	a.tellSchedules(out)
+	return nil
+}
+
+// bringSame brings the alias to a version that is there already, or begins to.
+func (a *API) bringSame(ctx context.Context, req *wire.DeployRequest, f *catalog.Function, same *function.Version, out *wire.Deployed) (err error) {
+	out.Version = same.Number
+	if rolls(a.catalog.View(), req) {
+		err = a.rollOut(ctx, req, out)
+	} else {
+		out.Moved, err = a.point(ctx, f, req.Alias, same.Number)
+	}
+	if out.Rollout == 0 && !out.Moved && !reflect.DeepEqual(same.Spec.Rollout, req.Spec.Rollout) {
+		out.Warnings = append(out.Warnings, "rollout: is not what this version was deployed with; it counts from the next version on, which is deployed with it")
+	}
+	a.tellSchedules(out)
+	return err
+}
+
+// rolling says whether a roll-out of a function is under way, which changes the function by itself.
+func (a *API) rolling(fn string) bool {
+	f, err := a.catalog.View().Function(fn)
+	return err == nil && slices.ContainsFunc(f.Rollouts, (*catalog.Rollout).Active)
 }
 
 // share puts the files of a version where other nodes find them.
