@@ -249,7 +249,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.gateway, err = gateway.New(gateway.Options{
-		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Shadow: n.shadow, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Health: n.health, Logger: n.logger, Metrics: n.metrics,
+		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Shadow: n.shadow, Secret: (&opened{catalog: n.catalog, secrets: n.secrets}).open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Health: n.health, Logger: n.logger, Metrics: n.metrics,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held)},
 	})
 	if err != nil {

@@ -188,14 +188,19 @@ func (v *View) Provides(s *function.Spec) error {
 	return nil
 }
 
-// ValuesOffset is the control offset at which what a function takes changed last; 0 = it takes nothing.
+// ValuesOffset is the control offset at which what a function's instances take changed last; 0 = they take nothing. What only its routes need
+// is read at each request.
 func (v *View) ValuesOffset(s *function.Spec) (offset int64) {
-	for _, k := range []valueKind{secretKind(), configKind()} {
-		for _, name := range k.takes(s) {
-			if one, err := v.value(k, name); err == nil {
-				offset = max(offset, one.Offset+1)
-			}
+	changed := func(k valueKind, name string) {
+		if one, err := v.value(k, name); err == nil {
+			offset = max(offset, one.Offset+1)
 		}
+	}
+	for _, t := range s.Secrets {
+		changed(secretKind(), t.Name)
+	}
+	for _, t := range s.Config {
+		changed(configKind(), t.Name)
 	}
 	return offset
 }

@@ -65,7 +65,7 @@ func httpCommand(args []string) int {
 	}
 	defer resp.Body.Close()
 	fmt.Println(resp.StatusCode)
-	for _, name := range []string{"X-Amz-Function-Error", "X-Echo", "Retry-After", "Dalamb-Duplicates"} {
+	for _, name := range []string{"X-Amz-Function-Error", "X-Echo", "Retry-After", "Dalamb-Duplicates", "WWW-Authenticate", "RateLimit"} {
 		if v := resp.Header.Get(name); v != "" {
 			fmt.Printf("%s: %s\n", name, v)
 		}
@@ -134,7 +134,11 @@ func serveHTTP() int {
 		}
 		status, contentType, body := answer(payload)
 		w.Header().Set("Content-Type", contentType)
-		w.Header().Set("X-Echo", r.Method+" "+r.URL.Path)
+		echo := r.Method + " " + r.URL.Path
+		if who := r.Header.Get("Dalamb-Auth-Id"); who != "" {
+			echo += " by " + r.Header.Get("Dalamb-Auth-Type") + " " + who
+		}
+		w.Header().Set("X-Echo", echo)
 		w.WriteHeader(status)
 		w.Write(body)
 	}))

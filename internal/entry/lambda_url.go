@@ -30,16 +30,30 @@ type urlEvent struct {
 }
 
 type urlContext struct {
-	AccountID    string  `json:"accountId"`
-	APIID        string  `json:"apiId"`
-	DomainName   string  `json:"domainName"`
-	DomainPrefix string  `json:"domainPrefix"`
-	HTTP         urlHTTP `json:"http"`
-	RequestID    string  `json:"requestId"`
-	RouteKey     string  `json:"routeKey"`
-	Stage        string  `json:"stage"`
-	Time         string  `json:"time"`
-	TimeEpoch    int64   `json:"timeEpoch"` // milliseconds
+	AccountID    string         `json:"accountId"`
+	APIID        string         `json:"apiId"`
+	Authorizer   *urlAuthorizer `json:"authorizer,omitempty"`
+	DomainName   string         `json:"domainName"`
+	DomainPrefix string         `json:"domainPrefix"`
+	HTTP         urlHTTP        `json:"http"`
+	RequestID    string         `json:"requestId"`
+	RouteKey     string         `json:"routeKey"`
+	Stage        string         `json:"stage"`
+	Time         string         `json:"time"`
+	TimeEpoch    int64          `json:"timeEpoch"` // milliseconds
+}
+
+// urlAuthorizer is where a lambda looks for what a gateway's own authorizer has found out. Amazon API Gateway developer guide, "Working with
+// AWS Lambda authorizers for HTTP APIs".
+type urlAuthorizer struct {
+	Lambda map[string]string `json:"lambda"`
+}
+
+func authorizer(who *function.Identity) *urlAuthorizer {
+	if who == nil {
+		return nil
+	}
+	return &urlAuthorizer{map[string]string{event.ExtAuthType: who.Type, event.ExtAuthID: who.ID}}
 }
 
 type urlHTTP struct {
@@ -62,7 +76,7 @@ func urlRequest(inv *function.Invocation, name string, now time.Time) ([]byte, e
 		Version: "2.0", RouteKey: "$default", RawPath: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery,
 		Headers: map[string]string{"host": r.Host}, PathParams: pathParams(r),
 		Context: urlContext{
-			AccountID: "anonymous", APIID: name, DomainName: r.Host, DomainPrefix: prefix,
+			AccountID: "anonymous", APIID: name, Authorizer: authorizer(inv.Identity), DomainName: r.Host, DomainPrefix: prefix,
 			RequestID: inv.ID, RouteKey: "$default", Stage: "$default",
 			Time: now.UTC().Format("02/Jan/2006:15:04:05 -0700"), TimeEpoch: now.UnixMilli(),
 			HTTP: urlHTTP{Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, SourceIP: clientIP(r), UserAgent: r.UserAgent()},

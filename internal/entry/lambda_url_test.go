@@ -17,7 +17,7 @@ func TestARequestAsFunctionURLEvent(t *testing.T) {
 	var got []byte
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /orders/{id}/{rest...}", func(_ http.ResponseWriter, r *http.Request) {
-		b, err := urlRequest(&function.Invocation{ID: "id-1", Request: r}, "shop", time.UnixMilli(1659687279885))
+		b, err := urlRequest(&function.Invocation{ID: "id-1", Request: r, Identity: &function.Identity{Type: "user", ID: "ann"}}, "shop", time.UnixMilli(1659687279885))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func TestARequestAsFunctionURLEvent(t *testing.T) {
 			"x-forwarded-for": "10.0.0.1, 192.0.2.7", "x-forwarded-host": "shop.example:8080", "x-forwarded-proto": "http"},
 		"queryStringParameters": {"tag": "x,y", "q": "1 2"},
 		"pathParameters": {"id": "4/2", "rest": "a/b"},
-		"requestContext": {"accountId": "anonymous", "apiId": "shop", "domainName": "shop.example:8080", "domainPrefix": "shop",
+		"requestContext": {"accountId": "anonymous", "apiId": "shop", "authorizer": {"lambda": {"authtype": "user", "authid": "ann"}}, "domainName": "shop.example:8080", "domainPrefix": "shop",
 			"http": {"method": "POST", "path": "/orders/4/2/a/b", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.7", "userAgent": "till/1"},
 			"requestId": "id-1", "routeKey": "$default", "stage": "$default", "time": "05/Aug/2022:08:14:39 +0000", "timeEpoch": 1659687279885},
 		"body": "{\"n\":1}", "isBase64Encoded": false}`

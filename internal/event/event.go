@@ -23,6 +23,8 @@ const (
 	ExtOriginID      = "originid"      // the id that a function gave, where dalamb set another
 	ExtNotBefore     = "notbefore"     // a time: an event that is sent to the gateway waits until then
 	ExtReplay        = "dalambreplay"  // the name of the replay that runs this event again, or that published it
+	ExtAuthType      = "authtype"      // who caused the event: user, api_key; CloudEvents auth context extension
+	ExtAuthID        = "authid"        // and its name
 	ExtShadow        = "dalambshadow"  // true: a copy, of which the outcome is only compared
 )
 

@@ -188,6 +188,7 @@ func (p placing) trigger(t *Trigger) {
 	if t.Route != nil {
 		r := *t.Route
 		r.Host = p.host(r.Host)
+		r.Auth = r.Auth.place(p.name)
 		t.Route = &r
 	}
 }

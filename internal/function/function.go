@@ -131,6 +131,9 @@ type Route struct {
 	Path    string  `json:"path"`
 	Durable bool    `json:"durable,omitempty"` // the request is in the log before the answer
 	Sticky  *Sticky `json:"sticky,omitempty"`
+
+	Auth  *Auth      `json:"auth,omitempty"`  // nil = open to everybody
+	Limit *RateLimit `json:"limit,omitempty"` // nil = none
 }
 
 // Version is immutable: what a deploy made. Number counts from 1 for each function.

@@ -24,6 +24,8 @@ type Invocation struct {
 	ClientContext string // base64, from X-Amz-Client-Context
 	TraceParent   string // W3C; "" = none
 
+	Identity *Identity // who sends the Request, as its route's auth found out; nil = nobody was asked
+
 	Shadow bool // a copy: what comes of it is only compared
 
 	// Responder, where it is set, may be given the answer of a Request as it comes. nil = the answer is collected.

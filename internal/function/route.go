@@ -106,6 +106,8 @@ func (c *checker) route(at string, r *Route) {
 		}
 	}
 	c.sticky(at+".sticky", r.Sticky)
+	c.auth(at+".auth", r.Auth)
+	c.rateLimit(at+".limit", r)
 	if len(c.problems) > before {
 		return
 	}

@@ -41,11 +41,16 @@ var validSecretFile = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 // ValidValueName says whether a secret or a configuration value may have a name.
 func ValidValueName(name string) bool { return len(name) <= 63 && validName.MatchString(name) }
 
-// SecretNames lists the secrets that a function takes, sorted, each once.
+// SecretNames lists the secrets that a function takes, or its routes need, sorted, each once.
 func (s *Spec) SecretNames() []string {
 	var names []string
 	for _, t := range s.Secrets {
 		names = append(names, t.Name)
+	}
+	for _, r := range s.Routes() {
+		if name := r.Route.Auth.SecretName(); name != "" {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

@@ -24,10 +24,13 @@ type Call struct {
 	Key      string           // that stays on one version; "" = what the route's sticky names
 	Trigger  *catalog.Trigger // the route that leads here; nil for a call by name
 
+	Identity *function.Identity // who calls, as the route's auth found out; nil = nobody was asked
+
 	// Request is what came in, for the record; without Payload it is also what the function gets. It is the caller's to give
 	// away: nobody changes it any more. Body is its whole body; where upload is set, that is what has come of it.
 	Request *http.Request
 	Body    []byte
+	whole   bool // Body has been read, by a policy
 	upload  *upload
 	URL     *url.URL // as the client wrote it; nil = Request.URL
 
@@ -77,7 +80,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		id = event.NewID()
 	}
 	key := call.Key
-	inv := &function.Invocation{ID: id, Run: id, Attempt: 1, TraceParent: traceParent(call.Request.Header)}
+	inv := &function.Invocation{ID: id, Run: id, Attempt: 1, TraceParent: traceParent(call.Request.Header), Identity: call.Identity}
 	if call.Trigger != nil {
 		inv.Trigger = call.Trigger.Name
 		key = call.Trigger.Route.Sticky.Key(call.Request)

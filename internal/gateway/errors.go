@@ -27,7 +27,9 @@ func (g *Gateway) fail(x *exchange, err error) {
 		g.logger.Error("request failed", "err", err)
 		body = wire.ErrorOf(fault.New(fault.Internal, "dalamb failed to answer this request").WithHint("the node's log says why"))
 	case kind == fault.Unauthenticated:
-		h.Set("WWW-Authenticate", `Bearer realm="dalamb"`)
+		if h["Www-Authenticate"] == nil {
+			h.Set("WWW-Authenticate", `Bearer realm="dalamb"`)
+		}
 	case status == http.StatusTooManyRequests:
 		h.Set("Retry-After", retryAfter)
 		if over, is := errors.AsType[*overQuota](err); is {

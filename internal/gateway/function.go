@@ -45,7 +45,10 @@ func (g *Gateway) serveFunction(x *exchange, r *http.Request) {
 // receive gives the request the body that the function gets, and says what frees it when the call is over.
 func (g *Gateway) receive(x *exchange, c *Call) (free func(), err error) {
 	r := c.Request
-	if g.uploads(r, c) {
+	switch {
+	case c.whole:
+		return func() {}, nil
+	case g.uploads(r, c):
 		if c.upload, err = g.newUpload(x, r); err != nil {
 			return func() {}, err
 		}
@@ -53,9 +56,16 @@ func (g *Gateway) receive(x *exchange, c *Call) (free func(), err error) {
 		c.Request.Body, c.Request.TransferEncoding = c.upload, nil
 		return c.upload.finish, nil
 	}
-	var held int64
-	if c.Body, held, err = g.read(x, r, g.limits.Request, "the request's body"); err == nil {
-		r.Body, r.ContentLength, r.TransferEncoding = newMemory(c.Body), int64(len(c.Body)), nil
+	return g.gather(x, c)
+}
+
+// gather reads the body whole, and says what frees it.
+func (g *Gateway) gather(x *exchange, c *Call) (free func(), err error) {
+	r := c.Request
+	body, held, err := g.read(x, r, g.limits.Request, "the request's body")
+	if err == nil {
+		c.Body, c.whole = body, true
+		r.Body, r.ContentLength, r.TransferEncoding = newMemory(body), int64(len(body)), nil
 	}
 	return func() { g.held.give(held) }, err
 }
@@ -72,7 +82,8 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) {
 	wanted := upgrade(r)
 	dropHopByHop(r.Header)
 	r.Header.Del(function.ShadowHeader) // a client may not pretend
-	if wanted != "" {                   // of the hops' own fields, this is for the function to decide on
+	tellIdentity(r.Header, c.Identity)
+	if wanted != "" { // of the hops' own fields, this is for the function to decide on
 		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{wanted}
 	}
 	c.ID = event.NewID()

@@ -53,6 +53,9 @@ type Fleet interface {
 // Shadow takes calls whose outcome is known, and copies some of them to a version that is to be judged. It never blocks.
 type Shadow interface{ Offer(c shadow.Copy) }
 
+// Secret opens a secret by its full name, and tells which revision it is: the offset in the control topic at which it was set.
+type Secret func(name string) (text []byte, revision int64, err error)
+
 // Limits bound what a caller can make the gateway hold, in bytes. Zero values mean the defaults.
 type Limits struct {
 	Event   int64 // one event: key, attributes and data; default 1 MiB
@@ -71,6 +74,7 @@ type Options struct {
 	Limits  Limits
 	Delay   Delayer
 	Shadow  Shadow   // nil = nothing is copied
+	Secret  Secret   // nil = there are none
 	Redact  []string // names of headers whose values stay out of the record, beside those that always do
 	Hooks   Hooks    // nil = there are none
 	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
@@ -101,6 +105,7 @@ type Gateway struct {
 	quotas   quotas
 	health   func(ctx context.Context) map[string]error
 	hooks    Hooks
+	secret   Secret
 	logger   *slog.Logger
 	metrics  *metrics
 	now      func() time.Time
@@ -131,6 +136,11 @@ func New(o Options) (*Gateway, error) {
 	if o.Hooks == nil {
 		o.Hooks = noHooks{}
 	}
+	if o.Secret == nil {
+		o.Secret = func(name string) ([]byte, int64, error) {
+			return nil, 0, fault.New(fault.NotFound, "there is no secret %q", name)
+		}
+	}
 	if o.BodyTimeout == 0 {
 		o.BodyTimeout = time.Minute
 	}
@@ -144,7 +154,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	return &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, unproved: budget{most: o.Limits.Held / 4},
-		health: o.Health, hooks: o.Hooks, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
+		health: o.Health, hooks: o.Hooks, secret: o.Secret, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },

@@ -24,6 +24,7 @@ const keptBody = 64 << 10
 type record struct {
 	function, route string
 	id, trace       string
+	identity        *function.Identity
 	method, remote  string
 	url             *url.URL
 	header          http.Header
@@ -46,7 +47,7 @@ func newRecord(c *Call, inv *function.Invocation, res *function.Result) *record 
 		body, size = c.upload.kept()
 	}
 	r := &record{
-		function: c.Function, id: inv.ID, trace: inv.TraceParent, route: inv.Trigger,
+		function: c.Function, id: inv.ID, trace: inv.TraceParent, route: inv.Trigger, identity: c.Identity,
 		method: c.Request.Method, remote: c.Request.RemoteAddr, url: c.URL, header: c.Request.Header,
 		body: cut(body), bodySize: size, answer: cut(res.Body),
 	}
@@ -84,11 +85,14 @@ func (r *record) encode() eventlog.Record {
 	if err != nil { // showable has seen to the one part that could be no JSON
 		panic(fmt.Sprintf("encode %T: %v", req, err))
 	}
+	// Calls of one function have no order among them: the key spreads them over the partitions.
+	extensions := map[string]any{event.ExtPartitionKey: r.id, event.ExtTraceParent: r.trace}
+	if r.identity != nil {
+		extensions[event.ExtAuthType], extensions[event.ExtAuthID] = r.identity.Type, r.identity.ID
+	}
 	return eventlog.FromEvent(function.TopicRequests, &event.Event{
 		ID: r.id, Source: "/dalamb/gateway", Type: event.TypeRequestCompleted, Subject: r.function, Time: r.start,
-		DataContentType: "application/json", Data: data,
-		// Calls of one function have no order among them: the key spreads them over the partitions.
-		Extensions: map[string]any{event.ExtPartitionKey: r.id, event.ExtTraceParent: r.trace},
+		DataContentType: "application/json", Data: data, Extensions: extensions,
 	})
 }
 

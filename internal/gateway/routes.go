@@ -17,6 +17,7 @@ type routes struct {
 	mux   *http.ServeMux            // of production
 	named map[string]bool           // hosts that routes of production name
 	envs  map[string]*http.ServeMux // of the other environments, those without any route included
+	shelf *shelf
 }
 
 // routesNow returns the index over the newest view, and makes it when the view is new: a request that follows a deploy's
@@ -33,15 +34,21 @@ func (g *Gateway) routesNow() *routes {
 	if rs != nil && rs.view == view {
 		return rs
 	}
+	var before *shelf
+	if rs != nil {
+		before = rs.shelf
+	}
 	rs = newRoutes(view)
+	rs.shelf = newShelf(before)
 	for _, route := range view.Routes() {
 		if route.Trigger.Paused {
 			continue
 		}
-		if err := rs.add(&target{g: g, trigger: route.Trigger}); err != nil {
+		if err := rs.add(&target{g: g, trigger: route.Trigger, serve: g.policies(route.Trigger, rs.shelf)}); err != nil {
 			g.logger.Error("route left out", "function", route.Function, "trigger", route.Trigger.Name, "err", err)
 		}
 	}
+	rs.shelf.before = nil // what no route has any more can go
 	g.routes.Store(rs)
 	return rs
 }
@@ -74,14 +81,16 @@ func pattern(t *catalog.Trigger) string {
 type target struct {
 	g       *Gateway
 	trigger *catalog.Trigger
+	serve   handler
 }
 
 // ServeHTTP is called by the mux, with r's path values set.
 func (t *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := w.(*exchange) // serveRoute gives the mux nothing else
 	x.mute, x.kind = false, kindRoute
-	t.g.dropToken(r.Header)
-	t.g.serveCall(x, Call{Function: t.trigger.Function, Trigger: t.trigger, Request: r}, false)
+	if err := t.serve(x, &Call{Function: t.trigger.Function, Trigger: t.trigger, Request: r}); err != nil {
+		t.g.fail(x, err)
+	}
 }
 
 // serveRoute finds the route of a request by method, host and path; the more specific wins (net/http.ServeMux).

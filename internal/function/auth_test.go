@@ -1,0 +1,76 @@
+package function
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// routeOf parses a manifest of one function with one route that has this beside its path.
+func routeOf(t *testing.T, more string) (*Spec, error) {
+	t.Helper()
+	m, err := ParseManifest("dalamb.yaml", []byte("name: pay\nentry: {type: lambda, command: [./a]}\ntriggers:\n- {name: r, route: {path: /x, "+more+"}}\n"))
+	if err != nil {
+		return nil, err
+	}
+	return &m.Functions[0].Spec, nil
+}
+
+func TestRoutesThatAreGuarded(t *testing.T) {
+	s, err := routeOf(t, "auth: {signature: {secret: key, header: X-Sig, timestamp: X-At}}, limit: {rate: 90/m, by: identity}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := s.Triggers[0].Route
+	if got := *r.Limit; got != (RateLimit{Rate: Rate{90, time.Minute}, By: LimitByIdentity}) || got.AtOnce() != 90 {
+		t.Errorf("limit = %+v with %d at once, want 90 a minute, 90 at once", got, got.AtOnce())
+	}
+	if got := *r.Auth.Signature; got != (SignatureAuth{Secret: "key", Header: "X-Sig", Timestamp: "X-At"}) {
+		t.Errorf("signature = %+v", got)
+	}
+	if got := s.SecretNames(); !slices.Equal(got, []string{"key"}) {
+		t.Errorf("SecretNames = %v, want the route's", got)
+	}
+	placed := s.Place("staging", func(string) bool { return false })
+	if got := placed.SecretNames(); !slices.Equal(got, []string{"staging.key"}) || r.Auth.Signature.Secret != "key" {
+		t.Errorf("in an environment SecretNames = %v, and the manifest's own secret is %q now", got, r.Auth.Signature.Secret)
+	}
+	if _, plain := placed.Unplace(); plain.Triggers[0].Route.Auth.Signature.Secret != "key" {
+		t.Errorf("back from there it is %q", plain.Triggers[0].Route.Auth.Signature.Secret)
+	}
+}
+
+func TestGuardsThatCannotBe(t *testing.T) {
+	for text, want := range map[string]string{
+		"auth: {}": "auth: says 0 ways to prove who calls, not one",
+		"auth: {token: {names: [a]}, basic: {users: u}}": "auth: says 2 ways",
+		"auth: {token: {}}":                                                       "auth.token.names: names no token",
+		"auth: {token: {names: [A]}}":                                             `auth.token.names[0]: "A" is no name for a token`,
+		"auth: {token: {names: [a, b, a]}}":                                       `auth.token.names[2]: "a" stands there twice`,
+		"auth: {basic: {}}":                                                       "auth.basic.users: a secret needs a name",
+		"auth: {basic: {users: u, realm: 'a\"b'}}":                                "auth.basic.realm",
+		"auth: {signature: {secret: k, header: 'X Sig'}}":                         `auth.signature.header: "X Sig" is no name for a header`,
+		"auth: {signature: {secret: k, header: X, hash: md5}}":                    `auth.signature.hash: "md5" is not known`,
+		"auth: {signature: {secret: k, header: X, prefix: \"a b\"}}":              "auth.signature.prefix",
+		"auth: {signature: {secret: k, header: X, tolerance: 1m}}":                "auth.signature.tolerance: there is no time",
+		"auth: {signature: {secret: k, header: X, timestamp: \"\\n\"}}":           "auth.signature.timestamp",
+		"auth: {signature: {secret: k, header: X, timestamp: T, tolerance: 30h}}": "auth.signature.tolerance: 30h is out of range",
+		"auth: {jwt: {}}":                                                         "auth.jwt",
+		"auth: token":                                                             "auth",
+		"limit: {}":                                                               "limit.rate: such as 100/s|limit.rate: is required",
+		"limit: {rate: fast}":                                                     `limit.rate: "fast" is not a rate`,
+		"limit: {rate: 0/s}":                                                      `limit.rate: "0/s" is not a rate`,
+		"limit: {rate: 1/s, burst: -1}":                                           "limit.burst: -1 is out of range",
+		"limit: {rate: 1/s, by: user}":                                            `limit.by: "user" is not known`,
+		"limit: {rate: 1/s, by: identity}":                                        "limit.by: without auth nobody has an identity",
+		"limit: {rate: 1/s, by: header}":                                          "limit.header: by: header and the name of one belong together",
+		"limit: {rate: 1/s, header: X-Key}":                                       "limit.header: by: header and the name of one belong together",
+		"limit: {rate: 1/s, by: header, header: \"X Key\"}":                       `limit.header: "X Key" is no name`,
+	} {
+		_, err := routeOf(t, text)
+		if err == nil || !slices.ContainsFunc(strings.Split(want, "|"), func(w string) bool { return strings.Contains(err.Error(), w) }) {
+			t.Errorf("%s: error = %v, want %q", text, err, want)
+		}
+	}
+}

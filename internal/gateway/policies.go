@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// handler answers a request to a route, or says with an error why not; nothing has been answered then.
+type handler func(x *exchange, c *Call) error
+
+// policy is a stage on a request's way to its function: it refuses the request, answers in the function's place, or hands it on. Its state
+// lives as long as the route has these settings; a policy is safe for concurrent use.
+type policy func(x *exchange, c *Call, next handler) error
+
+// policies are the stages of one route, in the order in which a request meets them: what refuses at the least cost comes first.
+func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
+	var stages []policy
+	r := t.Route
+	limit := func() {
+		stages = append(stages, keep(s, t, "limit", r.Limit, func() *rateLimit { return newRateLimit(t.Name, r.Limit) }).policy(g))
+	}
+	if r.Limit != nil && r.Limit.By != function.LimitByIdentity {
+		limit()
+	}
+	if r.Auth != nil {
+		stages = append(stages, keep(s, t, "auth", r.Auth, func() *authenticator { return newAuthenticator(t, g) }).policy)
+	}
+	if r.Limit != nil && r.Limit.By == function.LimitByIdentity {
+		limit()
+	}
+	return chain(stages, func(x *exchange, c *Call) error {
+		g.dropToken(c.Request.Header)
+		g.serveCall(x, *c, false)
+		return nil
+	})
+}
+
+// chain composes stages, the first one outermost, around what comes last.
+func chain(stages []policy, last handler) handler {
+	if len(stages) == 0 {
+		return last
+	}
+	next := chain(stages[1:], last)
+	return func(x *exchange, c *Call) error { return stages[0](x, c, next) }
+}
+
+// shelf keeps the state of policies while routes are made anew, which each change of the installation does.
+type shelf struct{ before, now map[string]any }
+
+// newShelf makes the next shelf; old is nil for the first.
+func newShelf(old *shelf) *shelf {
+	s := &shelf{now: map[string]any{}}
+	if old != nil {
+		s.before = old.now
+	}
+	return s
+}
+
+// keep gives a policy of a route the state that it had, where its settings are what they were, else a fresh one.
+func keep[T any](s *shelf, t *catalog.Trigger, name string, settings any, fresh func() T) T {
+	text, err := json.Marshal(settings)
+	if err != nil { // settings are what a manifest says
+		panic(fmt.Sprintf("encode %T: %v", settings, err))
+	}
+	key := t.Function + "\x00" + t.Name + "\x00" + name + "\x00" + string(text)
+	state, ok := s.before[key].(T)
+	if !ok {
+		state = fresh()
+	}
+	s.now[key] = state
+	return state
+}
+
+// tellIdentity tells the function who calls it, in fields that nobody else can set.
+func tellIdentity(h http.Header, who *function.Identity) {
+	delete(h, function.HeaderAuthType)
+	delete(h, function.HeaderAuthID)
+	if who != nil {
+		h[function.HeaderAuthType], h[function.HeaderAuthID] = []string{who.Type}, []string{who.ID}
+	}
+}
