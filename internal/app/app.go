@@ -329,7 +329,7 @@ func (n *Node) Run(ctx context.Context) error {
 	// These stop at the same time, so that the drain time passes once and not once for each.
 	drain := n.config.Drain.Std()
 	n.parts.start("dispatch and listeners", together(
-		n.dispatcher.Run, serve(n.controlServer, n.controlListener, drain), serve(n.gatewayServer, n.gatewayListener, drain)))
+		n.dispatcher.Run, n.builds.Serve, serve(n.controlServer, n.controlListener, drain), serve(n.gatewayServer, n.gatewayListener, drain)))
 	if err := writeNode(n.config.Data, n.Info()); err != nil {
 		return errors.Join(err, n.parts.stop())
 	}

@@ -72,8 +72,11 @@ type Builds struct {
 	queue  *queue
 	key    *Key
 
+	underWay underWay
+	standard standard
+
 	mu     sync.Mutex
-	scopes map[string]int // builds that use a scope's cache just now
+	caches map[string]int // builds that use one just now, by its name
 }
 
 // Request asks for a build.
@@ -82,7 +85,7 @@ type Request struct {
 	Build    function.Build   // of a type that builds: neither auto nor none
 	Function string           // for people
 	Programs []string         // paths below the code of what functions are started from; a compiler's result is called so
-	Scope    string           // builds of one scope share what they keep: those of one function, or of one repository
+	Scope    string           // builds of one scope share what they keep; in words for people, such as function pay
 	Origin   *function.Origin // of the source, as far as the node knows it itself; nil = it does not
 	Out      io.Writer        // gets what the build says, line by line; nil = nobody
 }
@@ -97,7 +100,9 @@ type Result struct {
 }
 
 // Open checks the options, makes the directory and removes what a killed node left in it.
-func Open(o Options) (*Builds, error) {
+func Open(o Options) (*Builds, error) { return open(o, removeTree) }
+
+func open(o Options, remove func(dir string) error) (*Builds, error) {
 	if o.Dir == "" || o.Runner == nil || o.Code == nil {
 		return nil, errors.New("builds need a directory, a runner and a code store")
 	}
@@ -112,12 +117,14 @@ func Open(o Options) (*Builds, error) {
 	}
 	b := &Builds{
 		dir: o.Dir, runner: o.Runner, code: o.Code, env: o.Env, allow: o.Allow, tools: o.Tools, limits: o.Limits.complete(), logger: o.Logger, now: o.Now,
-		room: func() error { return image.CheckRoom(o.Dir, "the build") }, queue: newQueue(o.Parallel), scopes: map[string]int{},
+		room: func() error { return image.CheckRoom(o.Dir, "the build") }, queue: newQueue(o.Parallel), caches: map[string]int{},
+		underWay: underWay{cancels: map[int64]context.CancelCauseFunc{}}, standard: newStandard(),
 	}
-	if err := removeTree(b.work()); err != nil {
-		return nil, fmt.Errorf("clean up after builds: %w", err)
+	if err := remove(b.work()); err != nil {
+		// Directories of builds have names of their own: these are in nobody's way.
+		b.logger.Warn("what builds of before have left could not be removed", "dir", b.work(), "err", err)
 	}
-	for _, dir := range []string{b.work(), b.caches(), b.records()} {
+	for _, dir := range []string{b.work(), b.cacheDir(), b.records()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make room for builds: %w", err)
 		}
@@ -149,12 +156,12 @@ func (l Limits) complete() Limits {
 	return l
 }
 
-func (b *Builds) work() string    { return filepath.Join(b.dir, "work") }
-func (b *Builds) caches() string  { return filepath.Join(b.dir, "cache") }
-func (b *Builds) records() string { return filepath.Join(b.dir, "log") }
+func (b *Builds) work() string     { return filepath.Join(b.dir, "work") }
+func (b *Builds) cacheDir() string { return filepath.Join(b.dir, "cache") }
+func (b *Builds) records() string  { return filepath.Join(b.dir, "log") }
 
-// Run makes code. It blocks while others are built, then until this one is done; when ctx ends so does the build. What the source is to blame
-// for is an error of kind Invalid or Timeout.
+// Run makes code. It blocks while others are built, then until this one is done; when ctx ends so does the build, and when Serve does. What the
+// source is to blame for is an error of kind Invalid or Timeout.
 func (b *Builds) Run(ctx context.Context, r Request) (*Result, error) {
 	if err := r.Build.Validate(); err != nil {
 		return nil, err
@@ -171,7 +178,12 @@ func (b *Builds) Run(ctx context.Context, r Request) (*Result, error) {
 	}
 	out := newOutlet(r.Out)
 	defer out.close() // when the place is free again: who reads slowly holds up nobody
-	leave, err := b.queue.enter(ctx, func(before int) { out.say("waiting for " + others(before)) })
+	ctx, over, err := b.underWay.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer over()
+	leave, err := b.queue.enter(ctx, r.Scope, func(before ahead) { out.say("waiting for " + before.words(r.Scope)) })
 	if err != nil {
 		return nil, err
 	}
@@ -194,11 +206,15 @@ func (r *Request) checkPrograms() error {
 	return nil
 }
 
-func others(n int) string {
-	if n == 1 {
+// words say to whose turn a build of a scope comes after.
+func (a ahead) words(scope string) string {
+	switch {
+	case a.own && scope != "":
+		return "another build of " + scope
+	case a.builds == 1:
 		return "another build"
 	}
-	return fmt.Sprintf("%d other builds", n)
+	return fmt.Sprintf("%d other builds", a.builds)
 }
 
 // run is Run when it is this build's turn.
@@ -225,22 +241,14 @@ func (b *Builds) run(ctx context.Context, j *job) (result *Result, err error) {
 		}
 	}()
 	j.id, j.log, j.place = built.ID, log, w
-	if err := b.sandboxed(ctx, j); err != nil {
+	code, err := b.make(ctx, j)
+	if err != nil {
+		err = j.told(err)
 		log.say("%v", err)
 		return nil, err
 	}
 	if p.versioned {
 		built.Toolchain = log.toolchain()
-	}
-	out, err := w.output(r, p)
-	if err != nil {
-		log.say("%v", err)
-		return nil, err
-	}
-	code, err := image.PutDirectory(ctx, b.code, out)
-	if err != nil {
-		log.say("%v", err)
-		return nil, fault.New(fault.KindOf(err), "what the build made cannot be the code: %w", err).WithHint("%s", fault.HintOf(err))
 	}
 	built.Took = function.Duration(b.now().Sub(built.Started).Round(time.Millisecond))
 	if err := b.sign(r, code, built); err != nil {
@@ -248,4 +256,26 @@ func (b *Builds) run(ctx context.Context, j *job) (result *Result, err error) {
 	}
 	log.say("built in %s", built.Took)
 	return &Result{Code: code, Built: built}, b.record(&record{Function: r.Function, Code: code, Built: built})
+}
+
+// make runs the commands of a job and puts what they made into the store.
+func (b *Builds) make(ctx context.Context, j *job) (code string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, j.Build.Timeout.Std(), errTimeout)
+	defer cancel()
+	if j.plan.standard {
+		if err := b.useStandard(ctx, j); err != nil {
+			return "", err
+		}
+	}
+	if err := b.sandboxed(ctx, j, b.spec(j)); err != nil {
+		return "", err
+	}
+	out, err := j.place.output(j.Request, j.plan)
+	if err != nil {
+		return "", err
+	}
+	if code, err = image.PutDirectory(ctx, b.code, out); err != nil {
+		return "", fault.New(fault.KindOf(err), "what the build made cannot be the code: %w", err).WithHint("%s", fault.HintOf(err))
+	}
+	return code, nil
 }

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/need"
+	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/runner/native"
 )
 
@@ -141,6 +144,8 @@ func TestBuildsThatGoWrong(t *testing.T) {
 		s.Timeout = function.Duration(2 * time.Second)
 		return s
 	}
+	online := shell("echo 'npm error code ECONNREFUSED' >&2; exit 1")
+	online.Network = function.NetworkEgress
 	output := shell("ln -s /etc link; ln -s . self; mkdir -p there")
 	for name, c := range map[string]struct {
 		build    function.Build
@@ -166,6 +171,9 @@ func TestBuildsThatGoWrong(t *testing.T) {
 		"link out of it":    {build: shell("ln -s /etc/shadow x"), kind: fault.Invalid, says: "cannot be the code"},
 		"no such program":   {build: shell("exec /none/such"), kind: fault.Invalid, says: "exit code 127"},
 		"a closed tree":     {build: shell("mkdir -p a/b/c; touch a/b/c/d; chmod -R 0 a; exit 1"), kind: fault.Invalid, says: "exit code 1"},
+		"link out, program": {build: shell("ln -s /bin/sh pay"), programs: []string{"pay"}, kind: fault.Invalid, says: "is a link that leads to no file of what the build made"},
+		"a mirror":          {build: online, kind: fault.Invalid, says: "build.allow"},
+		"without a network": {build: shell("echo 'curl: (7) Connection refused'; exit 1"), kind: fault.Invalid, says: "build.network is none"},
 		"sees the host":     {build: shell("ls /root /home /var/lib /etc/shadow >/dev/null 2>&1 || cat /proc/1/environ"), kind: fault.Invalid, says: "exit code 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,8 +186,112 @@ func TestBuildsThatGoWrong(t *testing.T) {
 			if got := err.Error() + " " + fault.HintOf(err); fault.KindOf(err) != c.kind || !strings.Contains(got, c.says) {
 				t.Errorf("Run = %v fault %q, want a %v fault that says %q; the build said\n%s", fault.KindOf(err), got, c.kind, c.says, &out)
 			}
+			if !logID.MatchString(fault.HintOf(err)) {
+				t.Errorf("the hint %q does not say where the log is", fault.HintOf(err))
+			}
 		})
 	}
+}
+
+var logID = regexp.MustCompile(`dalamb build log --id [a-z2-7]{26} shows what it said$`)
+
+// TestADeepCacheIsThrownAway lets a build leave what no later one could be measured with.
+func TestADeepCacheIsThrownAway(t *testing.T) {
+	b := newBench(t, Options{})
+	r := Request{Dir: source(t, map[string]string{"f": "x"}), Scope: "s"}
+	r.Build = shell("cd /build/cache; for i in $(seq 600); do mkdir d; cd d; done")
+	if _, err := b.Run(t.Context(), r); err != nil && !strings.Contains(err.Error(), "in one another") {
+		t.Fatal(err)
+	}
+	r.Build = shell("! test -e /build/cache/d")
+	if _, err := b.Run(t.Context(), r); err != nil {
+		t.Errorf("Run with a deep cache = %v, want it thrown away", err)
+	}
+}
+
+// TestBuildsEndWithTheNode ends one that runs, one that waits, and lets none begin.
+func TestBuildsEndWithTheNode(t *testing.T) {
+	b := newBench(t, Options{Parallel: 1})
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- b.Serve(ctx) }()
+	begun, waits := make(chan struct{}), make(chan struct{})
+	src := source(t, map[string]string{"f": "x"})
+	var all sync.WaitGroup
+	defer all.Wait()
+	ends := func(r Request) {
+		r.Dir = src
+		if _, err := b.Run(t.Context(), r); !errors.Is(err, ErrStopping) || fault.KindOf(err) != fault.Unavailable || fault.HintOf(err) == "" {
+			t.Errorf("Run when the node stops = %v (%s), want ErrStopping", err, fault.HintOf(err))
+		}
+	}
+	all.Go(func() {
+		ends(Request{Build: shell("echo begun; sleep 1000"), Scope: "function a", Out: onLine("begun", begun)})
+	})
+	<-begun
+	all.Go(func() {
+		ends(Request{Build: shell(":"), Scope: "function a", Out: onLine("waiting for another build of function a", waits)})
+	})
+	<-waits
+	stop()
+	if err := <-served; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+	ends(Request{Build: shell(":"), Scope: "function b"})
+}
+
+func TestACommandIsShownAsItCouldBeTyped(t *testing.T) {
+	for want, step := range map[string][]string{
+		"go build -o /build/out/x ./cmd":      {"go", "build", "-o", "/build/out/x", "./cmd"},
+		`sh -c 'make all && echo '\''it'\'''`: {"sh", "-c", "make all && echo 'it'"},
+		"sh -c 'a b' ''":                      {"sh", "-c", "a\nb", ""},
+	} {
+		if got := shown(step); got != want {
+			t.Errorf("shown(%q) = %s, want %s", step, got, want)
+		}
+	}
+}
+
+func TestAToolDoesNotTellWhereItIs(t *testing.T) {
+	l := &buildLog{first: "pip 25.1.1 from /opt/x/lib/python3/site-packages/pip (python 3.13)"}
+	if got := l.toolchain(); got != "pip 25.1.1 (python 3.13)" {
+		t.Errorf("toolchain = %q", got)
+	}
+}
+
+// TestLeftoversStopNoNode opens where something is that cannot be removed.
+func TestLeftoversStopNoNode(t *testing.T) {
+	dir := t.TempDir()
+	code, err := image.Open(filepath.Join(t.TempDir(), "code"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Dir: dir, Runner: noRunner{}, Code: code}
+	for _, c := range []struct {
+		name   string
+		remove func(string) error
+		there  bool
+	}{
+		{"removable", removeTree, false},
+		{"not removable", func(string) error { return fs.ErrPermission }, true},
+	} {
+		left := filepath.Join(dir, "work", "old")
+		if err := errors.Join(os.MkdirAll(left, 0o755), os.WriteFile(filepath.Join(left, "f"), nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open(o, c.remove); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if _, err := os.Stat(left); errors.Is(err, fs.ErrNotExist) == c.there {
+			t.Errorf("%s: what was left is there: %v, want %v", c.name, err, c.there)
+		}
+	}
+}
+
+type noRunner struct{}
+
+func (noRunner) Start(context.Context, runner.Spec) (runner.Sandbox, error) {
+	return nil, errors.New("no sandbox")
 }
 
 func TestABuildEndsWithWhoWantedIt(t *testing.T) {
@@ -200,7 +312,7 @@ func TestABuildEndsWithWhoWantedIt(t *testing.T) {
 	<-begun
 	gone, leave := context.WithCancel(t.Context())
 	all.Go(func() {
-		_, err := b.Run(gone, Request{Dir: src, Build: shell(":"), Scope: "s", Out: onLine("waiting for another build", waits)})
+		_, err := b.Run(gone, Request{Dir: src, Build: shell(":"), Scope: "another", Out: onLine("waiting for another build", waits)})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("Run of who did not wait for his turn = %v, want %v", err, context.Canceled)
 		}
@@ -249,7 +361,7 @@ func TestWhatABuildKeepsIsSeenByItsScopeAlone(t *testing.T) {
 	if err := b.Tidy(t.Context(), func(string) bool { return false }); err != nil {
 		t.Fatal(err)
 	}
-	left, err := os.ReadDir(b.caches())
+	left, err := os.ReadDir(b.cacheDir())
 	if err != nil || len(left) != 1 {
 		t.Errorf("Tidy left %v, %v; want the cache of a alone, since b keeps too much", left, err)
 	}
@@ -257,7 +369,7 @@ func TestWhatABuildKeepsIsSeenByItsScopeAlone(t *testing.T) {
 	if err := b.Tidy(t.Context(), func(string) bool { return false }); err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{b.caches(), b.records()} {
+	for _, dir := range []string{b.cacheDir(), b.records()} {
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 			t.Errorf("Tidy two months later left %v, %v in %s", left, err, dir)
 		}

@@ -14,20 +14,32 @@ func goPlan(r *Request) (*plan, error) {
 		return nil, fault.New(fault.Invalid, "function %q: build: {type: go} makes a program, and entry.command names none of the code", r.Function).
 			WithHint("the first word of entry.command is what the program is called: [./%s]", r.Function)
 	}
-	target := r.Build.Target
-	switch {
-	case target == "":
-		target = "."
-	case !strings.HasPrefix(target, "./"):
-		target = "./" + target
-	}
-	p := &plan{name: "go", needs: []string{"go"}, steps: [][]string{{"go", "version"}}, versioned: true, output: outAt}
+	p := &plan{name: "go", needs: []string{"go"}, steps: [][]string{{"go", "version"}}, versioned: true, standard: true, output: outAt}
 	for _, program := range r.Programs {
-		p.steps = append(p.steps, []string{"go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-buildid=", "-o", path.Join(outAt, program), target})
+		p.steps = append(p.steps, []string{"go", "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags=-buildid=", "-o", path.Join(outAt, program), goTarget(r)})
 	}
-	p.env = []string{
-		"CGO_ENABLED=0", "GOENV=off", "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "GOTELEMETRY=off", "GOWORK=off",
-		"GOCACHE=" + cacheAt + "/go-build", "GOMODCACHE=" + cacheAt + "/go-mod", "GOPATH=" + tmpAt + "/go", "GOTMPDIR=" + tmpAt,
-	}
+	p.env = goEnv()
 	return p, nil
+}
+
+// goTarget is the package that is built.
+func goTarget(r *Request) string {
+	switch target := r.Build.Target; {
+	case target == "":
+		return "."
+	case strings.HasPrefix(target, "./"):
+		return target
+	default:
+		return "./" + target
+	}
+}
+
+// goCacheAt is where Go keeps what it has compiled.
+const goCacheAt = cacheAt + "/go-build"
+
+func goEnv() []string {
+	return []string{
+		"CGO_ENABLED=0", "GOENV=off", "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "GOTELEMETRY=off", "GOWORK=off",
+		"GOCACHE=" + goCacheAt, "GOMODCACHE=" + cacheAt + "/go-mod", "GOPATH=" + tmpAt + "/go", "GOTMPDIR=" + tmpAt,
+	}
 }

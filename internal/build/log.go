@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -24,9 +26,17 @@ type buildLog struct {
 	err   error         // of the file; valid when done is closed
 
 	mu      sync.Mutex
-	partial map[int][]byte // what came of a line that has no end yet, by stream
-	first   string         // line of the first stream that is no prompt
-	forks   bool           // the machine's words for too many processes were seen
+	partial map[int][]byte  // what came of a line that has no end yet, by stream
+	first   string          // line of the first stream that is no prompt
+	heard   map[string]bool // of the words that tell why something failed, those that were seen
+}
+
+// wordsOfForks are the machine's for too many processes.
+func wordsOfForks() []string { return []string{"Resource temporarily unavailable", "Cannot fork"} }
+
+// wordsOfNetwork are the tools' for a host that they cannot connect to.
+func wordsOfNetwork() []string {
+	return []string{"onnection refused", "ECONNREFUSED", "etwork is unreachable", "ENETUNREACH", "name resolution", "no such host", "EAI_AGAIN", "Could not resolve host"}
 }
 
 type logLine struct {
@@ -40,7 +50,7 @@ func newLog(path string, out *outlet) (*buildLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a build's log: %w", err)
 	}
-	l := &buildLog{lines: make(chan logLine, 256), done: make(chan struct{}), partial: map[int][]byte{}}
+	l := &buildLog{lines: make(chan logLine, 256), done: make(chan struct{}), partial: map[int][]byte{}, heard: map[string]bool{}}
 	go func() {
 		defer close(l.done)
 		l.err = l.write(f, out)
@@ -82,6 +92,29 @@ func (l *buildLog) stream(n int) func(p []byte) {
 	}
 }
 
+// only passes on those lines of a stream that begin so.
+func (l *buildLog) only(n int, prefix string) func(p []byte) {
+	return func(p []byte) {
+		for _, text := range l.cut(n, p) {
+			if strings.HasPrefix(text, prefix) {
+				l.lines <- logLine{text: text}
+			}
+		}
+	}
+}
+
+// counts says how many lines came of a stream, every so many.
+func (l *buildLog) counts(every int, format string) func(p []byte) {
+	count := 0
+	return func(p []byte) {
+		for range bytes.Count(p, []byte("\n")) {
+			if count++; count%every == 0 {
+				l.say(format, count)
+			}
+		}
+	}
+}
+
 // cut makes lines of what a stream gives.
 func (l *buildLog) cut(n int, p []byte) (lines []string) {
 	l.mu.Lock()
@@ -109,7 +142,11 @@ func (l *buildLog) take(n int) string {
 	if n == 0 && l.first == "" && !strings.HasPrefix(line, prompt) {
 		l.first = line
 	}
-	l.forks = l.forks || strings.Contains(line, "Resource temporarily unavailable") || strings.Contains(line, "Cannot fork")
+	for _, words := range slices.Concat(wordsOfForks(), wordsOfNetwork()) {
+		if strings.Contains(line, words) {
+			l.heard[words] = true
+		}
+	}
 	return line
 }
 
@@ -138,17 +175,22 @@ func (l *buildLog) end() {
 // streams of a build: its output and its errors.
 const streams = 2
 
-// toolchain is the first line that the build printed.
+// placeOfTool is where on the machine a tool says that it is: nothing that a version is to tell.
+var placeOfTool = regexp.MustCompile(` from /\S*`)
+
+// toolchain is the first line that the build printed: what its tools call themselves.
 func (l *buildLog) toolchain() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.ToValidUTF8(l.first[:min(len(l.first), maxToolchain)], "")
+	first := placeOfTool.ReplaceAllString(l.first, "")
+	return strings.ToValidUTF8(first[:min(len(first), maxToolchain)], "")
 }
 
-func (l *buildLog) forked() bool {
+// saw says whether the build has said any of some words.
+func (l *buildLog) saw(words []string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.forks
+	return slices.ContainsFunc(words, func(w string) bool { return l.heard[w] })
 }
 
 // close waits until all is written.

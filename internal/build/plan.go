@@ -4,6 +4,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -27,6 +28,7 @@ type plan struct {
 	steps [][]string // commands that run one after the other, each when the one before has succeeded
 	// versioned says that the first step prints what the tools call themselves.
 	versioned bool
+	standard  bool // it compiles Go's own packages, which one scope may have of the other
 	env       []string
 	output    string // the directory with the result: outAt, or one below sourceAt
 }
@@ -104,12 +106,27 @@ func (p *plan) script() string {
 			words = append(words, quote(w))
 		}
 		line := strings.Join(words, " ")
-		s.WriteString("printf '%s\\n' " + quote(prompt+strings.ReplaceAll(strings.Join(step, " "), "\n", " ")) + "\n" + line + "\n")
+		s.WriteString("printf '%s\\n' " + quote(prompt+shown(step)) + "\n" + line + "\n")
 	}
 	return s.String()
 }
 
 // prompt begins a line that says what is done next.
 const prompt = "$ "
+
+// plainWord needs no quotes in a shell.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9@%+=:,./_-]+$`)
+
+// shown is a command as a person could type it, on one line.
+func shown(step []string) string {
+	var words []string
+	for _, w := range step {
+		if !plainWord.MatchString(w) {
+			w = quote(strings.ReplaceAll(w, "\n", " "))
+		}
+		words = append(words, w)
+	}
+	return strings.Join(words, " ")
+}
 
 func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }

@@ -107,7 +107,7 @@ func (b *Builds) Tidy(ctx context.Context, used func(id string) bool) error {
 			return fmt.Errorf("remove the log of a build: %w", err)
 		}
 	}
-	if list, err = os.ReadDir(b.caches()); err != nil {
+	if list, err = os.ReadDir(b.cacheDir()); err != nil {
 		return fmt.Errorf("list what builds keep: %w", err)
 	}
 	for _, de := range list {
@@ -123,7 +123,7 @@ func (b *Builds) Tidy(ctx context.Context, used func(id string) bool) error {
 
 // tidyCache removes what a scope keeps, unless it is in use.
 func (b *Builds) tidyCache(de fs.DirEntry) error {
-	dir := filepath.Join(b.caches(), de.Name())
+	dir := filepath.Join(b.cacheDir(), de.Name())
 	info, err := de.Info()
 	if err != nil {
 		return fmt.Errorf("look at what builds keep: %w", err)
@@ -138,7 +138,7 @@ func (b *Builds) tidyCache(de fs.DirEntry) error {
 	}
 	gone := filepath.Join(b.work(), "gone-"+de.Name())
 	b.mu.Lock()
-	busy := b.scopes[de.Name()] > 0
+	busy := b.caches[de.Name()] > 0
 	if !busy {
 		err = os.Rename(dir, gone) // at once, so that no build begins in between
 	}

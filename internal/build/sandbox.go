@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,15 +27,16 @@ type job struct {
 	place *workspace
 }
 
-// sandboxed runs the commands of a job.
-func (b *Builds) sandboxed(ctx context.Context, j *job) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, j.Build.Timeout.Std(), errTimeout)
-	defer cancel()
+// sandboxed runs commands of a job in a sandbox.
+func (b *Builds) sandboxed(ctx context.Context, j *job, s runner.Spec) error {
 	before, err := measure(j.place.cache, math.MaxInt64)
+	if errors.Is(err, errDeep) { // an earlier build left it so
+		before, err = 0, j.place.beginAnew()
+	}
 	if err != nil {
 		return b.ended(j, err)
 	}
-	sb, err := b.runner.Start(ctx, b.spec(j))
+	sb, err := b.runner.Start(ctx, s)
 	if err != nil {
 		if why := context.Cause(ctx); why != nil {
 			err = why
@@ -89,6 +91,18 @@ func (b *Builds) ended(j *job, why error) error {
 	return why
 }
 
+// told adds to the error of a build where what it said is found, when others have scrolled it away.
+func (j *job) told(err error) error {
+	if k := fault.KindOf(err); k != fault.Invalid && k != fault.Timeout {
+		return err // it is not the build that is to blame
+	}
+	hint := fmt.Sprintf("dalamb build log --id %s shows what it said", j.id)
+	if before := fault.HintOf(err); before != "" {
+		hint = before + "; " + hint
+	}
+	return fault.New(fault.KindOf(err), "%w", err).WithHint("%s", hint)
+}
+
 // judge says what became of commands that have ended by themselves.
 func (b *Builds) judge(j *job, e runner.Exit) error {
 	switch {
@@ -105,10 +119,37 @@ func (b *Builds) judge(j *job, e runner.Exit) error {
 		how = "ended by " + e.Signal
 	}
 	err := fault.New(fault.Invalid, "the build failed: %s (%s)", j.plan.name, how)
-	if j.log.forked() {
+	switch {
+	case j.log.saw(wordsOfForks()):
 		return err.WithHint("it may have had more than %d processes and threads, as many as the node gives each build (build.pids)", b.limits.PIDs)
+	case j.log.saw(wordsOfNetwork()) && j.Build.Network == function.NetworkNone:
+		return err.WithHint("build.network is none: it reaches nothing but what builds before have kept; without it a build may connect to %s", b.reach())
+	case j.log.saw(wordsOfNetwork()):
+		return err.WithHint("a build may connect to %s, whatever this machine itself can: another place, such as a mirror in your network, is named with the setting build.allow", b.reach())
 	}
-	return err.WithHint("what it said before tells why; dalamb build log --id %s shows it again", j.id)
+	return err
+}
+
+// reach is where builds may connect to, for people.
+func (b *Builds) reach() string {
+	if len(b.allow) == 0 {
+		return "the internet"
+	}
+	var places []string
+	for _, a := range b.allow {
+		places = append(places, placeName(a.Prefix))
+	}
+	return strings.Join(places, ", ")
+}
+
+func placeName(p netip.Prefix) string {
+	switch {
+	case !p.IsValid():
+		return "the internet"
+	case p.IsSingleIP():
+		return p.Addr().String()
+	}
+	return p.String()
 }
 
 // spec is the sandbox of a job: it sees the host's programs, its own directories and the way out. No limit of CPU is set: it gets what
@@ -122,6 +163,9 @@ func (b *Builds) spec(j *job) runner.Spec {
 			{Dir: j.place.tmp(), At: tmpAt, Writable: true}, {Dir: j.place.cache, At: cacheAt, Writable: true},
 		},
 		Stdout: j.log.stream(0), Stderr: j.log.stream(1),
+	}
+	if j.place.standard != "" {
+		s.Mounts = append(s.Mounts, runner.Mount{Dir: j.place.standard, At: standardAt})
 	}
 	if s.Network == function.NetworkEgress {
 		s.Allow = b.allow

@@ -18,25 +18,25 @@ import (
 
 // workspace is the directories of one build.
 type workspace struct {
-	dir    string // with src, out and tmp
-	source string // digest
-	cache  string
-	leave  func() error // gives the cache back
+	builds   *Builds
+	dir      string       // with src, out and tmp
+	source   string       // digest
+	cache    string       // of the scope
+	standard string       // Go's own packages, compiled; "" = none are used
+	leave    func() error // gives the caches back
 }
 
 // workspace makes one, with a copy of the source in it.
 func (b *Builds) workspace(ctx context.Context, id string, r *Request) (w *workspace, err error) {
-	w = &workspace{dir: filepath.Join(b.work(), id), leave: func() error { return nil }}
+	w, err = b.emptyWorkspace(id)
+	if err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.remove())
 		}
 	}()
-	for _, dir := range []string{w.dir, w.out(), w.tmp()} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return nil, fmt.Errorf("make room for a build: %w", err)
-		}
-	}
 	if w.source, err = image.Copy(ctx, w.src(), r.Dir); err != nil {
 		return nil, err // it says what of the source cannot be
 	}
@@ -44,10 +44,22 @@ func (b *Builds) workspace(ctx context.Context, id string, r *Request) (w *works
 	if err := os.RemoveAll(filepath.Join(w.src(), image.IgnoreFile)); err != nil {
 		return nil, fmt.Errorf("make room for a build: %w", err)
 	}
-	if err := w.enterCache(b, r.Scope); err != nil {
+	sum := sha256.Sum256([]byte(r.Scope))
+	if w.cache, err = w.enter(hex.EncodeToString(sum[:16])); err != nil {
 		return nil, err
 	}
 	return w, own(w.dir)
+}
+
+// emptyWorkspace makes one without source and cache.
+func (b *Builds) emptyWorkspace(id string) (*workspace, error) {
+	w := &workspace{builds: b, dir: filepath.Join(b.work(), id), leave: func() error { return nil }}
+	for _, dir := range []string{w.dir, w.out(), w.tmp()} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return nil, errors.Join(fmt.Errorf("make room for a build: %w", err), w.remove())
+		}
+	}
+	return w, nil
 }
 
 func (w *workspace) src() string { return filepath.Join(w.dir, "src") }
@@ -56,31 +68,44 @@ func (w *workspace) tmp() string { return filepath.Join(w.dir, "tmp") }
 
 func (w *workspace) remove() error { return errors.Join(removeTree(w.dir), w.leave()) }
 
-// enterCache takes the directory of a scope into use.
-func (w *workspace) enterCache(b *Builds, scope string) error {
-	sum := sha256.Sum256([]byte(scope))
-	name := hex.EncodeToString(sum[:16])
-	w.cache = filepath.Join(b.caches(), name)
+// enter takes a directory of what is kept into use, until the workspace is removed.
+func (w *workspace) enter(name string) (dir string, err error) {
+	b, before := w.builds, w.leave
+	dir = filepath.Join(b.cacheDir(), name)
 	b.mu.Lock()
-	b.scopes[name]++
+	b.caches[name]++
 	b.mu.Unlock()
 	w.leave = func() error {
 		now := b.now()
-		err := os.Chtimes(w.cache, now, now) // for Tidy
+		err := os.Chtimes(dir, now, now) // for Tidy
 		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.scopes[name]--; b.scopes[name] == 0 {
-			delete(b.scopes, name)
+		if b.caches[name]--; b.caches[name] == 0 {
+			delete(b.caches, name)
 		}
-		return err
+		b.mu.Unlock()
+		return errors.Join(err, before())
 	}
-	if err := os.MkdirAll(w.cache, 0o755); err != nil {
+	return dir, makeKept(dir)
+}
+
+// makeKept makes a directory that builds keep something in, where there is none.
+func makeKept(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	return os.Chown(w.cache, runner.MountOwner, runner.MountOwner)
+	return os.Chown(dir, runner.MountOwner, runner.MountOwner)
+}
+
+// beginAnew throws away what builds of the scope have kept. No other build uses it: a scope builds one at a time.
+func (w *workspace) beginAnew() error {
+	gone := w.dir + "-gone"
+	if err := os.Rename(w.cache, gone); err != nil {
+		return fmt.Errorf("throw away what builds kept: %w", err)
+	}
+	return errors.Join(makeKept(w.cache), removeTree(gone))
 }
 
 // own gives a tree to the user that a build is.
@@ -127,7 +152,11 @@ func (w *workspace) output(r *Request, p *plan) (string, error) {
 	}
 	for _, program := range r.Programs {
 		info, err := root.Stat(program)
+		link, linkErr := root.Readlink(program)
 		switch {
+		case err != nil && linkErr == nil:
+			return "", fault.New(fault.Invalid, "%q, which function %q is started from, is a link that leads to no file of what the build made: %q", program, r.Function, fault.Clip(link)).
+				WithHint("let the build put the file itself there (cp -L)")
 		case err != nil:
 			return "", fault.New(fault.Invalid, "the build made no %q, which function %q is started from", program, r.Function).WithHint("%s", made(root))
 		case info.Mode().Perm()&0o111 == 0 || !info.Mode().IsRegular():

@@ -10,6 +10,9 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
+// ErrStopping is the cause of deliveries whose build ended with the node: they are to be tried again.
+var ErrStopping = build.ErrStopping
+
 // checkedOut is a directory of a commit, and where it is checked out.
 type checkedOut struct{ dir, at string }
 
@@ -34,7 +37,7 @@ func (p *push) buildDir(ctx context.Context, c *change, from checkedOut, functio
 		if p.server.builder == nil {
 			return nil, fault.New(fault.Unavailable, "function %q is to be built, and this node builds nothing", f.Spec.Name)
 		}
-		r := build.Request{Dir: from.at, Build: *how, Function: f.Spec.Name, Scope: "git " + p.repository, Origin: p.origin(c), Out: progress{p, f.Spec.Name}}
+		r := build.Request{Dir: from.at, Build: *how, Function: f.Spec.Name, Scope: p.scope(c), Origin: p.origin(c), Out: progress{p, f.Spec.Name}}
 		if program, own := f.OwnProgram(); own {
 			r.Programs = []string{program}
 		}
@@ -48,6 +51,15 @@ func (p *push) buildDir(ctx context.Context, c *change, from checkedOut, functio
 		f.code, f.build = result.Code, result.Built.ID
 	}
 	return asItIs, nil
+}
+
+// scope is who shares what builds keep: those of one branch. Who may push to another branch of the repository puts nothing into what is made of this one,
+// and so nothing into another environment either. What a tag names is built with what builds of tags have kept.
+func (p *push) scope(c *change) string {
+	if c.branch == "" {
+		return "tags of repository " + p.repository
+	}
+	return fmt.Sprintf("branch %q of repository %s", c.branch, p.repository)
 }
 
 // progress tells the person who pushes what a build says: each Write is one line.

@@ -66,7 +66,7 @@ func TestAPushedDirectoryIsBuilt(t *testing.T) {
 		"main.py":     "print(1)\n", "Makefile": "all:\n",
 	})
 	wantText(t, w.pushed(h.url, "main"), "remote:   pay: making pay", "pay                  version 1 (live)  deployed")
-	if len(y.runs) != 1 || y.runs[0].Scope != "git shop" || !slices.Equal(y.runs[0].Programs, []string{"pay.sh"}) {
+	if len(y.runs) != 1 || y.runs[0].Scope != `branch "main" of repository shop` || !slices.Equal(y.runs[0].Programs, []string{"pay.sh"}) {
 		t.Errorf("builds %+v, want one for both functions of the directory", y.runs)
 	}
 	pay, web := h.deployed("pay"), h.deployed("web")
@@ -81,6 +81,19 @@ func TestAPushedDirectoryIsBuilt(t *testing.T) {
 		t.Errorf("a push whose build fails changed something, or succeeded:\n%s", said)
 	}
 	wantText(t, said, "dalamb.yaml: the build failed: make (exit code 2)", "hint: look above")
+}
+
+func TestBranchesShareNothingThatBuildsKeep(t *testing.T) {
+	h, w := newHost(t), newWork(t)
+	y := newYard(h)
+	w.commit("Build", map[string]string{"dalamb.yaml": payManifest + "build: {command: [make]}\ndeliver: {branches: {main: live, next: next}}\n", "x": "1"})
+	w.pushed(h.url, "main")
+	w.git("checkout", "-q", "-b", "next")
+	w.commit("Another", map[string]string{"x": "2"})
+	w.pushed(h.url, "next")
+	if len(y.runs) != 2 || y.runs[0].Scope == y.runs[1].Scope {
+		t.Errorf("builds %+v, want two of different scopes", y.runs)
+	}
 }
 
 func TestWhatIsAProgramAlreadyIsNotBuilt(t *testing.T) {

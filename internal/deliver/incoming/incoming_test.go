@@ -138,6 +138,20 @@ func TestARestartGoesOn(t *testing.T) {
 	if f := w.finished(4); f.After != "dd" || f.State != function.HookDelivered {
 		t.Errorf("finished: %+v", f)
 	}
+	// The node stops while another is built: that is no failure of it.
+	stopped := make(chan struct{})
+	w.git.outcome = func(git.Remote) error {
+		close(stopped)
+		return fmt.Errorf("build pay: %w", git.ErrStopping)
+	}
+	w.receive(told("5", "ee"))
+	<-stopped
+	w.restart()
+	w.git.outcome = nil
+	w.begin()
+	if f := w.finished(5); f.After != "ee" || f.State != function.HookDelivered {
+		t.Errorf("finished: %+v", f)
+	}
 }
 
 // Each record is folded twice: the story is the same.

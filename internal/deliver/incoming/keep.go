@@ -140,7 +140,7 @@ func (p *keeper) begin(ctx context.Context, d *function.HookFinished) {
 		err := in.Bring(ctx)
 		over.Said, over.Attempts = in.Said(), in.Tries()
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, errors.Is(err, git.ErrStopping):
 			status.wait()
 			return // the next owner, or the next start, goes on
 		case errors.Is(err, git.ErrSuperseded):

@@ -1,0 +1,367 @@
+package build
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/runner"
+)
+
+// standardAt is where a build sees what is compiled of Go itself.
+const standardAt = runner.MountRoot + "/standard"
+
+// standard is what this process knows of Go's own packages that are compiled for all: the one thing that builds of different scopes share. It is
+// compiled in a sandbox without any function's source, of packages that the machine's Go has, and builds see it read-only: of a build comes
+// nothing but which packages. There is one directory for each Go and its settings.
+type standard struct {
+	turn chan struct{} // who holds it compiles, or looks at have
+
+	have map[string]map[string]bool // by directory: what was compiled since the start
+}
+
+func newStandard() standard {
+	return standard{turn: make(chan struct{}, 1), have: map[string]map[string]bool{}}
+}
+
+// goTool is the machine's go, as builds find it.
+type goTool struct {
+	root string // GOROOT
+	name string // of the directory with what it has compiled
+}
+
+// goTool finds it. What it compiles differs by its settings; Go itself tells what another Go or other settings have compiled from its own, so that
+// a name that stays though something changed costs time, and nothing else.
+func (b *Builds) goTool() (*goTool, error) {
+	at, err := filepath.EvalSymlinks(b.find("go"))
+	if err != nil {
+		return nil, fmt.Errorf("find go: %w", err)
+	}
+	info, err := os.Stat(at)
+	if err != nil {
+		return nil, fmt.Errorf("find go: %w", err)
+	}
+	root := filepath.Dir(filepath.Dir(at))
+	version, err := os.ReadFile(filepath.Join(root, "VERSION"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("find the version of go: %w", err)
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %d %d %q %q", at, info.Size(), info.ModTime().UnixNano(), version, standardCommand())
+	for _, e := range slices.Sorted(slices.Values(overlay(goEnv(), b.env))) {
+		if compiles(e) {
+			fmt.Fprintf(h, " %q", e)
+		}
+	}
+	return &goTool{root, "go-" + hex.EncodeToString(h.Sum(nil)[:16])}, nil
+}
+
+// compiles says whether a variable may change what Go compiles, and not only where it gets modules from.
+func compiles(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	switch name {
+	case "GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH", "GOVCS":
+		return false
+	}
+	return strings.HasPrefix(name, "GO") || strings.HasPrefix(name, "CGO")
+}
+
+func standardCommand() []string { return []string{"go", "build", "-v", "-trimpath", "-buildvcs=false"} }
+
+// useStandard lets a job find Go's own packages compiled. When its scope has not been built with this Go before, those that it imports are compiled
+// first, where they are not. What goes wrong with that does not stop the build: it compiles what it needs itself.
+func (b *Builds) useStandard(ctx context.Context, j *job) error {
+	err := b.linkStandard(ctx, j)
+	if err == nil {
+		return nil
+	}
+	if why := context.Cause(ctx); why != nil {
+		return b.ended(j, why)
+	}
+	j.place.standard = ""
+	j.log.say("Go's own packages are compiled for this build alone: %v", err)
+	b.logger.Warn("go's own packages cannot be kept for all builds", "build", j.id, "err", err)
+	return nil
+}
+
+func (b *Builds) linkStandard(ctx context.Context, j *job) error {
+	tool, err := b.goTool()
+	if err != nil {
+		return err
+	}
+	dir, err := j.place.enter(tool.name)
+	if err != nil {
+		return err
+	}
+	known := filepath.Join(j.place.cache, "built-with-"+tool.name) // only for its own scope to forge
+	_, err = os.Lstat(known)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if fresh {
+		imports, err := b.imports(ctx, j)
+		if err != nil {
+			return err
+		}
+		if err := b.compileStandard(ctx, j, tool.own(imports), dir); err != nil {
+			return err
+		}
+	}
+	kept := filepath.Join(dir, filepath.Base(goCacheAt))
+	if err := os.MkdirAll(kept, 0o755); err != nil {
+		return err
+	}
+	if err := linkCache(j.place.cache, kept); err != nil {
+		return fmt.Errorf("link to what is compiled: %w", err)
+	}
+	j.place.standard = kept
+	if !fresh {
+		return nil
+	}
+	return os.WriteFile(known, nil, 0o600)
+}
+
+// maxImports bounds the bytes of what a build says that it imports.
+const maxImports = 64 << 10
+
+// imports asks for the packages of Go itself that a job's program consists of. It is asked in the job's sandbox, and may be told anything. A source
+// that Go cannot list has none: what is wrong with it the build says.
+func (b *Builds) imports(ctx context.Context, j *job) ([]string, error) {
+	j.log.say("looking for what it imports")
+	list := *j
+	list.plan = &plan{env: j.plan.env}
+	s := b.spec(&list)
+	s.Command = []string{"go", "list", "-deps", "-f", "{{if .Standard}}{{.ImportPath}}{{end}}", goTarget(j.Request)}
+	var said bytes.Buffer
+	s.Stdout = func(p []byte) { said.Write(p[:min(len(p), maxImports-said.Len())]) }
+	s.Stderr = j.log.only(1, "go: downloading ")
+	err := b.sandboxed(ctx, &list, s)
+	if why := context.Cause(ctx); why != nil {
+		return nil, why
+	}
+	if err != nil {
+		return nil, nil
+	}
+	return strings.Fields(said.String()), nil
+}
+
+// importPath is one that a package of Go itself can have.
+var importPath = regexp.MustCompile(`^[a-z0-9]+(/[a-z0-9_]+)*$`)
+
+// own are those of some import paths that this Go has itself, and that can be asked for.
+func (g *goTool) own(paths []string) []string {
+	var own []string
+	for _, p := range paths {
+		if !importPath.MatchString(p) || p == "unsafe" || strings.HasPrefix(p, "vendor/") || strings.HasPrefix(p, "cmd/") || slices.Contains(strings.Split(p, "/"), "internal") {
+			continue // the last ones come with those that import them
+		}
+		if info, err := os.Stat(filepath.Join(g.root, "src", p)); err == nil && info.IsDir() {
+			own = append(own, p)
+		}
+	}
+	return own
+}
+
+const (
+	standardTime  = 15 * time.Minute // for the compilation of packages
+	standardTells = 25               // so many are compiled from one line to the next
+)
+
+// compileStandard compiles what is not there of some packages, for all builds.
+func (b *Builds) compileStandard(ctx context.Context, j *job, packages []string, dir string) (err error) {
+	select {
+	case b.standard.turn <- struct{}{}:
+	default:
+		j.log.say("waiting for Go's own packages, which another build compiles just now")
+		select {
+		case b.standard.turn <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	defer func() { <-b.standard.turn }()
+	have := b.standard.have[dir]
+	if have == nil {
+		if err := dropDamaged(filepath.Join(dir, filepath.Base(goCacheAt))); err != nil {
+			return fmt.Errorf("check what is compiled: %w", err)
+		}
+		have = map[string]bool{}
+		b.standard.have[dir] = have
+	}
+	packages = slices.DeleteFunc(packages, func(p string) bool { return have[p] })
+	if len(packages) == 0 {
+		return nil
+	}
+	j.log.say("compiling what it imports of Go itself, for all functions of this node")
+	w, err := b.emptyWorkspace(j.id + "-go")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.remove()) }()
+	if err := os.Mkdir(w.src(), 0o755); err != nil {
+		return err
+	}
+	w.cache = dir
+	if err := keepUntrimmed(filepath.Join(dir, filepath.Base(goCacheAt)), b.now()); err != nil {
+		return err
+	}
+	if err := own(w.dir); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, standardTime, fault.New(fault.Timeout, "Go's own packages are not compiled within %s", function.Duration(standardTime)))
+	defer cancel()
+	compile := &job{Request: &Request{Build: function.Build{Type: function.BuildGo, Network: function.NetworkNone}}, plan: &plan{name: "go", env: goEnv()}, id: j.id + "-go", log: j.log, place: w}
+	s := b.spec(compile)
+	s.Command = append(standardCommand(), packages...)
+	s.Stdout, s.Stderr = nil, j.log.counts(standardTells, "%d packages of Go itself are compiled")
+	if err := b.sandboxed(ctx, compile, s); err != nil {
+		return err
+	}
+	for _, p := range packages {
+		have[p] = true
+	}
+	return nil
+}
+
+// keepUntrimmed says to Go that what nobody used for days was removed from its cache just now: builds that use it cannot say so.
+func keepUntrimmed(dir string, now time.Time) error {
+	if err := makeKept(dir); err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "trim.txt")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "%d", now.Unix()), 0o644); err != nil {
+		return err
+	}
+	return own(file)
+}
+
+// entryOf is the name of a file in Go's cache: of an action, or of what came of one, which is named by its content.
+var entryOf = regexp.MustCompile(`^[0-9a-f]{64}-[ad]$`)
+
+// dropDamaged removes what is not what its name says: a machine that lost its power may have kept the name of a file, and not all of its content.
+func dropDamaged(dir string) error {
+	paths, err := filepath.Glob(filepath.Join(dir, "[0-9a-f][0-9a-f]", "*-d"))
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		sum, err := sumOf(path)
+		if err != nil {
+			return err
+		}
+		if hex.EncodeToString(sum)+"-d" == filepath.Base(path) {
+			continue
+		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sumOf(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return h.Sum(nil), err
+}
+
+// linkCache makes the Go cache of a scope lead to what is in another, where it has nothing of its own, and drops links that lead elsewhere. Builds of the
+// scope may have left anything there; no link is followed out of it.
+func linkCache(scope, kept string) error {
+	root, err := os.OpenRoot(scope)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for i := range 256 {
+		name := fmt.Sprintf("%02x", i)
+		list, err := os.ReadDir(filepath.Join(kept, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		at := filepath.Join(filepath.Base(goCacheAt), name)
+		if err := makeOwned(root, at); err != nil {
+			return err
+		}
+		if err := linkDirectory(root, at, list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeOwned makes a directory for builds, and that above it.
+func makeOwned(root *os.Root, dir string) error {
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		err := root.Mkdir(d, 0o755)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if os.Geteuid() == 0 {
+			if err := root.Lchown(d, runner.MountOwner, runner.MountOwner); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func linkDirectory(root *os.Root, at string, list []fs.DirEntry) error {
+	dir, err := root.OpenRoot(at)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	missing := map[string]string{}
+	for _, de := range list {
+		if entryOf.MatchString(de.Name()) {
+			missing[de.Name()] = standardAt + "/" + filepath.Base(at) + "/" + de.Name()
+		}
+	}
+	there, err := fs.ReadDir(dir.FS(), ".")
+	if err != nil {
+		return err
+	}
+	for _, de := range there {
+		name := de.Name()
+		want, has := missing[name]
+		delete(missing, name)
+		if de.Type()&fs.ModeSymlink == 0 {
+			continue
+		}
+		if to, err := dir.Readlink(name); err != nil || !has || to != want {
+			if err := dir.Remove(name); err != nil {
+				return err
+			}
+			if has {
+				missing[name] = want
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		if err := dir.Symlink(missing[name], name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

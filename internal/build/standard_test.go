@@ -1,0 +1,168 @@
+package build
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/need"
+)
+
+func goModule(t *testing.T, main string) string {
+	return source(t, map[string]string{"go.mod": "module example.com/hello\n\ngo 1.21\n", "main.go": main})
+}
+
+// TestGoItselfIsCompiledOnce also tries what a hostile build would: to write where all builds read.
+func TestGoItselfIsCompiledOnce(t *testing.T) {
+	b := newBench(t, Options{})
+	need.That(t, b.find("go") != "", "go below /usr")
+	r := Request{Dir: goModule(t, "package main\n\nimport \"errors\"\n\nfunc main() { println(errors.New(\"x\").Error()) }\n"), Programs: []string{"hello"},
+		Build: function.Build{Type: function.BuildGo, Network: function.NetworkNone, Timeout: function.BuildTimeout}}
+	build := func(scope string, build function.Build) string {
+		t.Helper()
+		var out bytes.Buffer
+		r := r
+		r.Scope, r.Build, r.Out = scope, build, &out
+		if _, err := b.Run(t.Context(), r); err != nil {
+			t.Fatalf("Run: %v\n%s", err, &out)
+		}
+		return out.String()
+	}
+	const compiles = "compiling what it imports of Go itself"
+	if said := build("one", r.Build); !strings.Contains(said, compiles) || slices.Contains(strings.Split(said, "\n"), "runtime") {
+		t.Errorf("the first build said\n%s\nwant Go's own packages compiled, and not by itself", said)
+	}
+	said := build("two", r.Build)
+	if strings.Contains(said, compiles) || slices.Contains(strings.Split(said, "\n"), "runtime") || !strings.Contains(said, "\nexample.com/hello\n") {
+		t.Errorf("the second build said\n%s\nwant its own package compiled, and nothing of Go", said)
+	}
+	if said := build("two", r.Build); strings.Contains(said, "looking for") {
+		t.Errorf("the third build said\n%s\nwant it to know what it imports", said)
+	}
+	tool, err := b.goTool()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := tree(t, filepath.Join(b.cacheDir(), tool.name))
+	hostile := shell("for f in /build/standard/*/* /build/cache/go-build/*/*-d; do chmod 777 $f; echo poison > $f; rm -f $f; done; mkdir -p /build/cache/go-build/00; ln -sf /etc/passwd /build/cache/go-build/00/" + strings.Repeat("0", 64) + "-d; touch hello; chmod +x hello; exit 0")
+	build("two", hostile)
+	if after := tree(t, filepath.Join(b.cacheDir(), tool.name)); !slices.Equal(before, after) {
+		t.Errorf("a hostile build changed what all have:\n%q, before it\n%q", after, before)
+	}
+	if said := build("three", r.Build); slices.Contains(strings.Split(said, "\n"), "runtime") {
+		t.Errorf("the build after it said\n%s\nwant nothing of Go compiled", said)
+	}
+	build("two", r.Build) // who has harmed only itself
+}
+
+// tree is the names and sizes of what is below a directory.
+func tree(t *testing.T, dir string) (list []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, de fs.DirEntry, err error) error {
+		if err != nil || de.IsDir() {
+			return err
+		}
+		sum, err := sumOf(path)
+		list = append(list, path+" "+string(sum))
+		return err
+	})
+	if err != nil || len(list) == 0 {
+		t.Fatalf("%s has %d files, %v", dir, len(list), err)
+	}
+	return list
+}
+
+func TestWhatGoHasItself(t *testing.T) {
+	root := t.TempDir()
+	for _, dir := range []string{"errors", "net/http", "internal/abi", "vendor/golang.org/x/net", "cmd/go"} {
+		if err := os.MkdirAll(filepath.Join(root, "src", dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := &goTool{root: root}
+	got := g.own([]string{"errors", "-o", "net/http", "../../etc", "/etc", "internal/abi", "vendor/golang.org/x/net", "cmd/go", "unsafe", "no/such", "errors/...", "ERRORS", "./errors", "a=b"})
+	if want := []string{"errors", "net/http"}; !slices.Equal(got, want) {
+		t.Errorf("own = %q, want %q", got, want)
+	}
+}
+
+// TestLinksLeadWhereTheyShall links into a cache where builds have left what they can.
+func TestLinksLeadWhereTheyShall(t *testing.T) {
+	kept, scope, outside := t.TempDir(), t.TempDir(), t.TempDir()
+	entry := func(c string) string { return strings.Repeat(c, 64) + "-d" }
+	write := func(path string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("x"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(to, path string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.Symlink(to, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []string{"a", "b", "c", "d"} {
+		write(filepath.Join(kept, "0a", entry(c)))
+	}
+	write(filepath.Join(kept, "0a", "no entry"))
+	write(filepath.Join(scope, "go-build/0a", entry("b")))
+	link("/etc/passwd", filepath.Join(scope, "go-build/0a", entry("c")))
+	link(standardAt+"/0a/"+entry("d"), filepath.Join(scope, "go-build/0a", entry("d")))
+	link("/gone", filepath.Join(scope, "go-build/0a", entry("e")))
+	if err := linkCache(scope, kept); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	list, err := os.ReadDir(filepath.Join(scope, "go-build/0a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, de := range list {
+		got[de.Name()], _ = os.Readlink(filepath.Join(scope, "go-build/0a", de.Name()))
+	}
+	for c, want := range map[string]string{"a": standardAt + "/0a/" + entry("a"), "b": "", "c": standardAt + "/0a/" + entry("c"), "d": standardAt + "/0a/" + entry("d")} {
+		if to, there := got[entry(c)]; !there || to != want {
+			t.Errorf("%s leads to %q, there %v; want %q", c, to, there, want)
+		}
+	}
+	if len(got) != 4 {
+		t.Errorf("the cache has %v, want four", got)
+	}
+	if err := errors.Join(os.RemoveAll(filepath.Join(scope, "go-build/0a")), os.Symlink(outside, filepath.Join(scope, "go-build/0a"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := linkCache(scope, kept); err == nil {
+		t.Error("linkCache followed a link out of the scope")
+	}
+	if list, err := os.ReadDir(outside); err != nil || len(list) > 0 {
+		t.Errorf("outside of the scope are %v, %v", list, err)
+	}
+}
+
+func TestWhatIsDamagedIsDropped(t *testing.T) {
+	dir := t.TempDir()
+	whole, damaged := "0a/2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881-d", "0a/"+strings.Repeat("0", 64)+"-d"
+	if err := os.Mkdir(filepath.Join(dir, "0a"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{whole, damaged} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := dropDamaged(dir); err != nil {
+		t.Fatal(err)
+	}
+	_, err := os.Stat(filepath.Join(dir, whole))
+	_, gone := os.Stat(filepath.Join(dir, damaged))
+	if err != nil || !errors.Is(gone, fs.ErrNotExist) {
+		t.Errorf("of what is whole and what is not: %v, %v; want the first one alone", err, gone)
+	}
+}
