@@ -178,7 +178,7 @@ func (n *node) stop() {
 	}
 }
 
-// deploy makes a version of each function of a manifest, whose code is below dir.
+// deploy makes a version of each function of a manifest, whose code is below dir where it has any.
 func (n *node) deploy(dir, manifest string) {
 	n.t.Helper()
 	m, err := function.ParseManifest("dalamb.yaml", []byte(manifest))
@@ -187,9 +187,12 @@ func (n *node) deploy(dir, manifest string) {
 	}
 	for _, d := range m.Functions {
 		var code bytes.Buffer
-		digest, err := image.Pack(filepath.Join(dir, d.CodePath), &code)
-		if err == nil {
-			err = n.client.PutCode(n.t.Context(), digest, &code)
+		var digest string
+		if d.Spec.Image == "" {
+			digest, err = image.Pack(filepath.Join(dir, d.CodePath), &code)
+			if err == nil {
+				err = n.client.PutCode(n.t.Context(), digest, &code)
+			}
 		}
 		if err == nil {
 			_, err = n.client.Deploy(n.t.Context(), wire.DeployRequest{Spec: d.Spec, Code: digest})

@@ -31,12 +31,22 @@ func speaker(t *testing.T, word string) v1.Image {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return imageOf(t, v1.Config{Entrypoint: []string{"/bin/busybox", "cat", "/word"}}, map[string]string{"bin/busybox": string(program), "word": word})
+}
+
+// imageOf is an image of one layer, with files that everybody may run. What ends with a slash is a directory.
+func imageOf(t *testing.T, config v1.Config, files map[string]string) v1.Image {
+	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	for name, content := range map[string][]byte{"bin/busybox": program, "word": []byte(word)} {
-		err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o755, Size: int64(len(content))})
+	for name, content := range files {
+		h := tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o755, Size: int64(len(content))}
+		if strings.HasSuffix(name, "/") {
+			h.Typeflag = tar.TypeDir
+		}
+		err := w.WriteHeader(&h)
 		if err == nil {
-			_, err = w.Write(content)
+			_, err = io.WriteString(w, content)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -51,9 +61,7 @@ func speaker(t *testing.T, word string) v1.Image {
 	}
 	img, err := mutate.AppendLayers(empty.Image, layer)
 	if err == nil {
-		img, err = mutate.ConfigFile(img, &v1.ConfigFile{
-			OS: "linux", Architecture: runtime.GOARCH, Config: v1.Config{Entrypoint: []string{"/bin/busybox", "cat", "/word"}}, RootFS: rootOf(t, img),
-		})
+		img, err = mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: runtime.GOARCH, Config: config, RootFS: rootOf(t, img)})
 	}
 	if err != nil {
 		t.Fatal(err)
