@@ -357,6 +357,14 @@ func TestTelemetryThatNobodyTakesIsCounted(t *testing.T) {
 	<-over
 }
 
+// The Telemetry API has the word of the Logs API: who decodes records by their types would not know another one.
+func TestLostRecordsAreToldByAWSsWord(t *testing.T) {
+	const want = `{"time":"2026-01-02T03:04:05.000Z","type":"platform.logsDropped","record":{"reason":"Consumer seems to have fallen behind as it has not acknowledged receipt of logs.","droppedRecords":3,"droppedBytes":700}}`
+	if got := encodeDropped(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), 3, 700); string(got) != want {
+		t.Errorf("record = %s, want %s", got, want)
+	}
+}
+
 func FuzzSubscription(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":"2022-12-13","types":["function"],"destination":{"protocol":"HTTP","URI":"http://sandbox.localdomain:80"}}`))
 	f.Add([]byte(`{"schemaVersion":"2021-03-18","types":["platform"],"destination":{"protocol":"TCP","port":70000},"buffering":{"maxItems":1e9}}`))

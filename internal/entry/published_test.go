@@ -112,3 +112,34 @@ func TestAPublishedTelemetryExtension(t *testing.T) {
 	c.Stop(5 * time.Second)
 	s.line("Processing event:  SHUTDOWN")
 }
+
+// TestAWSsClientOfTheTelemetryAPI: an extension that is made with it says what it understands of each record, by AWS's own types.
+func TestAWSsClientOfTheTelemetryAPI(t *testing.T) {
+	extension := client.TelemetryExtension()
+	s := newMatrixStage(t, withExtension(t, extension, "testdata/extensions/told.py"))
+	c := s.start(version("lambda:told", func(spec *function.Spec) { spec.Entry.Command = extension.Command }))
+	first, second := payload(`{"n":1}`), payload(`{"n":0}`)
+	first.TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	wantOutcome(t, s.invoke(c, first), function.Succeeded)
+	wantFailure(t, s.invoke(c, second), function.Failed, "CardError", "no such card")
+	for _, want := range []string{
+		`heard PlatformInitStart { initialization_type: OnDemand, phase: Init`,
+		`heard PlatformTelemetrySubscription { name: "telemetry", state: "Subscribed", types: ["platform", "function"] }`,
+		`heard PlatformExtension { name: "telemetry", state: "Ready", events: ["INVOKE", "SHUTDOWN"] }`,
+		`heard PlatformInitRuntimeDone { initialization_type: OnDemand, phase: Some(Init), status: Success`,
+		`heard PlatformInitReport { initialization_type: OnDemand, phase: Init, metrics: InitReportMetrics { duration_ms: `,
+		`told of ` + first.ID + ` until `,
+		`heard PlatformStart { request_id: "` + first.ID + `", version: Some("3"), tracing: Some(TraceContext { `,
+		`heard Function("asked for 1`,
+		`heard PlatformRuntimeDone { request_id: "` + first.ID + `", status: Success, error_type: None, metrics: Some(RuntimeDoneMetrics { duration_ms: `,
+		`heard PlatformReport { request_id: "` + first.ID + `", status: Success, error_type: None, metrics: ReportMetrics { duration_ms: `,
+		`told of ` + second.ID + ` until `,
+		`heard Function("asked for 0`,
+		`heard PlatformRuntimeDone { request_id: "` + second.ID + `", status: Error, error_type: Some("CardError")`,
+		`heard PlatformReport { request_id: "` + second.ID + `", status: Error, error_type: Some("CardError")`,
+	} {
+		s.line(want)
+	}
+	c.Stop(5 * time.Second)
+	s.line("told to end: ")
+}

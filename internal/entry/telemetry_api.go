@@ -139,8 +139,7 @@ func (c *lambdaConn) subscribe(e *extension, d *dialect, asked *subscribing, dia
 		owner: e.id, old: d.old, kinds: make(map[kind]bool), limits: *asked.Buffering,
 		done: ctx.Done(), end: cancel, changed: make(chan struct{}, 1), empty: make(chan struct{}),
 		dropped: func(n, size int) []byte {
-			return encodeRecord(c.entries.Now(), "platform."+d.word+"Dropped", droppedRecord{
-				Reason: "Consumer seems to have fallen behind as it has not acknowledged receipt of logs.", Records: n, Bytes: size})
+			return encodeDropped(c.entries.Now(), n, size)
 		},
 	}
 	for _, k := range asked.Types {

@@ -61,6 +61,12 @@ type droppedRecord struct {
 	Bytes   int    `json:"droppedBytes"`
 }
 
+// encodeDropped tells how much an extension has lost, by the same word in both APIs.
+func encodeDropped(at time.Time, records, bytes int) []byte {
+	return encodeRecord(at, "platform.logsDropped", droppedRecord{
+		Reason: "Consumer seems to have fallen behind as it has not acknowledged receipt of logs.", Records: records, Bytes: bytes})
+}
+
 type startRecord struct {
 	RequestID string         `json:"requestId"`
 	Version   string         `json:"version"`

@@ -59,8 +59,14 @@ func OTelExtension() Client {
 		[]string{"node", "npm", "python3"}, []string{"node", "observed.mjs"}}
 }
 
-// Extensions are published extensions, in code directories that still lack the function. Command runs that of the tests.
-func Extensions() []Client { return []Client{WebAdapter(), OTelExtension()} }
+// TelemetryExtension is one by AWS's client of the Telemetry API: it says what that understands of the records.
+func TelemetryExtension() Client {
+	return Client{"telemetry", "an extension by AWS's client of the Telemetry API", "`lambda-extension` 1.1.1", []string{"cargo"}, []string{"/usr/bin/python3", "told.py"}}
+}
+
+// Extensions are published extensions, and one by a published client, in code directories that still lack the function. Command runs that of
+// the tests.
+func Extensions() []Client { return []Client{WebAdapter(), OTelExtension(), TelemetryExtension()} }
 
 // WebSockets is a server of WebSockets in Python, in a function that echoes.
 func WebSockets() Client {
