@@ -79,6 +79,20 @@ func TestAProgramWithTheAWSRuntimeClientRunsUnchanged(t *testing.T) {
 	})
 }
 
+// AWS's Runtime API takes any body, and its client for Go sends what a handler's io.Reader reads as it is: docs/lambda.md has the rule.
+func TestAnAnswerThatIsNoJSONIsTheResultAsItIs(t *testing.T) {
+	s := newStage(t)
+	s.code = awsFunction(t)
+	c := s.start(version("lambda:aws", func(spec *function.Spec) { spec.Entry.Command = []string{"./bootstrap"} }))
+	r := s.invoke(c, payload(`{"do":"bytes"}`))
+	wantOutcome(t, r, function.Succeeded)
+	if string(r.Body) != "no JSON: \xff\x00" || len(r.Events) != 0 {
+		t.Errorf("answer = %q with %d events, want the handler's bytes and none", r.Body, len(r.Events))
+	}
+	r = s.invoke(c, &function.Invocation{ID: event.NewID(), Event: &event.Event{ID: "1", Source: "/till", Type: "order.requested", Data: []byte(`1`)}})
+	wantOutcome(t, r, function.Succeeded) // the instance is as well as before
+}
+
 const pythonRuntime = `
 import json, os, urllib.request
 base = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -44,6 +45,8 @@ func handle(ctx context.Context, raw json.RawMessage) (any, error) {
 	switch o.Do {
 	case "fail":
 		return nil, errors.New("no such card")
+	case "bytes":
+		return strings.NewReader("no JSON: \xff\x00"), nil
 	case "panic":
 		panic("the roof is on fire")
 	}
