@@ -39,7 +39,19 @@ var errSlow = fault.New(fault.Timeout, "the request's body took too long to arri
 // read reads a body of at most limit bytes into memory. The caller gives held back to the budget when it is done with the
 // body, also after an error. what names the thing that is limited.
 func (g *Gateway) read(w http.ResponseWriter, r *http.Request, limit int64, what string) (body []byte, held int64, err error) {
-	size := r.ContentLength
+	return g.readInto(w, r, room{limit, what, g.held.take})
+}
+
+// room is what a body may take: limit bytes, which are taken step by step.
+type room struct {
+	limit int64
+	what  string
+	take  func(n int64) bool
+}
+
+// readInto is read where the budget is not the only bound.
+func (g *Gateway) readInto(w http.ResponseWriter, r *http.Request, to room) (body []byte, held int64, err error) {
+	size, limit, what := r.ContentLength, to.limit, to.what
 	switch {
 	case size == 0 || r.Body == nil || r.Body == http.NoBody:
 		return nil, 0, nil
@@ -53,12 +65,12 @@ func (g *Gateway) read(w http.ResponseWriter, r *http.Request, limit int64, what
 			_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // what cannot have deadlines has none
 		}
 	}()
-	for room := min(size, firstRead); ; room = min(int64(cap(body)), limit+1-int64(cap(body))) {
-		if !g.held.take(room) {
+	for more := min(size, firstRead); ; more = min(int64(cap(body)), limit+1-int64(cap(body))) {
+		if !to.take(more) {
 			return nil, held, fault.New(fault.Exhausted, "the gateway holds as many request bodies as it may").WithHint("send it again in a moment")
 		}
-		held += room
-		grown := make([]byte, len(body), int64(cap(body))+room)
+		held += more
+		grown := make([]byte, len(body), int64(cap(body))+more)
 		copy(grown, body)
 		body = grown
 		for len(body) < cap(body) {

@@ -100,17 +100,17 @@ type Gateway struct {
 	token   [sha256.Size]byte
 	limits  Limits
 	held    budget
-	// unproved is the part of held that the bodies of hooks may take.
-	unproved budget
-	quotas   quotas
-	health   func(ctx context.Context) map[string]error
-	hooks    Hooks
-	secret   Secret
-	logger   *slog.Logger
-	metrics  *metrics
-	now      func() time.Time
-	slow     time.Duration
-	tunnels  tunnels
+	// strangers is the part of held that the bodies of hooks may take while they are read.
+	strangers crowd
+	quotas    quotas
+	health    func(ctx context.Context) map[string]error
+	hooks     Hooks
+	secret    Secret
+	logger    *slog.Logger
+	metrics   *metrics
+	now       func() time.Time
+	slow      time.Duration
+	tunnels   tunnels
 
 	routes  atomic.Pointer[routes]
 	routing sync.Mutex // held while routes are rebuilt
@@ -153,7 +153,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	return &Gateway{
-		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, unproved: budget{most: o.Limits.Held / 4},
+		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
 		health: o.Health, hooks: o.Hooks, secret: o.Secret, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),

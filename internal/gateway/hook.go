@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
 )
@@ -29,8 +30,8 @@ func (h noHooks) Take(r *http.Request, _ []byte) (string, error) {
 	return "", err
 }
 
-// serveHook answers 202 to what was taken, which is acted upon later, and 200 to what is nothing to do. Where the body itself is signed anybody
-// may send one: such bodies have a budget of their own beside the one of all bodies, so that they leave room for those of calls.
+// serveHook answers 202 to what was taken, which is acted upon later, and 200 to what is nothing to do. Bodies of hooks are a crowd of their own
+// within the budget of all bodies, so that they leave room for those of calls.
 func (g *Gateway) serveHook(x *exchange, r *http.Request) {
 	note, err := g.takeHook(x, r)
 	if err != nil {
@@ -51,20 +52,25 @@ func (g *Gateway) takeHook(x *exchange, r *http.Request) (note string, err error
 		x.Header().Set("Connection", "close") // else net/http waits for the body before it answers
 		return "", err
 	}
-	announced := r.ContentLength
-	if announced < 0 || announced > most {
-		announced = most
+	if min(r.ContentLength, most) > g.strangers.most {
+		return "", crowded()
 	}
-	if !g.unproved.take(announced) {
-		return "", fault.New(fault.Exhausted, "as many hooks as may be are being read").WithHint("send it again in a moment")
-	}
-	defer g.unproved.give(announced)
-	body, held, err := g.read(x, r, most, "the request's body")
+	control := http.NewResponseController(x)
+	part := g.strangers.enter(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) }) // what cannot have deadlines is in memory already
+	body, held, err := g.readInto(x, r, room{most, "the request's body", func(n int64) bool { return part.take(n) && g.held.take(n) }})
 	defer g.held.give(held)
+	defer part.leave()
+	if !part.arrived() {
+		return "", crowded()
+	}
 	if err != nil {
 		return "", err
 	}
 	return g.hooks.Take(r, body)
+}
+
+func crowded() error {
+	return fault.New(fault.Exhausted, "as many hooks as may be are being read").WithHint("send it again in a moment")
 }
 
 // Sender is whose token a request's headers show: the name of one that the node has given out, or function.NodeToken.

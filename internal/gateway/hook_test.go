@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -70,5 +71,50 @@ func TestBodiesOfStrangersAreNotRead(t *testing.T) {
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("status %d, want 401", res.StatusCode)
+	}
+}
+
+// Two who know no secret could keep all hooks of a node closed, by announcing a body and sending a byte of it now and then.
+func TestAStrangerWhoWaitsMakesRoom(t *testing.T) {
+	n := start(t, says("x"), func(o *Options) {
+		o.Limits = Limits{Held: 10_000} // of which hooks have a quarter
+		o.Hooks = &testHooks{most: 4000}
+	})
+	answered := make(chan int, 1)
+	body, w := io.Pipe()
+	defer w.Close()
+	r, err := http.NewRequest(http.MethodPost, n.url+"/_/hooks/github/shop", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = 2000
+	r.Header.Set("Authorization", "x")
+	go func() {
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			answered <- 0
+			return
+		}
+		res.Body.Close()
+		answered <- res.StatusCode
+	}()
+	if _, err := w.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	for taken := int64(0); taken == 0; runtime.Gosched() {
+		n.strangers.mu.Lock()
+		taken = n.strangers.used
+		n.strangers.mu.Unlock()
+	}
+	for range 3 {
+		if got := n.send("POST", "/_/hooks/registry/harbor", strings.Repeat("x", 2000)); got.status != http.StatusAccepted {
+			t.Errorf("a hook's body beside one that does not come: %d %s, want 202", got.status, got.body)
+		}
+	}
+	if status := <-answered; status != http.StatusServiceUnavailable {
+		t.Errorf("the body that did not come: %d, want 503", status)
+	}
+	if n.strangers.used != 0 || len(n.strangers.all) != 0 || n.held.used.Load() != 0 {
+		t.Errorf("held: %d by %d, %d of all bodies; want nothing", n.strangers.used, len(n.strangers.all), n.held.used.Load())
 	}
 }
