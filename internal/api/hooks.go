@@ -16,6 +16,8 @@ type Hooks interface {
 	Deliveries(ctx context.Context, hook string, most int) ([]function.HookFinished, error)
 	// Test tries all that a hook needs, and changes nothing.
 	Test(ctx context.Context, hook string) ([]wire.HookCheck, error)
+	// Refused counts what this node refused of a hook's requests.
+	Refused(hook string) function.HookRefused
 }
 
 // shownDeliveries is how many deliveries of a hook are told, if it is not said otherwise.
@@ -24,14 +26,18 @@ const (
 	maxDeliveries   = 1000
 )
 
-func wireHook(h catalog.Hook) wire.Hook {
-	return wire.Hook{Hook: h.Hook, Path: "/_/hooks/" + h.Provider + "/" + h.Name, Changed: h.Changed}
+func (a *API) wireHook(h catalog.Hook) wire.Hook {
+	out := wire.Hook{Hook: h.Hook, Path: "/_/hooks/" + h.Provider + "/" + h.Name, Changed: h.Changed}
+	if a.hooks != nil {
+		out.Refused = a.hooks.Refused(h.Name)
+	}
+	return out
 }
 
 func (a *API) listHooks(*http.Request, query) (any, error) {
 	list := wire.HookList{Hooks: []wire.Hook{}}
 	for _, h := range a.catalog.View().Hooks() {
-		list.Hooks = append(list.Hooks, wireHook(h))
+		list.Hooks = append(list.Hooks, a.wireHook(h))
 	}
 	return list, nil
 }
@@ -45,7 +51,7 @@ func (a *API) getHook(r *http.Request, q query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := wire.HookDetail{Hook: wireHook(h), Deliveries: []function.HookFinished{}}
+	out := wire.HookDetail{Hook: a.wireHook(h), Deliveries: []function.HookFinished{}}
 	if a.hooks == nil {
 		return out, nil
 	}
@@ -71,7 +77,7 @@ func (a *API) setHook(r *http.Request, _ query) (any, error) {
 		return nil, err
 	}
 	if old, err := a.catalog.View().Hook(h.Name); err == nil && old.Hook == h {
-		return wire.HookSet{Hook: wireHook(old), Unchanged: true}, nil
+		return wire.HookSet{Hook: a.wireHook(old), Unchanged: true}, nil
 	}
 	view, err := a.catalog.Submit(r.Context(), catalog.SetHook{Hook: h})
 	if err != nil {
@@ -81,7 +87,7 @@ func (a *API) setHook(r *http.Request, _ query) (any, error) {
 	if err != nil {
 		return nil, err // removed again at once by somebody else
 	}
-	return wire.HookSet{Hook: wireHook(made)}, nil
+	return wire.HookSet{Hook: a.wireHook(made)}, nil
 }
 
 func (a *API) removeHook(r *http.Request, _ query) (any, error) {

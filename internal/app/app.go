@@ -43,6 +43,7 @@ import (
 	"github.com/dalamb/dalamb/internal/shadow"
 	"github.com/dalamb/dalamb/internal/source/cron"
 	"github.com/dalamb/dalamb/internal/source/delay"
+	"github.com/dalamb/dalamb/internal/source/hook"
 	"github.com/dalamb/dalamb/internal/telemetry"
 )
 
@@ -92,6 +93,7 @@ type Node struct {
 	api        *api.API
 	git        *git.Server
 	incoming   *incoming.Keeper
+	refusals   *hook.Refusals
 	sink       *logSink
 
 	gatewayListener, controlListener net.Listener
@@ -272,7 +274,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.api, err = api.New(api.Options{
 		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share, Images: keptImages{n.images, n}, Follower: followed{n}, Repositories: repositories{n}, Builds: n.builds, Signed: c.Build.Require == config.RequireSigned,
-		Hooks:    told{n.incoming},
+		Hooks:    told{n.incoming, n.refusals},
 		Rollouts: n.rollouts,
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 	})

@@ -18,17 +18,20 @@ func (n *Node) hooks() hook.Hooks {
 	all := hook.Hooks{
 		"registry": hook.Registry{
 			Sender: func(h http.Header) (string, error) { return n.gateway.Sender(h) },
-			Pushed: func(id string, p function.ImagePushed) error { return n.follower.Pushed(id, p) },
+			Pushed: func(id string, p function.ImagePushed) error { return n.follower.Pushed(id, p) }, Refusals: n.refusals,
 		},
 	}
 	for _, f := range hook.Forges() {
-		all[f.Word()] = hook.Pushes{Forge: f, Hook: n.hookOf, Secret: n.secretValue, Received: n.incoming.Received, Now: time.Now}
+		all[f.Word()] = hook.Pushes{Forge: f, Hook: n.hookOf, Secret: n.secretValue, Received: n.incoming.Received, Refusals: n.refusals, Now: time.Now}
 	}
 	return all
 }
 
 // openIncoming opens what acts upon pushes to other git servers.
 func (n *Node) openIncoming() (err error) {
+	if n.refusals, err = hook.NewRefusals(n.metrics, time.Now); err != nil {
+		return err
+	}
 	n.incoming, err = incoming.New(incoming.Options{Log: n.log, Catalog: n.catalog, Git: remotes{n}, Secret: n.secretValue, Logger: n.logger})
 	return err
 }
@@ -61,7 +64,10 @@ func (r remotes) DropRemotes(ctx context.Context, keep func(string) bool) error 
 }
 
 // told shows to the API what hooks are told.
-type told struct{ *incoming.Keeper }
+type told struct {
+	*incoming.Keeper
+	*hook.Refusals
+}
 
 func (t told) Test(ctx context.Context, name string) ([]wire.HookCheck, error) {
 	checks, err := t.Keeper.Test(ctx, name)

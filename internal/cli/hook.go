@@ -94,6 +94,7 @@ func hookListCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ls",
 		Short: "List hooks of git servers",
+		Long:  `List hooks of git servers. REFUSED counts the requests that did not show who sent them, since the node started.`,
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return inquiry[[]wire.Hook]{
@@ -105,9 +106,9 @@ func hookListCommand(env *environment) *cobra.Command {
 					}
 					var rows []row
 					for _, h := range *list {
-						rows = append(rows, cells(h.Name, h.Provider, h.URL, h.Path))
+						rows = append(rows, cells(h.Name, h.Provider, h.URL, h.Path, fmt.Sprint(h.Refused.Requests)))
 					}
-					table(w, []string{"HOOK", "PROVIDER", "REPOSITORY", "PATH"}, rows)
+					table(w, []string{"HOOK", "PROVIDER", "REPOSITORY", "PATH", "REFUSED"}, rows)
 				},
 			}.run(c, env, &out)
 		},
@@ -132,6 +133,9 @@ func hookShowCommand(env *environment) *cobra.Command {
 						if l[1] != "" {
 							fmt.Fprintf(w, "%-10s  %s\n", l[0], l[1])
 						}
+					}
+					if n := h.Refused.Requests; n > 0 {
+						fmt.Fprintf(w, "%-10s  %s since the node started, the last %s ago: %s\n", "refused", count(n, "request"), age(h.Refused.Last, time.Now()), h.Refused.Why)
 					}
 					fmt.Fprintln(w)
 					if len(h.Deliveries) == 0 {

@@ -235,6 +235,13 @@ type HookFinished struct {
 	Attempts  int      `json:"attempts"`
 }
 
+// HookRefused is what a node has refused of a hook's requests since it started: those that did not show who sent them.
+type HookRefused struct {
+	Requests int64     `json:"requests"`
+	Last     time.Time `json:"last,omitzero"`
+	Why      string    `json:"why,omitempty"` // of the last
+}
+
 // HookReported is the data of a hook.reported event: the provider was told what came of a commit, or it was given up.
 type HookReported struct {
 	ID    string `json:"id"` // of the hook.received event

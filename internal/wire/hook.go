@@ -11,6 +11,8 @@ type Hook struct {
 	function.Hook
 	Path    string    `json:"path"` // on the gateway; where the provider sends its requests
 	Changed time.Time `json:"changed"`
+	// Refused counts the requests that this node refused because they did not show who sent them.
+	Refused function.HookRefused `json:"refused"`
 }
 
 // HookList is the answer to GET /v1/hooks.

@@ -62,6 +62,9 @@ func link(h *function.Hook, commit string) string {
 	if commit == "" {
 		return ""
 	}
+	if d, ok := dataCenterOf(h); ok {
+		return d.base + d.repository() + "/commits/" + commit
+	}
 	between := map[string]string{function.ProviderGitLab: "/-/commit/", function.ProviderBitbucket: "/commits/"}[h.Provider]
 	if between == "" {
 		between = "/commit/"

@@ -76,6 +76,9 @@ func apiOf(h *function.Hook) string {
 	if h.API != "" {
 		return strings.TrimSuffix(h.API, "/")
 	}
+	if d, ok := dataCenterOf(h); ok {
+		return d.base + "/rest/api/latest"
+	}
 	switch base := site(h); {
 	case h.Provider == function.ProviderBitbucket:
 		return "https://api.bitbucket.org/2.0"
@@ -96,6 +99,9 @@ func (f *forge) repository() string {
 	case function.ProviderGitLab:
 		return apiOf(f.hook) + "/projects/" + url.PathEscape(f.hook.Path())
 	case function.ProviderBitbucket:
+		if d, ok := dataCenterOf(f.hook); ok {
+			return apiOf(f.hook) + d.repository()
+		}
 		return apiOf(f.hook) + "/repositories/" + f.hook.Path()
 	}
 	return apiOf(f.hook) + "/repos/" + f.hook.Path()
@@ -118,7 +124,8 @@ func words(provider string) map[string]string {
 // maxDescription is in bytes; GitHub takes 140 characters.
 const maxDescription = 140
 
-// tell tells the state of a commit. // GitHub: "Commit statuses"; GitLab: "Commits API"; Bitbucket: "Commit statuses"; Gitea: repoCreateStatus
+// tell tells the state of a commit. // GitHub: "Commit statuses"; GitLab: "Commits API"; Bitbucket: "Commit statuses", and of
+// Data Center "Builds and Deployments"; Gitea: repoCreateStatus
 func (f *forge) tell(ctx context.Context, commit, state, description string) error {
 	state = words(f.hook.Provider)[state]
 	if len(description) > maxDescription {
@@ -128,7 +135,13 @@ func (f *forge) tell(ctx context.Context, commit, state, description string) err
 	case function.ProviderGitLab:
 		return f.ask(ctx, http.MethodPost, "/statuses/"+commit, map[string]string{"state": state, "name": statusName, "description": description})
 	case function.ProviderBitbucket:
-		return f.ask(ctx, http.MethodPost, "/commit/"+commit+"/statuses/build",
+		path := "/commit/" + commit + "/statuses/build"
+		if _, ok := dataCenterOf(f.hook); ok {
+			if path = "/commits/" + commit + "/builds"; state == "STOPPED" {
+				state = "CANCELLED"
+			}
+		}
+		return f.ask(ctx, http.MethodPost, path,
 			map[string]string{"key": statusName, "name": statusName, "state": state, "description": description, "url": link(f.hook, commit)})
 	}
 	return f.ask(ctx, http.MethodPost, "/statuses/"+commit, map[string]string{"state": state, "context": statusName, "description": description})

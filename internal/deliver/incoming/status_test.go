@@ -20,6 +20,8 @@ func TestEachProviderIsToldInItsWay(t *testing.T) {
 		{"gitlab", "ssh://git@gitlab.com/acme/web/shop.git", "t0ken", `POST /projects/acme%2Fweb%2Fshop/statuses/aa t0ken {"description":"pay version 2 (live)","name":"dalamb","state":"success"}`},
 		{"bitbucket", "https://bitbucket.org/acme/shop.git", "t0ken", `POST /repositories/acme/shop/commit/aa/statuses/build Bearer t0ken {"description":"pay version 2 (live)","key":"dalamb","name":"dalamb","state":"SUCCESSFUL","url":"https://bitbucket.org/acme/shop/commits/aa"}`},
 		{"bitbucket", "https://bitbucket.org/acme/shop", "jane:pass", `POST /repositories/acme/shop/commit/aa/statuses/build Basic amFuZTpwYXNz {"description":"pay version 2 (live)","key":"dalamb","name":"dalamb","state":"SUCCESSFUL","url":"https://bitbucket.org/acme/shop/commits/aa"}`},
+		{"bitbucket", "https://git.example/bitbucket/scm/ACME/shop.git", "t0ken", `POST /projects/ACME/repos/shop/commits/aa/builds Bearer t0ken {"description":"pay version 2 (live)","key":"dalamb","name":"dalamb","state":"SUCCESSFUL","url":"https://git.example/bitbucket/projects/ACME/repos/shop/commits/aa"}`},
+		{"bitbucket", "ssh://git@git.example:7999/acme/shop.git", "t0ken", `POST /projects/acme/repos/shop/commits/aa/builds Bearer t0ken {"description":"pay version 2 (live)","key":"dalamb","name":"dalamb","state":"SUCCESSFUL","url":"https://git.example/projects/acme/repos/shop/commits/aa"}`},
 		{"gitea", "http://git.example:3000/acme/shop.git", "t0ken", `POST /repos/acme/shop/statuses/aa token t0ken {"context":"dalamb","description":"pay version 2 (live)","state":"success"}`},
 	} {
 		w := newWorld(t)
@@ -46,6 +48,9 @@ func TestWhereTheAPIIs(t *testing.T) {
 		{"github", "https://git.example/acme/shop", "", "https://git.example/api/v3"},
 		{"gitlab", "ssh://git@gitlab.example:2222/acme/shop", "", "https://gitlab.example/api/v4"},
 		{"bitbucket", "https://bitbucket.org/acme/shop", "", "https://api.bitbucket.org/2.0"},
+		{"bitbucket", "ssh://git@bitbucket.org/acme/shop.git", "", "https://api.bitbucket.org/2.0"},
+		{"bitbucket", "https://git.example:8443/scm/acme/shop.git", "", "https://git.example:8443/rest/api/latest"},
+		{"bitbucket", "https://git.example/bitbucket/scm/acme/shop.git", "", "https://git.example/bitbucket/rest/api/latest"},
 		{"gitea", "http://127.0.0.1:3000/acme/shop", "", "http://127.0.0.1:3000/api/v1"},
 		{"gitea", "http://127.0.0.1:3000/acme/shop", "https://forge.example/api/v1/", "https://forge.example/api/v1"},
 	} {

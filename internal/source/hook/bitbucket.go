@@ -8,7 +8,8 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// bitbucket is Bitbucket Cloud. // support.atlassian.com: "Event payloads", "Manage webhooks"
+// bitbucket is Bitbucket Cloud, and Bitbucket Data Center, which signs alike and tells in another form.
+// // support.atlassian.com: "Event payloads", "Manage webhooks"; confluence.atlassian.com, Bitbucket Data Center: "Event payload"
 type bitbucket struct{}
 
 func (bitbucket) Word() string { return function.ProviderBitbucket }
@@ -27,11 +28,11 @@ func (bitbucket) prove(c Call, secret []byte, _ time.Time) error {
 
 type bitbucketPush struct {
 	Push struct {
-		Changes []struct {
+		Changes listed[struct {
 			New    *bitbucketRef `json:"new"` // nil = it is gone
 			Old    *bitbucketRef `json:"old"`
 			Forced bool          `json:"forced"`
-		} `json:"changes"`
+		}] `json:"changes"`
 	} `json:"push"`
 	Actor struct {
 		Nickname string `json:"nickname"`
@@ -55,7 +56,12 @@ func (r *bitbucketRef) ref() string {
 
 func (bitbucket) read(c Call) (delivery string, changes []change, note string, err error) {
 	delivery = only(c.Header, "X-Request-UUID")
-	if kind := only(c.Header, "X-Event-Key"); kind != "repo:push" {
+	switch kind := only(c.Header, "X-Event-Key"); kind {
+	case "repo:push":
+	case "repo:refs_changed":
+		changes, err = readDataCenter(c.Body)
+		return only(c.Header, "X-Request-Id"), changes, "", err
+	default:
 		return delivery, nil, other(kind), nil
 	}
 	var p bitbucketPush
@@ -73,4 +79,28 @@ func (bitbucket) read(c Call) (delivery string, changes []change, note string, e
 		changes = append(changes, made)
 	}
 	return delivery, changes, "", nil
+}
+
+// dataCenterPush is what a Data Center tells of a push.
+type dataCenterPush struct {
+	Actor struct {
+		Name string `json:"name"`
+	} `json:"actor"`
+	Changes listed[struct {
+		Ref    string `json:"refId"` // whole
+		Before string `json:"fromHash"`
+		After  string `json:"toHash"`
+	}] `json:"changes"`
+}
+
+func readDataCenter(body []byte) ([]change, error) {
+	var p dataCenterPush
+	if err := decode("Bitbucket", body, &p); err != nil {
+		return nil, err
+	}
+	var changes []change
+	for _, one := range p.Changes {
+		changes = append(changes, change{ref: one.Ref, before: one.Before, after: one.After, pusher: p.Actor.Name})
+	}
+	return changes, nil
 }

@@ -33,6 +33,7 @@ type Pushes struct {
 	Secret func(name string) ([]byte, error)
 	// Received makes durable what was told, all of it or nothing. repeated: all of it is there already.
 	Received func(told []function.HookTold) (repeated bool, err error)
+	Refusals *Refusals // nil = nobody counts
 	Now      func() time.Time
 }
 
@@ -65,7 +66,7 @@ func (p Pushes) Admit(c Call) (most int64, err error) {
 		return 0, err
 	}
 	if err := p.Forge.admit(c.Header, secret); err != nil {
-		return 0, err
+		return 0, p.Refusals.count(p.Forge.Word(), c.Name, err)
 	}
 	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return 0, fault.New(fault.Invalid, "the body is %q, not application/json", fault.Clip(c.Header.Get("Content-Type"))).WithHint("choose application/json in the webhook's settings")
@@ -81,7 +82,7 @@ func (p Pushes) Take(c Call) (note string, err error) {
 	}
 	now := p.Now()
 	if err := p.Forge.prove(c, secret, now); err != nil {
-		return "", err
+		return "", p.Refusals.count(p.Forge.Word(), c.Name, err)
 	}
 	delivery, changes, note, err := p.Forge.read(c)
 	if err != nil {
@@ -222,6 +223,9 @@ func equal(a, b []byte) bool {
 
 func decode(what string, body []byte, into any) error {
 	if err := json.Unmarshal(body, into); err != nil {
+		if fault.KindOf(err) == fault.TooLarge {
+			return err
+		}
 		return fault.New(fault.Invalid, "the body is not what %s sends: %w", what, err)
 	}
 	return nil

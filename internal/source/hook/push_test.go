@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -88,7 +90,7 @@ func signed(provider, kind string, body []byte) Call {
 	case function.ProviderGitLab:
 		set("X-Gitlab-Event", kind, "X-Gitlab-Token", sharedSecret, "Idempotency-Key", "4b5e5dcd-3df9-4ac2-8c41-9ee2de5fa1b5")
 	case function.ProviderBitbucket:
-		set("X-Event-Key", kind, "X-Request-UUID", "{8b5c9d5e}", "X-Attempt-Number", "1", "X-Hub-Signature", "sha256="+hexSum(sharedSecret, body), "Content-Type", "application/json; charset=utf-8")
+		set("X-Event-Key", kind, "X-Request-UUID", "{8b5c9d5e}", "X-Request-Id", "f1c2", "X-Attempt-Number", "1", "X-Hub-Signature", "sha256="+hexSum(sharedSecret, body), "Content-Type", "application/json; charset=utf-8")
 	case function.ProviderGitea:
 		set("X-Gitea-Event", kind, "X-Gitea-Delivery", "f6266f16-1bf3-46a5-9ea4-602e06ead473", "X-Gitea-Signature", hexSum(sharedSecret, body), "X-Forgejo-Event", kind)
 	}
@@ -153,6 +155,10 @@ func TestRecordedPushesAreTaken(t *testing.T) {
 			{Hook: "shop", Received: at, Delivery: "{8b5c9d5e}", Ref: "refs/heads/main", Before: "1e65c05c1d5171631d92438a13901ca7dae9618c", After: "709d658dc5b6d6afcd46049c2f332ee3f515a67d", Pusher: "jane"},
 			{Hook: "shop", Received: at, Delivery: "{8b5c9d5e}", Ref: "refs/tags/v1", After: "709d658dc5b6d6afcd46049c2f332ee3f515a67d", Pusher: "jane"},
 			{Hook: "shop", Received: at, Delivery: "{8b5c9d5e}", Ref: "refs/heads/feature/x", Before: "1e65c05c1d5171631d92438a13901ca7dae9618c", Pusher: "jane"},
+		}},
+		{"bitbucket", "repo:refs_changed", "bitbucket-datacenter-push.json", []function.HookReceived{
+			{Hook: "shop", Received: at, Delivery: "f1c2", Ref: "refs/heads/main", Before: "ecddabb624f6f5ba43816f5926e580a5f680a932", After: "178864a7d521b6f5e720b386b2c2b0ef8563e0dc", Pusher: "jane"},
+			{Hook: "shop", Received: at, Delivery: "f1c2", Ref: "refs/heads/feature/x", Before: "ecddabb624f6f5ba43816f5926e580a5f680a932", Pusher: "jane"},
 		}},
 	} {
 		b := newInbox()
@@ -233,6 +239,8 @@ func TestBadDeliveries(t *testing.T) {
 		{"Gitea, another secret", "gitea", signed("gitea", "push", payload(t, "gitea-push.json")), "another", fault.Unauthenticated, "signature is wrong"},
 		{"Gitea, no signature", "gitea", changed(signed("gitea", "push", payload(t, "gitea-push.json")), without("X-Gitea-Signature")), "", fault.Unauthenticated, "carries no signature"},
 		{"too many changes", "bitbucket", signed("bitbucket", "repo:push", []byte(`{"push":{"changes":[`+strings.Repeat(`{"new":{"name":"a"}},`, maxChanges)+`{"new":{"name":"a"}}]}}`)), "", fault.TooLarge, "101 branches and tags"},
+		{"an array for a machine's memory", "bitbucket", signed("bitbucket", "repo:push", []byte(`{"push":{"changes":[`+strings.Repeat(`{},`, 1<<20)+`{}]}}`)), "", fault.TooLarge, "more than 1000 things"},
+		{"an array that is none", "bitbucket", signed("bitbucket", "repo:push", []byte(`{"push":{"changes":7}}`)), "", fault.Invalid, "not what Bitbucket sends"},
 	} {
 		b := newInbox()
 		if c.secret != "" {
@@ -285,7 +293,7 @@ func FuzzPushes(f *testing.F) {
 	}
 	f.Add([]byte(`{"push":{"changes":[{"new":{"type":"branch","name":"\u0000"}},{}]}}`), "\xff\n")
 	f.Add([]byte(`{"ref":"refs/heads/x","after":null,"pusher":{"name":"\ud800"}}`), "")
-	kinds := map[string][]string{"github": {"push"}, "gitlab": {"Push Hook"}, "bitbucket": {"repo:push"}, "gitea": {"push", "delete"}}
+	kinds := map[string][]string{"github": {"push"}, "gitlab": {"Push Hook"}, "bitbucket": {"repo:push", "repo:refs_changed"}, "gitea": {"push", "delete"}}
 	f.Fuzz(func(t *testing.T, body []byte, delivery string) {
 		for _, forge := range Forges() {
 			for _, kind := range kinds[forge.Word()] {
@@ -309,4 +317,46 @@ func FuzzPushes(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What shows nothing of who sends it is counted for its hook, where there is one.
+func TestRefusalsAreCounted(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	counted, err := NewRefusals(registry, testNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newInbox()
+	b.secret = "another"
+	p := b.of(github{})
+	p.Refusals = counted
+	body := payload(t, "github-push.json")
+	unknown := signed("github", "push", body)
+	unknown.Name = "toys"
+	unsigned := signed("github", "push", body)
+	unsigned.Header.Del(githubSignature)
+	for _, c := range []Call{unknown, unsigned, signed("github", "push", body)} {
+		if _, err := take(p, c); err == nil {
+			t.Error("it was taken")
+		}
+	}
+	b.secret = sharedSecret
+	if _, err := take(p, signed("github", "push", body)); err != nil {
+		t.Error(err)
+	}
+	if got, want := counted.Refused("shop"), (function.HookRefused{Requests: 2, Last: testNow().UTC(), Why: "the signature is wrong"}); got != want {
+		t.Errorf("Refused = %+v, want %+v", got, want)
+	}
+	if got := counted.Refused("toys"); got.Requests != 0 {
+		t.Errorf("of a hook that there is not: %+v", got)
+	}
+	r := (&taken{}).registry()
+	r.Refusals = counted
+	if _, err := r.Admit(from("", "")); fault.KindOf(err) != fault.Unauthenticated {
+		t.Errorf("Admit = %v", err)
+	}
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 || len(families[0].GetMetric()) != 2 {
+		t.Errorf("counters %v, %v, want one of the hook and one of registries", families, err)
+	}
 }

@@ -18,12 +18,13 @@ type Registry struct {
 	// Sender is whose token a request shows: a name, or function.NodeToken.
 	Sender func(h http.Header) (string, error)
 	// Pushed takes note of a push. The id is the same when the same event comes again.
-	Pushed func(id string, p function.ImagePushed) error
+	Pushed   func(id string, p function.ImagePushed) error
+	Refusals *Refusals // nil = nobody counts
 }
 
 // envelope is what is looked at of a request's body.
 type envelope struct {
-	Events []struct {
+	Events listed[struct {
 		ID     string `json:"id"`
 		Action string `json:"action"`
 		Target struct {
@@ -36,19 +37,25 @@ type envelope struct {
 		Actor struct {
 			Name string `json:"name"`
 		} `json:"actor"`
-	} `json:"events"`
+	}] `json:"events"`
 }
 
 // maxNotification is in bytes.
 const maxNotification = 1 << 20
 
 // Admit implements Provider: the token is in a header.
-func (g Registry) Admit(c Call) (most int64, err error) { return maxNotification, g.authorize(c) }
+func (g Registry) Admit(c Call) (most int64, err error) {
+	return maxNotification, g.Refusals.count("registry", "", g.authorize(c))
+}
 
 // Take implements Provider. Events of other actions than a push of a tag are nothing to anybody here.
 func (g Registry) Take(c Call) (note string, err error) {
 	var e envelope
-	if err := json.Unmarshal(c.Body, &e); err != nil || e.Events == nil {
+	err = json.Unmarshal(c.Body, &e)
+	if fault.KindOf(err) == fault.TooLarge {
+		return "", err
+	}
+	if err != nil || e.Events == nil {
 		return "", fault.New(fault.Invalid, "the body is not a registry's notification: it has no array of events").
 			WithHint("it takes the envelope of Docker's registry (distribution), version 2 of its events")
 	}
