@@ -59,6 +59,7 @@ func (a *API) parseInvoke(r *http.Request, q query) (Call, error) {
 	if _, err := base64.StdEncoding.DecodeString(c.ClientContext); err != nil {
 		return c, fault.New(fault.Invalid, "X-Amz-Client-Context: not base64: %w", err)
 	}
+	c.ClientContext = unmarked(c.ClientContext)
 	if c.Key = r.Header.Get("Dalamb-Key"); len(c.Key) > maxKey || !utf8.ValidString(c.Key) {
 		return c, fault.New(fault.Invalid, "Dalamb-Key: is not text of at most %d bytes", maxKey)
 	}

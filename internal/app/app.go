@@ -288,7 +288,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.gatewayServer = gateway.Public(n.gateway, n.logger)
-	n.controlServer = gateway.Server(n.control(), n.logger)
+	n.controlServer = gateway.Server(prompt(n.control(), takePatience), n.logger)
 	n.controlServer.RegisterOnShutdown(n.api.EndStreams)
 	n.gatewayServer.RegisterOnShutdown(n.gateway.EndTunnels)
 	return nil
