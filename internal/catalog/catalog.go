@@ -49,7 +49,7 @@ type Catalog struct {
 
 	mu       sync.Mutex
 	changed  chan struct{}  // closed and replaced when a view is published
-	rejected map[int64]bool // offsets that lost against another writer, until their Submit has seen it
+	rejected map[int64]bool // offsets whose own expectation was not so, until their Submit has seen it
 	waiting  int            // Submits under way; with none, rejected is emptied
 }
 
@@ -134,14 +134,16 @@ func unlessDone(ctx context.Context, err error) error {
 	return err
 }
 
-func (c *Catalog) note(lost []int64) {
+func (c *Catalog) note(lost []rejection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.waiting == 0 {
 		return
 	}
-	for _, offset := range lost {
-		c.rejected[offset] = true
+	for _, r := range lost {
+		if r.own {
+			c.rejected[r.offset] = true
+		}
 	}
 }
 
@@ -182,46 +184,6 @@ func (c *Catalog) Wait(ctx context.Context, offset int64) error {
 func (c *Catalog) CatchUp(ctx context.Context) error {
 	f := eventlog.Fold{Log: c.log, Partition: control, Next: func() int64 { return c.View().Offset }, Wait: c.Wait}
 	return f.CatchUp(ctx)
-}
-
-// Submit appends a change and returns the view in which it is folded. NotFound or Invalid when the change does not fit the
-// newest view, Conflict when another writer changed the same function in between; then nothing has changed.
-func (c *Catalog) Submit(ctx context.Context, ch Change) (*View, error) {
-	c.mu.Lock()
-	c.waiting++
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.waiting--; c.waiting == 0 {
-			clear(c.rejected)
-		}
-	}()
-
-	view := c.View()
-	now := c.now()
-	e, err := ch.event(ctx, scene{log: c.log, view: view, now: now})
-	if err != nil {
-		return nil, err
-	}
-	e.Time = now
-	r := eventlog.FromEvent(control.Topic, e)
-	r.Partition = control.ID
-	positions, err := c.log.Append(ctx, []eventlog.Record{r})
-	if err != nil {
-		return nil, fmt.Errorf("append %s: %w", e.Type, err)
-	}
-	offset := positions[0].Offset
-	if err := c.Wait(ctx, offset); err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	lost := c.rejected[offset]
-	c.mu.Unlock()
-	if lost {
-		return nil, changedMeanwhile(e.Subject)
-	}
-	return c.View(), nil
 }
 
 func changedMeanwhile(subject string) error {

@@ -69,6 +69,8 @@ type payload struct {
 	Hook    *function.Hook       `json:"hook,omitempty"`
 	Back    bool                 `json:"back,omitempty"`  // a shift that takes back others
 	Drops   []int                `json:"drops,omitempty"` // versions that a deploy lets go
+	// Together says that the event is one of several that are accepted together, or not at all.
+	Together *together `json:"together,omitempty"`
 }
 
 func (p payload) event(typ string) (*event.Event, error) {

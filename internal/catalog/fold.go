@@ -20,98 +20,79 @@ type state struct {
 	settings  settings
 	last      map[string]int64 // function -> offset of its last accepted event, removed ones too
 	functions map[string]*Function
-	dirty     map[string]bool // topics whose match set changed since the last publish
+	dirty     map[string]bool   // topics whose match set changed since the last publish
+	parts     map[string][]part // of changes that are made together, until the last is there; by their id
 }
 
 func newState() *state {
-	return &state{last: map[string]int64{}, functions: map[string]*Function{}, dirty: map[string]bool{}}
+	return &state{last: map[string]int64{}, functions: map[string]*Function{}, dirty: map[string]bool{}, parts: map[string][]part{}}
 }
 
-// foldAll folds records and returns the offsets of those that were not accepted.
-func (s *state) foldAll(records []eventlog.Record, logger *slog.Logger) (lost []int64) {
+// foldAll folds records and returns those that were not accepted.
+func (s *state) foldAll(records []eventlog.Record, logger *slog.Logger) (lost []rejection) {
 	for _, r := range records {
 		if r.Offset < s.offset {
 			continue // delivered again
 		}
 		s.offset = r.Offset + 1
-		accepted, err := s.fold(r)
-		if err != nil {
-			// A newer binary may write what this one cannot read. To stop here would take the node down with it.
-			logger.Error("control event not understood", "offset", r.Offset, "err", err)
-		}
-		if !accepted {
-			lost = append(lost, r.Offset)
-		}
+		lost = append(lost, s.take(r, logger)...)
 	}
 	return lost
 }
 
-func (s *state) fold(r eventlog.Record) (accepted bool, err error) {
-	e, err := eventlog.ToEvent(r)
-	if err != nil {
-		return false, err
-	}
-	var p payload
-	if err := json.Unmarshal(e.Data, &p); err != nil {
-		return false, fmt.Errorf("decode %s: %w", e.Type, err)
-	}
-	last, seen := s.last[p.Function]
-	if !seen {
-		last = -1
-	}
-	if p.Expects != last {
-		return false, nil
-	}
+// fold folds an event that expects what is so.
+func (s *state) fold(one part) (accepted bool, err error) {
+	p, r, typ := one.payload, one.record, one.typ
 	f, exists := s.functions[p.Function]
 	switch {
-	case !known(e.Type):
+	case !known(typ):
 		s.pass(f, p.Function, r.Offset)
-		return true, fmt.Errorf("event type %q is of a newer dalamb", e.Type)
-	case e.Type == event.TypeFunctionDeployed && p.Version != nil && (p.Alias != nil || exists):
+		return true, fmt.Errorf("event type %q is of a newer dalamb", typ)
+	case typ == event.TypeFunctionDeployed && p.Version != nil && (p.Alias != nil || exists):
 		s.deploy(f, p, birthOf(p, r))
-	case s.settings.set(e.Type, p):
-	case s.settings.give(e.Type, p, birthOf(p, r)):
-	case s.settings.listen(e.Type, p, r.Time):
-	case e.Type == event.TypeCopyStarted, e.Type == event.TypeCopyEnded:
-		if !s.settings.carry(e.Type, p, r.Time) {
+	case s.settings.set(typ, p):
+	case s.settings.give(typ, p, birthOf(p, r)):
+	case s.settings.listen(typ, p, r.Time):
+	case typ == event.TypeCopyStarted, typ == event.TypeCopyEnded:
+		if !s.settings.carry(typ, p, r.Time) {
 			return false, nil
 		}
 	case !exists:
 		return false, nil
-	case e.Type == event.TypeFunctionRemoved:
+	case typ == event.TypeFunctionRemoved:
 		s.touch(f)
 		delete(s.functions, p.Function)
-	case e.Type == event.TypeAliasShifted && p.Alias != nil:
+	case typ == event.TypeAliasShifted && p.Alias != nil:
 		moved := f.clone()
 		moved.overtake(p.Alias.Name, "", "the alias was moved by hand", birthOf(p, r))
 		s.shift(moved, p, birthOf(p, r))
-	case e.Type == event.TypeAliasRemoved && p.Alias != nil:
+	case typ == event.TypeAliasRemoved && p.Alias != nil:
 		without := f.clone()
 		without.overtake(p.Alias.Name, "", "the alias was removed", birthOf(p, r))
 		s.removeAlias(without, p.Alias.Name, r.Offset)
-	case e.Type == event.TypeTriggerPaused, e.Type == event.TypeTriggerResumed:
-		s.pause(f.clone(), p.Trigger, e.Type == event.TypeTriggerPaused, birthOf(p, r))
-	case e.Type == event.TypeTriggerSought:
+	case typ == event.TypeTriggerPaused, typ == event.TypeTriggerResumed:
+		s.pause(f.clone(), p.Trigger, typ == event.TypeTriggerPaused, birthOf(p, r))
+	case typ == event.TypeTriggerSought:
 		if !s.seek(f.clone(), p, birthOf(p, r)) {
 			return false, nil
 		}
-	case e.Type == event.TypeKeyPaused, e.Type == event.TypeKeyResumed:
-		s.pauseKey(f.clone(), p, e.Type == event.TypeKeyPaused, r.Offset)
-	case e.Type == event.TypeReplayStarted:
+	case typ == event.TypeKeyPaused, typ == event.TypeKeyResumed:
+		s.pauseKey(f.clone(), p, typ == event.TypeKeyPaused, r.Offset)
+	case typ == event.TypeReplayStarted:
 		if !s.startReplay(f.clone(), p, birthOf(p, r)) {
 			return false, nil
 		}
-	case e.Type == event.TypeReplayEnded:
+	case typ == event.TypeReplayEnded:
 		if !s.endReplay(f.clone(), p, birthOf(p, r)) {
 			return false, nil
 		}
-	case e.Type == event.TypeRolloutStarted, e.Type == event.TypeRolloutStepped, e.Type == event.TypeRolloutPaused,
-		e.Type == event.TypeRolloutResumed, e.Type == event.TypeRolloutFailed, e.Type == event.TypeRolloutFinished:
-		if !s.rollout(f.clone(), e.Type, p, birthOf(p, r)) {
+	case typ == event.TypeRolloutStarted, typ == event.TypeRolloutStepped, typ == event.TypeRolloutPaused,
+		typ == event.TypeRolloutResumed, typ == event.TypeRolloutFailed, typ == event.TypeRolloutFinished:
+		if !s.rollout(f.clone(), typ, p, birthOf(p, r)) {
 			return false, nil
 		}
 	default:
-		return false, fmt.Errorf("%s lacks what such an event says", e.Type)
+		return false, fmt.Errorf("%s lacks what such an event says", typ)
 	}
 	s.last[p.Function] = r.Offset
 	return true, nil

@@ -68,9 +68,9 @@ func (c *Catalog) load(ctx context.Context) (*state, error) {
 }
 
 // save keeps a snapshot; without one the next start takes longer, and that is all. None is kept of what lacks a newer binary's events: that
-// binary would start from it, and never read them.
+// binary would start from it, and never read them. Nor is one between the parts of changes that are made together.
 func (c *Catalog) save(s *state) {
-	if c.snapshot == nil || s.blind {
+	if c.snapshot == nil || s.blind || len(s.parts) > 0 {
 		return
 	}
 	if err := c.write(s); err != nil {
