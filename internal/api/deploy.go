@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -31,97 +30,18 @@ func (a *API) deploy(r *http.Request, _ query) (any, error) {
 
 // Deploy makes a version and points an alias at it. It checks everything before it appends anything: what is refused has changed nothing.
 func (a *API) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed, error) {
-	if req.Alias == "" {
-		req.Alias = function.LiveAlias
-	}
-	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias}
-	if err := a.checkDeploy(ctx, &req); err != nil {
-		return out, err
-	}
-	out.Warnings = slices.Concat(a.warnings(ctx, &req.Spec), shares(&req.Spec), a.losses(ctx, &req))
-	if req.DryRun {
-		return out, nil
-	}
-	img, err := a.prepareImage(ctx, &req.Spec, &out)
-	if err != nil {
-		return out, err
-	}
-	for left := rolloutTries - 1; ; left-- {
-		made := out
-		rolling := a.rolling(req.Spec.Name)
-		err := a.bring(ctx, &req, img, &made)
-		if fault.KindOf(err) == fault.Conflict && rolling && left > 0 && ctx.Err() == nil {
-			out.Created = made.Created
-			continue // the roll-out that is under way took its next step first
-		}
-		return made, err
-	}
-}
-
-// bring makes the version of a deploy, unless it is there, and brings the alias to it, or begins to.
-func (a *API) bring(ctx context.Context, req *wire.DeployRequest, img *function.Image, out *wire.Deployed) error {
-	digest := req.Spec.Digest(req.Code, img.Named())
-	view := a.catalog.View()
-	if f, err := view.Function(req.Spec.Name); err == nil {
-		if same := versionOf(f, digest); same != nil {
-			return a.bringSame(ctx, req, f, same, out)
-		}
-	}
-	version := function.Version{Code: req.Code, Digest: digest, Created: a.now().UTC(), Image: img, Origin: req.Origin, Spec: req.Spec}
+	var done []wire.Deployed
 	var err error
-	if req.Build != "" {
-		if version.Built, err = a.built(req); err != nil {
-			return err
-		}
-	}
-	if err := a.share(ctx, &version); err != nil {
-		return err
-	}
-	if err := a.open(ctx, req.Spec.Name); err != nil {
-		return err
-	}
-	aside := rolls(view, req)
-	view, err = a.catalog.Submit(ctx, catalog.Deploy{Version: version, Alias: req.Alias, Aside: aside, Needed: a.deadLettersOn(ctx, req.Spec.Name)})
-	if err != nil {
-		return err
-	}
-	f, err := view.Function(req.Spec.Name)
-	if err != nil {
-		return err // removed again at once by somebody else
-	}
-	made := versionOf(f, digest)
-	if made == nil {
-		return fmt.Errorf("version with digest %s is not in the catalog after its deploy", digest)
-	}
-	out.Version, out.Created, out.Moved = made.Number, true, !aside
-	if aside {
-		if err := a.rollOut(ctx, req, out); err != nil {
-			return err
-		}
-	}
-	a.tellSchedules(out)
-	return nil
-}
-
-// bringSame brings the alias to a version that is there already, or begins to.
-func (a *API) bringSame(ctx context.Context, req *wire.DeployRequest, f *catalog.Function, same *function.Version, out *wire.Deployed) (err error) {
-	out.Version = same.Number
-	if rolls(a.catalog.View(), req) {
-		err = a.rollOut(ctx, req, out)
+	if req.DryRun {
+		parts, errs := a.check(ctx, []wire.DeployRequest{req})
+		done, err = made(parts), errs[0]
 	} else {
-		out.Moved, err = a.point(ctx, f, req.Alias, same.Number)
+		done, err = a.Release(ctx, []wire.DeployRequest{req})
 	}
-	if out.Rollout == 0 && !out.Moved && !reflect.DeepEqual(same.Spec.Rollout, req.Spec.Rollout) {
-		out.Warnings = append(out.Warnings, "rollout: is not what this version was deployed with; it counts from the next version on, which is deployed with it")
+	if err != nil {
+		return wire.Deployed{}, err
 	}
-	a.tellSchedules(out)
-	return err
-}
-
-// rolling says whether a roll-out of a function is under way, which changes the function by itself.
-func (a *API) rolling(fn string) bool {
-	f, err := a.catalog.View().Function(fn)
-	return err == nil && slices.ContainsFunc(f.Rollouts, (*catalog.Rollout).Active)
+	return done[0], nil
 }
 
 // share puts the files of a version where other nodes find them.
@@ -149,16 +69,8 @@ func versionOf(f *catalog.Function, digest string) *function.Version {
 	return nil
 }
 
-// point lets an alias point at a version that is there already; moved is false where it did.
-func (a *API) point(ctx context.Context, f *catalog.Function, alias string, version int) (moved bool, err error) {
-	if at, ok := f.Aliases[alias]; ok && at.Primary == version && len(at.Weights) == 0 {
-		return false, nil
-	}
-	_, err = a.catalog.Submit(ctx, catalog.Shift{Function: f.Name, Alias: function.Alias{Name: alias, Primary: version}})
-	return err == nil, err
-}
-
-func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
+// checkDeploy refuses what would be refused beside what is deployed together with it.
+func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest, beside together) error {
 	if err := req.Spec.Validate(); err != nil {
 		if f, ok := errors.AsType[*fault.Error](err); ok {
 			return f // all problems on one line
@@ -197,10 +109,10 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest) error {
 	if err := a.checkSchedules(&req.Spec); err != nil {
 		return err
 	}
-	if err := a.checkRollout(&req.Spec); err != nil {
+	if err := a.checkRollout(&req.Spec, beside); err != nil {
 		return err
 	}
-	return a.checkRoutes(&req.Spec)
+	return a.checkRoutes(&req.Spec, beside)
 }
 
 // checkIsolation refuses what this node would not start.
@@ -287,17 +199,17 @@ func within(spec *function.Spec, t function.Trigger, e *fault.Error) error {
 
 // checkRoutes refuses a route that meets the same requests as another function's. The new version's own routes take the place
 // of the old one's. Those of another environment meet other requests.
-func (a *API) checkRoutes(spec *function.Spec) error {
-	env := function.Environment(spec.Name)
-	var routes []function.RouteOf
-	for _, r := range a.catalog.View().Routes() {
+func (a *API) checkRoutes(spec *function.Spec, beside together) error {
+	env, view := function.Environment(spec.Name), a.catalog.View()
+	routes := beside.routes(spec)
+	for _, r := range view.Routes() {
 		if function.Environment(r.Function) != env {
 			if err := hostTaken(spec, r); err != nil {
 				return err
 			}
 			continue
 		}
-		if r.Function != spec.Name {
+		if r.Function != spec.Name && !beside.live(view, r.Function) {
 			routes = append(routes, function.RouteOf{Function: r.Function, Trigger: r.Trigger.Name, Route: *r.Trigger.Route})
 		}
 	}
@@ -332,7 +244,7 @@ func (a *API) losses(ctx context.Context, req *wire.DeployRequest) []string {
 }
 
 // warnings are what a person should know who deploys this here.
-func (a *API) warnings(ctx context.Context, spec *function.Spec) []string {
+func (a *API) warnings(ctx context.Context, spec *function.Spec, beside together) []string {
 	var ws []string
 	runner := a.runnerOf(ctx, spec)
 	if !runner.Isolated {
@@ -341,7 +253,7 @@ func (a *API) warnings(ctx context.Context, spec *function.Spec) []string {
 		ws = append(ws, "it shares the machine's network (network: host)")
 	}
 	for _, name := range spec.DestinationFunctions() {
-		if _, err := a.catalog.View().Function(name); err != nil && name != spec.Name {
+		if _, err := a.catalog.View().Function(name); err != nil && name != spec.Name && !beside.has(name) {
 			ws = append(ws, fmt.Sprintf("outcomes go to function %q, which is not there: they are lost until it is", name))
 		}
 	}

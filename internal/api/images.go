@@ -76,12 +76,6 @@ func (a *API) prepareImage(ctx context.Context, spec *function.Spec, out *wire.D
 	return img, nil
 }
 
-// BringImage brings the image that a spec names, so that a deploy of it soon after is not refused for its image. Nothing else changes.
-func (a *API) BringImage(ctx context.Context, spec function.Spec) error {
-	_, err := a.prepareImage(ctx, &spec, &wire.Deployed{})
-	return err
-}
-
 // imageTrouble says why this node cannot run a version; "" = it can.
 func (a *API) imageTrouble(v *function.Version) string {
 	if v == nil || v.Image == nil || a.images == nil {

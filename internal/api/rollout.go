@@ -55,9 +55,18 @@ func (a *API) rollOut(ctx context.Context, req *wire.DeployRequest, out *wire.De
 	return nil
 }
 
+// point lets an alias point at a version that is there already; moved is false where it did.
+func (a *API) point(ctx context.Context, f *catalog.Function, alias string, version int) (moved bool, err error) {
+	if at, ok := f.Aliases[alias]; ok && at.Primary == version && len(at.Weights) == 0 {
+		return false, nil
+	}
+	_, err = a.catalog.Submit(ctx, catalog.Shift{Function: f.Name, Alias: function.Alias{Name: alias, Primary: version}})
+	return err == nil, err
+}
+
 // checkRollout refuses what would end as a roll-back for sure.
-func (a *API) checkRollout(spec *function.Spec) error {
-	if spec.Rollout == nil || spec.Rollout.Gates.Check == "" {
+func (a *API) checkRollout(spec *function.Spec, beside together) error {
+	if spec.Rollout == nil || spec.Rollout.Gates.Check == "" || beside.has(spec.Rollout.Gates.Check) {
 		return nil
 	}
 	if _, err := a.catalog.View().Function(spec.Rollout.Gates.Check); err != nil {

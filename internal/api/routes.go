@@ -56,6 +56,8 @@ func (a *API) routes() []route {
 		{Method: "GET", Path: "/v1/functions", Name: "listFunctions", Summary: "All functions.", Answer: wire.FunctionList{}, serve: a.listFunctions},
 		{Method: "POST", Path: "/v1/functions", Name: "deploy", Summary: "Make a version of a function and point an alias at it. The code was uploaded before.",
 			Body: wire.DeployRequest{}, Answer: wire.Deployed{}, Also: []int{409}, serve: a.deploy},
+		{Method: "POST", Path: "/v1/releases", Name: "release", Summary: "Make versions of several functions, and point aliases at them, by one append to the log: all of it or nothing. Their code was uploaded before.",
+			Body: wire.ReleaseRequest{}, Answer: wire.Released{}, Also: []int{409}, serve: a.releaseAll},
 		{Method: "GET", Path: "/v1/functions/{name}", Name: "getFunction", Summary: "One function: versions, aliases, triggers, instances.", Answer: wire.Function{}, serve: a.getFunction},
 		{Method: "GET", Path: "/v1/functions/{name}/versions", Name: "listVersions", Summary: "The versions of a function, the newest first, with what points at each.", Answer: wire.VersionList{}, serve: a.listVersions},
 		{Method: "GET", Path: "/v1/functions/{name}/diff", Name: "diffVersions", Summary: "Where two versions of a function differ: settings, environment, triggers, files.",

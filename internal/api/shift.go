@@ -86,7 +86,7 @@ func (a *API) shift(ctx context.Context, f *catalog.Function, s shift) (any, err
 		if err := a.checkTopics(ctx, &primary.Spec); err != nil {
 			return nil, err
 		}
-		if err := a.checkRoutes(&primary.Spec); err != nil {
+		if err := a.checkRoutes(&primary.Spec, nil); err != nil {
 			return nil, err
 		}
 		a.comeAndGo(ctx, f, primary, &out)

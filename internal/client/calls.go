@@ -55,6 +55,13 @@ func (c *Client) Deploy(ctx context.Context, d wire.DeployRequest) (out wire.Dep
 	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "functions"}, body: d}, &out)
 }
 
+// Release makes versions of several functions, all or none. Their code was put before.
+func (c *Client) Release(ctx context.Context, r wire.ReleaseRequest) ([]wire.Deployed, error) {
+	var out wire.Released
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "releases"}, body: r}, &out)
+	return out.Functions, err
+}
+
 // Remove takes a function away.
 func (c *Client) Remove(ctx context.Context, name string) (out wire.Removed, err error) {
 	return out, c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "functions", name}}, &out)

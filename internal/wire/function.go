@@ -123,6 +123,20 @@ type Deployed struct {
 	Schedules []Schedule `json:"schedules,omitempty"`
 }
 
+// ReleaseRequest asks for new versions of several functions: all of them or none.
+type ReleaseRequest struct {
+	Functions []DeployRequest `json:"functions"`
+	// DryRun asks the same as that of a DeployRequest, of all functions; theirs does not count here.
+	DryRun bool `json:"dryRun,omitempty"`
+	// Images says that a dry run brings the images, so that the release after it is not refused for one.
+	Images bool `json:"images,omitempty"`
+}
+
+// Released is what a release made, in the order of the request.
+type Released struct {
+	Functions []Deployed `json:"functions"`
+}
+
 // DeployedImage is the image of a deployed function.
 type DeployedImage struct {
 	Reference   string `json:"reference"` // as it was written

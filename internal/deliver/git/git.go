@@ -22,7 +22,6 @@ import (
 	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
-	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -42,10 +41,11 @@ const stall = time.Minute
 
 // Deployer makes versions and takes aliases away.
 type Deployer interface {
-	// Deploy makes a version and points an alias at it; with DryRun it only says what would be refused.
-	Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed, error)
-	// BringImage brings the image that a function names, if it does; the error says why it cannot be had.
-	BringImage(ctx context.Context, spec function.Spec) error
+	// Check says of each function why a release of all of them would be refused; nil = it would not, and then the image that it names is here.
+	// Code need not be.
+	Check(ctx context.Context, reqs []wire.DeployRequest) []error
+	// Release makes a version of each function and points aliases at them: all of it or nothing.
+	Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, error)
 	// RemoveAlias takes an alias away that is not live; its versions stay.
 	RemoveAlias(ctx context.Context, function, alias string) error
 	// Rollout says how far a roll-out of a function is, and returns a channel that is closed when that may have changed.

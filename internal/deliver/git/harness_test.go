@@ -18,7 +18,6 @@ import (
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
-	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/need"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -33,38 +32,58 @@ type platform struct {
 	versions map[string][]wire.DeployRequest
 	aliases  map[goneAlias]int
 	events   []*event.Event
-	gate     func(ctx context.Context, req wire.DeployRequest) error // asked before a deploy that is no dry run; nil = no
-	refuse   func(req wire.DeployRequest) error                      // asked before every deploy; nil = no
+	gate     func(ctx context.Context, req wire.DeployRequest) error // asked before a release; nil = no
+	refuse   func(req wire.DeployRequest) error                      // asked of every function; nil = no
 	append   error
 	rollouts []wire.Rollout // that the roll-out of web goes through, one after another; nil = there is none
 	stopped  chan struct{}  // where a roll-out stands still after the last of them
 }
 
-// BringImage knows no images; like the node a dry run of Deploy does not look for them.
-func (f *platform) BringImage(_ context.Context, spec function.Spec) error {
-	if ref := spec.ImageRef(); ref != "" {
-		return fault.New(fault.NotFound, "there is no image %s", ref).WithHint("push it")
+// Check knows no images; like the node it does not look for them where anything is refused.
+func (f *platform) Check(_ context.Context, reqs []wire.DeployRequest) []error {
+	errs, refused := make([]error, len(reqs)), false
+	for i, req := range reqs {
+		if f.refuse != nil {
+			errs[i] = f.refuse(req)
+		}
+		if errs[i] == nil {
+			errs[i] = req.Spec.Validate()
+		}
+		refused = refused || errs[i] != nil
 	}
-	return nil
-}
-
-func (f *platform) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed, error) {
-	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias}
-	if f.refuse != nil {
-		if err := f.refuse(req); err != nil {
-			return out, err
+	for i, req := range reqs {
+		if ref := req.Spec.ImageRef(); ref != "" && !refused {
+			errs[i] = fault.New(fault.NotFound, "there is no image %s", ref).WithHint("push it")
 		}
 	}
-	if err := req.Spec.Validate(); err != nil || req.DryRun {
-		return out, err
+	return errs
+}
+
+// Release asks the gate about all functions before it makes the first version.
+func (f *platform) Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, error) {
+	if err := fault.All(f.Check(ctx, reqs)); err != nil {
+		return nil, err
 	}
-	if f.gate != nil {
+	for _, req := range reqs {
+		if f.gate == nil {
+			break
+		}
 		if err := f.gate(ctx, req); err != nil {
-			return out, err
+			return nil, err
 		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var done []wire.Deployed
+	for _, req := range reqs {
+		done = append(done, f.deploy(req))
+	}
+	return done, nil
+}
+
+// deploy is one function of a release; mu is held.
+func (f *platform) deploy(req wire.DeployRequest) wire.Deployed {
+	out := wire.Deployed{Function: req.Spec.Name, Alias: req.Alias}
 	for i, v := range f.versions[req.Spec.Name] {
 		if v.Spec.Digest(v.Code, "") == req.Spec.Digest(req.Code, "") {
 			out.Version = i + 1
@@ -76,10 +95,10 @@ func (f *platform) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Dep
 	}
 	if out.Created && req.Spec.Name == "web" && f.rollouts != nil {
 		out.Rollout = 7
-		return out, nil
+		return out
 	}
 	f.aliases[goneAlias{Name: req.Spec.Name, Alias: req.Alias}] = out.Version
-	return out, nil
+	return out
 }
 
 func (f *platform) Primary(fn, alias string) int {

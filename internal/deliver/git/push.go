@@ -119,50 +119,36 @@ func (p *push) checkOld(ctx context.Context, updates []update) error {
 	return nil
 }
 
-// check lets the node refuse before anything is deployed. Images come last: nothing is pulled for a push that is refused.
+// check lets the node refuse before anything is built or deployed.
 func (p *push) check(ctx context.Context, changes []*change) error {
 	var problems []error
 	for _, c := range changes {
-		for _, f := range c.functions {
-			req := f.request(p.origin(c))
-			req.Code, req.DryRun = f.placeholder(), true
-			if _, err := p.server.deployer.Deploy(ctx, req); err != nil {
-				problems = append(problems, inFile(f.manifest, err))
+		reqs := p.requests(c)
+		for i, f := range c.functions {
+			reqs[i].Code, reqs[i].DryRun = f.placeholder(), true
+		}
+		for i, err := range p.server.deployer.Check(ctx, reqs) {
+			if err != nil {
+				err = inFile(c.functions[i].manifest, err)
 			}
+			problems = append(problems, err)
 		}
 	}
-	if problems != nil {
-		return all(problems)
+	return fault.All(problems)
+}
+
+// requests are those of all functions of a change.
+func (p *push) requests(c *change) []wire.DeployRequest {
+	var reqs []wire.DeployRequest
+	for _, f := range c.functions {
+		reqs = append(reqs, f.request(p.origin(c)))
 	}
-	for _, c := range changes {
-		for _, f := range c.functions {
-			if err := p.server.deployer.BringImage(ctx, f.Spec); err != nil {
-				problems = append(problems, inFile(f.manifest, err))
-			}
-		}
-	}
-	return all(problems)
+	return reqs
 }
 
 // inFile says in which manifest a function is that an error is about.
 func inFile(manifest string, err error) error {
 	return fault.New(fault.KindOf(err), "%s: %w", manifest, err).WithHint("%s", fault.HintOf(err))
-}
-
-// all is one error for several, each on a line of its own.
-func all(problems []error) error {
-	if len(problems) < 2 {
-		return errors.Join(problems...)
-	}
-	var lines []string
-	for _, err := range problems {
-		line := err.Error()
-		if hint := fault.HintOf(err); hint != "" {
-			line += " (" + hint + ")"
-		}
-		lines = append(lines, line)
-	}
-	return fault.New(fault.KindOf(problems[0]), "%s", strings.Join(lines, "\n"))
 }
 
 // origin is what a version records of where it came from.
@@ -195,25 +181,43 @@ func (p *push) deploy(ctx context.Context, changes []*change) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deployPatience)
 	defer cancel()
-	for _, c := range changes {
+	for i, c := range changes {
 		p.tell(c)
-		for i, f := range c.functions {
-			before := s.deployer.Primary(f.Spec.Name, f.alias)
-			err := retried(func() (err error) {
-				f.made, err = s.deployer.Deploy(ctx, f.request(p.origin(c)))
-				return err
-			})
-			if err != nil {
-				return p.broken(c, i, inFile(f.manifest, err))
-			}
-			made := f.made
-			p.say("  %-20s version %d (%s)  %s", made.Function, made.Version, made.Alias, what(made, before))
-			for _, w := range made.Warnings {
-				p.say("    warning: %s", w)
-			}
+		if err := p.release(ctx, c); err != nil {
+			return broken(changes[:i], err)
 		}
 		if err := p.removeGone(ctx, c); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// release releases the functions of one branch together.
+func (p *push) release(ctx context.Context, c *change) error {
+	if c.functions == nil {
+		return nil
+	}
+	before := make([]int, len(c.functions))
+	for i, f := range c.functions {
+		before[i] = p.server.deployer.Primary(f.Spec.Name, f.alias)
+	}
+	var made []wire.Deployed
+	err := retried(func() (err error) {
+		made, err = p.server.deployer.Release(ctx, p.requests(c))
+		return err
+	})
+	if err != nil && len(c.functions) == 1 {
+		return inFile(c.functions[0].manifest, err)
+	}
+	if err != nil {
+		return err
+	}
+	for i, one := range made {
+		c.functions[i].made = one
+		p.say("  %-20s version %d (%s)  %s", one.Function, one.Version, one.Alias, what(one, before[i]))
+		for _, w := range one.Warnings {
+			p.say("    warning: %s", w)
 		}
 	}
 	return nil
@@ -269,12 +273,14 @@ func what(d wire.Deployed, before int) string {
 	return fmt.Sprintf("nothing new in it; the alias was at version %d", before)
 }
 
-// broken says what a push has deployed before something went wrong that no check could see.
-func (p *push) broken(c *change, done int, err error) error {
+// broken says what the branches before have brought when another's release is refused, which no check could see.
+func broken(before []*change, err error) error {
 	var names []string
-	for _, f := range c.functions[:done] {
-		if f.made.Created {
-			names = append(names, fmt.Sprintf("%s version %d", f.made.Function, f.made.Version))
+	for _, c := range before {
+		for _, f := range c.functions {
+			if f.made.Created {
+				names = append(names, fmt.Sprintf("%s version %d", f.made.Function, f.made.Version))
+			}
 		}
 	}
 	if names == nil {

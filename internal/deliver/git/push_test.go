@@ -127,8 +127,8 @@ func TestARefusedPushChangesNothing(t *testing.T) {
 	}
 }
 
-// What no check could see beforehand is told with what is there already; the ref stays, and the next push ends it.
-func TestADeployThatFailsInTheMiddleIsToldAndCanBeRepeated(t *testing.T) {
+// What no check could see beforehand is told, and nothing was released; the ref stays, and the next push ends it.
+func TestAReleaseThatFailsMakesNothingAndCanBeRepeated(t *testing.T) {
 	h, w := newHost(t), newWork(t)
 	w.commit("first", shop())
 	h.gate = func(_ context.Context, r wire.DeployRequest) error {
@@ -138,7 +138,10 @@ func TestADeployThatFailsInTheMiddleIsToldAndCanBeRepeated(t *testing.T) {
 		return nil
 	}
 	said, ok := w.push(h.url, "main")
-	wantText(t, said, "web/dalamb.yaml: the log takes no writes", "deployed already: pay version 1", "hint: push again")
+	wantText(t, said, "dalamb: the log takes no writes")
+	if len(h.versions) != 0 {
+		t.Errorf("versions are %v, want none", h.versions)
+	}
 	if ok {
 		t.Error("the push was accepted")
 	}
@@ -146,7 +149,7 @@ func TestADeployThatFailsInTheMiddleIsToldAndCanBeRepeated(t *testing.T) {
 		t.Errorf("the repository has\n%s\nwant that it is not there", said)
 	}
 	h.gate = nil
-	wantText(t, w.pushed(h.url, "main"), "pay                  version 1 (live)  unchanged", "web                  version 1 (live)  deployed")
+	wantText(t, w.pushed(h.url, "main"), "pay                  version 1 (live)  deployed", "web                  version 1 (live)  deployed")
 	w.commit("second", map[string]string{"web/main.py": "print(2)\n"})
 	h.append = errUnavailable
 	if said, ok := w.push(h.url, "main"); ok || !strings.Contains(said, "the log takes no writes") {
@@ -154,6 +157,28 @@ func TestADeployThatFailsInTheMiddleIsToldAndCanBeRepeated(t *testing.T) {
 	}
 	h.append = fault.New(fault.NotFound, "no topic")
 	wantText(t, w.pushed(h.url, "main"), `warning: there is no topic "events"`)
+}
+
+// Of several branches each is released by itself; what those before have brought is told.
+func TestABranchThatIsRefusedTellsOfThoseBefore(t *testing.T) {
+	h, w := newHost(t), newWork(t)
+	files := shop()
+	files["pay/dalamb.yaml"] += "deliver: {branches: {main: live, next: next}}\n"
+	w.commit("first", files)
+	w.git("branch", "next")
+	h.gate = func(_ context.Context, r wire.DeployRequest) error {
+		if r.Alias == "next" {
+			return errUnavailable
+		}
+		return nil
+	}
+	said, ok := w.push(h.url, "main", "next")
+	wantText(t, said, "pay/dalamb.yaml: the log takes no writes", "deployed already: pay version 1, web version 1", "hint: push again")
+	if ok || len(h.events) != 0 {
+		t.Errorf("pushed: %v, events %v; want neither", ok, h.events)
+	}
+	h.gate = nil
+	wantText(t, w.pushed(h.url, "main", "next"), "pay                  version 1 (live)  unchanged", "(next)  nothing new in it; the alias is new")
 }
 
 func TestBranchesAndTags(t *testing.T) {

@@ -59,13 +59,22 @@ type heldDeployer struct {
 	dry  bool
 }
 
-func (d heldDeployer) Deploy(ctx context.Context, req wire.DeployRequest) (wire.Deployed, error) {
-	if req.DryRun == d.dry {
+func (d heldDeployer) Check(ctx context.Context, reqs []wire.DeployRequest) []error {
+	if d.dry {
 		if err := d.held.hold(ctx); err != nil {
-			return wire.Deployed{}, err
+			return []error{err}
 		}
 	}
-	return d.Deployer.Deploy(ctx, req)
+	return d.Deployer.Check(ctx, reqs)
+}
+
+func (d heldDeployer) Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, error) {
+	if !d.dry {
+		if err := d.held.hold(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return d.Deployer.Release(ctx, reqs)
 }
 
 // pushing is a push under way.

@@ -1,0 +1,321 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// maxTogether bounds how many functions are released together.
+const maxTogether = 1000
+
+func (a *API) releaseAll(r *http.Request, _ query) (any, error) {
+	var req wire.ReleaseRequest
+	if err := decode(r, &req); err != nil {
+		return nil, err
+	}
+	if len(req.Functions) == 0 || len(req.Functions) > maxTogether {
+		return nil, fault.New(fault.Invalid, "functions: %d are named; from 1 to %d are released together", len(req.Functions), maxTogether)
+	}
+	for i := range req.Functions {
+		req.Functions[i].DryRun = req.DryRun
+	}
+	if req.DryRun {
+		parts, errs := a.check(r.Context(), req.Functions)
+		if req.Images && !slices.ContainsFunc(errs, isError) {
+			errs = a.bring(r.Context(), parts)
+		}
+		if err := allRefused(req.Functions, errs); err != nil {
+			return nil, err
+		}
+		return wire.Released{Functions: made(parts)}, nil
+	}
+	done, err := a.Release(r.Context(), req.Functions)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Released{Functions: done}, nil
+}
+
+// part is one function of a release.
+type part struct {
+	req    wire.DeployRequest
+	out    wire.Deployed
+	image  *function.Image
+	digest string
+	rolls  bool              // the alias moves by a roll-out
+	same   *function.Version // that is there already; nil = none
+}
+
+// Release makes a version of each function and points aliases at them: all of it or nothing, by one append. Everything is checked, and every image is
+// here, before that. Roll-outs start afterwards, each by itself. A function that is released for several aliases is so one after another, the
+// others with the first.
+func (a *API) Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, error) {
+	parts, errs := a.check(ctx, reqs)
+	if err := allRefused(reqs, errs); err != nil {
+		return nil, err
+	}
+	for _, p := range parts {
+		var err error
+		if p.image, err = a.prepareImage(ctx, &p.req.Spec, &p.out); err != nil {
+			return nil, named(reqs, p.req.Spec.Name, err)
+		}
+		p.digest = p.req.Spec.Digest(p.req.Code, p.image.Named())
+	}
+	for i, round := range rounds(parts) {
+		if err := a.persist(ctx, round, func() error { return a.appendAll(ctx, round) }); err != nil {
+			if refused, ok := errors.AsType[*catalog.Refused](err); ok {
+				err = named(reqs, round[refused.Index].req.Spec.Name, refused.Err)
+			}
+			return nil, afterSome(err, parts, i)
+		}
+	}
+	var failed []error
+	for _, p := range parts {
+		if err := a.finish(ctx, p); err != nil {
+			failed = append(failed, named(reqs, p.req.Spec.Name, err))
+		}
+	}
+	return made(parts), errors.Join(failed...)
+}
+
+// Check says of each function why a release of all of them would be refused; nil = it would not, and then its image is here, too.
+func (a *API) Check(ctx context.Context, reqs []wire.DeployRequest) []error {
+	parts, errs := a.check(ctx, reqs)
+	if slices.ContainsFunc(errs, isError) {
+		return errs
+	}
+	return a.bring(ctx, parts)
+}
+
+func isError(err error) bool { return err != nil }
+
+// check refuses what can be refused before an image is looked for.
+func (a *API) check(ctx context.Context, reqs []wire.DeployRequest) ([]*part, []error) {
+	beside := together(slices.Clone(reqs))
+	for i := range beside {
+		if beside[i].Alias == "" {
+			beside[i].Alias = function.LiveAlias
+		}
+	}
+	var parts []*part
+	errs := make([]error, len(reqs))
+	for i := range beside {
+		p := &part{req: beside[i]}
+		p.out = wire.Deployed{Function: p.req.Spec.Name, Alias: p.req.Alias}
+		parts = append(parts, p)
+		if beside.twice(i) {
+			errs[i] = fault.New(fault.Invalid, "function %q is released twice for the alias %s", p.req.Spec.Name, p.req.Alias)
+			continue
+		}
+		if errs[i] = a.checkDeploy(ctx, &p.req, beside); errs[i] == nil {
+			p.out.Warnings = slices.Concat(a.warnings(ctx, &p.req.Spec, beside), shares(&p.req.Spec), a.losses(ctx, &p.req))
+		}
+	}
+	return parts, errs
+}
+
+// bring brings the images of functions that are checked.
+func (a *API) bring(ctx context.Context, parts []*part) []error {
+	errs := make([]error, len(parts))
+	for i, p := range parts {
+		_, errs[i] = a.prepareImage(ctx, &p.req.Spec, &p.out)
+	}
+	return errs
+}
+
+// rounds are the parts that are released together: of one function there is one in each.
+func rounds(parts []*part) [][]*part {
+	var all [][]*part
+	nth := map[string]int{}
+	for _, p := range parts {
+		n := nth[p.req.Spec.Name]
+		nth[p.req.Spec.Name]++
+		if n == len(all) {
+			all = append(all, nil)
+		}
+		all[n] = append(all[n], p)
+	}
+	return all
+}
+
+// appendAll appends what parts change, each of another function.
+func (a *API) appendAll(ctx context.Context, parts []*part) error {
+	view := a.catalog.View()
+	var changes []catalog.Change
+	var changed []*part
+	for i, p := range parts {
+		change, err := a.change(ctx, view, p)
+		if err != nil {
+			return &catalog.Refused{Index: i, Err: err}
+		}
+		if change != nil {
+			changes, changed = append(changes, change), append(changed, p)
+		}
+	}
+	view, err := a.catalog.SubmitAll(ctx, changes)
+	if refused, ok := errors.AsType[*catalog.Refused](err); ok {
+		return &catalog.Refused{Index: slices.Index(parts, changed[refused.Index]), Err: refused.Err}
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range changed {
+		p.out.Moved = !p.rolls
+		if p.same != nil {
+			continue
+		}
+		f, err := view.Function(p.req.Spec.Name)
+		if err != nil {
+			return err // removed again at once by somebody else
+		}
+		version := versionOf(f, p.digest)
+		if version == nil {
+			return fmt.Errorf("version with digest %s is not in the catalog after its deploy", p.digest)
+		}
+		p.out.Version, p.out.Created = version.Number, true
+	}
+	return nil
+}
+
+// change is what has to be appended for a part; nil = nothing.
+func (a *API) change(ctx context.Context, view *catalog.View, p *part) (catalog.Change, error) {
+	name := p.req.Spec.Name
+	p.rolls = rolls(view, &p.req)
+	if f, err := view.Function(name); err == nil {
+		if p.same = versionOf(f, p.digest); p.same != nil {
+			p.out.Version = p.same.Number
+			at := f.Aliases[p.req.Alias]
+			if p.rolls || at.Primary == p.same.Number && len(at.Weights) == 0 {
+				return nil, nil
+			}
+			return catalog.Shift{Function: name, Alias: function.Alias{Name: p.req.Alias, Primary: p.same.Number}}, nil
+		}
+	}
+	version := function.Version{Code: p.req.Code, Digest: p.digest, Created: a.now().UTC(), Image: p.image, Origin: p.req.Origin, Spec: p.req.Spec}
+	if p.req.Build != "" {
+		var err error
+		if version.Built, err = a.built(&p.req); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.share(ctx, &version); err != nil {
+		return nil, err
+	}
+	if err := a.open(ctx, name); err != nil {
+		return nil, err
+	}
+	return catalog.Deploy{Version: version, Alias: p.req.Alias, Aside: p.rolls, Needed: a.deadLettersOn(ctx, name)}, nil
+}
+
+// finish starts the roll-out of a part whose version is there.
+func (a *API) finish(ctx context.Context, p *part) error {
+	if p.rolls {
+		if err := a.persist(ctx, []*part{p}, func() error { return a.rollOut(ctx, &p.req, &p.out) }); err != nil {
+			return err
+		}
+	}
+	if p.same != nil && p.out.Rollout == 0 && !p.out.Moved && !reflect.DeepEqual(p.same.Spec.Rollout, p.req.Spec.Rollout) {
+		p.out.Warnings = append(p.out.Warnings, "rollout: is not what this version was deployed with; it counts from the next version on, which is deployed with it")
+	}
+	a.tellSchedules(&p.out)
+	return nil
+}
+
+// persist tries again where a roll-out that is under way took its next step first, which changes the function by itself.
+func (a *API) persist(ctx context.Context, parts []*part, change func() error) error {
+	for left := rolloutTries - 1; ; left-- {
+		rolling := slices.ContainsFunc(parts, func(p *part) bool { return a.rolling(p.req.Spec.Name) })
+		if err := change(); fault.KindOf(err) != fault.Conflict || !rolling || left == 0 || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// rolling says whether a roll-out of a function is under way.
+func (a *API) rolling(fn string) bool {
+	f, err := a.catalog.View().Function(fn)
+	return err == nil && slices.ContainsFunc(f.Rollouts, (*catalog.Rollout).Active)
+}
+
+func made(parts []*part) []wire.Deployed {
+	var done []wire.Deployed
+	for _, p := range parts {
+		done = append(done, p.out)
+	}
+	return done
+}
+
+// named says which of several functions an error is about.
+func named(reqs []wire.DeployRequest, name string, err error) error {
+	if len(reqs) == 1 {
+		return err
+	}
+	return fmt.Errorf("deploy %s: %w", name, err)
+}
+
+// allRefused is one error for those of several functions, each on a line of its own; nil = there are none.
+func allRefused(reqs []wire.DeployRequest, errs []error) error {
+	problems := make([]error, len(errs))
+	for i, err := range errs {
+		if err != nil {
+			problems[i] = named(reqs, reqs[i].Spec.Name, err)
+		}
+	}
+	return fault.All(problems)
+}
+
+// afterSome says what the rounds before have released.
+func afterSome(err error, parts []*part, rounds int) error {
+	var done []string
+	for _, p := range parts {
+		if p.out.Version != 0 {
+			done = append(done, fmt.Sprintf("%s version %d (%s)", p.out.Function, p.out.Version, p.out.Alias))
+		}
+	}
+	if rounds == 0 || done == nil {
+		return err
+	}
+	return fault.New(fault.KindOf(err), "%w; released already: %s", err, strings.Join(done, ", ")).WithHint("do it again: what is there is not made again")
+}
+
+// together are the functions that are released together.
+type together []wire.DeployRequest
+
+// twice says whether an earlier one is about the same function and alias.
+func (t together) twice(i int) bool {
+	return slices.ContainsFunc(t[:i], func(o wire.DeployRequest) bool { return o.Spec.Name == t[i].Spec.Name && o.Alias == t[i].Alias })
+}
+
+// has says whether a function is among them.
+func (t together) has(name string) bool {
+	return slices.ContainsFunc(t, func(o wire.DeployRequest) bool { return o.Spec.Name == name })
+}
+
+// live says whether a function is among them whose triggers are the new ones' at once.
+func (t together) live(view *catalog.View, name string) bool {
+	return slices.ContainsFunc(t, func(o wire.DeployRequest) bool {
+		return o.Spec.Name == name && o.Alias == function.LiveAlias && !rolls(view, &o)
+	})
+}
+
+// routes are those that the others will have, those of another environment not among them.
+func (t together) routes(spec *function.Spec) []function.RouteOf {
+	var all []function.RouteOf
+	for i := range t {
+		o := &t[i]
+		if o.Spec.Name != spec.Name && o.Alias == function.LiveAlias && function.Environment(o.Spec.Name) == function.Environment(spec.Name) {
+			all = append(all, o.Spec.Routes()...)
+		}
+	}
+	return all
+}

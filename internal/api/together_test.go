@@ -1,0 +1,140 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+const plain = "entry: {type: stdio, command: [./run]}\n"
+
+// request is one function of a release, of so many lines of a manifest beside its name and its entry.
+func (n *node) request(name string, lines ...string) wire.DeployRequest {
+	n.Helper()
+	return wire.DeployRequest{Spec: spec(n, "name: "+name+"\n"+plain+strings.Join(lines, "\n")), Code: n.upload("of " + name)}
+}
+
+// has lists functions with what live is at.
+func (n *node) has() string {
+	n.Helper()
+	var all []string
+	for _, f := range n.catalog.View().Functions() {
+		all = append(all, fmt.Sprint(f.Name, " ", f.Aliases[function.LiveAlias].Primary))
+	}
+	return strings.Join(all, ", ")
+}
+
+func onRoute(path string) string { return "triggers: [{route: {path: " + path + "}}]" }
+
+func TestFunctionsAreReleasedByOneAppend(t *testing.T) {
+	n := newNode(t)
+	pay := n.request("pay", "async: {onSuccess: {function: mail}}")
+	done, err := n.client.Release(t.Context(), wire.ReleaseRequest{Functions: []wire.DeployRequest{pay, n.request("mail"), n.request("web", onRoute("/web"))}})
+	ok(t, err)
+	if got := n.has(); got != "mail 1, pay 1, web 1" || n.catalog.View().Offset != 3 {
+		t.Errorf("there is %s at %d, want all three at 3", got, n.catalog.View().Offset)
+	}
+	for i, name := range []string{"pay", "mail", "web"} {
+		if d := done[i]; d.Function != name || d.Version != 1 || !d.Created || !d.Moved || d.Warnings != nil {
+			t.Errorf("%s: %+v, want version 1 without a warning", name, d)
+		}
+	}
+	pay.Code = n.upload("other")
+	pay.Spec.Rollout = function.NewRollout(function.StrategyCanary)
+	pay.Spec.Rollout.Gates.Check = "judge"
+	done, err = n.client.Release(t.Context(), wire.ReleaseRequest{Functions: []wire.DeployRequest{pay, n.request("mail"), n.request("judge")}})
+	ok(t, err)
+	if done[0].Rollout == 0 || done[0].Moved || done[1].Created || done[1].Moved || !done[2].Created {
+		t.Errorf("the second release made %+v, want a roll-out, what is unchanged, and what is new", done)
+	}
+	if got := n.has(); got != "judge 1, mail 1, pay 1, web 1" {
+		t.Errorf("there is %s, want that pay is still at 1", got)
+	}
+}
+
+func TestOneRefusedFunctionRefusesTheRelease(t *testing.T) {
+	n := newNode(t)
+	n.deploy(payManifest, "x")
+	before := n.catalog.View().Offset
+	other := n.request("web", onRoute("/web"))
+	for _, c := range []struct {
+		name      string
+		functions []wire.DeployRequest
+		kind      fault.Kind
+		message   string
+	}{
+		{"a topic that is not there", []wire.DeployRequest{other, n.request("mail", "triggers: [{topic: nowhere}]")}, fault.NotFound, `deploy mail: function "mail", trigger "t0": `},
+		{"each is told", []wire.DeployRequest{n.request("a", "triggers: [{topic: nowhere}]"), other, n.request("b", "secrets: [{name: none, env: NONE}]")}, fault.NotFound, "\ndeploy b: "},
+		{"one route of two", []wire.DeployRequest{other, n.request("front", onRoute("/web"))}, fault.Conflict, "deploy web: "},
+		{"the same alias twice", []wire.DeployRequest{other, other}, fault.Invalid, `deploy web: function "web" is released twice for the alias live`},
+		{"a gate that nobody is", []wire.DeployRequest{other, n.request("mail", "rollout: {strategy: canary, gates: {check: nobody}}")}, fault.NotFound, "rollout.gates.check"},
+		{"code that is not here", []wire.DeployRequest{other, {Spec: other.Spec, Alias: "next", Code: "sha256:" + strings.Repeat("0", 64)}}, fault.NotFound, "is not here"},
+		{"none", nil, fault.Invalid, "functions: 0 are named"},
+	} {
+		_, err := n.client.Release(t.Context(), wire.ReleaseRequest{Functions: c.functions})
+		wantFault(t, c.name, err, c.kind, c.message, "")
+	}
+	if at := n.catalog.View().Offset; at != before {
+		t.Errorf("something was appended: the catalog is at %d, want %d\n%s", at, before, n.has())
+	}
+	if a := n.do(http.MethodPost, "/v1/releases", `{"functions": [`); a.status != http.StatusBadRequest {
+		t.Errorf("half a body: %d %s", a.status, a.body)
+	}
+}
+
+// A route may go from one function to another where both are released together, and not where the one that has it moves by a roll-out.
+func TestARouteGoesOverInOneRelease(t *testing.T) {
+	n := newNode(t)
+	_, err := n.client.Release(t.Context(), wire.ReleaseRequest{Functions: []wire.DeployRequest{n.request("old", onRoute("/a")), n.request("slow", onRoute("/b"))}})
+	ok(t, err)
+	_, err = n.client.Release(t.Context(), wire.ReleaseRequest{Functions: []wire.DeployRequest{n.request("new", onRoute("/a")), n.request("old", onRoute("/c"))}})
+	ok(t, err)
+	_, err = n.client.Release(t.Context(), wire.ReleaseRequest{Functions: []wire.DeployRequest{n.request("new", onRoute("/b")), n.request("slow", onRoute("/d"), "rollout: {strategy: canary}")}})
+	wantFault(t, "a route that is still in use", err, fault.Conflict, "deploy new: ", "")
+	if got := n.has(); got != "new 1, old 2, slow 1" {
+		t.Errorf("there is %s", got)
+	}
+}
+
+func TestAFunctionIsReleasedForSeveralAliases(t *testing.T) {
+	n := newNode(t)
+	live, next := n.request("pay"), n.request("pay")
+	next.Alias = "next"
+	third := n.request("pay", "timeout: 3s")
+	third.Alias = "third"
+	done, err := n.api.Release(t.Context(), []wire.DeployRequest{live, n.request("mail"), next, third})
+	ok(t, err)
+	var got []string
+	for _, d := range done {
+		got = append(got, fmt.Sprint(d.Function, " ", d.Alias, " ", d.Version, " ", d.Created, " ", d.Moved))
+	}
+	want := []string{"pay live 1 true true", "mail live 1 true true", "pay next 1 false true", "pay third 2 true true"}
+	if !slices.Equal(got, want) {
+		t.Errorf("released %q, want %q", got, want)
+	}
+	blocked := n.request("pay")
+	blocked.Alias = "next/to" // of which the alias next would be a directory
+	_, err = n.api.Release(t.Context(), []wire.DeployRequest{n.request("pay", "timeout: 4s"), n.request("mail"), blocked})
+	wantFault(t, "a second round that is refused", err, fault.Conflict, "released already: pay version 3 (live), mail version 1 (live)", "do it again")
+}
+
+func TestADryReleaseChangesNothing(t *testing.T) {
+	n := newNode(t)
+	request := wire.ReleaseRequest{Functions: []wire.DeployRequest{n.request("pay"), n.request("mail")}, DryRun: true, Images: true}
+	request.Functions[0].Code = "sha256:" + strings.Repeat("0", 64) // need not be here
+	done, err := n.client.Release(t.Context(), request)
+	ok(t, err)
+	if len(done) != 2 || done[0].Version != 0 || n.catalog.View().Offset != 0 {
+		t.Errorf("a dry run made %+v, and the catalog is at %d", done, n.catalog.View().Offset)
+	}
+	request.Functions[1] = wire.DeployRequest{Spec: n.request("mail", "image: registry.example/mail:1").Spec}
+	if _, err = n.client.Release(t.Context(), request); fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "deploy mail: ") {
+		t.Errorf("an image where there are none: %v", err)
+	}
+}
