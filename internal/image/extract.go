@@ -29,7 +29,7 @@ type extractor struct {
 const maxGlobals = 16
 
 func extract(ctx context.Context, root *os.Root, archive io.Reader) error {
-	x := &extractor{root: root, tree: tree{links: map[string]string{}}, seen: map[string]fs.FileMode{}}
+	x := newExtractor(root)
 	in := &io.LimitedReader{R: wanted(ctx, archive), N: MaxArchive + 1}
 	tr := tar.NewReader(in)
 	for {
@@ -44,11 +44,20 @@ func extract(ctx context.Context, root *os.Root, archive io.Reader) error {
 			return archiveError(err, in.N)
 		}
 	}
+	return x.finish()
+}
+
+func newExtractor(root *os.Root) *extractor {
+	return &extractor{root: root, tree: tree{links: map[string]string{}}, seen: map[string]fs.FileMode{}}
+}
+
+// finish makes the links, when all else is there.
+func (x *extractor) finish() error {
 	if err := x.tree.checkLinks(); err != nil {
 		return err
 	}
 	for name, target := range x.tree.links {
-		if err := root.Symlink(target, name); err != nil {
+		if err := x.root.Symlink(target, name); err != nil {
 			return fmt.Errorf("link %q: %w", name, err)
 		}
 	}
