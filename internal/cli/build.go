@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"unicode"
@@ -154,11 +153,11 @@ func builtNote(b *function.Built) string {
 // sources are how the functions of a manifest are built, by their name; those that are not there are not built.
 type sources map[string]*function.Build
 
-func sourcesOf(m *function.Manifest, file string) (sources, error) {
+func sourcesOf(s *source) (sources, error) {
 	all := sources{}
-	for i := range m.Functions {
-		d := &m.Functions[i]
-		how, err := d.Builds(file, os.Stat)
+	for i := range s.manifest.Functions {
+		d := &s.manifest.Functions[i]
+		how, err := d.Builds(s.file, s.statOf(d))
 		if err != nil {
 			return nil, err
 		}

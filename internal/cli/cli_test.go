@@ -65,6 +65,7 @@ func params() testscript.Params {
 			"busy":     busy,
 			"stream":   stream,
 			"layout":   makeLayout,
+			"zip":      makeZip,
 			"halting":  serveHalting,
 		},
 		Condition: condition,

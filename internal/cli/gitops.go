@@ -158,7 +158,7 @@ func programsOf(s *declare.State) error {
 		byFile[f.File].Functions = append(byFile[f.File].Functions, *f.Declared)
 	}
 	for _, file := range files {
-		if err := checkPrograms(byFile[file], file, nil); err != nil {
+		if err := checkPrograms(&source{manifest: byFile[file], file: file}, nil); err != nil {
 			return err
 		}
 	}

@@ -62,8 +62,10 @@ func watchAndDeploy(c *cobra.Command, env *environment, d deployment, out *outpu
 
 // run ends with ctx, with what makes watching impossible, or when there is no manifest to begin with.
 func (l *loop) run(ctx context.Context) (err error) {
-	if _, _, err := readManifest(l.path); errors.Is(err, fs.ErrNotExist) {
-		return err // and never was: no word of it may be right
+	for _, path := range l.paths {
+		if _, _, err := readManifest(path); errors.Is(err, fs.ErrNotExist) {
+			return err // and never was: no word of it may be right
+		}
 	}
 	if l.watcher, err = watch.New(); err != nil {
 		return err
@@ -74,17 +76,19 @@ func (l *loop) run(ctx context.Context) (err error) {
 	defer stop()
 	l.lost, l.logs = make(chan struct{}, 1), map[string]bool{}
 	l.warned = map[warning]bool{}
-	l.set.Files = []string{manifestFile(l.path)}
+	for _, path := range l.paths {
+		l.set.Files = append(l.set.Files, manifestFile(path))
+	}
 	var changed []string
 	for {
 		began := time.Now()
-		s, failed := l.renew()
+		r, failed := l.renew()
 		if err := l.watcher.Watch(l.set); err != nil {
 			return err
 		}
 		round, over := context.WithCancel(ctx)
 		if failed == nil {
-			failed = l.deploy(ctx, s, func(done []wire.Deployed) {
+			failed = l.deploy(ctx, r, func(done []wire.Deployed) {
 				l.tell(round, report{done, changed, time.Since(began)})
 			})
 		}
@@ -96,29 +100,34 @@ func (l *loop) run(ctx context.Context) (err error) {
 	}
 }
 
-// renew reads the manifest and notes what belongs to it. While it is wrong, what belonged to the last right one is watched.
-func (l *loop) renew() (source, error) {
-	m, file, err := readManifest(l.path)
+// renew reads the manifests and notes what belongs to them. While one is wrong, what belonged to the last right ones is watched.
+func (l *loop) renew() (release, error) {
+	r, err := readManifests(l.paths)
 	if err != nil {
-		return source{}, err
+		return nil, err
 	}
-	l.set = watched(m, file)
-	l.env.into(m)
-	return source{m, file}, nil
+	l.set = watch.Set{}
+	for _, s := range r {
+		one := watched(s.manifest, s.file)
+		l.set.Files, l.set.Trees = append(l.set.Files, one.Files...), append(l.set.Trees, one.Trees...)
+	}
+	return r, nil
 }
 
 // deploy deploys what is there now. Without a strategy that was asked for nothing is rolled out: the next change would overtake it.
-func (l *loop) deploy(ctx context.Context, s source, done func([]wire.Deployed)) error {
-	for i := range s.manifest.Functions {
-		s.manifest.Functions[i].Spec.Rollout = nil
+func (l *loop) deploy(ctx context.Context, r release, done func([]wire.Deployed)) error {
+	for _, s := range r {
+		for i := range s.manifest.Functions {
+			s.manifest.Functions[i].Spec.Rollout = nil
+		}
 	}
-	if err := setStrategy(s.manifest, l.strategy); err != nil {
+	if err := r.prepare(l.env, l.strategy); err != nil {
 		return err
 	}
-	if err := l.follow(ctx, s.manifest); err != nil {
+	if err := l.follow(ctx, r.functions()); err != nil {
 		return err
 	}
-	_, made, err := l.send(ctx, l.env, s, spoken{l})
+	_, made, err := l.send(ctx, l.env, r, spoken{l})
 	if err == nil {
 		done(made)
 	}
@@ -288,9 +297,9 @@ func (l *loop) start(ctx context.Context, d wire.Deployed) {
 	}
 }
 
-// follow shows what the functions of a manifest write, those that are not followed yet: from now on.
-func (l *loop) follow(ctx context.Context, m *function.Manifest) error {
-	for _, d := range m.Functions {
+// follow shows what functions write, those that are not followed yet: from now on.
+func (l *loop) follow(ctx context.Context, functions []function.Declared) error {
+	for _, d := range functions {
 		name := d.Spec.Name
 		if l.logs[name] {
 			continue
