@@ -31,7 +31,12 @@ func main() {
 
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	if err := run(ctx, o); err != nil {
+	err := run(ctx, o)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil: // Ctrl-C ends the commands too that the demo runs, and is no failure
+		fmt.Println("\ninterrupted; the node is stopped")
+	default:
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
@@ -58,6 +63,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer n.stop()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 
 	fmt.Println("deploy examples/shop:")
 	if err := n.dalamb("deploy", shop).Run(); err != nil {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/catalog"
-	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
@@ -167,7 +166,7 @@ func (a *API) checkTopics(ctx context.Context, spec *function.Spec) error {
 	if a := spec.Async; a != nil {
 		for _, d := range []*function.Destination{a.OnSuccess, a.OnFailure} {
 			if d != nil && d.Topic != "" && !slices.Contains(names, d.Topic) {
-				return eventlog.MissingTopic(d.Topic, names)
+				return missingTopic(spec.Name, d.Topic, names)
 			}
 		}
 	}
@@ -183,7 +182,7 @@ func (a *API) checkTopics(ctx context.Context, spec *function.Spec) error {
 		}
 		for _, name := range wanted {
 			if name != "" && !slices.Contains(names, name) {
-				return within(spec, t, eventlog.MissingTopic(name, names))
+				return within(spec, t, missingTopic(spec.Name, name, names))
 			}
 		}
 	}

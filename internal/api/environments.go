@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -90,6 +91,20 @@ func (a *API) open(ctx context.Context, fn string) error {
 	return nil
 }
 
+// missingTopic is the error for a topic that a function means and that is not there, with the command that makes it where the function is.
+func missingTopic(fn, topic string, names []string) *fault.Error {
+	env := function.Environment(fn)
+	f := eventlog.MissingTopic(topic, names)
+	if env == "" || function.SystemTopic(topic) {
+		return f
+	}
+	hint := fmt.Sprintf("make it: dalamb --env %s topic create %s", env, fault.Clip(function.Plain(env, topic)))
+	if near := fault.Nearest(topic, names); len(near) > 0 {
+		hint = fmt.Sprintf("did you mean %s? Or %s", strings.Join(near, " or "), hint)
+	}
+	return f.WithHint("%s", hint)
+}
+
 // shares tells which topics a function of an environment hears that others write to.
 func shares(spec *function.Spec) []string {
 	env := function.Environment(spec.Name)
@@ -99,7 +114,7 @@ func shares(spec *function.Spec) []string {
 	var ws []string
 	for _, t := range spec.Triggers {
 		if t.Topic != "" && !function.Within(env, t.Topic) && !function.SystemTopic(t.Topic) {
-			ws = append(ws, fmt.Sprintf("trigger %q hears the shared topic %q; to give %s its own: dalamb topic create %s, and deploy again", t.Name, t.Topic, env, function.Full(env, t.Topic)))
+			ws = append(ws, fmt.Sprintf("trigger %q hears the shared topic %q; to give %s its own: dalamb --env %[3]s topic create %[2]s, and deploy again", t.Name, t.Topic, env))
 		}
 	}
 	return ws

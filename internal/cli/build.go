@@ -29,11 +29,11 @@ func buildCommand(env *environment) *cobra.Command {
 
 func buildProvenanceCommand(env *environment) *cobra.Command {
 	return &cobra.Command{
-		Use:   "provenance FUNCTION[@VERSION]",
+		Use:   "provenance FUNCTION[:VERSION]",
 		Short: "Print what was signed of the build of a version",
-		Long: `Print what the node that has built a version has signed of that, without @VERSION of the live one: an in-toto statement with a SLSA
+		Long: `Print what the node that has built a version has signed of that, without :VERSION of the live one: an in-toto statement with a SLSA
 provenance, in a DSSE envelope. It names the code by its digest, the source, the commit where it was pushed with git, the builder and its tools. docs/builds.md
-says how to check it.`,
+says how to check it. pay@3 is pay:3.`,
 		Example: "  dalamb build provenance pay > pay.intoto.json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -75,14 +75,17 @@ func buildKeyCommand(env *environment) *cobra.Command {
 	}
 }
 
-// versionArg reads FUNCTION or FUNCTION@VERSION; 0 = the live one.
+// qualified takes FUNCTION@VERSION for FUNCTION:VERSION, which is how dalamb writes it.
+func qualified(arg string) string { return strings.Replace(arg, "@", ":", 1) }
+
+// versionArg reads FUNCTION or FUNCTION:VERSION; 0 = the live one.
 func versionArg(arg string) (name string, version int, err error) {
-	name, text, some := strings.Cut(arg, "@")
+	name, text, some := strings.Cut(qualified(arg), ":")
 	if !some {
 		return name, 0, nil
 	}
 	if version, err = strconv.Atoi(text); err != nil || version < 1 {
-		return "", 0, fault.New(fault.Invalid, "%q is not the number of a version", fault.Clip(text)).WithHint("such as %s@3; dalamb versions %s lists them", name, name)
+		return "", 0, fault.New(fault.Invalid, "%q is not the number of a version", fault.Clip(text)).WithHint("such as %s:3; dalamb versions %s lists them", name, name)
 	}
 	return name, version, nil
 }
@@ -90,11 +93,12 @@ func versionArg(arg string) (name string, version int, err error) {
 func buildLogCommand(env *environment) *cobra.Command {
 	var id string
 	c := &cobra.Command{
-		Use:   "log FUNCTION[@VERSION]",
+		Use:   "log FUNCTION[:VERSION]",
 		Short: "Show what the build of a version said",
-		Long: `Show what the build of a version said; without @VERSION that of the live one. Logs are on the node that has built, as long as the version is
-there. A build that failed has made no version: its log is kept for a week, and its id is in the message of the deploy or the push.`,
-		Example: "  dalamb build log pay\n  dalamb build log pay@3\n  dalamb build log --id 4t5q6bpbkzgg2otbkaygdlgvju",
+		Long: `Show what the build of a version said; without :VERSION that of the live one. Logs are on the node that has built, as long as the version is
+there. A build that failed has made no version: its log is kept for a week, and its id is in the message of the deploy or the push. pay@3 is
+pay:3.`,
+		Example: "  dalamb build log pay\n  dalamb build log pay:3\n  dalamb build log --id 4t5q6bpbkzgg2otbkaygdlgvju",
 		Args:    cobra.RangeArgs(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if (id == "") == (len(args) == 0) {

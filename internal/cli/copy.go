@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -113,7 +114,7 @@ func copyCommand(env *environment) *cobra.Command {
 func copyList(env *environment) *cobra.Command {
 	var out output
 	c := &cobra.Command{
-		Use: "ls", Short: "List copies of topics, the newest first", Long: "List copies of topics, the newest first: those under way, and the last hundred that are over.",
+		Use: "ls", Short: "List copies of topics, the newest first", Long: "List copies of topics, the newest first: those under way, and the last hundred that are over. With --env those from or to a topic of that environment.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			node, err := env.client()
@@ -123,6 +124,11 @@ func copyList(env *environment) *cobra.Command {
 			all, err := node.Copies(c.Context())
 			if err != nil {
 				return err
+			}
+			if env.env != "" {
+				all = slices.DeleteFunc(all, func(one wire.Copy) bool {
+					return !function.Within(env.env, one.From) && !function.Within(env.env, one.To)
+				})
 			}
 			return out.print(c.OutOrStdout(), all, func(w io.Writer) {
 				if len(all) == 0 {

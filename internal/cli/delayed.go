@@ -1,16 +1,20 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // later are the flags by which an event waits.
@@ -54,7 +58,8 @@ func delayedList(env *environment) *cobra.Command {
 	var out output
 	var limit int
 	c := &cobra.Command{
-		Use: "ls", Short: "List events that wait", Long: "List the events that wait until they are due, the next one first.", Args: cobra.NoArgs,
+		Use: "ls", Short: "List events that wait", Args: cobra.NoArgs,
+		Long: `List the events that wait until they are due, the next one first. With --env those for topics of that environment, among the next 1000 of all.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := atLeast(c, "limit", limit, 1); err != nil {
 				return err
@@ -63,7 +68,7 @@ func delayedList(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, err := node.Delayed(c.Context(), limit)
+			list, err := delayedIn(c.Context(), node, env.env, limit)
 			if err != nil {
 				return err
 			}
@@ -91,6 +96,21 @@ func delayedList(env *environment) *cobra.Command {
 	c.Flags().IntVar(&limit, "limit", 100, "events at most")
 	out.flag(c)
 	return c
+}
+
+// mostDelayed is how many events that wait a node tells of at a time.
+const mostDelayed = 1000
+
+// delayedIn are the first events that wait for topics of an environment; "" = for any.
+func delayedIn(ctx context.Context, node *client.Client, env string, limit int) (wire.DelayedList, error) {
+	if env == "" {
+		return node.Delayed(ctx, limit)
+	}
+	list, err := node.Delayed(ctx, mostDelayed)
+	list.Delayed = slices.DeleteFunc(list.Delayed, func(d wire.Delayed) bool { return !function.Within(env, d.Topic) })
+	list.Total = len(list.Delayed)
+	list.Delayed = list.Delayed[:min(limit, list.Total)]
+	return list, err
 }
 
 func delayedCancel(env *environment) *cobra.Command {

@@ -102,11 +102,9 @@ func (fs imageFiles) push(ctx context.Context, node *client.Client, s *function.
 
 // imageLine says what a deploy found and brought.
 func imageLine(i *wire.DeployedImage) string {
-	line := fmt.Sprintf("image %s, %s, %s", short(i.Digest, 19), count(int64(i.Layers), "layer"), mebibytes(i.Bytes))
+	line := fmt.Sprintf("image %s, %s, %s", short(i.Digest, 19), count(int64(i.Layers), "layer"), bytesText(i.Bytes))
 	if i.Pulled == 0 {
 		return line + ", all of it here already"
 	}
-	return line + fmt.Sprintf("; pulled %d of them, %s", i.Pulled, mebibytes(i.PulledBytes))
+	return line + fmt.Sprintf("; pulled %d of them, %s", i.Pulled, bytesText(i.PulledBytes))
 }
-
-func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

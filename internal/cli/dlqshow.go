@@ -51,7 +51,7 @@ keeps logs (a week).`,
 			return out.print(c.OutOrStdout(), autopsy{l, lines}, func(w io.Writer) {
 				printRun(w, &wire.RunDetail{Run: l.Run, Event: l.Event})
 				printLastWords(w, l.Run.Attempts, lines)
-				fmt.Fprintf(w, "\ndalamb dlq redrive %[1]s  runs it again; dalamb dlq edit %[1]s  with another event; dalamb dlq discard %[1]s  gives it up\n", l.Run.ID)
+				fmt.Fprintf(w, "\ndalamb dlq redrive %[1]s  runs it again\ndalamb dlq edit %[1]s     runs it again with another event\ndalamb dlq discard %[1]s  gives it up\n", l.Run.ID)
 			})
 		},
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,12 +36,46 @@ func inEnvironments() map[string]named {
 		"deploy": noNames, "remove": firstName, "invoke": firstName, "ps": firstName, "logs": firstName, "build log": firstName, "build provenance": firstName,
 		"trigger pause": firstName, "trigger resume": firstName, "key ls": firstName, "key pause": firstName, "key resume": firstName,
 		"schedule ls": noNames, "seek": firstName, "replay": firstName, "replay ls": noNames, "replay show": noNames, "replay cancel": noNames,
-		"emit": noNames, "events": noNames, "pattern try": noNames,
+		"emit": noNames, "delayed ls": noNames, "delayed cancel": noNames, "events": noNames, "pattern try": noNames,
+		"copy ls": noNames, "copy show": noNames, "copy cancel": noNames, "copy positions": noNames,
 		"topic ls": noNames, "topic show": topics, "topic create": topics, "topic alter": topics, "topic delete": topics, "topic copy": topics,
 		"secret ls": noNames, "secret set": firstName, "secret rm": firstName, "config ls": noNames, "config set": allNames, "config rm": firstName,
 		"runs": noNames, "runs show": noNames, "dlq": noNames, "dlq ls": noNames, "dlq show": noNames, "dlq edit": noNames, "dlq redrive": noNames, "dlq discard": noNames,
 		"export": noNames, "apply": noNames,
 	}
+}
+
+// lists are the commands that show what an environment has, where no name is given.
+func lists() []string {
+	return []string{"functions", "ps", "rollout ls", "schedule ls", "replay ls", "topic ls", "copy ls", "delayed ls", "secret ls", "config ls", "runs", "dlq", "dlq ls"}
+}
+
+// tellWhereNothingIs says of an environment without anything in it, whose name may be mistyped, which ones there are.
+func (e *environment) tellWhereNothingIs(c *cobra.Command) error {
+	node, err := e.client()
+	if err != nil {
+		return err
+	}
+	list, err := node.Environments(c.Context())
+	if err != nil {
+		return err
+	}
+	var known []string
+	for _, one := range list {
+		if one.Name == e.env {
+			return nil
+		}
+		known = append(known, one.Name)
+	}
+	there := "there is none yet beside production"
+	if known != nil {
+		there = "there are: " + names(known)
+	}
+	if near := fault.Nearest(e.env, known); len(near) > 0 {
+		there += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "environment %s has no function, secret or configuration value; %s\n", e.env, there)
+	return nil
 }
 
 // namesEnvironments gives the tree of commands its flag, and those that know environments full names in the place of plain ones.
@@ -62,7 +97,10 @@ func (e *environment) namesEnvironments(root *cobra.Command) {
 				if err != nil {
 					return usageError{c.CommandPath(), err}
 				}
-				return run(c, args)
+				if err := run(c, args); err != nil || e.env == "" || !slices.Contains(lists(), path) || len(args) > 0 {
+					return err
+				}
+				return e.tellWhereNothingIs(c)
 			}
 		}
 		for _, sub := range c.Commands() {
@@ -122,7 +160,7 @@ func (e *environment) into(m *function.Manifest) {
 	}
 }
 
-// full is the full name of what an argument begins with: NAME, NAME/TRIGGER, NAME:ALIAS, NAME=VALUE, NAME@VERSION.
+// full is the full name of what an argument begins with: NAME, NAME/TRIGGER, NAME:ALIAS, NAME=VALUE, NAME:VERSION or NAME@VERSION.
 func (e *environment) full(arg string) (string, error) {
 	end := strings.IndexAny(arg, "/:=@")
 	if end < 0 {

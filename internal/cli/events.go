@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -45,6 +46,7 @@ data. -o json prints all of it, one JSON object a line: {topic, partition, offse
 			}
 			ctx, stop := follow(c, o.Follow)
 			defer stop()
+			lines := newEventLines(c.OutOrStdout())
 			for e, err := range node.Events(ctx, o) {
 				if err != nil {
 					return ended(ctx, o.Follow, err)
@@ -52,7 +54,7 @@ data. -o json prints all of it, one JSON object a line: {topic, partition, offse
 				if asJSON {
 					err = printLine(c.OutOrStdout(), e)
 				} else {
-					err = printEvent(c.OutOrStdout(), e)
+					err = lines.print(e)
 				}
 				if err != nil {
 					return err
@@ -71,7 +73,15 @@ data. -o json prints all of it, one JSON object a line: {topic, partition, offse
 	return c
 }
 
-func printEvent(w io.Writer, e wire.EventAt) error {
+// eventLines writes events in columns. Nobody knows what comes yet, so a column grows with what does not fit, and stays so wide.
+type eventLines struct {
+	w               io.Writer
+	place, typ, key int // characters
+}
+
+func newEventLines(w io.Writer) *eventLines { return &eventLines{w: w, place: 7, typ: 17, key: 14} }
+
+func (l *eventLines) print(e wire.EventAt) error {
 	var head struct {
 		Type, Subject string
 		PartitionKey  any // an extension may have any type; only text is a key
@@ -80,7 +90,7 @@ func printEvent(w io.Writer, e wire.EventAt) error {
 	}
 	place := fmt.Sprintf("%d@%d", e.Partition, e.Offset)
 	if len(e.Event) == 0 {
-		_, err := fmt.Fprintf(w, "%s  %-7s  (no event)  %s\n", stamp(e.Time), place, short(string(e.Value), 80))
+		_, err := fmt.Fprintf(l.w, "%s  %-*s  (no event)  %s\n", stamp(e.Time), widened(&l.place, place), place, short(string(e.Value), 80))
 		return err
 	}
 	if err := json.Unmarshal(e.Event, &head); err != nil {
@@ -91,6 +101,13 @@ func printEvent(w io.Writer, e wire.EventAt) error {
 		data = head.DataBase64
 	}
 	key, _ := head.PartitionKey.(string)
-	_, err := fmt.Fprintf(w, "%s  %-7s  %-17s  %-14s  %s\n", stamp(e.Time), place, short(head.Type, 64), short(orDash(cmp.Or(key, head.Subject)), 64), short(data, 60))
+	typ, of := short(head.Type, 64), short(orDash(cmp.Or(key, head.Subject)), 64)
+	_, err := fmt.Fprintf(l.w, "%s  %-*s  %-*s  %-*s  %s\n", stamp(e.Time), widened(&l.place, place), place, widened(&l.typ, typ), typ, widened(&l.key, of), of, short(data, 60))
 	return err
+}
+
+// widened is the width of a column that has to hold a cell too.
+func widened(column *int, cell string) int {
+	*column = max(*column, utf8.RuneCountInString(cell))
+	return *column
 }

@@ -142,7 +142,7 @@ func printFunction(w io.Writer, f *wire.Function) {
 	for _, i := range f.Instances {
 		memory := "-"
 		if i.MemoryKB > 0 {
-			memory = mebibytes(i.MemoryKB << 10)
+			memory = bytesText(i.MemoryKB << 10)
 		}
 		rows = append(rows, cells(i.ID, strconv.Itoa(i.Version), i.State, strconv.FormatInt(i.Runs, 10), memory, stamp(i.Started)))
 	}

@@ -46,9 +46,9 @@ func printImages(w io.Writer, list *wire.ImageList) {
 	for _, img := range list.Images {
 		unpacked := "-"
 		if img.Unpacked > 0 {
-			unpacked = mebibytes(img.Unpacked)
+			unpacked = bytesText(img.Unpacked)
 		}
-		r := cells(shortReference(img.References[0]), short(img.Digest, 19), mebibytes(img.Bytes), unpacked, usedBy(img.Functions))
+		r := cells(shortReference(img.References[0]), short(img.Digest, 19), bytesText(img.Bytes), unpacked, usedBy(img.Functions))
 		for _, also := range img.References[1:] {
 			r.notes = append(r.notes, "also "+also)
 		}
@@ -58,7 +58,7 @@ func printImages(w io.Writer, list *wire.ImageList) {
 		rows = append(rows, r)
 	}
 	table(w, []string{"IMAGE", "DIGEST", "SENT", "UNPACKED", "USED BY"}, rows)
-	fmt.Fprintf(w, "\non disk: %s unpacked, %s; content as it was sent, %s\n", count(int64(list.Layers), "layer"), mebibytes(list.Unpacked), mebibytes(list.Content))
+	fmt.Fprintf(w, "\non disk: %s unpacked, %s; content as it was sent, %s\n", count(int64(list.Layers), "layer"), bytesText(list.Unpacked), bytesText(list.Content))
 }
 
 // shortReference leaves most of a digest out, which stands beside it.
@@ -70,15 +70,13 @@ func shortReference(ref string) string {
 	return name + "@" + short(digest, 12)
 }
 
-// usedBy is such as "pay 1 2, report 3".
+// usedBy is such as "pay:1, pay:2, report:3".
 func usedBy(users []wire.ImageUser) string {
 	var all []string
 	for _, u := range users {
-		one := u.Function
 		for _, n := range u.Versions {
-			one += " " + strconv.Itoa(n)
+			all = append(all, u.Function+":"+strconv.Itoa(n))
 		}
-		all = append(all, one)
 	}
 	return orDash(strings.Join(all, ", "))
 }

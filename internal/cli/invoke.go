@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -18,7 +20,7 @@ func invokeCommand(env *environment) *cobra.Command {
 		Use:   "invoke NAME[:ALIAS|:VERSION] [--data JSON|@FILE|-]",
 		Short: "Call a function and print its result",
 		Long: `Call a function and print its result. A function that answers with an error ends the command with exit code 1 and the error on
-standard error. Without an alias or a version's number it is the live alias that is called.`,
+standard error. Without an alias or a version's number it is the live alias that is called; hello@3 is hello:3.`,
 		Example: `  dalamb invoke hello --data '{"name":"world"}'
   dalamb invoke hello:3`,
 		Args: cobra.ExactArgs(1),
@@ -31,11 +33,15 @@ standard error. Without an alias or a version's number it is the live alias that
 			if err != nil {
 				return fmt.Errorf("read --data: %w", err)
 			}
+			if len(payload) > 0 && !json.Valid(payload) {
+				return fault.New(fault.Invalid, "--data is not JSON: %s", short(string(payload), 60)).
+					WithHint(`in the shell it stands in single quotes: --data '{"name":"Ann"}', or --data '"Ann"' for text`)
+			}
 			node, err := env.client()
 			if err != nil {
 				return err
 			}
-			answer, err := node.Invoke(c.Context(), client.Invocation{Function: args[0], Qualifier: alias, Key: key, Payload: payload})
+			answer, err := node.Invoke(c.Context(), client.Invocation{Function: qualified(args[0]), Qualifier: alias, Key: key, Payload: payload})
 			if err != nil {
 				return err
 			}
@@ -44,7 +50,8 @@ standard error. Without an alias or a version's number it is the live alias that
 			} else if answer.Error == "" {
 				_, err = fmt.Fprintf(c.OutOrStdout(), "%s\n", bytes.TrimSuffix(answer.Payload, []byte("\n")))
 			} else {
-				fmt.Fprintf(c.ErrOrStderr(), "%s failed: %s\nhint: dalamb logs %s shows what it wrote\n", args[0], failureOf(answer.Payload), args[0])
+				name, _, _ := strings.Cut(qualified(args[0]), ":")
+				fmt.Fprintf(c.ErrOrStderr(), "%s failed: %s\nhint: dalamb logs %s shows what it wrote\n", args[0], failureOf(answer.Payload), name)
 			}
 			if err == nil && answer.Error != "" {
 				return exitCode(exitFailed)

@@ -55,7 +55,7 @@ func logsCommand(env *environment) *cobra.Command {
 			if none && !asJSON {
 				switch o.Run {
 				case "":
-					fmt.Fprintf(c.ErrOrStderr(), "%s wrote nothing yet; dalamb runs --function %s shows what it did\n", o.Function, o.Function)
+					fmt.Fprintf(c.ErrOrStderr(), "%s wrote nothing yet; dalamb runs --function %[1]s shows its runs, dalamb events --topic _dalamb.requests --filter '{\"subject\":[\"%[1]s\"]}' its calls\n", o.Function)
 				default:
 					fmt.Fprintf(c.ErrOrStderr(), "%s wrote nothing in run %s, or the log has it no more\n", o.Function, o.Run)
 				}

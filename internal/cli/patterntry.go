@@ -83,9 +83,10 @@ func printTried(w io.Writer, t *wire.PatternTried, trigger string) {
 }
 
 func printSample(w io.Writer, events []wire.EventAt, all int64) {
+	lines := newEventLines(w)
 	for _, e := range events {
 		fmt.Fprint(w, "  ")
-		if printEvent(w, e) != nil {
+		if lines.print(e) != nil {
 			fmt.Fprintln(w)
 		}
 	}

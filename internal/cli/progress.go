@@ -84,5 +84,5 @@ func (p progress) sending(fn string) func(done, total int64) {
 
 // portion is so many bytes of so many.
 func portion(done, total int64) string {
-	return fmt.Sprintf("%.1f of %s", float64(done)/(1<<20), mebibytes(total))
+	return bytesText(done) + " of " + bytesText(total)
 }

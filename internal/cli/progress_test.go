@@ -30,7 +30,7 @@ func TestATerminalIsShownHowFarAnImageIs(t *testing.T) {
 			return failed
 		})
 		const erase = "\r\x1b[K"
-		want := erase + "pay: 1 of 3 layers, 2.0 of 64.0 MiB" + erase + "pay: 1 of 3 layers, 3.0 of 64.0 MiB" + erase
+		want := erase + "pay: 1 of 3 layers, 2.0 MiB of 64.0 MiB" + erase + "pay: 1 of 3 layers, 3.0 MiB of 64.0 MiB" + erase
 		if err != failed || b.String() != want {
 			t.Errorf("pulls = %v, %q, want %v, %q", err, b.String(), failed, want)
 		}
@@ -41,7 +41,7 @@ func TestATerminalIsShownHowFarAnImageIs(t *testing.T) {
 			sent(done, 4<<20)
 			time.Sleep(150 * time.Millisecond)
 		}
-		want = erase + "pay: sending its image, 0.0 of 4.0 MiB" + erase + "pay: sending its image, 2.0 of 4.0 MiB" + erase + "pay: sending its image, 4.0 of 4.0 MiB"
+		want = erase + "pay: sending its image, 0 B of 4.0 MiB" + erase + "pay: sending its image, 2.0 MiB of 4.0 MiB" + erase + "pay: sending its image, 4.0 MiB of 4.0 MiB"
 		if b.String() != want {
 			t.Errorf("sending shows %q, want %q", b.String(), want)
 		}

@@ -64,7 +64,7 @@ func printInstances(w io.Writer, list wire.InstanceList, now time.Time) {
 			cpu = (time.Duration(i.CPUMs) * time.Millisecond).String()
 		}
 		if i.MemoryKB > 0 {
-			memory = mebibytes(i.MemoryKB << 10)
+			memory = bytesText(i.MemoryKB << 10)
 		}
 		rows = append(rows, cells(i.ID, i.Function, strconv.Itoa(i.Version), i.State, age, strconv.FormatInt(i.Runs, 10), cpu, memory))
 	}

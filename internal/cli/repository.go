@@ -40,7 +40,7 @@ func repositoryListCommand(env *environment) *cobra.Command {
 					}
 					var rows []row
 					for _, r := range list.Repositories {
-						rows = append(rows, cells(r.Name, mebibytes(r.Bytes), short(orDash(strings.Join(r.Branches, ", ")), 80)))
+						rows = append(rows, cells(r.Name, bytesText(r.Bytes), short(orDash(strings.Join(r.Branches, ", ")), 80)))
 					}
 					table(w, []string{"REPOSITORY", "ON DISK", "BRANCHES"}, rows)
 				},

@@ -140,6 +140,9 @@ func awaitRollouts(ctx context.Context, node *client.Client, done []wire.Deploye
 			continue
 		}
 		r, err := followRollout(ctx, node, d, w)
+		if ctx.Err() != nil {
+			return interruptedRollouts(done)
+		}
 		if err != nil {
 			return fmt.Errorf("follow the roll-out of %s, which goes on: %w", d.Function, err)
 		}
@@ -157,6 +160,23 @@ func awaitRollouts(ctx context.Context, node *client.Client, done []wire.Deploye
 		return nil
 	}
 	return fault.New(fault.Conflict, "%s", strings.Join(failed, "; ")).WithHint("%s", hint)
+}
+
+// interruptedRollouts says to who does not wait any more that the roll-outs do not need him. It is no context's error, of which nothing is said but that.
+func interruptedRollouts(done []wire.Deployed) error {
+	var fns []string
+	alias := ""
+	for _, d := range done {
+		if d.Rollout == 0 {
+			continue
+		}
+		fns = append(fns, d.Function)
+		if d.Alias != function.LiveAlias {
+			alias = " --alias " + d.Alias
+		}
+	}
+	return fault.New(fault.Unavailable, "interrupted; roll-outs that are not over go on by themselves: %s", names(fns)).
+		WithHint("dalamb rollout show %[1]s%[2]s tells how far it is, dalamb rollout abort %[1]s%[2]s takes the traffic back", fns[len(fns)-1], alias)
 }
 
 // ending is what became of a roll-out that has not succeeded.

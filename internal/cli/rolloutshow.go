@@ -77,8 +77,11 @@ func stepRow(r *wire.Rollout, i int) row {
 		}
 		one = cells(stamp(s.At), gets, number(f.New.Invocations), number(f.New.Errors), p95(f.New), old, number(f.Old.Errors), p95(f.Old))
 	}
-	if few := tooFew(r, s); few != "" {
+	switch few := tooFew(r, s); {
+	case few != "":
 		one.notes = []string{few}
+	case s.Facts != nil && r.Gates.Latency > 0 && (s.Facts.New.P95 == 0 || s.Facts.Old.P95 == 0):
+		one.notes = []string{"the latency is not judged: too few of one version succeeded without waiting for a start"}
 	}
 	return one
 }

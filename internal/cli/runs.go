@@ -56,9 +56,14 @@ expired.`,
 					break
 				}
 			}
+			if len(runs) == 0 && q.Function != "" {
+				if _, err := node.Function(c.Context(), q.Function); err != nil {
+					return err
+				}
+			}
 			return out.print(c.OutOrStdout(), runs, func(w io.Writer) {
 				if len(runs) == 0 {
-					fmt.Fprintln(c.ErrOrStderr(), "no such runs; dalamb functions shows what listens, dalamb events what happened")
+					fmt.Fprintln(c.ErrOrStderr(), "no such runs. A run is listed when its first attempt is over; dalamb functions shows what listens and how many events wait (LAG), dalamb events what happened")
 					return
 				}
 				var rows []row

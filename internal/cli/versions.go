@@ -90,5 +90,5 @@ func bytesText(n int64) string {
 	case n < unit*unit:
 		return fmt.Sprintf("%.1f KiB", float64(n)/unit)
 	}
-	return mebibytes(n)
+	return fmt.Sprintf("%.1f MiB", float64(n)/(unit*unit))
 }

@@ -66,6 +66,9 @@ type request struct {
 func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	address := c.base
 	for _, s := range r.path {
+		if s == "" || s == "." || s == ".." { // it would be another path
+			return nil, fault.New(fault.Invalid, "%q is no name", s).WithHint("name what is meant; a variable of the shell may be empty")
+		}
 		address += "/" + url.PathEscape(s)
 	}
 	if len(r.query) > 0 {

@@ -59,14 +59,11 @@ func (k *Keeper) advance(ctx context.Context, r *catalog.Rollout, m *meter) (tim
 		return 0, err
 	}
 	k.know(r.ID, facts)
-	if b := judge(&r.Gates, facts); b != nil {
-		return 0, k.fail(ctx, r, b, facts)
-	}
 	left := r.Since.Add(r.Hold(r.Step)).Sub(facts.Until) // what is judged at the end has all until then
 	if r.State == function.RolloutPaused {
 		left = k.o.Every
 	}
-	if b := compared(&r.Gates, facts, left <= 0); b != nil {
+	if b := breachOf(&r.Gates, facts, left <= 0); b != nil {
 		return 0, k.fail(ctx, r, b, facts)
 	}
 	if left > 0 {

@@ -92,6 +92,10 @@ func TestAShadowThatDiffersMovesNothing(t *testing.T) {
 			"2 of them fail where the old version does not"},
 		"many failures": {[]told{{count: 10}, {count: 10, kind: function.ReplayNewlyFailing}}, function.GateErrors, "10 of 20 invocations failed"},
 		"slower":        {[]told{{count: 100, live: 50 * time.Millisecond, shadow: 200 * time.Millisecond}}, function.GateLatency, "took up to 200ms"},
+		"slower and something else": {[]told{{count: 70, live: 50 * time.Millisecond, shadow: 200 * time.Millisecond}, {count: 30, kind: function.ReplayDifferent, shadow: 200 * time.Millisecond}},
+			function.GateDifferences, "30 of 100 copies came to something else"},
+		"slower, and few are something else": {[]told{{count: 98, live: 50 * time.Millisecond, shadow: 200 * time.Millisecond}, {count: 2, kind: function.ReplayDifferent, shadow: 200 * time.Millisecond}},
+			function.GateDifferences, "2 of 100 copies came to something else"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
@@ -107,6 +111,18 @@ func TestAShadowThatDiffersMovesNothing(t *testing.T) {
 				t.Errorf("live = %+v, want version 1 alone", live)
 			}
 		})
+	}
+}
+
+func TestTheSlowestOfAFewIsNoP95(t *testing.T) {
+	h := newHouse(t)
+	h.keep()
+	id := h.start(function.StrategyShadow, func(r *function.Rollout) { r.Gates.Sample = 5 })
+	r := h.awaitStep(id, 1)
+	h.copied(id, told{count: 7}, told{count: 1, shadow: time.Second})
+	h.clock.pass(r.Hold(1))
+	if r = h.awaitStep(id, 2); r.Ended != nil || r.Taken[1].Facts.New.P95 != 0 {
+		t.Errorf("it ended by %+v with %+v, want no p95 of 8", r.Ended, r.Taken[1].Facts)
 	}
 }
 

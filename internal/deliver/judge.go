@@ -11,6 +11,19 @@ import (
 // that of two moments.
 const slack = 20 * time.Millisecond
 
+// breachOf is the gate that does not hold; nil = all do, or there is too little to judge by. over says that the step is. A version that does something
+// else is often slower for it, so a difference is told rather than the time; with a breach nothing more comes, and few copies count as well.
+func breachOf(g *function.Gates, f *function.RolloutFacts, over bool) *breach {
+	b := judge(g, f)
+	if b != nil && b.gate != function.GateLatency {
+		return b
+	}
+	if d := compared(g, f, over || b != nil); d != nil {
+		return d
+	}
+	return b
+}
+
 // judge holds the new version's figures against the old one's; nil = the gates hold, or there is too little to judge by.
 func judge(g *function.Gates, f *function.RolloutFacts) *breach {
 	if f.New.Invocations < int64(g.Sample) {

@@ -126,9 +126,12 @@ func (t *tally) add(i invocation) {
 	}
 }
 
+// fewestTimes is how many durations a p95 needs: of fewer it would be the longest.
+const fewestTimes = 20
+
 func (t *tally) figures() function.RolloutFigures {
 	f := function.RolloutFigures{Invocations: t.count, Errors: t.errors}
-	if n := len(t.times); n > 0 {
+	if n := len(t.times); n >= fewestTimes {
 		sorted := slices.Sorted(slices.Values(t.times))
 		f.P95 = function.Duration(sorted[(n*95+99)/100-1])
 	}

@@ -30,7 +30,7 @@ func CheckEnvironment(env string) error {
 			WithHint("a lower-case letter, then letters, digits and inner hyphens, at most %d characters, such as staging", maxEnvironment)
 	case slices.Contains(reservedEnvironments(), env):
 		return fault.New(fault.Invalid, "%q cannot be the name of an environment", env).
-			WithHint("what is deployed without an environment is production; others are called staging, test, ...")
+			WithHint("production is what is in no environment: leave the name out, and on the command line --env and DALAMB_ENV, or say --env ''; others are called staging, test, ...")
 	}
 	return nil
 }

@@ -135,6 +135,7 @@ func (p *parser) function(doc *yaml.Node) Declared {
 			p.reportAt(problem.Field, problem.Message, problem.Hint)
 		}
 	}
+	p.uncompared(d.Spec.Rollout, before)
 	return d
 }
 

@@ -58,7 +58,7 @@ type Gates struct {
 	Check       string  `json:"check,omitempty"`  // the function that is asked before each step
 }
 
-// Percent is a part of 100. Its text form is 5% or 0.5%.
+// Percent is a part of 100. Its text form is 5% or 0.5%; 5 is read too.
 type Percent float64
 
 func (p Percent) String() string { return strconv.FormatFloat(float64(p), 'f', -1, 64) + "%" }
@@ -68,9 +68,13 @@ func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil 
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (p *Percent) UnmarshalText(b []byte) error {
-	n, err := strconv.ParseFloat(strings.TrimSuffix(string(b), "%"), 64)
-	if err != nil || !(n >= 0 && n <= 100) { // NaN is neither
+	text, sign := strings.CutSuffix(string(b), "%")
+	n, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err != nil || !(n >= 0 && n <= 100): // NaN is neither
 		return fmt.Errorf("%q is not a part of 100 such as 5%%", clip(string(b)))
+	case !sign && n > 0 && n < 1: // who writes 0.05 means 5% more often than not
+		return fmt.Errorf("%s could be a part of 1 or of 100: write %s or %s", text, Percent(math.Round(n*1e8)/1e6), Percent(n))
 	}
 	*p = Percent(n)
 	return nil
@@ -94,7 +98,10 @@ func (r *Rollout) As(s Strategy) *Rollout {
 	}
 	other := NewRollout(s)
 	other.Gates, other.OnNewer = r.Gates, r.OnNewer
-	if other.Shadow != nil && r.Shadow != nil {
+	switch {
+	case other.Shadow == nil:
+		other.Gates.Differences = defaultRollout().Gates.Differences // nothing is compared
+	case r.Shadow != nil:
 		other.Shadow = r.Shadow
 	}
 	return other

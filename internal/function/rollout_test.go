@@ -67,6 +67,17 @@ func TestRolloutsThatCannotBe(t *testing.T) {
 		"{shadow: {for: 0s}}":                           "rollout.shadow.for: 0s",
 		"{shadow: {sample: 0%}}":                        "rollout.shadow.sample: 0% of the traffic is nothing",
 		"{shadow: {ignore: [time]}}":                    `rollout.shadow.ignore[0]: "time" is no place in an answer`,
+		"{shadow: {ignore: [result, emitted]}}":         `rollout.shadow.ignore[1]: "emitted" is no place in an answer (such as`,
+		"{shadow: {ignore: [emitted.data.id]}}":         "emitted[].data.id",
+		"{shadow: {ignore: [result.]}}":                 "is no place",
+		"{shadow: {ignore: ['result.items[].']}}":       "is no place",
+		"{shadow: {ignore: ['result.items[a]']}}":       "is no place",
+		"{shadow: {ignore: [status.code]}}":             "is no place",
+		"{shadow: {sample: 0.2}}":                       "rollout.shadow.sample: 0.2 could be a part of 1 or of 100: write 20% or 0.2%",
+		"{gates: {errors: 0.05}}":                       "write 5% or 0.05%",
+		"{gates: {differences: 5%}}":                    "dalamb.yaml:3:32: rollout.gates.differences: nothing is compared without copies",
+		"{strategy: canary, gates: {differences: 5%}}":  "nothing is compared without copies (add shadow to rollout",
+		"{watch: 0s, gates: {start: 0s}}":               "rollout.gates.start: 0s is out of range",
 		"{gates: {tooFew: skip}}":                       "rollout.gates.tooFew",
 		"{gates: {differences: 101%}}":                  "is not a part of 100",
 		"{watch: 30d}":                                  "rollout.watch",
@@ -87,6 +98,16 @@ func TestRolloutsThatCannotBe(t *testing.T) {
 	}
 }
 
+func TestPlacesAndPartsThatCanBe(t *testing.T) {
+	m, err := ParseManifest("dalamb.yaml", manifestOf("{strategy: shadow, shadow: {sample: 20, ignore: [status, state, error, result, result.time, 'result.items[].id', 'result[0].b c', 'emitted[]', 'emitted[*].data.id']}, gates: {errors: 1, differences: 0.5%}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := m.Functions[0].Spec.Rollout; r.Shadow.Sample != 20 || r.Gates.Errors != 1 || r.Gates.Differences != 0.5 {
+		t.Errorf("a sample of %s, errors %s, differences %s; want 20%%, 1%% and 0.5%%", r.Shadow.Sample, r.Gates.Errors, r.Gates.Differences)
+	}
+}
+
 func TestTheWayToAVersionIsNoPartOfIt(t *testing.T) {
 	s := Spec{Name: "pay"}
 	before := s.Digest("sha256:00", "")
@@ -101,12 +122,12 @@ func TestTheWayToAVersionIsNoPartOfIt(t *testing.T) {
 
 func TestAnotherStrategyKeepsTheGates(t *testing.T) {
 	r := NewRollout(StrategyCanary)
-	r.Gates.Check, r.OnNewer, r.Watch = "smoke", OnNewerQueue, seconds(7)
+	r.Gates.Check, r.Gates.Differences, r.OnNewer, r.Watch = "smoke", 30, OnNewerQueue, seconds(7)
 	if got := r.As(StrategyCanary); got != r {
 		t.Errorf("As its own strategy = %+v, want it as it is", got)
 	}
 	got := r.As(StrategyAtOnce)
-	if got.Steps != nil || got.Every != 0 || got.Watch != seconds(60) || got.Gates.Check != "smoke" || got.OnNewer != OnNewerQueue {
+	if got.Steps != nil || got.Every != 0 || got.Watch != seconds(60) || got.Gates.Check != "smoke" || got.Gates.Differences != 1 || got.OnNewer != OnNewerQueue {
 		t.Errorf("As all-at-once = %+v, want that strategy's steps, and the gates", got)
 	}
 	if got := (*Rollout)(nil).As(StrategyRolling); got.Strategy != StrategyRolling || len(got.Steps) != 3 {

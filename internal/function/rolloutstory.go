@@ -36,7 +36,7 @@ const (
 type RolloutFigures struct {
 	Invocations int64    `json:"invocations"`
 	Errors      int64    `json:"errors"`       // of Invocations
-	P95         Duration `json:"p95,omitzero"` // of those that succeeded and did not wait for a start; 0 = there is none
+	P95         Duration `json:"p95,omitzero"` // of those that succeeded and did not wait for a start; 0 = they are too few
 }
 
 // ErrorRate is the part of 100 of the invocations that failed.

@@ -38,7 +38,8 @@ func shadowValue() value[Shadow] {
 // maxIgnored bounds Shadow.Ignore.
 const maxIgnored = 50
 
-var validPlace = regexp.MustCompile(`^(status|state|error|result|emitted)([.\[].*)?$`)
+// validPlace takes what a report can name: of an answer there is something below result and each of emitted.
+var validPlace = regexp.MustCompile(`^(status|state|error|(result|emitted\[[0-9*]*\])(\.[^.\[\]]+|\[[0-9*]*\])*)$`)
 
 func (c *checker) shadow(s *Shadow) {
 	if s == nil {
@@ -53,8 +54,16 @@ func (c *checker) shadow(s *Shadow) {
 	}
 	for i, place := range s.Ignore {
 		if len(place) > 500 || !validPlace.MatchString(place) {
-			c.add(fmt.Sprintf("rollout.shadow.ignore[%d]", i), "such as result.time or emitted[].data.id; it begins with status, error, result or emitted", "%q is no place in an answer", clip(place))
+			c.add(fmt.Sprintf("rollout.shadow.ignore[%d]", i), "such as status, error, result, result.time, result.items[].id, emitted[] or emitted[].data.id", "%q is no place in an answer", clip(place))
 		}
+	}
+}
+
+// uncompared refuses a gate on differences that nothing looks for.
+func (p *parser) uncompared(r *Rollout, before int) {
+	const at = "rollout.gates.differences"
+	if r != nil && r.Shadow == nil && p.given(at) && !p.reported(before, "rollout") {
+		p.reportAt(at, "nothing is compared without copies", "add shadow to rollout, or take differences away")
 	}
 }
 

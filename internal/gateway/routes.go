@@ -115,6 +115,6 @@ func (g *Gateway) serveRoute(x *exchange, r *http.Request) {
 		x.Header().Del("X-Content-Type-Options")
 		writeJSON(x, http.StatusNotFound, wire.ErrorOf(
 			fault.New(fault.NotFound, "no route%s takes %s %s", ofEnvironment(env), r.Method, r.URL.Path).
-				WithHint("`dalamb functions` lists the routes; one function by name is at %sNAME", fnPrefix)))
+				WithHint("`dalamb functions NAME` shows the routes of a function; any function is at %sNAME too, for who has the token", fnPrefix)))
 	}
 }
