@@ -127,22 +127,23 @@ func (n *Node) open(ctx context.Context) error {
 	if err := openData(c.Data); err != nil {
 		return err
 	}
+	last := newTakeover(c.Data, n.logger)
 	var err error
 	if c.EventLog.Kafka != nil {
-		if n.lock, err = lockData(c.Data); err != nil {
+		if n.lock, err = taken(ctx, last, func() (io.Closer, error) { return lockData(c.Data) }); err != nil {
 			return err
 		}
 	}
-	if n.log, err = openLog(n); err != nil {
+	if n.log, err = taken(ctx, last, func() (eventlog.Log, error) { return openLog(n) }); err != nil {
 		return err
 	}
 	if err := durable.Sweep(c.Data); err != nil { // not before the log is open: until then it may be another node's
 		return err
 	}
-	if n.gatewayListener, err = listen("gateway", c.Gateway); err != nil {
+	if n.gatewayListener, err = taken(ctx, last, func() (net.Listener, error) { return listen("gateway", c.Gateway) }); err != nil {
 		return err
 	}
-	if n.controlListener, err = listen("control", c.Control); err != nil {
+	if n.controlListener, err = taken(ctx, last, func() (net.Listener, error) { return listen("control", c.Control) }); err != nil {
 		return err
 	}
 	token, err := loadToken(c.Data)
