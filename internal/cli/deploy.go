@@ -213,7 +213,7 @@ func printDeployed(w io.Writer, done []wire.Deployed) {
 // readManifest reads the manifest at path, a file or a directory that holds one, and returns it with its file.
 func readManifest(path string) (m *function.Manifest, file string, err error) {
 	path = manifestFile(path)
-	text, err := os.ReadFile(path)
+	text, err := function.ReadManifest(path)
 	if err != nil {
 		return nil, "", fault.New(fault.Invalid, "the manifest cannot be read: %w", err).
 			WithHint("deploy takes a directory with a %s, or the file itself", manifestName)

@@ -75,7 +75,8 @@ cd functions/hello
 	}
 	b.WriteString("dalamb deploy .\nstdout '^hello +version 1 '\n")
 	if s.Entry == function.EntryHTTP {
-		b.WriteString("http GET $GATEWAY/hello?name=Ann\nstdout '^200'\n")
+		b.WriteString("http GET $GATEWAY/hello?name=Ann\nstdout '^200'\nstdout '\"greeting\": ?\"Hello, Ann!\"'\n")
+		b.WriteString(`dalamb invoke hello --data '{"name": "Ann"}'` + "\n")
 	} else {
 		b.WriteString(`dalamb invoke hello --data '{"data": {"name": "Ann"}}'` + "\n")
 	}

@@ -136,7 +136,7 @@ func nameUsage(c *cobra.Command) {
 		}
 	}
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
-		if err := errors.Join(missingFlags(c), c.ValidateFlagGroups()); err != nil {
+		if err := errors.Join(missingFlags(c), clashingFlags(c)); err != nil {
 			return usageError{c.CommandPath(), err}
 		}
 		return nil

@@ -60,7 +60,12 @@ func wrongFlag(c *cobra.Command, err error) error {
 			err = fmt.Errorf("--%s wants %s, and %q is none", invalid.GetFlag().Name, wants, fault.Clip(invalid.GetValue()))
 		}
 	}
-	if missing, ok := errors.AsType[*pflag.NotExistError](err); ok && missing.GetSpecifiedShortnames() == "" {
+	if bare, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		err = fmt.Errorf("--%s wants a value", bare.GetFlag().Name)
+	}
+	if missing, ok := errors.AsType[*pflag.NotExistError](err); ok && missing.GetSpecifiedShortnames() != "" {
+		err = fmt.Errorf("unknown flag: -%s", missing.GetSpecifiedName())
+	} else if ok {
 		var known []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 		if near := fault.Nearest(missing.GetSpecifiedName(), known); len(near) > 0 {
@@ -82,6 +87,23 @@ func missingFlags(c *cobra.Command) error {
 		return nil
 	}
 	return fmt.Errorf("%s wants %s too", below(c), strings.Join(names, " and "))
+}
+
+// clashingFlags says in plain words which flags exclude each other.
+func clashingFlags(c *cobra.Command) error {
+	err := c.ValidateFlagGroups()
+	if err == nil {
+		return nil
+	}
+	given := map[string][]string{} // by group
+	c.Flags().Visit(func(f *pflag.Flag) {
+		for _, group := range f.Annotations["cobra_annotation_mutually_exclusive"] { // cobra, MarkFlagsMutuallyExclusive
+			if given[group] = append(given[group], "--"+f.Name); len(given[group]) == 2 {
+				err = fmt.Errorf("%s exclude each other", strings.Join(given[group], " and "))
+			}
+		}
+	})
+	return err
 }
 
 // below is a command's path without the program's name, with which the line begins.

@@ -99,7 +99,7 @@ func parseInstallation(path string, text []byte) (*State, error) {
 // readFunctions reads the manifest in a directory, and takes the digests of its code.
 func readFunctions(dir, alias string) ([]Function, error) {
 	file := filepath.Join(dir, manifestFile)
-	text, err := os.ReadFile(file)
+	text, err := function.ReadManifest(file)
 	if err != nil {
 		return nil, fmt.Errorf("the manifest cannot be read: %w", err)
 	}

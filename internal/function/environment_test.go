@@ -34,6 +34,16 @@ func everywhereSpec(t testing.TB) *Spec {
 	return &m.Functions[0].Spec
 }
 
+func TestAHostThatIsTheEnvironmentsStays(t *testing.T) {
+	s := everywhereSpec(t)
+	s.Triggers[6].Route.Host = "staging.shop.example.org"
+	for env, want := range map[string]string{"": "staging.shop.example.org", "staging": "staging.shop.example.org", "test": "test.staging.shop.example.org"} {
+		if got := s.Place(env, func(string) bool { return true }).Triggers[6].Route.Host; got != want {
+			t.Errorf("in environment %q its host is %s, want %s", env, got, want)
+		}
+	}
+}
+
 func TestAPlacedSpecNamesWhatIsItsEnvironments(t *testing.T) {
 	plain := everywhereSpec(t)
 	before, _ := json.Marshal(plain)

@@ -78,7 +78,7 @@ const maxManifest = 1 << 20 // bytes
 func ParseManifest(file string, data []byte) (*Manifest, error) {
 	p := &parser{file: file}
 	if len(data) > maxManifest {
-		p.report(nil, "", fmt.Sprintf("the manifest is %d bytes long", len(data)), fmt.Sprintf("at most %d are read", maxManifest))
+		p.report(nil, "", "the manifest is too large", fmt.Sprintf("at most %d bytes are read", maxManifest))
 		return nil, p.err()
 	}
 	var m Manifest
@@ -115,7 +115,7 @@ func (p *parser) function(doc *yaml.Node) Declared {
 	p.positions = map[string]*yaml.Node{"": doc}
 	before := len(p.problems)
 	functionValue().read(p, doc, "", &d)
-	if doc.Kind != yaml.MappingNode {
+	if doc.Kind != yaml.MappingNode || p.reported(before, "functions") {
 		return d // that has been said, and there are no fields to speak of
 	}
 	d.complete(p.given)

@@ -130,6 +130,9 @@ func (p *parser) unknown(key *yaml.Node, field string, known []string) {
 	if near := fault.Nearest(key.Value, known); len(near) > 0 {
 		hint = "did you mean " + near[0] + "?"
 	}
+	if key.Value == "functions" && field == "" {
+		hint = "the fields of a function stand at the top; several functions are several documents, with a line --- between them"
+	}
 	if key.Value == "<<" {
 		hint = "merge keys are not supported; a whole value can be repeated by an alias"
 	}

@@ -17,6 +17,11 @@ test("greets by name", async () => {
   assert.deepEqual(await response.json(), { greeting: "Hello, Ann!" });
 });
 
+test("greets who posts", async () => {
+  const response = await fetch(address, { method: "POST", body: '{"name": "Ann"}' });
+  assert.deepEqual(await response.json(), { greeting: "Hello, Ann!" });
+});
+
 test("greets a stranger", async () => {
   const response = await fetch(`${address}/{{name}}`);
   assert.deepEqual(await response.json(), { greeting: "Hello, stranger!" });

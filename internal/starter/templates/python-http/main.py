@@ -15,8 +15,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         query = parse_qs(urlsplit(self.path).query)
-        body = json.dumps(greet(query.get("name", ["stranger"])[0])).encode()
-        self.send_response(200)
+        self.answer(200, greet(query.get("name", ["stranger"])[0]))
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        try:
+            visitor = json.loads(body)
+        except ValueError:
+            self.answer(400, {"error": "the body is not JSON"})
+            return
+        self.answer(200, greet(visitor.get("name", "stranger")))
+
+    def answer(self, status, content):
+        body = json.dumps(content).encode()
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -16,12 +16,15 @@ class HandlerTest(unittest.TestCase):
         self.server.shutdown()
         self.server.server_close()
 
-    def get(self, path):
-        with urlopen(f"http://127.0.0.1:{self.server.server_port}{path}") as response:
+    def get(self, path, body=None):
+        with urlopen(f"http://127.0.0.1:{self.server.server_port}{path}", body) as response:
             return json.load(response)
 
     def test_greets_by_name(self):
         self.assertEqual(self.get("/{{name}}?name=Ann"), {"greeting": "Hello, Ann!"})
+
+    def test_greets_who_posts(self):
+        self.assertEqual(self.get("/", b'{"name": "Ann"}'), {"greeting": "Hello, Ann!"})
 
     def test_greets_a_stranger(self):
         self.assertEqual(self.get("/{{name}}"), {"greeting": "Hello, stranger!"})
