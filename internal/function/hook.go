@@ -168,10 +168,15 @@ func CheckReachable(host string) error {
 	if err != nil {
 		return nil
 	}
-	if ip = ip.Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
+	if ip = ip.Unmap().WithZone(""); ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() || slices.Contains(cloudAddresses(), ip.String()) {
 		return fault.New(fault.Denied, "%s is no address of a git server", ip)
 	}
 	return nil
+}
+
+// cloudAddresses are where machines of a cloud ask about themselves and that are not link-local: of Alibaba, Azure, Oracle, AWS and Google.
+func cloudAddresses() []string {
+	return []string{"100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"}
 }
 
 // Place is where the repository is, for people: the host and the path.

@@ -61,6 +61,8 @@ func TestBadHooks(t *testing.T) {
 		"a query":               {func(h *Hook) { h.URL = "https://github.com/acme/shop?x=1" }, "more than a host and a path"},
 		"a line":                {func(h *Hook) { h.URL = "https://github.com/acme/shop\nx" }, "url: is no URL"},
 		"the cloud's address":   {func(h *Hook) { h.URL = "http://169.254.169.254/latest" }, "169.254.169.254 is no address of a git server"},
+		"another cloud's":       {func(h *Hook) { h.URL = "http://100.100.100.200/latest" }, "100.100.100.200 is no address of a git server"},
+		"its own in IPv6":       {func(h *Hook) { h.URL = "http://[fd00:ec2:0::254]/latest" }, "fd00:ec2::254 is no address of a git server"},
 		"the cloud's, in IPv6":  {func(h *Hook) { h.URL = "http://[::ffff:169.254.169.254]/latest" }, "169.254.169.254 is no address"},
 		"nobody's address":      {func(h *Hook) { h.URL = "http://0.0.0.0/x" }, "0.0.0.0 is no address"},
 		"a long URL":            {func(h *Hook) { h.URL = "https://github.com/" + strings.Repeat("x", maxHookURL) }, "url: is no URL"},

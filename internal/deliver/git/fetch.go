@@ -6,7 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -159,15 +159,13 @@ func (s *Server) open(ctx context.Context, address, place string, a Access) (r *
 	if err != nil {
 		return nil, nil, fault.New(fault.Invalid, "the URL of %s cannot be read: %w", place, err)
 	}
-	if err := checkAddresses(ctx, u.Hostname()); err != nil {
+	addresses, err := s.resolve(ctx, u.Hostname())
+	if err != nil {
 		return nil, nil, err
 	}
 	r = &remote{program: s.program, url: address, place: place, max: s.maxPush, env: []string{"GIT_ALLOW_PROTOCOL=" + u.Scheme}}
 	if u.Scheme != "ssh" {
-		if a.Password != "" {
-			word := base64.StdEncoding.EncodeToString([]byte(a.User + ":" + a.Password))
-			r.env = append(r.env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http."+address+".extraHeader", "GIT_CONFIG_VALUE_0=Authorization: Basic "+word)
-		}
+		r.env = append(r.env, httpSettings(u, addresses, a)...)
 		return r, func() {}, nil
 	}
 	tmp, err := os.MkdirTemp(s.tmp(), "ssh-")
@@ -184,18 +182,39 @@ func (s *Server) open(ctx context.Context, address, place string, a Access) (r *
 	return r, done, nil
 }
 
-// checkAddresses refuses a name that leads to where no git server is; function.CheckReachable.
-func checkAddresses(ctx context.Context, host string) error {
-	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+// resolve is where a host is. It refuses a name that leads to where no git server is; function.CheckReachable.
+func (s *Server) resolve(ctx context.Context, host string) ([]string, error) {
+	addresses, err := s.lookup(ctx, host)
 	if err != nil {
-		return fault.New(fault.Unavailable, "the host %s is not found: %w", host, err)
+		return nil, fault.New(fault.Unavailable, "the host %s is not found: %w", host, err)
 	}
 	for _, a := range addresses {
 		if err := function.CheckReachable(a); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return addresses, nil
+}
+
+// httpSettings are git's settings for one server, as environment: what opens the repository, and the addresses that were looked at. A name that
+// leads elsewhere when git asks for it would lead git to where it must not go.
+func httpSettings(u *url.URL, addresses []string, a Access) []string {
+	var env []string
+	set := func(key, value string) {
+		n := len(env) / 2
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", n, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", n, value))
+	}
+	if a.Password != "" {
+		set("http."+u.String()+".extraHeader", "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte(a.User+":"+a.Password)))
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err != nil {
+		port := u.Port()
+		if port == "" {
+			port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+		}
+		set("http.curloptResolve", u.Hostname()+":"+port+":"+strings.Join(addresses, ",")) // git-config(1); before git 2.37 it is ignored
+	}
+	return append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(env)/2))
 }
 
 // sshCommand is ssh with one key and one list of hosts, and nothing of the user's that the node runs as.
@@ -218,11 +237,8 @@ func sshCommand(key, hosts string) string {
 // who is silent, and writes no file larger than the bound.
 func (r *remote) command(ctx context.Context, args ...string) *exec.Cmd {
 	all := append([]string{"-c", "http.followRedirects=false", "-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60", "-c", "fetch.unpackLimit=1"}, args...)
-	cmd := r.program.command(ctx, all...)
+	cmd := r.program.bounded(ctx, r.max, all...)
 	cmd.Env = append(cmd.Env, r.env...)
-	const blocks = 512 // bytes; POSIX, ulimit
-	cmd.Args = append([]string{"sh", "-c", `ulimit -f "$1" && shift && exec "$@"`, "sh", fmt.Sprint(r.max/blocks + 1), cmd.Path}, cmd.Args[1:]...)
-	cmd.Path = "/bin/sh"
 	return cmd
 }
 
@@ -312,6 +328,9 @@ func (r *remote) run(ctx context.Context, out *head, cmd *exec.Cmd) error {
 		return fault.New(fault.Timeout, "%s did not answer in time", r.place)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	}
+	if bytes.Contains(bytes.ToLower(said.text), []byte("out of memory")) {
+		return fault.New(fault.TooLarge, "what %s sends needs more memory than git may have to read it", r.place).WithHint("keep large files out of the repository")
 	}
 	return fault.New(fault.Unavailable, "git cannot fetch from %s: %s", r.place, why(said.text)).
 		WithHint("dalamb hook test NAME tries it again; is the token, or the key, still good?")

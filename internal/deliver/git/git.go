@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -102,6 +103,7 @@ type Server struct {
 	remotes      *repositories // what was delivered of other servers' repositories
 	remoteWait   time.Duration
 	remoteTries  int
+	lookup       func(ctx context.Context, host string) ([]string, error) // of addresses
 	turns        *turns
 	pushes       chan struct{} // a place for each push under way
 	fetches      chan struct{}
@@ -131,7 +133,7 @@ func Open(o Options) (*Server, error) {
 	s := &Server{
 		dir: o.Dir, known: o.Known, deployer: o.Deployer, code: o.Code, builder: o.Builder, log: o.Log, maxPush: o.MaxPush, logger: o.Logger, now: o.Now,
 		program: program{path: o.Program, home: filepath.Join(o.Dir, "home")}, turns: newTurns(),
-		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), looking: newPlaces(maxLooking, lookingOfHook), fetching: newPlaces(maxFetching, fetchingOfHook), remoteWait: o.RemoteWait, remoteTries: remoteTries, deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
+		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), looking: newPlaces(maxLooking, lookingOfHook), fetching: newPlaces(maxFetching, fetchingOfHook), remoteWait: o.RemoteWait, remoteTries: remoteTries, lookup: net.DefaultResolver.LookupHost, deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
 	}
 	if o.Program == "" {
 		return s, nil

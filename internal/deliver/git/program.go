@@ -18,15 +18,23 @@ import (
 
 // program is the machine's git, away from the settings of the machine and of the user that the node runs as.
 type program struct {
-	path string // of git
-	home string // its settings and hooks
+	path   string // of git
+	home   string // its settings and hooks
+	memory int64  // bytes, of address space, that one git may have; 0 = maxMemory
 }
+
+// maxMemory is enough for the largest push, which git reads as a stream, and bounds what is small as it is sent and huge as it is read: a delta of a
+// kilobyte may say of gigabytes.
+const maxMemory = 2 << 30
 
 // settings are all that git reads beside what it writes into a repository itself. Each push stays one pack, which is checked object by
 // object; what a client may name is branches and tags.
 const settings = `[core]
 	hooksPath = %s
 	bigFileThreshold = 16m
+	packedGitWindowSize = 32m
+	packedGitLimit = 256m
+	deltaBaseCacheLimit = 64m
 	fsync = all
 [safe]
 	directory = *
@@ -53,6 +61,7 @@ const settings = `[core]
 [pack]
 	threads = 1
 	windowMemory = 64m
+	deltaCacheSize = 64m
 [protocol]
 	allow = never
 `
@@ -84,10 +93,28 @@ func quote(path string) string {
 // endPatience is how long a git that was asked to end may take to clean up.
 const endPatience = 5 * time.Second
 
+// limits is a shell that gives up rights and becomes git: no program can be started with less than one has, but by one that is started first. The
+// system may know no limit of memory (Darwin does not); that of files every POSIX shell has.
+const limits = `ulimit -v "$1" 2>/dev/null; test "$2" = 0 || ulimit -f "$2" || exit; shift 2; exec "$@"`
+
 // command is a git that is asked to end when ctx is done, with all that it started. It is in a group of its own, so that a Ctrl-C on the
 // node's terminal leaves it to the node to let it finish.
 func (p program) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, p.path, args...)
+	return p.bounded(ctx, 0, args...)
+}
+
+// bounded is command for a git that writes no file of more than so many bytes; 0 = of any size.
+func (p program) bounded(ctx context.Context, file int64, args ...string) *exec.Cmd {
+	memory := p.memory
+	if memory == 0 {
+		memory = maxMemory
+	}
+	const blocks = 512 // bytes; POSIX, ulimit
+	if file > 0 {
+		file = file/blocks + 1
+	}
+	words := []string{"-c", limits, "sh", fmt.Sprint(memory >> 10), fmt.Sprint(file), p.path}
+	cmd := exec.CommandContext(ctx, "/bin/sh", append(words, args...)...)
 	cmd.Dir = p.home
 	cmd.Env = []string{
 		"PATH=" + filepath.Dir(p.path) + ":/usr/local/bin:/usr/bin:/bin", "HOME=" + p.home,
@@ -126,7 +153,8 @@ func (p program) runInto(out io.Writer, cmd *exec.Cmd) error {
 // saidBy adds to an error of git what git said of it.
 func saidBy(cmd *exec.Cmd, said *head, err error) error {
 	words := strings.Join(strings.Fields(string(said.text)), " ")
-	return fmt.Errorf("run git %s: %w: %s", strings.Join(cmd.Args[1:min(2, len(cmd.Args))], " "), err, fault.Clip(words))
+	first := 1 + len([]string{"-c", limits, "sh", "memory", "file", "git"})
+	return fmt.Errorf("run git %s: %w: %s", strings.Join(cmd.Args[first:min(first+1, len(cmd.Args))], " "), err, fault.Clip(words))
 }
 
 // head keeps the beginning of what is written to it.

@@ -86,8 +86,12 @@ func (h *host) bring(r Remote) ([]string, error) {
 	return in.Said(), err
 }
 
-func (h *host) mirrors() []string {
-	list, err := filepath.Glob(filepath.Join(h.dir, "git", "remotes", "*"))
+func (h *host) mirrors() []string { return h.kept("remotes") }
+
+// kept are the repositories in a directory of the server.
+func (h *host) kept(dir string) []string {
+	h.t.Helper()
+	list, err := filepath.Glob(filepath.Join(h.dir, "git", dir, "*"))
 	if err != nil {
 		h.t.Fatal(err)
 	}
