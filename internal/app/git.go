@@ -11,6 +11,7 @@ import (
 	"github.com/dalamb/dalamb/internal/deliver/git"
 	"github.com/dalamb/dalamb/internal/doctor"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -18,8 +19,24 @@ import (
 func (n *Node) openGit() (err error) {
 	n.git, err = git.Open(git.Options{
 		Dir: filepath.Join(n.config.Data, "git"), Program: git.Find(), Known: n.registry.Known, Deployer: deployer{n.api, n.catalog}, Code: n.code, Builder: n.builds, Log: n.log, Logger: n.logger,
+		Elsewhere: n.pushedElsewhere,
 	})
 	return err
+}
+
+// pushedElsewhere says whether versions came from a repository that this node does not have. Where it is the only node, that repository was removed.
+func (n *Node) pushedElsewhere(repository string) bool {
+	if n.config.EventLog.Kafka == nil {
+		return false
+	}
+	for _, f := range n.catalog.View().Functions() {
+		for _, v := range f.Versions {
+			if o := v.Origin; o != nil && o.Kind == function.OriginGit && o.Repository == repository {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // findGit says whether functions can be pushed to a node here.

@@ -80,6 +80,8 @@ type Options struct {
 	Builder  Builder // nil = nothing is built
 	Log      Appender
 	MaxPush  int64 // bytes; 0 = 1 GiB
+	// Elsewhere says whether a repository of this name was pushed to another node; nil = there is no other.
+	Elsewhere func(repository string) bool
 	// RemoteWait is the wait between the first two tries to bring what another server told of; 0 = a second.
 	RemoteWait time.Duration
 	Logger     *slog.Logger     // nil = nowhere
@@ -88,16 +90,17 @@ type Options struct {
 
 // Server is the handler of everything below /git/. Safe for concurrent use.
 type Server struct {
-	dir      string
-	program  program
-	known    func(*http.Request) bool
-	deployer Deployer
-	code     Code
-	builder  Builder
-	log      Appender
-	maxPush  int64
-	logger   *slog.Logger
-	now      func() time.Time
+	dir       string
+	program   program
+	known     func(*http.Request) bool
+	deployer  Deployer
+	code      Code
+	builder   Builder
+	log       Appender
+	maxPush   int64
+	elsewhere func(repository string) bool
+	logger    *slog.Logger
+	now       func() time.Time
 
 	repositories *repositories
 	remotes      *repositories // what was delivered of other servers' repositories
@@ -124,6 +127,9 @@ func Open(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Elsewhere == nil {
+		o.Elsewhere = func(string) bool { return false }
+	}
 	if o.MaxPush == 0 {
 		o.MaxPush = maxPush
 	}
@@ -131,7 +137,7 @@ func Open(o Options) (*Server, error) {
 		o.RemoteWait = remoteWait
 	}
 	s := &Server{
-		dir: o.Dir, known: o.Known, deployer: o.Deployer, code: o.Code, builder: o.Builder, log: o.Log, maxPush: o.MaxPush, logger: o.Logger, now: o.Now,
+		dir: o.Dir, known: o.Known, deployer: o.Deployer, code: o.Code, builder: o.Builder, log: o.Log, maxPush: o.MaxPush, elsewhere: o.Elsewhere, logger: o.Logger, now: o.Now,
 		program: program{path: o.Program, home: filepath.Join(o.Dir, "home")}, turns: newTurns(),
 		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), looking: newPlaces(maxLooking, lookingOfHook), fetching: newPlaces(maxFetching, fetchingOfHook), remoteWait: o.RemoteWait, remoteTries: remoteTries, lookup: net.DefaultResolver.LookupHost, deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
 	}

@@ -23,6 +23,7 @@ type push struct {
 	holder     *holder
 	out        io.Writer // to the person who pushes
 	accepted   bool
+	stray      bool // it makes a repository that another node has, too
 	made       []PushedFunction
 	remote     *Remote // what another server told of; nil = it is a push to this one
 }
@@ -75,6 +76,9 @@ func (p *push) deliver(ctx context.Context, updates []update) error {
 	}
 	if err := p.check(ctx, changes); err != nil {
 		return err
+	}
+	if p.stray {
+		p.say("warning: %s is made anew here, and was pushed to another node before, whose repository stays as it is; push to one of them alone", p.repository)
 	}
 	if err := p.pack(ctx, changes); err != nil {
 		return err

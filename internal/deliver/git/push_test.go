@@ -266,3 +266,20 @@ func within(t *testing.T, what string, done <-chan struct{}) {
 		t.Fatalf("waited 30s for %s", what)
 	}
 }
+
+// A push to the wrong one of several nodes makes a second repository, which nobody may have meant.
+func TestAPushToAnotherNodeThanBeforeIsTold(t *testing.T) {
+	h, w := newHost(t), newWork(t)
+	h.server.elsewhere = func(repository string) bool { return repository == "shop" }
+	w.commit("One", shop())
+	const warning = "warning: shop is made anew here, and was pushed to another node before"
+	wantText(t, w.pushed(h.url, "main"), warning, "version 1 (live)  deployed")
+	w.commit("Two", map[string]string{"pay/pay.sh": "#!/bin/sh\necho two\n"})
+	if said := w.pushed(h.url, "main"); strings.Contains(said, warning) {
+		t.Errorf("the second push says\n%s\nwant no warning", said)
+	}
+	other := strings.Replace(h.url, "/git/shop", "/git/toys", 1)
+	if said := w.pushed(other, "main"); strings.Contains(said, "warning") {
+		t.Errorf("a push of another repository says\n%s\nwant no warning", said)
+	}
+}

@@ -23,6 +23,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, at place) error
 		return err
 	}
 	defer body.discard()
+	_, missing := s.repositories.find(at.name)
 	dir, release, err := s.repositories.claim(r.Context(), at.name)
 	if err != nil {
 		return err
@@ -39,7 +40,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, at place) error
 	working, cancel := context.WithCancelCause(running)
 	defer cancel(nil)
 	user, _, _ := r.BasicAuth()
-	p := &push{server: s, repository: at.name, dir: dir, pusher: oneLine(user), holder: s.turns.enter(cancel)}
+	p := &push{server: s, repository: at.name, dir: dir, pusher: oneLine(user), holder: s.turns.enter(cancel), stray: missing != nil && s.elsewhere(at.name)}
 	defer s.turns.leave(p.holder)
 	stop := context.AfterFunc(r.Context(), func() {
 		if s.turns.end(p.holder) {

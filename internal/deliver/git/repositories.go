@@ -63,7 +63,7 @@ func (r *repositories) find(name string) (string, error) {
 	path := r.path(name)
 	switch _, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fault.New(fault.NotFound, "there is no repository %q", name).WithHint("the first push to it makes it")
+		return "", fault.New(fault.NotFound, "there is no repository %q", name).WithHint("the first push to it makes it; of several nodes each has its own, so ask the one that was pushed to")
 	case err != nil:
 		return "", fmt.Errorf("find repository %s: %w", name, err)
 	}
