@@ -29,6 +29,9 @@ type Mount struct {
 // checkMounts says what is wrong with s.Mounts.
 func (s *Spec) checkMounts() error {
 	if len(s.Mounts) == 0 {
+		if s.Nested {
+			return fault.New(fault.Invalid, "function %s makes namespaces of its own, and has no mounts to work in", s.Function)
+		}
 		return nil
 	}
 	if len(s.Mounts) > MaxMounts {

@@ -50,6 +50,10 @@ type Spec struct {
 	// Background gives it a tenth of the CPU that others get who want it too; all of it when nobody does.
 	Background bool
 
+	// Nested makes the command root of a user namespace and a mount namespace of its own, below the sandbox's: it may mount and change its
+	// root, as what builds images does, over what it has of the sandbox already. With Mounts only.
+	Nested bool
+
 	// Listen asks for a listener inside the sandbox, open before the command starts; see Sandbox.Listener. 0 = none.
 	// Its address is 127.0.0.1:Listen for runners that have their own loopback; else Command and Env are expanded
 	// with the address that was chosen, in place of the text ListenAddr.

@@ -20,6 +20,12 @@ func setImage(t *inside.Task, s *runner.Spec, n *nest, root bool) {
 		}
 	}
 	t.UID, t.GID, t.Switch = ids.UID, ids.GID, root && !ids.Shared()
+	if s.Nested {
+		t.Nested, t.Switch = 1, false
+		if n.ids.First != 0 {
+			t.Nested = rangeSize
+		}
+	}
 	t.Layers, t.WorkDir = s.Root, s.WorkDir
 	switch {
 	case t.WorkDir != "":

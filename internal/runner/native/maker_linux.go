@@ -29,9 +29,9 @@ type Maker interface {
 // makeInit makes the namespaces and the init of a nest, in its group.
 func (r *Runner) makeInit(name string, k kind, n *nest, sock *os.File) (pid int, pidfd *os.File, err error) {
 	if r.maker == nil {
-		return r.zygote.make(&inside.Nest{OwnNet: k.ownNet, IDs: k.ids, Relay: r.kernel != nil}, n.group, sock)
+		return r.zygote.make(&inside.Nest{OwnNet: k.ownNet, IDs: k.ids, Relay: r.kernel != nil, Nested: k.nested}, n.group, sock)
 	}
-	pid, err = r.maker.Make(name, &inside.Nest{OwnNet: k.ownNet, IDs: k.ids}, sock)
+	pid, err = r.maker.Make(name, &inside.Nest{OwnNet: k.ownNet, IDs: k.ids, Nested: k.nested}, sock)
 	if err != nil {
 		return 0, nil, err
 	}

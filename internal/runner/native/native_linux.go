@@ -52,7 +52,8 @@ type Runner struct {
 	log     *slog.Logger
 	machine *machine
 	filter  func() (string, error)
-	groups  func() *cgroups // makes the parents at the first call
+	nesting func() (string, error) // the filter of nested commands
+	groups  func() *cgroups        // makes the parents at the first call
 	boot    func() (string, error)
 	zygote  *zygote
 	maker   Maker   // nil = zygote
@@ -91,7 +92,7 @@ func New(o Options) (*Runner, error) {
 	sum := sha256.Sum256([]byte(dir))
 	r := &Runner{
 		dir: dir, name: "dalamb-" + hex.EncodeToString(sum[:6]), root: os.Geteuid() == 0, log: o.Log, machine: m,
-		serial: newSerial(), filter: sync.OnceValues(seccomp.Default().Program), boot: sync.OnceValues(tree.Boot),
+		serial: newSerial(), filter: sync.OnceValues(seccomp.Default().Program), nesting: sync.OnceValues(seccomp.Nested().Program), boot: sync.OnceValues(tree.Boot),
 		maker: o.Maker, kernel: o.Kernel, sweeper: &sweeper{log: o.Log}, flows: egress.NewBudget(mostFlows()),
 	}
 	r.watch.Every, r.watch.Log, r.watch.Measure = watchEvery, o.Log, r.measures
@@ -198,6 +199,11 @@ func (r *Runner) Start(ctx context.Context, s runner.Spec) (runner.Sandbox, erro
 			return nil, fault.New(fault.Unavailable, "function %s wants network: egress, which this node cannot give: %w", s.Function, err).
 				WithHint("%s", deviceHint)
 		}
+	}
+	if s.Nested && !r.groups().has("memory") {
+		// It may mount file systems that are in memory, which is all that bounds them.
+		return nil, fault.New(fault.Unavailable, "%s makes namespaces of its own, and no memory cgroup is there to bound what it mounts", s.Function).
+			WithHint("run the node as root, or as a service of systemd with Delegate=yes")
 	}
 	if s.Strict {
 		a := r.ability()

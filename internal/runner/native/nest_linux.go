@@ -47,10 +47,13 @@ func (s *serial) made(name string) bool { return strings.HasPrefix(name, s.token
 type kind struct {
 	ownNet bool       // a network namespace, with nothing but a loopback
 	ids    inside.IDs // without a range
+	nested bool       // the command is root of namespaces of its own
 }
 
 // usual is the kind of most functions.
-func usual() kind { return kind{true, inside.IDs{UID: inside.FunctionID, GID: inside.FunctionID}} }
+func usual() kind {
+	return kind{ownNet: true, ids: inside.IDs{UID: inside.FunctionID, GID: inside.FunctionID}}
+}
 
 // kindFor is what the nest for s must be of: one with a range has all users that there may be.
 func (r *Runner) kindFor(s *runner.Spec) kind {
@@ -63,7 +66,7 @@ func (r *Runner) kindFor(s *runner.Spec) kind {
 
 func kindOf(s *runner.Spec) kind {
 	k := usual()
-	k.ownNet = ownNet(s)
+	k.ownNet, k.nested = ownNet(s), s.Nested
 	if s.User != nil {
 		k.ids = inside.IDs{UID: int64(s.User.UID), GID: int64(s.User.GID)}
 	}

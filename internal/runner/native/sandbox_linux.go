@@ -130,7 +130,11 @@ func (sb *sandbox) launch(r *Runner) error {
 	if err != nil {
 		return err
 	}
-	program, err := r.filter()
+	filter := r.filter
+	if s.Nested {
+		filter = r.nesting
+	}
+	program, err := filter()
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,10 @@ func run(t *Task, stdin, stdout, stderr int) (int, error) {
 		Files: []uintptr{uintptr(stdin), uintptr(stdout), uintptr(stderr)},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	}
-	if t.Switch {
+	switch {
+	case t.Nested > 0:
+		nest(t, attr.Sys)
+	case t.Switch:
 		attr.Sys.Credential = credential(t)
 	}
 	err := error(syscall.ENOENT)

@@ -37,8 +37,8 @@ func fence(t *Task) []step {
 			return lowerLimit(syscall.RLIMIT_NOFILE, uint64(t.Files))
 		}},
 		{"give up capabilities", func() error {
-			if t.Switch {
-				return nil // they go with the change of user, which needs some
+			if t.Switch || t.Nested > 0 {
+				return nil // they go with the change of user, or into other namespaces, which needs some
 			}
 			if err := setGroups(t); err != nil {
 				return err
@@ -72,7 +72,7 @@ func lowerLimit(which int, n uint64) error {
 
 // limitNamespace does the same for what has no rlimit. It writes to this sandbox's own /proc, while it can be written to.
 func limitNamespace() error {
-	for name, n := range map[string]string{"max_user_namespaces": "0", "max_inotify_instances": "16", "max_inotify_watches": "16384"} {
+	for name, n := range map[string]string{"max_user_namespaces": userNamespaces(), "max_inotify_instances": "16", "max_inotify_watches": "16384"} {
 		if err := writeOver("proc/sys/user/"+name, n); err != nil && err != syscall.ENOENT {
 			return &failure{name, err}
 		}

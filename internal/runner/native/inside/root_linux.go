@@ -47,6 +47,7 @@ func all(steps []step) error {
 func prepareRoot(keepHost bool) error {
 	steps := append(emptyRoot(firstRoot), []step{
 		{"make directories", makeOwnDirs},
+		{"make /sys", makeSys},
 		{"mount /proc", mountProc},
 		{"make /dev", makeDev},
 		{"show layers in /opt", showOpt},
@@ -127,6 +128,9 @@ func finishRoot(t *Task, codeMount int, keptHost bool) error {
 			step{"take the host's files away", func() error { return syscall.Unmount(hostDir, detach) }},
 			step{"take their place away", func() error { return syscall.Rmdir(hostDir) }},
 		)
+	}
+	if t.Nested > 0 {
+		steps = append(steps, step{"hide the init", hideInit}) // a nested command may have its init's user
 	}
 	return all(append(steps,
 		step{"make the root read-only", func() error { return setAttr("/", attrReadOnly, false) }},

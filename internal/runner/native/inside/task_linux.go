@@ -26,6 +26,8 @@ type Task struct {
 	MountWritable          []int64  // of each: whether it may be written to
 	MountsGiven            bool     // they come as mounts of the node's instead
 
+	Nested int64 // ids that the command, root of namespaces of its own, has there; 0 = it has none of its own
+
 	Hold bool // the command waits for Begin
 
 	Egress      bool // a way out of the network namespace, by a device that the node reads and writes
@@ -46,7 +48,7 @@ func (t *Task) Pack() *Packer {
 		Number(flag(t.Hold)).Number(flag(t.Egress)).Number(flag(t.EgressGiven)).
 		Texts(t.SecretNames).Texts(t.SecretTexts).
 		Texts(t.Runtime).Text(t.Bundle).
-		Texts(t.MountDirs).Texts(t.MountPlaces).Numbers(t.MountWritable).Number(flag(t.MountsGiven))
+		Texts(t.MountDirs).Texts(t.MountPlaces).Numbers(t.MountWritable).Number(flag(t.MountsGiven)).Number(t.Nested)
 }
 
 func unpackTask(u *Unpacker) *Task {
@@ -59,6 +61,7 @@ func unpackTask(u *Unpacker) *Task {
 		SecretNames: u.Texts(), SecretTexts: u.Texts(),
 		Runtime: u.Texts(), Bundle: u.Text(),
 		MountDirs: u.Texts(), MountPlaces: u.Texts(), MountWritable: u.Numbers(), MountsGiven: u.Number() != 0,
+		Nested: u.Number(),
 	}
 }
 

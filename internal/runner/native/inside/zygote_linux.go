@@ -13,17 +13,18 @@ type Nest struct {
 	OwnNet bool     // a network namespace, with nothing but a loopback
 	IDs    IDs      // of the command
 	Relay  bool     // its function will have a kernel of its own
+	Nested bool     // its command will be root of namespaces of its own
 	Groups []string // directories of its v1 cgroups
 	Group2 string   // directory of its v2 cgroup; "" = none
 }
 
 // Pack gives the fields in a frame's form.
 func (n *Nest) Pack() *Packer {
-	return new(Packer).Number(flag(n.OwnNet)).Number(n.IDs.UID).Number(n.IDs.GID).Number(n.IDs.First).Number(flag(n.Relay)).Texts(n.Groups).Text(n.Group2)
+	return new(Packer).Number(flag(n.OwnNet)).Number(n.IDs.UID).Number(n.IDs.GID).Number(n.IDs.First).Number(flag(n.Relay)).Number(flag(n.Nested)).Texts(n.Groups).Text(n.Group2)
 }
 
 func unpackNest(u *Unpacker) *Nest {
-	return &Nest{OwnNet: u.Number() != 0, IDs: IDs{UID: u.Number(), GID: u.Number(), First: u.Number()}, Relay: u.Number() != 0, Groups: u.Texts(), Group2: u.Text()}
+	return &Nest{OwnNet: u.Number() != 0, IDs: IDs{UID: u.Number(), GID: u.Number(), First: u.Number()}, Relay: u.Number() != 0, Nested: u.Number() != 0, Groups: u.Texts(), Group2: u.Text()}
 }
 
 // nodesOwn says whether the node that started this process is at the other end of Socket, which is nobody else's then.
@@ -140,6 +141,9 @@ func (n *Nest) modes() []string {
 	if n.Relay {
 		// It takes memory for what it carries, and so has to give some back: of two of a name, Go's runtime takes the first.
 		return []string{mode, relayVariable + "=1", "GOGC=100"}
+	}
+	if n.Nested {
+		return []string{mode, nestedVariable + "=1"}
 	}
 	return []string{mode}
 }
