@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/catalog"
@@ -57,7 +58,11 @@ func (a *API) build(w http.ResponseWriter, r *http.Request, _ query) error {
 		Dir: dir, Build: req.Build, Function: req.Function, Programs: req.Programs, Scope: "function " + req.Function, Out: progress{out},
 	})
 	if err == nil {
-		err = out.write(wire.BuildProgress{Code: result.Code, Built: result.Built})
+		made := wire.BuildProgress{Code: result.Code, Built: result.Built}
+		if result.Image != "" {
+			made.Code, made.Image = "", result.Image
+		}
+		err = out.write(made)
 	}
 	return out.end(err)
 }
@@ -78,7 +83,11 @@ func (a *API) built(req *wire.DeployRequest) (*function.Built, error) {
 	if a.builds == nil {
 		return nil, fault.New(fault.NotFound, "this node builds nothing, and knows no build %q", fault.Clip(req.Build))
 	}
-	return a.builds.Built(req.Build, req.Code)
+	made := req.Code
+	if req.Spec.Image != "" {
+		_, made, _ = strings.Cut(req.Spec.Image, "@")
+	}
+	return a.builds.Built(req.Build, made)
 }
 
 // getBuildLog gives what a build said, by its id or of a version.

@@ -159,7 +159,7 @@ func (n *Node) open(ctx context.Context) error {
 	if n.code, err = image.Open(filepath.Join(c.Data, "code")); err != nil {
 		return err
 	}
-	if err := n.openBuilds(); err != nil {
+	if err := n.openBuilds(token); err != nil {
 		return err
 	}
 	if err := n.openImages(token); err != nil {

@@ -113,7 +113,7 @@ func Edges() []Edge {
 // tests may import these beside what their room may import, directly or through other rooms.
 func testRooms() []string {
 	return []string{"need", "app", "client", "eventlog/disk", "eventlog/kafka", "eventlog/enginetest", "eventlog/eventlogtest",
-		"runner/native", "runner/oci", "runner/process", "runner/kube", "runner/runnertest"}
+		"runner/native", "runner/oci", "runner/process", "runner/kube", "runner/runnertest", "image/pull", "image/registry"}
 }
 
 // testModules are modules that only tests may import.

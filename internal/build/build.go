@@ -35,6 +35,11 @@ type Code interface {
 	Put(ctx context.Context, archive io.Reader) (digest string, err error)
 }
 
+// Secrets opens secrets by their full names.
+type Secrets interface {
+	Secret(name string) ([]byte, error)
+}
+
 // Limits bound one build. Zero fields have a default.
 type Limits struct {
 	Memory int64 // bytes; 0 = 2 GiB
@@ -48,6 +53,8 @@ type Options struct {
 	Dir      string // of all that is kept here
 	Runner   Runner
 	Code     Code
+	Images   Images           // nil = no image is built
+	Secrets  Secrets          // nil = there are none
 	Parallel int              // builds at a time; 0 = 2
 	Env      []string         // KEY=value, for every build; may be empty
 	Allow    []runner.Allowed // where builds may connect to; none = the internet
@@ -59,18 +66,20 @@ type Options struct {
 
 // Builds runs builds and keeps their logs. Safe for concurrent use.
 type Builds struct {
-	dir    string
-	runner Runner
-	code   Code
-	env    []string
-	allow  []runner.Allowed
-	tools  []string
-	limits Limits
-	logger *slog.Logger
-	now    func() time.Time
-	room   func() error // why the disk takes no more
-	queue  *queue
-	key    *Key
+	dir     string
+	runner  Runner
+	code    Code
+	images  Images
+	secrets Secrets
+	env     []string
+	allow   []runner.Allowed
+	tools   []string
+	limits  Limits
+	logger  *slog.Logger
+	now     func() time.Time
+	room    func() error // why the disk takes no more
+	queue   *queue
+	key     *Key
 
 	underWay underWay
 	standard standard
@@ -93,9 +102,10 @@ type Request struct {
 // Same is equal for requests of one directory that make the same.
 func (r *Request) Same() string { return fmt.Sprintf("%q %+v %q", r.Dir, r.Build, r.Programs) }
 
-// Result is code that is in the store.
+// Result is code, or an image, that is in its store.
 type Result struct {
-	Code  string // digest
+	Code  string // digest of the code; of the image where it is one
+	Image string // reference to the image, by its digest; "" = it is code
 	Built *function.Built
 }
 
@@ -116,7 +126,7 @@ func open(o Options, remove func(dir string) error) (*Builds, error) {
 		o.Now = time.Now
 	}
 	b := &Builds{
-		dir: o.Dir, runner: o.Runner, code: o.Code, env: o.Env, allow: o.Allow, tools: o.Tools, limits: o.Limits.complete(), logger: o.Logger, now: o.Now,
+		dir: o.Dir, runner: o.Runner, code: o.Code, images: o.Images, secrets: o.Secrets, env: o.Env, allow: o.Allow, tools: o.Tools, limits: o.Limits.complete(), logger: o.Logger, now: o.Now,
 		room: func() error { return image.CheckRoom(o.Dir, "the build") }, queue: newQueue(o.Parallel), caches: map[string]int{},
 		underWay: underWay{cancels: map[int64]context.CancelCauseFunc{}}, standard: newStandard(),
 	}
@@ -176,6 +186,10 @@ func (b *Builds) Run(ctx context.Context, r Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	secrets, err := b.open(&r)
+	if err != nil {
+		return nil, err
+	}
 	out := newOutlet(r.Out)
 	defer out.close() // when the place is free again: who reads slowly holds up nobody
 	ctx, over, err := b.underWay.begin(ctx)
@@ -188,7 +202,7 @@ func (b *Builds) Run(ctx context.Context, r Request) (*Result, error) {
 		return nil, err
 	}
 	defer leave()
-	return b.run(ctx, &job{Request: &r, plan: plan, out: out})
+	return b.run(ctx, &job{Request: &r, plan: plan, out: out, secrets: secrets})
 }
 
 // maxPrograms is how many functions one build can be for.
@@ -224,7 +238,7 @@ func (b *Builds) run(ctx context.Context, j *job) (result *Result, err error) {
 		return nil, err
 	}
 	built := &function.Built{ID: strings.ToLower(rand.Text()), Builder: r.Build.Type, Started: b.now().UTC()}
-	log, err := newLog(b.logFile(built.ID), j.out)
+	log, err := newLog(b.logFile(built.ID), j.out, hidden(j.secrets))
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +255,7 @@ func (b *Builds) run(ctx context.Context, j *job) (result *Result, err error) {
 		}
 	}()
 	j.id, j.log, j.place = built.ID, log, w
-	code, err := b.make(ctx, j)
+	result, err = b.make(ctx, j)
 	if err != nil {
 		err = j.told(err)
 		log.say("%v", err)
@@ -250,32 +264,39 @@ func (b *Builds) run(ctx context.Context, j *job) (result *Result, err error) {
 	if p.versioned {
 		built.Toolchain = log.toolchain()
 	}
+	if result.Built = built; p.image != nil {
+		built.Bases = p.image.served()
+	}
 	built.Took = function.Duration(b.now().Sub(built.Started).Round(time.Millisecond))
-	if err := b.sign(r, code, built); err != nil {
+	if err := b.sign(r, result.Code, built); err != nil {
 		return nil, err
 	}
 	log.say("built in %s", built.Took)
-	return &Result{Code: code, Built: built}, b.record(&record{Function: r.Function, Code: code, Built: built})
+	return result, b.record(&record{Function: r.Function, Code: result.Code, Built: built})
 }
 
-// make runs the commands of a job and puts what they made into the store.
-func (b *Builds) make(ctx context.Context, j *job) (code string, err error) {
+// make runs the commands of a job and puts what they made into its store.
+func (b *Builds) make(ctx context.Context, j *job) (*Result, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, j.Build.Timeout.Std(), errTimeout)
 	defer cancel()
 	if j.plan.standard {
 		if err := b.useStandard(ctx, j); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 	if err := b.sandboxed(ctx, j, b.spec(j)); err != nil {
-		return "", err
+		return nil, err
+	}
+	if j.plan.image != nil {
+		return b.takeImage(ctx, j)
 	}
 	out, err := j.place.output(j.Request, j.plan)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if code, err = image.PutDirectory(ctx, b.code, out); err != nil {
-		return "", fault.New(fault.KindOf(err), "what the build made cannot be the code: %w", err).WithHint("%s", fault.HintOf(err))
+	code, err := image.PutDirectory(ctx, b.code, out)
+	if err != nil {
+		return nil, fault.New(fault.KindOf(err), "what the build made cannot be the code: %w", err).WithHint("%s", fault.HintOf(err))
 	}
-	return code, nil
+	return &Result{Code: code}, nil
 }

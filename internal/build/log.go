@@ -23,7 +23,8 @@ const (
 type buildLog struct {
 	lines chan logLine
 	done  chan struct{} // closed when all lines are written
-	err   error         // of the file; valid when done is closed
+	hide  *strings.Replacer
+	err   error // of the file; valid when done is closed
 
 	mu      sync.Mutex
 	partial map[int][]byte  // what came of a line that has no end yet, by stream
@@ -44,13 +45,13 @@ type logLine struct {
 	own  bool // dalamb says it; it is in the log however full that is
 }
 
-// newLog makes the log of a build, at path.
-func newLog(path string, out *outlet) (*buildLog, error) {
+// newLog makes the log of a build, at path. hide takes from lines what nobody shall read.
+func newLog(path string, out *outlet, hide *strings.Replacer) (*buildLog, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("make a build's log: %w", err)
 	}
-	l := &buildLog{lines: make(chan logLine, 256), done: make(chan struct{}), partial: map[int][]byte{}, heard: map[string]bool{}}
+	l := &buildLog{lines: make(chan logLine, 256), done: make(chan struct{}), hide: hide, partial: map[int][]byte{}, heard: map[string]bool{}}
 	go func() {
 		defer close(l.done)
 		l.err = l.write(f, out)
@@ -136,6 +137,7 @@ func (l *buildLog) cut(n int, p []byte) (lines []string) {
 func (l *buildLog) take(n int) string {
 	line := strings.ToValidUTF8(strings.TrimRight(string(l.partial[n]), "\r"), "?")
 	l.partial[n] = l.partial[n][:0]
+	line = l.hide.Replace(line)
 	if i := strings.LastIndexByte(line, '\r'); i >= 0 {
 		line = line[i+1:] // a progress bar: only what would be seen in the end
 	}

@@ -31,6 +31,9 @@ type plan struct {
 	standard  bool // it compiles Go's own packages, which one scope may have of the other
 	env       []string
 	output    string // the directory with the result: outAt, or one below sourceAt
+
+	before, after string      // of the shell, around the steps; not shown
+	image         *imageBuild // nil = the result is code
 }
 
 // plan decides how a request is built.
@@ -48,6 +51,8 @@ func (b *Builds) plan(r *Request) (*plan, error) {
 		p, err = rustPlan(r)
 	case function.BuildJava:
 		p, err = javaPlan(r)
+	case function.BuildDockerfile:
+		p, err = b.dockerfilePlan(r)
 	case function.BuildCommand:
 		p = &plan{name: path.Base(r.Build.Command[0]), steps: [][]string{r.Build.Command}, output: path.Join(sourceAt, r.Build.Output)}
 	default:
@@ -62,6 +67,9 @@ func (b *Builds) plan(r *Request) (*plan, error) {
 // check looks for what a plan needs.
 func (b *Builds) check(p *plan) error {
 	for _, name := range p.needs {
+		if p.image != nil && !inUsr(name) {
+			return noBuildah(name)
+		}
 		if b.find(name) == "" {
 			return fault.New(fault.Unavailable, "this node has no %s, which building with %s takes", name, p.name).
 				WithHint("install it below /usr, or name the directory that has bin/%s with the setting build.tools; or build it before, and say build: {type: none}", name)
@@ -79,6 +87,12 @@ func (r *Request) has(name string) bool {
 // usualPlaces are where a build looks for programs, of those that a sandbox sees of the host.
 func usualPlaces() []string {
 	return []string{"/usr/local/go/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+}
+
+// inUsr says whether a program is where every sandbox sees it.
+func inUsr(name string) bool {
+	_, err := os.Stat("/usr/bin/" + name)
+	return err == nil
 }
 
 // find is where on the host a program is that builds can start; "" = nowhere.
@@ -99,7 +113,7 @@ func (b *Builds) find(name string) string {
 // script is a plan as a shell has it. The shell is the sandbox's, and what it is given is quoted word by word.
 func (p *plan) script() string {
 	var s strings.Builder
-	s.WriteString("set -e\n")
+	s.WriteString("set -e\n" + p.before)
 	for _, step := range p.steps {
 		var words []string
 		for _, w := range step {
@@ -108,6 +122,7 @@ func (p *plan) script() string {
 		line := strings.Join(words, " ")
 		s.WriteString("printf '%s\\n' " + quote(prompt+shown(step)) + "\n" + line + "\n")
 	}
+	s.WriteString(p.after)
 	return s.String()
 }
 

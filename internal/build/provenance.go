@@ -76,6 +76,9 @@ func (b *Builds) describe(r *Request, code string, built *function.Built) ([]byt
 	if r.Origin != nil && r.Origin.Commit != "" {
 		d.Resolved = append(d.Resolved, resource{Name: "commit", URI: "git:" + r.Origin.Repository, Digest: map[string]string{"gitCommit": r.Origin.Commit}})
 	}
+	for _, base := range built.Bases {
+		d.Resolved = append(d.Resolved, resource{Name: "base", URI: "oci:" + base.Reference, Digest: digestOf(base.Digest)})
+	}
 	run := &s.Predicate.Run
 	run.Builder.ID = builderID + b.key.ID
 	run.Metadata.ID, run.Metadata.Started, run.Metadata.Finished = built.ID, built.Started, built.Started.Add(built.Took.Std())

@@ -18,8 +18,9 @@ import (
 // job is one build whose turn it is.
 type job struct {
 	*Request
-	plan *plan
-	out  *outlet
+	plan    *plan
+	out     *outlet
+	secrets []runner.SecretFile
 
 	// Of the sandbox.
 	id    string
@@ -45,6 +46,9 @@ func (b *Builds) sandboxed(ctx context.Context, j *job, s runner.Spec) error {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
+	if j.plan.image != nil {
+		watch.Go(func() { j.plan.image.serve(ctx, sb.Listener(), j.log) })
+	}
 	watch.Go(func() {
 		if err := b.watchDisk(ctx, j.place, before); err != nil {
 			stop(err)
@@ -66,6 +70,9 @@ func (b *Builds) sandboxed(ctx context.Context, j *job, s runner.Spec) error {
 	j.log.end()
 	if why != nil {
 		return b.ended(j, why)
+	}
+	if j.plan.image != nil && j.plan.image.trouble() != nil && sb.Exit().Code != 0 {
+		return j.plan.image.trouble()
 	}
 	return b.judge(j, sb.Exit())
 }
@@ -170,8 +177,14 @@ func (b *Builds) spec(j *job) runner.Spec {
 	if s.Network == function.NetworkEgress {
 		s.Allow = b.allow
 	}
+	tools := b.tools
+	if j.plan.image != nil {
+		// It is root in there, as whom it would own what is root's: it sees none of the node's own tools.
+		tools = nil
+		s.Nested, s.Listen, s.Secrets = true, basesPort, &runner.Secrets{Files: j.secrets}
+	}
 	var paths []string
-	for i, dir := range b.tools {
+	for i, dir := range tools {
 		at := fmt.Sprintf("%s%d", toolsAt, i)
 		s.Mounts = append(s.Mounts, runner.Mount{Dir: filepath.Clean(dir), At: at})
 		paths = append(paths, at+"/bin")

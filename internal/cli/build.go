@@ -148,6 +148,9 @@ func plainLine(s string) string {
 // builtNote says how a version's code was made.
 func builtNote(b *function.Built) string {
 	note := fmt.Sprintf("built with %s in %s, from %s", b.Builder, b.Took, short(b.Source, 19))
+	for _, base := range b.Bases {
+		note += ", on " + base.Reference
+	}
 	if b.Toolchain != "" {
 		note += " (" + short(plainLine(b.Toolchain), 60) + ")"
 	}
@@ -189,11 +192,14 @@ func (s sources) build(ctx context.Context, node *client.Client, d *function.Dec
 			return err
 		case said.Built != nil:
 			req.Code, req.Build = said.Code, said.Built.ID
+			if said.Image != "" {
+				req.Spec.Image = said.Image
+			}
 		default:
 			fmt.Fprintf(show, "%s: %s\n", d.Spec.Name, plainLine(said.Line))
 		}
 	}
-	if req.Code == "" {
+	if req.Build == "" {
 		return fault.New(fault.Unavailable, "the node's answer ended before the build did").WithHint("deploy again")
 	}
 	return nil

@@ -45,6 +45,16 @@ func TestBuildScripts(t *testing.T) {
 	scripts(t, "testdata/build")
 }
 
+// TestDockerfileScripts runs those that build images, too.
+func TestDockerfileScripts(t *testing.T) {
+	need.Linux(t)
+	need.Root(t)
+	need.Program(t, "git")
+	need.Program(t, "busybox")
+	need.Buildah(t)
+	scripts(t, "testdata/dockerfile")
+}
+
 func scripts(t *testing.T, dir string) {
 	p := params()
 	p.Dir = dir

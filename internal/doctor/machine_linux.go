@@ -61,7 +61,7 @@ func synced() (bool, error) {
 
 // Look makes the findings.
 func (m *Machine) Look() []Finding {
-	return []Finding{m.kernel(), m.user(), m.namespaces(), m.userNamespaces(), m.seccomp(), m.cgroups(), m.overlay(), m.idMapped(), m.subIDs(),
+	return []Finding{m.kernel(), m.user(), m.namespaces(), m.userNamespaces(), m.seccomp(), m.cgroups(), m.overlay(), m.idMapped(), m.subIDs(), m.buildah(),
 		m.space(), m.inodes(), m.files(), m.clock()}
 }
 
@@ -163,6 +163,14 @@ func (m *Machine) overlay() Finding {
 		return Lacking(Warning, "overlayfs", "modprobe overlay", "not loaded: functions from container images cannot start")
 	}
 	return Good("overlayfs", "layers of images can be mounted")
+}
+
+// buildah says whether functions can be built from a Dockerfile.
+func (m *Machine) buildah() Finding {
+	if info, err := os.Stat(filepath.Join(m.Root, "usr/bin/buildah")); err != nil || info.IsDir() {
+		return Good("buildah", "not installed; who builds functions from a Dockerfile needs it: apt-get install buildah")
+	}
+	return Good("buildah", "functions can be built from a Dockerfile")
 }
 
 func (m *Machine) idMapped() Finding {

@@ -43,6 +43,17 @@ func write(t *testing.T, m *Machine, path, text string) {
 	}
 }
 
+func TestBuildahIsNamedWhereItIsMissing(t *testing.T) {
+	m := machine(t)
+	if f := m.buildah(); f.State != OK || !strings.Contains(f.Detail, "apt-get install buildah") {
+		t.Errorf("without it the finding is %+v, want one that is ok and names the package", f)
+	}
+	write(t, m, "usr/bin/buildah", "")
+	if f := m.buildah(); f.State != OK || !strings.Contains(f.Detail, "can be built") {
+		t.Errorf("with it the finding is %+v", f)
+	}
+}
+
 func TestLook(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -24,10 +24,12 @@ const (
 	BuildRust    = "rust"    // a program
 	BuildJava    = "java"    // jars
 	BuildCommand = "command" // Build.Command makes the code
+
+	BuildDockerfile = "dockerfile" // an image, which the function is then
 )
 
 func buildTypes() []string {
-	return []string{BuildAuto, BuildNone, BuildGo, BuildPython, BuildNode, BuildRust, BuildJava, BuildCommand}
+	return []string{BuildAuto, BuildNone, BuildGo, BuildPython, BuildNode, BuildRust, BuildJava, BuildDockerfile, BuildCommand}
 }
 
 // BuildTimeout is how long a build may take that says nothing.
@@ -35,12 +37,15 @@ const BuildTimeout = Duration(10 * time.Minute)
 
 // Build says how the code is made from its directory. It is no part of a version: what it makes is.
 type Build struct {
-	Type    string   `json:"type"`
-	Target  string   `json:"target,omitempty"`  // of several that a directory can be built to: a Go package, a binary of Rust's
-	Command []string `json:"command,omitempty"` // BuildCommand only
-	Output  string   `json:"output,omitempty"`  // BuildCommand only: the directory, below the code's, that is the code then; "" = all of it
-	Network string   `json:"network"`           // NetworkEgress or NetworkNone
-	Timeout Duration `json:"timeout"`
+	Type    string            `json:"type"`
+	Target  string            `json:"target,omitempty"`  // of several that a directory can be built to: a Go package, a binary of Rust's, a stage of a Dockerfile
+	Command []string          `json:"command,omitempty"` // BuildCommand only
+	Output  string            `json:"output,omitempty"`  // BuildCommand only: the directory, below the code's, that is the code then; "" = all of it
+	File    string            `json:"file,omitempty"`    // BuildDockerfile only: below the code's directory; "" = one of DockerfileNames
+	Args    map[string]string `json:"args,omitempty"`    // BuildDockerfile only: of its ARG instructions
+	Secrets []string          `json:"secrets,omitempty"` // BuildDockerfile only: names of secrets that a RUN may mount
+	Network string            `json:"network"`           // NetworkEgress or NetworkNone
+	Timeout Duration          `json:"timeout"`
 }
 
 // Built says how a version's code was made.
@@ -51,6 +56,7 @@ type Built struct {
 	Source    string    `json:"source"`              // digest of the directory that it was made from
 	Started   time.Time `json:"started"`
 	Took      Duration  `json:"took"`
+	Bases     []Base    `json:"bases,omitempty"` // images that were asked for; BuildDockerfile only
 	// Provenance is a SLSA provenance of the code, signed by the node that has built: a DSSE envelope.
 	Provenance json.RawMessage `json:"provenance,omitempty"`
 }
@@ -63,14 +69,14 @@ func buildNetworks() []string { return []string{NetworkEgress, NetworkNone} }
 
 func buildMember() member[Declared] {
 	return field("build", "The node makes the code from the directory: see docs/builds.md. Default: the directory is the code; but where the program of entry.command is not in it and it is source of Go or Rust, type: auto.",
-		pointer(object[Build](nil,
-			field("type", "auto: by what is in the directory. none: the directory is the code. go, rust: a program, called as entry.command has it. python, node: the directory with the packages that it names. java: what Maven packs. command: command makes the code. Default: auto, or command where there is one.", text(buildTypes()...), func(b *Build) *string { return &b.Type }),
-			field("target", "type: go: the package, such as ./cmd/pay; default: the one in the directory itself. type: rust: which of several programs; default: the one called as entry.command has it.", text[string](), func(b *Build) *string { return &b.Target }),
+		pointer(object(nil, append([]member[Build]{
+			field("type", "auto: by what is in the directory. none: the directory is the code. go, rust: a program, called as entry.command has it. python, node: the directory with the packages that it names. java: what Maven packs. dockerfile: the image of a Dockerfile, which the function is then. command: command makes the code. Default: auto, or command where there is one.", text(buildTypes()...), func(b *Build) *string { return &b.Type }),
+			field("target", "type: go: the package, such as ./cmd/pay; default: the one in the directory itself. type: rust: which of several programs; default: the one called as entry.command has it. type: dockerfile: the stage; default: the last one.", text[string](), func(b *Build) *string { return &b.Target }),
 			field("command", "type: command only: program and arguments, run in a copy of the directory.", list(word(), none[string]), func(b *Build) *[]string { return &b.Command }),
 			field("output", "type: command only: the directory, below code, that is the code then. Default: all of it.", text[string](), func(b *Build) *string { return &b.Output }),
 			field("network", "none: the build reaches nothing but what it has kept from builds before. Default: egress, the internet.", text(buildNetworks()...), func(b *Build) *string { return &b.Network }),
 			field("timeout", "Bound of the build. Default: 10m, at most 2h.", duration(), func(b *Build) *Duration { return &b.Timeout }),
-		), defaultBuild), func(d *Declared) **Build { return &d.Build })
+		}, dockerfileMembers()...)...), defaultBuild), func(d *Declared) **Build { return &d.Build })
 }
 
 const (
@@ -100,10 +106,11 @@ func (c *checker) build(b *Build) {
 	} else if len(b.Command) > 0 || b.Output != "" {
 		c.add("build.type", "type: command", "%s has neither command nor output", b.Type)
 	}
-	if b.Target != "" && b.Type != BuildGo && b.Type != BuildRust && b.Type != BuildAuto {
-		c.add("build.target", "", "is for type: go and type: rust, and this is type: %s", b.Type)
+	if b.Target != "" && b.Type != BuildGo && b.Type != BuildRust && b.Type != BuildDockerfile && b.Type != BuildAuto {
+		c.add("build.target", "", "is for type: go, rust and dockerfile, and this is type: %s", b.Type)
 	}
-	for field, text := range map[string]string{"target": b.Target, "output": b.Output} {
+	c.recipe(b)
+	for field, text := range map[string]string{"target": b.Target, "output": b.Output, "file": b.File} {
 		clean := strings.TrimSuffix(strings.TrimPrefix(text, "./"), "/")
 		if text != "" && clean != "" && (!filepath.IsLocal(clean) || path.Clean(clean) != clean || strings.ContainsAny(text, "\x00\n") || strings.HasPrefix(clean, "-")) {
 			c.add("build."+field, "a path such as ./cmd/pay", "%q leads out of the code", clip(text))
@@ -127,7 +134,7 @@ func (p *parser) builds(d *Declared, before int) {
 	if len(b.Command) > 0 && !p.given("build.type") {
 		b.Type = BuildCommand
 	}
-	if d.Spec.Image != "" {
+	if d.Spec.Image != "" && d.Spec.Image != ToBeBuilt {
 		p.reportAt("build", "a function that is an image is not built", "build the image, or write code and base: IMAGE")
 		return
 	}
@@ -163,9 +170,21 @@ func (d *Declared) Builds(file string, stat func(path string) (fs.FileInfo, erro
 	if b.Type != BuildAuto {
 		return &b, nil
 	}
+	there := func(name string) bool {
+		info, err := stat(filepath.Join(filepath.Dir(file), d.CodePath, name))
+		return err == nil && !info.IsDir()
+	}
+	if d.Spec.Image == ToBeBuilt && !slices.ContainsFunc(DockerfileNames(), there) {
+		return nil, fault.New(fault.Invalid, "function %q: entry.command: is missing, and its directory has no Dockerfile that would tell how it is started", d.Spec.Name).
+			WithHint("say what is started, such as [./%s]", d.Spec.Name)
+	}
+	if d.Spec.Image == ToBeBuilt {
+		b.Type = BuildDockerfile
+		return &b, nil
+	}
 	var found, files []string
 	for _, m := range marks() {
-		if info, err := stat(filepath.Join(filepath.Dir(file), d.CodePath, m.file)); err == nil && !info.IsDir() {
+		if there(m.file) {
 			if files = append(files, m.file); !slices.Contains(found, m.builder) {
 				found = append(found, m.builder)
 			}
@@ -178,6 +197,10 @@ func (d *Declared) Builds(file string, stat func(path string) (fs.FileInfo, erro
 	case len(found) > 1 && d.Build != nil:
 		return nil, fault.New(fault.Invalid, "function %q: %s are in its directory, and each could be what it is built from", d.Spec.Name, strings.Join(files, " and ")).
 			WithHint("say which: build: {type: %s}", found[0])
+	case len(found) == 0 && d.Build != nil && slices.ContainsFunc(DockerfileNames(), there):
+		b.Type = BuildDockerfile
+		d.beImage()
+		return &b, nil
 	case b.Target != "":
 		return nil, fault.New(fault.Invalid, "function %q: build.target is %q, and nothing in its directory says how that is built", d.Spec.Name, clip(b.Target)).
 			WithHint("say it: build: {type: go}; is code: the directory with go.mod?")
@@ -200,7 +223,7 @@ func (d *Declared) lacksProgram(file string, stat func(path string) (fs.FileInfo
 
 // OwnProgram is the path, below the code, of the program that the function is started from; false where that is none of the code.
 func (d *Declared) OwnProgram() (string, bool) {
-	if d.CodePath == "" || len(d.Spec.Entry.Command) == 0 {
+	if d.CodePath == "" || d.Spec.Image != "" || len(d.Spec.Entry.Command) == 0 {
 		return "", false
 	}
 	program := d.Spec.Entry.Command[0]

@@ -21,12 +21,13 @@ type Manifest struct{ Functions []Declared }
 // Declared is one function of a manifest.
 type Declared struct {
 	Spec     Spec
-	CodePath string // as written; relative to the directory of the manifest; "" = it is an image
+	CodePath string // as written; relative to the directory of the manifest; "" = it is an image, and none that is to be built
 	Deliver  *Deliver
 	Build    *Build // nil = nothing is said of it; see Builds
 	Line     int    // where its document begins
 
-	program *yaml.Node // where the first word of entry.command stands
+	portSaid bool       // by entry.port
+	program  *yaml.Node // where the first word of entry.command stands
 }
 
 // Problem is one thing that is wrong, and where. File, Line and Column are zero for a Spec that came over the wire.
@@ -118,13 +119,14 @@ func (p *parser) function(doc *yaml.Node) Declared {
 	if doc.Kind != yaml.MappingNode || p.reported(before, "functions") {
 		return d // that has been said, and there are no fields to speak of
 	}
+	p.dockerfile(&d)
 	d.complete(p.given)
 	d.program = p.at("entry.command[0]")
 	p.unnamed(&d.Spec)
 	p.keepNone(&d)
 	p.deliver(d.Deliver, before)
 	p.builds(&d, before)
-	if d.Spec.Image != "" && p.given("code") {
+	if d.Spec.Image != "" && d.Spec.Image != ToBeBuilt && p.given("code") {
 		p.reportAt("code", "a function that is an image has no code of its own", "to lay code upon an image, write base: IMAGE")
 	}
 	if path.IsAbs(d.CodePath) {
@@ -228,7 +230,9 @@ func defaultTrigger() Trigger {
 func (d *Declared) complete(given func(field string) bool) {
 	s := &d.Spec
 	if s.Image != "" {
-		d.CodePath = ""
+		if s.Image != ToBeBuilt {
+			d.CodePath = ""
+		}
 		if !given("base") {
 			s.Base = ""
 		}

@@ -10,7 +10,7 @@ import (
 // CheckProgram looks for a program below the code that could not be started: each run would fail. nil = it can be, or is for the node to
 // find. file is the manifest's; stat follows links, and gets paths that begin where the manifest's does.
 func (d *Declared) CheckProgram(file string, stat func(path string) (fs.FileInfo, error)) *Problem {
-	if d.CodePath == "" || len(d.Spec.Entry.Command) == 0 {
+	if d.CodePath == "" || d.Spec.Image != "" || len(d.Spec.Entry.Command) == 0 {
 		return nil // what the image has is for the node to find
 	}
 	program := d.Spec.Entry.Command[0]

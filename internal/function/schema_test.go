@@ -57,7 +57,7 @@ func TestSchemaHasEveryFieldOfASpec(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := slices.Sorted(slices.Values(paths(schema, "")))
-	want := slices.Sorted(slices.Values(append(jsonPaths(reflect.TypeFor[Spec](), ""), "code", "deliver", "deliver.branches", "build", "build.type", "build.target", "build.command", "build.output", "build.network", "build.timeout")))
+	want := slices.Sorted(slices.Values(append(jsonPaths(reflect.TypeFor[Spec](), ""), "code", "deliver", "deliver.branches", "build", "build.type", "build.target", "build.command", "build.output", "build.network", "build.timeout", "build.file", "build.args", "build.secrets")))
 	if !slices.Equal(got, want) {
 		t.Errorf("the schema knows\n%v\nthe types have\n%v", got, want)
 	}

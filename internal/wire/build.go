@@ -13,7 +13,8 @@ type BuildRequest struct {
 // BuildProgress is one line of the answer to a BuildRequest: what the build says, or in the end what it made.
 type BuildProgress struct {
 	Line  string          `json:"line,omitempty"`
-	Code  string          `json:"code,omitempty"`  // digest of what the build made; the last line
+	Code  string          `json:"code,omitempty"`  // digest of the code that the build made; the last line has it, or image
+	Image string          `json:"image,omitempty"` // reference to the image that it made, by digest, in the place of code
 	Built *function.Built `json:"built,omitempty"` // how
 }
 

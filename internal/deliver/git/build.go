@@ -49,6 +49,9 @@ func (p *push) buildDir(ctx context.Context, c *change, from checkedOut, functio
 			done[r.Same()] = result
 		}
 		f.code, f.build = result.Code, result.Built.ID
+		if result.Image != "" {
+			f.code, f.Spec.Image = "", result.Image
+		}
 	}
 	return asItIs, nil
 }

@@ -61,7 +61,7 @@ func (d *delivered) request(origin *function.Origin) wire.DeployRequest {
 
 // placeholder stands for code that is not packed yet; a dry run wants a name alone.
 func (d *delivered) placeholder() string {
-	if d.codeDir == "" {
+	if d.codeDir == "" || d.Spec.Image != "" {
 		return ""
 	}
 	return "sha256:" + strings.Repeat("0", 64)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -32,6 +33,8 @@ type File struct {
 	index v1.ImageIndex // of several platforms
 	tmp   string        // "" = none
 
+	// Transport brings Push's requests to the node; nil = the network does.
+	Transport http.RoundTripper
 	// Sent is told how far Push is, in bytes, before it returns; nil = nobody is.
 	Sent func(done, total int64)
 }
@@ -202,6 +205,9 @@ func (f *File) Push(ctx context.Context, control, token, repository string) (str
 		return "", fmt.Errorf("name the image: %w", err)
 	}
 	o := []remote.Option{remote.WithContext(ctx), remote.WithAuth(&authn.Basic{Username: "dalamb", Password: token})}
+	if f.Transport != nil {
+		o = append(o, remote.WithTransport(f.Transport))
+	}
 	if f.Sent != nil {
 		updates, told := make(chan v1.Update, 16), make(chan struct{})
 		o = append(o, remote.WithProgress(updates)) // which closes it at the end

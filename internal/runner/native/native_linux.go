@@ -202,7 +202,7 @@ func (r *Runner) Start(ctx context.Context, s runner.Spec) (runner.Sandbox, erro
 	}
 	if s.Nested && !r.groups().has("memory") {
 		// It may mount file systems that are in memory, which is all that bounds them.
-		return nil, fault.New(fault.Unavailable, "%s makes namespaces of its own, and no memory cgroup is there to bound what it mounts", s.Function).
+		return nil, fault.New(fault.Unavailable, "%s needs a memory cgroup, since it may mount file systems that are in memory, and this node has none", s.Function).
 			WithHint("run the node as root, or as a service of systemd with Delegate=yes")
 	}
 	if s.Strict {

@@ -28,7 +28,7 @@ func TestTaskRoundTrip(t *testing.T) {
 		Function: "f", Base: "host", CodeDir: "/code", CodeMount: true, Command: []string{"./x", "", "ä"},
 		Env: []string{"A=" + strings.Repeat("x", 300_000)}, Tmp: 1 << 40, PIDs: 3, Listen: 9001, Resolv: "r", Filter: "\x00\xff", Switch: true,
 		Layers: []string{"/l/0", "/l/1"}, LayerMounts: true, WorkDir: "/w", UID: 33, GID: 44, Groups: []int64{5, 6},
-		Egress: true, EgressGiven: true, Runtime: []string{"runsc", "run"}, Bundle: "{}",
+		Egress: true, EgressGiven: true, Runtime: []string{"runsc", "run"}, Bundle: "{}", Nested: 65536,
 	}
 	a, b := pair(t)
 	sent := make(chan error, 1)

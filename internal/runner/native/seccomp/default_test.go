@@ -90,6 +90,42 @@ func TestDefault(t *testing.T) {
 	}
 }
 
+// What makes roots for others may mount, and no more of what is refused to all.
+func TestNested(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		call uint32
+		args [6]uint64
+		want Answer
+	}{
+		{"mount", unix.SYS_MOUNT, [6]uint64{}, Allowed},
+		{"umount2", unix.SYS_UMOUNT2, [6]uint64{}, Allowed},
+		{"chroot", unix.SYS_CHROOT, [6]uint64{}, Allowed},
+		{"a mount namespace", unix.SYS_UNSHARE, [6]uint64{unix.CLONE_NEWNS | unix.CLONE_NEWUTS}, Allowed},
+		{"a process in a mount namespace", unix.SYS_CLONE, [6]uint64{unix.CLONE_NEWNS | uint64(unix.SIGCHLD)}, Allowed},
+		{"a network namespace", unix.SYS_UNSHARE, [6]uint64{unix.CLONE_NEWNET}, Refused},
+		{"a process in a pid namespace", unix.SYS_CLONE, [6]uint64{unix.CLONE_NEWNS | unix.CLONE_NEWPID}, Refused},
+		{"a cgroup namespace", unix.SYS_UNSHARE, [6]uint64{unix.CLONE_NEWCGROUP}, Refused},
+		{"clone3", unix.SYS_CLONE3, [6]uint64{}, NoCall},
+		{"setns", unix.SYS_SETNS, [6]uint64{}, Refused},
+		{"move_mount", unix.SYS_MOVE_MOUNT, [6]uint64{}, Refused},
+		{"fsopen", unix.SYS_FSOPEN, [6]uint64{}, Refused},
+		{"a whiteout", unix.SYS_MKNODAT, [6]uint64{0, 0, unix.S_IFCHR, 0}, Allowed},
+		{"a device", unix.SYS_MKNODAT, [6]uint64{0, 0, unix.S_IFCHR, 0x103}, Refused},
+		{"a disk", unix.SYS_MKNODAT, [6]uint64{0, 0, unix.S_IFBLK, 0}, Refused},
+		{"ptrace", unix.SYS_PTRACE, [6]uint64{}, Refused},
+		{"bpf", unix.SYS_BPF, [6]uint64{}, Refused},
+		{"keyctl", unix.SYS_KEYCTL, [6]uint64{}, Refused},
+		{"a module", unix.SYS_FINIT_MODULE, [6]uint64{}, Refused},
+		{"input of a terminal", unix.SYS_IOCTL, [6]uint64{0, unix.TIOCSTI}, Refused},
+		{"read", unix.SYS_READ, [6]uint64{}, Allowed},
+	} {
+		if got := run(t, Nested(), architecture, c.call, c.args); got != c.want {
+			t.Errorf("%s: %#x, want %#x", c.name, got, c.want)
+		}
+	}
+}
+
 //go:embed testdata/docker.txt
 var docker string
 
