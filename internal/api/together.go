@@ -128,6 +128,9 @@ func (a *API) check(ctx context.Context, reqs []wire.DeployRequest) ([]*part, []
 func (a *API) bring(ctx context.Context, parts []*part) []error {
 	errs := make([]error, len(parts))
 	for i, p := range parts {
+		if p.req.DryRun && p.req.Spec.Image == function.ToBeBuilt {
+			continue // a build will bring it
+		}
 		_, errs[i] = a.prepareImage(ctx, &p.req.Spec, &p.out)
 	}
 	return errs
