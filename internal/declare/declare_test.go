@@ -55,6 +55,26 @@ func parse(t *testing.T, text string) function.Spec {
 	return m.Functions[0].Spec
 }
 
+// Versions of before may have a bound on differences without copies, which a manifest cannot have now.
+func TestABoundWithoutMeaningIsNotWritten(t *testing.T) {
+	spec := parse(t, "name: slow\nentry: {type: lambda, command: [x]}\nrollout: {strategy: canary}\n")
+	for _, bound := range []function.Percent{0, 1, 30} {
+		spec.Rollout.Gates.Differences = bound
+		got, err := Manifest(&spec, "code")
+		if err != nil || strings.Contains(string(got), "differences") {
+			t.Errorf("Manifest with a bound of %s = %q, %v", bound, got, err)
+			continue
+		}
+		if again := parse(t, string(got)); !same(&spec, &again) || spec.Rollout.Gates.Differences != bound {
+			t.Errorf("read again it is another function, or Manifest has changed its bound of %s to %s", bound, spec.Rollout.Gates.Differences)
+		}
+	}
+	spec = parse(t, "name: slow\nentry: {type: lambda, command: [x]}\nrollout: {strategy: shadow, gates: {differences: 30%}}\n")
+	if got, err := Manifest(&spec, "code"); err != nil || !strings.Contains(string(got), "differences: 30%") {
+		t.Errorf("Manifest of one that compares = %q, %v, want its bound", got, err)
+	}
+}
+
 func TestAManifestReadAgainIsTheSameFunction(t *testing.T) {
 	for _, text := range manifests {
 		spec := parse(t, text)

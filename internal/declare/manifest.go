@@ -14,7 +14,12 @@ import (
 
 // Manifest writes a Spec as a manifest, without what is the default anyway. Read again it is the same Spec; that is tried here.
 func Manifest(spec *function.Spec, code string) ([]byte, error) {
-	text, err := json.Marshal(spec)
+	written := *spec
+	if spec.Rollout != nil && spec.Rollout.Shadow == nil {
+		written.Rollout = spec.Rollout.Meant()
+		written.Rollout.Gates.Differences = 0 // which JSON leaves out: without a shadow a manifest cannot have it
+	}
+	text, err := json.Marshal(&written)
 	if err != nil {
 		return nil, fmt.Errorf("encode function %s: %w", spec.Name, err)
 	}
@@ -71,7 +76,7 @@ func (m *manifest) check() error {
 
 // same compares what two Specs mean, the way to the version included.
 func same(a, b *function.Spec) bool {
-	return a.Digest("", "") == b.Digest("", "") && reflect.DeepEqual(a.Rollout, b.Rollout)
+	return a.Digest("", "") == b.Digest("", "") && reflect.DeepEqual(a.Rollout.Meant(), b.Rollout.Meant())
 }
 
 // shorten leaves out of a mapping what goes without saying: that without which the manifest means the same.

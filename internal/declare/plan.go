@@ -194,7 +194,7 @@ func (c *comparison) functions() {
 		switch details := functionChanges(have, f); {
 		case len(details) > 0:
 			c.add(Change, "function "+f.key(), details, deploy{f})
-		case !reflect.DeepEqual(have.Spec.Rollout, f.Spec.Rollout):
+		case !reflect.DeepEqual(have.Spec.Rollout.Meant(), f.Spec.Rollout.Meant()):
 			c.plan.Notes = append(c.plan.Notes, "function "+f.key()+": rollout: is another, which counts from the next version on")
 		}
 	}

@@ -59,6 +59,16 @@ func (c *checker) shadow(s *Shadow) {
 	}
 }
 
+// Meant is the roll-out with the default in the place of a bound on differences that nothing looks for, which older versions may have.
+func (r *Rollout) Meant() *Rollout {
+	if r == nil || r.Shadow != nil {
+		return r
+	}
+	c := *r
+	c.Gates.Differences = defaultRollout().Gates.Differences
+	return &c
+}
+
 // uncompared refuses a gate on differences that nothing looks for.
 func (p *parser) uncompared(r *Rollout, before int) {
 	const at = "rollout.gates.differences"
