@@ -18,6 +18,9 @@ func routeOf(t *testing.T, more string) (*Spec, error) {
 }
 
 func TestRoutesThatAreGuarded(t *testing.T) {
+	if _, err := routeOf(t, "cors: {origins: ['https://shop.example:8443', 'https://*.shop.example', 'http://localhost:3000'], headers: ['*']}"); err != nil {
+		t.Error(err)
+	}
 	s, err := routeOf(t, "auth: {signature: {secret: key, header: X-Sig, timestamp: X-At}}, limit: {rate: 90/m, by: identity}")
 	if err != nil {
 		t.Fatal(err)
@@ -56,17 +59,28 @@ func TestGuardsThatCannotBe(t *testing.T) {
 		"auth: {signature: {secret: k, header: X, tolerance: 1m}}":                "auth.signature.tolerance: there is no time",
 		"auth: {signature: {secret: k, header: X, timestamp: \"\\n\"}}":           "auth.signature.timestamp",
 		"auth: {signature: {secret: k, header: X, timestamp: T, tolerance: 30h}}": "auth.signature.tolerance: 30h is out of range",
-		"auth: {jwt: {}}":                                                         "auth.jwt",
-		"auth: token":                                                             "auth",
-		"limit: {}":                                                               "limit.rate: such as 100/s|limit.rate: is required",
-		"limit: {rate: fast}":                                                     `limit.rate: "fast" is not a rate`,
-		"limit: {rate: 0/s}":                                                      `limit.rate: "0/s" is not a rate`,
-		"limit: {rate: 1/s, burst: -1}":                                           "limit.burst: -1 is out of range",
-		"limit: {rate: 1/s, by: user}":                                            `limit.by: "user" is not known`,
-		"limit: {rate: 1/s, by: identity}":                                        "limit.by: without auth nobody has an identity",
-		"limit: {rate: 1/s, by: header}":                                          "limit.header: by: header and the name of one belong together",
-		"limit: {rate: 1/s, header: X-Key}":                                       "limit.header: by: header and the name of one belong together",
-		"limit: {rate: 1/s, by: header, header: \"X Key\"}":                       `limit.header: "X Key" is no name`,
+		"cors: {}":                                          "cors.origins: names no origin",
+		"cors: {origins: [shop.example]}":                   `cors.origins[0]: "shop.example" is no origin`,
+		"cors: {origins: ['https://shop.example/']}":        "cors.origins[0]",
+		"cors: {origins: ['https://a.*.example']}":          "cors.origins[0]",
+		"cors: {origins: ['https://Shop.example']}":         "cors.origins[0]",
+		"cors: {origins: ['null']}":                         "cors.origins[0]",
+		"cors: {origins: ['*', 'https://a.example']}":       "makes the others needless",
+		"cors: {origins: ['*'], credentials: true}":         "cors.credentials: any page of the internet",
+		"cors: {origins: ['*'], expose: ['*']}":             "cors.expose[0]",
+		"cors: {origins: ['*'], headers: ['a b']}":          "cors.headers[0]",
+		"cors: {origins: ['*'], maxAge: 2d}":                "cors.maxAge: 2d is out of range",
+		"auth: {jwt: {}}":                                   "auth.jwt",
+		"auth: token":                                       "auth",
+		"limit: {}":                                         "limit.rate: such as 100/s|limit.rate: is required",
+		"limit: {rate: fast}":                               `limit.rate: "fast" is not a rate`,
+		"limit: {rate: 0/s}":                                `limit.rate: "0/s" is not a rate`,
+		"limit: {rate: 1/s, burst: -1}":                     "limit.burst: -1 is out of range",
+		"limit: {rate: 1/s, by: user}":                      `limit.by: "user" is not known`,
+		"limit: {rate: 1/s, by: identity}":                  "limit.by: without auth nobody has an identity",
+		"limit: {rate: 1/s, by: header}":                    "limit.header: by: header and the name of one belong together",
+		"limit: {rate: 1/s, header: X-Key}":                 "limit.header: by: header and the name of one belong together",
+		"limit: {rate: 1/s, by: header, header: \"X Key\"}": `limit.header: "X Key" is no name`,
 	} {
 		_, err := routeOf(t, text)
 		if err == nil || !slices.ContainsFunc(strings.Split(want, "|"), func(w string) bool { return strings.Contains(err.Error(), w) }) {

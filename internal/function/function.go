@@ -132,6 +132,7 @@ type Route struct {
 	Durable bool    `json:"durable,omitempty"` // the request is in the log before the answer
 	Sticky  *Sticky `json:"sticky,omitempty"`
 
+	CORS  *CORS      `json:"cors,omitempty"`  // nil = pages of other origins are not heard of
 	Auth  *Auth      `json:"auth,omitempty"`  // nil = open to everybody
 	Limit *RateLimit `json:"limit,omitempty"` // nil = none
 }

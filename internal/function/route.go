@@ -74,9 +74,9 @@ func RouteConflict(routes []RouteOf) error {
 
 var validHost = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
 
-// methods are those that a route can have: of RFC 9110, PATCH, QUERY, and those of WebDAV (RFC 4918, 3253, 5323). A word that nobody sends
+// Methods are those that a route can have: of RFC 9110, PATCH, QUERY, and those of WebDAV (RFC 4918, 3253, 5323). A word that nobody sends
 // would be a route that nobody reaches.
-func methods() []string {
+func Methods() []string {
 	return []string{
 		"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY",
 		"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH",
@@ -88,8 +88,8 @@ func reservedPaths() []string { return []string{"/_/", "/2015-03-31/"} }
 
 func (c *checker) route(at string, r *Route) {
 	before := len(c.problems)
-	if r.Method != "" && !slices.Contains(methods(), r.Method) {
-		c.add(at+".method", "one of "+strings.Join(methods(), ", ")+"; leave it out for any", "%q is no method", clip(r.Method))
+	if r.Method != "" && !slices.Contains(Methods(), r.Method) {
+		c.add(at+".method", "one of "+strings.Join(Methods(), ", ")+"; leave it out for any", "%q is no method", clip(r.Method))
 	}
 	if r.Host != "" && !validHost.MatchString(r.Host) {
 		c.add(at+".host", "a lower-case host name without port", "%q is no host", clip(r.Host))
@@ -106,6 +106,7 @@ func (c *checker) route(at string, r *Route) {
 		}
 	}
 	c.sticky(at+".sticky", r.Sticky)
+	c.cors(at+".cors", r.CORS)
 	c.auth(at+".auth", r.Auth)
 	c.rateLimit(at+".limit", r)
 	if len(c.problems) > before {

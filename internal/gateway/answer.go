@@ -31,7 +31,7 @@ func answer(x *exchange, r *http.Request, res *function.Result) {
 		return
 	}
 	h := x.Header()
-	passHeader(h, res.Header)
+	x.passHeader(res.Header)
 	bare := r.Method == http.MethodHead || status == http.StatusNotModified
 	if !bare || !digits(h.Get("Content-Length")) {
 		delete(h, "Content-Length") // what the function says of its length holds only where the body itself is not sent
@@ -50,13 +50,6 @@ func answer(x *exchange, r *http.Request, res *function.Result) {
 	if len(res.Body) > 0 {
 		_, _ = x.Write(res.Body) // a client that is gone cannot be told
 	}
-}
-
-// passHeader gives the client the fields of a function's answer, but what only dalamb says.
-func passHeader(h, from http.Header) {
-	run := h[runHeader]
-	copyEndToEnd(h, from)
-	h[runHeader] = run
 }
 
 func digits(s string) bool {

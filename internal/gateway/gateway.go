@@ -243,6 +243,7 @@ type exchange struct {
 	status int
 	// mute keeps back what http.ServeMux itself would answer, so that it can be said in this gateway's own form.
 	mute bool
+	cors bool // the route has rules for pages of other origins
 }
 
 func (x *exchange) WriteHeader(status int) {

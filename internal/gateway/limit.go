@@ -17,6 +17,12 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
+// The fields that tell of a limit, in net/http's spelling. draft-ietf-httpapi-ratelimit-headers-10.
+const (
+	limitHeader       = "Ratelimit"
+	limitPolicyHeader = "Ratelimit-Policy"
+)
+
 // maxClients bounds the memory of one limit: of more clients than this at a time, those that come least are forgotten, and may begin anew.
 const maxClients = 100_000
 
@@ -65,13 +71,13 @@ func (l *rateLimit) take(who client, now time.Time, h http.Header) (wait time.Du
 	return wait
 }
 
-// tellLimit says what the limit is and how much of it is left: draft-ietf-httpapi-ratelimit-headers-10.
+// tellLimit says what the limit is and how much of it is left.
 func tellLimit(h http.Header, name string, rule *function.RateLimit, left float64) {
 	policy := strconv.Quote(name)
 	window := int(math.Ceil(float64(rule.AtOnce()) / second(rule.Rate)))
-	h.Set("RateLimit-Policy", fmt.Sprintf("%s;q=%d;w=%d", policy, rule.AtOnce(), window))
+	h.Set(limitPolicyHeader, fmt.Sprintf("%s;q=%d;w=%d", policy, rule.AtOnce(), window))
 	refill := int(math.Ceil((float64(rule.AtOnce()) - left) / second(rule.Rate)))
-	h.Set("RateLimit", fmt.Sprintf("%s;r=%d;t=%d", policy, int(left), refill))
+	h.Set(limitHeader, fmt.Sprintf("%s;r=%d;t=%d", policy, int(left), refill))
 }
 
 // client finds out whose request it is.

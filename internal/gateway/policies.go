@@ -16,12 +16,16 @@ type handler func(x *exchange, c *Call) error
 // lives as long as the route has these settings; a policy is safe for concurrent use.
 type policy func(x *exchange, c *Call, next handler) error
 
-// policies are the stages of one route, in the order in which a request meets them: what refuses at the least cost comes first.
+// policies are the stages of one route, in the order in which a request meets them: what refuses at the least cost comes first,
+// behind what pages have to be told of a refusal too.
 func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
 	var stages []policy
 	r := t.Route
 	limit := func() {
 		stages = append(stages, keep(s, t, "limit", r.Limit, func() *rateLimit { return newRateLimit(t.Name, r.Limit) }).policy(g))
+	}
+	if r.CORS != nil {
+		stages = append(stages, newCrossOrigin(t).policy)
 	}
 	if r.Limit != nil && r.Limit.By != function.LimitByIdentity {
 		limit()

@@ -246,3 +246,59 @@ func TestWhoAClientIs(t *testing.T) {
 		t.Error("by route there are two clients")
 	}
 }
+
+func TestPagesOfOtherOrigins(t *testing.T) {
+	own := http.Header{"Access-Control-Allow-Origin": {"*"}, "Vary": {"Accept"}}
+	n := start(t, script(func(context.Context, fleet.Call) (*function.Result, error) {
+		return &function.Result{Outcome: function.Succeeded, Status: 200, Header: own, Body: []byte("x")}, nil
+	}))
+	get, put, open := route("get", "GET", "/x"), route("put", "PUT", "/x"), route("open", "", "/open")
+	get.Route.CORS = &function.CORS{Origins: []string{"https://shop.example", "https://*.shop.example"}, Headers: []string{"X-Key"}, Expose: []string{"X-Seen"}, Credentials: true, MaxAge: function.Duration(time.Minute)}
+	get.Route.Limit = &function.RateLimit{Rate: function.Rate{Count: 3, Per: time.Hour}}
+	n.deploy("f", get, put, open)
+	const page = "https://shop.example"
+	ask := func(path, origin, method, field string) got {
+		return n.send("OPTIONS", path, "", "Authorization", "", "Origin", origin, "Access-Control-Request-Method", method, "Access-Control-Request-Headers", field)
+	}
+	for _, c := range []struct {
+		name, origin, method, field string
+		allowed                     bool
+	}{
+		{"a page of the shop", page, "GET", "x-key", true},
+		{"a page below it", "https://m.shop.example", "GET", "", true},
+		{"another's page", "https://evil.example", "GET", "", false},
+		{"a page that looks like it", "https://shop.example.evil.example", "GET", "", false},
+		{"by plain http", "http://shop.example", "GET", "", false},
+		{"with another field", page, "GET", "x-other", false},
+	} {
+		g := ask("/x", c.origin, c.method, c.field)
+		if g.status != 204 || (g.header.Get("Access-Control-Allow-Origin") == c.origin) != c.allowed || g.header.Get("Vary") == "" {
+			t.Errorf("%s asks: answer = %d %v, want 204, allowed %v", c.name, g.status, g.header, c.allowed)
+		}
+		if c.allowed && (g.header.Get("Access-Control-Max-Age") != "60" || g.header.Get("Access-Control-Allow-Credentials") != "true") {
+			t.Errorf("%s asks: answer = %v", c.name, g.header)
+		}
+	}
+	if g := ask("/x", page, "PUT", ""); g.status != 405 || g.header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("asked of a route without rules: %d %v, want 405 and no permission", g.status, g.header)
+	}
+	if g := ask("/open", page, "GET", ""); g.status != 200 || g.body != "x" {
+		t.Errorf("asked of a route that takes OPTIONS itself: %d %s, want the function's answer", g.status, g.body)
+	}
+
+	call := func(origin string) got { return n.send("GET", "/x", "", "Authorization", "", "Origin", origin) }
+	g := call(page)
+	if vary := g.header.Values("Vary"); g.status != 200 || len(vary) != 2 || len(g.header.Values("Access-Control-Allow-Origin")) != 1 || g.header.Get("Access-Control-Allow-Origin") != page || g.header.Get("Access-Control-Expose-Headers") != "X-Seen" {
+		t.Errorf("a call by the page: %d %v; want it allowed by the route's rules, and what both say it varies with", g.status, g.header)
+	}
+	if g := call("https://evil.example"); g.status != 200 || g.header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("a call by another's page: %v; the function's own permission must not hold", g.header)
+	}
+	call(page)
+	if g := call(page); g.status != 429 || g.header.Get("Access-Control-Allow-Origin") != page {
+		t.Errorf("a refused call: %d %v; want 429, which the page may read", g.status, g.header)
+	}
+	if g := n.send("GET", "/open", ""); g.header.Get("Access-Control-Allow-Origin") != "*" || len(g.header.Values("Vary")) != 1 {
+		t.Errorf("without rules the function's own hold; answer = %v", g.header)
+	}
+}

@@ -101,7 +101,9 @@ func (g *Gateway) serveRoute(x *exchange, r *http.Request) {
 	x.mute = true
 	rs := g.routesNow()
 	env := rs.environment(r.Host)
-	rs.in(env).ServeHTTP(x, r)
+	if mux := rs.in(env); !rs.preflight(mux, x, r) {
+		mux.ServeHTTP(x, r)
+	}
 	if !x.mute {
 		return
 	}

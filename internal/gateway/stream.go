@@ -28,7 +28,7 @@ func (s *stream) Respond(head function.Head) (io.Writer, error) {
 	s.begun = true
 	h := s.x.Header()
 	h.Set(runHeader, s.id)
-	passHeader(h, head.Header)
+	s.x.passHeader(head.Header)
 	delete(h, "Content-Length") // the gateway counts for itself
 	if head.Length >= 0 {
 		h["Content-Length"] = []string{strconv.FormatInt(head.Length, 10)}

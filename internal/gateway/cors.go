@@ -1,0 +1,61 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/rs/cors"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// crossOrigin lets web pages of other origins call a route: it answers a browser's question before the call, and says in each answer, also in
+// a refusal, who may read it.
+type crossOrigin struct{ rules *cors.Cors }
+
+func newCrossOrigin(t *catalog.Trigger) *crossOrigin {
+	r := t.Route.CORS
+	methods := []string{t.Route.Method}
+	if t.Route.Method == "" {
+		methods = function.Methods()
+	}
+	return &crossOrigin{cors.New(cors.Options{
+		AllowedOrigins: r.Origins, AllowedMethods: methods, AllowedHeaders: r.Headers, ExposedHeaders: r.Expose,
+		AllowCredentials: r.Credentials, MaxAge: int(r.MaxAge.Std().Seconds()),
+	})}
+}
+
+func (o *crossOrigin) policy(x *exchange, c *Call, next handler) error {
+	x.cors = true
+	o.rules.HandlerFunc(x, c.Request)
+	if isPreflight(c.Request) { // it has been answered, yes or no
+		return nil
+	}
+	return next(x, c)
+}
+
+// isPreflight says whether a browser asks before it calls. The Fetch standard, section 3.3.2.
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+// preflight answers a browser's question about a route that has rules for it; false = there is none. The question is about
+// the method that is to follow, so that is the route it is put to.
+func (rs *routes) preflight(mux *http.ServeMux, x *exchange, r *http.Request) bool {
+	if !isPreflight(r) {
+		return false
+	}
+	meant := r.Clone(r.Context())
+	meant.Method = r.Header.Get("Access-Control-Request-Method")
+	h, _ := mux.Handler(meant)
+	t, ok := h.(*target)
+	if !ok || t.trigger.Route.CORS == nil {
+		return false
+	}
+	t.ServeHTTP(x, r)
+	return true
+}
+
+// allowsOrigins says whether a field is about pages of other origins.
+func allowsOrigins(name string) bool { return strings.HasPrefix(name, "Access-Control-") }
