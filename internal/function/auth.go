@@ -12,6 +12,7 @@ type Auth struct {
 	Token     *TokenAuth     `json:"token,omitempty"`
 	Basic     *BasicAuth     `json:"basic,omitempty"`
 	Signature *SignatureAuth `json:"signature,omitempty"`
+	JWT       *JWTAuth       `json:"jwt,omitempty"`
 }
 
 // TokenAuth wants `Authorization: Bearer TOKEN` with one of the installation's tokens that send events.
@@ -108,6 +109,7 @@ func authValue() value[Auth] {
 			field("timestamp", "The header with the time in Unix seconds; the signature is then of that text, a dot and the body. Default: of the body alone, which can be sent again.", text[string](), func(s *SignatureAuth) *string { return &s.Timestamp }),
 			field("tolerance", "How far that time may be off, at most 24h. Default: 5m.", duration(), func(s *SignatureAuth) *Duration { return &s.Tolerance }),
 		), none[SignatureAuth]), func(a *Auth) **SignatureAuth { return &a.Signature }),
+		field("jwt", "A JSON Web Token of an issuer, in Authorization: Bearer.", pointer(jwtValue(), none[JWTAuth]), func(a *Auth) **JWTAuth { return &a.JWT }),
 	)
 }
 
@@ -116,13 +118,13 @@ func (c *checker) auth(at string, a *Auth) {
 		return
 	}
 	said := 0
-	for _, is := range []bool{a.Token != nil, a.Basic != nil, a.Signature != nil} {
+	for _, is := range []bool{a.Token != nil, a.Basic != nil, a.Signature != nil, a.JWT != nil} {
 		if is {
 			said++
 		}
 	}
 	if said != 1 {
-		c.add(at, "write one of token, basic and signature; leave auth out for a route that is open to everybody", "says %d ways to prove who calls, not one", said)
+		c.add(at, "write one of token, basic, signature and jwt; leave auth out for a route that is open to everybody", "says %d ways to prove who calls, not one", said)
 		return
 	}
 	switch {
@@ -133,6 +135,8 @@ func (c *checker) auth(at string, a *Auth) {
 		if strings.ContainsFunc(a.Basic.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
 			c.add(at+".basic.realm", "printable ASCII without quotes and backslashes", "%q cannot stand in a header", clip(a.Basic.Realm))
 		}
+	case a.JWT != nil:
+		c.jwt(at+".jwt", a.JWT)
 	default:
 		c.signature(at+".signature", a.Signature)
 	}

@@ -23,11 +23,15 @@ type authenticator struct {
 	g     *Gateway
 	rule  *function.Auth
 	realm string
-	known *passwords
+	known *passwords // of Basic
+	keys  *issuer    // of JWT
 }
 
 func newAuthenticator(t *catalog.Trigger, g *Gateway) *authenticator {
 	a := &authenticator{g: g, rule: t.Route.Auth, realm: t.Function}
+	if j := t.Route.Auth.JWT; j != nil {
+		a.keys = newIssuer(j)
+	}
 	if b := t.Route.Auth.Basic; b != nil {
 		a.known = newPasswords()
 		if b.Realm != "" {
@@ -44,6 +48,8 @@ func (a *authenticator) policy(x *exchange, c *Call, next handler) error {
 		c.Identity, err = a.token(x, c.Request)
 	case a.rule.Basic != nil:
 		c.Identity, err = a.basic(x, c.Request)
+	case a.rule.JWT != nil:
+		c.Identity, err = a.jwt(x, c.Request)
 	default:
 		var free func()
 		free, err = a.g.gather(x, c)

@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// How an issuer's keys are kept. They are fetched when the first token comes; again when they are old, and when a token names one that is not
+// among them, but not more often than once in keysPause, whoever sends what. While the issuer cannot be reached the old ones hold.
+const (
+	keysAge     = time.Hour
+	keysPause   = 30 * time.Second
+	keysTimeout = 10 * time.Second
+	maxKeys     = 1 << 20 // bytes of a document
+)
+
+// issuer has the public keys of who signs tokens.
+type issuer struct {
+	rule   *function.JWTAuth
+	client *http.Client
+
+	fetching sync.Mutex // held by the one that fetches
+
+	mu      sync.Mutex
+	keys    jose.JSONWebKeySet
+	fetched time.Time // zero = never
+	tried   time.Time
+	err     error // of the last try
+}
+
+func newIssuer(rule *function.JWTAuth) *issuer {
+	// A redirect could lead from https to anywhere.
+	return &issuer{rule: rule, client: &http.Client{Timeout: keysTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// find returns the keys that a token may be signed with: those of its key id, or all where it names none. None is no error.
+func (i *issuer) find(ctx context.Context, id string, now time.Time) ([]jose.JSONWebKey, error) {
+	if keys, ok, err := i.known(id, now); ok {
+		return keys, err
+	}
+	i.fetching.Lock()
+	defer i.fetching.Unlock()
+	if keys, ok, err := i.known(id, now); ok { // another request has fetched them, or has found that they cannot be had
+		return keys, err
+	}
+	keys, err := i.fetch(context.WithoutCancel(ctx)) // for all, not only for a client that may go
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.tried, i.err = now, err
+	if err == nil {
+		i.keys, i.fetched = keys, now
+	}
+	if i.fetched.IsZero() {
+		return nil, err
+	}
+	return i.of(id), nil
+}
+
+// known says what is known without asking the issuer; ok is false when it has to be asked.
+func (i *issuer) known(id string, now time.Time) (keys []jose.JSONWebKey, ok bool, err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	keys = i.of(id)
+	if len(keys) > 0 && now.Sub(i.fetched) < keysAge {
+		return keys, true, nil
+	}
+	if i.fetched.IsZero() {
+		err = i.err
+	}
+	return keys, !i.tried.IsZero() && now.Sub(i.tried) < keysPause, err
+}
+
+// of needs mu.
+func (i *issuer) of(id string) []jose.JSONWebKey {
+	if id == "" {
+		return i.keys.Keys
+	}
+	return i.keys.Key(id)
+}
+
+// fetch gets the keys, by way of the issuer's description where nothing else is said. OpenID Connect Discovery 1.0, section 4.
+func (i *issuer) fetch(ctx context.Context) (keys jose.JSONWebKeySet, err error) {
+	address := i.rule.Keys
+	if address == "" {
+		var about struct {
+			Issuer string `json:"issuer"`
+			Keys   string `json:"jwks_uri"`
+		}
+		if err := i.get(ctx, strings.TrimSuffix(i.rule.Issuer, "/")+"/.well-known/openid-configuration", &about); err != nil {
+			return keys, err
+		}
+		if about.Issuer != i.rule.Issuer {
+			return keys, fmt.Errorf("discover issuer %s: it calls itself %q", i.rule.Issuer, about.Issuer)
+		}
+		if !strings.HasPrefix(about.Keys, "https://") && !strings.HasPrefix(i.rule.Issuer, "http://") {
+			return keys, fmt.Errorf("discover issuer %s: its keys are at %q, not at https", i.rule.Issuer, about.Keys)
+		}
+		address = about.Keys
+	}
+	var all jose.JSONWebKeySet
+	if err := i.get(ctx, address, &all); err != nil {
+		return keys, err
+	}
+	for _, k := range all.Keys {
+		if k.Valid() && k.IsPublic() && k.Use != "enc" {
+			keys.Keys = append(keys.Keys, k)
+		}
+	}
+	return keys, nil
+}
+
+func (i *issuer) get(ctx context.Context, address string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return fmt.Errorf("fetch keys: %w", err)
+	}
+	resp, err := i.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("fetch keys: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("fetch keys from %s: status %d", address, resp.StatusCode)
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxKeys+1))
+	if err == nil && len(b) > maxKeys {
+		err = fmt.Errorf("more than %d bytes", maxKeys)
+	}
+	if err == nil {
+		err = json.Unmarshal(b, into)
+	}
+	if err != nil {
+		return fmt.Errorf("read keys from %s: %w", address, err)
+	}
+	return nil
+}
