@@ -107,3 +107,27 @@ func TestSparesAreMadeWhenAStartHasSettled(t *testing.T) {
 		}
 	})
 }
+
+// TestWithoutSparesNothingIsMadeAhead is a node whose sandbox.spares is 0.
+func TestWithoutSparesNothingIsMadeAhead(t *testing.T) {
+	fences(t)
+	r, err := New(Options{StateDir: t.TempDir() + "/state", Spare: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"a", "b"} {
+		sb, err := r.Start(t.Context(), runner.Spec{ID: id, Base: "host", Network: "none", Command: []string{"true"}})
+		if err != nil {
+			t.Fatalf("Start: %v", err)
+		}
+		<-sb.Done()
+		r.spares.makers.Wait()
+		if n := len(r.spares.waiting); n != 0 || sb.Exit() != (runner.Exit{}) {
+			t.Errorf("after the start of %s %d spares wait, and it ended with %+v; want none, and code 0", id, n, sb.Exit())
+		}
+	}
+}
