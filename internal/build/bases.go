@@ -110,9 +110,9 @@ func (c *counted) Close() error {
 }
 
 // serve answers the build until ctx is done.
-func (img *imageBuild) serve(ctx context.Context, l net.Listener, log *buildLog) {
+func (img *imageBuild) serve(ctx context.Context, l net.Listener) {
 	s := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { img.answer(w, r, log) }),
+		Handler:           http.HandlerFunc(img.answer),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}
@@ -136,7 +136,7 @@ type refusal struct {
 	Message string `json:"message"`
 }
 
-func (img *imageBuild) answer(w http.ResponseWriter, r *http.Request, log *buildLog) {
+func (img *imageBuild) answer(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/v2/" {
 		w.WriteHeader(http.StatusOK)
 		return

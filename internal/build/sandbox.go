@@ -47,7 +47,7 @@ func (b *Builds) sandboxed(ctx context.Context, j *job, s runner.Spec) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
 	if j.plan.image != nil {
-		watch.Go(func() { j.plan.image.serve(ctx, sb.Listener(), j.log) })
+		watch.Go(func() { j.plan.image.serve(ctx, sb.Listener()) })
 	}
 	watch.Go(func() {
 		if err := b.watchDisk(ctx, j.place, before); err != nil {
