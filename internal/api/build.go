@@ -34,8 +34,9 @@ func (a *API) build(w http.ResponseWriter, r *http.Request, _ query) error {
 	if err := decode(r, &req); err != nil {
 		return err
 	}
-	if req.Function == "" {
-		return fault.New(fault.Invalid, "function: is required").WithHint("the name of the function that the code is for")
+	if !function.ValidFull(req.Function) {
+		return fault.New(fault.Invalid, "function: %q is no name for a function", fault.Clip(req.Function)).
+			WithHint("the name of the function that the code is for: such as pay, or staging.pay in an environment")
 	}
 	if err := req.Build.Validate(); err != nil {
 		return err
@@ -148,11 +149,36 @@ func (a *API) builtVersion(r *http.Request, q query) (*function.Version, error) 
 
 // checkBuilt refuses what the node did not make itself, where it takes nothing else.
 func (a *API) checkBuilt(req *wire.DeployRequest) error {
-	if !a.signed || req.Build != "" || req.DryRun {
+	if !a.signed || req.DryRun {
+		return nil
+	}
+	if base := req.Spec.ImageRef(); req.Build != "" && base != "" && !strings.Contains(base, "@sha256:") {
+		return fault.New(fault.Denied, "function %q lies upon %s, whose content its tag does not tell, and this node takes nothing that is not signed (require: signed)", req.Spec.Name, base).
+			WithHint("name the image by its digest in base: NAME@sha256:..., so that who approves the source approves the image; dalamb images shows digests")
+	}
+	if req.Build != "" {
 		return nil
 	}
 	return fault.New(fault.Denied, "function %q is not built by this node, which takes nothing that is not signed (require: signed)", req.Spec.Name).
 		WithHint("say build: in its manifest, so that the node makes the code from source, and signs that")
+}
+
+// unstartable tells of a command that does not find what it names: each start would fail. The function is deployed all the same, since what dalamb takes for
+// the name of a file may be none.
+func (a *API) unstartable(ctx context.Context, req *wire.DeployRequest) []string {
+	if req.Code == "" || !a.code.Has(req.Code) || !a.runnerOf(ctx, &req.Spec).Isolated {
+		return nil
+	}
+	dir, err := a.code.Dir(req.Code)
+	if err != nil {
+		return nil // what starts it says so
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil
+	}
+	defer root.Close()
+	return req.Spec.Unstartable(root.FS())
 }
 
 func versionNumber(f *catalog.Function, n int) (*function.Version, error) {

@@ -84,6 +84,15 @@ func TestAVersionKnowsItsBuild(t *testing.T) {
 	if _, err := n.client.Deploy(t.Context(), wire.DeployRequest{Spec: spec(t, payManifest), Code: source}); fault.KindOf(err) != fault.Denied {
 		t.Errorf("Deploy of what is not signed = %v, want a Denied fault", err)
 	}
+	req = wire.DeployRequest{Spec: spec(t, payManifest), Code: made}
+	req.Build, req.Spec.Base = "b1", "docker.io/library/debian:12"
+	if _, err := n.client.Deploy(t.Context(), req); fault.KindOf(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "@sha256:") {
+		t.Errorf("Deploy of what is built, upon an image by its tag = %v (%s), want a Denied fault that asks for the digest", err, fault.HintOf(err))
+	}
+	req.Spec.Base += "@sha256:" + strings.Repeat("0", 64)
+	if _, err := n.client.Deploy(t.Context(), req); err == nil || strings.Contains(err.Error(), "require: signed") {
+		t.Errorf("Deploy of what is built, upon an image by its digest = %v, want it looked for", err)
+	}
 	y.err = errors.New("no")
 	for _, err := range n.client.Build(t.Context(), wire.BuildRequest{Function: "pay", Source: source, Build: how}) {
 		if err != nil && fault.KindOf(err) != fault.Internal {
@@ -102,6 +111,7 @@ func TestBuildsThatAreRefusedAtOnce(t *testing.T) {
 		kind fault.Kind
 	}{
 		"no function": {wire.BuildRequest{Source: source, Build: how}, fault.Invalid},
+		"no name":     {wire.BuildRequest{Function: "../pay", Source: source, Build: how}, fault.Invalid},
 		"no digest":   {wire.BuildRequest{Function: "pay", Source: "x", Build: how}, fault.Invalid},
 		"not here":    {wire.BuildRequest{Function: "pay", Source: "sha256:" + strings.Repeat("0", 64), Build: how}, fault.NotFound},
 		"no timeout":  {wire.BuildRequest{Function: "pay", Source: source, Build: function.Build{Type: function.BuildGo, Network: function.NetworkNone}}, fault.Invalid},
@@ -110,6 +120,22 @@ func TestBuildsThatAreRefusedAtOnce(t *testing.T) {
 			if fault.KindOf(err) != c.kind || err == nil {
 				t.Errorf("%s: Build = %v, want a %v fault", name, err, c.kind)
 			}
+		}
+	}
+}
+
+func TestACommandThatFindsNothingIsWarnedOf(t *testing.T) {
+	n := newNode(t)
+	req := wire.DeployRequest{Spec: spec(t, payManifest), Code: n.upload("made")}
+	req.Spec.Entry.Command = []string{"python3", "gone.py"}
+	for isolated, want := range map[bool]bool{true: true, false: false} {
+		n.script.isolated = isolated
+		made, err := n.client.Deploy(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(strings.Join(made.Warnings, "\n"), `the file "gone.py", which is not in the code`); got != want {
+			t.Errorf("isolated %v: the deploy warns %q", isolated, made.Warnings)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (a *API) check(ctx context.Context, reqs []wire.DeployRequest) ([]*part, []
 			continue
 		}
 		if errs[i] = a.checkDeploy(ctx, &p.req, beside); errs[i] == nil {
-			p.out.Warnings = slices.Concat(a.warnings(ctx, &p.req.Spec, beside), shares(&p.req.Spec), a.losses(ctx, &p.req))
+			p.out.Warnings = slices.Concat(a.warnings(ctx, &p.req.Spec, beside), shares(&p.req.Spec), a.unstartable(ctx, &p.req), a.losses(ctx, &p.req))
 		}
 	}
 	return parts, errs
