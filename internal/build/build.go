@@ -116,6 +116,12 @@ func open(o Options, remove func(dir string) error) (*Builds, error) {
 	if o.Dir == "" || o.Runner == nil || o.Code == nil {
 		return nil, errors.New("builds need a directory, a runner and a code store")
 	}
+	for _, dir := range o.Tools {
+		if info, err := os.Stat(filepath.Join(dir, "bin")); err != nil || !info.IsDir() {
+			return nil, fault.New(fault.Invalid, "setting build.tools: there is no directory %s", filepath.Join(dir, "bin")).
+				WithHint("name the directory that has bin/go, bin/cargo or the like, such as /opt/go1.27; or leave it out")
+		}
+	}
 	if o.Parallel <= 0 {
 		o.Parallel = 2
 	}

@@ -252,8 +252,14 @@ func TestACommandIsShownAsItCouldBeTyped(t *testing.T) {
 	}
 }
 
+func TestALongWordIsCut(t *testing.T) {
+	if got := shown([]string{"sh", strings.Repeat("x", 3*maxShown)}); got != "sh '"+strings.Repeat("x", maxShown)+"…'" {
+		t.Errorf("shown = %s", got)
+	}
+}
+
 func TestAToolDoesNotTellWhereItIs(t *testing.T) {
-	l := &buildLog{first: "pip 25.1.1 from /opt/x/lib/python3/site-packages/pip (python 3.13)"}
+	l := &buildLog{first: "\x1b[1mpip 25.1.1\x1b[m from /opt/x/lib/python3/site-packages/pip (python 3.13)"}
 	if got := l.toolchain(); got != "pip 25.1.1 (python 3.13)" {
 		t.Errorf("toolchain = %q", got)
 	}
@@ -284,6 +290,19 @@ func TestLeftoversStopNoNode(t *testing.T) {
 		}
 		if _, err := os.Stat(left); errors.Is(err, fs.ErrNotExist) == c.there {
 			t.Errorf("%s: what was left is there: %v, want %v", c.name, err, c.there)
+		}
+	}
+}
+
+func TestToolsThatAreNotThere(t *testing.T) {
+	code, err := image.Open(filepath.Join(t.TempDir(), "code"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{t.TempDir(), "/no/such"} {
+		_, err := Open(Options{Dir: t.TempDir(), Runner: noRunner{}, Code: code, Tools: []string{dir}})
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "build.tools: there is no directory "+dir+"/bin") {
+			t.Errorf("Open with tools of %s = %v, want an Invalid fault that names it", dir, err)
 		}
 	}
 }

@@ -32,8 +32,9 @@ func javaPlan(r *Request) (*plan, error) {
 			WithHint("start a jar: [java, -jar, target/NAME.jar]")
 	}
 	p.steps = [][]string{
-		{mvn, "--version"},
-		{mvn, "-B", "-q", "-DskipTests", "-Dmaven.repo.local=" + cacheAt + "/maven", "package"},
+		{mvn, "-Dstyle.color=never", "--version"},
+		// The time in jars is that of no build: the same source makes the same. // maven.apache.org/guides/mini/guide-reproducible-builds.html
+		{mvn, "-B", "-q", "-Dstyle.color=never", "-DskipTests", "-Dproject.build.outputTimestamp=1980-01-01T00:00:02Z", "-Dmaven.repo.local=" + cacheAt + "/maven", "package"},
 		{"sh", "-ec", keepJars},
 	}
 	return p, nil

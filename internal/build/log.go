@@ -177,6 +177,9 @@ func (l *buildLog) end() {
 // streams of a build: its output and its errors.
 const streams = 2
 
+// escape is what colours a terminal.
+var escape = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+
 // placeOfTool is where on the machine a tool says that it is: nothing that a version is to tell.
 var placeOfTool = regexp.MustCompile(` from /\S*`)
 
@@ -184,7 +187,7 @@ var placeOfTool = regexp.MustCompile(` from /\S*`)
 func (l *buildLog) toolchain() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	first := placeOfTool.ReplaceAllString(l.first, "")
+	first := placeOfTool.ReplaceAllString(escape.ReplaceAllString(l.first, ""), "")
 	return strings.ToValidUTF8(first[:min(len(first), maxToolchain)], "")
 }
 

@@ -132,10 +132,16 @@ const prompt = "$ "
 // plainWord needs no quotes in a shell.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9@%+=:,./_-]+$`)
 
+// maxShown bounds the bytes of a word that is shown: a script may be one.
+const maxShown = 200
+
 // shown is a command as a person could type it, on one line.
 func shown(step []string) string {
 	var words []string
 	for _, w := range step {
+		if len(w) > maxShown {
+			w = strings.ToValidUTF8(w[:maxShown], "") + "…"
+		}
 		if !plainWord.MatchString(w) {
 			w = quote(strings.ReplaceAll(w, "\n", " "))
 		}

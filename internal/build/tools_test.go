@@ -170,12 +170,11 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.
 func TestJavaIsPacked(t *testing.T) {
 	b := newBench(t, online(need.Hosts(t, "repo.maven.apache.org")))
 	need.That(t, b.find("mvn") != "" && b.find("java") != "", "Maven below /usr")
-	var out bytes.Buffer
-	r, err := b.Run(t.Context(), Request{Build: by(function.BuildJava), Out: &out, Dir: source(t, map[string]string{
+	r := b.twice(t, Request{Build: by(function.BuildJava), Dir: source(t, map[string]string{
 		"pom.xml": pom, "src/main/java/Pay.java": "public class Pay { public static void main(String[] a) { System.out.println(\"hello\"); } }\n",
 	})})
-	if err != nil {
-		t.Fatalf("Run: %v\n%s", err, &out)
+	if !strings.HasPrefix(r.Built.Toolchain, "Apache Maven ") {
+		t.Errorf("built by %q, want Apache Maven", r.Built.Toolchain)
 	}
 	if got := b.runs(t, r.Code, "java", "-jar", "target/pay.jar"); got != "hello" {
 		t.Errorf("the function prints %q, want hello", got)

@@ -18,8 +18,7 @@ type begun struct {
 	Function  string   `json:"function"`
 	Directory string   `json:"directory"`
 	Files     []string `json:"files"`
-	Test      string   `json:"test"`            // the command that tests it
-	Build     string   `json:"build,omitempty"` // the command that makes what is deployed
+	Test      string   `json:"test"` // the command that tests it
 }
 
 func initCommand() *cobra.Command {
@@ -46,7 +45,7 @@ With --entry stdio and lambda the function answers an event, with http a request
 			if err != nil {
 				return err
 			}
-			b := begun{Directory: ".", Test: s.Test, Build: s.Build}
+			b := begun{Directory: ".", Test: s.Test}
 			if len(args) == 1 {
 				b.Directory = filepath.Clean(args[0])
 			}
@@ -110,8 +109,8 @@ func starterTable() string {
 
 func printBegun(w io.Writer, b *begun) {
 	fmt.Fprintf(w, "wrote %s into %s: %s\n\n", b.Function, b.Directory, strings.Join(b.Files, ", "))
-	for _, line := range []string{"cd " + b.Directory, b.Test, b.Build, "dalamb deploy ."} {
-		if line != "" && line != "cd ." {
+	for _, line := range []string{"cd " + b.Directory, b.Test, "dalamb deploy ."} {
+		if line != "cd ." {
 			fmt.Fprintf(w, "  %s\n", line)
 		}
 	}

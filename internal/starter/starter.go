@@ -24,22 +24,21 @@ type Starter struct {
 	Language string
 	Entry    function.EntryType
 	Test     string // the command that runs its own test
-	Build    string // the command that makes what is deployed; "" = its files are
 }
 
 // All are the functions that there are. The first one of a language is what it has by default.
 func All() []Starter {
 	return []Starter{
-		{"go", function.EntryStdio, "make test", "make"},
-		{"go", function.EntryHTTP, "make test", "make"},
-		{"go", function.EntryLambda, "make test", "make"},
-		{"python", function.EntryStdio, "python3 -m unittest", ""},
-		{"python", function.EntryHTTP, "python3 -m unittest", ""},
-		{"node", function.EntryStdio, "node --test", ""},
-		{"node", function.EntryHTTP, "node --test", ""},
-		{"rust", function.EntryStdio, "make test", "make"},
-		{"java", function.EntryStdio, "mvn -q test", "mvn -q package"},
-		{"shell", function.EntryStdio, "sh test.sh", ""},
+		{"go", function.EntryStdio, "go test ./..."},
+		{"go", function.EntryHTTP, "go test ./..."},
+		{"go", function.EntryLambda, "go test ./..."},
+		{"python", function.EntryStdio, "python3 -m unittest"},
+		{"python", function.EntryHTTP, "python3 -m unittest"},
+		{"node", function.EntryStdio, "node --test"},
+		{"node", function.EntryHTTP, "node --test"},
+		{"rust", function.EntryStdio, "cargo test"},
+		{"java", function.EntryStdio, "mvn -q test"},
+		{"shell", function.EntryStdio, "sh test.sh"},
 	}
 }
 
@@ -102,10 +101,8 @@ func (s Starter) Files(name string) (map[string]string, error) {
 // steps are the commands up to the first version, as a block of a README.
 func (s Starter) steps() string {
 	var b strings.Builder
-	for _, command := range []string{s.Test, s.Build, "dalamb deploy ."} {
-		if command != "" {
-			b.WriteString("    " + command + "\n")
-		}
+	for _, command := range []string{s.Test, "dalamb deploy ."} {
+		b.WriteString("    " + command + "\n")
 	}
 	return b.String()
 }

@@ -33,7 +33,7 @@ func TestEveryFunctionIsWhole(t *testing.T) {
 			if len(m.Functions) != 1 || m.Functions[0].Spec.Name != "hello-1" || m.Functions[0].Spec.Entry.Type != s.Entry {
 				t.Errorf("the manifest declares %+v", m.Functions)
 			}
-			for _, command := range []string{s.Test, s.Build, "dalamb deploy ."} {
+			for _, command := range []string{s.Test, "dalamb deploy ."} {
 				if !strings.Contains(files["README.md"], command) {
 					t.Errorf("the README says nothing of %q", command)
 				}
