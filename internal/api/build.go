@@ -152,7 +152,7 @@ func (a *API) checkBuilt(req *wire.DeployRequest) error {
 	if !a.signed || req.DryRun {
 		return nil
 	}
-	if base := req.Spec.ImageRef(); req.Build != "" && base != "" && !strings.Contains(base, "@sha256:") {
+	if base := req.Spec.ImageRef(); req.Build != "" && req.Spec.Image == "" && base != "" && !strings.Contains(base, "@sha256:") {
 		return fault.New(fault.Denied, "function %q lies upon %s, whose content its tag does not tell, and this node takes nothing that is not signed (require: signed)", req.Spec.Name, base).
 			WithHint("name the image by its digest in base: NAME@sha256:..., so that who approves the source approves the image; dalamb images shows digests")
 	}
