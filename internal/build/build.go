@@ -243,7 +243,7 @@ func (b *Builds) run(ctx context.Context, j *job) (result *Result, err error) {
 	if err := b.room(); err != nil {
 		return nil, err
 	}
-	built := &function.Built{ID: strings.ToLower(rand.Text()), Builder: r.Build.Type, Started: b.now().UTC()}
+	built := &function.Built{ID: strings.ToLower(rand.Text()), Builder: r.Build.Type, How: &r.Build, Started: b.now().UTC()}
 	log, err := newLog(b.logFile(built.ID), j.out, hidden(j.secrets))
 	if err != nil {
 		return nil, err

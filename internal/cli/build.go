@@ -185,22 +185,13 @@ func (s sources) build(ctx context.Context, node *client.Client, d *function.Dec
 	if program, own := d.OwnProgram(); own {
 		b.Programs = []string{program}
 	}
-	req.Code = ""
-	for said, err := range node.Build(ctx, b) {
-		switch {
-		case err != nil:
-			return err
-		case said.Built != nil:
-			req.Code, req.Build = said.Code, said.Built.ID
-			if said.Image != "" {
-				req.Spec.Image = said.Image
-			}
-		default:
-			fmt.Fprintf(show, "%s: %s\n", d.Spec.Name, plainLine(said.Line))
-		}
+	made, err := node.BuildAll(ctx, b, func(line string) { fmt.Fprintf(show, "%s: %s\n", d.Spec.Name, plainLine(line)) })
+	if err != nil {
+		return err
 	}
-	if req.Build == "" {
-		return fault.New(fault.Unavailable, "the node's answer ended before the build did").WithHint("deploy again")
+	req.Code, req.Build = made.Code, made.Built.ID
+	if made.Image != "" {
+		req.Spec.Image = made.Image
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ dalamb rollout show tells how far it is.`,
 			if err := out.print(c.OutOrStdout(), done, func(w io.Writer) { printDeployed(w, done) }); err != nil || noWait {
 				return err
 			}
-			if err := awaitStarts(c.Context(), node, r.functions(), done, c.ErrOrStderr()); err != nil {
+			if err := awaitStarts(c.Context(), node, r.specs(), done, c.ErrOrStderr()); err != nil {
 				return err
 			}
 			return awaitRollouts(c.Context(), node, done, c.ErrOrStderr())

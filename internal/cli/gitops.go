@@ -13,6 +13,7 @@ import (
 	"github.com/dalamb/dalamb/internal/declare"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // exitDiffers is what a dry run ends with when there is something to do.
@@ -51,11 +52,12 @@ Values of secrets, tokens, events, progress and older versions are not in it: th
 
 func applyCommand(env *environment) *cobra.Command {
 	var out output
-	var prune, dryRun bool
+	var prune, dryRun, noWait bool
 	c := &cobra.Command{
 		Use: "apply DIR", Short: "Make the installation what the files of a directory declare", Args: cobra.ExactArgs(1),
 		Long: `Make the installation what the files in DIR declare, as export writes them. All files are read and checked before anything is changed; what is so
-already is left alone, so a second time does nothing. It stops at the first step that fails; applied again, the rest is done. An environment that has no
+already is left alone, so a second time does nothing. What has to be built is built and images are brought before that, too. All functions are released together, each has its
+new version, or none has; apply waits for their roll-outs as deploy does. It stops at the first step that fails; applied again, the rest is done. An environment that has no
 directory in DIR stays as it is; with --env DIR declares that environment, and nothing else is looked at.
 
 What is there and not declared stays, and is told. With --prune functions, aliases, hooks and configuration values are removed then, and triggers that are paused go on; topics hold
@@ -77,28 +79,55 @@ Exit codes: 0 done, or nothing to do; 1 it failed; 2 the files are wrong, and no
 			if err != nil {
 				return err
 			}
-			plan, err := planFor(c.Context(), node, planned{want, envs, prune})
+			plan, have, err := planFor(c.Context(), node, planned{want, envs, prune})
 			if err != nil {
 				return err
 			}
 			if dryRun {
 				return tellPlan(c, &out, plan)
 			}
-			text, _ := out.json()
-			if err := plan.Apply(c.Context(), node, func(s declare.Step) {
-				if !text {
-					printStep(c.OutOrStdout(), s)
-				}
-			}); err != nil {
+			done, err := applyPlan(c, node, application{plan, have, &out})
+			if err != nil || noWait {
 				return err
 			}
-			return out.print(c.OutOrStdout(), plan, func(w io.Writer) { printNotes(w, plan) })
+			if err := awaitStarts(c.Context(), node, plan.Functions(), done, c.ErrOrStderr()); err != nil {
+				return err
+			}
+			return awaitRollouts(c.Context(), node, done, c.ErrOrStderr())
 		},
 	}
 	c.Flags().BoolVar(&prune, "prune", false, "remove functions, aliases, hooks and configuration values that are not declared")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
+	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for the end of roll-outs, nor for the instances that scale.min keeps")
 	out.flag(c)
 	return c
+}
+
+// application is a plan that is done.
+type application struct {
+	plan *declare.Plan
+	have *declare.State // that it is for
+	out  *output
+}
+
+// applyPlan does a plan and says what it does.
+func applyPlan(c *cobra.Command, node *client.Client, a application) ([]wire.Deployed, error) {
+	err := a.plan.Prepare(c.Context(), a.have, node, func(function, line string) {
+		fmt.Fprintf(c.ErrOrStderr(), "%s: %s\n", function, plainLine(line))
+	})
+	if err != nil {
+		return nil, err
+	}
+	asJSON, _ := a.out.json() // the flag was checked before
+	done, err := a.plan.Apply(c.Context(), node, func(s declare.Step) {
+		if !asJSON {
+			printStep(c.OutOrStdout(), s)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return done, a.out.print(c.OutOrStdout(), a.plan, func(w io.Writer) { printNotes(w, a.plan) })
 }
 
 // declaredIn reads what a directory declares, and which environments that is about; with env the directory declares that one.
@@ -128,41 +157,33 @@ type planned struct {
 }
 
 // planFor compares what is there with what is wanted, and lets the node look at what it can before anything is changed.
-func planFor(ctx context.Context, node *client.Client, p planned) (*declare.Plan, error) {
+func planFor(ctx context.Context, node *client.Client, p planned) (plan *declare.Plan, have *declare.State, err error) {
 	all, err := declare.Fetch(ctx, node)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	have := all.Only(p.envs...)
-	plan, err := declare.Compare(have, p.want, p.prune)
-	if err != nil {
-		return nil, err
+	have = all.Only(p.envs...)
+	if plan, err = declare.Compare(have, p.want, p.prune); err != nil {
+		return nil, nil, err
 	}
 	for _, env := range all.Environments() {
 		if !slices.Contains(p.envs, env) && slices.Contains(p.envs, "") {
 			plan.Notes = append(plan.Notes, "environment "+env+" is there and not declared")
 		}
 	}
-	return plan, plan.Try(ctx, have, node)
+	return plan, have, plan.Try(ctx, have, node)
 }
 
 // programsOf refuses a program below the code that could not be started.
 func programsOf(s *declare.State) error {
-	byFile := map[string]*function.Manifest{}
-	var files []string
+	var problems []error
 	for _, f := range s.Functions {
-		if byFile[f.File] == nil {
-			byFile[f.File] = &function.Manifest{}
-			files = append(files, f.File)
-		}
-		byFile[f.File].Functions = append(byFile[f.File].Functions, *f.Declared)
-	}
-	for _, file := range files {
-		if err := checkPrograms(&source{manifest: byFile[file], file: file}, nil); err != nil {
-			return err
+		if f.Build == nil { // else the node looks at what it has built
+			one := source{manifest: &function.Manifest{Functions: []function.Declared{*f.Declared}}, file: f.File}
+			problems = append(problems, checkPrograms(&one, nil))
 		}
 	}
-	return nil
+	return fault.All(problems)
 }
 
 func tellPlan(c *cobra.Command, out *output, plan *declare.Plan) error {

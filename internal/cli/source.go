@@ -57,11 +57,13 @@ func (r release) prepare(env *environment, strategy string) error {
 	return nil
 }
 
-// functions are those of all manifests.
-func (r release) functions() []function.Declared {
-	var all []function.Declared
+// specs are the functions of all manifests.
+func (r release) specs() []function.Spec {
+	var all []function.Spec
 	for _, s := range r {
-		all = append(all, s.manifest.Functions...)
+		for _, f := range s.manifest.Functions {
+			all = append(all, f.Spec)
+		}
 	}
 	return all
 }

@@ -34,11 +34,11 @@ func renewals(node *client.Client, warn io.Writer) expected {
 }
 
 // awaitStarts waits for the first instances of versions that keep some.
-func awaitStarts(ctx context.Context, node *client.Client, functions []function.Declared, done []wire.Deployed, warn io.Writer) error {
+func awaitStarts(ctx context.Context, node *client.Client, functions []function.Spec, done []wire.Deployed, warn io.Writer) error {
 	versions := map[string]int{}
 	var names []string
 	for _, d := range done {
-		keeps := slices.ContainsFunc(functions, func(f function.Declared) bool { return f.Spec.Name == d.Function && f.Spec.Scale.Min > 0 })
+		keeps := slices.ContainsFunc(functions, func(f function.Spec) bool { return f.Name == d.Function && f.Scale.Min > 0 })
 		if keeps && d.Created && d.Rollout == 0 && d.Alias == function.LiveAlias {
 			versions[d.Function] = d.Version
 			names = append(names, d.Function)

@@ -124,7 +124,7 @@ func (l *loop) deploy(ctx context.Context, r release, done func([]wire.Deployed)
 	if err := r.prepare(l.env, l.strategy); err != nil {
 		return err
 	}
-	if err := l.follow(ctx, r.functions()); err != nil {
+	if err := l.follow(ctx, r.specs()); err != nil {
 		return err
 	}
 	_, made, err := l.send(ctx, l.env, r, spoken{l})
@@ -298,9 +298,9 @@ func (l *loop) start(ctx context.Context, d wire.Deployed) {
 }
 
 // follow shows what functions write, those that are not followed yet: from now on.
-func (l *loop) follow(ctx context.Context, functions []function.Declared) error {
-	for _, d := range functions {
-		name := d.Spec.Name
+func (l *loop) follow(ctx context.Context, functions []function.Spec) error {
+	for _, f := range functions {
+		name := f.Name
 		if l.logs[name] {
 			continue
 		}

@@ -9,12 +9,31 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // Build streams what a build says; the last one is what it made. Its source was put before. It ends as Events does.
 func (c *Client) Build(ctx context.Context, b wire.BuildRequest) iter.Seq2[wire.BuildProgress, error] {
 	return stream[wire.BuildProgress](ctx, c, request{method: http.MethodPost, path: []string{"v1", "builds"}, body: b})
+}
+
+// BuildAll is Build, with all that the build says given to say, line by line; it returns what it made.
+func (c *Client) BuildAll(ctx context.Context, b wire.BuildRequest, say func(line string)) (made wire.BuildProgress, err error) {
+	for said, err := range c.Build(ctx, b) {
+		switch {
+		case err != nil:
+			return made, err
+		case said.Built != nil:
+			made = said
+		default:
+			say(said.Line)
+		}
+	}
+	if made.Built == nil {
+		return made, fault.New(fault.Unavailable, "the node's answer ended before the build did").WithHint("do it again")
+	}
+	return made, nil
 }
 
 // BuildLog returns what a build said. The caller closes it.

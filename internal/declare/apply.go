@@ -2,44 +2,79 @@ package declare
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/function"
-	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
-// Try asks the node about those functions to deploy of which it can say already whether it would refuse them: all that they name is there.
+// Try asks the node whether it would refuse the functions to deploy, all of them together. What this plan makes first is not there yet: a function
+// that names something of that is tried without all that could.
 func (p *Plan) Try(ctx context.Context, have *State, node *client.Client) error {
-	var problems []error
-	for _, s := range p.Steps {
-		d, ok := s.act.(deploy)
-		if !ok || !d.canBeTried(have) {
-			continue
-		}
-		req := wire.DeployRequest{Spec: d.f.Spec, Code: d.f.Code, Alias: d.f.Alias, DryRun: true}
-		if _, err := node.Deploy(ctx, req); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", s.What, err))
+	return p.try(ctx, have, node, false)
+}
+
+// Prepare has everything on the node that the functions to deploy need, before anything is changed: their code, which it builds where
+// that is to be, and their images. What a build says goes to say.
+func (p *Plan) Prepare(ctx context.Context, have *State, node *client.Client, say func(function, line string)) error {
+	for _, f := range p.deploys() {
+		if err := f.bring(ctx, node, say); err != nil {
+			return err
 		}
 	}
-	return errors.Join(problems...)
+	return p.try(ctx, have, node, true)
+}
+
+func (p *Plan) try(ctx context.Context, have *State, node *client.Client, images bool) error {
+	req := wire.ReleaseRequest{DryRun: true, Images: images}
+	for _, f := range p.deploys() {
+		one := f.request()
+		if !f.canBeTried(have) {
+			one.Spec = alone(f.Spec)
+		}
+		if one.Code == "" && one.Spec.Image == "" {
+			one.Code = f.Source // a dry run wants a name alone
+		}
+		req.Functions = append(req.Functions, one)
+	}
+	if req.Functions == nil {
+		return nil
+	}
+	_, err := node.Release(ctx, req)
+	return named(req.Functions, err)
+}
+
+// named says which function an error is about where there is only one; of several the node says it.
+func named(functions []wire.DeployRequest, err error) error {
+	if err == nil || len(functions) > 1 {
+		return err
+	}
+	return fmt.Errorf("deploy %s: %w", functions[0].Spec.Name, err)
+}
+
+// deploys are the functions that the plan deploys.
+func (p *Plan) deploys() []*Function {
+	var all []*Function
+	for _, s := range p.Steps {
+		if s.deploy != nil {
+			all = append(all, s.deploy)
+		}
+	}
+	return all
 }
 
 // canBeTried says whether a function names only what is there. What this plan makes first, the node would miss.
-func (d deploy) canBeTried(have *State) bool {
-	for _, name := range d.f.Spec.ConfigNames() {
+func (f *Function) canBeTried(have *State) bool {
+	for _, name := range f.Spec.ConfigNames() {
 		if _, there := have.Config[name]; !there {
 			return false
 		}
 	}
-	for _, name := range d.f.Spec.Topics() {
-		own := function.Full(function.Environment(d.f.Spec.Name), function.TopicEvents) // is made by the deploy
+	for _, name := range f.Spec.Topics() {
+		own := function.Full(function.Environment(f.Spec.Name), function.TopicEvents) // is made by the deploy
 		if name != own && !slices.Contains(have.elsewhere, name) && !slices.ContainsFunc(have.Topics, func(t Topic) bool { return t.Name == name }) {
 			return false
 		}
@@ -47,15 +82,39 @@ func (d deploy) canBeTried(have *State) bool {
 	return true
 }
 
-// Apply does all steps, and tells of each before it is done. It stops at the first that fails; applied again, the rest is done.
-func (p *Plan) Apply(ctx context.Context, node *client.Client, tell func(Step)) error {
-	for _, s := range p.Steps {
+// Apply does all steps, and tells of each before it is done; the functions are released together. It stops at the first that fails; applied
+// again, the rest is done. It returns what became of the functions.
+func (p *Plan) Apply(ctx context.Context, node *client.Client, tell func(Step)) (done []wire.Deployed, err error) {
+	for left := p.Steps; len(left) > 0; {
+		var req wire.ReleaseRequest
+		for len(left) > 0 && left[0].deploy != nil {
+			tell(left[0])
+			req.Functions = append(req.Functions, left[0].deploy.request())
+			left = left[1:]
+		}
+		if req.Functions != nil {
+			if done, err = node.Release(ctx, req); err != nil {
+				return nil, named(req.Functions, err)
+			}
+			continue
+		}
+		s := left[0]
+		left = left[1:]
 		tell(s)
 		if err := s.act.do(ctx, node); err != nil {
-			return fmt.Errorf("%s %s: %w", s.Verb, s.What, err)
+			return done, fmt.Errorf("%s %s: %w", s.Verb, s.What, err)
 		}
 	}
-	return nil
+	return done, nil
+}
+
+// Functions are those that the plan deploys.
+func (p *Plan) Functions() []function.Spec {
+	var all []function.Spec
+	for _, f := range p.deploys() {
+		all = append(all, f.Spec)
+	}
+	return all
 }
 
 // action does a step.
@@ -67,7 +126,6 @@ type (
 	createTopic struct{ t Topic }
 	alterTopic  struct{ t Topic }
 	setConfig   struct{ name, value string }
-	deploy      struct{ f *Function }
 	pause       struct {
 		path   string
 		paused bool
@@ -125,40 +183,4 @@ func (a pause) do(ctx context.Context, node *client.Client) error {
 		return node.PauseTrigger(ctx, fn, trigger)
 	}
 	return node.ResumeTrigger(ctx, fn, trigger)
-}
-
-func (a deploy) do(ctx context.Context, node *client.Client) error {
-	f := a.f
-	if f.Code != "" {
-		if err := f.upload(ctx, node); err != nil {
-			return fmt.Errorf("upload the code: %w", err)
-		}
-	}
-	_, err := node.Deploy(ctx, wire.DeployRequest{Spec: f.Spec, Code: f.Code, Alias: f.Alias})
-	return err
-}
-
-// upload sends the code where the node does not hold it.
-func (f *Function) upload(ctx context.Context, node *client.Client) error {
-	there, err := node.HasCode(ctx, f.Code)
-	if err != nil || there {
-		return err
-	}
-	archive, err := os.CreateTemp("", "dalamb-code-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(archive.Name())
-	defer archive.Close()
-	digest, err := image.Pack(f.Dir, archive)
-	if err == nil && digest != f.Code {
-		err = fmt.Errorf("%s has changed since it was looked at", f.Dir)
-	}
-	if err == nil {
-		_, err = archive.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return err
-	}
-	return node.PutCode(ctx, f.Code, archive)
 }

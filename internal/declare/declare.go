@@ -60,12 +60,16 @@ func (t *Topic) rules() function.TopicRules {
 type Function struct {
 	Alias string
 	Spec  function.Spec
-	Code  string // digest; "" = it is an image
+	Code  string          // digest; "" = it is an image, or is still to be built
+	Built *function.Built // how the code was made; nil = it came as it is, or is read from files
 
 	// Of one that was read from files.
 	Declared *function.Declared
-	File     string // its manifest
-	Dir      string // of its code
+	File     string          // its manifest
+	Dir      string          // of its code, or of what that is built from
+	Build    *function.Build // how it is built; nil = Dir is the code
+	Source   string          // digest of Dir where it is built
+	build    string          // id of the build that made Code
 }
 
 // key tells functions apart, as people write it.

@@ -164,6 +164,7 @@ func TestCompareSaysWhatDiffers(t *testing.T) {
 		}, false, []string{"create function pay@preview"}, 0},
 		"less":           {func(s *State) { *s = State{} }, false, nil, 5},
 		"less, pruned":   {func(s *State) { *s = State{} }, true, []string{"remove configuration value level", "remove function pay"}, 2},
+		"to be built":    {func(s *State) { s.Functions[0].Build, s.Functions[0].Code = &function.Build{}, "" }, false, []string{"change function pay: code: to be built"}, 0},
 		"goes on":        {func(s *State) { s.Paused = nil }, true, []string{"change trigger pay/on: goes on"}, 0},
 		"stays paused":   {func(s *State) { s.Paused = nil }, false, nil, 1},
 		"paused as well": {func(s *State) { s.Paused = append(s.Paused, "pay/invoke") }, false, []string{"change trigger pay/invoke: paused"}, 0},
@@ -206,6 +207,28 @@ func TestCompareSaysWhatDiffers(t *testing.T) {
 		c.change(want)
 		if _, err := Compare(base(), want, true); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: Compare = %v, want Invalid with %q", name, err, c.words)
+		}
+	}
+}
+
+// What is built is compared by its source, and by how it is built.
+func TestASourceIsBuiltAgainWhenSomethingOfItIsOther(t *testing.T) {
+	how := func() *function.Build { return &function.Build{Type: function.BuildGo, Target: "./cmd/pay"} }
+	built := &function.Built{Source: "sha256:s", How: how()}
+	for _, c := range []struct {
+		name  string
+		built *function.Built
+		f     Function
+		want  bool
+	}{
+		{"the same", built, Function{Source: "sha256:s", Build: how()}, true},
+		{"other source", built, Function{Source: "sha256:t", Build: how()}, false},
+		{"another way", built, Function{Source: "sha256:s", Build: &function.Build{Type: function.BuildGo}}, false},
+		{"what was not built", nil, Function{Source: "sha256:s", Build: how()}, false},
+		{"what an older dalamb has built", &function.Built{Source: "sha256:s"}, Function{Source: "sha256:s", Build: how()}, false},
+	} {
+		if got := c.f.builtAs(c.built); got != c.want {
+			t.Errorf("%s: builtAs = %v", c.name, got)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (s *State) add(f *wire.Function) error {
 		if version == nil {
 			return fmt.Errorf("alias %s of function %s points at version %d, which is not there", a.Name, f.Name, a.Primary)
 		}
-		s.Functions = append(s.Functions, Function{Alias: a.Name, Spec: version.Spec, Code: version.Code})
+		s.Functions = append(s.Functions, Function{Alias: a.Name, Spec: version.Spec, Code: version.Code, Built: version.Built})
 	}
 	for _, t := range f.Triggers {
 		if t.Paused {

@@ -24,7 +24,8 @@ type Step struct {
 	What    string   `json:"what"`              // such as "topic orders"
 	Details []string `json:"details,omitempty"` // what of it changes
 
-	act action
+	act    action
+	deploy *Function // nil = the step is act
 }
 
 // Plan is what makes an installation what it is declared to be, in the order in which it is done.
@@ -60,13 +61,17 @@ func (c *comparison) bad(format string, args ...any) {
 }
 
 func (c *comparison) add(verb, what string, details []string, act action) {
-	c.plan.Steps = append(c.plan.Steps, Step{verb, what, details, act})
+	c.plan.Steps = append(c.plan.Steps, Step{Verb: verb, What: what, Details: details, act: act})
+}
+
+func (c *comparison) deploy(verb string, f *Function, details []string) {
+	c.plan.Steps = append(c.plan.Steps, Step{Verb: verb, What: "function " + f.key(), Details: details, deploy: f})
 }
 
 // extra is about what is there and not declared.
 func (c *comparison) extra(what string, act action) {
 	if c.prune && act != nil {
-		c.removals = append(c.removals, Step{Remove, what, nil, act})
+		c.removals = append(c.removals, Step{Verb: Remove, What: what, act: act})
 		return
 	}
 	c.plan.Notes = append(c.plan.Notes, what+" is there and not declared")
@@ -187,13 +192,13 @@ func (c *comparison) functions() {
 		c.takes(f)
 		n := slices.IndexFunc(c.have.Functions, func(o Function) bool { return o.key() == f.key() })
 		if n < 0 {
-			c.add(Create, "function "+f.key(), nil, deploy{f})
+			c.deploy(Create, f, nil)
 			continue
 		}
 		have := &c.have.Functions[n]
 		switch details := functionChanges(have, f); {
 		case len(details) > 0:
-			c.add(Change, "function "+f.key(), details, deploy{f})
+			c.deploy(Change, f, details)
 		case !reflect.DeepEqual(have.Spec.Rollout.Meant(), f.Spec.Rollout.Meant()):
 			c.plan.Notes = append(c.plan.Notes, "function "+f.key()+": rollout: is another, which counts from the next version on")
 		}
@@ -228,6 +233,9 @@ func (c *comparison) takes(f *Function) {
 
 func functionChanges(have, want *Function) []string {
 	spec := want.Spec
+	if want.Build != nil && want.builtAs(have.Built) {
+		spec.Image = have.Spec.Image // which the build has made, where it makes one
+	}
 	if spec.ImageRef() != "" { // what the image says stands in the version, and need not in the manifest
 		if len(spec.Entry.Command) == 0 {
 			spec.Entry.Command = have.Spec.Entry.Command
@@ -237,8 +245,11 @@ func functionChanges(have, want *Function) []string {
 		}
 	}
 	var details []string
-	if have.Code != want.Code {
+	switch {
+	case want.Build == nil && have.Code != want.Code:
 		details = append(details, "code: other files")
+	case want.Build != nil && !want.builtAs(have.Built):
+		details = append(details, "code: to be built")
 	}
 	if have.Spec.Digest("", "") != spec.Digest("", "") { // the way to a version is no part of it
 		details = append(details, changes(&have.Spec, &spec)...)

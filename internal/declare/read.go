@@ -114,14 +114,17 @@ func readFunctions(dir, alias string) ([]Function, error) {
 		if ref := d.Spec.ImageRef(); function.LocalImage(ref) {
 			return nil, fmt.Errorf("%s: function %s is image %s, a file: push it to a registry and name it there", file, d.Spec.Name, ref)
 		}
-		if d.Build != nil && d.Build.Type != function.BuildNone {
-			return nil, fmt.Errorf("%s: function %s has build:, and what is applied is built already: deploy it with dalamb deploy or a push, and export it; or leave build: out", file, d.Spec.Name)
-		}
 		if d.CodePath != "" {
 			f.Dir = filepath.Join(dir, d.CodePath)
 			if f.Code, err = image.Pack(f.Dir, io.Discard); err != nil {
 				return nil, fmt.Errorf("%s: the code of %s: %w", file, d.Spec.Name, err)
 			}
+		}
+		if f.Build, err = d.Builds(file, os.Stat); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if f.Build != nil {
+			f.Source, f.Code = f.Code, ""
 		}
 		list = append(list, f)
 	}

@@ -57,6 +57,8 @@ type Built struct {
 	Started   time.Time `json:"started"`
 	Took      Duration  `json:"took"`
 	Bases     []Base    `json:"bases,omitempty"` // images that were asked for; BuildDockerfile only
+	// How is how it was asked for; nil = a version of an older dalamb.
+	How *Build `json:"how,omitempty"`
 	// Provenance is a SLSA provenance of the code, signed by the node that has built: a DSSE envelope.
 	Provenance json.RawMessage `json:"provenance,omitempty"`
 }
