@@ -48,6 +48,7 @@ func (c *change) name() string {
 type delivered struct {
 	function.Declared
 	manifest string // its path in the commit
+	at       exported
 	alias    string
 	codeDir  string // in the commit; "" = it is an image
 	code     string // digest, once it is packed
@@ -130,7 +131,7 @@ func (p *push) readGone(ctx context.Context, c *change) error {
 		return err
 	}
 	for _, old := range before {
-		to := old.Deliver.Target(c.branch)
+		to := old.target(c.branch)
 		name := function.Full(to.Env, old.Spec.Name)
 		there := slices.ContainsFunc(c.functions, func(f *delivered) bool { return f.Spec.Name == name && f.alias == to.Alias })
 		if to.Alias != "" && !there && p.server.deployer.Primary(name, to.Alias) != 0 {
@@ -164,7 +165,7 @@ func (c *change) choose(found []*delivered) error {
 			WithHint("a %s says what the function is called and how it is started; docs/functions.md", manifestName)
 	}
 	for _, f := range found {
-		to := f.Deliver.Target(c.branch)
+		to := f.target(c.branch)
 		if f.alias = to.Alias; f.alias != "" {
 			f.Spec.Name = function.Full(to.Env, f.Spec.Name)
 			c.functions = append(c.functions, f)
@@ -172,6 +173,9 @@ func (c *change) choose(found []*delivered) error {
 	}
 	if c.functions == nil {
 		c.notes = append(c.notes, "kept, not delivered: deliver.branches names it for no function")
+	}
+	if len(exportsOf(c.files)) > 0 && c.functions != nil {
+		c.notes = append(c.notes, "functions alone are delivered; dalamb apply makes topics and all else that "+installationName+" says")
 	}
 	for _, f := range c.files {
 		if f.mode == modeSubmodule && slices.ContainsFunc(c.functions, func(d *delivered) bool { return inside(f.path, d.codeDir) }) {

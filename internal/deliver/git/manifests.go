@@ -22,10 +22,19 @@ func (o objects) manifests(ctx context.Context, list []file) ([]*delivered, erro
 	defer content.close()
 	var found []*delivered
 	var problems []string
-	first := map[string]string{} // function -> manifest
-	looked := 0                  // at manifests, bad ones too: each has its problems
+	first := map[string]string{} // identity -> manifest
+	exports := exportsOf(list)
+	looked := 0 // at manifests, bad ones too: each has its problems
 	for _, f := range list {
 		if !isManifest(f) {
+			continue
+		}
+		at, counts, err := exports.of(f.path)
+		if !counts {
+			continue
+		}
+		if err != nil {
+			problems = append(problems, err.Error())
 			continue
 		}
 		if looked++; looked > maxFunctions || len(found) > maxFunctions {
@@ -45,11 +54,11 @@ func (o objects) manifests(ctx context.Context, list []file) ([]*delivered, erro
 			continue
 		}
 		for _, d := range m.Functions {
-			one := &delivered{Declared: d, manifest: oneLine(f.path)}
-			if before, twice := first[d.Spec.Name]; twice {
+			one := &delivered{Declared: d, manifest: oneLine(f.path), at: at}
+			if before, twice := first[one.identity()]; twice {
 				problems = append(problems, fmt.Sprintf("%s: function %q is declared in %s too", one.manifest, d.Spec.Name, before))
 			}
-			first[d.Spec.Name] = one.manifest
+			first[one.identity()] = one.manifest
 			if d.CodePath != "" {
 				one.codeDir = path.Join(path.Dir(f.path), filepath.ToSlash(d.CodePath))
 				if one.codeDir == ".." || strings.HasPrefix(one.codeDir, "../") {
