@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/need"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -87,6 +88,9 @@ func TestKilledWhileAPushIsDelivered(t *testing.T) {
 		if accepted && !at {
 			t.Fatalf("round %d: the client was told that main is at %s, and it is not:\n%s", round, id, refs)
 		}
+		if a, b := n.liveOf(names[0]), n.liveOf(names[1]); a != b {
+			t.Fatalf("round %d: %s is live from %q and %s from %q, which were pushed together", round, names[0], a, names[1], b)
+		}
 		if at {
 			moved++
 			n.liveFrom(id, names)
@@ -118,6 +122,19 @@ func (n *node) liveFrom(id string, names []string) {
 			n.t.Errorf("live of %s is %+v, want a version of commit %s", name, v, id)
 		}
 	}
+}
+
+// liveOf is the commit that live of a function is of; "" = there is no such function.
+func (n *node) liveOf(name string) string {
+	n.t.Helper()
+	f, err := n.client.Function(n.t.Context(), name)
+	if fault.KindOf(err) == fault.NotFound {
+		return ""
+	}
+	if err != nil {
+		n.t.Fatalf("function %s: %v", name, err)
+	}
+	return live(f).Origin.Commit
 }
 
 func live(f wire.Function) *function.Version {
