@@ -398,3 +398,18 @@ func TestAnAliasWithASlashIsWrittenAndReadAgain(t *testing.T) {
 		t.Errorf("Read after Write = %+v, want one function as %s", got.Functions, want.key())
 	}
 }
+
+// A function whose image a build has made is as declared while its source is the same.
+func TestAnImageThatWasBuiltIsCompared(t *testing.T) {
+	want := Function{Alias: function.LiveAlias, Spec: parse(t, "name: pay\nentry: {type: stdio}\nbuild: {type: dockerfile}\n"), Source: "sha256:s", Build: &function.Build{Type: function.BuildDockerfile}}
+	have := want
+	have.Spec.Image, have.Built = "dalamb.internal/build/pay@sha256:1", &function.Built{Source: "sha256:s", How: want.Build}
+	have.Spec.Entry.Command = []string{"/bin/pay"} // as the image says
+	if got := functionChanges(&have, &want); got != nil {
+		t.Errorf("the same differs in %q", got)
+	}
+	want.Source = "sha256:t"
+	if got := functionChanges(&have, &want); len(got) == 0 || got[0] != "code: to be built" {
+		t.Errorf("other source differs in %q", got)
+	}
+}
