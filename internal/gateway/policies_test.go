@@ -238,8 +238,8 @@ func TestWhoAClientIs(t *testing.T) {
 		l := newRateLimit("r", &function.RateLimit{Rate: function.Rate{Count: 1, Per: time.Second}, By: by})
 		return l.client(&Call{Identity: id, Request: &http.Request{RemoteAddr: "192.0.2.1:1", Header: http.Header{}}})
 	}
-	alice, key := &function.Identity{Type: "user", ID: "alice"}, &function.Identity{Type: "api_key", ID: "alice"}
-	if who(function.LimitByIdentity, alice) == who(function.LimitByIdentity, key) || who(function.LimitByIdentity, alice) != who(function.LimitByIdentity, alice) {
+	alice, again, key := &function.Identity{Type: "user", ID: "alice"}, &function.Identity{Type: "user", ID: "alice"}, &function.Identity{Type: "api_key", ID: "alice"}
+	if who(function.LimitByIdentity, alice) == who(function.LimitByIdentity, key) || who(function.LimitByIdentity, alice) != who(function.LimitByIdentity, again) {
 		t.Error("a user and a key of one name are one client, or a user is two")
 	}
 	if who(function.LimitByRoute, alice) != who(function.LimitByRoute, key) {
