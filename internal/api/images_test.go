@@ -95,3 +95,23 @@ func TestDryRunOfADeploySendsAndMakesNothing(t *testing.T) {
 		t.Errorf("Functions after dry runs = %+v, %v, want none", fs, err)
 	}
 }
+
+func TestARollbackToAnImageThatIsGoneChangesNothing(t *testing.T) {
+	n := newNode(t)
+	n.api.images = keptImages{}
+	for _, ref := range []string{"registry.example/pay:1", "dalamb.internal/fn/pay:2"} {
+		s := spec(t, payManifest)
+		version := function.Version{Digest: s.Digest("", ref), Created: n.api.now(), Image: &function.Image{Reference: ref, Digest: "sha256:" + ref}, Spec: s}
+		_, err := n.catalog.Submit(t.Context(), catalog.Deploy{Version: version, Alias: function.LiveAlias})
+		ok(t, err)
+	}
+	_, err := n.client.Rollback(t.Context(), "pay", wire.RollbackRequest{})
+	if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "version 1 of pay cannot be run any more, its image is gone: registry.example cannot be reached") {
+		t.Errorf("Rollback = %v, want that the image is gone, and why", err)
+	}
+	aliases, err := n.client.Aliases(t.Context(), "pay")
+	ok(t, err)
+	if len(aliases.Aliases) != 1 || aliases.Aliases[0].Primary != 2 {
+		t.Errorf("after it, aliases = %+v, want live on version 2", aliases)
+	}
+}
