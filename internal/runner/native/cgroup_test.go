@@ -50,7 +50,7 @@ func spec() *runner.Spec { return &runner.Spec{Memory: 64 << 20, CPU: 0.5, PIDs:
 func TestCgroupsV2(t *testing.T) {
 	f := &fake{dir: t.TempDir(), files: map[string]string{
 		"cgroup.controllers": "cpuset cpu io memory hugetlb pids\n", "cgroup.subtree_control": "", "cgroup.procs": "",
-		"memory.max": "max\n", "memory.swap.max": "max\n", "cpu.max": "max 100000\n", "pids.max": "max\n",
+		"memory.max": "max\n", "memory.swap.max": "max\n", "cpu.max": "max 100000\n", "pids.max": "max\n", "cpu.weight": "",
 		"memory.peak": "1048576\n", "cpu.stat": "usage_usec 2500\nuser_usec 1\n", "memory.events": "low 0\noom 3\noom_kill 2\n",
 	}}
 	if err := os.MkdirAll(filepath.Join(f.dir, "system.slice"), 0o755); err != nil {
@@ -100,6 +100,24 @@ func TestCgroupsV2(t *testing.T) {
 	if left := c.left(); len(left) != 1 || left["one"] == nil {
 		t.Errorf("left = %v, want the group one", left)
 	}
+	background(t, c)
+	if one, two := f.read(t, append(parent, "one", "cpu.weight")...), f.read(t, append(parent, "two", "cpu.weight")...); one != "" || two != "10" {
+		t.Errorf("cpu.weight = %q, and %q of what is in the background; want it not touched, and a tenth of 100", one, two)
+	}
+}
+
+// background makes the group two, of a sandbox that has to leave others what they need.
+func background(t *testing.T, c *cgroups) {
+	t.Helper()
+	s := spec()
+	s.Background = true
+	g, err := c.make("two")
+	if err == nil {
+		err = g.limit(s)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestCgroupsV2WithoutControllersIsNoUse(t *testing.T) {
@@ -118,7 +136,7 @@ func TestCgroupsV2WithoutControllersIsNoUse(t *testing.T) {
 
 func TestCgroupsV1(t *testing.T) {
 	f := &fake{dir: t.TempDir(), files: map[string]string{
-		"cgroup.procs": "", "memory.limit_in_bytes": "", "cpu.cfs_period_us": "", "cpu.cfs_quota_us": "", "pids.max": "",
+		"cgroup.procs": "", "memory.limit_in_bytes": "", "cpu.cfs_period_us": "", "cpu.cfs_quota_us": "", "pids.max": "", "cpu.shares": "",
 		"memory.max_usage_in_bytes": "4096\n", "cpuacct.usage": "7000\n", "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n",
 	}}
 	for _, d := range []string{"memory/abc", "cpu,cpuacct", "pids"} {
@@ -172,6 +190,10 @@ func TestCgroupsV1(t *testing.T) {
 	}
 	if got := g.oomKills(); got != 1 {
 		t.Errorf("oomKills = %d, want 1", got)
+	}
+	background(t, c)
+	if one, two := f.read(t, "cpu,cpuacct/dalamb-x/one/cpu.shares"), f.read(t, "cpu,cpuacct/dalamb-x/two/cpu.shares"); one != "" || two != "102" {
+		t.Errorf("cpu.shares = %q, and %q of what is in the background; want it not touched, and a tenth of 1024", one, two)
 	}
 }
 
