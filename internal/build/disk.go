@@ -85,7 +85,7 @@ func (m *measuring) directory(path string, depth int) error {
 	if depth > maxDepth {
 		return errDeep
 	}
-	f, err := m.root.Open(path)
+	f, err := m.root.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY, 0) // a pipe that is there meanwhile would be waited for
 	if err != nil {
 		return nil
 	}

@@ -107,8 +107,8 @@ func (b *Builds) linkStandard(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	known := filepath.Join(j.place.cache, "built-with-"+tool.name) // only for its own scope to forge
-	_, err = os.Lstat(known)
+	known := "built-with-" + tool.name // only for its own scope to forge
+	_, err = os.Lstat(filepath.Join(j.place.cache, known))
 	fresh := errors.Is(err, fs.ErrNotExist)
 	if fresh {
 		imports, err := b.imports(ctx, j)
@@ -130,7 +130,30 @@ func (b *Builds) linkStandard(ctx context.Context, j *job) error {
 	if !fresh {
 		return nil
 	}
-	return os.WriteFile(known, nil, 0o600)
+	return leaveFile(j.place.cache, known, nil)
+}
+
+// leaveFile puts a file into a directory that builds write to, in the place of what they have there under its name: no link is followed.
+func leaveFile(dir, name string, text []byte) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	if os.Geteuid() == 0 {
+		err = f.Chown(runner.MountOwner, runner.MountOwner)
+	}
+	if err == nil {
+		_, err = f.Write(text)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // maxImports bounds the bytes of what a build says that it imports.
@@ -235,16 +258,15 @@ func (b *Builds) compileStandard(ctx context.Context, j *job, packages []string,
 	return nil
 }
 
+// trimmed is the file of Go's cache that says when it was last made smaller.
+const trimmed = "trim.txt"
+
 // keepUntrimmed says to Go that what nobody used for days was removed from its cache just now: builds that use it cannot say so.
 func keepUntrimmed(dir string, now time.Time) error {
 	if err := makeKept(dir); err != nil {
 		return err
 	}
-	file := filepath.Join(dir, "trim.txt")
-	if err := os.WriteFile(file, fmt.Appendf(nil, "%d", now.Unix()), 0o644); err != nil {
-		return err
-	}
-	return own(file)
+	return leaveFile(dir, trimmed, fmt.Appendf(nil, "%d", now.Unix()))
 }
 
 // entryOf is the name of a file in Go's cache: of an action, or of what came of one, which is named by its content.
@@ -252,27 +274,39 @@ var entryOf = regexp.MustCompile(`^[0-9a-f]{64}-[ad]$`)
 
 // dropDamaged removes what is not what its name says: a machine that lost its power may have kept the name of a file, and not all of its content.
 func dropDamaged(dir string) error {
-	paths, err := filepath.Glob(filepath.Join(dir, "[0-9a-f][0-9a-f]", "*-d"))
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	paths, err := fs.Glob(root.FS(), "[0-9a-f][0-9a-f]/*-d")
 	if err != nil {
 		return err
 	}
 	for _, path := range paths {
-		sum, err := sumOf(path)
+		sum, err := sumOf(root, path)
 		if err != nil {
 			return err
 		}
 		if hex.EncodeToString(sum)+"-d" == filepath.Base(path) {
 			continue
 		}
-		if err := os.Remove(path); err != nil {
+		if err := root.Remove(path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func sumOf(path string) ([]byte, error) {
-	f, err := os.Open(path)
+// sumOf is nil for what is no file.
+func sumOf(root *os.Root, path string) ([]byte, error) {
+	if info, err := root.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		return nil, err
+	}
+	f, err := root.Open(path)
 	if err != nil {
 		return nil, err
 	}

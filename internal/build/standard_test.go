@@ -2,16 +2,20 @@ package build
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/need"
+	"github.com/dalamb/dalamb/internal/runner"
 )
 
 func goModule(t *testing.T, main string) string {
@@ -64,11 +68,16 @@ func TestGoItselfIsCompiledOnce(t *testing.T) {
 // tree is the names and sizes of what is below a directory.
 func tree(t *testing.T, dir string) (list []string) {
 	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, de fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(path string, de fs.DirEntry, err error) error {
 		if err != nil || de.IsDir() {
 			return err
 		}
-		sum, err := sumOf(path)
+		sum, err := sumOf(root, path)
 		list = append(list, path+" "+string(sum))
 		return err
 	})
@@ -146,6 +155,113 @@ func TestLinksLeadWhereTheyShall(t *testing.T) {
 	}
 }
 
+// TestWhatTheNodeLeavesFollowsNoLink leaves files where builds have put links of their names.
+func TestWhatTheNodeLeavesFollowsNoLink(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	victim := filepath.Join(outside, "victim")
+	if err := errors.Join(os.WriteFile(victim, []byte("whole"), 0o600), os.Symlink(victim, filepath.Join(dir, trimmed)), os.Symlink(filepath.Join(outside, "new"), filepath.Join(dir, "known"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(keepUntrimmed(dir, time.Unix(7, 0)), leaveFile(dir, "known", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(victim); err != nil || string(text) != "whole" {
+		t.Errorf("a file outside has %q, %v; want it as it was", text, err)
+	}
+	if list, err := os.ReadDir(outside); err != nil || len(list) != 1 {
+		t.Errorf("outside are %v, %v; want the one file", list, err)
+	}
+	for name, want := range map[string]string{trimmed: "7", "known": ""} {
+		info, err := os.Lstat(filepath.Join(dir, name))
+		if err != nil || !info.Mode().IsRegular() {
+			t.Errorf("Lstat(%s) = %v, %v; want a file", name, info, err)
+		}
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(text) != want {
+			t.Errorf("%s has %q, %v; want %q", name, text, err, want)
+		}
+	}
+}
+
+// TestABuildPutsALinkWhereTheNodeWrites is of one that does so while it is asked for its imports.
+func TestABuildPutsALinkWhereTheNodeWrites(t *testing.T) {
+	victim := filepath.Join(t.TempDir(), "victim")
+	if err := os.WriteFile(victim, []byte("whole"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, j := compiling(t, func(cache string) error {
+		tool, err := filepath.Glob(filepath.Join(filepath.Dir(cache), "go-*"))
+		if err != nil || len(tool) != 1 {
+			return errors.Join(err, errors.New("there is not one directory of Go's own"))
+		}
+		return os.Symlink(victim, filepath.Join(cache, "built-with-"+filepath.Base(tool[0])))
+	})
+	if err := b.linkStandard(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(victim); err != nil || string(text) != "whole" {
+		t.Errorf("the file that the link led to has %q, %v; want it as it was", text, err)
+	}
+}
+
+// emptied is sandboxes that end at once, when do has had the directory that they keep things in.
+type emptied struct {
+	do      func(cache string) error
+	started int
+}
+
+func (e *emptied) Start(_ context.Context, s runner.Spec) (runner.Sandbox, error) {
+	e.started++
+	for _, m := range s.Mounts {
+		if m.At == cacheAt {
+			return over{}, e.do(m.Dir)
+		}
+	}
+	return over{}, nil
+}
+
+// over is a sandbox that has ended well.
+type over struct{ runner.Sandbox }
+
+func (over) Exit() runner.Exit { return runner.Exit{} }
+
+func (over) Done() <-chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
+// compiling is builds without sandboxes, and a job of theirs that compiles Go.
+func compiling(t *testing.T, do func(cache string) error) (*Builds, *job) {
+	t.Helper()
+	b, err := Open(Options{Dir: t.TempDir(), Runner: &emptied{do: do}, Code: noCode{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	need.That(t, b.find("go") != "", "go below /usr")
+	r := &Request{Dir: goModule(t, "package main\n\nfunc main() {}\n"), Scope: "s", Build: function.Build{Type: function.BuildGo}}
+	w, err := b.workspace(t.Context(), "id", r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := newOutlet(io.Discard)
+	log, err := newLog(b.logFile("id"), out, hidden(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(log.close(), w.remove()); err != nil {
+			t.Error(err)
+		}
+		out.close()
+	})
+	return b, &job{Request: r, plan: &plan{env: goEnv()}, id: "id", log: log, place: w}
+}
+
+// noCode keeps nothing.
+type noCode struct{}
+
+func (noCode) Put(context.Context, io.Reader) (string, error) { return "", errors.New("no store") }
+
 func TestWhatIsDamagedIsDropped(t *testing.T) {
 	dir := t.TempDir()
 	whole, damaged := "0a/2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881-d", "0a/"+strings.Repeat("0", 64)+"-d"
@@ -157,8 +273,19 @@ func TestWhatIsDamagedIsDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	outside := filepath.Join(t.TempDir(), "outside")
+	link := filepath.Join(dir, "0a", strings.Repeat("1", 64)+"-d")
+	if err := errors.Join(os.WriteFile(outside, []byte("x"), 0o644), os.Symlink(outside, link)); err != nil {
+		t.Fatal(err)
+	}
 	if err := dropDamaged(dir); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := os.Lstat(link); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a link that leads out: %v, want it gone", err)
+	}
+	if _, err := os.Stat(outside); err != nil {
+		t.Errorf("what it led to: %v", err)
 	}
 	_, err := os.Stat(filepath.Join(dir, whole))
 	_, gone := os.Stat(filepath.Join(dir, damaged))
