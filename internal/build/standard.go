@@ -215,9 +215,13 @@ func (b *Builds) compileStandard(ctx context.Context, j *job, packages []string,
 		}
 	}
 	defer func() { <-b.standard.turn }()
+	kept := filepath.Join(dir, filepath.Base(goCacheAt))
 	have := b.standard.have[dir]
+	if _, err := os.Lstat(filepath.Join(kept, trimmed)); err != nil {
+		have = nil // Tidy has removed it: what makes the directory anew leaves this file in it
+	}
 	if have == nil {
-		if err := dropDamaged(filepath.Join(dir, filepath.Base(goCacheAt))); err != nil {
+		if err := dropDamaged(kept); err != nil {
 			return fmt.Errorf("check what is compiled: %w", err)
 		}
 		have = map[string]bool{}
@@ -237,7 +241,7 @@ func (b *Builds) compileStandard(ctx context.Context, j *job, packages []string,
 		return err
 	}
 	w.cache = dir
-	if err := keepUntrimmed(filepath.Join(dir, filepath.Base(goCacheAt)), b.now()); err != nil {
+	if err := keepUntrimmed(kept, b.now()); err != nil {
 		return err
 	}
 	if err := own(w.dir); err != nil {

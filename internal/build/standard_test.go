@@ -203,6 +203,31 @@ func TestABuildPutsALinkWhereTheNodeWrites(t *testing.T) {
 	}
 }
 
+func TestWhatTidyRemovedIsCompiledAgain(t *testing.T) {
+	b, j := compiling(t, func(string) error { return nil })
+	count := &b.runner.(*emptied).started
+	dir := filepath.Join(b.cacheDir(), "go-1")
+	if err := makeKept(dir); err != nil {
+		t.Fatal(err)
+	}
+	compile := func(want int) {
+		t.Helper()
+		if err := b.compileStandard(t.Context(), j, []string{"errors"}, dir); err != nil || *count != want {
+			t.Errorf("compileStandard: %v, compiled %d times; want %d", err, *count, want)
+		}
+	}
+	compile(1)
+	compile(1)
+	b.now = func() time.Time { return time.Now().Add(2 * keepCache) }
+	if err := b.Tidy(t.Context(), func(string) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, filepath.Base(goCacheAt)), 0o755); err != nil { // as a build does that has to compile nothing
+		t.Fatal(err)
+	}
+	compile(2)
+}
+
 // emptied is sandboxes that end at once, when do has had the directory that they keep things in.
 type emptied struct {
 	do      func(cache string) error
