@@ -99,8 +99,11 @@ type Request struct {
 	Out      io.Writer        // gets what the build says, line by line; nil = nobody
 }
 
-// Same is equal for requests of one directory that make the same.
-func (r *Request) Same() string { return fmt.Sprintf("%q %+v %q", r.Dir, r.Build, r.Programs) }
+// Same is equal for requests of one directory that make the same: of one environment, whose secrets a build sees. Every word is quoted, so that no
+// two of them are taken for one.
+func (r *Request) Same() string {
+	return fmt.Sprintf("%q %#v %q %q", r.Dir, r.Build, r.Programs, function.Environment(r.Function))
+}
 
 // Result is code, or an image, that is in its store.
 type Result struct {

@@ -430,3 +430,28 @@ func TestAGoModuleIsReproducible(t *testing.T) {
 		t.Errorf("Run of what does not compile = %v, and said %s", err, &out)
 	}
 }
+
+func TestWhatMakesTheSame(t *testing.T) {
+	with := func(change func(r *Request)) *Request {
+		r := &Request{Dir: "/src", Function: "pay", Programs: []string{"pay"}, Build: function.Build{Type: function.BuildDockerfile, Command: []string{"a", "b c"}, Args: map[string]string{"A": "1 B:2", "C": "3"}}}
+		change(r)
+		return r
+	}
+	first := with(func(*Request) {}).Same()
+	for name, c := range map[string]struct {
+		change func(r *Request)
+		same   bool
+	}{
+		"another function": {func(r *Request) { r.Function = "refund" }, true},
+		"the same args":    {func(r *Request) { r.Build.Args = map[string]string{"C": "3", "A": "1 B:2"} }, true},
+		"other words":      {func(r *Request) { r.Build.Command = []string{"a b", "c"} }, false},
+		"other args":       {func(r *Request) { r.Build.Args = map[string]string{"A": "1", "B": "2", "C": "3"} }, false},
+		"an environment":   {func(r *Request) { r.Function = "test.pay" }, false},
+		"other programs":   {func(r *Request) { r.Programs = []string{"refund"} }, false},
+		"other secrets":    {func(r *Request) { r.Build.Secrets = []string{"token"} }, false},
+	} {
+		if got := with(c.change).Same() == first; got != c.same {
+			t.Errorf("%s: the same is %v, want %v", name, got, c.same)
+		}
+	}
+}
