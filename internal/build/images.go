@@ -52,22 +52,6 @@ func (b *Builds) open(r *Request) (files []runner.SecretFile, err error) {
 	return files, nil
 }
 
-// leastHidden is how many bytes of a secret's line are looked for in a log: of fewer, much would be hidden that is none.
-const leastHidden = 4
-
-// hidden takes secrets out of lines, whole or line by line.
-func hidden(secrets []runner.SecretFile) *strings.Replacer {
-	var pairs []string
-	for _, s := range secrets {
-		for line := range strings.Lines(string(s.Text)) {
-			if line = strings.TrimSpace(line); len(line) >= leastHidden {
-				pairs = append(pairs, line, "[secret]")
-			}
-		}
-	}
-	return strings.NewReplacer(pairs...)
-}
-
 // takeImage puts what the build made into the store of images.
 func (b *Builds) takeImage(ctx context.Context, j *job) (*Result, error) {
 	layout := filepath.Join(j.place.out(), layoutName)

@@ -23,7 +23,7 @@ const (
 type buildLog struct {
 	lines chan logLine
 	done  chan struct{} // closed when all lines are written
-	hide  *strings.Replacer
+	hide  hiding
 	err   error // of the file; valid when done is closed
 
 	mu      sync.Mutex
@@ -46,7 +46,7 @@ type logLine struct {
 }
 
 // newLog makes the log of a build, at path. hide takes from lines what nobody shall read.
-func newLog(path string, out *outlet, hide *strings.Replacer) (*buildLog, error) {
+func newLog(path string, out *outlet, hide hiding) (*buildLog, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("make a build's log: %w", err)
@@ -122,7 +122,7 @@ func (l *buildLog) cut(n int, p []byte) (lines []string) {
 	defer l.mu.Unlock()
 	for len(p) > 0 {
 		line, rest, whole := bytes.Cut(p, []byte("\n"))
-		if room := maxLogLine - len(l.partial[n]); room > 0 {
+		if room := l.hide.needs(maxLogLine) - len(l.partial[n]); room > 0 {
 			l.partial[n] = append(l.partial[n], line[:min(len(line), room)]...)
 		}
 		if whole {
@@ -135,9 +135,9 @@ func (l *buildLog) cut(n int, p []byte) (lines []string) {
 
 // take ends the line of a stream. l.mu is held.
 func (l *buildLog) take(n int) string {
-	line := strings.ToValidUTF8(strings.TrimRight(string(l.partial[n]), "\r"), "?")
+	line := l.hide.line(l.partial[n], maxLogLine) // before anything of it is cut or changed
 	l.partial[n] = l.partial[n][:0]
-	line = l.hide.Replace(line)
+	line = strings.ToValidUTF8(strings.TrimRight(line, "\r"), "?")
 	if i := strings.LastIndexByte(line, '\r'); i >= 0 {
 		line = line[i+1:] // a progress bar: only what would be seen in the end
 	}
