@@ -25,6 +25,9 @@ const basesPort = 5000
 const (
 	maxBuildConns = 64  // at a time
 	maxAsked      = 256 // manifests; each that was not asked for before is looked for in a registry
+
+	maxManifests = 16 << 20 // bytes of all manifests that were asked for: they are kept in memory
+	maxNamed     = 16 << 10 // layers and the like that they name
 )
 
 // imageBuild is what the node does for one build of an image: it is the registry of its base images. It has those that the Dockerfile names, and no
@@ -33,7 +36,10 @@ type imageBuild struct {
 	images Images
 	places []basePlace
 
+	fetch chan struct{} // who holds it brings a manifest: one at a time, so that what is not counted yet is bounded too
+
 	mu    sync.Mutex
+	bytes int                  // of the manifests in asked
 	sizes map[string]int64     // of what manifests name that were asked for, by digest
 	asked map[string]*Manifest // nil = nobody has it yet
 	bases map[string]string    // digests of what references named
@@ -44,7 +50,7 @@ type imageBuild struct {
 type basePlace struct{ registry, repository string }
 
 func newImageBuild(images Images, refs []string) (*imageBuild, error) {
-	img := &imageBuild{images: images, sizes: map[string]int64{}, asked: map[string]*Manifest{}, bases: map[string]string{}}
+	img := &imageBuild{images: images, fetch: make(chan struct{}, 1), sizes: map[string]int64{}, asked: map[string]*Manifest{}, bases: map[string]string{}}
 	for _, ref := range refs {
 		registry, repository, err := images.Place(ref)
 		if err != nil {
@@ -210,10 +216,9 @@ func (img *imageBuild) manifest(w http.ResponseWriter, r *http.Request, reposito
 	}
 	if m == nil {
 		var err error
-		if m, err = img.images.Manifest(r.Context(), ref); err != nil {
-			return notHad(err)
+		if m, err = img.bring(r.Context(), ref); err != nil {
+			return err
 		}
-		img.note(ref, m)
 	}
 	w.Header().Set("Content-Type", m.Type)
 	w.Header().Set("Docker-Content-Digest", m.Digest)
@@ -222,6 +227,27 @@ func (img *imageBuild) manifest(w http.ResponseWriter, r *http.Request, reposito
 		_, _ = w.Write(m.Raw) // who has gone needs no answer
 	}
 	return nil
+}
+
+// bring gets a manifest that was not there when it was asked for.
+func (img *imageBuild) bring(ctx context.Context, ref string) (*Manifest, error) {
+	select {
+	case img.fetch <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-img.fetch }()
+	img.mu.Lock()
+	m := img.asked[ref]
+	img.mu.Unlock()
+	if m != nil {
+		return m, nil // who asked at the same time has brought it
+	}
+	m, err := img.images.Manifest(ctx, ref)
+	if err != nil {
+		return nil, notHad(err)
+	}
+	return m, img.note(ref, m)
 }
 
 // notHad is an error of a base image: which there is none of, the Dockerfile is to blame for.
@@ -233,8 +259,8 @@ func notHad(err error) error {
 	return fault.New(kind, "the Dockerfile names an image that cannot be had: %w", err).WithHint("%s", fault.HintOf(err))
 }
 
-// note remembers what was asked for, and the sizes of what it consists of.
-func (img *imageBuild) note(ref string, m *Manifest) {
+// note remembers what was asked for, and the sizes of what it consists of; unless that is too much.
+func (img *imageBuild) note(ref string, m *Manifest) error {
 	type descriptor struct {
 		Digest string `json:"digest"`
 		Size   int64  `json:"size"`
@@ -247,6 +273,15 @@ func (img *imageBuild) note(ref string, m *Manifest) {
 	_ = json.Unmarshal(m.Raw, &parts) // one that is no JSON has no parts
 	img.mu.Lock()
 	defer img.mu.Unlock()
+	if img.bytes+len(m.Raw) > maxManifests {
+		return fault.New(fault.Invalid, "a build asked for manifests of images that have more than %d MiB together", maxManifests>>20).
+			WithHint("do all images that the Dockerfile names have to be in one build?")
+	}
+	if named := len(parts.Layers) + len(parts.Manifests) + 1; len(img.sizes)+named > maxNamed {
+		return fault.New(fault.Invalid, "a build asked for images whose manifests name more than %d layers, configurations and manifests", maxNamed).
+			WithHint("do all images that the Dockerfile names have to be in one build?")
+	}
+	img.bytes += len(m.Raw)
 	img.asked[ref] = m
 	for _, d := range append(parts.Layers, parts.Config) {
 		img.sizes[d.Digest] = d.Size
@@ -257,6 +292,7 @@ func (img *imageBuild) note(ref string, m *Manifest) {
 	for _, d := range parts.Manifests {
 		img.sizes[d.Digest] = d.Size
 	}
+	return nil
 }
 
 func (img *imageBuild) blob(w http.ResponseWriter, r *http.Request, repository, digest string) error {
