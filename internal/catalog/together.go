@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -13,7 +15,8 @@ import (
 )
 
 // Changes that are made together have an event each, all of which one append stores. No event of them counts before the last one is there:
-// then all are accepted, when what each of them expects is so, or none is. What others wrote in between decides like what they wrote before.
+// then all are accepted, when what each of them expects is so, or none is. What others wrote in between decides like what they wrote before: on
+// Kafka an append that one batch does not hold can have others' records in it. When one of them cannot be read, or is missing, none counts.
 
 // together says which part of several changes an event is.
 type together struct {
@@ -77,7 +80,7 @@ func mark(e *event.Event, t together) error {
 // rejection is a control event that was not accepted.
 type rejection struct {
 	offset int64
-	own    bool // what it expects itself was not so; else it is one of several, and another's was not
+	own    bool // what it expects itself was not so, or parts are missing; else it is one of several, and another's was not so
 }
 
 // part is a control event, read.
@@ -93,10 +96,14 @@ func (s *state) take(r eventlog.Record, logger *slog.Logger) (lost []rejection) 
 	one, err := readPart(r)
 	if err != nil {
 		logger.Error("control event not understood", "offset", r.Offset, "err", err)
-		return []rejection{{r.Offset, true}}
+		return append(s.breakOff(r), rejection{r.Offset, true})
 	}
 	parts := []part{one}
 	if t := one.payload.Together; t != nil {
+		if !t.follows(s.parts[t.ID]) {
+			logger.Error("control event is a part of several without those before", "offset", r.Offset)
+			return append(s.drop(t.ID), rejection{r.Offset, true})
+		}
 		parts = append(s.parts[t.ID], one)
 		if t.Part < t.Parts {
 			s.parts[t.ID] = parts
@@ -123,6 +130,41 @@ func (s *state) take(r eventlog.Record, logger *slog.Logger) (lost []rejection) 
 			lost = append(lost, rejection{p.record.Offset, true})
 		}
 	}
+	return lost
+}
+
+// follows says whether a part is the next after those that are there: the records of one append stand in their order.
+func (t *together) follows(before []part) bool {
+	return t.Part == len(before)+1 && t.Part <= t.Parts && (len(before) == 0 || before[0].payload.Together.Parts == t.Parts)
+}
+
+// breakOff gives up what a record that cannot be read is a part of, as it can never be whole. Where not even that can be read it is
+// all that lacks a part.
+func (s *state) breakOff(r eventlog.Record) (lost []rejection) {
+	var of struct {
+		Together *together `json:"together"`
+	}
+	e, err := eventlog.ToEvent(r)
+	if err == nil {
+		err = json.Unmarshal(e.Data, &of)
+	}
+	switch {
+	case err != nil:
+		for _, id := range slices.Sorted(maps.Keys(s.parts)) {
+			lost = append(lost, s.drop(id)...)
+		}
+	case of.Together != nil:
+		lost = s.drop(of.Together.ID)
+	}
+	return lost
+}
+
+// drop forgets the parts that are there of changes that are made together.
+func (s *state) drop(id string) (lost []rejection) {
+	for _, p := range s.parts[id] {
+		lost = append(lost, rejection{p.record.Offset, true})
+	}
+	delete(s.parts, id)
 	return lost
 }
 

@@ -1,10 +1,12 @@
 package catalog
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -145,6 +147,102 @@ func TestNoPartCountsWithoutTheOthers(t *testing.T) {
 		if got := latest(v, "pay"); got != tc.pay {
 			t.Errorf("%s: pay %s, want %s", tc.name, got, tc.pay)
 		}
+	}
+}
+
+// partOf is a control event that deploys a function as a part of several, with a field that nobody may be able to read.
+func partOf(t *testing.T, name string, of together, more string) eventlog.Record {
+	t.Helper()
+	e, err := Deploy{Version: version(name)}.event(t.Context(), scene{log: newLog(t), view: newState().publish(nil), now: time.Now()})
+	if err == nil && of.Parts > 0 {
+		err = mark(e, of)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if more != "" {
+		e.Data = append([]byte("{"+more+","), e.Data[1:]...)
+	}
+	return eventlog.FromEvent(control.Topic, e)
+}
+
+// Nothing that lacks a part counts, and nothing waits for a part that cannot come.
+func TestPartsThatCannotBeWholeAreLost(t *testing.T) {
+	part := func(name string, n, of int) eventlog.Record { return partOf(t, name, together{"x", n, of}, "") }
+	one, two, three := part("a", 1, 3), part("b", 2, 3), part("c", 3, 3)
+	alone := partOf(t, "alone", together{}, "")
+	ofOther := partOf(t, "other", together{"y", 1, 2}, "")
+	unreadable := partOf(t, "c", together{"x", 3, 3}, `"drops":"none"`)
+	unreadableSecond := partOf(t, "b", together{"x", 2, 3}, `"drops":"none"`)
+	unreadableOther := partOf(t, "other", together{}, `"drops":"none"`)
+	garbage := alone
+	garbage.Value = []byte("{")
+	for _, tc := range []struct {
+		name    string
+		records []eventlog.Record
+		lost    []int64
+		waiting int // changes of which a part is there
+		there   string
+	}{
+		{"all", numbered(one, two, three), nil, 0, "a b c"},
+		{"the second is missing", numbered(one, three, alone), []int64{0, 1}, 0, "alone"},
+		{"the first is missing", numbered(two, three, alone), []int64{0, 1}, 0, "alone"},
+		{"the last alone", numbered(three, alone), []int64{0}, 0, "alone"},
+		{"the second twice", numbered(one, two, two, three), []int64{0, 1, 2, 3}, 0, ""},
+		{"they disagree on how many", numbered(one, part("b", 2, 2)), []int64{0, 1}, 0, ""},
+		{"more than there are", numbered(one, two, part("c", 3, 2)), []int64{0, 1, 2}, 0, ""},
+		{"none is number 0", numbered(part("a", 0, 3)), []int64{0}, 0, ""},
+		{"the last cannot be read", numbered(one, two, unreadable, alone), []int64{0, 1, 2}, 0, "alone"},
+		{"the second cannot be read", numbered(one, unreadableSecond, three), []int64{0, 1, 2}, 0, ""},
+		{"what it is cannot be read", numbered(one, two, ofOther, garbage, three), []int64{0, 1, 2, 3, 4}, 0, ""},
+		{"others' in between", numbered(one, alone, ofOther, two, three), nil, 1, "a alone b c"},
+		{"one of others' cannot be read", numbered(one, unreadableOther, two, three), []int64{1}, 0, "a b c"},
+		{"the last is not there yet", numbered(one, two, alone), nil, 1, "alone"},
+	} {
+		s := newState()
+		var lost []int64
+		for _, r := range s.foldAll(tc.records, slog.New(slog.DiscardHandler)) {
+			if !r.own {
+				t.Errorf("%s: nobody is told that %d is lost", tc.name, r.offset)
+			}
+			lost = append(lost, r.offset)
+		}
+		slices.Sort(lost)
+		var names []string
+		for _, f := range s.publish(nil).Functions() {
+			names = append(names, f.Name)
+		}
+		if there := strings.Join(names, " "); !slices.Equal(lost, tc.lost) || len(s.parts) != tc.waiting || there != tc.there {
+			t.Errorf("%s: lost %v, %d waiting, there is %q; want %v, %d, %q", tc.name, lost, len(s.parts), there, tc.lost, tc.waiting, tc.there)
+		}
+	}
+}
+
+// An older binary makes each part alone, and may keep a snapshot of that.
+func TestWhatAnOlderBinaryKeptIsNotTaken(t *testing.T) {
+	log, file := newLog(t), &memory{}
+	c, stop := start(t, log, file)
+	want := describe(submit(t, c, Deploy{Version: version("pay")}))
+	stop()
+	var kept snapshotFile
+	data, _ := file.Load()
+	if err := json.Unmarshal(data, &kept); err != nil {
+		t.Fatal(err)
+	}
+	kept.Format, kept.Functions[0].Name = 3, "half"
+	data, err := json.Marshal(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.data.Store(&data)
+	c, stop = start(t, log, file)
+	if got := describe(c.View()); got != want {
+		t.Errorf("after the upgrade: %s, want what the log says: %s", got, want)
+	}
+	stop()
+	data, _ = file.Load()
+	if err := json.Unmarshal(data, &kept); err != nil || kept.Format != snapshotFormat {
+		t.Errorf("the stop kept a snapshot of format %d, %v; want %d", kept.Format, err, snapshotFormat)
 	}
 }
 
