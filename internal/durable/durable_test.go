@@ -82,7 +82,7 @@ func TestWhatCannotBeReplacedStays(t *testing.T) {
 	}
 }
 
-// TestAKilledProgram kills one that writes again and again: the file is always whole, and the next start leaves nothing beside it.
+// TestAKilledProgram kills one that writes again and again, each time in the midst of a write: the file is always whole, and the next start leaves nothing beside it.
 func TestAKilledProgram(t *testing.T) {
 	if path := os.Getenv("DURABLE_TEST_FILE"); path != "" {
 		for i := 0; ; i++ {
@@ -96,29 +96,37 @@ func TestAKilledProgram(t *testing.T) {
 	if err := os.WriteFile(stranger, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
 	for range 5 {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestAKilledProgram$")
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAKilledProgram$")
 		cmd.Env = append(os.Environ(), "DURABLE_TEST_FILE="+path)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		killed := time.AfterFunc(50*time.Millisecond, func() { cmd.Process.Kill() })
-		if err := cmd.Wait(); err == nil {
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		for inMidst := false; !inMidst; {
+			select {
+			case err := <-ended:
+				t.Fatalf("it ended by itself: %v", err)
+			case <-look.C:
+				there := names(t, dir)
+				inMidst = strings.Contains(there, aside) && strings.HasSuffix(there, " file")
+			}
+		}
+		cmd.Process.Kill()
+		if err := <-ended; err == nil {
 			t.Fatal("it ended by itself")
 		}
-		killed.Stop()
 		if err := Sweep(dir); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.TrimPrefix(names(t, dir), ".asides"); got != " file" && got != "" {
-			t.Errorf("left beside the file: %q", got)
+		if got := names(t, dir); got != ".asides file" {
+			t.Errorf("there are %q", got)
 		}
-		text, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it was killed before the first
-		}
-		if err != nil || len(text) != 1<<20 || strings.Trim(string(text), string(text[:1])) != "" {
-			t.Errorf("the file has %d bytes of %q..., %v", len(text), text[:min(1, len(text))], err)
+		if text := content(t, path); len(text) != 1<<20 || strings.Trim(text, text[:1]) != "" {
+			t.Errorf("the file has %d bytes of %q...", len(text), text[:min(1, len(text))])
 		}
 	}
 	if err := Sweep(filepath.Join(dir, "none")); err != nil {
