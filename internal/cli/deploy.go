@@ -74,7 +74,8 @@ dalamb rollout show tells how far it is.`,
 			if err := out.print(c.OutOrStdout(), done, func(w io.Writer) { printDeployed(w, done) }); err != nil || noWait {
 				return err
 			}
-			if err := awaitStarts(c.Context(), node, r.specs(), done, c.ErrOrStderr()); err != nil {
+			wait, names := firsts(node, c.ErrOrStderr(), landed{r.specs(), done})
+			if err := wait.await(c.Context(), names); err != nil {
 				return err
 			}
 			return awaitRollouts(c.Context(), node, done, c.ErrOrStderr())

@@ -90,7 +90,8 @@ Exit codes: 0 done, or nothing to do; 1 it failed; 2 the files are wrong, and no
 			if err != nil || noWait {
 				return err
 			}
-			if err := awaitStarts(c.Context(), node, plan.Functions(), done, c.ErrOrStderr()); err != nil {
+			wait, names := firsts(node, c.ErrOrStderr(), landed{plan.Functions(), done})
+			if err := wait.await(c.Context(), names); err != nil {
 				return err
 			}
 			return awaitRollouts(c.Context(), node, done, c.ErrOrStderr())

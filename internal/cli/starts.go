@@ -33,23 +33,28 @@ func renewals(node *client.Client, warn io.Writer) expected {
 	}}
 }
 
-// awaitStarts waits for the first instances of versions that keep some.
-func awaitStarts(ctx context.Context, node *client.Client, functions []function.Spec, done []wire.Deployed, warn io.Writer) error {
+// landed is what a command has deployed: functions, and what became of them.
+type landed struct {
+	functions []function.Spec
+	done      []wire.Deployed
+}
+
+// firsts are the first instances of versions that keep some, and the functions that have such.
+func firsts(node *client.Client, warn io.Writer, of landed) (expected, []string) {
 	versions := map[string]int{}
 	var names []string
-	for _, d := range done {
-		keeps := slices.ContainsFunc(functions, func(f function.Spec) bool { return f.Name == d.Function && f.Scale.Min > 0 })
+	for _, d := range of.done {
+		keeps := slices.ContainsFunc(of.functions, func(f function.Spec) bool { return f.Name == d.Function && f.Scale.Min > 0 })
 		if keeps && d.Created && d.Rollout == 0 && d.Alias == function.LiveAlias {
 			versions[d.Function] = d.Version
 			names = append(names, d.Function)
 		}
 	}
-	e := expected{node, warn, func(list wire.InstanceList, name string) bool {
+	return expected{node, warn, func(list wire.InstanceList, name string) bool {
 		return slices.ContainsFunc(list.Instances, func(i wire.Instance) bool {
 			return i.Function == name && i.Version == versions[name] && !i.Started.IsZero()
 		})
-	}}
-	return e.await(ctx, names)
+	}}, names
 }
 
 // await waits, not for ever, until the instances of all functions are there or are known not to start.
