@@ -35,6 +35,7 @@ const token = "the-token"
 type node struct {
 	*testing.T
 	log     *disk.Log
+	control *control
 	catalog *catalog.Catalog
 	history *history.History
 	code    *image.Store
@@ -42,6 +43,25 @@ type node struct {
 	api     *API
 	url     string
 	client  *client.Client
+}
+
+// control is the log as the catalog has it, which may refuse what is appended.
+type control struct {
+	eventlog.Log
+	refuse func(*event.Event) error // nil = nothing
+}
+
+func (c *control) Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error) {
+	for _, r := range records {
+		e, err := eventlog.ToEvent(r)
+		if err == nil && c.refuse != nil {
+			err = c.refuse(e)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return c.Log.Append(ctx, records)
 }
 
 // script stands for dispatch and fleet: it answers what a test tells it to, and keeps what it was asked.
@@ -183,8 +203,8 @@ func newNode(t *testing.T) *node {
 	} {
 		ok(t, l.CreateTopic(t.Context(), topic))
 	}
-	n := &node{T: t, log: l, script: &script{isolated: true, log: l}}
-	n.catalog, err = catalog.New(catalog.Options{Log: l})
+	n := &node{T: t, log: l, control: &control{Log: l}, script: &script{isolated: true, log: l}}
+	n.catalog, err = catalog.New(catalog.Options{Log: n.control})
 	ok(t, err)
 	n.history, err = history.Open(history.Options{Log: l, Dir: filepath.Join(dir, "history")})
 	ok(t, err)

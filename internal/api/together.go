@@ -53,12 +53,13 @@ type part struct {
 	image  *function.Image
 	digest string
 	rolls  bool              // the alias moves by a roll-out
+	rolled bool              // and that has started, or is not needed
 	same   *function.Version // that is there already; nil = none
 }
 
 // Release makes a version of each function and points aliases at them: all of it or nothing, by one append. Everything is checked, and every image is
-// here, before that. Roll-outs start afterwards, each by itself. A function that is released for several aliases is so one after another, the
-// others with the first.
+// here, before that. Roll-outs start afterwards, each by itself; where one does not, what is made is returned with the error, which says it, too.
+// A function that is released for several aliases is so one after another, the others with the first.
 func (a *API) Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, error) {
 	parts, errs := a.check(ctx, reqs)
 	if err := allRefused(reqs, errs); err != nil {
@@ -76,7 +77,10 @@ func (a *API) Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.De
 			if refused, ok := errors.AsType[*catalog.Refused](err); ok {
 				err = named(reqs, round[refused.Index].req.Spec.Name, refused.Err)
 			}
-			return nil, afterSome(err, parts, i)
+			if i == 0 {
+				return nil, err
+			}
+			return made(parts), afterSome(err, parts)
 		}
 	}
 	var failed []error
@@ -85,7 +89,10 @@ func (a *API) Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.De
 			failed = append(failed, named(reqs, p.req.Spec.Name, err))
 		}
 	}
-	return made(parts), errors.Join(failed...)
+	if err := fault.All(failed); err != nil {
+		return made(parts), afterSome(err, parts)
+	}
+	return made(parts), nil
 }
 
 // Check says of each function why a release of all of them would be refused; nil = it would not, and then its image is here, too.
@@ -226,6 +233,7 @@ func (a *API) finish(ctx context.Context, p *part) error {
 		if err := a.persist(ctx, []*part{p}, func() error { return a.rollOut(ctx, &p.req, &p.out) }); err != nil {
 			return err
 		}
+		p.rolled = true
 	}
 	if p.same != nil && p.out.Rollout == 0 && !p.out.Moved && !reflect.DeepEqual(p.same.Spec.Rollout, p.req.Spec.Rollout) {
 		p.out.Warnings = append(p.out.Warnings, "rollout: is not what this version was deployed with; it counts from the next version on, which is deployed with it")
@@ -277,18 +285,26 @@ func allRefused(reqs []wire.DeployRequest, errs []error) error {
 	return fault.All(problems)
 }
 
-// afterSome says what the rounds before have released.
-func afterSome(err error, parts []*part, rounds int) error {
+// afterSome says what is released already when the rest is not.
+func afterSome(err error, parts []*part) error {
 	var done []string
 	for _, p := range parts {
-		if p.out.Version != 0 {
-			done = append(done, fmt.Sprintf("%s version %d (%s)", p.out.Function, p.out.Version, p.out.Alias))
+		switch at := p.out; {
+		case at.Version == 0:
+		case p.rolls && !p.rolled:
+			done = append(done, fmt.Sprintf("%s version %d (%s does not point at it yet)", at.Function, at.Version, at.Alias))
+		default:
+			done = append(done, fmt.Sprintf("%s version %d (%s)", at.Function, at.Version, at.Alias))
 		}
 	}
-	if rounds == 0 || done == nil {
+	if done == nil {
 		return err
 	}
-	return fault.New(fault.KindOf(err), "%w; released already: %s", err, strings.Join(done, ", ")).WithHint("do it again: what is there is not made again")
+	hint := "do it again: what is there is not made again"
+	if first := fault.HintOf(err); first != "" {
+		hint = first + "; then " + hint
+	}
+	return fault.New(fault.KindOf(err), "%w; released already: %s", err, strings.Join(done, ", ")).WithHint("%s", hint)
 }
 
 // together are the functions that are released together.

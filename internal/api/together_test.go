@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -122,6 +123,49 @@ func TestAFunctionIsReleasedForSeveralAliases(t *testing.T) {
 	blocked.Alias = "next/to" // of which the alias next would be a directory
 	_, err = n.api.Release(t.Context(), []wire.DeployRequest{n.request("pay", "timeout: 4s"), n.request("mail"), blocked})
 	wantFault(t, "a second round that is refused", err, fault.Conflict, "released already: pay version 3 (live), mail version 1 (live)", "do it again")
+}
+
+// A roll-out starts after the append, and may be refused when the versions are there: that is said, and the next release goes on from there.
+func TestWhatIsReleasedWithoutItsRolloutIsTold(t *testing.T) {
+	n := newNode(t)
+	requests := func(code string) []wire.DeployRequest {
+		pay, web := n.request("pay", "rollout: {strategy: canary}"), n.request("web", "rollout: {strategy: canary}")
+		pay.Code, web.Code = n.upload(code), n.upload(code)
+		return []wire.DeployRequest{pay, n.request("mail"), web}
+	}
+	_, err := n.api.Release(t.Context(), requests("old"))
+	ok(t, err)
+	refused := map[string]error{
+		"pay": fault.New(fault.Unavailable, "no room on the disk").WithHint("make room"),
+		"web": fault.New(fault.Unavailable, "no broker").WithHint("start one"),
+	}
+	n.control.refuse = func(e *event.Event) error {
+		if e.Type == event.TypeRolloutStarted {
+			return refused[e.Subject]
+		}
+		return nil
+	}
+	done, err := n.api.Release(t.Context(), requests("new"))
+	wantFault(t, "two roll-outs that do not start", err, fault.Unavailable, "no room on the disk (make room)\ndeploy web: ", "do it again")
+	wantFault(t, "two roll-outs that do not start", err, fault.Unavailable, "no broker (start one); released already: "+
+		"pay version 2 (live does not point at it yet), mail version 1 (live), web version 2 (live does not point at it yet)", "")
+	if len(done) != 3 || done[0].Version != 2 || !done[0].Created || done[0].Moved || done[0].Rollout != 0 {
+		t.Errorf("made %+v, want version 2 of pay and of web", done)
+	}
+
+	delete(refused, "web")
+	_, err = n.client.Release(t.Context(), wire.ReleaseRequest{Functions: requests("new")})
+	wantFault(t, "one of them", err, fault.Unavailable, "; released already: pay version 2 (live does not point at it yet), mail version 1 (live), web version 2 (live)",
+		"make room; then do it again: what is there is not made again")
+	_, err = n.client.Deploy(t.Context(), requests("new")[0])
+	wantFault(t, "it alone", err, fault.Unavailable, "; released already: pay version 2 (live does not point at it yet)", "make room; then do it again")
+
+	delete(refused, "pay")
+	done, err = n.api.Release(t.Context(), requests("new"))
+	ok(t, err)
+	if done[0].Version != 2 || done[0].Created || done[0].Rollout == 0 {
+		t.Errorf("repeated: %+v, want that version 2 is rolled out", done[0])
+	}
 }
 
 func TestADryReleaseChangesNothing(t *testing.T) {

@@ -45,7 +45,8 @@ type Deployer interface {
 	// Check says of each function why a release of all of them would be refused; nil = it would not, and then the image that it names is here.
 	// Code need not be.
 	Check(ctx context.Context, reqs []wire.DeployRequest) []error
-	// Release makes a version of each function and points aliases at them: all of it or nothing.
+	// Release makes a version of each function and points aliases at them: all of it or nothing. With an error it returns what is made nevertheless,
+	// as where a roll-out does not start, which comes after that; the error says it, too.
 	Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, error)
 	// RemoveAlias takes an alias away that is not live; its versions stay.
 	RemoveAlias(ctx context.Context, function, alias string) error

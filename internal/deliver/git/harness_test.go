@@ -35,8 +35,9 @@ type platform struct {
 	gate     func(ctx context.Context, req wire.DeployRequest) error // asked before a release; nil = no
 	refuse   func(req wire.DeployRequest) error                      // asked of every function; nil = no
 	append   error
-	rollouts []wire.Rollout // that the roll-out of web goes through, one after another; nil = there is none
-	stopped  chan struct{}  // where a roll-out stands still after the last of them
+	stuck    map[string]error // function -> why its roll-out does not start
+	rollouts []wire.Rollout   // that the roll-out of web goes through, one after another; nil = there is none
+	stopped  chan struct{}    // where a roll-out stands still after the last of them
 }
 
 // Check knows no images; like the node it does not look for them where anything is refused.
@@ -75,10 +76,14 @@ func (f *platform) Release(ctx context.Context, reqs []wire.DeployRequest) ([]wi
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var done []wire.Deployed
+	var err error
 	for _, req := range reqs {
 		done = append(done, f.deploy(req))
+		if why := f.stuck[req.Spec.Name]; why != nil {
+			err = why
+		}
 	}
-	return done, nil
+	return done, err
 }
 
 // deploy is one function of a release; mu is held.
@@ -97,7 +102,12 @@ func (f *platform) deploy(req wire.DeployRequest) wire.Deployed {
 		out.Rollout = 7
 		return out
 	}
-	f.aliases[goneAlias{Name: req.Spec.Name, Alias: req.Alias}] = out.Version
+	if f.stuck[req.Spec.Name] != nil {
+		return out
+	}
+	alias := goneAlias{Name: req.Spec.Name, Alias: req.Alias}
+	out.Moved = f.aliases[alias] != out.Version
+	f.aliases[alias] = out.Version
 	return out
 }
 

@@ -206,25 +206,41 @@ func (p *push) release(ctx context.Context, c *change) error {
 	for i, f := range c.functions {
 		before[i] = p.server.deployer.Primary(f.Spec.Name, f.alias)
 	}
-	var made []wire.Deployed
-	err := retried(func() (err error) {
-		made, err = p.server.deployer.Release(ctx, p.requests(c))
+	err := retried(func() error {
+		made, err := p.server.deployer.Release(ctx, p.requests(c))
+		c.note(made)
 		return err
 	})
+	p.tellMade(c, before)
 	if err != nil && len(c.functions) == 1 {
 		return inFile(c.functions[0].manifest, err)
 	}
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+// note keeps what a release has made. One that is tried again finds what it made before.
+func (c *change) note(made []wire.Deployed) {
 	for i, one := range made {
+		old := c.functions[i].made
+		if old.Version == one.Version {
+			one.Created, one.Moved = one.Created || old.Created, one.Moved || old.Moved
+		}
 		c.functions[i].made = one
+	}
+}
+
+// tellMade says what has become of the functions of a change; before are the versions that their aliases pointed at.
+func (p *push) tellMade(c *change, before []int) {
+	for i := range c.functions {
+		one := c.functions[i].made
+		if one.Version == 0 {
+			continue // it was not released
+		}
 		p.say("  %-20s version %d (%s)  %s", one.Function, one.Version, one.Alias, what(one, before[i]))
 		for _, w := range one.Warnings {
 			p.say("    warning: %s", w)
 		}
 	}
-	return nil
 }
 
 // removeGone takes the aliases away that were the branch's own. Others stay: another branch may be delivered to them too, and the triggers of
@@ -266,6 +282,8 @@ func what(d wire.Deployed, before int) string {
 	switch {
 	case d.Rollout != 0:
 		return "is rolled out"
+	case d.Version != before && !d.Moved:
+		return "is there, and its roll-out has not started"
 	case d.Created:
 		return "deployed"
 	case d.Version == before:

@@ -159,6 +159,22 @@ func TestAReleaseThatFailsMakesNothingAndCanBeRepeated(t *testing.T) {
 	wantText(t, w.pushed(h.url, "main"), `warning: there is no topic "events"`)
 }
 
+// A roll-out starts when the versions are there already: where it does not, the push tells of them, however often it tried.
+func TestAPushTellsWhatIsMadeWithoutItsRollout(t *testing.T) {
+	for _, why := range []*fault.Error{errUnavailable, fault.New(fault.Conflict, "web was changed meanwhile")} {
+		h, w := newHost(t), newWork(t)
+		w.commit("first", shop())
+		h.stuck = map[string]error{"web": why}
+		said, ok := w.push(h.url, "main")
+		wantText(t, said, "pay                  version 1 (live)  deployed", "web                  version 1 (live)  is there, and its roll-out has not started", "dalamb: "+why.Message)
+		if ok || len(h.events) != 0 {
+			t.Errorf("pushed: %v, events %v; want neither", ok, h.events)
+		}
+		h.stuck = nil
+		wantText(t, w.pushed(h.url, "main"), "pay                  version 1 (live)  unchanged", "web                  version 1 (live)  nothing new in it; the alias is new")
+	}
+}
+
 // Of several branches each is released by itself; what those before have brought is told.
 func TestABranchThatIsRefusedTellsOfThoseBefore(t *testing.T) {
 	h, w := newHost(t), newWork(t)
