@@ -62,8 +62,7 @@ func tokenHash(authorization string) [sha256.Size]byte {
 }
 
 // dropToken takes the node's token, and those that it has given out, out of a request to a route: with the first the function could do
-// everything. What else is in
-// Authorization is the function's to judge.
+// everything. What else is in Authorization is the function's to judge.
 func (g *Gateway) dropToken(h http.Header) {
 	known := func(v string) bool {
 		_, ok := g.catalog.View().Token(tokenHash(v))

@@ -29,7 +29,7 @@ func newCrossOrigin(t *catalog.Trigger) *crossOrigin {
 func (o *crossOrigin) policy(x *exchange, c *Call, next handler) error {
 	x.cors = true
 	o.rules.HandlerFunc(x, c.Request)
-	if isPreflight(c.Request) { // it has been answered, yes or no
+	if x.status != 0 { // a question, which has been answered, yes or no
 		return nil
 	}
 	return next(x, c)

@@ -42,14 +42,20 @@ func (one *claim) take(n int64) bool {
 	c := one.crowd
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if one.ended || one.held+n > c.most {
+	room := c.most - c.used
+	for _, other := range c.all {
+		if other.yields(one) {
+			room += other.held
+		}
+	}
+	if one.ended || n > room {
 		return false
 	}
 	for _, other := range c.all {
 		if c.used+n <= c.most {
 			break
 		}
-		if other == one || other.ended || other.whole || other.held == 0 {
+		if !other.yields(one) {
 			continue
 		}
 		other.ended = true
@@ -59,6 +65,11 @@ func (one *claim) take(n int64) bool {
 	one.held += n
 	c.used += n
 	return true
+}
+
+// yields says whether a body can make room for another one.
+func (one *claim) yields(to *claim) bool {
+	return one != to && !one.ended && !one.whole && one.held > 0
 }
 
 // arrived says whether the body may be used: whether it did not have to make room.

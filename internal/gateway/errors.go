@@ -38,10 +38,18 @@ func (g *Gateway) fail(x *exchange, err error) {
 	case status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
 		if !errors.Is(err, context.Canceled) {
-			g.logger.Warn("request refused", "err", err)
+			g.logger.Warn("request refused", "err", reason(err))
 		}
 	}
 	writeJSON(x, status, body)
+}
+
+// reason is what the node's log is told of an error.
+func reason(err error) error {
+	if s, is := errors.AsType[*shut](err); is {
+		return s.cause
+	}
+	return err
 }
 
 // statusOf is the one table of fault -> HTTP status, with what only this listener knows: a bound that is reached here is

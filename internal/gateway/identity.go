@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"hash"
 	"net/http"
 	"slices"
@@ -22,15 +23,16 @@ import (
 type authenticator struct {
 	g     *Gateway
 	rule  *function.Auth
+	whose string // the function
 	realm string
 	known *passwords // of Basic
 	keys  *issuer    // of JWT
 }
 
 func newAuthenticator(t *catalog.Trigger, g *Gateway) *authenticator {
-	a := &authenticator{g: g, rule: t.Route.Auth, realm: t.Function}
+	a := &authenticator{g: g, rule: t.Route.Auth, whose: t.Function, realm: t.Function}
 	if j := t.Route.Auth.JWT; j != nil {
-		a.keys = newIssuer(j)
+		a.keys = newIssuer(j, g.now)
 	}
 	if b := t.Route.Auth.Basic; b != nil {
 		a.known = newPasswords()
@@ -51,11 +53,15 @@ func (a *authenticator) policy(x *exchange, c *Call, next handler) error {
 	case a.rule.JWT != nil:
 		c.Identity, err = a.jwt(x, c.Request)
 	default:
+		var s signed
+		if s, err = a.presented(x, c.Request.Header); err != nil {
+			break // the body of a stranger takes no memory
+		}
 		var free func()
 		free, err = a.g.gather(x, c)
 		defer free()
 		if err == nil {
-			c.Identity, err = a.signature(x, c)
+			c.Identity, err = a.signature(x, c.Body, s)
 		}
 	}
 	if err != nil {
@@ -106,41 +112,62 @@ func (a *authenticator) basic(x *exchange, r *http.Request) (*function.Identity,
 	return &function.Identity{Type: function.AuthUser, ID: user}, nil
 }
 
-// closed is the answer of a route whose secret cannot be opened: it stays closed, and only the node's log says why.
-func (a *authenticator) closed(err error) error {
-	a.g.logger.Error("secret of a route cannot be opened", "function", a.realm, "err", err)
-	return fault.New(fault.Unavailable, "this route cannot check who calls it").WithHint("the node's log says why")
+// shut is the error of a route that cannot find out who calls. Only the node's log is told why.
+type shut struct{ fault, cause error }
+
+func (e *shut) Error() string   { return e.fault.Error() }
+func (e *shut) Unwrap() []error { return []error{e.fault, e.cause} }
+
+// closed is the answer where what is needed to check a caller cannot be had: the route stays closed.
+func (a *authenticator) closed(cause error) error {
+	return &shut{
+		fault.New(fault.Unavailable, "this route cannot check who calls it").WithHint("the node's log says why"),
+		fmt.Errorf("check who calls function %s: %w", a.whose, cause),
+	}
+}
+
+// signed is what a request says of its signature.
+type signed struct{ mac, at string }
+
+// unsigned is the answer to a request without a signature that holds.
+func (a *authenticator) unsigned(x *exchange, format string, args ...any) error {
+	rule := a.rule.Signature
+	return refuse(x, "Signature", format, args...).WithHint("the route wants an HMAC with %s of the body in %s", hashName(rule.Hash), rule.Header)
+}
+
+// presented takes the signature out of the header, before the body is read.
+func (a *authenticator) presented(x *exchange, h http.Header) (s signed, err error) {
+	rule := a.rule.Signature
+	given := h[http.CanonicalHeaderKey(rule.Header)]
+	if len(given) != 1 {
+		return s, a.unsigned(x, "the request carries no signature")
+	}
+	var ok bool
+	if s.mac, ok = strings.CutPrefix(given[0], rule.Prefix); !ok {
+		return s, a.unsigned(x, "the signature has another form than this route takes")
+	}
+	if rule.Timestamp != "" {
+		if s.at = h.Get(rule.Timestamp); !fresh(s.at, a.g.now(), rule.Tolerance.Std()) {
+			return s, a.unsigned(x, "the time in %s is not about now", rule.Timestamp)
+		}
+	}
+	return s, nil
 }
 
 // signature checks the HMAC of a body that has been read whole. Who knows the key is the key's identity.
-func (a *authenticator) signature(x *exchange, c *Call) (*function.Identity, error) {
-	rule, h := a.rule.Signature, c.Request.Header
-	wrong := func(format string, args ...any) (*function.Identity, error) {
-		return nil, refuse(x, "Signature", format, args...).WithHint("the route wants an HMAC with %s of the body in %s", hashName(rule.Hash), rule.Header)
-	}
-	given := h[http.CanonicalHeaderKey(rule.Header)]
-	if len(given) != 1 {
-		return wrong("the request carries no signature")
-	}
-	encoded, ok := strings.CutPrefix(given[0], rule.Prefix)
-	if !ok {
-		return wrong("the signature has another form than this route takes")
-	}
+func (a *authenticator) signature(x *exchange, body []byte, s signed) (*function.Identity, error) {
+	rule := a.rule.Signature
 	key, _, err := a.g.secret(rule.Secret)
 	if err != nil {
 		return nil, a.closed(err)
 	}
 	mac := hmac.New(hashOf(rule.Hash), []byte(strings.TrimRight(string(key), "\r\n")))
 	if rule.Timestamp != "" {
-		at := h.Get(rule.Timestamp)
-		if !fresh(at, a.g.now(), rule.Tolerance.Std()) {
-			return wrong("the time in %s is not about now", rule.Timestamp)
-		}
-		mac.Write([]byte(at + "."))
+		mac.Write([]byte(s.at + "."))
 	}
-	mac.Write(c.Body)
-	if !sameMAC(encoded, mac.Sum(nil)) {
-		return wrong("the signature is not of this body and this route's key")
+	mac.Write(body)
+	if !sameMAC(s.mac, mac.Sum(nil)) {
+		return nil, a.unsigned(x, "the signature is not of this body and this route's key")
 	}
 	return &function.Identity{Type: function.AuthAPIKey, ID: rule.Secret}, nil
 }

@@ -28,8 +28,8 @@ const (
 type issuer struct {
 	rule   *function.JWTAuth
 	client *http.Client
-
-	fetching sync.Mutex // held by the one that fetches
+	now    func() time.Time
+	turn   chan struct{} // holds a value while a request asks the issuer
 
 	mu      sync.Mutex
 	keys    jose.JSONWebKeySet
@@ -38,27 +38,44 @@ type issuer struct {
 	err     error // of the last try
 }
 
-func newIssuer(rule *function.JWTAuth) *issuer {
+func newIssuer(rule *function.JWTAuth, now func() time.Time) *issuer {
 	// A redirect could lead from https to anywhere.
-	return &issuer{rule: rule, client: &http.Client{Timeout: keysTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &issuer{rule: rule, client: client, now: now, turn: make(chan struct{}, 1)}
 }
 
-// find returns the keys that a token may be signed with: those of its key id, or all where it names none. None is no error.
-func (i *issuer) find(ctx context.Context, id string, now time.Time) ([]jose.JSONWebKey, error) {
-	if keys, ok, err := i.known(id, now); ok {
+// find returns the keys that a token may be signed with: those of its key id, or all where it names none. None is no error. One request at a time
+// asks the issuer; those for which old keys are at hand do not wait for it.
+func (i *issuer) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
+	keys, ok, err := i.known(id)
+	if ok {
 		return keys, err
 	}
-	i.fetching.Lock()
-	defer i.fetching.Unlock()
-	if keys, ok, err := i.known(id, now); ok { // another request has fetched them, or has found that they cannot be had
+	if len(keys) > 0 {
+		select {
+		case i.turn <- struct{}{}:
+		default:
+			return keys, nil
+		}
+	} else {
+		select {
+		case i.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for keys of %s: %w", i.rule.Issuer, ctx.Err())
+		}
+	}
+	defer func() { <-i.turn }()
+	if keys, ok, err := i.known(id); ok { // another request has fetched them, or has found that they cannot be had
 		return keys, err
 	}
-	keys, err := i.fetch(context.WithoutCancel(ctx)) // for all, not only for a client that may go
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), keysTimeout) // it is for all, not only for a client that may go
+	defer cancel()
+	fresh, err := i.fetch(limited)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.tried, i.err = now, err
+	i.tried, i.err = i.now(), err
 	if err == nil {
-		i.keys, i.fetched = keys, now
+		i.keys, i.fetched = fresh, i.tried
 	}
 	if i.fetched.IsZero() {
 		return nil, err
@@ -67,9 +84,10 @@ func (i *issuer) find(ctx context.Context, id string, now time.Time) ([]jose.JSO
 }
 
 // known says what is known without asking the issuer; ok is false when it has to be asked.
-func (i *issuer) known(id string, now time.Time) (keys []jose.JSONWebKey, ok bool, err error) {
+func (i *issuer) known(id string) (keys []jose.JSONWebKey, ok bool, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	now := i.now()
 	keys = i.of(id)
 	if len(keys) > 0 && now.Sub(i.fetched) < keysAge {
 		return keys, true, nil
@@ -107,12 +125,14 @@ func (i *issuer) fetch(ctx context.Context) (keys jose.JSONWebKeySet, err error)
 		}
 		address = about.Keys
 	}
-	var all jose.JSONWebKeySet
+	var all struct{ Keys []json.RawMessage }
 	if err := i.get(ctx, address, &all); err != nil {
 		return keys, err
 	}
-	for _, k := range all.Keys {
-		if k.Valid() && k.IsPublic() && k.Use != "enc" {
+	for _, text := range all.Keys {
+		var k jose.JSONWebKey
+		// One that is of a kind which is not known here is not for us: RFC 7517, section 5.
+		if json.Unmarshal(text, &k) == nil && k.Valid() && k.IsPublic() && k.Use != "enc" {
 			keys.Keys = append(keys.Keys, k)
 		}
 	}

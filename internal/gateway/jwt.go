@@ -45,10 +45,9 @@ func (a *authenticator) jwt(x *exchange, r *http.Request) (*function.Identity, e
 	if err != nil || len(token.Headers) != 1 {
 		return wrong("the token is none that this route takes")
 	}
-	keys, err := a.keys.find(r.Context(), token.Headers[0].KeyID, a.g.now())
+	keys, err := a.keys.find(r.Context(), token.Headers[0].KeyID)
 	if err != nil {
-		a.g.logger.Error("keys of an issuer cannot be had", "function", a.realm, "err", err)
-		return nil, fault.New(fault.Unavailable, "this route cannot check tokens now").WithHint("the node's log says why")
+		return nil, a.closed(err)
 	}
 	var registered jwt.Claims
 	var all map[string]any

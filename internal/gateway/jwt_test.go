@@ -28,6 +28,7 @@ type signer struct {
 	keys  map[string]any // key id -> private key
 	asked atomic.Int64   // for its keys
 	sick  atomic.Bool
+	hang  atomic.Pointer[chan struct{}] // until it is closed nothing is answered
 }
 
 func newSigner(t *testing.T) *signer {
@@ -39,14 +40,17 @@ func newSigner(t *testing.T) *signer {
 	})
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
 		s.asked.Add(1)
+		if hang := s.hang.Load(); hang != nil {
+			<-*hang
+		}
 		if s.sick.Load() {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		var set jose.JSONWebKeySet
+		set := map[string][]any{"keys": {map[string]any{"kty": "of the future", "kid": "k0"}, "no key"}}
 		for id, k := range s.keys {
 			one := jose.JSONWebKey{Key: k, KeyID: id, Use: "sig"}
-			set.Keys = append(set.Keys, one.Public())
+			set["keys"] = append(set["keys"], one.Public())
 		}
 		_ = json.NewEncoder(w).Encode(set)
 	})
@@ -196,6 +200,39 @@ func TestARouteWhoseIssuerIsAwayStaysClosed(t *testing.T) {
 	now = now.Add(time.Minute)
 	if g := n.send("GET", "/x", "", "Authorization", token); g.status != 200 {
 		t.Errorf("when it is back: %d %s, want 200", g.status, g.body)
+	}
+}
+
+// TestAnIssuerThatHangsHoldsUpNobodyWhoseKeyIsKnown asks for keys that have become old.
+func TestAnIssuerThatHangsHoldsUpNobodyWhoseKeyIsKnown(t *testing.T) {
+	s := newSigner(t)
+	key := s.rsa("k1")
+	var clock atomic.Int64
+	clock.Store(1_800_000_000)
+	n := start(t, script(shown), hold(nil, func() time.Time { return time.Unix(clock.Load(), 0) }))
+	n.deploy("f", guarded(&function.Auth{JWT: &function.JWTAuth{Issuer: s.url, Audience: []string{"api"}}}, nil))
+	token := "Bearer " + sign(t, jose.RS256, key, "k1", map[string]any{"iss": s.url, "aud": "api", "sub": "ann", "exp": clock.Load() + 1e6})
+	if g := n.send("GET", "/x", "", "Authorization", token); g.status != 200 {
+		t.Fatalf("the first token: %d %s", g.status, g.body)
+	}
+	hang := make(chan struct{})
+	s.hang.Store(&hang)
+	clock.Add(7200)
+	asks := make(chan got)
+	go func() { asks <- n.send("GET", "/x", "", "Authorization", token) }()
+	for s.asked.Load() < 2 {
+		select {
+		case g := <-asks:
+			t.Fatalf("the keys are old, and nobody asked for them: %d %s", g.status, g.body)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if g := n.send("GET", "/x", "", "Authorization", token); g.status != 200 {
+		t.Errorf("while the issuer is asked: %d %s, want 200", g.status, g.body)
+	}
+	close(hang)
+	if g := <-asks; g.status != 200 {
+		t.Errorf("the one who asks: %d %s, want 200", g.status, g.body)
 	}
 }
 

@@ -26,6 +26,9 @@ const (
 // maxClients bounds the memory of one limit: of more clients than this at a time, those that come least are forgotten, and may begin anew.
 const maxClients = 100_000
 
+// maxAway is how long a client is remembered at most that does not come.
+const maxAway = 24 * time.Hour
+
 // rateLimit holds each client of a route to a rate: a bucket of tokens for each, which fills evenly.
 type rateLimit struct {
 	name    string // of the route, for the header fields
@@ -37,7 +40,8 @@ type rateLimit struct {
 type client [sha256.Size]byte
 
 func newRateLimit(name string, rule *function.RateLimit) *rateLimit {
-	full := time.Duration(float64(rule.AtOnce()) / second(rule.Rate) * float64(time.Second)) // who was away for so long has a full bucket again
+	// Who was away for so long has a full bucket again; who is forgotten after a day has one, too.
+	full := time.Duration(min(float64(rule.AtOnce())/second(rule.Rate), maxAway.Seconds()) * float64(time.Second))
 	return &rateLimit{name: name, rule: rule, clients: otter.Must(&otter.Options[client, *rate.Limiter]{
 		MaximumSize:      maxClients,
 		ExpiryCalculator: otter.ExpiryAccessing[client, *rate.Limiter](full + time.Minute),

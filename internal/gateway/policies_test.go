@@ -136,12 +136,20 @@ func TestARouteWithPasswords(t *testing.T) {
 			t.Errorf("%q: answer = %d %s %v, want 401 and the same words for all", c, g.status, g.body, g.header)
 		}
 	}
+	long := strings.Repeat("x", 72)
+	if hash, err = bcrypt.GenerateFromPassword([]byte(long), bcrypt.MinCost); err != nil {
+		t.Fatal(err)
+	}
+	secrets["users"] = "alice:" + string(hash)
+	if g := send("alice", long+"y"); g.status != 401 {
+		t.Errorf("a password that is right as far as bcrypt looks: %d, want 401", g.status)
+	}
 	secrets["users"] = "bob:" + string(hash)
 	if g := send("alice", "open sesame"); g.status != 401 {
 		t.Errorf("a user who is not there any more: %d, want 401", g.status)
 	}
 	delete(secrets, "users")
-	if g := send("bob", "open sesame"); g.status != 503 || !strings.Contains(n.said.String(), "no secret users") {
+	if g := send("bob", long); g.status != 503 || !strings.Contains(n.said.String(), "no secret users") {
 		t.Errorf("without the secret: %d, want 503, and the reason in the log", g.status)
 	}
 }
@@ -223,6 +231,19 @@ func TestALimitHoldsEachClient(t *testing.T) {
 	}
 }
 
+// TestABurstThatTakesAgesToFillHoldsToo has a bucket that is full again after a hundred thousand years.
+func TestABurstThatTakesAgesToFillHoldsToo(t *testing.T) {
+	l := newRateLimit("r", &function.RateLimit{Rate: function.Rate{Count: 1, Per: time.Hour}, Burst: 1e9})
+	now := time.Unix(1_800_000_000, 0)
+	h := http.Header{}
+	for range 2 {
+		l.take(client{}, now, h)
+	}
+	if got := h.Get("RateLimit"); !strings.HasPrefix(got, `"r";r=999999998;`) {
+		t.Errorf("after two requests RateLimit = %s, want two less than the burst", got)
+	}
+}
+
 func TestWhoAClientIs(t *testing.T) {
 	for _, c := range []struct{ a, b string }{
 		{"192.0.2.1:1", "192.0.2.1:2"}, {"[::ffff:192.0.2.1]:1", "192.0.2.1:2"}, {"[2001:db8::1]:1", "[2001:db8::2:3:4]:1"}, {"[fe80::1%eth0]:1", "[fe80::2%eth1]:1"},
@@ -256,6 +277,7 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 	get.Route.CORS = &function.CORS{Origins: []string{"https://shop.example", "https://*.shop.example"}, Headers: []string{"X-Key"}, Expose: []string{"X-Seen"}, Credentials: true, MaxAge: function.Duration(time.Minute)}
 	get.Route.Limit = &function.RateLimit{Rate: function.Rate{Count: 3, Per: time.Hour}}
 	n.deploy("f", get, put, open)
+	own.Set("X-Own", "1")
 	const page = "https://shop.example"
 	ask := func(path, origin, method, field string) got {
 		return n.send("OPTIONS", path, "", "Authorization", "", "Origin", origin, "Access-Control-Request-Method", method, "Access-Control-Request-Headers", field)
@@ -284,6 +306,16 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 	}
 	if g := ask("/open", page, "GET", ""); g.status != 200 || g.body != "x" {
 		t.Errorf("asked of a route that takes OPTIONS itself: %d %s, want the function's answer", g.status, g.body)
+	}
+
+	all := route("all", "", "/all")
+	all.Route.CORS = &function.CORS{Origins: []string{page}}
+	n.deploy("g", all)
+	if g := n.send("OPTIONS", "/all", "", "Access-Control-Request-Method", "GET"); g.status != 204 || g.header.Get("X-Own") != "" {
+		t.Errorf("a question of no page: %d %v, want 204 and no call", g.status, g.header)
+	}
+	if g := n.send("OPTIONS", "/all", ""); g.status != 200 || g.header.Get("X-Own") != "1" {
+		t.Errorf("OPTIONS that is no question: %d %v, want the function's answer", g.status, g.header)
 	}
 
 	call := func(origin string) got { return n.send("GET", "/x", "", "Authorization", "", "Origin", origin) }
