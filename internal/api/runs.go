@@ -52,12 +52,25 @@ func (a *API) historyQuery(q query) (history.Query, error) {
 	return hq, nil
 }
 
+// triedBy says where the versions came from that tried a run.
+func (a *API) triedBy(run *function.Run) (all []wire.RunVersion) {
+	view := a.catalog.View()
+	for _, t := range run.Attempts {
+		v, err := view.VersionNumber(run.Function, t.Version)
+		if err != nil || v.Origin == nil || slices.ContainsFunc(all, func(o wire.RunVersion) bool { return o.Number == v.Number }) {
+			continue // it was let go, or nobody said
+		}
+		all = append(all, wire.RunVersion{Number: v.Number, Origin: v.Origin})
+	}
+	return all
+}
+
 func (a *API) getRun(r *http.Request, _ query) (any, error) {
 	run, err := a.history.RunByID(r.PathValue("run"))
 	if err != nil {
 		return nil, err
 	}
-	out := wire.RunDetail{Run: *run}
+	out := wire.RunDetail{Run: *run, Versions: a.triedBy(run)}
 	e, err := a.eventOf(r.Context(), run.Event)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,17 @@ import (
 // autopsy is a dead letter and what its function wrote in all its attempts, as far as the log keeps it.
 type autopsy struct {
 	function.DeadLetter
-	Logs []function.LogLine `json:"logs"`
+	Versions []wire.RunVersion  `json:"versions,omitempty"`
+	Logs     []function.LogLine `json:"logs"`
+}
+
+// triedBy says where the versions came from that tried a run; of one that the node no longer lists, nothing.
+func triedBy(ctx context.Context, node *client.Client, run string) ([]wire.RunVersion, error) {
+	d, err := node.Run(ctx, run)
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, nil
+	}
+	return d.Versions, err
 }
 
 func dlqShow(env *environment) *cobra.Command {
@@ -48,8 +58,12 @@ keeps logs (a week).`,
 			if err != nil {
 				return err
 			}
-			return out.print(c.OutOrStdout(), autopsy{l, lines}, func(w io.Writer) {
-				printRun(w, &wire.RunDetail{Run: l.Run, Event: l.Event})
+			versions, err := triedBy(c.Context(), node, l.Run.ID)
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), autopsy{l, versions, lines}, func(w io.Writer) {
+				printRun(w, &wire.RunDetail{Run: l.Run, Event: l.Event, Versions: versions})
 				printLastWords(w, l.Run.Attempts, lines)
 				fmt.Fprintf(w, "\ndalamb dlq redrive %[1]s  runs it again\ndalamb dlq edit %[1]s     runs it again with another event\ndalamb dlq discard %[1]s  gives it up\n", l.Run.ID)
 			})

@@ -61,6 +61,7 @@ func TestEveryStarterDeploysAsItIs(t *testing.T) {
 			p.Setup = func(e *testscript.Env) error {
 				err := setup(e)
 				e.Setenv("HOME", home)
+				e.Setenv("PATIENCE", "5m")
 				return err
 			}
 			testscript.Run(t, p)

@@ -168,15 +168,15 @@ func printRun(w io.Writer, d *wire.RunDetail) {
 		fmt.Fprintf(w, "result    %s\n", short(string(r.ResultRaw), 400))
 	}
 	fmt.Fprintln(w)
-	printAttempts(w, r.Attempts)
+	printAttempts(w, d)
 	if len(d.Event) > 0 {
 		fmt.Fprintf(w, "\n%s\n", indented(d.Event))
 	}
 }
 
-func printAttempts(w io.Writer, attempts []function.Attempt) {
+func printAttempts(w io.Writer, d *wire.RunDetail) {
 	var rows []row
-	for _, a := range attempts {
+	for i, a := range d.Run.Attempts {
 		line := cells(strconv.Itoa(a.Number), strconv.Itoa(a.Version), string(a.Outcome), stamp(a.Start), "warm", took(a.Duration))
 		switch {
 		case a.Start.IsZero(): // its node was killed; nobody wrote down more
@@ -186,8 +186,11 @@ func printAttempts(w io.Writer, attempts []function.Attempt) {
 		case a.Duration == 0: // it did not come to an instance
 			line.cells[4] = "-"
 		}
+		if v := slices.IndexFunc(d.Versions, func(v wire.RunVersion) bool { return v.Number == a.Version }); v >= 0 && (i == 0 || d.Run.Attempts[i-1].Version != a.Version) {
+			line.notes = append(line.notes, fmt.Sprintf("version %d is from %s", a.Version, d.Versions[v].Origin))
+		}
 		if a.Failure != nil {
-			line.notes = []string{short(failureText(a.Failure), 1000)}
+			line.notes = append(line.notes, short(failureText(a.Failure), 1000))
 		}
 		if a.Note != "" {
 			line.notes = append(line.notes, a.Note)

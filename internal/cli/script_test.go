@@ -47,6 +47,10 @@ func condition(name string) (bool, error) {
 
 // poll calls done until it is true or the patience is over.
 func poll(ts *testscript.TestScript, what string, done func() bool) {
+	patience := patience
+	if own, err := time.ParseDuration(ts.Getenv("PATIENCE")); err == nil { // what is built on a busy machine takes its time
+		patience = own
+	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for deadline := time.Now().Add(patience); !done(); <-tick.C {

@@ -17,6 +17,15 @@ type RunList struct {
 type RunDetail struct {
 	Run   function.Run    `json:"run"`
 	Event json.RawMessage `json:"event,omitempty"` // structured CloudEvent; absent when the log does not hold it any more
+
+	// Versions are those that tried it, and where each came from, as far as they are kept and that is known.
+	Versions []RunVersion `json:"versions,omitempty"`
+}
+
+// RunVersion is a version that tried a run.
+type RunVersion struct {
+	Number int              `json:"number"`
+	Origin *function.Origin `json:"origin"`
 }
 
 // DeadList is a page of dead letters, newest first.
