@@ -8,6 +8,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // ErrStopping is the cause of deliveries whose build ended with the node: they are to be tried again.
@@ -37,7 +38,7 @@ func (p *push) buildDir(ctx context.Context, c *change, from checkedOut, functio
 		if p.server.builder == nil {
 			return nil, fault.New(fault.Unavailable, "function %q is to be built, and this node builds nothing", f.Spec.Name)
 		}
-		r := build.Request{Dir: from.at, Build: *how, Function: f.Spec.Name, Scope: p.scope(c), Origin: p.origin(c), Out: progress{p, f.Spec.Name}}
+		r := build.Request{Dir: from.at, Build: *how, Function: f.Spec.Name, Scope: p.scope(c, f.Spec.Name), Origin: p.origin(c), Out: progress{p, f.Spec.Name}}
 		if program, own := f.OwnProgram(); own {
 			r.Programs = []string{program}
 		}
@@ -56,13 +57,18 @@ func (p *push) buildDir(ctx context.Context, c *change, from checkedOut, functio
 	return asItIs, nil
 }
 
-// scope is who shares what builds keep: those of one branch. Who may push to another branch of the repository puts nothing into what is made of this one,
-// and so nothing into another environment either. What a tag names is built with what builds of tags have kept.
-func (p *push) scope(c *change) string {
-	if c.branch == "" {
-		return "tags of repository " + p.repository
+// scope is who shares what builds keep: those of one branch for one environment. Who may push to another branch of the repository puts nothing into what
+// is made of this one, and what was made with the secrets of one environment is not in what another gets. What a tag names is built with what builds of
+// tags have kept.
+func (p *push) scope(c *change, fn string) string {
+	scope := "tags of repository " + p.repository
+	if c.branch != "" {
+		scope = fmt.Sprintf("branch %q of repository %s", c.branch, p.repository)
 	}
-	return fmt.Sprintf("branch %q of repository %s", c.branch, p.repository)
+	if env := function.Environment(fn); env != "" {
+		scope += " in environment " + env
+	}
+	return scope
 }
 
 // progress tells the person who pushes what a build says: each Write is one line.
