@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long the suite waits for what must come: long, since nothing is slow because of it but a failure.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // New makes a runner of the driver under test.
 type New func(stateDir string) (runner.Runner, error)
