@@ -5,7 +5,6 @@ import (
 	"io"
 
 	"github.com/dalamb/dalamb/internal/build"
-	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/image/pull"
 	"github.com/dalamb/dalamb/internal/image/registry"
 )
@@ -45,13 +44,4 @@ func (b buildImages) Put(ctx context.Context, layout, function string) (string, 
 func (b buildImages) Place(ref string) (host, repository string, err error) { return pull.Place(ref) }
 
 // Secret implements build.Secrets.
-func (b buildImages) Secret(name string) ([]byte, error) {
-	one, err := b.n.catalog.View().Secret(name)
-	if err != nil {
-		return nil, err
-	}
-	if one.Sealed == nil {
-		return nil, fault.New(fault.NotFound, "secret %q has no value", name)
-	}
-	return b.n.secrets.Open(name, *one.Sealed)
-}
+func (b buildImages) Secret(name string) ([]byte, error) { return b.n.secretValue(name) }

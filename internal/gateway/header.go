@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 )
@@ -9,22 +10,30 @@ import (
 // the route has rules for pages of other origins, all about these. Both may name what an answer varies with.
 func (x *exchange) passHeader(from http.Header) {
 	h := x.Header()
-	own := http.Header{}
+	run := h[runHeader]
+	var own http.Header // of policies; most routes have none that say anything
 	for name, values := range h {
-		if name == runHeader || name == limitHeader || name == limitPolicyHeader || x.cors && (name == "Vary" || allowsOrigins(name)) {
+		if name == limitHeader || name == limitPolicyHeader || x.cors && (name == "Vary" || allowsOrigins(name)) {
+			if own == nil {
+				own = http.Header{}
+			}
 			own[name] = values
 		}
 	}
 	passHeader(h, from)
+	if run != nil {
+		h[runHeader] = run
+	}
+	if own == nil {
+		return
+	}
 	for name := range h {
 		if x.cors && allowsOrigins(name) {
 			delete(h, name)
 		}
 	}
 	vary := slices.Concat(own["Vary"], from["Vary"])
-	for name, values := range own {
-		h[name] = values
-	}
+	maps.Copy(h, own)
 	if vary != nil {
 		h["Vary"] = vary
 	}
