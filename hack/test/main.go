@@ -11,6 +11,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,7 +39,17 @@ type report struct {
 	skipped        []string // "package.Test: reason"
 	broken         []string // failed tests and packages
 	output         map[string][]string
+	slow           []timed // tests that took over slowFrom
 }
+
+// timed is a test and how long it took, in seconds; of a parallel one, without its wait for a turn.
+type timed struct {
+	name    string
+	seconds float64
+}
+
+// slowFrom is how long a test takes, in seconds, that is named at the end: what keeps everybody waiting should be seen.
+const slowFrom = 20
 
 func main() {
 	long := flag.Bool("long", false, "also run what takes minutes")
@@ -166,6 +177,9 @@ func (r *report) take(e testEvent) {
 	case "pass":
 		if e.Test != "" {
 			r.passed++
+			if e.Elapsed >= slowFrom {
+				r.slow = append(r.slow, timed{name, e.Elapsed})
+			}
 		} else {
 			fmt.Printf("ok   %-50s %6.1fs\n", name, e.Elapsed)
 		}
@@ -198,6 +212,13 @@ func reason(lines []string) string {
 }
 
 func (r *report) print() {
+	if len(r.slow) > 0 {
+		fmt.Printf("\nover %d s:\n", slowFrom)
+		slices.SortFunc(r.slow, func(a, b timed) int { return cmp.Compare(b.seconds, a.seconds) })
+		for _, t := range r.slow {
+			fmt.Printf("     %6.1fs %s\n", t.seconds, t.name)
+		}
+	}
 	if len(r.skipped) > 0 {
 		fmt.Println("\nskipped, because the machine lacks it (make tools installs what it can):")
 		for _, s := range r.skipped {
