@@ -262,7 +262,9 @@ The listener for the outside; default 127.0.0.1:8080. The token is a header, Aut
 | ` + "`POST /_/events?notBefore=Z`" + `, ` + "`?delay=10m`" + ` | yes | in every form: the events wait until then, at most 366 days; an event's own extension ` + "`notbefore`" + ` goes before it. The answer has an id by which to cancel, as ` + "`delayed`" + ` |
 | ` + "`ANY /_/fn/NAME[/...]`" + ` | yes | calls a function and gives its answer |
 | ` + "`ANY /_/fn/NAME:ALIAS[/...]`" + `, ` + "`/_/fn/NAME:3[/...]`" + ` | yes | calls an alias of it, or a version; the slashes of an alias's name may be written as they are |
-| ` + "`GET /_/health`" + ` | no | 200 when every part of the node works, else 503 |
+| ` + "`GET /_/health`" + ` | no | 200 when every part of the node works and its grade is healthy or degraded, else 503; the body says what ([health](../health.md)) |
+| ` + "`GET /_/health/ready`" + ` | no | 200 when every part works, else 503 |
+| ` + "`GET /_/health/live`" + ` | no | 200 |
 | every other path | no | the routes of functions |
 
 | header | where | meaning |
@@ -280,7 +282,7 @@ cookie, set-cookie, x-api-key and the headers of the setting redact say. An even
 ## Control
 
 The listener for people and tools; default 127.0.0.1:8081. Everything needs the token (Authorization: Bearer), GET /metrics
-([metrics](../metrics.md)) too, but GET /_/health. Below /v2/ it is a registry of images ([registry](../registry.md)), with errors in that protocol's shape. The OpenAPI document is served at /v1/openapi.json, and stands beside this page. An error's body is
+([metrics](../metrics.md)) too, but GET /_/health, /_/health/ready and /_/health/live. Below /v2/ it is a registry of images ([registry](../registry.md)), with errors in that protocol's shape. The OpenAPI document is served at /v1/openapi.json, and stands beside this page. An error's body is
 {"error": {"kind", "message", "hint"}}.
 
 | route | query | what it does |

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,8 +12,6 @@ import (
 	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/dispatch"
-	"github.com/dalamb/dalamb/internal/eventlog"
-	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/gateway"
@@ -204,17 +201,4 @@ func (n *Node) describe(ctx context.Context) wire.Node {
 		Version: n.version, Started: n.started, Gateway: n.gatewayListener.Addr().String(), Control: n.controlListener.Addr().String(), Data: n.config.Data,
 		Runner: own,
 	}
-}
-
-// health looks at the parts that can fail while the process lives.
-func (n *Node) health(ctx context.Context) map[string]error {
-	_, logErr := n.log.Topics(ctx)
-	if s, ok := n.log.(eventlog.SpaceReporter); ok && logErr == nil && s.Space() == eventlog.SpaceEmpty {
-		logErr = fault.New(fault.Exhausted, "the disk is full")
-	}
-	var refused []error
-	for p, err := range n.dispatcher.Refused() {
-		refused = append(refused, fmt.Errorf("%s/%d: %w", p.Topic, p.ID, err))
-	}
-	return map[string]error{"log": logErr, "catalog": n.catalog.CatchUp(ctx), "dispatch": errors.Join(refused...)}
 }

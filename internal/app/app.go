@@ -32,6 +32,7 @@ import (
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/gateway"
+	"github.com/dalamb/dalamb/internal/health"
 	"github.com/dalamb/dalamb/internal/history"
 	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/image/pull"
@@ -85,6 +86,7 @@ type Node struct {
 	puller     *pull.Puller
 	follower   *follow.Follower
 	fleet      *fleet.Fleet
+	health     *health.Health
 	dispatcher *dispatch.Dispatcher
 	replays    *replay.Keeper
 	rollouts   *deliver.Keeper
@@ -232,6 +234,10 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	if err := n.openHealth(); err != nil {
+		return err
+	}
+	calls, timed := watched{n.fleet, n.health}, n.health.Log(n.log)
 	ticks, err := cron.New(cron.Options{Log: n.log, Catalog: n.catalog, Logger: n.logger})
 	if err != nil {
 		return err
@@ -252,7 +258,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.gateway, err = gateway.New(gateway.Options{
-		Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Shadow: n.shadow, Secret: (&opened{catalog: n.catalog, secrets: n.secrets}).open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Health: n.health, Logger: n.logger, Metrics: n.metrics,
+		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: (&opened{catalog: n.catalog, secrets: n.secrets}).open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held)},
 	})
 	if err != nil {
@@ -263,7 +269,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
-		Log: n.log, Catalog: n.catalog, Invoker: n.fleet, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
 	})
 	if err != nil {
@@ -274,7 +280,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.api, err = api.New(api.Options{
-		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Code: n.share, Images: keptImages{n.images, n}, Follower: followed{n}, Repositories: repositories{n}, Builds: n.builds, Signed: c.Build.Require == config.RequireSigned,
+		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Health: n.health, Code: n.share, Images: keptImages{n.images, n}, Follower: followed{n}, Repositories: repositories{n}, Builds: n.builds, Signed: c.Build.Require == config.RequireSigned,
 		Hooks:    told{n.incoming, n.refusals},
 		Rollouts: n.rollouts,
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
@@ -301,6 +307,7 @@ func (n *Node) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", n.api.Private(telemetry.Handler(n.metrics, n.logger)))
 	mux.Handle("GET /_/health", n.gateway)
+	mux.Handle("GET /_/health/", n.gateway)
 	mux.Handle("/v2/", n.registry)
 	mux.Handle("/git/", n.git)
 	mux.Handle("/", n.api)
@@ -327,6 +334,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("pushed images", n.follower.Run)
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("fleet drain", n.drainFleet)
+	n.parts.start("health", n.health.Run)
 	n.parts.start("copies for new versions", n.shadow.Run)
 	n.parts.start("gateway recorder", n.gateway.Run)
 	// These stop at the same time, so that the drain time passes once and not once for each.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/gateway"
+	"github.com/dalamb/dalamb/internal/health"
 )
 
 const (
@@ -92,9 +93,13 @@ func (w *waiting) say(err error) {
 	n := w.node
 	control := http.NewServeMux()
 	control.HandleFunc("GET /_/health", w.health)
+	control.HandleFunc("GET /_/health/ready", w.health)
+	control.HandleFunc("GET /_/health/live", w.live)
 	control.Handle("/", n.api.Private(http.HandlerFunc(w.refuse)))
 	entrance := http.NewServeMux()
 	entrance.HandleFunc("GET /_/health", w.health)
+	entrance.HandleFunc("GET /_/health/ready", w.health)
+	entrance.HandleFunc("GET /_/health/live", w.live)
 	entrance.HandleFunc("/", func(rw http.ResponseWriter, _ *http.Request) { gateway.WriteUnavailable(rw, errWaiting()) })
 	w.serve(control, n.controlListener)
 	w.serve(entrance, n.gatewayListener)
@@ -114,8 +119,10 @@ func errWaiting() error {
 }
 
 func (w *waiting) health(rw http.ResponseWriter, _ *http.Request) {
-	gateway.WriteHealth(rw, map[string]error{"log": w.reason.Load()})
+	gateway.WriteHealth(rw, map[string]error{"log": w.reason.Load()}, health.Report{})
 }
+
+func (w *waiting) live(rw http.ResponseWriter, _ *http.Request) { gateway.WriteLive(rw) }
 
 func (w *waiting) refuse(rw http.ResponseWriter, _ *http.Request) {
 	gateway.WriteUnavailable(rw, w.reason.Load())

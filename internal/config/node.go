@@ -20,6 +20,7 @@ type Node struct {
 
 	Log        Log
 	Limits     Limits
+	Health     Health
 	Sandbox    Sandbox
 	Build      Build
 	Secrets    Secrets
@@ -68,6 +69,7 @@ func Default() *Node {
 			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Upload: 1 << 30, Response: 6 << 20, Held: 256 << 20,
 			Instances: 256,
 		},
+		Health:  defaultHealth(),
 		Build:   defaultBuild(),
 		Sandbox: Sandbox{IDs: IDs{First: 0x70000000, Count: 0x0f000000}, Spares: 16},
 	}

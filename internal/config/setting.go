@@ -25,7 +25,7 @@ type Setting struct {
 
 // Settings is the table, in the order of the reference page.
 func Settings() []Setting {
-	return slices.Concat(nodeSettings(), buildSettings(), outsideSettings())
+	return slices.Concat(nodeSettings(), healthSettings(), buildSettings(), outsideSettings())
 }
 
 func nodeSettings() []Setting {
@@ -136,6 +136,8 @@ func (s *Setting) set(n *Node, text string) error {
 		return p.UnmarshalText([]byte(text))
 	case *IDs:
 		return p.UnmarshalText([]byte(text))
+	case *Bounds:
+		return p.UnmarshalText([]byte(text))
 	case *List:
 		*p = parseList(text)
 	case *[]Registry:
@@ -173,6 +175,8 @@ func (s *Setting) Text(n *Node) string {
 	case *EventLog:
 		return p.String()
 	case *IDs:
+		return p.String()
+	case *Bounds:
 		return p.String()
 	case *int:
 		return strconv.Itoa(*p)

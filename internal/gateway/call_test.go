@@ -630,6 +630,15 @@ func TestHealth(t *testing.T) {
 	if !strings.Contains(n.said.String(), "/secret/db") {
 		t.Errorf("node's log = %q, want the reason", n.said)
 	}
+	if g := n.send("GET", "/_/health/ready", "", "Authorization", ""); g.status != 503 {
+		t.Errorf("ready = %d %s, want 503", g.status, g.body)
+	}
+	if g := n.send("GET", "/_/health/live", "", "Authorization", ""); g.status != 200 || g.body != `{"status":"ok"}`+"\n" {
+		t.Errorf("live = %d %s, want 200", g.status, g.body)
+	}
+	if g := n.send("GET", "/_/health/liv", "", "Authorization", ""); g.status != 404 || !strings.Contains(g.body, "/_/health/live") {
+		t.Errorf("unknown path = %d %s, want 404 and those that there are", g.status, g.body)
+	}
 	if g := n.send("POST", "/_/health", ""); g.status != 405 || g.header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST = %d %v, want 405", g.status, g.header)
 	}

@@ -7,7 +7,7 @@
 //	POST /_/events            events, in any form that ingest.go describes; needs the token
 //	ANY  /_/fn/NAME[/...]     one function, by name, or NAME:ALIAS; needs the token
 //	POST /_/hooks/...         what other services tell of; each provider wants its own proof of who sends it
-//	GET  /_/health            whether this node works
+//	GET  /_/health            whether this node works, and how well; health.go has what is below it
 //	ANY  everything else      the routes of functions; open
 package gateway
 
@@ -29,6 +29,7 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/health"
 	"github.com/dalamb/dalamb/internal/shadow"
 )
 
@@ -80,6 +81,7 @@ type Options struct {
 	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
 	// and not shown, since anybody may ask.
 	Health  func(ctx context.Context) map[string]error
+	Grade   func() health.Report // how well the node does; nil = nobody knows
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
 	Now     func() time.Time
@@ -104,6 +106,7 @@ type Gateway struct {
 	strangers crowd
 	quotas    quotas
 	health    func(ctx context.Context) map[string]error
+	grade     func() health.Report
 	hooks     Hooks
 	secret    Secret
 	logger    *slog.Logger
@@ -133,6 +136,9 @@ func New(o Options) (*Gateway, error) {
 	if o.Health == nil {
 		o.Health = func(context.Context) map[string]error { return nil }
 	}
+	if o.Grade == nil {
+		o.Grade = func() health.Report { return health.Report{} }
+	}
 	if o.Hooks == nil {
 		o.Hooks = noHooks{}
 	}
@@ -154,7 +160,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	return &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
-		health: o.Health, hooks: o.Hooks, secret: o.Secret, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
+		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },
@@ -218,7 +224,7 @@ func (g *Gateway) serve(x *exchange, r *http.Request) {
 	case path == "/_/events":
 		x.kind = kindEvents
 		g.ingest(x, r)
-	case path == "/_/health":
+	case path == healthPath || strings.HasPrefix(path, healthPath+"/"):
 		x.kind = kindHealth
 		g.serveHealth(x, r)
 	case strings.HasPrefix(path, fnPrefix):

@@ -1,0 +1,59 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/dalamb/dalamb/internal/health"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// Health is what the API needs of who grades.
+type Health interface {
+	Node() health.Report
+	Function(name string) health.Report
+}
+
+func wireHealth(fn string, r health.Report) wire.Health {
+	out := wire.Health{Function: fn, Grade: r.Grade.String(), Measures: []wire.HealthMeasure{}}
+	for _, m := range r.Measures {
+		out.Measures = append(out.Measures, wire.HealthMeasure{
+			Name: m.Name, Grade: m.Grade.String(), Average: m.Average, Samples: m.Samples, Degraded: m.Limit.Degraded, Unhealthy: m.Limit.Unhealthy,
+		})
+	}
+	return out
+}
+
+func (a *API) getHealth(*http.Request, query) (any, error) {
+	out := wire.NodeHealth{Health: wireHealth("", a.health.Node()), Functions: []wire.Health{}}
+	for _, f := range a.catalog.View().Functions() {
+		if r := a.health.Function(f.Name); called(r) {
+			out.Functions = append(out.Functions, wireHealth(f.Name, r))
+		}
+	}
+	return out, nil
+}
+
+func called(r health.Report) bool {
+	for _, m := range r.Measures {
+		if m.Samples > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *API) getFunctionHealth(r *http.Request, _ query) (any, error) {
+	name := r.PathValue("name")
+	if _, err := a.catalog.View().Function(name); err != nil {
+		return nil, err
+	}
+	return wireHealth(name, a.health.Function(name)), nil
+}
+
+// healthRoutes are those of how well things go.
+func (a *API) healthRoutes() []route {
+	return []route{
+		{Method: "GET", Path: "/v1/health", Name: "getHealth", Summary: "How well this node does, and those of its functions that were called within the window: rolling averages and their bounds.", Answer: wire.NodeHealth{}, serve: a.getHealth},
+		{Method: "GET", Path: "/v1/functions/{name}/health", Name: "getFunctionHealth", Summary: "How well a function does on this node.", Answer: wire.Health{}, serve: a.getFunctionHealth},
+	}
+}

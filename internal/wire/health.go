@@ -1,0 +1,24 @@
+package wire
+
+// Health is how well a node, or a function on it, does: its grade is the worst of its measures.
+type Health struct {
+	Function string          `json:"function,omitempty"` // "" = the node
+	Grade    string          `json:"grade" enum:"healthy,degraded,unhealthy"`
+	Measures []HealthMeasure `json:"measures"`
+}
+
+// HealthMeasure is a rolling average, and the bounds from which on it makes a grade worse.
+type HealthMeasure struct {
+	Name      string  `json:"name" enum:"store,queue,errors,response"`
+	Grade     string  `json:"grade" enum:"healthy,degraded,unhealthy"`
+	Average   float64 `json:"average"` // store and response in seconds, queue in calls, errors as a share of 1
+	Samples   int     `json:"samples"`
+	Degraded  float64 `json:"degraded,omitempty"` // absent: there are no bounds
+	Unhealthy float64 `json:"unhealthy,omitempty"`
+}
+
+// NodeHealth is how a node and those of its functions do that were called.
+type NodeHealth struct {
+	Health
+	Functions []Health `json:"functions"`
+}
