@@ -154,6 +154,8 @@ type InvokeRequest struct {
 // Request is the data of a request.completed event in _dalamb.requests. Bodies over 64 KiB are cut, secret-bearing headers redacted.
 type Request struct {
 	ID         string              `json:"id"`
+	Run        string              `json:"run,omitempty"`     // the ID of the first attempt; "" = this is it
+	Attempt    int                 `json:"attempt,omitempty"` // counts from 1; 0 = 1
 	Function   string              `json:"function"`
 	Version    int                 `json:"version"`
 	Route      string              `json:"route,omitempty"`

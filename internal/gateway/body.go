@@ -29,6 +29,27 @@ func (b *budget) take(n int64) bool {
 
 func (b *budget) give(n int64) { b.used.Add(-n) }
 
+// holding is the body of a request, for all attempts of its call: the last of them that ends frees it.
+type holding struct {
+	users atomic.Int32
+	end   func()
+}
+
+// hold makes the body that was received the call's. free is the caller's part in it.
+func (c *Call) hold(end func()) (free func()) {
+	c.held = &holding{end: end}
+	c.held.keep()
+	return c.held.free
+}
+
+func (h *holding) keep() { h.users.Add(1) }
+
+func (h *holding) free() {
+	if h.users.Add(-1) == 0 {
+		h.end()
+	}
+}
+
 // firstRead is how much memory a body gets before any of it has come: a client that announces much and sends nothing holds
 // no more.
 const firstRead = 32 << 10

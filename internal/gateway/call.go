@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -17,7 +18,9 @@ import (
 
 // Call asks for one synchronous call of a function.
 type Call struct {
-	ID       string // of the run, a UUID; "" = a new one
+	ID       string // a UUID; "" = a new one
+	Run      string // the ID of the first attempt; "" = this is it
+	Attempt  int    // counts from 1; 0 = 1
 	Function string
 	Alias    string           // "" = live
 	Version  int              // 0 = by alias
@@ -32,7 +35,9 @@ type Call struct {
 	Body    []byte
 	whole   bool // Body has been read, by a policy
 	upload  *upload
-	URL     *url.URL // as the client wrote it; nil = Request.URL
+	held    *holding
+	wait    time.Duration // for an instance, at most; 0 = as long as the gateway lets a call wait
+	URL     *url.URL      // as the client wrote it; nil = Request.URL
 
 	Payload       []byte // AWS Invoke: what the function gets in place of the request; nil = the request
 	ClientContext string // AWS Invoke
@@ -80,7 +85,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		id = event.NewID()
 	}
 	key := call.Key
-	inv := &function.Invocation{ID: id, Run: id, Attempt: 1, TraceParent: traceParent(call.Request.Header), Identity: call.Identity}
+	inv := &function.Invocation{ID: id, Run: cmp.Or(call.Run, id), Attempt: max(1, call.Attempt), TraceParent: traceParent(call.Request.Header), Identity: call.Identity}
 	if call.Trigger != nil {
 		inv.Trigger = call.Trigger.Name
 		key = call.Trigger.Route.Sticky.Key(call.Request)
@@ -96,13 +101,16 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		inv.Responder = through
 	}
 	a := Answer{ID: id}
-	wait, cancel := context.WithTimeout(ctx, c.queue) // bounds the wait for an instance alone; see Fleet
+	wait, cancel := context.WithTimeout(ctx, cmp.Or(min(call.wait, c.queue), c.queue)) // bounds the wait for an instance alone; see Fleet
 	defer cancel()
 	res, err := c.fleet.Invoke(wait, fleet.Call{Function: call.Function, Alias: call.Alias, Version: call.Version, Key: key, Invocation: inv})
 	if through != nil && through.begun {
 		c.metrics.streams.WithLabelValues(streamEnd(res, err)).Inc()
 	}
 	if err != nil {
+		if call.wait > 0 && ctx.Err() == nil && wait.Err() != nil && fault.KindOf(err) == fault.Exhausted {
+			err = overdue(timeConnect, call.wait, err)
+		}
 		return a, err
 	}
 	c.copied(&call, key, inv, res, through)

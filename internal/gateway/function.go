@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -39,14 +40,16 @@ func (g *Gateway) serveFunction(x *exchange, r *http.Request) {
 	r.Header.Del(keyHeader)
 	r.URL, r.RequestURI = &inner, inner.RequestURI()
 	r.Header.Del("Authorization")
-	g.serveCall(x, Call{Function: to.function, Alias: to.alias, Version: to.version, Key: key, Request: r, URL: written}, true)
+	if err := g.serveCall(x, Call{Function: to.function, Alias: to.alias, Version: to.version, Key: key, Request: r, URL: written}, true); err != nil {
+		g.fail(x, err)
+	}
 }
 
-// receive gives the request the body that the function gets, and says what frees it when the call is over.
+// receive gives the request the body that the function gets, once, and says what frees it when the call is over.
 func (g *Gateway) receive(x *exchange, c *Call) (free func(), err error) {
 	r := c.Request
 	switch {
-	case c.whole:
+	case c.whole || c.upload != nil:
 		return func() {}, nil
 	case g.uploads(r, c):
 		if c.upload, err = g.newUpload(x, r); err != nil {
@@ -54,7 +57,7 @@ func (g *Gateway) receive(x *exchange, c *Call) (free func(), err error) {
 		}
 		c.Request = r.WithContext(r.Context()) // net/http looks at the body of its own when it answers
 		c.Request.Body, c.Request.TransferEncoding = c.upload, nil
-		return c.upload.finish, nil
+		return c.hold(c.upload.finish), nil
 	}
 	return g.gather(x, c)
 }
@@ -67,16 +70,16 @@ func (g *Gateway) gather(x *exchange, c *Call) (free func(), err error) {
 		c.Body, c.whole = body, true
 		r.Body, r.ContentLength, r.TransferEncoding = newMemory(body), int64(len(body)), nil
 	}
-	return func() { g.held.give(held) }, err
+	return c.hold(func() { g.held.give(held) }), err
 }
 
-// serveCall reads the body, makes the call and answers. Who showed the token is trusted with the function's own error.
-func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) {
+// serveCall reads the body, makes the call and answers; an error has answered nothing. Who showed the token is trusted with the function's
+// own error.
+func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) error {
 	free, err := g.receive(x, &c)
 	defer free()
 	if err != nil {
-		g.fail(x, err)
-		return
+		return err
 	}
 	r := c.Request
 	wanted := upgrade(r)
@@ -86,31 +89,47 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) {
 	if wanted != "" { // of the hops' own fields, this is for the function to decide on
 		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{wanted}
 	}
-	c.ID = event.NewID()
-	through := &stream{x: x, r: r, id: c.ID, body: c.upload, among: &g.tunnels}
+	if c.ID == "" {
+		c.ID = event.NewID()
+	}
+	run := cmp.Or(c.Run, c.ID)
+	through := &stream{x: x, r: r, id: run, body: c.upload, among: &g.tunnels}
 	c.Responder = through
 	a, err := g.caller.Do(r.Context(), c)
 	if a.ID != "" {
-		x.Header().Set(runHeader, a.ID)
+		x.Header().Set(runHeader, run)
 	}
 	if through.begun {
 		if err != nil {
 			g.logger.Warn("answer broken off", "run", a.ID, "err", err)
 		}
 		through.end(a.Result, err)
-		return
+		return nil
 	}
 	c.upload.answered(x.Header())
 	if err == nil && c.upload != nil && a.Result.Abandoned {
 		err = c.upload.blamed()
 	}
 	if err != nil {
-		g.fail(x, discreet(err, trusted))
-		return
+		x.outcome = unstarted(err)
+		return discreet(err, trusted)
 	}
+	x.outcome = a.Result.Outcome
 	if answered(a.Result) {
 		answer(x, r, a.Result)
-		return
+	} else {
+		failure(x, a.Result, trusted)
 	}
-	failure(x, a.Result, trusted)
+	return nil
+}
+
+// unstarted is the outcome of a call of which the fleet says only why there is none: no instance has taken it. "" = another reason.
+func unstarted(err error) function.Outcome {
+	switch fault.KindOf(err) {
+	case fault.Exhausted, fault.Unavailable, fault.Internal:
+		return function.InitError
+	case fault.Timeout:
+		return function.TimedOut
+	}
+	return ""
 }

@@ -114,6 +114,8 @@ type Gateway struct {
 	now       func() time.Time
 	slow      time.Duration
 	tunnels   tunnels
+	// background are attempts that a request may leave behind.
+	background sync.WaitGroup
 
 	routes  atomic.Pointer[routes]
 	routing sync.Mutex // held while routes are rebuilt
@@ -250,6 +252,9 @@ type exchange struct {
 	// mute keeps back what http.ServeMux itself would answer, so that it can be said in this gateway's own form.
 	mute bool
 	cors bool // the route has rules for pages of other origins
+
+	outcome    function.Outcome // of the call that was made last, once it is known; a stream has none before its end
+	substitute bool             // the answer is a fallback's
 }
 
 func (x *exchange) WriteHeader(status int) {

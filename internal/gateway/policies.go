@@ -38,8 +38,7 @@ func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
 	}
 	return chain(stages, func(x *exchange, c *Call) error {
 		g.dropToken(c.Request.Header)
-		g.serveCall(x, *c, false)
-		return nil
+		return g.serveCall(x, *c, false)
 	})
 }
 

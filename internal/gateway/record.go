@@ -23,7 +23,8 @@ const keptBody = 64 << 10
 // no more of the request and the result than will be written.
 type record struct {
 	function, route string
-	id, trace       string
+	id, run, trace  string
+	attempt         int
 	identity        *function.Identity
 	method, remote  string
 	url             *url.URL
@@ -47,7 +48,7 @@ func newRecord(c *Call, inv *function.Invocation, res *function.Result) *record 
 		body, size = c.upload.kept()
 	}
 	r := &record{
-		function: c.Function, id: inv.ID, trace: inv.TraceParent, route: inv.Trigger, identity: c.Identity,
+		function: c.Function, id: inv.ID, run: inv.Run, attempt: inv.Attempt, trace: inv.TraceParent, route: inv.Trigger, identity: c.Identity,
 		method: c.Request.Method, remote: c.Request.RemoteAddr, url: c.URL, header: c.Request.Header,
 		body: cut(body), bodySize: size, answer: cut(res.Body),
 	}
@@ -80,6 +81,9 @@ func (r *record) encode() eventlog.Record {
 		Body: r.body, BodySize: r.bodySize, Status: r.res.Status, Outcome: r.res.Outcome, Failure: showable(r.res.Failure),
 		Answer: r.answer, AnswerSize: r.answerSize, Abandoned: r.res.Abandoned, Start: r.start, Duration: function.Duration(r.took),
 		Cold: r.res.Cold, Emitted: r.names, Instance: r.res.Instance,
+	}
+	if r.run != r.id {
+		req.Run, req.Attempt = r.run, r.attempt
 	}
 	data, err := json.Marshal(&req)
 	if err != nil { // showable has seen to the one part that could be no JSON

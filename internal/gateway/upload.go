@@ -28,6 +28,7 @@ type upload struct {
 	size  int64  // of what has come
 	err   error
 	held  int64 // of the gateway's budget
+	left  bool  // the connection is net/http's again
 }
 
 // errEnded is what a Read gives when nobody wants the body any more.
@@ -49,7 +50,11 @@ func (g *Gateway) newUpload(x *exchange, r *http.Request) (*upload, error) {
 
 // Open implements function.Upload.
 func (u *upload) Open() {
-	_ = http.NewResponseController(u.x).EnableFullDuplex() // HTTP/2 is that by itself
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.left {
+		_ = http.NewResponseController(u.x).EnableFullDuplex() // HTTP/2 is that by itself
+	}
 }
 
 // Read implements function.Upload. Each piece has the time of a whole body: a client may be slow, but not stand still.
@@ -87,7 +92,11 @@ func (u *upload) Read(p []byte) (int, error) {
 }
 
 func (u *upload) await(until time.Time) {
-	_ = http.NewResponseController(u.x).SetReadDeadline(until) // what cannot have deadlines is not slow
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.left {
+		_ = http.NewResponseController(u.x).SetReadDeadline(until) // what cannot have deadlines is not slow
+	}
 }
 
 // Close implements function.Upload.
@@ -110,6 +119,11 @@ func (u *upload) Close() error {
 
 // Gather implements function.Upload.
 func (u *upload) Gather() ([]byte, error) {
+	u.busy <- struct{}{}
+	defer func() { <-u.busy }()
+	if u.closed.Load() {
+		return nil, errEnded
+	}
 	body, held, err := u.g.read(u.x, u.from, u.g.limits.Request, "the request's body")
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -145,11 +159,22 @@ func (u *upload) kept() ([]byte, int64) {
 	return u.first[:len(u.first):len(u.first)], u.size
 }
 
-// finish ends it: the connection goes back to net/http, and no Read may be on it then.
-func (u *upload) finish() {
+// cease ends it: the connection goes back to net/http, and no Read may be on it then. The memory of what was gathered stays.
+func (u *upload) cease() {
+	if u == nil {
+		return
+	}
 	_ = u.Close() // nobody asks any more
 	u.busy <- struct{}{}
 	<-u.busy
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.left = true
+}
+
+// finish ends it when the call is over.
+func (u *upload) finish() {
+	u.cease()
 	u.mu.Lock()
 	held := u.held
 	u.mu.Unlock()
