@@ -95,6 +95,7 @@ The other commands find their node by the environment:
 | ` + "`DALAMB_LOG`" + ` | of ` + "`dalamb up`" + ` alone: as --log | disk |
 | ` + "`DALAMB_CONTROL`" + ` | URL of the control listener | what node.json says |
 | ` + "`DALAMB_TOKEN`" + ` | the control token | what the file token holds |
+| ` + "`DALAMB_CA`" + ` | file with the authority of a node that speaks TLS; as --ca | tls/ca.pem in the data directory, where it is there; beside what the machine believes |
 `)
 }
 

@@ -160,17 +160,12 @@ func (c caller) Call(ctx context.Context, call api.Call) (*function.Result, erro
 
 // Info is where the node listens.
 func (n *Node) Info() NodeInfo {
-	return NodeInfo{Control: address(n.controlListener.Addr().String()), Gateway: address(n.gatewayListener.Addr().String()), PID: os.Getpid()}
-}
-
-// address is the URL of a listener; one on all addresses is reached on loopback from the same machine.
-func address(listen string) string {
-	for _, all := range []string{"[::]:", "0.0.0.0:"} {
-		if port, ok := strings.CutPrefix(listen, all); ok {
-			return "http://127.0.0.1:" + port
-		}
+	i := NodeInfo{Control: n.url(n.controlListener), Gateway: n.url(n.gatewayListener), PID: os.Getpid()}
+	i.Name = n.name(i.Control)
+	if n.redirectListener != nil {
+		i.Redirect = "http://" + reachable(n.redirectListener)
 	}
-	return "http://" + listen
+	return i
 }
 
 // Fence says in a few words what holds the functions of this node.

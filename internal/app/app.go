@@ -18,6 +18,7 @@ import (
 	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/certificate"
 	"github.com/dalamb/dalamb/internal/codeshare"
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/copier"
@@ -99,6 +100,8 @@ type Node struct {
 	sink       *logSink
 
 	gatewayListener, controlListener net.Listener
+	redirectListener                 net.Listener        // nil = none
+	tls                              *certificate.Server // nil = plain HTTP
 	gatewayServer, controlServer     *http.Server
 
 	parts  *parts
@@ -126,7 +129,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 
 func (n *Node) open(ctx context.Context) error {
 	c := n.config
-	if err := openData(c.Data); err != nil {
+	if err := OpenData(c.Data); err != nil {
 		return err
 	}
 	last := newTakeover(c.Data, n.logger)
@@ -146,6 +149,9 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	if n.controlListener, err = taken(ctx, last, func() (net.Listener, error) { return listen("control", c.Control) }); err != nil {
+		return err
+	}
+	if err := n.openTLS(); err != nil {
 		return err
 	}
 	token, err := loadToken(c.Data)
@@ -258,7 +264,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.gateway, err = gateway.New(gateway.Options{
-		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: (&opened{catalog: n.catalog, secrets: n.secrets}).open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
+		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: (&opened{catalog: n.catalog, secrets: n.secrets}).open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.AsksClients(), Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held)},
 	})
 	if err != nil {
@@ -296,6 +302,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.gatewayServer = gateway.Public(n.gateway, n.logger)
 	n.controlServer = gateway.Server(prompt(n.control(), takePatience), n.logger)
+	n.encrypt(n.gatewayServer, n.controlServer)
 	n.controlServer.RegisterOnShutdown(n.api.EndStreams)
 	n.gatewayServer.RegisterOnShutdown(n.gateway.EndTunnels)
 	return nil
@@ -340,7 +347,7 @@ func (n *Node) Run(ctx context.Context) error {
 	// These stop at the same time, so that the drain time passes once and not once for each.
 	drain := n.config.Drain.Std()
 	n.parts.start("dispatch and listeners", together(
-		n.dispatcher.Run, n.builds.Serve, serve(n.controlServer, n.controlListener, drain), serve(n.gatewayServer, n.gatewayListener, drain)))
+		n.dispatcher.Run, n.builds.Serve, serve(n.controlServer, n.controlListener, drain), serve(n.gatewayServer, n.gatewayListener, drain), n.redirect(drain)))
 	if err := writeNode(n.config.Data, n.Info()); err != nil {
 		return errors.Join(err, n.parts.stop())
 	}
@@ -372,7 +379,7 @@ func (n *Node) drainFleet(ctx context.Context) error {
 
 // close frees what New opened, in reverse.
 func (n *Node) close() {
-	for _, l := range []net.Listener{n.gatewayListener, n.controlListener} {
+	for _, l := range []net.Listener{n.gatewayListener, n.controlListener, n.redirectListener} {
 		if l != nil {
 			l.Close() // closed already after a serve; then there is nothing to do
 		}
@@ -415,7 +422,7 @@ func serve(s *http.Server, l net.Listener, drain time.Duration) func(context.Con
 	return func(ctx context.Context) error {
 		s.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
 		done := make(chan error, 1)
-		go func() { done <- s.Serve(l) }()
+		go func() { done <- accept(s, l) }()
 		select {
 		case err := <-done:
 			return err

@@ -23,14 +23,16 @@ const (
 
 // NodeInfo is the content of NodeFile.
 type NodeInfo struct {
-	Control string `json:"control"` // URL
-	Gateway string `json:"gateway"` // URL
-	PID     int    `json:"pid"`
-	Waiting bool   `json:"waiting,omitempty"` // for its log; until then every command is answered with the reason
+	Control  string `json:"control"`            // URL
+	Gateway  string `json:"gateway"`            // URL
+	Name     string `json:"name,omitempty"`     // which the node's certificate proves, where it does not prove the host in Control
+	Redirect string `json:"redirect,omitempty"` // URL by plain HTTP, whose requests are sent on to Gateway
+	PID      int    `json:"pid"`
+	Waiting  bool   `json:"waiting,omitempty"` // for its log; until then every command is answered with the reason
 }
 
-// openData makes the data directory where it is missing, private to its owner.
-func openData(dir string) error {
+// OpenData makes the data directory where it is missing, private to its owner.
+func OpenData(dir string) error {
 	_, missing := os.Stat(dir)
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil && missing != nil {

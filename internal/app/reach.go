@@ -101,8 +101,10 @@ func (w *waiting) say(err error) {
 	entrance.HandleFunc("GET /_/health/ready", w.health)
 	entrance.HandleFunc("GET /_/health/live", w.live)
 	entrance.HandleFunc("/", func(rw http.ResponseWriter, _ *http.Request) { gateway.WriteUnavailable(rw, errWaiting()) })
-	w.serve(control, n.controlListener)
-	w.serve(entrance, n.gatewayListener)
+	inside, outside := gateway.Server(control, n.logger), gateway.Server(entrance, n.logger)
+	n.encrypt(outside, inside)
+	w.serve(inside, n.controlListener)
+	w.serve(outside, n.gatewayListener)
 	info := n.Info()
 	info.Waiting = true
 	if err := writeNode(n.config.Data, info); err != nil { // commands find the node, and hear what it waits for
@@ -129,11 +131,10 @@ func (w *waiting) refuse(rw http.ResponseWriter, _ *http.Request) {
 }
 
 // serve answers on a listener that it does not close.
-func (w *waiting) serve(h http.Handler, l net.Listener) {
-	s := gateway.Server(h, w.node.logger)
+func (w *waiting) serve(s *http.Server, l net.Listener) {
 	w.servers = append(w.servers, s)
 	w.done.Go(func() {
-		if err := s.Serve(lent{l}); !errors.Is(err, http.ErrServerClosed) {
+		if err := accept(s, lent{l}); !errors.Is(err, http.ErrServerClosed) {
 			w.node.logger.Error("answer while waiting for the log", "err", err)
 		}
 	})

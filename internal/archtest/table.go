@@ -22,6 +22,7 @@ func Table() []Room {
 		{"internal/event", nil},
 		{"internal/fault", nil},
 		{"internal/durable", nil},
+		{"internal/certificate", []string{"fault"}},
 		{"internal/function", []string{"event", "fault", "match", "schedule"}},
 		{"internal/schedule", nil},
 		{"internal/eventlog", []string{"event", "fault"}},
@@ -109,6 +110,8 @@ func Edges() []Edge {
 		{"deliver/follow", "durable", "a push that waits is a file, which must outlive the node that took it"},
 		{"secret", "durable", "the key of all secrets is in its file before anything is encrypted for it"},
 		{"build", "durable", "so is the key that signs; the record of a build is there whole or not at all"},
+		{"certificate", "durable", "a key and its certificate are in their files whole or not at all"},
+		{"cli", "certificate", "tls makes certificates where the operator is, which need not be a node; a client believes a node by its authority"},
 		{"config", "function", "sizes and durations are spelled alike in both files that people write"},
 	}
 }

@@ -37,6 +37,13 @@ func TestGitScripts(t *testing.T) {
 	scripts(t, "testdata/git")
 }
 
+// TestTLSScripts runs those in which clients of others' making believe a node by its certificate.
+func TestTLSScripts(t *testing.T) {
+	need.Program(t, "git")
+	need.Program(t, "skopeo")
+	scripts(t, "testdata/tls")
+}
+
 // TestBuildScripts runs those that take a machine which can fence, and git.
 func TestBuildScripts(t *testing.T) {
 	need.Linux(t)

@@ -83,7 +83,7 @@ func (fs imageFiles) push(ctx context.Context, node *client.Client, s *function.
 	ref := fs.sent[local]
 	if ref == "" {
 		control, token := node.Address()
-		f.Sent = fs.shown.sending(s.Name)
+		f.Sent, f.Transport = fs.shown.sending(s.Name), node.Transport()
 		var err error
 		ref, err = f.Push(ctx, control, token, pull.Sent+s.Name)
 		fs.shown.show("")

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ import (
 type environment struct {
 	get func(name string) string // os.Getenv
 	env string                   // that the command is about; "" = all, or production
+	ca  string                   // --ca
 }
 
 func (e *environment) dir() string {
@@ -30,13 +32,13 @@ func (e *environment) dir() string {
 
 // client returns a client of the node: DALAMB_CONTROL and DALAMB_TOKEN where they are set, else what the data directory says.
 func (e *environment) client() (*client.Client, error) {
-	control, token := e.get("DALAMB_CONTROL"), e.get("DALAMB_TOKEN")
+	control, token, name := e.get("DALAMB_CONTROL"), e.get("DALAMB_TOKEN"), ""
 	if control == "" {
 		info, err := e.node()
 		if err != nil {
 			return nil, err
 		}
-		control = info.Control
+		control, name = info.Control, info.Name
 	}
 	if token == "" {
 		text, err := os.ReadFile(filepath.Join(e.dir(), app.TokenFile))
@@ -46,7 +48,11 @@ func (e *environment) client() (*client.Client, error) {
 		}
 		token = strings.TrimSpace(string(text))
 	}
-	return client.New(client.Options{Address: control, Token: token})
+	way, err := e.transport(name)
+	if err != nil {
+		return nil, err
+	}
+	return client.New(client.Options{Address: control, Token: token, HTTP: &http.Client{Transport: way}})
 }
 
 // node reads where the node of the data directory listens.

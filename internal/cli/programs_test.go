@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -28,14 +30,17 @@ func (h headers) Set(v string) error {
 }
 
 // httpCommand sends one request and prints the status and the body, as a person would with curl:
-// http [-H 'Name: value'] [-d BODY|@FILE] [-sign SECRET] METHOD URL
-// -sign signs the body as GitHub does.
+// http [-H 'Name: value'] [-d BODY|@FILE] [-sign SECRET] [-ca FILE] [-name NAME] [-cert FILE -key FILE] METHOD URL
+// -sign signs the body as GitHub does. A redirect is not followed.
 func httpCommand(args []string) int {
 	f := flag.NewFlagSet("http", flag.ContinueOnError)
 	h := headers{}
 	f.Var(h, "H", "header")
 	data := f.String("d", "", "body")
 	secret := f.String("sign", "", "secret to sign the body with")
+	ca := f.String("ca", "", "authority that the server is believed by")
+	name := f.String("name", "", "what the server has to prove in the place of the URL's host")
+	cert, key := f.String("cert", "", "certificate to show"), f.String("key", "", "its key")
 	if f.Parse(args) != nil || f.NArg() != 2 {
 		return 2
 	}
@@ -58,14 +63,19 @@ func httpCommand(args []string) int {
 		mac.Write(body)
 		r.Header.Set("X-Hub-Signature-256", fmt.Sprintf("sha256=%x", mac.Sum(nil)))
 	}
-	resp, err := http.DefaultClient.Do(r)
+	client, err := httpClient(*ca, *name, *cert, *key)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	resp, err := client.Do(r)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer resp.Body.Close()
 	fmt.Println(resp.StatusCode)
-	for _, name := range []string{"X-Amz-Function-Error", "X-Echo", "Retry-After", "Dalamb-Duplicates", "WWW-Authenticate", "RateLimit"} {
+	for _, name := range []string{"X-Amz-Function-Error", "X-Echo", "Retry-After", "Dalamb-Duplicates", "WWW-Authenticate", "RateLimit", "Location"} {
 		if v := resp.Header.Get(name); v != "" {
 			fmt.Printf("%s: %s\n", name, v)
 		}
@@ -76,6 +86,28 @@ func httpCommand(args []string) int {
 	}
 	fmt.Println()
 	return 0
+}
+
+// httpClient believes an authority and shows a certificate, where there are any.
+func httpClient(ca, name, cert, key string) (*http.Client, error) {
+	conf := &tls.Config{ServerName: name}
+	if ca != "" {
+		text, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, err
+		}
+		conf.RootCAs = x509.NewCertPool()
+		conf.RootCAs.AppendCertsFromPEM(text)
+	}
+	if cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, err
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true}, CheckRedirect: stay}, nil
 }
 
 // functionCommand is a function in Go: fn http, or fn lambda. What it is asked to do is in its payload:

@@ -73,7 +73,7 @@ func Root(s Streams) *cobra.Command {
   dalamb runs                      what came of it
 
 A command finds the node by its data directory: DALAMB_DATA, or ./dalamb-data. DALAMB_CONTROL (the URL of the control listener)
-and DALAMB_TOKEN are stronger.`,
+and DALAMB_TOKEN are stronger. DALAMB_CA, or --ca, names the authority of a node that speaks TLS.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -93,13 +93,14 @@ and DALAMB_TOKEN are stronger.`,
 		rolloutCommand(env),
 		deployCommand(env), buildCommand(env), functionsCommand(env), versionsCommand(env), diffCommand(env), aliasCommand(env), shiftCommand(env), rollbackCommand(env),
 		psCommand(env), healthCommand(env), imagesCommand(env), repositoryCommand(env), hookCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env), keyCommand(env), scheduleCommand(env), seekCommand(env), replayCommand(env),
-		emitCommand(env), delayedCommand(env), eventsCommand(env), topicCommand(env), copyCommand(env), tokenCommand(env), secretCommand(env), configCommand(env), envCommand(env), exportCommand(env), applyCommand(env),
+		emitCommand(env), delayedCommand(env), eventsCommand(env), topicCommand(env), copyCommand(env), tokenCommand(env), tlsCommand(env), secretCommand(env), configCommand(env), envCommand(env), exportCommand(env), applyCommand(env),
 		runsCommand(env), dlqCommand(env), logsCommand(env),
 		patternCommand(env), doctorCommand(env), versionCommand(),
 	} {
 		root.AddCommand(c)
 	}
 	env.namesEnvironments(root)
+	env.namesAuthorities(root)
 	nameUsage(root)
 	tellExitCodes(root)
 	return root

@@ -76,6 +76,7 @@ func ready(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Setenv("CONTROL", info.Control)
 	ts.Setenv("GATEWAY", info.Gateway)
+	ts.Setenv("REDIRECT", info.Redirect)
 	ts.Setenv("TOKEN", strings.TrimSpace(string(token)))
 	ts.Setenv("PID", strconv.Itoa(info.PID))
 }
@@ -101,7 +102,7 @@ func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 	ts.Check(err)
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "DALAMB_DATA", "DALAMB_CONTROL", "DALAMB_TOKEN", "HOME", "TMPDIR", "GORACE"} {
+	for _, name := range []string{"PATH", "DALAMB_DATA", "DALAMB_CONTROL", "DALAMB_TOKEN", "DALAMB_CA", "HOME", "TMPDIR", "GORACE"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	return cmd

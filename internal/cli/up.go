@@ -25,7 +25,10 @@ The first start makes the data directory and a token in it (file "token", readab
 defaults hold; DALAMB_DATA and DALAMB_LOG are stronger than the file, and a flag is stronger than both.
 
 Events are kept in the data directory, or on Apache Kafka: --log kafka://host:9092,host:9092[?options]. Several nodes on one Kafka
-share the work; each has a data directory of its own. docs/kafka.md has the options for TLS and passwords.`,
+share the work; each has a data directory of its own. docs/kafka.md has the options for TLS and passwords.
+
+A listener that other machines reach speaks TLS: --tls-cert and --tls-key (dalamb tls init makes both), or --acme-domain; or plain HTTP
+where --insecure says so. docs/tls.md.`,
 		Args: cobra.NoArgs,
 	}
 	settings := nodeSettings(c, env)
@@ -55,6 +58,12 @@ share the work; each has a data directory of its own. docs/kafka.md has the opti
 		}
 		o.Ready = func(n *app.Node) {
 			addresses(n)
+			if to := n.Info().Redirect; to != "" {
+				fmt.Fprintf(c.OutOrStdout(), "redirect %s\n", to)
+			}
+			for _, l := range n.Exposed() {
+				fmt.Fprintf(c.OutOrStdout(), "insecure %s: plain HTTP to other machines, who is between can read tokens and data\n", l)
+			}
 			fmt.Fprintf(c.OutOrStdout(), "runner   %s\nready\n", n.Fence())
 		}
 		n, err := app.New(c.Context(), o)
@@ -82,6 +91,9 @@ func nodeSettings(c *cobra.Command, env *environment) func() (*config.Node, erro
 			usage = fmt.Sprintf("`%s`: %s", s.Form, s.Help)
 		}
 		c.Flags().String(s.Flag, s.Text(defaults), usage)
+		if s.Switch() {
+			c.Flags().Lookup(s.Flag).NoOptDefVal = "true"
+		}
 	}
 	return func() (*config.Node, error) {
 		set := map[string]string{}

@@ -5,6 +5,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +37,9 @@ type Client struct {
 
 // Address is the URL of the node and the token that the client shows: for its registry, which other clients speak to.
 func (c *Client) Address() (url, token string) { return c.base, c.token }
+
+// Transport is the client's way to the node; nil = Go's own.
+func (c *Client) Transport() http.RoundTripper { return c.http.Transport }
 
 // New checks the options; it calls nobody.
 func New(o Options) (*Client, error) {
@@ -117,6 +121,10 @@ func (c *Client) unreachable(err error) error {
 	if errors.As(err, &cause) {
 		err = cause.Err // without the method and the whole address
 	}
+	if wrong, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fault.New(fault.Unavailable, "the node at %s is not believed: %w", c.base, wrong.Err).
+			WithHint("name its authority with --ca FILE or DALAMB_CA; `dalamb tls init` has made it where the node's certificate is from there (ca.pem)")
+	}
 	return fault.New(fault.Unavailable, "the node at %s does not answer: %w", c.base, err).
 		WithHint("is it running? start it with dalamb up, or say where it is with DALAMB_CONTROL")
 }
@@ -131,7 +139,11 @@ func errorOf(resp *http.Response) error {
 	if err := json.Unmarshal(b, &body); err == nil && body.Error.Message != "" {
 		return body.Error.Fault()
 	}
-	return fault.New(wire.KindOf(resp.StatusCode), "the node answered %s", resp.Status)
+	f := fault.New(wire.KindOf(resp.StatusCode), "the node answered %s", resp.Status)
+	if strings.Contains(string(b), "HTTP request to an HTTPS server") { // net/http's own words
+		return f.WithHint("it speaks TLS: its address begins with https://")
+	}
+	return f
 }
 
 // call sends r and decodes the answer into out; nil = there is none.

@@ -17,6 +17,7 @@ type Node struct {
 	Drain   function.Duration
 
 	EventLog EventLog
+	TLS      TLS
 
 	Log        Log
 	Limits     Limits

@@ -25,7 +25,7 @@ type Setting struct {
 
 // Settings is the table, in the order of the reference page.
 func Settings() []Setting {
-	return slices.Concat(nodeSettings(), healthSettings(), buildSettings(), outsideSettings())
+	return slices.Concat(nodeSettings(), tlsSettings(), healthSettings(), buildSettings(), outsideSettings())
 }
 
 func nodeSettings() []Setting {
@@ -122,6 +122,12 @@ func (s *Setting) set(n *Node, text string) error {
 	switch p := s.value(n).(type) {
 	case *string:
 		*p = text
+	case *bool:
+		v, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		*p = v
 	case *int:
 		v, err := strconv.Atoi(text)
 		if err != nil {
@@ -162,6 +168,8 @@ func (s *Setting) Text(n *Node) string {
 	switch p := s.value(n).(type) {
 	case *string:
 		return *p
+	case *bool:
+		return strconv.FormatBool(*p)
 	case *[]Registry:
 		return registriesText(*p)
 	case *[]string:
@@ -182,6 +190,12 @@ func (s *Setting) Text(n *Node) string {
 		return strconv.Itoa(*p)
 	}
 	return ""
+}
+
+// Switch says whether a flag of the setting can stand without a value, which is true.
+func (s *Setting) Switch() bool {
+	_, is := s.value(Default()).(*bool)
+	return is
 }
 
 // plain is about a setting that may be empty.

@@ -13,6 +13,8 @@ type Auth struct {
 	Basic     *BasicAuth     `json:"basic,omitempty"`
 	Signature *SignatureAuth `json:"signature,omitempty"`
 	JWT       *JWTAuth       `json:"jwt,omitempty"`
+
+	Certificate *CertificateAuth `json:"certificate,omitempty"`
 }
 
 // TokenAuth wants `Authorization: Bearer TOKEN` with one of the installation's tokens that send events.
@@ -110,6 +112,7 @@ func authValue() value[Auth] {
 			field("tolerance", "How far that time may be off, at most 24h. Default: 5m.", duration(), func(s *SignatureAuth) *Duration { return &s.Tolerance }),
 		), none[SignatureAuth]), func(a *Auth) **SignatureAuth { return &a.Signature }),
 		field("jwt", "A JSON Web Token of an issuer, in Authorization: Bearer.", pointer(jwtValue(), none[JWTAuth]), func(a *Auth) **JWTAuth { return &a.JWT }),
+		field("certificate", "A client's certificate by TLS, of an authority in the node's --tls-client-ca; see docs/tls.md.", pointer(certificateValue(), none[CertificateAuth]), func(a *Auth) **CertificateAuth { return &a.Certificate }),
 	)
 }
 
@@ -118,13 +121,13 @@ func (c *checker) auth(at string, a *Auth) {
 		return
 	}
 	said := 0
-	for _, is := range []bool{a.Token != nil, a.Basic != nil, a.Signature != nil, a.JWT != nil} {
+	for _, is := range []bool{a.Token != nil, a.Basic != nil, a.Signature != nil, a.JWT != nil, a.Certificate != nil} {
 		if is {
 			said++
 		}
 	}
 	if said != 1 {
-		c.add(at, "write one of token, basic, signature and jwt; leave auth out for a route that is open to everybody", "says %d ways to prove who calls, not one", said)
+		c.add(at, "write one of token, basic, signature, jwt and certificate; leave auth out for a route that is open to everybody", "says %d ways to prove who calls, not one", said)
 		return
 	}
 	switch {
@@ -137,6 +140,8 @@ func (c *checker) auth(at string, a *Auth) {
 		}
 	case a.JWT != nil:
 		c.jwt(at+".jwt", a.JWT)
+	case a.Certificate != nil:
+		c.certificate(at+".certificate", a.Certificate)
 	default:
 		c.signature(at+".signature", a.Signature)
 	}

@@ -47,7 +47,10 @@ func TestRoutesThatAreGuarded(t *testing.T) {
 func TestGuardsThatCannotBe(t *testing.T) {
 	for text, want := range map[string]string{
 		"auth: {}": "auth: says 0 ways to prove who calls, not one",
-		"auth: {token: {names: [a]}, basic: {users: u}}": "auth: says 2 ways",
+		"auth: {token: {names: [a]}, basic: {users: u}}":                          "auth: says 2 ways",
+		"auth: {certificate: {identity: name}}":                                   `auth.certificate.identity: "name" is not known`,
+		"auth: {certificate: {names: [a, a]}}":                                    `auth.certificate.names[1]: "a" stands there twice`,
+		"auth: {certificate: {names: ['']}}":                                      `auth.certificate.names[0]: "" is nobody's name`,
 		"auth: {token: {}}":                                                       "auth.token.names: names no token",
 		"auth: {token: {names: [A]}}":                                             `auth.token.names[0]: "A" is no name for a token`,
 		"auth: {token: {names: [a, b, a]}}":                                       `auth.token.names[2]: "a" stands there twice`,

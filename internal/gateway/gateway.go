@@ -78,6 +78,7 @@ type Options struct {
 	Secret  Secret   // nil = there are none
 	Redact  []string // names of headers whose values stay out of the record, beside those that always do
 	Hooks   Hooks    // nil = there are none
+	Clients bool     // clients are asked for certificates, by the listener's TLS
 	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
 	// and not shown, since anybody may ask.
 	Health  func(ctx context.Context) map[string]error
@@ -109,6 +110,7 @@ type Gateway struct {
 	grade     func() health.Report
 	hooks     Hooks
 	secret    Secret
+	clients   bool
 	logger    *slog.Logger
 	metrics   *metrics
 	now       func() time.Time
@@ -162,7 +164,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	return &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
-		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
+		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },

@@ -52,6 +52,8 @@ func (a *authenticator) policy(x *exchange, c *Call, next handler) error {
 		c.Identity, err = a.basic(x, c.Request)
 	case a.rule.JWT != nil:
 		c.Identity, err = a.jwt(x, c.Request)
+	case a.rule.Certificate != nil:
+		c.Identity, err = a.certificate(x, c.Request)
 	default:
 		var s signed
 		if s, err = a.presented(x, c.Request.Header); err != nil {

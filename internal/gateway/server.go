@@ -29,12 +29,13 @@ const (
 	connectionBuffer = 4<<20 - 1 // the most that net/http allows
 )
 
-// Public returns a Server that also takes HTTP/2 without TLS, from clients that begin with it: RFC 9113, section 3.3. A peer that is
+// Public returns a Server that takes HTTP/2 too, without TLS from clients that begin with it: RFC 9113, section 3.3. A peer that is
 // silent while requests are open is asked whether it is there.
 func Public(h http.Handler, logger *slog.Logger) *http.Server {
 	s := Server(h, logger)
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetHTTP2(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
 	s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streamsPerConnection, MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connectionBuffer, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
 	return s
