@@ -135,6 +135,8 @@ type Route struct {
 	CORS  *CORS      `json:"cors,omitempty"`  // nil = pages of other origins are not heard of
 	Auth  *Auth      `json:"auth,omitempty"`  // nil = open to everybody
 	Limit *RateLimit `json:"limit,omitempty"` // nil = none
+
+	Concurrency *RouteConcurrency `json:"concurrency,omitempty"` // nil = as many as come
 }
 
 // Version is immutable: what a deploy made. Number counts from 1 for each function.

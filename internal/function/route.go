@@ -109,6 +109,7 @@ func (c *checker) route(at string, r *Route) {
 	c.cors(at+".cors", r.CORS)
 	c.auth(at+".auth", r.Auth)
 	c.rateLimit(at+".limit", r)
+	c.routeConcurrency(at+".concurrency", r.Concurrency)
 	if len(c.problems) > before {
 		return
 	}

@@ -118,6 +118,7 @@ func routeValue() value[Route] {
 		field("cors", "Which web pages of other origins may call; see docs/rest.md. Default: the function says so itself, or none.", pointer(corsValue(), none[CORS]), func(r *Route) **CORS { return &r.CORS }),
 		field("auth", "Who may call; see docs/rest.md. Default: everybody.", pointer(authValue(), none[Auth]), func(r *Route) **Auth { return &r.Auth }),
 		field("limit", "How often one client may call; see docs/rest.md. Default: no limit.", pointer(rateLimitValue(), none[RateLimit]), func(r *Route) **RateLimit { return &r.Limit }),
+		field("concurrency", "How many requests are under way at a time, and how many wait; see docs/rest.md. Default: no bound.", pointer(routeConcurrencyValue(), none[RouteConcurrency]), func(r *Route) **RouteConcurrency { return &r.Concurrency }),
 		field("durable", "The request is in the log before the answer. Default: false.", truth(), func(r *Route) *bool { return &r.Durable }),
 	)
 }

@@ -37,7 +37,7 @@ func (g *Gateway) fail(x *exchange, err error) {
 		}
 	case status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
-		if !errors.Is(err, context.Canceled) {
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, errCrowded) {
 			g.logger.Warn("request refused", "err", reason(err))
 		}
 	}

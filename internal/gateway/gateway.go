@@ -208,14 +208,7 @@ const reserved = "/_/"
 // ServeHTTP answers one request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w, kind: kindNone, start: g.now(), slow: g.slow}
-	if r.Body != nil && r.Body != http.NoBody {
-		// The read deadline holds until the body has come whole. A refusal before that leaves it in place: net/http reads what is
-		// left of a body before it sends the answer, and must not wait for a client that does not send it. The write deadline
-		// is for "100 Continue"; the one of the connection's last answer may have passed.
-		c, late := http.NewResponseController(w), time.Now().Add(g.slow)
-		_ = c.SetReadDeadline(late) // what cannot have deadlines is not slow
-		_ = c.SetWriteDeadline(late)
-	}
+	x.expectBody(r)
 	defer func() { g.metrics.request(x.kind, x.status, g.now().Sub(x.start)) }() // also of an answer that is cut off
 	g.serve(x, r)
 }
@@ -257,6 +250,19 @@ type exchange struct {
 
 	outcome    function.Outcome // of the call that was made last, once it is known; a stream has none before its end
 	substitute bool             // the answer is a fallback's
+}
+
+// expectBody gives the body of a request, if it has one, its time from now on.
+func (x *exchange) expectBody(r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	// The read deadline holds until the body has come whole. A refusal before that leaves it in place: net/http reads what is
+	// left of a body before it sends the answer, and must not wait for a client that does not send it. The write deadline
+	// is for "100 Continue"; the one of the connection's last answer may have passed.
+	c, late := http.NewResponseController(x.ResponseWriter), time.Now().Add(x.slow)
+	_ = c.SetReadDeadline(late) // what cannot have deadlines is not slow
+	_ = c.SetWriteDeadline(late)
 }
 
 func (x *exchange) WriteHeader(status int) {

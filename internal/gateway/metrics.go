@@ -22,6 +22,7 @@ type metrics struct {
 	dropped  *prometheus.CounterVec
 	refused  prometheus.Counter
 	streams  *prometheus.CounterVec
+	crowded  *prometheus.CounterVec
 }
 
 // newMetrics registers the gateway's metrics; r nil registers nowhere.
@@ -50,13 +51,16 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m.streams = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dalamb_gateway_streams_total", Help: "Answers that were passed on as they came, by how they ended: whole, client (went away), function (broke off, or its time was up), node.",
 	}, []string{"end"})
+	m.crowded = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dalamb_gateway_crowded_total", Help: "Requests that a route's concurrency refused, by reason: full (as many were waiting as may), wait (their turn did not come in time).",
+	}, []string{"function", "trigger", "reason"})
 	for _, reason := range []string{dropFull, dropLog} {
 		m.dropped.WithLabelValues(reason)
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused, m.streams} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused, m.streams, m.crowded} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register gateway metrics: %w", err)
 		}

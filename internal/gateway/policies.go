@@ -30,6 +30,9 @@ func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
 	if r.Limit != nil && r.Limit.By != function.LimitByIdentity {
 		limit()
 	}
+	if r.Concurrency != nil {
+		stages = append(stages, keep(s, t, "concurrency", r.Concurrency, func() *slots { return newSlots(t, g) }).policy)
+	}
 	if r.Auth != nil {
 		stages = append(stages, keep(s, t, "auth", r.Auth, func() *authenticator { return newAuthenticator(t, g) }).policy)
 	}
