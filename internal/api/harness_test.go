@@ -199,7 +199,7 @@ func newNode(t *testing.T) *node {
 		{Name: function.TopicProgress, Partitions: 2, Compact: true, Retention: eventlog.Forever, MaxBytes: eventlog.Forever},
 		{Name: function.TopicRuns, Partitions: 2}, {Name: function.TopicDead, Partitions: 2, Compact: true},
 		{Name: function.TopicLogs, Partitions: 2}, {Name: function.TopicInvoke, Partitions: 2},
-		{Name: function.TopicEvents, Partitions: 2},
+		{Name: function.TopicEvents, Partitions: 2}, {Name: function.TopicBuilds, Partitions: 2},
 	} {
 		ok(t, l.CreateTopic(t.Context(), topic))
 	}

@@ -119,10 +119,19 @@ func (a *API) routes() []route {
 
 		{Method: "POST", Path: "/v1/builds", Name: "build", Summary: "Make code from a directory that was uploaded before. The answer is what the build says, one JSON object a line, and then the digest of what it made. A last line {\"error\": ...} says why it failed.",
 			Body: wire.BuildRequest{}, Answer: wire.BuildProgress{}, AnswerType: ndjson, raw: a.build},
+		{Method: "GET", Path: "/v1/builds", Name: "listBuilds", Summary: "Builds of the last week, those under way and those that are over, the newest first.",
+			Query: []param{
+				{Name: "function", Type: "string", About: "only those that make code for this function"},
+				{Name: "outcome", Type: "string", About: "only of this outcome", Enum: function.BuildOutcomes()},
+				{Name: "limit", Type: "integer", About: "so many; 20, at most 1000"},
+			}, Answer: wire.BuildList{}, serve: a.listBuilds},
+		{Method: "GET", Path: "/v1/builds/{id}", Name: "getBuild", Summary: "One build: of what and for whom, what came of it, and the versions that have that.", Answer: wire.Build{}, serve: a.getBuild},
 		{Method: "GET", Path: "/v1/builds/{id}/log", Name: "getBuildLog", Summary: "What a build of this node said.", AnswerType: "text/plain", raw: a.getBuildLog},
 		{Method: "GET", Path: "/v1/build-key", Name: "getBuildKey", Summary: "The public half of the key that this node signs with what it says of its builds.", Answer: wire.BuildKey{}, serve: a.getBuildKey},
 		{Method: "GET", Path: "/v1/functions/{name}/provenance", Name: "getProvenance", Summary: "What the node that has built a version has signed of that: a DSSE envelope with an in-toto statement, a SLSA provenance.",
 			Query: []param{{Name: "version", Type: "integer", About: "its number; the live one by default"}}, Answer: map[string]any{}, serve: a.getProvenance},
+		{Method: "GET", Path: "/v1/functions/{name}/build", Name: "getVersionBuild", Summary: "The build of a version.",
+			Query: []param{{Name: "version", Type: "integer", About: "its number; the live one by default"}}, Answer: wire.Build{}, serve: a.buildOf},
 		{Method: "GET", Path: "/v1/functions/{name}/build-log", Name: "getVersionLog", Summary: "What the build of a version said, where this node has built it.",
 			Query: []param{{Name: "version", Type: "integer", About: "its number; the live one by default"}}, AnswerType: "text/plain", raw: a.getVersionLog},
 

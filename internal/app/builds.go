@@ -15,7 +15,7 @@ import (
 func (n *Node) openBuilds(token string) error {
 	c, images := &n.config.Build, buildImages{n, token}
 	o := build.Options{
-		Dir: filepath.Join(n.config.Data, "builds"), Runner: n.runner, Code: n.code, Images: images, Secrets: images, Parallel: c.Parallel, Tools: c.Tools, Logger: n.logger,
+		Dir: filepath.Join(n.config.Data, "builds"), Runner: n.runner, Code: n.code, Log: n.log, Images: images, Secrets: images, Parallel: c.Parallel, Tools: c.Tools, Logger: n.logger,
 		Limits: build.Limits{Memory: int64(c.Memory), Disk: int64(c.Disk), Cache: int64(c.Cache), PIDs: c.PIDs},
 	}
 	for _, item := range c.Env {

@@ -33,6 +33,7 @@ func systemTopics() []eventlog.Topic {
 		bounded(function.TopicReplays),
 		bounded(function.TopicTicks),
 		bounded(function.TopicHooks),
+		bounded(function.TopicBuilds),
 		{Name: function.TopicDead, Partitions: 8, Retention: 90 * 24 * time.Hour, MaxBytes: eventlog.Forever, Compact: true},
 		{Name: function.TopicEvents},
 	}

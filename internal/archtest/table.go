@@ -109,6 +109,8 @@ func Edges() []Edge {
 		{"image/registry", "durable", "the index of a repository is replaced as a whole"},
 		{"deliver/follow", "durable", "a push that waits is a file, which must outlive the node that took it"},
 		{"secret", "durable", "the key of all secrets is in its file before anything is encrypted for it"},
+		{"build", "eventlog", "the log is told of each build, so that functions can listen, and what came of it can be asked for"},
+		{"build", "event", "the same, as events"},
 		{"build", "durable", "so is the key that signs; the record of a build is there whole or not at all"},
 		{"certificate", "durable", "a key and its certificate are in their files whole or not at all"},
 		{"cli", "certificate", "tls makes certificates where the operator is, which need not be a node; a client believes a node by its authority"},

@@ -53,6 +53,7 @@ type Options struct {
 	Dir      string // of all that is kept here
 	Runner   Runner
 	Code     Code
+	Log      Log              // is told of each build
 	Images   Images           // nil = no image is built
 	Secrets  Secrets          // nil = there are none
 	Parallel int              // builds at a time; 0 = 2
@@ -69,6 +70,7 @@ type Builds struct {
 	dir     string
 	runner  Runner
 	code    Code
+	log     Log
 	images  Images
 	secrets Secrets
 	env     []string
@@ -80,6 +82,7 @@ type Builds struct {
 	room    func() error // why the disk takes no more
 	queue   *queue
 	key     *Key
+	untold  []string // ids of builds whose end a node before has not told
 
 	underWay underWay
 	standard standard
@@ -92,7 +95,8 @@ type Builds struct {
 type Request struct {
 	Dir      string           // the source; it is only read
 	Build    function.Build   // of a type that builds: neither auto nor none
-	Function string           // for people
+	Function string           // full name
+	Beside   []string         // other functions of its environment that get the same code
 	Programs []string         // paths below the code of what functions are started from; a compiler's result is called so
 	Scope    string           // builds of one scope share what they keep; in words for people, such as function pay
 	Origin   *function.Origin // of the source, as far as the node knows it itself; nil = it does not
@@ -116,8 +120,8 @@ type Result struct {
 func Open(o Options) (*Builds, error) { return open(o, removeTree) }
 
 func open(o Options, remove func(dir string) error) (*Builds, error) {
-	if o.Dir == "" || o.Runner == nil || o.Code == nil {
-		return nil, errors.New("builds need a directory, a runner and a code store")
+	if o.Dir == "" || o.Runner == nil || o.Code == nil || o.Log == nil {
+		return nil, errors.New("builds need a directory, a runner, a code store and a log")
 	}
 	for _, dir := range o.Tools {
 		if info, err := os.Stat(filepath.Join(dir, "bin")); err != nil || !info.IsDir() {
@@ -135,7 +139,7 @@ func open(o Options, remove func(dir string) error) (*Builds, error) {
 		o.Now = time.Now
 	}
 	b := &Builds{
-		dir: o.Dir, runner: o.Runner, code: o.Code, images: o.Images, secrets: o.Secrets, env: o.Env, allow: o.Allow, tools: o.Tools, limits: o.Limits.complete(), logger: o.Logger, now: o.Now,
+		dir: o.Dir, runner: o.Runner, code: o.Code, log: o.Log, images: o.Images, secrets: o.Secrets, env: o.Env, allow: o.Allow, tools: o.Tools, limits: o.Limits.complete(), logger: o.Logger, now: o.Now,
 		room: func() error { return image.CheckRoom(o.Dir, "the build") }, queue: newQueue(o.Parallel), caches: map[string]int{},
 		underWay: underWay{cancels: map[int64]context.CancelCauseFunc{}}, standard: newStandard(),
 	}
@@ -143,15 +147,18 @@ func open(o Options, remove func(dir string) error) (*Builds, error) {
 		// Directories of builds have names of their own: these are in nobody's way.
 		b.logger.Warn("what builds of before have left could not be removed", "dir", b.work(), "err", err)
 	}
-	for _, dir := range []string{b.work(), b.cacheDir(), b.records()} {
+	for _, dir := range []string{b.work(), b.cacheDir(), b.records(), b.stories()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make room for builds: %w", err)
 		}
 	}
-	if err := errors.Join(durable.Sweep(o.Dir), durable.Sweep(b.records())); err != nil {
+	if err := errors.Join(durable.Sweep(o.Dir), durable.Sweep(b.records()), durable.Sweep(b.stories())); err != nil {
 		return nil, err
 	}
 	var err error
+	if b.untold, err = b.left(); err != nil {
+		return nil, err
+	}
 	b.key, err = loadKey(filepath.Join(o.Dir, "signing.key"))
 	return b, err
 }
@@ -247,6 +254,11 @@ func (b *Builds) run(ctx context.Context, j *job) (result *Result, err error) {
 		return nil, err
 	}
 	built := &function.Built{ID: strings.ToLower(rand.Text()), Builder: r.Build.Type, How: &r.Build, Started: b.now().UTC()}
+	story, err := b.begin(ctx, r, built)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { story.end(ctx, built, result, err) }() // when its log is whole
 	log, err := newLog(b.logFile(built.ID), j.out, hidden(j.secrets))
 	if err != nil {
 		return nil, err

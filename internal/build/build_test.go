@@ -43,7 +43,7 @@ func newBench(t *testing.T, o Options) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Dir, o.Runner, o.Code = filepath.Join(t.TempDir(), "builds"), r, code
+	o.Dir, o.Runner, o.Code, o.Log = filepath.Join(t.TempDir(), "builds"), r, code, &facts{}
 	b, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +272,7 @@ func TestLeftoversStopNoNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Dir: dir, Runner: noRunner{}, Code: code}
+	o := Options{Dir: dir, Runner: noRunner{}, Code: code, Log: &facts{}}
 	for _, c := range []struct {
 		name   string
 		remove func(string) error
@@ -300,7 +300,7 @@ func TestToolsThatAreNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{t.TempDir(), "/no/such"} {
-		_, err := Open(Options{Dir: t.TempDir(), Runner: noRunner{}, Code: code, Tools: []string{dir}})
+		_, err := Open(Options{Dir: t.TempDir(), Runner: noRunner{}, Code: code, Log: &facts{}, Tools: []string{dir}})
 		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "build.tools: there is no directory "+dir+"/bin") {
 			t.Errorf("Open with tools of %s = %v, want an Invalid fault that names it", dir, err)
 		}

@@ -258,7 +258,7 @@ func (over) Done() <-chan struct{} {
 // compiling is builds without sandboxes, and a job of theirs that compiles Go.
 func compiling(t *testing.T, do func(cache string) error) (*Builds, *job) {
 	t.Helper()
-	b, err := Open(Options{Dir: t.TempDir(), Runner: &emptied{do: do}, Code: noCode{}})
+	b, err := Open(Options{Dir: t.TempDir(), Runner: &emptied{do: do}, Code: noCode{}, Log: &facts{}})
 	if err != nil {
 		t.Fatal(err)
 	}

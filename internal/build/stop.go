@@ -58,9 +58,10 @@ func (u *underWay) end() {
 	u.all.Wait()
 }
 
-// Serve blocks until ctx is done, then ends all builds at once, and waits for them: unlike a call, a build that is begun again has lost nothing.
-// Run refuses from then on.
+// Serve tells the log of the builds that a killed node had under way, and blocks until ctx is done. Then it ends all builds at once, and waits for
+// them: unlike a call, a build that is begun again has lost nothing. Run refuses from then on.
 func (b *Builds) Serve(ctx context.Context) error {
+	b.tellLeft(ctx)
 	<-ctx.Done()
 	b.underWay.end()
 	return nil

@@ -20,10 +20,10 @@ import (
 func buildCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "build",
-		Short: "What builds of functions said, and what was signed of them",
-		Long:  `What builds of functions said. A function is built by a deploy, or by a git push, where its manifest says build:; see docs/builds.md.`,
+		Short: "What was built, what builds said, and what was signed of them",
+		Long:  `What was built. A function is built by a deploy, or by a git push, where its manifest says build:; see docs/builds.md.`,
 	}
-	c.AddCommand(buildLogCommand(env), buildProvenanceCommand(env), buildKeyCommand(env))
+	c.AddCommand(buildListCommand(env), buildShowCommand(env), buildLogCommand(env), buildProvenanceCommand(env), buildKeyCommand(env))
 	return c
 }
 
@@ -101,14 +101,15 @@ pay:3.`,
 		Example: "  dalamb build log pay\n  dalamb build log pay:3\n  dalamb build log --id 4t5q6bpbkzgg2otbkaygdlgvju",
 		Args:    cobra.RangeArgs(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if (id == "") == (len(args) == 0) {
-				return fault.New(fault.Invalid, "one of FUNCTION and --id is wanted").WithHint("dalamb build log pay, or dalamb build log --id ID")
+			which, err := theBuild(id, args)
+			if err != nil {
+				return err
 			}
 			node, err := env.client()
 			if err != nil {
 				return err
 			}
-			log, err := openBuildLog(c.Context(), node, id, args)
+			log, err := which.log(c.Context(), node)
 			if err != nil {
 				return err
 			}
@@ -124,15 +125,30 @@ pay:3.`,
 	return c
 }
 
-func openBuildLog(ctx context.Context, node *client.Client, id string, args []string) (io.ReadCloser, error) {
+// whichBuild names a build, by its id or by a version that it made.
+type whichBuild struct {
+	id       string // "" = by the version
+	function string
+	version  int // 0 = the live one
+}
+
+// theBuild reads the argument of a command about one build, and its flag --id.
+func theBuild(id string, args []string) (whichBuild, error) {
+	if (id == "") == (len(args) == 0) {
+		return whichBuild{}, fault.New(fault.Invalid, "one of FUNCTION and --id is wanted").WithHint("such as pay, pay:3, or --id ID; dalamb build ls has the ids")
+	}
 	if id != "" {
-		return node.BuildLog(ctx, id)
+		return whichBuild{id: id}, nil
 	}
 	name, version, err := versionArg(args[0])
-	if err != nil {
-		return nil, err
+	return whichBuild{function: name, version: version}, err
+}
+
+func (b whichBuild) log(ctx context.Context, node *client.Client) (io.ReadCloser, error) {
+	if b.id != "" {
+		return node.BuildLog(ctx, b.id)
 	}
-	return node.VersionLog(ctx, name, version)
+	return node.VersionLog(ctx, b.function, b.version)
 }
 
 // plainLine keeps escape sequences of what a stranger wrote from a terminal.

@@ -36,6 +36,38 @@ func (c *Client) BuildAll(ctx context.Context, b wire.BuildRequest, say func(lin
 	return made, nil
 }
 
+// BuildQuery says which builds are wanted.
+type BuildQuery struct {
+	Function string // "" = of all
+	Outcome  string // "" = of any
+	Limit    int    // 0 = as the node has it
+}
+
+// Builds lists builds, the newest first.
+func (c *Client) Builds(ctx context.Context, q BuildQuery) (out wire.BuildList, err error) {
+	r := get("v1", "builds")
+	r.query = url.Values{}
+	for name, value := range map[string]string{"function": q.Function, "outcome": q.Outcome} {
+		if value != "" {
+			r.query.Set(name, value)
+		}
+	}
+	if q.Limit != 0 {
+		r.query.Set("limit", strconv.Itoa(q.Limit))
+	}
+	return out, c.call(ctx, r, &out)
+}
+
+// OneBuild returns a build by its id.
+func (c *Client) OneBuild(ctx context.Context, id string) (out wire.Build, err error) {
+	return out, c.call(ctx, get("v1", "builds", id), &out)
+}
+
+// VersionBuild returns the build of a version; 0 = the live one.
+func (c *Client) VersionBuild(ctx context.Context, function string, version int) (out wire.Build, err error) {
+	return out, c.call(ctx, ofVersion(function, version, "build"), &out)
+}
+
 // BuildLog returns what a build said. The caller closes it.
 func (c *Client) BuildLog(ctx context.Context, id string) (io.ReadCloser, error) {
 	return c.text(ctx, get("v1", "builds", id, "log"))

@@ -59,6 +59,9 @@ const (
 	TypeHookFailed   = "dalamb.hook.failed.v1" // the same fact as a hook.finished event, for who listens to the topic events
 	TypeFollowFailed = "dalamb.follow.failed.v1"
 
+	TypeBuildStarted  = "dalamb.build.started.v1"
+	TypeBuildFinished = "dalamb.build.finished.v1"
+
 	TypeRecord         = "dalamb.record.v1" // a record that is no CloudEvent; made at reading, never stored
 	TypeScheduleTicked = "dalamb.schedule.ticked.v1"
 )

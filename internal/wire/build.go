@@ -23,3 +23,20 @@ type BuildKey struct {
 	ID     string `json:"id"`     // SHA-256 of the public key's DER form, in hex
 	Public string `json:"public"` // in PEM; ed25519
 }
+
+// Build is what the log tells of one build, and what came of it.
+type Build struct {
+	function.BuildEvent
+	Versions []VersionRef `json:"versions"` // that have what it made, and are there
+}
+
+// VersionRef names a version.
+type VersionRef struct {
+	Function string `json:"function"`
+	Version  int    `json:"version"`
+}
+
+// BuildList is the answer of listBuilds, the newest first.
+type BuildList struct {
+	Builds []Build `json:"builds"`
+}

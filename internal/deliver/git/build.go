@@ -25,7 +25,8 @@ func (p *push) buildDir(ctx context.Context, c *change, from checkedOut, functio
 		return nil, fmt.Errorf("open a checkout: %w", err)
 	}
 	defer root.Close()
-	done := map[string]*build.Result{}
+	builds := map[string]*shared{}
+	var order []*shared
 	for _, f := range functions {
 		how, err := f.Builds(f.manifest, statBelow(root, from.dir))
 		if err != nil {
@@ -42,19 +43,38 @@ func (p *push) buildDir(ctx context.Context, c *change, from checkedOut, functio
 		if program, own := f.OwnProgram(); own {
 			r.Programs = []string{program}
 		}
-		result := done[r.Same()]
-		if result == nil {
-			if result, err = p.server.builder.Run(ctx, r); err != nil {
-				return nil, cause(ctx, err)
-			}
-			done[r.Same()] = result
+		one := builds[r.Same()]
+		if one == nil {
+			one = &shared{request: r}
+			builds[r.Same()], order = one, append(order, one)
+		} else {
+			one.request.Beside = append(one.request.Beside, f.Spec.Name)
 		}
-		f.code, f.build = result.Code, result.Built.ID
-		if result.Image != "" {
-			f.code, f.Spec.Image = "", result.Image
+		one.functions = append(one.functions, f)
+	}
+	for _, one := range order {
+		result, err := p.server.builder.Run(ctx, one.request)
+		if err != nil {
+			return nil, cause(ctx, err)
 		}
+		one.give(result)
 	}
 	return asItIs, nil
+}
+
+// shared is one build, and the functions whose code it makes.
+type shared struct {
+	request   build.Request
+	functions []*delivered
+}
+
+func (s *shared) give(made *build.Result) {
+	for _, f := range s.functions {
+		f.code, f.build = made.Code, made.Built.ID
+		if made.Image != "" {
+			f.code, f.Spec.Image = "", made.Image
+		}
+	}
 }
 
 // scope is who shares what builds keep: those of one branch for one environment. Who may push to another branch of the repository puts nothing into what

@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -66,8 +67,17 @@ func TestAPushedDirectoryIsBuilt(t *testing.T) {
 		"main.py":     "print(1)\n", "Makefile": "all:\n",
 	})
 	wantText(t, w.pushed(h.url, "main"), "remote:   pay: making pay", "pay                  version 1 (live)  deployed")
-	if len(y.runs) != 1 || y.runs[0].Scope != `branch "main" of repository shop` || !slices.Equal(y.runs[0].Programs, []string{"pay.sh"}) {
+	if len(y.runs) != 1 || y.runs[0].Scope != `branch "main" of repository shop` || !slices.Equal(y.runs[0].Programs, []string{"pay.sh"}) || y.runs[0].Function != "pay" || !slices.Equal(y.runs[0].Beside, []string{"bill"}) {
 		t.Errorf("builds %+v, want one for both functions of the directory", y.runs)
+	}
+	var told Pushed
+	if err := json.Unmarshal(h.events[0].Data, &told); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range told.Functions {
+		if want := map[string]string{"pay": "build-1", "bill": "build-1", "web": ""}[f.Name]; f.Build != want {
+			t.Errorf("the push's event says of %s that build %q made it, want %q", f.Name, f.Build, want)
+		}
 	}
 	pay, web := h.deployed("pay"), h.deployed("web")
 	if pay.Build != "build-1" || pay.Code == web.Code || web.Build != "" || h.deployed("bill").Code != pay.Code {
@@ -81,6 +91,32 @@ func TestAPushedDirectoryIsBuilt(t *testing.T) {
 		t.Errorf("a push whose build fails changed something, or succeeded:\n%s", said)
 	}
 	wantText(t, said, "dalamb.yaml: the build failed: make (exit code 2)", "hint: look above")
+}
+
+// TestABuildKnowsTheCommit is told the same of a push to this node and of one to another server.
+func TestABuildKnowsTheCommit(t *testing.T) {
+	files := map[string]string{"dalamb.yaml": payManifest + "build: {command: [make]}\n", "Makefile": "all:\n"}
+	h, w := newHost(t), newWork(t)
+	y := newYard(h)
+	pushed := w.commit("Build", files)
+	w.pushed(h.url, "main")
+	e := newElsewhere(t)
+	told := e.commit("Build", files)
+	e.pushed("origin", "main")
+	if _, err := h.bring(e.told("refs/heads/main", "", told)); err != nil {
+		t.Fatal(err)
+	}
+	if len(y.runs) != 2 {
+		t.Fatalf("%d builds, want one for each push", len(y.runs))
+	}
+	for i, want := range []function.Origin{
+		{Kind: function.OriginGit, Repository: "shop", Commit: pushed, Branch: "main"},
+		{Kind: function.OriginWebhook, Repository: "elsewhere.example/acme/shop", Commit: told, Branch: "main"},
+	} {
+		if o := y.runs[i].Origin; o == nil || o.Kind != want.Kind || o.Repository != want.Repository || o.Commit != want.Commit || o.Branch != want.Branch || o.Author == "" {
+			t.Errorf("build %d is of %+v, want %+v", i, o, want)
+		}
+	}
 }
 
 func TestBranchesShareNothingThatBuildsKeep(t *testing.T) {

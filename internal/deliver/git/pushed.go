@@ -32,7 +32,8 @@ type PushedFunction struct {
 	Name    string `json:"name"`
 	Version int    `json:"version"`
 	Alias   string `json:"alias"`
-	Created bool   `json:"created"` // false: the content and settings were there
+	Created bool   `json:"created"`         // false: the content and settings were there
+	Build   string `json:"build,omitempty"` // id of the build that the push had made of it; absent = it is not built
 }
 
 // tellLog appends what the push did, as one event for each ref, in the order of the repository. It comes before the refs move: what a
@@ -69,7 +70,7 @@ func (p *push) event(c *change) (*event.Event, error) {
 		d.Commit = &c.commit
 	}
 	for _, f := range c.functions {
-		d.Functions = append(d.Functions, PushedFunction{Name: f.made.Function, Version: f.made.Version, Alias: f.made.Alias, Created: f.made.Created})
+		d.Functions = append(d.Functions, PushedFunction{Name: f.made.Function, Version: f.made.Version, Alias: f.made.Alias, Created: f.made.Created, Build: f.build})
 	}
 	p.made = append(p.made, d.Functions...)
 	for _, g := range c.gone {
