@@ -51,6 +51,10 @@ const (
 	TypeLogWritten              = "dalamb.log.written.v1"
 	TypeInstanceReplaced        = "dalamb.instance.replaced.v1"
 
+	TypeBreakerOpened     = "dalamb.breaker.opened.v1" // a route's, on one node
+	TypeBreakerHalfOpened = "dalamb.breaker.half-opened.v1"
+	TypeBreakerClosed     = "dalamb.breaker.closed.v1"
+
 	TypeGitPushed    = "dalamb.git.pushed.v1"
 	TypeImagePushed  = "dalamb.image.pushed.v1"
 	TypeHookReceived = "dalamb.hook.received.v1"

@@ -250,6 +250,7 @@ func (c *checker) triggers(s *Spec) {
 		}
 		before := len(c.problems)
 		c.routeTrigger(at, t)
+		c.fallback(at+".route.fallback", s.Name, t.Route.Fallback)
 		if len(c.problems) > before {
 			continue
 		}

@@ -189,6 +189,7 @@ func (p placing) trigger(t *Trigger) {
 		r := *t.Route
 		r.Host = p.host(r.Host)
 		r.Auth = r.Auth.place(p.name)
+		r.Fallback = r.Fallback.place(p.name)
 		t.Route = &r
 	}
 }

@@ -137,6 +137,11 @@ type Route struct {
 	Limit *RateLimit `json:"limit,omitempty"` // nil = none
 
 	Concurrency *RouteConcurrency `json:"concurrency,omitempty"` // nil = as many as come
+	Timeout     *RouteTimeout     `json:"timeout,omitempty"`
+	Retry       *RouteRetry       `json:"retry,omitempty"`
+	Hedge       *Hedge            `json:"hedge,omitempty"`
+	Breaker     *Breaker          `json:"breaker,omitempty"`
+	Fallback    *Fallback         `json:"fallback,omitempty"`
 }
 
 // Version is immutable: what a deploy made. Number counts from 1 for each function.

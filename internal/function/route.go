@@ -110,6 +110,10 @@ func (c *checker) route(at string, r *Route) {
 	c.auth(at+".auth", r.Auth)
 	c.rateLimit(at+".limit", r)
 	c.routeConcurrency(at+".concurrency", r.Concurrency)
+	c.routeTimeout(at+".timeout", r.Timeout)
+	c.routeRetry(at+".retry", r.Retry)
+	c.hedge(at+".hedge", r)
+	c.breaker(at+".breaker", r.Breaker)
 	if len(c.problems) > before {
 		return
 	}

@@ -119,6 +119,11 @@ func routeValue() value[Route] {
 		field("auth", "Who may call; see docs/rest.md. Default: everybody.", pointer(authValue(), none[Auth]), func(r *Route) **Auth { return &r.Auth }),
 		field("limit", "How often one client may call; see docs/rest.md. Default: no limit.", pointer(rateLimitValue(), none[RateLimit]), func(r *Route) **RateLimit { return &r.Limit }),
 		field("concurrency", "How many requests are under way at a time, and how many wait; see docs/rest.md. Default: no bound.", pointer(routeConcurrencyValue(), none[RouteConcurrency]), func(r *Route) **RouteConcurrency { return &r.Concurrency }),
+		field("timeout", "How long a client waits at most; see docs/resilience.md. Default: the function's own timeout bounds it.", pointer(routeTimeoutValue(), none[RouteTimeout]), func(r *Route) **RouteTimeout { return &r.Timeout }),
+		field("retry", "When a request is given to the function again before the client is answered, of methods that may be repeated and with an Idempotency-Key; see docs/resilience.md. Default: never.", pointer(routeRetryValue(), defaultRouteRetry), func(r *Route) **RouteRetry { return &r.Retry }),
+		field("hedge", "Of requests that only ask (GET and the like) one that waits for long gets a second attempt beside the first; see docs/resilience.md. Default: never.", pointer(hedgeValue(), defaultHedge), func(r *Route) **Hedge { return &r.Hedge }),
+		field("breaker", "When a function that fails gets no more requests for a while; see docs/resilience.md. Default: never.", pointer(breakerValue(), defaultBreaker), func(r *Route) **Breaker { return &r.Breaker }),
+		field("fallback", "What is answered in place of an error; see docs/resilience.md. Default: the error.", pointer(fallbackValue(), none[Fallback]), func(r *Route) **Fallback { return &r.Fallback }),
 		field("durable", "The request is in the log before the answer. Default: false.", truth(), func(r *Route) *bool { return &r.Durable }),
 	)
 }

@@ -39,6 +39,8 @@ const (
 var errDropped = errors.New("the attempt was given up")
 
 func newAttempt(x *exchange, j judge) *attempt {
+	x.among.Lock()
+	defer x.among.Unlock()
 	a := &attempt{to: x, header: maps.Clone(x.Header()), judge: j}
 	a.own = exchange{ResponseWriter: a, kind: x.kind, start: x.start, slow: x.slow, cors: x.cors}
 	return a
@@ -73,16 +75,23 @@ func (a *attempt) run(c *Call, next handler) (err error) {
 }
 
 // settle is called when the attempt has ended, and gives what came of it to who asked for it: see Gateway.try.
-func (a *attempt) settle(err error) (done bool, _ error) {
-	a.to.outcome = a.own.outcome
-	switch {
-	case a.whose.Load() == passed && a.broken:
+func (a *attempt) settle(err error) (bool, error) {
+	done := a.whose.Load() == passed
+	if done && a.broken {
 		panic(http.ErrAbortHandler) // the client has a part of the answer, and must not take it for whole
-	case a.whose.Load() == passed:
+	}
+	a.to.among.Lock()
+	defer a.to.among.Unlock()
+	if done {
 		maps.Copy(a.to.Header(), a.header) // trailers
+		a.to.outcome = a.own.outcome
 		return true, nil
-	case err != nil:
-		maps.Copy(a.to.Header(), a.header)
+	}
+	if !a.to.begun {
+		a.to.outcome = a.own.outcome
+		if err != nil {
+			maps.Copy(a.to.Header(), a.header)
+		}
 	}
 	return false, err
 }
@@ -120,11 +129,18 @@ func (a *attempt) WriteHeader(status int) {
 	if a.whose.Load() != passed {
 		return // cut before a word was said
 	}
+	a.take()
+	a.to.WriteHeader(status)
+}
+
+// take makes what the attempt says of its answer the client's.
+func (a *attempt) take() {
+	a.to.among.Lock()
+	defer a.to.among.Unlock()
 	h := a.to.Header()
 	clear(h)
 	maps.Copy(h, a.header)
-	a.to.outcome, a.to.substitute = a.own.outcome, a.own.substitute
-	a.to.WriteHeader(status)
+	a.to.outcome, a.to.substitute, a.to.begun = a.own.outcome, a.own.substitute, true
 }
 
 func (a *attempt) Write(p []byte) (int, error) {

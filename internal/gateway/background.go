@@ -32,6 +32,14 @@ func (g *Gateway) start(x *exchange, c *Call, next handler, j judge) *running {
 	return r
 }
 
+// over is closed when the attempt has ended; of none, never.
+func (r *running) over() <-chan struct{} {
+	if r == nil {
+		return nil
+	}
+	return r.ended
+}
+
 // leave gives up an attempt that has not answered in time; false = it is the client's already. It goes on without the client: nothing of the
 // request's connection is touched any more.
 func (r *running) leave() bool {

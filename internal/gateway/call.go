@@ -109,6 +109,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	}
 	if err != nil {
 		if call.wait > 0 && ctx.Err() == nil && wait.Err() != nil && fault.KindOf(err) == fault.Exhausted {
+			c.metrics.timeouts.WithLabelValues(timeConnect).Inc()
 			err = overdue(timeConnect, call.wait, err)
 		}
 		return a, err

@@ -37,7 +37,9 @@ func (g *Gateway) fail(x *exchange, err error) {
 		}
 	case status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
-		if !errors.Is(err, context.Canceled) && !errors.Is(err, errCrowded) {
+		if open, is := errors.AsType[*openCircuit](err); is {
+			h.Set("Retry-After", strconv.Itoa(int(math.Ceil(open.wait.Seconds()))))
+		} else if !errors.Is(err, context.Canceled) && !errors.Is(err, errCrowded) {
 			g.logger.Warn("request refused", "err", reason(err))
 		}
 	}

@@ -99,6 +99,11 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) error {
 	if a.ID != "" {
 		x.Header().Set(runHeader, run)
 	}
+	if err == nil {
+		x.outcome = a.Result.Outcome
+	} else if kind := fault.KindOf(err); kind != fault.NotFound && kind != fault.Invalid && kind != fault.TooLarge {
+		x.outcome = function.InitError // no instance has taken it
+	}
 	if through.begun {
 		if err != nil {
 			g.logger.Warn("answer broken off", "run", a.ID, "err", err)
@@ -111,25 +116,12 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) error {
 		err = c.upload.blamed()
 	}
 	if err != nil {
-		x.outcome = unstarted(err)
 		return discreet(err, trusted)
 	}
-	x.outcome = a.Result.Outcome
 	if answered(a.Result) {
 		answer(x, r, a.Result)
 	} else {
 		failure(x, a.Result, trusted)
 	}
 	return nil
-}
-
-// unstarted is the outcome of a call of which the fleet says only why there is none: no instance has taken it. "" = another reason.
-func unstarted(err error) function.Outcome {
-	switch fault.KindOf(err) {
-	case fault.Exhausted, fault.Unavailable, fault.Internal:
-		return function.InitError
-	case fault.Timeout:
-		return function.TimedOut
-	}
-	return ""
 }

@@ -116,6 +116,7 @@ type Gateway struct {
 	now       func() time.Time
 	slow      time.Duration
 	tunnels   tunnels
+	news      *news
 	// background are attempts that a request may leave behind.
 	background sync.WaitGroup
 
@@ -164,7 +165,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	return &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
-		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout,
+		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },
@@ -188,9 +189,22 @@ func (l Limits) withDefaults() Limits {
 // Caller is the way of a synchronous call; the control API's Invoke goes through it too.
 func (g *Gateway) Caller() *Caller { return g.caller }
 
-// Run writes the records of calls to the log until ctx is done, then what is still waiting. The listener must have
+// Run writes the records of calls, and what becomes of breakers, to the log until ctx is done, then what is still waiting. The listener must have
 // stopped before ctx ends, or the records of the last calls are lost.
-func (g *Gateway) Run(ctx context.Context) error { return g.caller.recorder.run(ctx) }
+func (g *Gateway) Run(ctx context.Context) error {
+	// What requests have left behind ends with the fleet, and is recorded.
+	ended, end := context.WithCancel(context.WithoutCancel(ctx))
+	var rest sync.WaitGroup
+	rest.Go(func() {
+		<-ctx.Done()
+		g.background.Wait()
+		end()
+	})
+	rest.Go(func() { g.news.run(ended) })
+	err := g.caller.recorder.run(ended)
+	rest.Wait()
+	return err
+}
 
 // Kinds of requests, for metrics.
 const (
@@ -248,8 +262,11 @@ type exchange struct {
 	mute bool
 	cors bool // the route has rules for pages of other origins
 
+	// among is held while one of several attempts beside each other says something of the answer, in the header and here.
+	among      sync.Mutex
 	outcome    function.Outcome // of the call that was made last, once it is known; a stream has none before its end
 	substitute bool             // the answer is a fallback's
+	begun      bool             // it is an attempt's
 }
 
 // expectBody gives the body of a request, if it has one, its time from now on.

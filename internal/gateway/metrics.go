@@ -23,6 +23,20 @@ type metrics struct {
 	refused  prometheus.Counter
 	streams  *prometheus.CounterVec
 	crowded  *prometheus.CounterVec
+
+	timeouts        *prometheus.CounterVec
+	retries, hedges *prometheus.CounterVec
+	fallbacks       *prometheus.CounterVec
+	breakers        *prometheus.CounterVec
+	breakerRefused  prometheus.Counter
+}
+
+// collectors are all of them.
+func (m *metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{
+		m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused, m.streams, m.crowded,
+		m.timeouts, m.retries, m.hedges, m.fallbacks, m.breakers, m.breakerRefused,
+	}
 }
 
 // newMetrics registers the gateway's metrics; r nil registers nowhere.
@@ -54,18 +68,40 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m.crowded = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dalamb_gateway_crowded_total", Help: "Requests that a route's concurrency refused, by reason: full (as many were waiting as may), wait (their turn did not come in time).",
 	}, []string{"function", "trigger", "reason"})
+	m.resilience()
 	for _, reason := range []string{dropFull, dropLog} {
 		m.dropped.WithLabelValues(reason)
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused, m.streams, m.crowded} {
+	for _, c := range m.collectors() {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register gateway metrics: %w", err)
 		}
 	}
 	return m, nil
+}
+
+// Labels of attempts beside the first.
+const (
+	extraMade    = "made"
+	extraRefused = "budget"
+)
+
+// resilience makes the metrics of what a route does when its function fails.
+func (m *metrics) resilience() {
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m.timeouts = counters("dalamb_gateway_timeouts_total", "Requests of which a time of their route's timeout was over, by its name.", "time")
+	m.retries = counters("dalamb_gateway_retries_total", "Attempts that follow one that has failed: made, or left out because the route's budget was spent.", "outcome")
+	m.hedges = counters("dalamb_gateway_hedges_total", "Second attempts beside one that takes long: made, or left out because the route's budget was spent.", "outcome")
+	m.fallbacks = counters("dalamb_gateway_fallbacks_total", "Requests that had a fallback's answer, by what answered: static, function, or failed where that failed too.", "answer")
+	m.breakers = counters("dalamb_gateway_breaker_changes_total", "Changes of breakers, by the state that follows: open, half-open, closed.", "state")
+	m.breakerRefused = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "dalamb_gateway_breaker_refused_total", Help: "Requests that did not reach their function because a breaker was open.",
+	})
 }
 
 func (m *metrics) request(kind string, status int, took time.Duration) {

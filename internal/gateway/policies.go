@@ -39,6 +39,7 @@ func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
 	if r.Limit != nil && r.Limit.By == function.LimitByIdentity {
 		limit()
 	}
+	stages = append(stages, g.resilience(t, s)...)
 	return chain(stages, func(x *exchange, c *Call) error {
 		g.dropToken(c.Request.Header)
 		return g.serveCall(x, *c, false)

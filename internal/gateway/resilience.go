@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"cmp"
+	"net/http"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// resilience are the stages of a route whose function may fail, be slow or not be there, the outermost first.
+func (g *Gateway) resilience(t *catalog.Trigger, s *shelf) []policy {
+	r := t.Route
+	var stages []policy
+	if r.Fallback != nil {
+		stages = append(stages, (&fallback{g, r.Fallback}).policy)
+	}
+	if r.Breaker != nil {
+		stages = append(stages, keep(s, t, "breaker", r.Breaker, func() *breaker { return newBreaker(g, t) }).policy)
+	}
+	timeout := function.RouteTimeout{}
+	if r.Timeout != nil {
+		timeout = *r.Timeout
+	}
+	each := &patience{g: g, connect: timeout.Connect.Std(), firstByte: timeout.FirstByte.Std(), total: timeout.Total.Std()}
+	if r.Retry != nil || r.Hedge != nil {
+		if timeout.Total != 0 {
+			stages = append(stages, (&patience{g: g, total: each.total}).policy)
+		}
+		each.total = 0
+	}
+	if r.Retry != nil {
+		stages = append(stages, keep(s, t, "retry", r.Retry, func() *retrying { return newRetrying(g, r.Retry) }).policy)
+	}
+	if r.Hedge != nil {
+		stages = append(stages, keep(s, t, "hedge", r.Hedge, func() *hedging { return newHedging(g, r.Hedge) }).policy)
+	}
+	if *each != (patience{g: g}) {
+		stages = append(stages, each.policy)
+	}
+	return stages
+}
+
+// failed says whether what came of a call is dalamb's or the function's fault, rather than an answer.
+func failed(status int, err error) bool {
+	if err != nil {
+		status = statusOf(fault.KindOf(err), err)
+	}
+	return status >= http.StatusInternalServerError
+}
+
+// again is a copy of a call, of which the body was received, for another attempt: attempts may run at the same time, and each changes its request.
+func (c *Call) again(attempt int) *Call {
+	d := *c
+	d.Request = c.Request.Clone(c.Request.Context())
+	if c.whole {
+		d.Request.Body = newMemory(c.Body)
+	}
+	if attempt > 1 {
+		d.ID, d.Run, d.Attempt = event.NewID(), cmp.Or(c.Run, c.ID), attempt
+	}
+	return &d
+}
+
+// name gives a call its ID ahead of its first attempt. The client is told the run.
+func (c *Call) name(x *exchange) {
+	c.ID = cmp.Or(c.ID, event.NewID())
+	x.Header().Set(runHeader, cmp.Or(c.Run, c.ID))
+}
