@@ -123,6 +123,7 @@ type Options struct {
 	Rollouts   Rollouts // nil = what they are judged by is told when a step is over
 	Fleet      Fleet
 	Health     Health
+	Services   Services
 	Code       Code
 	Images     Images   // nil = functions have none
 	Follower   Follower // nil = pushes of images make no versions
@@ -155,6 +156,7 @@ type API struct {
 	rollouts     Rollouts
 	fleet        Fleet
 	health       Health
+	services     Services
 	code         Code
 	images       Images
 	follower     Follower
@@ -182,8 +184,8 @@ type API struct {
 // New checks the options and builds the handler.
 func New(o Options) (*API, error) {
 	switch {
-	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Secrets == nil, o.Node == nil, o.Runner == nil, o.Health == nil:
-		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events, copies, a box for secrets, a node, its runners and its health")
+	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Secrets == nil, o.Node == nil, o.Runner == nil, o.Health == nil, o.Services == nil:
+		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events, copies, a box for secrets, a node, its runners, its health and its services")
 	case o.Token == "":
 		return nil, errors.New("api needs a token: without one anybody could change everything")
 	}
@@ -197,7 +199,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, services: o.Services, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
 		hooks: o.Hooks,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending:   make(chan struct{}),

@@ -18,6 +18,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/discovery"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/eventlog/disk"
@@ -34,15 +35,16 @@ const token = "the-token"
 // node is an API over a real log, catalog, history and code store. What runs functions is scripted.
 type node struct {
 	*testing.T
-	log     *disk.Log
-	control *control
-	catalog *catalog.Catalog
-	history *history.History
-	code    *image.Store
-	script  *script
-	api     *API
-	url     string
-	client  *client.Client
+	log      *disk.Log
+	control  *control
+	catalog  *catalog.Catalog
+	history  *history.History
+	code     *image.Store
+	script   *script
+	services *discovery.Discovery
+	api      *API
+	url      string
+	client   *client.Client
 }
 
 // control is the log as the catalog has it, which may refuse what is appended.
@@ -200,6 +202,7 @@ func newNode(t *testing.T) *node {
 		{Name: function.TopicRuns, Partitions: 2}, {Name: function.TopicDead, Partitions: 2, Compact: true},
 		{Name: function.TopicLogs, Partitions: 2}, {Name: function.TopicInvoke, Partitions: 2},
 		{Name: function.TopicEvents, Partitions: 2}, {Name: function.TopicBuilds, Partitions: 2},
+		{Name: function.TopicServices, Partitions: 1, Compact: true},
 	} {
 		ok(t, l.CreateTopic(t.Context(), topic))
 	}
@@ -212,8 +215,10 @@ func newNode(t *testing.T) *node {
 	ok(t, err)
 	box, err := secret.Open(t.Context(), secret.Options{File: filepath.Join(dir, "secret.key")})
 	ok(t, err)
+	n.services, err = discovery.New(discovery.Options{Log: l})
+	ok(t, err)
 	a, err := New(Options{
-		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Health: graded{}, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Copies: noCopies{}, Secrets: box, Token: token,
+		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Health: graded{}, Services: n.services, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Copies: noCopies{}, Secrets: box, Token: token,
 		Runner: func(_ context.Context, name string) (wire.Runner, error) {
 			if name != "oci:crun" {
 				return wire.Runner{}, fault.New(fault.Unavailable, "the runner %s is not here", name).WithHint("install it")
@@ -233,7 +238,7 @@ func newNode(t *testing.T) *node {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	for _, run := range []func(context.Context) error{n.catalog.Run, n.history.Run} {
+	for _, run := range []func(context.Context) error{n.catalog.Run, n.history.Run, n.services.Run} {
 		wg.Go(func() {
 			if err := run(ctx); err != nil {
 				t.Errorf("Run = %v", err)

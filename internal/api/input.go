@@ -59,10 +59,13 @@ func (q query) number(name string, missing, low, high int64) (int64, error) {
 }
 
 func (q query) flag(name string) (bool, error) {
-	switch s := q.values.Get(name); s {
-	case "", "false", "0":
+	if !q.values.Has(name) {
 		return false, nil
-	case "true", "1":
+	}
+	switch s := q.values.Get(name); s {
+	case "false", "0":
+		return false, nil
+	case "", "true", "1":
 		return true, nil
 	default:
 		return false, fault.New(fault.Invalid, "query parameter %q: %q is neither true nor false", name, s)

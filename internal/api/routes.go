@@ -214,7 +214,7 @@ func (a *API) routes() []route {
 		{Method: "POST", Path: "/2015-03-31/functions/{name}/invocations", Name: "invoke", Summary: "Call a function as AWS Lambda's Invoke does. Headers X-Amz-Invocation-Type (RequestResponse, Event, DryRun) and X-Amz-Client-Context; errors in AWS's shapes.",
 			Query:    []param{{Name: "Qualifier", Type: "string", About: "an alias, a version's number or $LATEST"}},
 			BodyType: "application/json", AnswerType: "application/json", Also: []int{202, 204, 413, 429}, raw: a.invoke},
-	}, slices.Concat(a.valueRoutes(), a.hookRoutes(), a.healthRoutes(), a.environmentRoutes())...)
+	}, slices.Concat(a.valueRoutes(), a.hookRoutes(), a.healthRoutes(), a.serviceRoutes(), a.environmentRoutes())...)
 }
 
 func runStates() []string {

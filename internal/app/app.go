@@ -26,6 +26,7 @@ import (
 	"github.com/dalamb/dalamb/internal/deliver/follow"
 	"github.com/dalamb/dalamb/internal/deliver/git"
 	"github.com/dalamb/dalamb/internal/deliver/incoming"
+	"github.com/dalamb/dalamb/internal/discovery"
 	"github.com/dalamb/dalamb/internal/dispatch"
 	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -88,6 +89,7 @@ type Node struct {
 	follower   *follow.Follower
 	fleet      *fleet.Fleet
 	health     *health.Health
+	services   *discovery.Discovery
 	dispatcher *dispatch.Dispatcher
 	replays    *replay.Keeper
 	rollouts   *deliver.Keeper
@@ -244,6 +246,9 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	calls, timed := watched{n.fleet, n.health}, n.health.Log(n.log)
+	if n.services, err = discovery.New(discovery.Options{Log: n.log, Logger: n.logger}); err != nil {
+		return err
+	}
 	ticks, err := cron.New(cron.Options{Log: n.log, Catalog: n.catalog, Logger: n.logger})
 	if err != nil {
 		return err
@@ -275,7 +280,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
-		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
 	})
 	if err != nil {
@@ -286,7 +291,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.api, err = api.New(api.Options{
-		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Health: n.health, Code: n.share, Images: keptImages{n.images, n}, Follower: followed{n}, Repositories: repositories{n}, Builds: n.builds, Signed: c.Build.Require == config.RequireSigned,
+		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Health: n.health, Services: n.services, Code: n.share, Images: keptImages{n.images, n}, Follower: followed{n}, Repositories: repositories{n}, Builds: n.builds, Signed: c.Build.Require == config.RequireSigned,
 		Hooks:    told{n.incoming, n.refusals},
 		Rollouts: n.rollouts,
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
@@ -332,6 +337,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.advise(ctx)
 	n.parts.start("log sink", func(ctx context.Context) error { n.sink.run(ctx); return nil })
 	n.parts.start("history", n.history.Run)
+	n.parts.start("services", n.services.Run)
 	n.parts.start("replays", n.replays.Run)
 	n.parts.start("code janitor", n.tidyCode)
 	n.parts.start("code from other nodes", n.share.Run)

@@ -66,6 +66,9 @@ const (
 	TypeBuildStarted  = "dalamb.build.started.v1"
 	TypeBuildFinished = "dalamb.build.finished.v1"
 
+	TypeServiceRegistered    = "dalamb.service.registered.v1"
+	TypeServiceHealthChanged = "dalamb.service.healthchanged.v1" // or a sign of life that other nodes have to know of
+
 	TypeRecord         = "dalamb.record.v1" // a record that is no CloudEvent; made at reading, never stored
 	TypeScheduleTicked = "dalamb.schedule.ticked.v1"
 )
