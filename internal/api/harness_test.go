@@ -77,6 +77,7 @@ type script struct {
 	err       error
 	instances []wire.Instance
 	isolated  bool
+	images    bool // its runner has file systems of its own
 	lacks     []string
 	log       eventlog.Log
 }
@@ -226,7 +227,7 @@ func newNode(t *testing.T) *node {
 			return wire.Runner{Name: name, Isolated: true, Limits: []string{"memory", "cpu", "pids", "files", "tmp"}}, nil
 		},
 		Node: func(context.Context) wire.Node {
-			return wire.Node{Version: "1.2.3", Gateway: "127.0.0.1:8080", Control: "127.0.0.1:8081", Runner: wire.Runner{Name: "native", Isolated: n.script.isolated, Limits: []string{"memory", "cpu", "pids", "files", "tmp"}, Lacks: n.script.lacks}}
+			return wire.Node{Version: "1.2.3", Gateway: "127.0.0.1:8080", Control: "127.0.0.1:8081", Runner: wire.Runner{Name: "native", Isolated: n.script.isolated, Images: n.script.images, Limits: []string{"memory", "cpu", "pids", "files", "tmp"}, Lacks: n.script.lacks}}
 		},
 	})
 	ok(t, err)

@@ -115,3 +115,39 @@ func TestARollbackToAnImageThatIsGoneChangesNothing(t *testing.T) {
 		t.Errorf("after it, aliases = %+v, want live on version 2", aliases)
 	}
 }
+
+// movingImages has one image, under a tag that may move.
+type movingImages struct {
+	keptImages
+	digest *string
+}
+
+func (m movingImages) Prepare(_ context.Context, spec *function.Spec) (*function.Image, []function.Layer, error) {
+	return &function.Image{Reference: spec.ImageRef(), Digest: *m.digest}, nil, nil
+}
+
+func TestATagThatMovesAfterTheCheckIsRefused(t *testing.T) {
+	n := newNode(t)
+	digest := "sha256:first"
+	n.script.images, n.api.images = true, movingImages{digest: &digest}
+	req := wire.DeployRequest{Spec: spec(t, "name: web\nimage: registry.example/web:stable\nentry: {type: stdio}\n"), Alias: function.LiveAlias}
+	found, errs := n.api.Check(t.Context(), []wire.DeployRequest{req})
+	ok(t, fault.All(errs))
+	dry, err := n.client.Release(t.Context(), wire.ReleaseRequest{DryRun: true, Images: true, Functions: []wire.DeployRequest{req}})
+	ok(t, err)
+	if found[0].Found() != digest || dry[0].Found() != digest {
+		t.Fatalf("Check found %q and a dry run %q, want %q", found[0].Found(), dry[0].Found(), digest)
+	}
+	req.ImageDigest = digest
+	digest = "sha256:second"
+	_, err = n.client.Release(t.Context(), wire.ReleaseRequest{Functions: []wire.DeployRequest{req}})
+	wantFault(t, "Release of a tag that has moved", err, fault.Conflict, "it was sha256:first, and is sha256:second", "do it again")
+	if _, err := n.client.Function(t.Context(), "web"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("the function is there, %v, after a release that was refused", err)
+	}
+	req.ImageDigest = digest
+	made, err := n.client.Release(t.Context(), wire.ReleaseRequest{Functions: []wire.DeployRequest{req}})
+	if err != nil || made[0].Version != 1 || made[0].Found() != digest {
+		t.Errorf("Release of what was checked = %+v, %v; want version 1", made, err)
+	}
+}

@@ -70,6 +70,9 @@ func (a *API) Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.De
 		if p.image, err = a.prepareImage(ctx, &p.req.Spec, &p.out); err != nil {
 			return nil, named(reqs, p.req.Spec.Name, err)
 		}
+		if err := p.sameImage(); err != nil {
+			return nil, named(reqs, p.req.Spec.Name, err)
+		}
 		p.digest = p.req.Spec.Digest(p.req.Code, p.image.Named())
 	}
 	for i, round := range rounds(parts) {
@@ -95,13 +98,24 @@ func (a *API) Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.De
 	return made(parts), nil
 }
 
-// Check says of each function why a release of all of them would be refused; nil = it would not, and then its image is here, too.
-func (a *API) Check(ctx context.Context, reqs []wire.DeployRequest) []error {
-	parts, errs := a.check(ctx, reqs)
-	if slices.ContainsFunc(errs, isError) {
-		return errs
+// sameImage refuses an image that is another than the one that was checked: its tag has moved since.
+func (p *part) sameImage() error {
+	before, now := p.req.ImageDigest, p.out.Found()
+	if before == "" || before == now {
+		return nil
 	}
-	return a.bring(ctx, parts)
+	return fault.New(fault.Conflict, "image %s of function %q is another than the one that was checked: it was %s, and is %s", p.out.Image.Reference, p.req.Spec.Name, before, now).
+		WithHint("nothing is released; do it again to check and release the new one, or name it by its digest")
+}
+
+// Check says of each function why a release of all of them would be refused; nil = it would not, and then its image is here, too. It returns what it
+// found, among it the digests of images.
+func (a *API) Check(ctx context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, []error) {
+	parts, errs := a.check(ctx, reqs)
+	if !slices.ContainsFunc(errs, isError) {
+		errs = a.bring(ctx, parts)
+	}
+	return made(parts), errs
 }
 
 func isError(err error) bool { return err != nil }

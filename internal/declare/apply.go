@@ -43,8 +43,14 @@ func (p *Plan) try(ctx context.Context, have *State, node *client.Client, images
 	if req.Functions == nil {
 		return nil
 	}
-	_, err := node.Release(ctx, req)
-	return named(req.Functions, err)
+	found, err := node.Release(ctx, req)
+	if err != nil {
+		return named(req.Functions, err)
+	}
+	for i, f := range p.deploys() {
+		f.image = found[i].Found()
+	}
+	return nil
 }
 
 // named says which function an error is about where there is only one; of several the node says it.

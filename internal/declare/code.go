@@ -14,7 +14,7 @@ import (
 )
 
 func (f *Function) request() wire.DeployRequest {
-	return wire.DeployRequest{Spec: f.Spec, Code: f.Code, Alias: f.Alias, Build: f.build}
+	return wire.DeployRequest{Spec: f.Spec, Code: f.Code, Alias: f.Alias, Build: f.build, ImageDigest: f.image}
 }
 
 // alone is a function without all that a plan may have to make first.

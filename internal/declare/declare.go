@@ -70,6 +70,7 @@ type Function struct {
 	Build    *function.Build // how it is built; nil = Dir is the code
 	Source   string          // digest of Dir where it is built
 	build    string          // id of the build that made Code
+	image    string          // digest of the image that it names, as it was tried; "" = none was looked for
 }
 
 // key tells functions apart, as people write it.

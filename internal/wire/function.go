@@ -106,6 +106,8 @@ type DeployRequest struct {
 	Origin *function.Origin `json:"origin,omitempty"`
 	// Build is the id of the build, by this node, that made the code; absent = the code came as it is.
 	Build string `json:"build,omitempty"`
+	// ImageDigest is that of the image which a dry run has found; one that is another by now is refused. Absent = any.
+	ImageDigest string `json:"imageDigest,omitempty"`
 }
 
 // Deployed is what a deploy made.
@@ -135,6 +137,14 @@ type ReleaseRequest struct {
 // Released is what a release made, in the order of the request.
 type Released struct {
 	Functions []Deployed `json:"functions"`
+}
+
+// Found is the digest of the image that a dry run has found; "" = there is none.
+func (d *Deployed) Found() string {
+	if d.Image == nil {
+		return ""
+	}
+	return d.Image.Digest
 }
 
 // DeployedImage is the image of a deployed function.

@@ -53,11 +53,12 @@ type delivered struct {
 	codeDir  string // in the commit; "" = it is an image
 	code     string // digest, once it is packed
 	build    string // id of the build that made the code; "" = none did
+	image    string // digest of what it names, as it was checked; "" = it names none, or is built to be one
 	made     wire.Deployed
 }
 
 func (d *delivered) request(origin *function.Origin) wire.DeployRequest {
-	return wire.DeployRequest{Spec: d.Spec, Code: d.code, Alias: d.alias, Origin: origin, Build: d.build}
+	return wire.DeployRequest{Spec: d.Spec, Code: d.code, Alias: d.alias, Origin: origin, Build: d.build, ImageDigest: d.image}
 }
 
 // placeholder stands for code that is not packed yet; a dry run wants a name alone.

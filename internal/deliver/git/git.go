@@ -43,8 +43,8 @@ const stall = time.Minute
 // Deployer makes versions and takes aliases away.
 type Deployer interface {
 	// Check says of each function why a release of all of them would be refused; nil = it would not, and then the image that it names is here.
-	// Code need not be.
-	Check(ctx context.Context, reqs []wire.DeployRequest) []error
+	// Code need not be. found says which image that is.
+	Check(ctx context.Context, reqs []wire.DeployRequest) (found []wire.Deployed, errs []error)
 	// Release makes a version of each function and points aliases at them: all of it or nothing. With an error it returns what is made nevertheless,
 	// as where a roll-out does not start, which comes after that; the error says it, too.
 	Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, error)

@@ -35,14 +35,15 @@ type platform struct {
 	gate     func(ctx context.Context, req wire.DeployRequest) error // asked before a release; nil = no
 	refuse   func(req wire.DeployRequest) error                      // asked of every function; nil = no
 	append   error
-	stuck    map[string]error // function -> why its roll-out does not start
-	rollouts []wire.Rollout   // that the roll-out of web goes through, one after another; nil = there is none
-	stopped  chan struct{}    // where a roll-out stands still after the last of them
+	images   map[string]string // reference -> digest
+	stuck    map[string]error  // function -> why its roll-out does not start
+	rollouts []wire.Rollout    // that the roll-out of web goes through, one after another; nil = there is none
+	stopped  chan struct{}     // where a roll-out stands still after the last of them
 }
 
-// Check knows no images; like the node it does not look for them where anything is refused.
-func (f *platform) Check(_ context.Context, reqs []wire.DeployRequest) []error {
-	errs, refused := make([]error, len(reqs)), false
+// Check knows few images; like the node it does not look for them where anything is refused.
+func (f *platform) Check(_ context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, []error) {
+	found, errs, refused := make([]wire.Deployed, len(reqs)), make([]error, len(reqs)), false
 	for i, req := range reqs {
 		if f.refuse != nil {
 			errs[i] = f.refuse(req)
@@ -53,17 +54,23 @@ func (f *platform) Check(_ context.Context, reqs []wire.DeployRequest) []error {
 		refused = refused || errs[i] != nil
 	}
 	for i, req := range reqs {
-		if ref := req.Spec.ImageRef(); ref != "" && !refused {
+		ref := req.Spec.ImageRef()
+		if ref == "" || refused {
+			continue
+		}
+		if digest := f.images[ref]; digest != "" {
+			found[i].Image = &wire.DeployedImage{Reference: ref, Digest: digest}
+		} else {
 			errs[i] = fault.New(fault.NotFound, "there is no image %s", ref).WithHint("push it")
 		}
 	}
-	return errs
+	return found, errs
 }
 
 // Release asks the gate about all functions before it makes the first version.
 func (f *platform) Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, error) {
-	if err := fault.All(f.Check(ctx, reqs)); err != nil {
-		return nil, err
+	if _, errs := f.Check(ctx, reqs); fault.All(errs) != nil {
+		return nil, fault.All(errs)
 	}
 	for _, req := range reqs {
 		if f.gate == nil {

@@ -131,11 +131,15 @@ func (p *push) check(ctx context.Context, changes []*change) error {
 		for i, f := range c.functions {
 			reqs[i].Code, reqs[i].DryRun = f.placeholder(), true
 		}
-		for i, err := range p.server.deployer.Check(ctx, reqs) {
+		found, errs := p.server.deployer.Check(ctx, reqs)
+		for i, err := range errs {
 			if err != nil {
 				err = inFile(c.functions[i].manifest, err)
 			}
 			problems = append(problems, err)
+		}
+		for i := range found {
+			c.functions[i].image = found[i].Found()
 		}
 	}
 	return fault.All(problems)

@@ -299,3 +299,15 @@ func TestAPushToAnotherNodeThanBeforeIsTold(t *testing.T) {
 		t.Errorf("a push of another repository says\n%s\nwant no warning", said)
 	}
 }
+
+func TestWhatIsReleasedIsTheImageThatWasChecked(t *testing.T) {
+	h, w := newHost(t), newWork(t)
+	h.platform.images = map[string]string{"registry.example/img:1": "sha256:found"}
+	files := shop()
+	files["img/dalamb.yaml"] = "name: img\nimage: registry.example/img:1\nentry: {type: stdio}\n"
+	w.commit("An image", files)
+	w.pushed(h.url, "main")
+	if img, pay := h.deployed("img").ImageDigest, h.deployed("pay").ImageDigest; img != "sha256:found" || pay != "" {
+		t.Errorf("released with the images %q and %q, want what was checked for img alone", img, pay)
+	}
+}

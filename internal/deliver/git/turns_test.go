@@ -59,10 +59,10 @@ type heldDeployer struct {
 	dry  bool
 }
 
-func (d heldDeployer) Check(ctx context.Context, reqs []wire.DeployRequest) []error {
+func (d heldDeployer) Check(ctx context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, []error) {
 	if d.dry {
 		if err := d.held.hold(ctx); err != nil {
-			return []error{err}
+			return nil, []error{err}
 		}
 	}
 	return d.Deployer.Check(ctx, reqs)
