@@ -164,7 +164,7 @@ func madeOf(v *function.Version) string {
 func listensTo(t function.Trigger) string {
 	switch {
 	case t.Route != nil:
-		return t.Route.Pattern()
+		return t.Route.Text()
 	case t.Topic == function.TopicInvoke:
 		return "asynchronous calls"
 	case t.Schedule != "":

@@ -256,8 +256,10 @@ func (c *checker) triggers(s *Spec) {
 		}
 		if register(mux, t.Route.Pattern()) != "" {
 			i := slices.IndexFunc(routes, func(other *Trigger) bool { return t.Route.Conflicts(other.Route) })
-			c.add(at+".route", "make one of both more specific", "meets the same requests as the route of trigger %q, %s", routes[i].Name, routes[i].Route.Pattern())
-			continue
+			if i >= 0 { // else they share the path, and not the requests
+				c.add(at+".route", "make one of both more specific", "meets the same requests as the route of trigger %q, %s", routes[i].Name, routes[i].Route.Text())
+				continue
+			}
 		}
 		routes = append(routes, t)
 	}

@@ -126,11 +126,13 @@ type Emit struct {
 
 // Route makes a function answer HTTP requests on the gateway. Path is a net/http.ServeMux path: {param}, {rest...}.
 type Route struct {
-	Method  string  `json:"method,omitempty"` // "" = any
-	Host    string  `json:"host,omitempty"`   // "" = any
-	Path    string  `json:"path"`
-	Durable bool    `json:"durable,omitempty"` // the request is in the log before the answer
-	Sticky  *Sticky `json:"sticky,omitempty"`
+	Method  string     `json:"method,omitempty"` // "" = any
+	Host    string     `json:"host,omitempty"`   // "" = any
+	Path    string     `json:"path"`
+	Headers Conditions `json:"headers,omitempty"` // what else a request has to carry; nil = nothing
+	Query   Conditions `json:"query,omitempty"`
+	Durable bool       `json:"durable,omitempty"` // the request is in the log before the answer
+	Sticky  *Sticky    `json:"sticky,omitempty"`
 
 	CORS  *CORS      `json:"cors,omitempty"`  // nil = pages of other origins are not heard of
 	Auth  *Auth      `json:"auth,omitempty"`  // nil = open to everybody

@@ -31,8 +31,12 @@ func (s *Spec) Routes() []RouteOf {
 // Pattern is the route as net/http.ServeMux writes it.
 func (r *Route) Pattern() string { return strings.TrimSpace(r.Method + " " + r.Host + r.Path) }
 
-// Conflicts says that some request meets both routes and neither is more specific. Both must be valid.
+// Conflicts says that some request meets both routes and neither is more specific. Both must be valid. Of one path what they ask for beside it
+// decides; the path has to be written in the same way then.
 func (r *Route) Conflicts(other *Route) bool {
+	if r.Pattern() == other.Pattern() {
+		return r.Contends(other)
+	}
 	mux := http.NewServeMux()
 	return register(mux, r.Pattern()) != "" || register(mux, other.Pattern()) != ""
 }
@@ -52,7 +56,7 @@ type routeConflict struct{ a, b RouteOf }
 
 func (e *routeConflict) Error() string {
 	return fmt.Sprintf("the route %s of function %q meets the same requests as %s of function %q",
-		e.b.Route.Pattern(), e.b.Function, e.a.Route.Pattern(), e.a.Function)
+		e.b.Route.Text(), e.b.Function, e.a.Route.Text(), e.a.Function)
 }
 
 // RouteConflict finds two routes of which neither is more specific than the other, as ServeMux sees it. The error names both
@@ -105,6 +109,7 @@ func (c *checker) route(at string, r *Route) {
 			c.add(at+".path", "choose another path", "paths below %s are dalamb's own", p)
 		}
 	}
+	c.conditions(at, r)
 	c.sticky(at+".sticky", r.Sticky)
 	c.cors(at+".cors", r.CORS)
 	c.auth(at+".auth", r.Auth)

@@ -110,7 +110,7 @@ func emitValue() value[Emit] {
 }
 
 func routeValue() value[Route] {
-	return object([]string{"path"},
+	return object([]string{"path"}, append([]member[Route]{
 		field("method", "Default: any.", text[string](), func(r *Route) *string { return &r.Method }),
 		field("host", "Default: any.", text[string](), func(r *Route) *string { return &r.Host }),
 		field("path", "With {param} and {rest...}, as in net/http.ServeMux.", text[string](), func(r *Route) *string { return &r.Path }),
@@ -125,5 +125,5 @@ func routeValue() value[Route] {
 		field("breaker", "When a function that fails gets no more requests for a while; see docs/resilience.md. Default: never.", pointer(breakerValue(), defaultBreaker), func(r *Route) **Breaker { return &r.Breaker }),
 		field("fallback", "What is answered in place of an error; see docs/resilience.md. Default: the error.", pointer(fallbackValue(), none[Fallback]), func(r *Route) **Fallback { return &r.Fallback }),
 		field("durable", "The request is in the log before the answer. Default: false.", truth(), func(r *Route) *bool { return &r.Durable }),
-	)
+	}, conditionMembers()...)...)
 }

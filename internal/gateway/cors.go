@@ -42,15 +42,14 @@ func isPreflight(r *http.Request) bool {
 
 // preflight answers a browser's question about a route that has rules for it; false = there is none. The question is about
 // the method that is to follow, so that is the route it is put to.
-func (rs *routes) preflight(mux *http.ServeMux, x *exchange, r *http.Request) bool {
+func (p *paths) preflight(x *exchange, r *http.Request) bool {
 	if !isPreflight(r) {
 		return false
 	}
 	meant := r.Clone(r.Context())
 	meant.Method = r.Header.Get("Access-Control-Request-Method")
-	h, _ := mux.Handler(meant)
-	t, ok := h.(*target)
-	if !ok || t.trigger.Route.CORS == nil {
+	t := p.asked(meant)
+	if t == nil || t.trigger.Route.CORS == nil {
 		return false
 	}
 	t.ServeHTTP(x, r)

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net"
-	"net/http"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/catalog"
@@ -11,9 +10,9 @@ import (
 
 // newRoutes knows the hosts of a view, and no routes yet.
 func newRoutes(view *catalog.View) *routes {
-	rs := &routes{view: view, mux: http.NewServeMux(), named: map[string]bool{}, envs: map[string]*http.ServeMux{}}
+	rs := &routes{view: view, mux: newPaths(), named: map[string]bool{}, envs: map[string]*paths{}}
 	for env := range view.EverDeployed() {
-		rs.envs[env] = http.NewServeMux()
+		rs.envs[env] = newPaths()
 	}
 	for _, r := range view.Routes() {
 		if function.Environment(r.Function) == "" && r.Trigger.Route.Host != "" {
@@ -38,7 +37,7 @@ func (rs *routes) environment(host string) string {
 }
 
 // in is the index over the routes of one environment.
-func (rs *routes) in(env string) *http.ServeMux {
+func (rs *routes) in(env string) *paths {
 	if mux := rs.envs[env]; mux != nil {
 		return mux
 	}

@@ -261,6 +261,8 @@ type exchange struct {
 	// mute keeps back what http.ServeMux itself would answer, so that it can be said in this gateway's own form.
 	mute bool
 	cors bool // the route has rules for pages of other origins
+	// varies are names of header fields that have decided what answers, beside those that the answer itself names.
+	varies []string
 
 	// among is held while one of several attempts beside each other says something of the answer, in the header and here.
 	among      sync.Mutex
@@ -287,6 +289,7 @@ func (x *exchange) WriteHeader(status int) {
 	if x.mute {
 		return
 	}
+	x.tellVariance()
 	// Each answer has a time of its own, which begins now: the function may have taken long. Before it is sent, net/http may
 	// wait for the rest of a body that was refused, until the read deadline: so the time is twice as long.
 	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(2 * x.slow)) // what cannot have deadlines is not slow

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // passHeader gives the client the fields of a function's answer. What dalamb has said itself holds: the run, what is left of a limit, and, where
@@ -43,4 +44,23 @@ func (x *exchange) passHeader(from http.Header) {
 func passHeader(h, from http.Header) {
 	copyEndToEnd(h, from)
 	delete(h, runHeader)
+}
+
+// tellVariance says in the answer which fields of the request it depends on beside those that it names. RFC 9110, section 12.5.5.
+func (x *exchange) tellVariance() {
+	if x.varies == nil {
+		return
+	}
+	h := x.Header()
+	named := strings.ToLower(strings.Join(h["Vary"], ","))
+	said := strings.FieldsFunc(named, func(r rune) bool { return r == ',' || r == ' ' })
+	vary := slices.Clone(h["Vary"]) // the function's own
+	for _, name := range x.varies {
+		if !slices.Contains(said, strings.ToLower(name)) && !slices.Contains(said, "*") {
+			vary = append(vary, name)
+		}
+	}
+	if vary != nil {
+		h["Vary"] = vary
+	}
 }

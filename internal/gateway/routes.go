@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -14,9 +13,9 @@ import (
 // routes is the index over the routes of one view. It never changes.
 type routes struct {
 	view  *catalog.View
-	mux   *http.ServeMux            // of production
-	named map[string]bool           // hosts that routes of production name
-	envs  map[string]*http.ServeMux // of the other environments, those without any route included
+	mux   *paths            // of production
+	named map[string]bool   // hosts that routes of production name
+	envs  map[string]*paths // of the other environments, those without any route included
 	shelf *shelf
 }
 
@@ -44,37 +43,17 @@ func (g *Gateway) routesNow() *routes {
 		if route.Trigger.Paused {
 			continue
 		}
-		if err := rs.add(&target{g: g, trigger: route.Trigger, serve: g.policies(route.Trigger, rs.shelf)}); err != nil {
+		if err := rs.in(function.Environment(route.Function)).add(&target{g: g, trigger: route.Trigger, serve: g.policies(route.Trigger, rs.shelf)}); err != nil {
 			g.logger.Error("route left out", "function", route.Function, "trigger", route.Trigger.Name, "err", err)
 		}
+	}
+	rs.mux.settle()
+	for _, env := range rs.envs {
+		env.settle()
 	}
 	rs.shelf.before = nil // what no route has any more can go
 	g.routes.Store(rs)
 	return rs
-}
-
-// add turns the panics of ServeMux, for a pattern that is malformed or conflicts, into an error. A deploy refuses such
-// routes; two that were deployed at the same time may still meet here, and then the first one by name stays.
-func (rs *routes) add(t *target) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("add route: %v", p)
-		}
-	}()
-	rs.in(function.Environment(t.trigger.Function)).Handle(pattern(t.trigger), t)
-	return nil
-}
-
-// pattern writes a route as net/http.ServeMux reads it.
-func pattern(t *catalog.Trigger) string {
-	p := strings.ToLower(t.Route.Host) + t.Route.Path
-	if t.Route.AnyHost(t.Function) {
-		p = t.Route.Path
-	}
-	if t.Route.Method != "" {
-		return t.Route.Method + " " + p
-	}
-	return p
 }
 
 // target is what a route leads to.
@@ -101,8 +80,8 @@ func (g *Gateway) serveRoute(x *exchange, r *http.Request) {
 	x.mute = true
 	rs := g.routesNow()
 	env := rs.environment(r.Host)
-	if mux := rs.in(env); !rs.preflight(mux, x, r) {
-		mux.ServeHTTP(x, r)
+	if in := rs.in(env); !in.preflight(x, r) {
+		in.all.ServeHTTP(x, r)
 	}
 	if !x.mute {
 		return
