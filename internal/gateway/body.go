@@ -31,24 +31,37 @@ func (b *budget) give(n int64) { b.used.Add(-n) }
 
 // holding is the body of a request, for all attempts of its call: the last of them that ends frees it.
 type holding struct {
-	users atomic.Int32
-	end   func()
+	users  atomic.Int32
+	budget *budget
+	bytes  int64
+	upload *upload // nil = it is in memory
 }
 
 // hold makes the body that was received the call's. free is the caller's part in it.
-func (c *Call) hold(end func()) (free func()) {
-	c.held = &holding{end: end}
-	c.held.keep()
-	return c.held.free
+func (c *Call) hold(h *holding) (free func()) {
+	h.keep()
+	c.held = h
+	return h.free
 }
 
-func (h *holding) keep() { h.users.Add(1) }
-
-func (h *holding) free() {
-	if h.users.Add(-1) == 0 {
-		h.end()
+func (h *holding) keep() {
+	if h != nil {
+		h.users.Add(1)
 	}
 }
+
+func (h *holding) free() {
+	if h == nil || h.users.Add(-1) > 0 {
+		return
+	}
+	h.budget.give(h.bytes)
+	if h.upload != nil {
+		h.upload.finish()
+	}
+}
+
+// nothingHeld is the free of a call that has no part in its body.
+func nothingHeld() {}
 
 // firstRead is how much memory a body gets before any of it has come: a client that announces much and sends nothing holds
 // no more.

@@ -50,14 +50,14 @@ func (g *Gateway) receive(x *exchange, c *Call) (free func(), err error) {
 	r := c.Request
 	switch {
 	case c.whole || c.upload != nil:
-		return func() {}, nil
+		return nothingHeld, nil
 	case g.uploads(r, c):
 		if c.upload, err = g.newUpload(x, r); err != nil {
-			return func() {}, err
+			return nothingHeld, err
 		}
 		c.Request = r.WithContext(r.Context()) // net/http looks at the body of its own when it answers
 		c.Request.Body, c.Request.TransferEncoding = c.upload, nil
-		return c.hold(c.upload.finish), nil
+		return c.hold(&holding{budget: &g.held, upload: c.upload}), nil
 	}
 	return g.gather(x, c)
 }
@@ -70,7 +70,10 @@ func (g *Gateway) gather(x *exchange, c *Call) (free func(), err error) {
 		c.Body, c.whole = body, true
 		r.Body, r.ContentLength, r.TransferEncoding = newMemory(body), int64(len(body)), nil
 	}
-	return c.hold(func() { g.held.give(held) }), err
+	if held == 0 {
+		return nothingHeld, err
+	}
+	return c.hold(&holding{budget: &g.held, bytes: held}), err
 }
 
 // serveCall reads the body, makes the call and answers; an error has answered nothing. Who showed the token is trusted with the function's
