@@ -40,6 +40,7 @@ func rows() []row {
 		{"order", orderRow},
 		{"triggers", triggersRow},
 		{"sync", syncRow},
+		{"policies", policiesRow},
 		{"coldstart", coldStartRow},
 		{"fresh", freshRow},
 		{"burst", burstRow},

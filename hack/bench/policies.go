@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// policiesManifest is the lab's web function behind policies, and one whose breaker opens with its first request: its instance is not there
+// within a millisecond.
+const policiesManifest = `
+name: guarded
+code: web
+entry: {type: http, command: [./web], concurrency: 16}
+resources: {memory: 256Mi, cpu: 8}
+scale: {max: 1}
+triggers:
+  - {name: bare, route: {method: POST, path: /bench/bare}}
+  - name: guarded
+    route:
+      method: POST
+      path: /bench/guarded
+      auth: {token: {names: [bench]}}
+      limit: {rate: 1000000/s}
+      breaker: {}
+      timeout: {connect: 10s, firstByte: 10s, total: 20s}
+---
+name: broken
+code: web
+entry: {type: http, command: [./web]}
+triggers:
+  - {name: broken, route: {method: POST, path: /bench/broken, timeout: {firstByte: 1ms}, breaker: {failures: 1, open: 1h}}}
+`
+
+// policiesRow: calls through a route with policies, against one of the same function without any, and answers of a breaker that is open.
+func policiesRow(ctx context.Context, b *bench) error {
+	const turns, slice = 7, 350 * time.Millisecond
+	l, err := b.needLab(ctx)
+	if err != nil {
+		return err
+	}
+	token, err := l.client.CreateToken(ctx, "bench")
+	if err != nil {
+		return err
+	}
+	if err := b.deploy(ctx, l.node, "policies", policiesManifest); err != nil {
+		return err
+	}
+	bare, guarded := l.caller("/bench/bare"), l.caller("/bench/guarded")
+	guarded.header.Set("Authorization", "Bearer "+token.Token)
+	if _, err := bare.calls(ctx, 16, slice); err != nil {
+		return err
+	}
+	broken := l.caller("/bench/broken")
+	if err := broken.refused(ctx, http.StatusGatewayTimeout); err != nil {
+		return err
+	}
+	for _, connections := range []int{1, 16} {
+		median := func(c *caller) func() (float64, error) {
+			return func() (float64, error) {
+				x, err := c.calls(ctx, connections, slice)
+				return x.p50, err
+			}
+		}
+		times, err := inTurns(ctx, b.turns(turns), median(bare), median(guarded), func() (float64, error) {
+			x, err := atOnce(connections, slice, func() error { return broken.refused(ctx, http.StatusServiceUnavailable) })
+			return x.p50, err
+		})
+		if err != nil {
+			return err
+		}
+		add := func(what string, thing int, t *target) {
+			value, of, ratio := times.against(thing, 0)
+			b.add(line{Case: fmt.Sprintf("%s p50, %d conn.", what, connections), Unit: "ms", Value: value, Yardstick: "the same function, bare route", Of: of, Ratio: ratio, Target: t})
+		}
+		add("auth, limit, breaker, timeout", 1, ratioAtMost(1.3))
+		if connections == 1 {
+			add("breaker open", 2, valueAtMost(1))
+		}
+	}
+	return nil
+}
+
+// refused makes a call whose answer has to have this status.
+func (c *caller) refused(ctx context.Context, status int) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(c.body))
+	if err != nil {
+		return err
+	}
+	req.Header = c.header
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return err
+	}
+	answer, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != status {
+		err = fmt.Errorf("POST %s: %s, want %d: %s", c.url, resp.Status, status, answer)
+	}
+	return errors.Join(err, resp.Body.Close())
+}
