@@ -215,7 +215,11 @@ func (n *node) send(method, path, body string, header ...string) got {
 
 func (n *node) do(req *http.Request) got {
 	n.t.Helper()
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return n.doWith(&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, req)
+}
+
+func (n *node) doWith(client *http.Client, req *http.Request) got {
+	n.t.Helper()
 	resp, err := client.Do(req)
 	if err != nil {
 		n.t.Fatalf("%s %s: %v", req.Method, req.URL, err)

@@ -555,3 +555,46 @@ func TestAFallbackStandsInForAnOpenBreaker(t *testing.T) {
 		t.Errorf("the function was called %d times", f.calls.Load())
 	}
 }
+
+// allPolicies gives a route every policy of this file, none of which has a reason to act.
+func allPolicies(r *function.Route) {
+	r.Timeout = &function.RouteTimeout{Connect: 60e9, FirstByte: 60e9, Total: 120e9}
+	r.Retry = &function.RouteRetry{Attempts: 3, Budget: 100}
+	r.Breaker = &function.Breaker{Failures: 1, Window: 1e9, Open: 60e9, HalfOpen: 1}
+	r.Fallback = &function.Fallback{Body: "a fallback"}
+	if r.Method == "GET" {
+		r.Hedge = &function.Hedge{After: function.HedgeAfter{Time: 60e9}, Budget: 100}
+	}
+}
+
+func TestATimeThatIsOverWhileTheBodyComes(t *testing.T) {
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		for name, timeout := range map[string]function.RouteTimeout{"first byte": {FirstByte: 50e6}, "total": {Total: 50e6}} {
+			t.Run(protocol+" "+name, func(t *testing.T) {
+				n := start(t, taking(parrot))
+				n.deploy("f", enduring("POST", func(r *function.Route) { r.Timeout = &timeout }))
+				client := &http.Client{Transport: &http.Transport{}}
+				if protocol == "HTTP/2.0" {
+					client, _ = http2(t)
+				}
+				in, give := io.Pipe()
+				defer give.Close()
+				go io.WriteString(give, "the beginning")
+				req, err := http.NewRequest("POST", n.url+"/x", in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if g := n.doWith(client, req); g.status != 504 || g.fault(t).Kind != fault.Timeout.String() {
+					t.Errorf("answer = %d %s, want 504", g.status, g.body)
+				}
+				n.background.Wait()                                             // the function was told that nothing more comes
+				if g := n.send("POST", "/x", "a second one"); g.status != 500 { // whole, which a parrot does not take
+					t.Errorf("the next answer = %d %s", g.status, g.body)
+				}
+				if used := n.held.used.Load(); used != 0 {
+					t.Errorf("%d bytes are held when all is over", used)
+				}
+			})
+		}
+	}
+}

@@ -226,7 +226,25 @@ func TestAClientsConnectionBecomesATunnel(t *testing.T) {
 		n, err := io.Copy(nc, nc)
 		return &function.Result{Outcome: function.Succeeded, Status: 101, Streamed: n, Version: 1}, err
 	}))
-	n.deploy("chat", route("web", "GET", "/chat"))
+	web := route("web", "GET", "/chat")
+	n.deploy("chat", web)
+	t.Run("bare", func(t *testing.T) { chats(t, n) })
+	allPolicies(web.Route)
+	n.deploy("chat", web)
+	t.Run("with all policies", func(t *testing.T) { chats(t, n) })
+	for _, header := range []string{"Connection", "Upgrade"} { // one without the other asks for nothing
+		if g := n.send("GET", "/_/fn/chat", "", header, "echo"); g.status != 200 || g.body != "plain" {
+			t.Errorf("with %s alone: %d %q", header, g.status, g.body)
+		}
+	}
+	if qs := n.requests(4); qs[1].Status != 101 || qs[1].AnswerSize != 10 || qs[1].Outcome != function.Succeeded {
+		t.Errorf("record = %+v", qs[1])
+	}
+}
+
+// chats opens a tunnel to an echo, and speaks.
+func chats(t *testing.T, n *node) {
+	t.Helper()
 	nc, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -255,11 +273,6 @@ func TestAClientsConnectionBecomesATunnel(t *testing.T) {
 	}
 	if q := n.requests(1)[0]; q.Status != 101 || q.AnswerSize != 10 || q.Outcome != function.Succeeded {
 		t.Errorf("record = %+v", q)
-	}
-	for _, header := range []string{"Connection", "Upgrade"} { // one without the other asks for nothing
-		if g := n.send("GET", "/_/fn/chat", "", header, "echo"); g.status != 200 || g.body != "plain" {
-			t.Errorf("with %s alone: %d %q", header, g.status, g.body)
-		}
 	}
 }
 

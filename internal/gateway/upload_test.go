@@ -46,9 +46,13 @@ func uploading(t *testing.T, change ...func(*Options)) *node {
 }
 
 func TestABodyIsPassedOnWhileItComes(t *testing.T) {
-	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
-		t.Run(protocol, func(t *testing.T) {
+	for _, name := range []string{"HTTP/1.1", "HTTP/2.0", "HTTP/1.1 with all policies", "HTTP/2.0 with all policies"} {
+		protocol, _, withAll := strings.Cut(name, " ")
+		t.Run(name, func(t *testing.T) {
 			n := uploading(t)
+			if withAll {
+				n.deploy("parrot", enduring("POST", func(r *function.Route) { r.Path = "/parrot"; allPolicies(r) }))
+			}
 			client := http.DefaultClient
 			if protocol == "HTTP/2.0" {
 				client, _ = http2(t)
