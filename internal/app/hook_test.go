@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -174,6 +177,49 @@ func TestADeliveryWaitsForItsRolloutAfterAKill(t *testing.T) {
 	}
 	if list, err := h.client.Rollouts(t.Context()); err != nil || len(list) != 1 {
 		t.Errorf("%d roll-outs, %v, want one", len(list), err)
+	}
+}
+
+// TestTheServerIsToldWhatCameOfACommit has a server in the place of GitHub's API: each commit that is told of gets its statuses there.
+func TestTheServerIsToldWhatCameOfACommit(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	told := map[string][]string{} // by commit
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var s struct{ State, Context, Description string }
+		commit, is := strings.CutPrefix(r.URL.Path, "/repos/git/shop/statuses/")
+		if err := json.NewDecoder(r.Body).Decode(&s); err != nil || !is || r.Method != http.MethodPost || s.Context != "dalamb" {
+			t.Errorf("%s %s with %+v, %v; want a status of a commit", r.Method, r.URL, s, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		told[commit] = append(told[commit], s.State+": "+s.Description)
+		w.WriteHeader(http.StatusCreated)
+	}))
+	t.Cleanup(api.Close)
+	statuses := func(commit string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Join(told[commit], "\n")
+	}
+	h := newHooked(t)
+	control, _ := h.origin.client.Address()
+	hook := function.Hook{Name: "shop", Provider: function.ProviderGitHub, URL: control + "/git/shop", Secret: "shop-hook", Token: "shop-token", API: api.URL}
+	if _, err := h.client.SetHook(t.Context(), hook); err != nil {
+		t.Fatal(err)
+	}
+	good := h.pushed("one", "")
+	until(t, "the first commit to be told of", func() bool { return strings.Contains(statuses(good), "success") })
+	if got := statuses(good); !strings.HasPrefix(got, "pending: ") || !strings.Contains(got, "success: ") || !strings.Contains(got, "one version 1") {
+		t.Errorf("the server was told\n%s\nwant that the commit is under way, and then delivered", got)
+	}
+	if _, err := h.origin.client.SetSecret(t.Context(), "two", []byte("x")); err != nil { // which this node has not
+		t.Fatal(err)
+	}
+	bad := h.pushed("two", "secrets: [{name: two, env: X}]\n")
+	until(t, "the second commit to be told of", func() bool { return strings.Contains(statuses(bad), "failure") })
+	if got := statuses(bad); !strings.Contains(got, "two") {
+		t.Errorf("the server was told\n%s\nwant that the secret two is not there", got)
 	}
 }
 

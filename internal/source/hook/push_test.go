@@ -151,6 +151,30 @@ func TestRecordedPushesAreTaken(t *testing.T) {
 			After: "bffeb74224043ba2feb48d137756c8a9331c449a", Pusher: "gitea",
 		})},
 		{"gitea", "delete", "gitea-delete.json", one(function.HookReceived{Delivery: "f6266f16-1bf3-46a5-9ea4-602e06ead473", Ref: "refs/heads/feature/x", Pusher: "gitea"})},
+		{"github", "push", "github-tag.json", one(function.HookReceived{
+			Delivery: "72d3162e-cc78-11e3-81ab-4c9367dc0958", Ref: "refs/tags/v1.0.0", After: "82b3d5ae55f7080f1e6022629cdb57bfae7cccc7", Pusher: "jane",
+		})},
+		{"github", "push", "github-tag-delete.json", one(function.HookReceived{
+			Delivery: "72d3162e-cc78-11e3-81ab-4c9367dc0958", Ref: "refs/tags/v1.0.0", Before: "82b3d5ae55f7080f1e6022629cdb57bfae7cccc7", Pusher: "jane",
+		})},
+		{"gitlab", "Push Hook", "gitlab-force.json", one(function.HookReceived{ // it says nothing of a force
+			Delivery: "4b5e5dcd-3df9-4ac2-8c41-9ee2de5fa1b5", Ref: "refs/heads/master", Before: "95790bf891e76fee5e1747ab589903a6a1f80f22",
+			After: "0b3fd51ec16ce4cbbe5d40ba1d3b4d3bb9b8f3c1", Pusher: "jsmith",
+		})},
+		{"gitlab", "Push Hook", "gitlab-delete.json", one(function.HookReceived{
+			Delivery: "4b5e5dcd-3df9-4ac2-8c41-9ee2de5fa1b5", Ref: "refs/heads/feature/x", Before: "da1560886d4f094c3e6c9ef40349f7d38b5d27d7", Pusher: "jsmith",
+		})},
+		{"gitlab", "Tag Push Hook", "gitlab-tag-delete.json", one(function.HookReceived{
+			Delivery: "4b5e5dcd-3df9-4ac2-8c41-9ee2de5fa1b5", Ref: "refs/tags/v1.0.0", Before: "82b3d5ae55f7080f1e6022629cdb57bfae7cccc7", Pusher: "jsmith",
+		})},
+		{"gitea", "push", "gitea-tag.json", one(function.HookReceived{
+			Delivery: "f6266f16-1bf3-46a5-9ea4-602e06ead473", Ref: "refs/tags/v1.0.0", After: "bffeb74224043ba2feb48d137756c8a9331c449a", Pusher: "gitea",
+		})},
+		{"gitea", "push", "gitea-force.json", one(function.HookReceived{ // nor does this
+			Delivery: "f6266f16-1bf3-46a5-9ea4-602e06ead473", Ref: "refs/heads/develop", Before: "bffeb74224043ba2feb48d137756c8a9331c449a",
+			After: "3b1a8f3fd0c8c7e9e2c5d3a0d4a7f6d2f1c0b9e8", Pusher: "gitea",
+		})},
+		{"gitea", "delete", "gitea-tag-delete.json", one(function.HookReceived{Delivery: "f6266f16-1bf3-46a5-9ea4-602e06ead473", Ref: "refs/tags/v1.0.0", Pusher: "gitea"})},
 		{"bitbucket", "repo:push", "bitbucket-push.json", []function.HookReceived{
 			{Hook: "shop", Received: at, Delivery: "{8b5c9d5e}", Ref: "refs/heads/main", Before: "1e65c05c1d5171631d92438a13901ca7dae9618c", After: "709d658dc5b6d6afcd46049c2f332ee3f515a67d", Pusher: "jane"},
 			{Hook: "shop", Received: at, Delivery: "{8b5c9d5e}", Ref: "refs/tags/v1", After: "709d658dc5b6d6afcd46049c2f332ee3f515a67d", Pusher: "jane"},
