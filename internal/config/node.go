@@ -18,6 +18,7 @@ type Node struct {
 
 	EventLog EventLog
 	TLS      TLS
+	Proxies  Proxies
 
 	Log        Log
 	Limits     Limits
@@ -64,6 +65,7 @@ func Default() *Node {
 		Gateway: "127.0.0.1:8080",
 		Control: "127.0.0.1:8081",
 		Runner:  "native",
+		Proxies: Proxies{Header: "x-forwarded"},
 		Drain:   function.Duration(30 * time.Second),
 		Log:     Log{Level: "info", Format: "text"},
 		Limits: Limits{

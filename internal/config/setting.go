@@ -25,7 +25,7 @@ type Setting struct {
 
 // Settings is the table, in the order of the reference page.
 func Settings() []Setting {
-	return slices.Concat(nodeSettings(), tlsSettings(), healthSettings(), buildSettings(), outsideSettings())
+	return slices.Concat(nodeSettings(), tlsSettings(), proxySettings(), healthSettings(), buildSettings(), outsideSettings())
 }
 
 func nodeSettings() []Setting {

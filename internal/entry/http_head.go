@@ -200,7 +200,7 @@ func trailers(all http.Header) http.Header {
 func passedTrailers(all, header http.Header) http.Header {
 	some := trailers(all)
 	for name := range some {
-		if header[name] != nil || strings.HasPrefix(name, "Dalamb-") || strings.HasPrefix(name, "X-Forwarded-") || name == "Traceparent" {
+		if header[name] != nil || strings.HasPrefix(name, "Dalamb-") || strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "Traceparent" {
 			delete(some, name)
 		}
 	}

@@ -124,7 +124,7 @@ func TestARequestToAFunctionHasOneFraming(t *testing.T) {
 			for _, line := range strings.Split(head, "\r\n")[1:] {
 				name, _, _ := strings.Cut(line, ":")
 				switch {
-				case slices.Contains([]string{"Host", "X-Line"}, name), strings.HasPrefix(name, "X-Forwarded-"), strings.HasPrefix(name, "Dalamb-"):
+				case slices.Contains([]string{"Host", "X-Line", "Forwarded"}, name), strings.HasPrefix(name, "X-Forwarded-"), strings.HasPrefix(name, "Dalamb-"):
 				default:
 					got = append(got, line)
 				}

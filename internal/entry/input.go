@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/forwarded"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -84,21 +85,18 @@ func dropHopByHop(h http.Header) {
 }
 
 // forward copies the fields of a request as a proxy passes them on: with the client's address, the host that it asked
-// for and the scheme.
+// for and the scheme, in both ways of saying so. What was there of these is somebody's word: the function has to believe only one.
 func forward(r *http.Request) http.Header {
 	h := r.Header.Clone()
 	if h == nil {
 		h = make(http.Header)
 	}
 	dropHopByHop(h)
-	if ip := clientIP(r); ip != "" {
-		if prior := h["X-Forwarded-For"]; len(prior) > 0 {
-			ip = strings.Join(prior, ", ") + ", " + ip
-		}
-		h.Set("X-Forwarded-For", ip)
-	}
+	proto, ip := scheme(r), clientIP(r)
+	h.Set("X-Forwarded-For", ip)
 	h.Set("X-Forwarded-Host", r.Host)
-	h.Set("X-Forwarded-Proto", scheme(r))
+	h.Set("X-Forwarded-Proto", proto)
+	h.Set("Forwarded", forwarded.Written(ip, r.Host, proto))
 	return h
 }
 
@@ -110,8 +108,12 @@ func clientIP(r *http.Request) string {
 	return host
 }
 
+// scheme is the client's, which the gateway has put into the URL, else that of the connection.
 func scheme(r *http.Request) string {
-	if r.TLS != nil {
+	switch {
+	case r.URL.Scheme != "":
+		return r.URL.Scheme
+	case r.TLS != nil:
 		return "https"
 	}
 	return "http"

@@ -35,7 +35,7 @@ func TestARequestAsFunctionURLEvent(t *testing.T) {
 		"version": "2.0", "routeKey": "$default", "rawPath": "/orders/4%2F2/a/b", "rawQueryString": "tag=x&tag=y&q=1%202",
 		"cookies": ["a=1", "b=2", "c=3"],
 		"headers": {"content-type": "application/json", "user-agent": "till/1", "x-many": "a,b", "host": "shop.example:8080",
-			"x-forwarded-for": "10.0.0.1, 192.0.2.7", "x-forwarded-host": "shop.example:8080", "x-forwarded-proto": "http"},
+			"forwarded": "for=192.0.2.7;host=\"shop.example:8080\";proto=http", "x-forwarded-for": "192.0.2.7", "x-forwarded-host": "shop.example:8080", "x-forwarded-proto": "http"},
 		"queryStringParameters": {"tag": "x,y", "q": "1 2"},
 		"pathParameters": {"id": "4/2", "rest": "a/b"},
 		"requestContext": {"accountId": "anonymous", "apiId": "shop", "authorizer": {"lambda": {"authtype": "user", "authid": "ann"}}, "domainName": "shop.example:8080", "domainPrefix": "shop",

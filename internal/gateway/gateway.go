@@ -28,6 +28,7 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
+	"github.com/dalamb/dalamb/internal/forwarded"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/health"
 	"github.com/dalamb/dalamb/internal/shadow"
@@ -79,6 +80,7 @@ type Options struct {
 	Redact  []string // names of headers whose values stay out of the record, beside those that always do
 	Hooks   Hooks    // nil = there are none
 	Clients bool     // clients are asked for certificates, by the listener's TLS
+	Proxies forwarded.Trust
 	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
 	// and not shown, since anybody may ask.
 	Health  func(ctx context.Context) map[string]error
@@ -111,6 +113,7 @@ type Gateway struct {
 	hooks     Hooks
 	secret    Secret
 	clients   bool
+	proxies   forwarded.Trust
 	logger    *slog.Logger
 	metrics   *metrics
 	now       func() time.Time
@@ -165,7 +168,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	return &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
-		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
+		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, proxies: o.Proxies, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },
@@ -223,6 +226,8 @@ const reserved = "/_/"
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w, kind: kindNone, start: g.now(), slow: g.slow}
 	x.expectBody(r)
+	g.locate(r)
+	x.identify(r)
 	defer func() { g.metrics.request(x.kind, x.status, g.now().Sub(x.start)) }() // also of an answer that is cut off
 	g.serve(x, r)
 }

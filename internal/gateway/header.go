@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// passHeader gives the client the fields of a function's answer. What dalamb has said itself holds: the run, what is left of a limit, and, where
+// passHeader gives the client the fields of a function's answer. What dalamb has said itself holds: the run, the request's id, what is left of a limit, and, where
 // the route has rules for pages of other origins, all about these. Both may name what an answer varies with.
 func (x *exchange) passHeader(from http.Header) {
 	h := x.Header()
-	run := h[runHeader]
+	run, id := h[runHeader], h[requestIDHeader]
 	var own http.Header // of policies; most routes have none that say anything
 	for name, values := range h {
 		if name == limitHeader || name == limitPolicyHeader || x.cors && (name == "Vary" || allowsOrigins(name)) {
@@ -24,6 +24,9 @@ func (x *exchange) passHeader(from http.Header) {
 	passHeader(h, from)
 	if run != nil {
 		h[runHeader] = run
+	}
+	if id != nil {
+		h[requestIDHeader] = id
 	}
 	if own == nil {
 		return
