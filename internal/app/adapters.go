@@ -162,6 +162,9 @@ func (c caller) Call(ctx context.Context, call api.Call) (*function.Result, erro
 func (n *Node) Info() NodeInfo {
 	i := NodeInfo{Control: n.url(n.controlListener), Gateway: n.url(n.gatewayListener), PID: os.Getpid()}
 	i.Name = n.name(i.Control)
+	if n.dns != nil {
+		i.DNS = n.dns.Address()
+	}
 	if n.redirectListener != nil {
 		i.Redirect = "http://" + reachable(n.redirectListener)
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/dalamb/dalamb/internal/deliver/git"
 	"github.com/dalamb/dalamb/internal/deliver/incoming"
 	"github.com/dalamb/dalamb/internal/discovery"
+	"github.com/dalamb/dalamb/internal/discovery/dns"
 	"github.com/dalamb/dalamb/internal/dispatch"
 	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -103,6 +104,7 @@ type Node struct {
 	sink       *logSink
 
 	gatewayListener, controlListener net.Listener
+	dns                              *dns.Server         // nil = none
 	redirectListener                 net.Listener        // nil = none
 	tls                              *certificate.Server // nil = plain HTTP
 	gatewayServer, controlServer     *http.Server
@@ -155,6 +157,9 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	if err := n.openTLS(); err != nil {
+		return err
+	}
+	if n.dns, err = taken(ctx, last, n.openDNS); err != nil {
 		return err
 	}
 	token, err := loadToken(c.Data)
@@ -354,7 +359,7 @@ func (n *Node) Run(ctx context.Context) error {
 	// These stop at the same time, so that the drain time passes once and not once for each.
 	drain := n.config.Drain.Std()
 	n.parts.start("dispatch and listeners", together(
-		n.dispatcher.Run, n.builds.Serve, serve(n.controlServer, n.controlListener, drain), serve(n.gatewayServer, n.gatewayListener, drain), n.redirect(drain)))
+		n.dispatcher.Run, n.builds.Serve, serve(n.controlServer, n.controlListener, drain), serve(n.gatewayServer, n.gatewayListener, drain), n.redirect(drain), n.serveDNS))
 	if err := writeNode(n.config.Data, n.Info()); err != nil {
 		return errors.Join(err, n.parts.stop())
 	}
@@ -390,6 +395,9 @@ func (n *Node) close() {
 		if l != nil {
 			l.Close() // closed already after a serve; then there is nothing to do
 		}
+	}
+	if n.dns != nil {
+		n.dns.Close() // as the listeners
 	}
 	if n.runner != nil {
 		if err := n.runner.Close(); err != nil {

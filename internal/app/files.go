@@ -27,6 +27,7 @@ type NodeInfo struct {
 	Gateway  string `json:"gateway"`            // URL
 	Name     string `json:"name,omitempty"`     // which the node's certificate proves, where it does not prove the host in Control
 	Redirect string `json:"redirect,omitempty"` // URL by plain HTTP, whose requests are sent on to Gateway
+	DNS      string `json:"dns,omitempty"`      // host:port, where services are answered for in DNS
 	PID      int    `json:"pid"`
 	Waiting  bool   `json:"waiting,omitempty"` // for its log; until then every command is answered with the reason
 }

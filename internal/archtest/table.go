@@ -60,6 +60,7 @@ func Table() []Room {
 		{"internal/deliver/incoming", []string{"deliver/git", "catalog", "function", "eventlog", "event", "fault"}},
 		{"internal/secret", []string{"fault"}},
 		{"internal/discovery", []string{"function", "eventlog", "event", "fault"}},
+		{"internal/discovery/dns", []string{"discovery", "function", "fault"}},
 		{"internal/health", []string{"fleet", "function", "eventlog", "fault"}},
 		{"internal/replay", []string{"catalog", "history", "function", "eventlog", "event", "fault"}},
 		{"internal/shadow", []string{"fleet", "replay", "function", "eventlog", "event", "fault"}},
@@ -132,7 +133,7 @@ func testRooms() []string {
 // testModules are modules that only tests may import.
 func testModules() []string {
 	return []string{"github.com/cloudevents/sdk-go", "pgregory.net/rapid", "github.com/rogpeppe/go-internal",
-		"golang.org/x/net", "golang.org/x/crypto/ssh", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2", "google.golang.org/grpc"}
+		"golang.org/x/net/bpf", "golang.org/x/net/http2", "golang.org/x/crypto/ssh", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2", "google.golang.org/grpc"}
 }
 
 // Exception is a file or package that may break a habit, with the reason.

@@ -61,6 +61,9 @@ where --insecure says so. docs/tls.md.`,
 			if to := n.Info().Redirect; to != "" {
 				fmt.Fprintf(c.OutOrStdout(), "redirect %s\n", to)
 			}
+			if at := n.Info().DNS; at != "" {
+				fmt.Fprintf(c.OutOrStdout(), "dns      %s\n", at)
+			}
 			for _, l := range n.Exposed() {
 				fmt.Fprintf(c.OutOrStdout(), "insecure %s: plain HTTP to other machines, who is between can read tokens and data\n", l)
 			}

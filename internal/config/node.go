@@ -16,6 +16,8 @@ type Node struct {
 	Runner  string
 	Drain   function.Duration
 
+	DNS string // host:port; "" = none
+
 	EventLog EventLog
 	TLS      TLS
 	Proxies  Proxies

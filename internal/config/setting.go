@@ -98,6 +98,13 @@ func nodeSettings() []Setting {
 // outsideSettings are about keys, registries and what is kept of requests.
 func outsideSettings() []Setting {
 	return []Setting{
+		{Key: "dns", Flag: "dns", Form: "host:port", Help: "Where services are answered for in DNS, by UDP and TCP: SERVICE.dalamb; docs/services.md. Port 0 takes a free one. Default: nowhere.",
+			value: func(n *Node) any { return &n.DNS }, check: func(n *Node) string {
+				if n.DNS == "" {
+					return ""
+				}
+				return address(n.DNS)
+			}},
 		{Key: "secrets.key", Flag: "secret-key", Form: "file", Help: "The key that secrets are encrypted with, the same on all nodes. Made when the first secret is set. Default: secret.key in the data directory; docs/secrets.md.",
 			value: func(n *Node) any { return &n.Secrets.Key }, check: func(n *Node) string { return plain(n.Secrets.Key) }},
 		{Key: "secrets.passphrase", Flag: "secret-passphrase", Form: "file or fd:N", Help: "Where the passphrase is that the secrets' key is encrypted with. Default: it is not.",
