@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/build"
+	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/runner"
@@ -15,7 +16,7 @@ import (
 func (n *Node) openBuilds(token string) error {
 	c, images := &n.config.Build, buildImages{n, token}
 	o := build.Options{
-		Dir: filepath.Join(n.config.Data, "builds"), Runner: n.runner, Code: n.code, Log: n.log, Images: images, Secrets: images, Parallel: c.Parallel, Tools: c.Tools, Logger: n.logger,
+		Dir: filepath.Join(n.config.Data, "builds"), Runner: n.runner, Code: n.code, Log: n.log, Images: images, Secrets: images, Pinned: c.Require == config.RequireSigned, Parallel: c.Parallel, Tools: c.Tools, Logger: n.logger,
 		Limits: build.Limits{Memory: int64(c.Memory), Disk: int64(c.Disk), Cache: int64(c.Cache), PIDs: c.PIDs},
 	}
 	for _, item := range c.Env {

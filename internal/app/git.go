@@ -50,6 +50,9 @@ func findGit() doctor.Finding {
 	if err != nil {
 		return doctor.Lacking(doctor.Warning, name, remedy, "%s does not run: %v", path, err)
 	}
+	if !git.PinsAddresses(string(out)) {
+		return doctor.Lacking(doctor.Warning, name, "install git 2.37 or newer", "%s, %s: webhooks of servers by https are refused, since it cannot be told their addresses", path, strings.TrimSpace(string(out)))
+	}
 	return doctor.Good(name, "%s, %s", path, strings.TrimSpace(string(out)))
 }
 

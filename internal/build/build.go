@@ -56,6 +56,7 @@ type Options struct {
 	Log      Log              // is told of each build
 	Images   Images           // nil = no image is built
 	Secrets  Secrets          // nil = there are none
+	Pinned   bool             // a Dockerfile names its images by digest
 	Parallel int              // builds at a time; 0 = 2
 	Env      []string         // KEY=value, for every build; may be empty
 	Allow    []runner.Allowed // where builds may connect to; none = the internet
@@ -73,6 +74,7 @@ type Builds struct {
 	log     Log
 	images  Images
 	secrets Secrets
+	pinned  bool
 	env     []string
 	allow   []runner.Allowed
 	tools   []string
@@ -139,7 +141,7 @@ func open(o Options, remove func(dir string) error) (*Builds, error) {
 		o.Now = time.Now
 	}
 	b := &Builds{
-		dir: o.Dir, runner: o.Runner, code: o.Code, log: o.Log, images: o.Images, secrets: o.Secrets, env: o.Env, allow: o.Allow, tools: o.Tools, limits: o.Limits.complete(), logger: o.Logger, now: o.Now,
+		dir: o.Dir, runner: o.Runner, code: o.Code, log: o.Log, images: o.Images, secrets: o.Secrets, pinned: o.Pinned, env: o.Env, allow: o.Allow, tools: o.Tools, limits: o.Limits.complete(), logger: o.Logger, now: o.Now,
 		room: func() error { return image.CheckRoom(o.Dir, "the build") }, queue: newQueue(o.Parallel), caches: map[string]int{},
 		underWay: underWay{cancels: map[int64]context.CancelCauseFunc{}}, standard: newStandard(),
 	}

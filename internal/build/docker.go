@@ -62,6 +62,9 @@ func (b *Builds) dockerfilePlan(r *Request) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := b.checkPinned(file, df.images); err != nil {
+		return nil, err
+	}
 	img, err := newImageBuild(b.images, df.images)
 	if err != nil {
 		return nil, err
@@ -96,6 +99,20 @@ func (b *Builds) dockerfilePlan(r *Request) (*plan, error) {
 		p.before += "printf '%s' " + quote(text) + " > " + settingsAt + "/" + name + "\n"
 	}
 	return p, nil
+}
+
+// checkPinned refuses images by their tags where source alone is to say what is built: what a tag names, somebody else decides.
+func (b *Builds) checkPinned(file string, refs []string) error {
+	if !b.pinned {
+		return nil
+	}
+	for _, ref := range refs {
+		if !strings.Contains(ref, "@sha256:") {
+			return fault.New(fault.Denied, "%s takes the image %s, whose content its tag does not tell, and this node takes nothing that is not signed (require: signed)", file, fault.Clip(ref)).
+				WithHint("name it by its digest: %s@sha256:..., so that who approves the source approves the image; skopeo inspect, or dalamb images, shows digests", fault.Clip(ref))
+		}
+	}
+	return nil
 }
 
 // findDockerfile is the path of it below the source.

@@ -192,6 +192,15 @@ func (d *dock) build(t *testing.T, r Request, dockerfile string) (*Result, strin
 	return result, out.String(), err
 }
 
+// TestAPlatformIsKnown names its image by the arguments that nobody has to give.
+func TestAPlatformIsKnown(t *testing.T) {
+	d := newDock(t, Options{})
+	_, said, err := d.build(t, Request{Build: recipe()}, strings.ReplaceAll("ARG TARGETARCH\nFROM BASE\nARG TARGETARCH\nRUN [\"/bin/busybox\", \"sh\", \"-c\", \"echo for $TARGETARCH\"]\n", "BASE", d.host+"/base/${TARGETARCH:+busybox}:1"))
+	if err != nil || !strings.Contains(said, "for "+runtime.GOARCH+"\n") {
+		t.Errorf("Run = %v, want an image for %s; the build said\n%s", err, runtime.GOARCH, said)
+	}
+}
+
 func TestADockerfileMakesAnImage(t *testing.T) {
 	d := newDock(t, Options{})
 	b := recipe()

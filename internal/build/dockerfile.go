@@ -2,6 +2,7 @@ package build
 
 import (
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +53,16 @@ func readDockerfile(name, text string, args map[string]string) (*dockerfile, err
 		return nil, fault.New(fault.Invalid, "%s has no FROM", name).WithHint("it begins with FROM IMAGE, or with FROM scratch for an image with nothing in it")
 	}
 	return &r.out, nil
+}
+
+// platformArgs are the arguments that have a value where an ARG before the first FROM names them: an image is built here, for here. (BuildKit knows
+// them without that ARG, buildah does not.) // docs.docker.com/reference/dockerfile, "Automatic platform ARGs in the global scope"
+func platformArgs() map[string]string {
+	all := map[string]string{}
+	for _, side := range []string{"TARGET", "BUILD"} {
+		all[side+"PLATFORM"], all[side+"OS"], all[side+"ARCH"], all[side+"VARIANT"] = "linux/"+runtime.GOARCH, "linux", runtime.GOARCH, ""
+	}
+	return all
 }
 
 // escapeOf is what goes on with a line in the next, as a comment at the top may say.
@@ -140,12 +151,15 @@ func (r *reading) instruction(line int, word, rest string) error {
 
 // arg notes what the ARGs of a line are worth in the FROMs after it.
 func (r *reading) arg(rest string) {
+	platform := platformArgs()
 	for _, one := range strings.Fields(rest) {
 		name, value, has := strings.Cut(one, "=")
 		if given, is := r.args[name]; is {
 			r.global[name] = given
 		} else if has {
 			value, _ = r.expand(strings.Trim(value, `"'`))
+			r.global[name] = value
+		} else if value, is := platform[name]; is {
 			r.global[name] = value
 		}
 	}
@@ -198,7 +212,7 @@ func (r *reading) image(line int, written string) error {
 	ref, ok := r.expand(strings.Trim(written, `"'`))
 	if !ok || ref == "" {
 		return r.wrong(line, "the image %s has an argument without a value", fault.Clip(written)).
-			WithHint("give it one: build: {args: {NAME: VALUE}}, or ARG NAME=VALUE before the first FROM")
+			WithHint("give it one: build: {args: {NAME: VALUE}}, or ARG NAME=VALUE before the first FROM; of those of the platform, such as TARGETARCH, ARG NAME alone")
 	}
 	_, err := strconv.Atoi(ref) // a stage by its number
 	if err == nil || ref == "scratch" || slices.Contains(r.stages, strings.ToLower(ref)) || slices.Contains(r.out.images, ref) {

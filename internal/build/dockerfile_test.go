@@ -1,6 +1,7 @@
 package build
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -9,7 +10,7 @@ import (
 )
 
 func TestWhatADockerfileBeginsWith(t *testing.T) {
-	args := map[string]string{"GIVEN": "given", "TAG": "7"}
+	args := map[string]string{"GIVEN": "given", "TAG": "7", "BUILDOS": "plan9"}
 	for _, c := range []struct{ name, text, want string }{
 		{"one", "FROM alpine:3\nRUN x", "alpine:3"},
 		{"nothing", "FROM scratch", ""},
@@ -22,6 +23,9 @@ func TestWhatADockerfileBeginsWith(t *testing.T) {
 		{"mounts", "FROM a\nRUN --mount=type=bind,from=b,target=/x --mount=type=cache,target=/y c --mount=from=d", "a b"},
 		{"documents", "FROM a\nRUN <<EOF\nFROM nothing\nEOF\nCOPY <<-'X' <<Y /z\nNOT\nX\nTHIS\nY\nFROM b", "a b"},
 		{"a shift, no document", "FROM a\nRUN echo $((1<<EOF))\nFROM b", "a b"},
+		{"the platform", "ARG TARGETOS\nARG TARGETARCH BUILDARCH TARGETVARIANT\nFROM --platform=$BUILDPLATFORM a:$TARGETARCH\nFROM b-$TARGETOS-${BUILDARCH}${TARGETVARIANT}", "a:" + runtime.GOARCH + " b-linux-" + runtime.GOARCH},
+		{"the platform, as it is given", "ARG BUILDOS\nFROM a:$BUILDOS", "a:plan9"},
+		{"the platform, as the file says it", "ARG TARGETARCH=other\nFROM a:$TARGETARCH", "a:other"},
 		{"each once", "FROM a\nFROM a", "a"},
 		{"a mark at the beginning, and line ends of Windows", "\ufeffFROM a\r\nRUN x\r\n", "a"},
 	} {
@@ -44,12 +48,38 @@ func TestWhatADockerfileBeginsWith(t *testing.T) {
 		"FROM a b":                             "Dockerfile:1: FROM is not FROM IMAGE",
 		"FROM a:$NONE":                         "Dockerfile:1: the image a:$NONE has an argument without a value",
 		"ARG X\nFROM $X":                       "Dockerfile:2: the image $X has an argument",
+		"FROM a:$TARGETARCH":                   "Dockerfile:1: the image a:$TARGETARCH has an argument without a value",
 		"FROM a\nCOPY --from=${Y} / /":         "Dockerfile:2: the image ${Y}",
 		"FROM a\n" + strings.Repeat("x", 5000): "Dockerfile:2: unknown instruction XXX",
 	} {
 		_, err := readDockerfile("Dockerfile", text, args)
 		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), want) || len(err.Error()) > 1000 {
 			t.Errorf("reading %.40q = %.200v, want %q", text, err, want)
+		}
+	}
+}
+
+// TestWhatIsSignedNamesItsImages asks a node that takes nothing else.
+func TestWhatIsSignedNamesItsImages(t *testing.T) {
+	digest := "@sha256:" + strings.Repeat("0", 64)
+	for text, refused := range map[string]string{
+		"FROM debian:12":                                "debian:12",
+		"FROM debian:12" + digest:                       "",
+		"FROM scratch\nCOPY . /":                        "",
+		"FROM a" + digest + "\nCOPY --from=b:1 / /":     "b:1",
+		"FROM a" + digest + " AS x\nFROM x":             "",
+		"ARG V=1\nFROM a" + digest + "\nFROM debian:$V": "debian:$V",
+	} {
+		for _, pinned := range []bool{true, false} {
+			b := &Builds{images: &manifests{}, pinned: pinned}
+			_, err := b.dockerfilePlan(&Request{Dir: source(t, map[string]string{"Dockerfile": text}), Build: recipe()})
+			if want := strings.ReplaceAll(refused, "$V", "1"); pinned && want != "" {
+				if fault.KindOf(err) != fault.Denied || !strings.Contains(err.Error(), "Dockerfile takes the image "+want+", whose") || !strings.Contains(fault.HintOf(err), want+"@sha256:") {
+					t.Errorf("%q = %v (%s), want a Denied fault that names %s", text, err, fault.HintOf(err), want)
+				}
+			} else if err != nil {
+				t.Errorf("%q, pinned %v = %v", text, pinned, err)
+			}
 		}
 	}
 }

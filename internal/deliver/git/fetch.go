@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -165,6 +164,9 @@ func (s *Server) open(ctx context.Context, address, place string, a Access) (r *
 	}
 	r = &remote{program: s.program, url: address, place: place, max: s.maxPush, env: []string{"GIT_ALLOW_PROTOCOL=" + u.Scheme}}
 	if u.Scheme != "ssh" {
+		if err := s.checkPin(ctx, u); err != nil {
+			return nil, nil, err
+		}
 		r.env = append(r.env, httpSettings(u, addresses, a)...)
 		return r, func() {}, nil
 	}
@@ -178,7 +180,7 @@ func (s *Server) open(ctx context.Context, address, place string, a Access) (r *
 		done()
 		return nil, nil, fmt.Errorf("make room for a key: %w", err)
 	}
-	r.env = append(r.env, "GIT_SSH_VARIANT=ssh", "GIT_SSH_COMMAND="+sshCommand(key, hosts))
+	r.env = append(r.env, "GIT_SSH_VARIANT=ssh", "GIT_SSH_COMMAND="+sshCommand(key, hosts, sshPin(u, addresses[0])))
 	return r, done, nil
 }
 
@@ -188,6 +190,9 @@ func (s *Server) resolve(ctx context.Context, host string) ([]string, error) {
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "the host %s is not found: %w", host, err)
 	}
+	if len(addresses) == 0 {
+		return nil, fault.New(fault.Unavailable, "the host %s has no address", host)
+	}
 	for _, a := range addresses {
 		if err := function.CheckReachable(a); err != nil {
 			return nil, err
@@ -196,8 +201,7 @@ func (s *Server) resolve(ctx context.Context, host string) ([]string, error) {
 	return addresses, nil
 }
 
-// httpSettings are git's settings for one server, as environment: what opens the repository, and the addresses that were looked at. A name that
-// leads elsewhere when git asks for it would lead git to where it must not go.
+// httpSettings are git's settings for one server, as environment: what opens the repository, and the addresses that were looked at.
 func httpSettings(u *url.URL, addresses []string, a Access) []string {
 	var env []string
 	set := func(key, value string) {
@@ -207,24 +211,24 @@ func httpSettings(u *url.URL, addresses []string, a Access) []string {
 	if a.Password != "" {
 		set("http."+u.String()+".extraHeader", "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte(a.User+":"+a.Password)))
 	}
-	if _, err := netip.ParseAddr(u.Hostname()); err != nil {
+	if !isAddress(u.Hostname()) {
 		port := u.Port()
 		if port == "" {
 			port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
 		}
-		set("http.curloptResolve", u.Hostname()+":"+port+":"+strings.Join(addresses, ",")) // git-config(1); before git 2.37 it is ignored
+		set("http.curloptResolve", u.Hostname()+":"+port+":"+strings.Join(addresses, ","))
 	}
 	return append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(env)/2))
 }
 
-// sshCommand is ssh with one key and one list of hosts, and nothing of the user's that the node runs as.
-func sshCommand(key, hosts string) string {
+// sshCommand is ssh with one key, one list of hosts and a sshPin, and nothing of the user's that the node runs as.
+func sshCommand(key, hosts string, pin []string) string {
 	path := func(p string) string { return `"` + strings.ReplaceAll(p, "%", "%%") + `"` }
 	words := []string{"ssh", "-F", "none", "-T", "-o", "IdentityFile=" + path(key), "-o", "UserKnownHostsFile=" + path(hosts)}
-	for _, o := range []string{
+	for _, o := range append(pin,
 		"GlobalKnownHostsFile=none", "StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "IdentityAgent=none", "BatchMode=yes", "PreferredAuthentications=publickey",
 		"ConnectTimeout=20", "ServerAliveInterval=20", "ForwardAgent=no", "ClearAllForwardings=yes", "ControlPath=none", "PermitLocalCommand=no",
-	} {
+	) {
 		words = append(words, "-o", o)
 	}
 	for i, w := range words {

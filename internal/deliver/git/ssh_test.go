@@ -158,8 +158,21 @@ func TestACommitIsFetchedBySSH(t *testing.T) {
 			t.Errorf("%s: Bring = %v, want %q", c.name, err, c.says)
 		}
 	}
-	if v := h.deployed("pay").Origin; v == nil || v.Commit != one {
-		t.Errorf("pay comes from %+v, want %s", v, one)
+	// A name goes to the address that was looked at, whatever it leads to by then.
+	h.server.lookup = func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
+	two := e.commit("Two", map[string]string{"pay/pay.sh": "#!/bin/sh\necho two\n"})
+	e.pushed("origin", "main")
+	named := e.told("refs/heads/main", one, two)
+	_, port, _ := strings.Cut(s.address, ":")
+	named.URL = "ssh://git@git.invalid:" + port + "/acme/shop.git"
+	named.Access = func() (Access, error) {
+		return Access{Key: s.key, KnownHosts: strings.Replace(s.hosts, "127.0.0.1", "git.invalid", 1)}, nil
+	}
+	if _, err := h.bring(named); err != nil {
+		t.Errorf("by a name: Bring = %v", err)
+	}
+	if v := h.deployed("pay").Origin; v == nil || v.Commit != two {
+		t.Errorf("pay comes from %+v, want %s", v, two)
 	}
 	leavesNothing(t, h)
 }
@@ -173,13 +186,13 @@ func TestSSHIsGivenOneKeyAndOneListOfHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	key, hosts := filepath.Join(dir, "key"), filepath.Join(dir, "known_hosts")
-	out, err := exec.Command("sh", "-c", sshCommand(key, hosts)+` -G -p 2222 git@git.example`).CombinedOutput()
+	out, err := exec.Command("sh", "-c", sshCommand(key, hosts, []string{"HostName=192.0.2.7", "HostKeyAlias=[git.example]:2222"})+` -G -p 2222 git@git.example`).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ssh -G: %v\n%s", err, out)
 	}
 	said := "\n" + string(out)
 	for _, want := range []string{
-		"\nhostname git.example\n", "\nport 2222\n", "\nuser git\n", "\nidentityagent none\n", "\nidentitiesonly yes\n", "\nbatchmode yes\n", "\nstricthostkeychecking true\n",
+		"\nhostname 192.0.2.7\n", "\nhostkeyalias [git.example]:2222\n", "\nport 2222\n", "\nuser git\n", "\nidentityagent none\n", "\nidentitiesonly yes\n", "\nbatchmode yes\n", "\nstricthostkeychecking true\n",
 		"\nclearallforwardings yes\n", "\nforwardagent no\n", "\nglobalknownhostsfile none\n", "\nconnecttimeout 20\n",
 	} {
 		if !strings.Contains(said, want) {
