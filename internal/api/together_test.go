@@ -75,6 +75,7 @@ func TestOneRefusedFunctionRefusesTheRelease(t *testing.T) {
 		{"one route of two", []wire.DeployRequest{other, n.request("front", onRoute("/web"))}, fault.Conflict, "deploy web: "},
 		{"the same alias twice", []wire.DeployRequest{other, other}, fault.Invalid, `deploy web: function "web" is released twice for the alias live`},
 		{"a gate that nobody is", []wire.DeployRequest{other, n.request("mail", "rollout: {strategy: canary, gates: {check: nobody}}")}, fault.NotFound, "rollout.gates.check"},
+		{"a fallback that nobody is", []wire.DeployRequest{other, n.request("mail", "triggers: [{name: r, route: {path: /m, fallback: {function: nobody}}}]")}, fault.NotFound, `deploy mail: function "mail", fallback of the route r: `},
 		{"code that is not here", []wire.DeployRequest{other, {Spec: other.Spec, Alias: "next", Code: "sha256:" + strings.Repeat("0", 64)}}, fault.NotFound, "is not here"},
 		{"none", nil, fault.Invalid, "functions: 0 are named"},
 	} {
@@ -87,6 +88,14 @@ func TestOneRefusedFunctionRefusesTheRelease(t *testing.T) {
 	if a := n.do(http.MethodPost, "/v1/releases", `{"functions": [`); a.status != http.StatusBadRequest {
 		t.Errorf("half a body: %d %s", a.status, a.body)
 	}
+}
+
+func TestAFallbackMayComeWithItsRoute(t *testing.T) {
+	n := newNode(t)
+	_, err := n.client.Release(t.Context(), wire.ReleaseRequest{Functions: []wire.DeployRequest{
+		n.request("mail", "triggers: [{name: r, route: {path: /m, fallback: {function: spare}}}]"), n.request("spare"),
+	}})
+	ok(t, err)
 }
 
 // A route may go from one function to another where both are released together, and not where the one that has it moves by a roll-out.

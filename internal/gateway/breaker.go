@@ -20,6 +20,7 @@ type breaker struct {
 	circuit         circuitbreaker.CircuitBreaker[any]
 	news            *rate.Limiter // of events
 	untold          atomic.Int64  // changes since the last event
+	changes         atomic.Int64  // all
 }
 
 // openCircuit says when a client may come again. It is nothing that the node's log has to tell for each request.
@@ -48,10 +49,11 @@ func (b *breaker) policy(x *exchange, c *Call, next handler) (err error) {
 		b.g.metrics.breakerRefused.Inc()
 		return b.refusal()
 	}
-	ended := false
+	begun, ended := b.changes.Load(), false
 	defer func() { // also of an answer that breaks off
 		gone := c.Request.Context().Err() != nil
 		switch {
+		case b.changes.Load() != begun: // what was asked before says nothing of the function now
 		case gone && b.circuit.IsClosed(): // a client that leaves says nothing of the function
 		case !ended || gone || failed(x.status, err):
 			b.circuit.RecordFailure()

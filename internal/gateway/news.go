@@ -73,6 +73,7 @@ func (b *breaker) changed(e circuitbreaker.StateChangedEvent) {
 	d := function.BreakerChanged{
 		Function: b.function, Route: b.route, State: stateOf(e.NewState), Before: stateOf(e.OldState), Failures: int(e.Metrics().Failures()),
 	}
+	b.changes.Add(1)
 	b.g.metrics.breakers.WithLabelValues(string(d.State)).Inc()
 	b.g.logger.Info("breaker changed", "function", d.Function, "trigger", d.Route, "state", d.State, "failures", d.Failures)
 	if !b.news.AllowN(b.g.now(), 1) {

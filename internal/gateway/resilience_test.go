@@ -445,6 +445,73 @@ func TestWhatIsNoFailureOpensNothing(t *testing.T) {
 	}
 }
 
+func TestWhatWasAskedBeforeABreakerOpenedDoesNotCloseIt(t *testing.T) {
+	old, probe, ended := make(chan struct{}), make(chan struct{}), make(chan got)
+	f := inTurn(hangs(old, ok("from before")), gives(bad(500)), gives(bad(500)), gives(bad(500)), hangs(probe, ok("well")))
+	n := start(t, f)
+	breaking(n, nil)
+	go func() { ended <- n.send("GET", "/x", "") }()
+	<-f.seen
+	for range 3 {
+		if g := n.send("GET", "/x", ""); g.status != 500 {
+			t.Fatalf("answer = %d %s", g.status, g.body)
+		}
+		<-f.seen
+	}
+	for tried := false; !tried; { // until its time to be tried has come
+		go func() { ended <- n.send("GET", "/x", "") }()
+		select {
+		case g := <-ended:
+			if g.status != 503 {
+				t.Fatalf("answer of an open breaker = %d %s", g.status, g.body)
+			}
+		case <-f.seen:
+			tried = true
+		}
+	}
+	close(old)
+	if g := <-ended; g.body != "from before" {
+		t.Fatalf("the first answer = %d %s", g.status, g.body)
+	}
+	if g := n.send("GET", "/x", ""); g.status != 503 || !strings.Contains(g.body, "half-open") {
+		t.Errorf("answer while it is tried = %d %s, want that it is", g.status, g.body)
+	}
+	close(probe)
+	if g := <-ended; g.body != "well" {
+		t.Errorf("the probe = %d %s", g.status, g.body)
+	}
+	if g := n.send("GET", "/x", ""); g.status != 200 {
+		t.Errorf("answer afterwards = %d %s", g.status, g.body)
+	}
+}
+
+func TestAClientThatGoesAwayOpensNothing(t *testing.T) {
+	f := inTurn(func(c fleet.Call) (*function.Result, error) {
+		<-c.Invocation.Request.Context().Done()
+		return nil, fault.New(fault.Exhausted, "no instance: %w", c.Invocation.Request.Context().Err())
+	})
+	n := start(t, f)
+	breaking(n, nil)
+	for range 5 {
+		ctx, leave := context.WithCancel(t.Context())
+		req, err := http.NewRequestWithContext(ctx, "GET", n.url+"/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			<-f.seen
+			leave()
+		}()
+		if _, err := http.DefaultClient.Do(req); err == nil {
+			t.Fatal("a client that has gone got an answer")
+		}
+	}
+	n.stop()
+	if got := n.metric("dalamb_gateway_breaker_changes_total"); got != 0 {
+		t.Errorf("the breaker changed %v times for clients that went away", got)
+	}
+}
+
 func TestABreakerOutlivesADeployThatDoesNotChangeIt(t *testing.T) {
 	f := inTurn(gives(bad(500)))
 	n := start(t, f)
