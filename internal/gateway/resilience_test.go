@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -663,5 +666,85 @@ func TestATimeThatIsOverWhileTheBodyComes(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A function that does anything at any time: each client gets one whole answer of one attempt, or is told why not, and nothing is left of it.
+func TestWhateverAFunctionDoesEachClientHasOneAnswer(t *testing.T) {
+	n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		for range rand.IntN(3000) {
+			runtime.Gosched() // some take longer than their time
+		}
+		id := c.Invocation.ID
+		switch rand.IntN(8) {
+		case 0:
+			return bad(500 + rand.IntN(5)), nil
+		case 1:
+			return nil, fault.New(fault.Exhausted, "no instance")
+		case 2:
+			return &function.Result{Outcome: function.Crashed, Failure: &function.Failure{Message: "gone"}}, nil
+		case 3, 4:
+			w, err := c.Invocation.Responder.Respond(function.Head{Status: 200, Length: -1, Header: http.Header{"X-Id": {id}}})
+			for range 3 {
+				if err == nil {
+					_, err = io.WriteString(w, id+"\n")
+				}
+				runtime.Gosched()
+			}
+			return &function.Result{Outcome: function.Succeeded, Status: 200, Abandoned: err != nil, Trailer: http.Header{"X-Sum": {id}}}, nil
+		}
+		r := ok(strings.Repeat(id+"\n", 3))
+		r.Header.Set("X-Id", id)
+		return r, nil
+	}))
+	n.deploy("f", enduring("", func(r *function.Route) {
+		r.Timeout = &function.RouteTimeout{Connect: 1e9, FirstByte: 1e6, Total: 4e6}
+		r.Retry = &function.RouteRetry{Attempts: 3, On: []function.RetryIf{function.RetryConnect, function.RetryTimeout, function.Retry500, function.Retry502, function.Retry503}, Backoff: 1e5, Budget: 100}
+		r.Hedge = &function.Hedge{After: function.HedgeAfter{Time: 3e5}, Budget: 100}
+		r.Breaker = &function.Breaker{Failures: 20, Window: 1e9, Open: 1e8, HalfOpen: 2}
+	}))
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
+	defer client.CloseIdleConnections()
+	var clients sync.WaitGroup
+	var answered, cut atomic.Int64
+	for range 8 {
+		clients.Go(func() {
+			for range 40 {
+				resp, err := client.Post(n.url+"/x", "text/plain", strings.NewReader("a body"))
+				if rand.IntN(4) > 0 {
+					if err == nil {
+						resp.Body.Close()
+					}
+					resp, err = client.Get(n.url + "/x")
+				}
+				if err != nil {
+					cut.Add(1) // before its first byte was on the way
+					continue
+				}
+				body, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				id := resp.Header.Get("X-Id")
+				switch {
+				case err != nil:
+					cut.Add(1)
+				case resp.StatusCode == 200 && string(body) != strings.Repeat(id+"\n", 3), resp.StatusCode != 200 && id != "":
+					t.Errorf("answer = %d %q, of attempt %s", resp.StatusCode, body, id)
+				default:
+					answered.Add(1)
+				}
+				if sum := resp.Trailer.Get("X-Sum"); err == nil && sum != "" && sum != id {
+					t.Errorf("the trailer of an answer of %s is that of %s", id, sum)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	client.CloseIdleConnections()
+	n.background.Wait()
+	if used := n.held.used.Load(); used != 0 {
+		t.Errorf("%d bytes are held when all is over", used)
+	}
+	if answered.Load() < 100 {
+		t.Errorf("%d were answered, %d cut off", answered.Load(), cut.Load())
 	}
 }
