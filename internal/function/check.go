@@ -250,6 +250,7 @@ func (c *checker) triggers(s *Spec) {
 		}
 		before := len(c.problems)
 		c.routeTrigger(at, t)
+		c.shape(at+".route", s, t.Route)
 		c.fallback(at+".route.fallback", s.Name, t.Route.Fallback)
 		if len(c.problems) > before {
 			continue

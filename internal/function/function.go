@@ -138,6 +138,12 @@ type Route struct {
 	Auth  *Auth      `json:"auth,omitempty"`  // nil = open to everybody
 	Limit *RateLimit `json:"limit,omitempty"` // nil = none
 
+	Redirect *Redirect  `json:"redirect,omitempty"`
+	Rewrite  *Rewrite   `json:"rewrite,omitempty"`
+	Static   *Static    `json:"static,omitempty"`
+	Compress bool       `json:"compress,omitempty"`
+	Body     *BodyLimit `json:"body,omitempty"`
+
 	Concurrency *RouteConcurrency `json:"concurrency,omitempty"` // nil = as many as come
 	Timeout     *RouteTimeout     `json:"timeout,omitempty"`
 	Retry       *RouteRetry       `json:"retry,omitempty"`

@@ -125,5 +125,5 @@ func routeValue() value[Route] {
 		field("breaker", "When a function that fails gets no more requests for a while; see docs/resilience.md. Default: never.", pointer(breakerValue(), defaultBreaker), func(r *Route) **Breaker { return &r.Breaker }),
 		field("fallback", "What is answered in place of an error; see docs/resilience.md. Default: the error.", pointer(fallbackValue(), none[Fallback]), func(r *Route) **Fallback { return &r.Fallback }),
 		field("durable", "The request is in the log before the answer. Default: false.", truth(), func(r *Route) *bool { return &r.Durable }),
-	}, conditionMembers()...)...)
+	}, append(conditionMembers(), shapeMembers()...)...)...)
 }

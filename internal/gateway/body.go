@@ -118,7 +118,7 @@ func (g *Gateway) readInto(w http.ResponseWriter, r *http.Request, to room) (bod
 			case errors.Is(err, os.ErrDeadlineExceeded):
 				return nil, held, errSlow
 			case err != nil:
-				return nil, held, fault.New(fault.Invalid, "read the request's body: %w", err)
+				return nil, held, unread(err)
 			}
 		}
 		if int64(len(body)) == r.ContentLength {

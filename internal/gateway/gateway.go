@@ -88,6 +88,8 @@ type Options struct {
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
 	Now     func() time.Time
+	// Code gives the directory of the code with a digest, of which routes show files; nil = there is none.
+	Code func(digest string) (dir string, err error)
 
 	// BodyTimeout is how long a client may take to send a body, or to take an answer; default 60 s.
 	BodyTimeout time.Duration
@@ -112,6 +114,7 @@ type Gateway struct {
 	grade     func() health.Report
 	hooks     Hooks
 	secret    Secret
+	code      func(digest string) (dir string, err error)
 	clients   bool
 	proxies   forwarded.Trust
 	logger    *slog.Logger
@@ -150,6 +153,11 @@ func New(o Options) (*Gateway, error) {
 	if o.Hooks == nil {
 		o.Hooks = noHooks{}
 	}
+	if o.Code == nil {
+		o.Code = func(digest string) (string, error) {
+			return "", fault.New(fault.NotFound, "there is no code %s", digest)
+		}
+	}
 	if o.Secret == nil {
 		o.Secret = func(name string) ([]byte, int64, error) {
 			return nil, 0, fault.New(fault.NotFound, "there is no secret %q", name)
@@ -169,6 +177,7 @@ func New(o Options) (*Gateway, error) {
 	return &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
 		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, proxies: o.Proxies, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
+		code: o.Code,
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },

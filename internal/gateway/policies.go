@@ -27,6 +27,12 @@ func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
 	if r.CORS != nil {
 		stages = append(stages, newCrossOrigin(t).policy)
 	}
+	if r.Compress {
+		stages = append(stages, compressed())
+	}
+	if r.Body != nil {
+		stages = append(stages, bounded(int64(r.Body.Max)))
+	}
 	if r.Limit != nil && r.Limit.By != function.LimitByIdentity {
 		limit()
 	}
@@ -39,11 +45,26 @@ func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
 	if r.Limit != nil && r.Limit.By == function.LimitByIdentity {
 		limit()
 	}
+	if r.Rewrite != nil {
+		stages = append(stages, rewriting(r.Rewrite))
+	}
 	stages = append(stages, g.resilience(t, s)...)
-	return chain(stages, func(x *exchange, c *Call) error {
+	return chain(stages, g.answers(t, s))
+}
+
+// answers is what a request of a route meets at the end of its way: the function, or what needs none.
+func (g *Gateway) answers(t *catalog.Trigger, s *shelf) handler {
+	switch r := t.Route; {
+	case r.Redirect != nil:
+		return redirect(r.Redirect)
+	case r.Static != nil:
+		settings := []any{r.Static, r.Rest()}
+		return keep(s, t, "static", settings, func() *static { return newStatic(t, g) }).answer
+	}
+	return func(x *exchange, c *Call) error {
 		g.dropToken(c.Request.Header)
 		return g.serveCall(x, *c, false)
-	})
+	}
 }
 
 // chain composes stages, the first one outermost, around what comes last.

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/dalamb/dalamb/internal/fault"
 )
 
 // upload is the body of a request that the function gets while it comes. It is a function.Upload.
@@ -86,7 +84,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		u.err = errSlow
 	default:
-		u.err = fault.New(fault.Invalid, "read the request's body: %w", err)
+		u.err = unread(err)
 	}
 	return n, u.err
 }
