@@ -44,7 +44,7 @@ func taken[T any](ctx context.Context, t *takeover, take func() (T, error)) (T, 
 		}
 		if !t.told {
 			t.told = true
-			t.logger.Info("the last node has not ended yet", "data", t.data, "err", err)
+			t.logger.Info(heldBy(err), "data", t.data, "err", err)
 		}
 		select {
 		case <-time.After(takeoverGlance):
@@ -52,4 +52,12 @@ func taken[T any](ctx context.Context, t *takeover, take func() (T, error)) (T, 
 			return v, err
 		}
 	}
+}
+
+// heldBy says who may have what could not be taken: a lock only a node has, a port anybody.
+func heldBy(err error) string {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return "the port is taken, by the last node, which has not ended yet, or by another program"
+	}
+	return "the last node has not ended yet"
 }

@@ -26,16 +26,17 @@ func (l *lettingGo) Write(b []byte) (int, error) {
 
 func TestANodeWaitsForTheOneThatWasKilled(t *testing.T) {
 	for name, test := range map[string]struct {
+		says string
 		hold func(t *testing.T, dir string) (io.Closer, func() (io.Closer, error))
 	}{
-		"its lock": {func(t *testing.T, dir string) (io.Closer, func() (io.Closer, error)) {
+		"its lock": {"the last node has not ended yet", func(t *testing.T, dir string) (io.Closer, func() (io.Closer, error)) {
 			held, err := lockData(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return held, func() (io.Closer, error) { return lockData(dir) }
 		}},
-		"its port": {func(t *testing.T, _ string) (io.Closer, func() (io.Closer, error)) {
+		"its port": {"by the last node, which has not ended yet, or by another program", func(t *testing.T, _ string) (io.Closer, func() (io.Closer, error)) {
 			held, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -60,7 +61,7 @@ func TestANodeWaitsForTheOneThatWasKilled(t *testing.T) {
 				t.Fatalf("after the killed one has ended: %v", err)
 			}
 			defer mine.Close()
-			if text := said.said.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "the last node has not ended yet") || !strings.Contains(text, dir) {
+			if text := said.said.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, test.says) || !strings.Contains(text, dir) {
 				t.Errorf("it said %q, want once for what it waits", text)
 			}
 		})

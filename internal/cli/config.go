@@ -45,25 +45,29 @@ function that does not start with the new value and goes on with the older one.`
 				return err
 			}
 			var done []wire.ConfigSet
+			var told []setValue
+			var changed []string
 			for _, arg := range args {
 				name, value, _ := strings.Cut(arg, "=")
 				made, err := node.SetConfig(c.Context(), name, value)
 				if err != nil {
 					return err
 				}
+				running, err := withInstances(c.Context(), node, made.Functions)
+				if err != nil {
+					return err
+				}
 				done = append(done, made)
+				told = append(told, setValue{name: made.Name, revision: made.Revision, unchanged: made.Unchanged, functions: made.Functions, running: running})
+				if !made.Unchanged {
+					changed = append(changed, made.Functions...)
+				}
 			}
-			var changed []string
 			err = out.print(c.OutOrStdout(), done, func(w io.Writer) {
-				for _, d := range done {
-					tellSet(w, setValue{name: d.Name, revision: d.Revision, unchanged: d.Unchanged, functions: d.Functions})
+				for _, s := range told {
+					tellSet(w, s)
 				}
 			})
-			for _, d := range done {
-				if !d.Unchanged {
-					changed = append(changed, d.Functions...)
-				}
-			}
 			if err != nil || noWait {
 				return err
 			}

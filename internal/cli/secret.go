@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -62,8 +64,12 @@ value and goes on with the older one.`,
 			if err != nil {
 				return err
 			}
+			running, err := withInstances(c.Context(), node, made.Functions)
+			if err != nil {
+				return err
+			}
 			err = out.print(c.OutOrStdout(), made, func(w io.Writer) {
-				tellSet(w, setValue{made.Name, made.Revision, made.Unchanged, made.Functions, made.Hooks})
+				tellSet(w, setValue{made.Name, made.Revision, made.Unchanged, made.Functions, running, made.Hooks})
 				for _, warning := range made.Warnings {
 					fmt.Fprintf(w, "warning: %s\n", warning)
 				}
@@ -96,7 +102,22 @@ type setValue struct {
 	revision  int
 	unchanged bool
 	functions []string
+	running   []string // those of functions that have instances on the node
 	hooks     []string
+}
+
+// withInstances are those of some functions that have instances on the node.
+func withInstances(ctx context.Context, node *client.Client, functions []string) ([]string, error) {
+	if len(functions) == 0 {
+		return nil, nil
+	}
+	list, err := node.Instances(ctx, "")
+	if err != nil {
+		return nil, fmt.Errorf("look at the instances: %w", err)
+	}
+	return slices.DeleteFunc(slices.Clone(functions), func(name string) bool {
+		return !slices.ContainsFunc(list.Instances, func(i wire.Instance) bool { return i.Function == name })
+	}), nil
 }
 
 func tellSet(w io.Writer, s setValue) {
@@ -107,8 +128,10 @@ func tellSet(w io.Writer, s setValue) {
 		fmt.Fprintf(w, "%s revision %d  set; hook %s takes it from now on\n", s.name, s.revision, strings.Join(s.hooks, ", "))
 	case len(s.functions) == 0:
 		fmt.Fprintf(w, "%s revision %d  set; no function takes it\n", s.name, s.revision)
+	case len(s.running) == 0:
+		fmt.Fprintf(w, "%s revision %d  set; the next instances of %s have it\n", s.name, s.revision, strings.Join(s.functions, ", "))
 	default:
-		fmt.Fprintf(w, "%s revision %d  set; the instances of %s are replaced\n", s.name, s.revision, strings.Join(s.functions, ", "))
+		fmt.Fprintf(w, "%s revision %d  set; the instances of %s are replaced\n", s.name, s.revision, strings.Join(s.running, ", "))
 	}
 }
 
