@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,8 +137,8 @@ func TestCallsCountForWhoIsToBlame(t *testing.T) {
 func TestOneFunctionsFailuresAreNotAnothersNorTheNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said bytes.Buffer
-		waiting := map[string]int{}
-		h, err := New(Options{Window: window, Limits: limits(), Logger: slog.New(slog.NewTextHandler(&said, nil)), Queued: func() map[string]int { return waiting }})
+		var waiting atomic.Int64
+		h, err := New(Options{Window: window, Limits: limits(), Logger: slog.New(slog.NewTextHandler(&said, nil)), Queued: func() map[string]int { return map[string]int{"good": int(waiting.Load())} }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,18 +157,18 @@ func TestOneFunctionsFailuresAreNotAnothersNorTheNodes(t *testing.T) {
 		if !strings.Contains(said.String(), "grade=unhealthy before=healthy") || strings.Contains(said.String(), "function=good") {
 			t.Errorf("the log says %q, want that bad is unhealthy", said.String())
 		}
-		waiting = map[string]int{"good": 2000}
+		waiting.Store(2000)
 		time.Sleep(window + window/slots)
 		synctest.Wait()
 		if good, node := h.Function("good").Grade, h.Node().Grade; good != Unhealthy || node != Unhealthy {
 			t.Errorf("with 2000 calls that wait, good is %v and the node is %v; want unhealthy", good, node)
 		}
-		if n := len(h.functions); n != 1 {
-			t.Errorf("%d functions are kept, want only the one that was called within the window", n)
-		}
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+		if n := len(h.functions); n != 1 {
+			t.Errorf("%d functions are kept, want only the one whose calls wait", n)
 		}
 	})
 }
