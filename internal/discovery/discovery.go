@@ -95,7 +95,7 @@ func (d *Discovery) Run(ctx context.Context) error {
 	for waits := false; ; {
 		b, err := d.o.Log.Bounds(ctx, partition)
 		if err == nil {
-			s.offset, s.known = b.Start, b.End
+			s.offset, s.known, s.began = b.Start, b.Start, b.End
 			break
 		}
 		if waits, err = d.passing(ctx, err, waits); err != nil {

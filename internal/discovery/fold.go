@@ -148,7 +148,8 @@ func record(typ, key string, now time.Time, data any) eventlog.Record {
 // state is what the fold changes; services that are in a view are replaced.
 type state struct {
 	offset   int64
-	known    int64 // end of the topic when the fold began: what went before may have been compacted away
+	known    int64 // behind the last record that was there when the fold began: what went before may have been compacted away
+	began    int64 // end of the topic then, before which there may be a gap
 	count    int
 	services map[string]*Service
 	last     map[string]int64
@@ -174,6 +175,9 @@ func (s *state) publish() *View {
 // fold takes one record. It returns the instance of which the record shows that it lives, with the id of its registration, or that it is gone, "".
 func (s *state) fold(r *eventlog.Record) (key, string, error) {
 	s.offset = r.Offset + 1
+	if s.offset <= s.began {
+		s.known = s.offset
+	}
 	k, health := parseKey(string(r.Key))
 	switch {
 	case r.Value == nil && health:
