@@ -81,6 +81,13 @@ func TestFilesOfARoute(t *testing.T) {
 	}
 }
 
+func TestAnImageHasNoFilesToShow(t *testing.T) {
+	_, err := ParseManifest("dalamb.yaml", []byte("name: pay\nimage: shop/pay:1\nentry: {type: http}\ntriggers:\n- {name: r, route: {path: '/a/{file...}', static: {dir: a}}}\n"))
+	if want := "static: the function is an image"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error = %v, want %q", err, want)
+	}
+}
+
 func TestWhatIsFilledIn(t *testing.T) {
 	values := map[string]string{"id": "a/b c", "rest": "x/y z/", "up": "..", "far": "x/../y", "host": "/evil.example", "none": ""}
 	for text, want := range map[string]string{
