@@ -3,11 +3,15 @@ package app_test
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -131,4 +135,57 @@ func TestAnImagePushedToOneNodeRunsOnAll(t *testing.T) {
 	if err != nil || len(f.Versions) != 2 {
 		t.Errorf("the function has %d versions, %v; want 2: one push is one version", len(f.Versions), err)
 	}
+}
+
+// TestLayersGoWithTheVersionsThatNothingNeeds has images of a layer each: those of versions that were let go are removed, and those of an older one that an
+// alias runs, and of what live would go back to, stay.
+func TestLayersGoWithTheVersionsThatNothingNeeds(t *testing.T) {
+	need.Linux(t)
+	need.Root(t)
+	t.Parallel()
+	data := t.TempDir()
+	n := start(t, data, "runner=native")
+	for i := range 5 {
+		tag := fmt.Sprintf("fn/speaker:%d", i+1)
+		n.pushImage(tag, speaker(t, fmt.Sprint(i+1)))
+		n.deploy("", "name: speaker\nimage: dalamb.internal/"+tag+"\nkeep: 2\nentry: {type: stdio}\n")
+		n.says("speaker", fmt.Sprint(i+1))
+		if i == 0 {
+			if _, err := n.client.Shift(t.Context(), "speaker", "preview/x", wire.ShiftRequest{Shares: []wire.Share{{Version: 1}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := []int{5, 4, 1}
+	if got := n.versions("speaker"); !slices.Equal(got, want) {
+		t.Fatalf("versions = %v, want %v", got, want)
+	}
+	n.kill()
+	trees := filepath.Join(data, "images", "layers", "sha256")
+	layers := func() []os.DirEntry {
+		list, err := os.ReadDir(trees)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	if len(layers()) != 5 {
+		t.Fatalf("%d layers, want five", len(layers()))
+	}
+	long := time.Now().Add(-24 * time.Hour) // what was unpacked of late stays in any case
+	for _, de := range layers() {
+		if err := os.Chtimes(filepath.Join(trees, de.Name()), long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n = start(t, data, "runner=native")
+	until(t, "the layers of versions 2 and 3 to be removed", func() bool { return len(layers()) == 3 })
+	n.says("speaker:1", "1")
+	n.says("speaker:preview/x", "1")
+	n.says("speaker", "5")
+	if _, err := n.client.Rollback(t.Context(), "speaker", wire.RollbackRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	n.says("speaker", "4")
+	n.stop()
 }
