@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/fleet"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+func TestTimesThatAreOver(t *testing.T) {
+	for name, c := range map[string]struct {
+		timeout function.RouteTimeout
+		word    string
+	}{
+		"first byte": {function.RouteTimeout{FirstByte: 20e6}, "timeout.firstByte is 20ms"},
+		"total":      {function.RouteTimeout{Total: 20e6}, "timeout.total is 20ms"},
+		"both":       {function.RouteTimeout{FirstByte: 20e6, Total: 60e9}, "timeout.firstByte is 20ms"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			until := make(chan struct{})
+			n := start(t, inTurn(hangs(until, ok("late"))))
+			n.deploy("f", enduring("", func(r *function.Route) { r.Timeout = &c.timeout }))
+			g := n.send("POST", "/x", "hello")
+			if g.status != 504 || !strings.Contains(g.fault(t).Message, c.word) || g.header.Get(runHeader) == "" {
+				t.Errorf("answer = %d %s %v, want 504 and which time is over", g.status, g.body, g.header)
+			}
+			close(until)
+			if q := n.requests(1)[0]; q.ID != g.header.Get(runHeader) || q.Status != 200 || string(q.Body) != "hello" {
+				t.Errorf("the record says %+v, want what the function did in the end", q)
+			}
+			n.background.Wait()
+			if used := n.held.used.Load(); used != 0 {
+				t.Errorf("%d bytes are held when all is over", used)
+			}
+		})
+	}
+}
+
+func TestNoInstanceInTime(t *testing.T) {
+	n := start(t, script(func(ctx context.Context, c fleet.Call) (*function.Result, error) {
+		<-ctx.Done()
+		return nil, fault.New(fault.Exhausted, "no instance was free in time: %w", ctx.Err())
+	}))
+	n.deploy("f", enduring("GET", func(r *function.Route) { r.Timeout = &function.RouteTimeout{Connect: 10e6} }))
+	if g := n.send("GET", "/x", ""); g.status != 504 || !strings.Contains(g.fault(t).Message, "timeout.connect is 10ms") {
+		t.Errorf("answer = %d %s, want 504 and what is over", g.status, g.body)
+	}
+}
+
+func TestAnAnswerThatIsNotWholeInTimeIsBrokenOff(t *testing.T) {
+	n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		w, err := c.Invocation.Responder.Respond(function.Head{Status: 200, Length: -1})
+		if err != nil {
+			return nil, err
+		}
+		if _, err := io.WriteString(w, "the beginning"); err != nil {
+			return nil, err
+		}
+		<-c.Invocation.Responder.Gone()
+		_, err = io.WriteString(w, "the end")
+		return &function.Result{Outcome: function.Succeeded, Status: 200, Streamed: 13, Abandoned: err != nil}, nil
+	}))
+	n.deploy("f", enduring("GET", func(r *function.Route) { r.Timeout = &function.RouteTimeout{FirstByte: 30e9, Total: 50e6} }))
+	resp, body, err := ask(t, n.url+"/x")
+	if err == nil || resp == nil || resp.StatusCode != 200 || body != "the beginning" {
+		t.Errorf("the answer is %v %q, %v; want one that is cut off", resp, body, err)
+	}
+	if q := n.requests(1)[0]; !q.Abandoned {
+		t.Errorf("the record says %+v, want that nobody had all of it", q)
+	}
+}
+
+func TestATimeThatIsOverIsTriedAgain(t *testing.T) {
+	until := make(chan struct{})
+	defer close(until)
+	n := start(t, inTurn(hangs(until, ok("late")), gives(ok("soon"))))
+	n.deploy("f", enduring("GET", func(r *function.Route) {
+		retry(function.RouteRetry{})(r)
+		r.Timeout = &function.RouteTimeout{FirstByte: 20e6, Total: 60e9}
+	}))
+	if g := n.send("GET", "/x", ""); g.status != 200 || g.body != "soon" {
+		t.Errorf("answer = %d %s, want the second attempt's", g.status, g.body)
+	}
+}
+
+func TestTheTotalHoldsForAllAttempts(t *testing.T) {
+	f := inTurn(gives(bad(503)))
+	n := start(t, f)
+	n.deploy("f", enduring("GET", func(r *function.Route) {
+		retry(function.RouteRetry{Attempts: 10, Backoff: function.Duration(5 * time.Second)})(r)
+		r.Timeout = &function.RouteTimeout{Total: 100e6}
+	}))
+	if g := n.send("GET", "/x", ""); g.status != 504 || !strings.Contains(g.body, "timeout.total") {
+		t.Errorf("answer = %d %s, want 504 though the attempts are not over", g.status, g.body)
+	}
+	n.background.Wait()
+	if calls := f.calls.Load(); calls > 3 {
+		t.Errorf("%d attempts were made for a client that had its answer", calls)
+	}
+}
+
+func TestATimeThatIsOverWhileTheBodyComes(t *testing.T) {
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		for name, timeout := range map[string]function.RouteTimeout{"first byte": {FirstByte: 50e6}, "total": {Total: 50e6}} {
+			t.Run(protocol+" "+name, func(t *testing.T) {
+				n := start(t, taking(parrot))
+				n.deploy("f", enduring("POST", func(r *function.Route) { r.Timeout = &timeout }))
+				client := &http.Client{Transport: &http.Transport{}}
+				if protocol == "HTTP/2.0" {
+					client, _ = http2(t)
+				}
+				in, give := io.Pipe()
+				defer give.Close()
+				go io.WriteString(give, "the beginning")
+				req, err := http.NewRequest("POST", n.url+"/x", in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if g := n.doWith(client, req); g.status != 504 || g.fault(t).Kind != fault.Timeout.String() {
+					t.Errorf("answer = %d %s, want 504", g.status, g.body)
+				}
+				n.background.Wait()                                             // the function was told that nothing more comes
+				if g := n.send("POST", "/x", "a second one"); g.status != 500 { // whole, which a parrot does not take
+					t.Errorf("the next answer = %d %s", g.status, g.body)
+				}
+				if used := n.held.used.Load(); used != 0 {
+					t.Errorf("%d bytes are held when all is over", used)
+				}
+			})
+		}
+	}
+}
