@@ -237,8 +237,14 @@ func TestAClientsConnectionBecomesATunnel(t *testing.T) {
 			t.Errorf("with %s alone: %d %q", header, g.status, g.body)
 		}
 	}
-	if qs := n.requests(4); qs[1].Status != 101 || qs[1].AnswerSize != 10 || qs[1].Outcome != function.Succeeded {
-		t.Errorf("record = %+v", qs[1])
+	tunnels := 0
+	for _, q := range n.requests(4) {
+		if q.Status == 101 && q.AnswerSize == 10 && q.Outcome == function.Succeeded {
+			tunnels++
+		}
+	}
+	if tunnels != 2 {
+		t.Errorf("%d tunnels are in the record, want 2", tunnels)
 	}
 }
 
@@ -270,9 +276,6 @@ func chats(t *testing.T, n *node) {
 	}
 	if b, err := io.ReadAll(br); err != nil || string(b) != "early late" {
 		t.Errorf("tunnel gave %q, %v", b, err)
-	}
-	if q := n.requests(1)[0]; q.Status != 101 || q.AnswerSize != 10 || q.Outcome != function.Succeeded {
-		t.Errorf("record = %+v", q)
 	}
 }
 
