@@ -114,6 +114,9 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest, beside t
 	if err := a.checkRollout(&req.Spec, beside); err != nil {
 		return err
 	}
+	if err := a.checkAuth(&req.Spec, beside); err != nil {
+		return err
+	}
 	return a.checkRoutes(&req.Spec, beside)
 }
 

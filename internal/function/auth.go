@@ -15,6 +15,8 @@ type Auth struct {
 	JWT       *JWTAuth       `json:"jwt,omitempty"`
 
 	Certificate *CertificateAuth `json:"certificate,omitempty"`
+	OIDC        *OIDCAuth        `json:"oidc,omitempty"`
+	Function    *FunctionAuth    `json:"function,omitempty"`
 }
 
 // TokenAuth wants `Authorization: Bearer TOKEN` with one of the installation's tokens that send events.
@@ -73,11 +75,13 @@ func (a *Auth) SecretName() string {
 		return a.Basic.Users
 	case a.Signature != nil:
 		return a.Signature.Secret
+	case a.OIDC != nil:
+		return a.OIDC.Secret
 	}
 	return ""
 }
 
-// place returns an Auth whose secret has another name.
+// place returns an Auth whose secret, or function, has another name.
 func (a *Auth) place(name func(string) string) *Auth {
 	switch {
 	case a == nil:
@@ -90,6 +94,14 @@ func (a *Auth) place(name func(string) string) *Auth {
 		s := *a.Signature
 		s.Secret = name(s.Secret)
 		return &Auth{Signature: &s}
+	case a.OIDC != nil:
+		o := *a.OIDC
+		o.Secret = name(o.Secret)
+		return &Auth{OIDC: &o}
+	case a.Function != nil:
+		f := *a.Function
+		f.Name = name(f.Name)
+		return &Auth{Function: &f}
 	}
 	return a
 }
@@ -113,6 +125,8 @@ func authValue() value[Auth] {
 		), none[SignatureAuth]), func(a *Auth) **SignatureAuth { return &a.Signature }),
 		field("jwt", "A JSON Web Token of an issuer, in Authorization: Bearer.", pointer(jwtValue(), none[JWTAuth]), func(a *Auth) **JWTAuth { return &a.JWT }),
 		field("certificate", "A client's certificate by TLS, of an authority in the node's --tls-client-ca; see docs/tls.md.", pointer(certificateValue(), none[CertificateAuth]), func(a *Auth) **CertificateAuth { return &a.Certificate }),
+		field("oidc", "People at browsers, who sign in with an OpenID provider.", pointer(oidcValue(), none[OIDCAuth]), func(a *Auth) **OIDCAuth { return &a.OIDC }),
+		field("function", "A function says who may call: its name, or a mapping that says more.", pointer(functionAuthValue(), none[FunctionAuth]), func(a *Auth) **FunctionAuth { return &a.Function }),
 	)
 }
 
@@ -121,13 +135,13 @@ func (c *checker) auth(at string, a *Auth) {
 		return
 	}
 	said := 0
-	for _, is := range []bool{a.Token != nil, a.Basic != nil, a.Signature != nil, a.JWT != nil, a.Certificate != nil} {
+	for _, is := range []bool{a.Token != nil, a.Basic != nil, a.Signature != nil, a.JWT != nil, a.Certificate != nil, a.OIDC != nil, a.Function != nil} {
 		if is {
 			said++
 		}
 	}
 	if said != 1 {
-		c.add(at, "write one of token, basic, signature, jwt and certificate; leave auth out for a route that is open to everybody", "says %d ways to prove who calls, not one", said)
+		c.add(at, "write one of token, basic, signature, jwt, certificate, oidc and function; leave auth out for a route that is open to everybody", "says %d ways to prove who calls, not one", said)
 		return
 	}
 	switch {
@@ -142,6 +156,10 @@ func (c *checker) auth(at string, a *Auth) {
 		c.jwt(at+".jwt", a.JWT)
 	case a.Certificate != nil:
 		c.certificate(at+".certificate", a.Certificate)
+	case a.OIDC != nil:
+		c.oidc(at+".oidc", a.OIDC)
+	case a.Function != nil:
+		c.functionAuth(at+".function", a.Function)
 	default:
 		c.signature(at+".signature", a.Signature)
 	}

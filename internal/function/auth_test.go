@@ -44,13 +44,54 @@ func TestRoutesThatAreGuarded(t *testing.T) {
 	}
 }
 
+func TestGuardsThatNameOthers(t *testing.T) {
+	for more, want := range map[string]string{
+		"auth: {function: door}":                         "staging.door",
+		"auth: {function: {name: door, timeout: 300ms}}": "staging.door",
+	} {
+		s, err := routeOf(t, more)
+		if err != nil {
+			t.Fatalf("%s: %v", more, err)
+		}
+		placed := s.Place("staging", func(string) bool { return false })
+		if got := placed.Triggers[0].Route.Auth.AuthFunction(); got != want || s.Triggers[0].Route.Auth.AuthFunction() != "door" {
+			t.Errorf("%s: in an environment it asks %q, want %q", more, got, want)
+		}
+		if _, plain := placed.Unplace(); plain.Triggers[0].Route.Auth.AuthFunction() != "door" {
+			t.Errorf("%s: back from there it asks %q", more, plain.Triggers[0].Route.Auth.AuthFunction())
+		}
+	}
+	s, err := routeOf(t, "auth: {oidc: {issuer: 'https://id.example', client: shop, secret: client}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := s.Triggers[0].Route.Auth.OIDC; o.Lasting() != DefaultSession || o.IdentityClaim() != "sub" {
+		t.Errorf("oidc = %+v", o)
+	}
+	if got := s.Place("staging", func(string) bool { return false }).SecretNames(); !slices.Equal(got, []string{"staging.client"}) {
+		t.Errorf("in an environment SecretNames = %v", got)
+	}
+}
+
 func TestGuardsThatCannotBe(t *testing.T) {
 	for text, want := range map[string]string{
 		"auth: {}": "auth: says 0 ways to prove who calls, not one",
-		"auth: {token: {names: [a]}, basic: {users: u}}":                          "auth: says 2 ways",
-		"auth: {certificate: {identity: name}}":                                   `auth.certificate.identity: "name" is not known`,
-		"auth: {certificate: {names: [a, a]}}":                                    `auth.certificate.names[1]: "a" stands there twice`,
-		"auth: {certificate: {names: ['']}}":                                      `auth.certificate.names[0]: "" is nobody's name`,
+		"auth: {token: {names: [a]}, basic: {users: u}}":                                         "auth: says 2 ways",
+		"auth: {certificate: {identity: name}}":                                                  `auth.certificate.identity: "name" is not known`,
+		"auth: {certificate: {names: [a, a]}}":                                                   `auth.certificate.names[1]: "a" stands there twice`,
+		"auth: {certificate: {names: ['']}}":                                                     `auth.certificate.names[0]: "" is nobody's name`,
+		"auth: {function: {}}":                                                                   "auth.function.name",
+		"auth: {function: A b}":                                                                  `auth.function.name: "A b"`,
+		"auth: {function: {name: door, ttl: 1m}}":                                                "auth.function.headers: with ttl they have to be said",
+		"auth: {function: {name: door, ttl: 2h, headers: [A]}}":                                  "auth.function.ttl",
+		"auth: {function: {name: door, timeout: 1m}}":                                            "auth.function.timeout",
+		"auth: {function: {name: door, headers: ['a b', A, a]}}":                                 `auth.function.headers[2]: "a" stands there twice`,
+		"auth: {oidc: {issuer: 'http://id.example', client: c, secret: s}}":                      "auth.oidc.issuer",
+		"auth: {oidc: {issuer: 'https://id.example', client: '', secret: s}}":                    "auth.oidc.client: is required",
+		"auth: {oidc: {issuer: 'https://id.example', client: c, secret: S}}":                     "auth.oidc.secret",
+		"auth: {oidc: {issuer: 'https://id.example', client: c, secret: s, scopes: ['a b']}}":    `auth.oidc.scopes[0]: "a b" is no scope`,
+		"auth: {oidc: {issuer: 'https://id.example', client: c, secret: s, session: 1s}}":        "auth.oidc.session",
+		"auth: {oidc: {issuer: 'https://id.example', client: c, secret: s, claims: {exp: '1'}}}": `auth.oidc.claims: "exp" cannot be asked for`,
 		"auth: {token: {}}":                                                       "auth.token.names: names no token",
 		"auth: {token: {names: [A]}}":                                             `auth.token.names[0]: "A" is no name for a token`,
 		"auth: {token: {names: [a, b, a]}}":                                       `auth.token.names[2]: "a" stands there twice`,

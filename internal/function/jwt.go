@@ -46,13 +46,18 @@ func (c *checker) jwt(at string, j *JWTAuth) {
 			c.add(fmt.Sprintf("%s.audience[%d]", at, i), "", "is empty")
 		}
 	}
-	for name, want := range j.Claims {
+	c.claims(at+".claims", j.Claims)
+}
+
+// claims checks what is asked for beside what a token has to say in any case.
+func (c *checker) claims(at string, claims map[string]string) {
+	for name, want := range claims {
 		switch name {
 		case "", "iss", "aud", "exp", "nbf", "iat":
-			c.add(at+".claims", "iss is issuer, aud is audience; the times are always checked", "%q cannot be asked for here", clip(name))
+			c.add(at, "iss is issuer, aud is audience; the times are always checked", "%q cannot be asked for here", clip(name))
 		}
 		if want == "" {
-			c.add(at+".claims."+clip(name), "such as admin", "is empty")
+			c.add(at+"."+clip(name), "such as admin", "is empty")
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -66,19 +67,19 @@ func certified(leaf *x509.Certificate, kind string) string {
 	default:
 		who = leaf.Subject.CommonName
 	}
-	if len(who) > maxIdentity || !utf8.ValidString(who) {
+	if !sayable(who) {
 		return ""
-	}
-	for _, c := range who {
-		if c < ' ' || c == 0x7f {
-			return ""
-		}
 	}
 	return who
 }
 
 // maxIdentity bounds what an identity may be called, in bytes.
 const maxIdentity = 1024
+
+// sayable says whether a header field can carry a text as it is.
+func sayable(s string) bool {
+	return len(s) <= maxIdentity && utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f })
+}
 
 func first(list []string) string {
 	if len(list) == 0 {

@@ -7,6 +7,8 @@
 //	POST /_/events            events, in any form that ingest.go describes; needs the token
 //	ANY  /_/fn/NAME[/...]     one function, by name, or NAME:ALIAS; needs the token
 //	POST /_/hooks/...         what other services tell of; each provider wants its own proof of who sends it
+//	GET  /_/signin            browsers that come back from an issuer
+//	POST /_/signout           ends the sessions of a browser
 //	GET  /_/health            whether this node works, and how well; health.go has what is below it
 //	ANY  everything else      the routes of functions; open
 package gateway
@@ -258,6 +260,10 @@ func (g *Gateway) serve(x *exchange, r *http.Request) {
 	case strings.HasPrefix(path, hooksPrefix):
 		x.kind = kindHook
 		g.serveHook(x, r)
+	case path == signinPath:
+		g.serveSignin(x, r)
+	case path == signoutPath:
+		g.serveSignout(x, r)
 	case strings.HasPrefix(path, reserved):
 		g.fail(x, fault.New(fault.NotFound, "there is no path %q", path).WithHint("the gateway's own paths are /_/events, /_/fn/NAME, /_/hooks/PROVIDER/NAME and /_/health"))
 	default:

@@ -27,12 +27,20 @@ type authenticator struct {
 	realm string
 	known *passwords // of Basic
 	keys  *issuer    // of JWT
+	desk  *desk      // of OIDC
+	door  *doorman   // of Function
 }
 
 func newAuthenticator(t *catalog.Trigger, g *Gateway) *authenticator {
 	a := &authenticator{g: g, rule: t.Route.Auth, whose: t.Function, realm: t.Function}
 	if j := t.Route.Auth.JWT; j != nil {
 		a.keys = newIssuer(j, g.now)
+	}
+	if o := t.Route.Auth.OIDC; o != nil {
+		a.desk = newDesk(g, o, t.Function)
+	}
+	if f := t.Route.Auth.Function; f != nil {
+		a.door = newDoorman(g, f, t.Function, t.Name)
 	}
 	if b := t.Route.Auth.Basic; b != nil {
 		a.known = newPasswords()
@@ -54,6 +62,13 @@ func (a *authenticator) policy(x *exchange, c *Call, next handler) error {
 		c.Identity, err = a.jwt(x, c.Request)
 	case a.rule.Certificate != nil:
 		c.Identity, err = a.certificate(x, c.Request)
+	case a.desk != nil:
+		var answered bool
+		if c.Identity, answered, err = a.desk.admit(x, c.Request); answered {
+			return err
+		}
+	case a.door != nil:
+		c.Identity, err = a.door.ask(c.Request)
 	default:
 		var s signed
 		if s, err = a.presented(x, c.Request.Header); err != nil {
@@ -121,10 +136,12 @@ func (e *shut) Error() string   { return e.fault.Error() }
 func (e *shut) Unwrap() []error { return []error{e.fault, e.cause} }
 
 // closed is the answer where what is needed to check a caller cannot be had: the route stays closed.
-func (a *authenticator) closed(cause error) error {
+func (a *authenticator) closed(cause error) error { return closed(a.whose, cause) }
+
+func closed(whose string, cause error) error {
 	return &shut{
 		fault.New(fault.Unavailable, "this route cannot check who calls it").WithHint("the node's log says why"),
-		fmt.Errorf("check who calls function %s: %w", a.whose, cause),
+		fmt.Errorf("check who calls function %s: %w", whose, cause),
 	}
 }
 
