@@ -283,6 +283,28 @@ func TestSinceTellsWhatChangedOrThatItIsNotKnown(t *testing.T) {
 	}
 }
 
+func TestAGapAtTheEndMakesNobodyBeginAnew(t *testing.T) {
+	s := newState()
+	s.began = 3 // the log says that so many were there, and the last two are gaps
+	r := registered(web("a"), time.Unix(0, 0))
+	if _, _, err := s.fold(&r); err != nil {
+		t.Fatal(err)
+	}
+	if names, ok := s.publish().Since(1); !ok || names != nil {
+		t.Errorf("who was behind the last record: %v, %v, want nothing new", names, ok)
+	}
+	if _, ok := s.publish().Since(0); ok {
+		t.Error("who was before it is told that all is known")
+	}
+	r.Offset = 3
+	if _, _, err := s.fold(&r); err != nil {
+		t.Fatal(err)
+	}
+	if names, ok := s.publish().Since(1); !ok || len(names) != 1 {
+		t.Errorf("after a new record: %v, %v, want the service", names, ok)
+	}
+}
+
 func TestTheOwnerRunsChecks(t *testing.T) {
 	l := openLog(t)
 	var mu sync.Mutex
