@@ -254,7 +254,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("WWW-Authenticate", `Bearer realm="dalamb"`)
 	err := a.stranger(r)
-	if isInvoke(r) {
+	if isAWS(r) {
 		writeAWSError(w, http.StatusUnauthorized, "UnrecognizedClientException", err)
 		return
 	}
@@ -312,7 +312,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if fault.KindOf(err) == fault.Internal {
 		a.logger.Error("control request", "method", r.Method, "path", r.URL.Path, "err", err)
 	}
-	if isInvoke(r) {
+	if isAWS(r) {
 		status, typ := awsStatus(err)
 		writeAWSError(w, status, typ, err)
 		return

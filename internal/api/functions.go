@@ -114,18 +114,25 @@ func (a *API) instances() map[string][]wire.Instance {
 }
 
 func (a *API) removeFunction(r *http.Request, _ query) (any, error) {
-	f, err := a.catalog.View().Function(r.PathValue("name"))
+	out, err := a.Remove(r.Context(), r.PathValue("name"))
 	if err != nil {
 		return nil, err
 	}
-	out := wire.Removed{Function: f.Name}
-	for _, lag := range a.waiting(r.Context(), f) {
+	return out, nil
+}
+
+// Remove takes a function away, with its versions, triggers and their progress.
+func (a *API) Remove(ctx context.Context, name string) (out wire.Removed, err error) {
+	f, err := a.catalog.View().Function(name)
+	if err != nil {
+		return out, err
+	}
+	out.Function = f.Name
+	for _, lag := range a.waiting(ctx, f) {
 		out.Waiting += lag
 	}
-	if _, err := a.catalog.Submit(r.Context(), catalog.Remove{Function: f.Name}); err != nil {
-		return nil, err
-	}
-	return out, nil
+	_, err = a.catalog.Submit(ctx, catalog.Remove{Function: f.Name})
+	return out, err
 }
 
 // waiting is how many events each trigger of a function has not finished, by the trigger's name.

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/dalamb/dalamb/internal/event"
@@ -20,12 +20,25 @@ import (
 
 // Source of all of this: AWS Lambda API reference, Invoke (2015-03-31).
 const (
-	invokePrefix     = "/2015-03-31/"
 	maxClientContext = 3583 // bytes of base64
 	maxKey           = 256  // bytes of Dalamb-Key, which is the key of an asynchronous call's event
 )
 
-func isInvoke(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, invokePrefix) }
+var awsPath = regexp.MustCompile(`^/20\d\d-\d\d-\d\d/`)
+
+// isAWS says whether an answer has AWS's form: paths of its API begin with its version, which is a date.
+func isAWS(r *http.Request) bool { return awsPath.MatchString(r.URL.Path) }
+
+// Signed serves calls of functions by AWS's API whose signature has been checked: it asks for no token.
+func (a *API) Signed() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isAWS(r) {
+			a.refuse(w, r)
+			return
+		}
+		a.mux.ServeHTTP(w, r)
+	})
+}
 
 func (a *API) invoke(w http.ResponseWriter, r *http.Request, q query) error {
 	c, err := a.parseInvoke(r, q)
@@ -63,7 +76,7 @@ func (a *API) parseInvoke(r *http.Request, q query) (Call, error) {
 	if c.Key = r.Header.Get("Dalamb-Key"); len(c.Key) > maxKey || !utf8.ValidString(c.Key) {
 		return c, fault.New(fault.Invalid, "Dalamb-Key: is not text of at most %d bytes", maxKey)
 	}
-	name, qualifier := functionName(r.PathValue("name"))
+	name, qualifier := function.ParseARN(r.PathValue("name"))
 	if given := q.text("Qualifier"); given != "" {
 		if qualifier != "" && qualifier != given {
 			return c, fault.New(fault.Invalid, "the qualifier %q of the name and the parameter Qualifier %q are not the same", qualifier, given)
@@ -91,15 +104,6 @@ func (a *API) parseInvoke(r *http.Request, q query) (Call, error) {
 type badPayload struct{ error }
 
 func (b *badPayload) Unwrap() error { return b.error }
-
-// functionName takes a name, name:qualifier, a partial or a whole ARN.
-func functionName(s string) (name, qualifier string) {
-	if i := strings.LastIndex(s, "function:"); i == 0 || i > 0 && s[i-1] == ':' {
-		s = s[i+len("function:"):]
-	}
-	name, qualifier, _ = strings.Cut(s, ":")
-	return name, qualifier
-}
 
 // qualify resolves the alias or version that is asked for, or says NotFound.
 func (a *API) qualify(c *Call, qualifier string) error {
@@ -163,47 +167,21 @@ func (a *API) invokeLater(r *http.Request, c Call) error {
 	return nil
 }
 
-// awsStatus is AWS's table of Invoke's errors.
+// awsStatus is AWS's table of errors, where Invoke has a word of its own for payloads.
 func awsStatus(err error) (status int, typ string) {
-	var payload *badPayload
-	if errors.As(err, &payload) {
+	if _, ok := errors.AsType[*badPayload](err); ok {
 		return http.StatusBadRequest, "InvalidRequestContentException"
 	}
-	switch fault.KindOf(err) {
-	case fault.Invalid:
-		return http.StatusBadRequest, "InvalidParameterValueException"
-	case fault.NotFound:
-		return http.StatusNotFound, "ResourceNotFoundException"
-	case fault.Conflict:
-		return http.StatusConflict, "ResourceConflictException"
-	case fault.Unauthenticated, fault.Denied:
-		return http.StatusForbidden, "AccessDeniedException"
-	case fault.TooLarge:
-		return http.StatusRequestEntityTooLarge, "RequestTooLargeException"
-	case fault.Exhausted:
-		return http.StatusTooManyRequests, "TooManyRequestsException"
-	case fault.Unavailable, fault.Timeout:
-		return http.StatusServiceUnavailable, "ServiceException"
-	}
-	return http.StatusInternalServerError, "ServiceException"
+	return wire.AWSStatus(fault.KindOf(err))
 }
 
 func writeAWSError(w http.ResponseWriter, status int, typ string, err error) {
-	whose := "User"
-	if status >= http.StatusInternalServerError {
-		whose = "Service"
-	}
-	message := err.Error()
-	if hint := fault.HintOf(err); hint != "" {
-		message += "; " + hint
-	}
 	w.Header().Set("X-Amzn-Errortype", typ)
-	writeJSON(w, status, awsError{Type: whose, Message: message, ErrorBody: wire.ErrorOf(err)})
+	writeJSON(w, status, awsError{AWSError: wire.AWSErrorOf(status, err), ErrorBody: wire.ErrorOf(err)})
 }
 
 // awsError is AWS's body of an error, with the one of this API beside it for clients of its own.
 type awsError struct {
-	Type    string `json:"Type"`
-	Message string `json:"Message"`
+	wire.AWSError
 	wire.ErrorBody
 }

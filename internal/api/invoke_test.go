@@ -208,8 +208,8 @@ func TestFunctionName(t *testing.T) {
 		"pay": {"pay", ""}, "pay:3": {"pay", "3"}, "function:pay": {"pay", ""}, "1:function:pay:live": {"pay", "live"},
 		"arn:aws:lambda:r:1:function:pay": {"pay", ""}, "myfunction:1": {"myfunction", "1"}, "": {"", ""},
 	} {
-		if name, qualifier := functionName(in); name != want[0] || qualifier != want[1] {
-			t.Errorf("functionName(%q) = %q, %q, want %q", in, name, qualifier, want)
+		if name, qualifier := function.ParseARN(in); name != want[0] || qualifier != want[1] {
+			t.Errorf("ParseARN(%q) = %q, %q, want %q", in, name, qualifier, want)
 		}
 	}
 }

@@ -92,7 +92,7 @@ func (s *schemas) responses(r route) map[string]any {
 	slices.Sort(codes)
 	for _, c := range slices.Compact(codes) {
 		answer := map[string]any{"description": http.StatusText(c)}
-		if c >= http.StatusBadRequest && !strings.HasPrefix(r.Path, invokePrefix) {
+		if c >= http.StatusBadRequest && !awsPath.MatchString(r.Path) {
 			answer["content"] = s.content("application/json", wire.ErrorBody{})
 		}
 		out[strconv.Itoa(c)] = answer

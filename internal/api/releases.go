@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -82,16 +83,24 @@ func sharesOf(alias function.Alias) []wire.Share {
 }
 
 func (a *API) removeAlias(r *http.Request, _ query) (any, error) {
-	fn, name := r.PathValue("name"), r.PathValue("alias")
-	f, err := a.catalog.View().Function(fn)
+	out, err := a.RemoveAlias(r.Context(), Alias{r.PathValue("name"), r.PathValue("alias")})
 	if err != nil {
 		return nil, err
 	}
-	out := wire.AliasRemoved{Function: fn}
-	if alias, ok := f.Aliases[name]; ok {
-		out.Alias = aliasOf(f, alias)
+	return out, nil
+}
+
+// RemoveAlias takes an alias away; its versions stay.
+func (a *API) RemoveAlias(ctx context.Context, alias Alias) (wire.AliasRemoved, error) {
+	out := wire.AliasRemoved{Function: alias.Function}
+	f, err := a.catalog.View().Function(alias.Function)
+	if err != nil {
+		return out, err
 	}
-	_, err = a.catalog.Submit(r.Context(), catalog.RemoveAlias{Function: fn, Alias: name, Expects: &f.Last})
+	if was, ok := f.Aliases[alias.Name]; ok {
+		out.Alias = aliasOf(f, was)
+	}
+	_, err = a.catalog.Submit(ctx, catalog.RemoveAlias{Function: alias.Function, Alias: alias.Name, Expects: &f.Last})
 	return out, err
 }
 

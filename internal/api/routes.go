@@ -149,10 +149,10 @@ func (a *API) routes() []route {
 		{Method: "POST", Path: "/v1/copies/{copy}/positions", Name: "placeCopy", Summary: "Store where the triggers of the topic stand in the topic that it is copied to, so that triggers with start: group go on there.",
 			Body: wire.CopyPositions{}, Answer: wire.CopyPlaced{}, Also: []int{409}, serve: a.placeCopy},
 
-		{Method: "GET", Path: "/v1/tokens", Name: "listTokens", Summary: "The names of the tokens that can send events, beside the node's own.", Answer: wire.TokenList{}, serve: a.listTokens},
-		{Method: "POST", Path: "/v1/tokens", Name: "createToken", Summary: "Make a token that can send events to the gateway, and nothing else. It is told once.",
+		{Method: "GET", Path: "/v1/tokens", Name: "listTokens", Summary: "The names of the tokens that can send events, beside the node's own, and the access keys of AWS's tools.", Answer: wire.TokenList{}, serve: a.listTokens},
+		{Method: "POST", Path: "/v1/tokens", Name: "createToken", Summary: "Make a token that can send events to the gateway, and nothing else; or an access key for AWS's tools, see docs/aws.md. It is told once.",
 			Body: wire.TokenCreate{}, Answer: wire.Token{}, Status: http.StatusCreated, Also: []int{409}, serve: a.createToken},
-		{Method: "DELETE", Path: "/v1/tokens/{name}", Name: "removeToken", Summary: "End a token.", Status: http.StatusNoContent, serve: a.removeToken},
+		{Method: "DELETE", Path: "/v1/tokens/{name}", Name: "removeToken", Summary: "End a token or an access key.", Status: http.StatusNoContent, serve: a.removeToken},
 
 		{Method: "GET", Path: "/v1/events", Name: "streamEvents", Summary: "Events of a topic, oldest first, one JSON object a line. A last line {\"error\": ...} says what ended the stream early.",
 			Query: []param{

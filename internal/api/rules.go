@@ -66,11 +66,12 @@ func (a *API) setRules(ctx context.Context, topic string, rules function.TopicRu
 }
 
 func (a *API) listTokens(*http.Request, query) (any, error) {
-	names := a.catalog.View().Tokens()
-	if names == nil {
-		names = []string{}
+	view := a.catalog.View()
+	list := wire.TokenList{Tokens: orNone(view.Tokens()), AccessKeys: []wire.AccessKey{}}
+	for _, key := range view.AccessKeys() {
+		list.AccessKeys = append(list.AccessKeys, wire.AccessKey{Name: key.Name, ID: key.ID, Created: key.Created})
 	}
-	return wire.TokenList{Tokens: names}, nil
+	return list, nil
 }
 
 func (a *API) createToken(r *http.Request, _ query) (any, error) {
@@ -81,6 +82,9 @@ func (a *API) createToken(r *http.Request, _ query) (any, error) {
 	if !function.ValidTokenName(req.Name) {
 		return nil, fault.New(fault.Invalid, "name: %q is no name for a token", req.Name).
 			WithHint("a lower-case letter, then letters, digits and inner hyphens, at most 63 characters; %s is the node's own", function.NodeToken)
+	}
+	if req.AWS {
+		return a.createAccessKey(r.Context(), req.Name)
 	}
 	token := "dle_" + rand.Text() + rand.Text()
 	if _, err := a.catalog.Submit(r.Context(), catalog.AddToken{Name: req.Name, Hash: sha256.Sum256([]byte(token))}); err != nil {

@@ -18,21 +18,33 @@ func (a *API) shiftAlias(r *http.Request, _ query) (any, error) {
 	if err := decode(r, &req); err != nil {
 		return nil, err
 	}
-	f, err := a.catalog.View().Function(r.PathValue("name"))
+	out, err := a.ShiftAlias(r.Context(), Alias{r.PathValue("name"), r.PathValue("alias")}, req)
 	if err != nil {
 		return nil, err
 	}
-	name := r.PathValue("alias")
+	return out, nil
+}
+
+// Alias names an alias of a function.
+type Alias struct{ Function, Name string }
+
+// ShiftAlias points an alias at versions; one that is not there comes to be.
+func (a *API) ShiftAlias(ctx context.Context, alias Alias, req wire.ShiftRequest) (out wire.Shifted, err error) {
+	f, err := a.catalog.View().Function(alias.Function)
+	if err != nil {
+		return out, err
+	}
+	name := alias.Name
 	if err := function.CheckAlias(name); err != nil {
-		return nil, err
+		return out, err
 	}
 	was := f.Aliases[name]
 	was.Name = name
 	to, err := aliasFor(was, req.Shares)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	return a.shift(r.Context(), f, shift{Shift: catalog.Shift{Function: f.Name, Alias: to, Expects: req.Expects}, dry: req.DryRun})
+	return a.shift(ctx, f, shift{Shift: catalog.Shift{Function: f.Name, Alias: to, Expects: req.Expects}, dry: req.DryRun})
 }
 
 func (a *API) rollback(r *http.Request, _ query) (any, error) {
@@ -58,7 +70,11 @@ func (a *API) rollback(r *http.Request, _ query) (any, error) {
 	if to.Primary == alias.Primary && len(alias.Weights) == 0 {
 		return nil, fault.New(fault.Conflict, "the alias %s of %s is at version %d already", alias.Name, f.Name, to.Primary)
 	}
-	return a.shift(r.Context(), f, shift{Shift: catalog.Shift{Function: f.Name, Alias: to, Expects: req.Expects}, dry: req.DryRun})
+	out, err := a.shift(r.Context(), f, shift{Shift: catalog.Shift{Function: f.Name, Alias: to, Expects: req.Expects}, dry: req.DryRun})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // shift is a catalog.Shift, or the question what it would do.
@@ -68,7 +84,7 @@ type shift struct {
 }
 
 // shift checks everything before it appends anything: what is refused has changed nothing.
-func (a *API) shift(ctx context.Context, f *catalog.Function, s shift) (any, error) {
+func (a *API) shift(ctx context.Context, f *catalog.Function, s shift) (wire.Shifted, error) {
 	out := wire.Shifted{Function: f.Name, Alias: s.Alias.Name, To: sharesOf(s.Alias), Expects: f.Last}
 	was, there := f.Aliases[s.Alias.Name]
 	if there {
@@ -78,16 +94,16 @@ func (a *API) shift(ctx context.Context, f *catalog.Function, s shift) (any, err
 	for _, n := range s.Alias.Versions() {
 		v, err := a.runnable(ctx, f, n)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		primary = cmp.Or(primary, v)
 	}
 	if s.Alias.Name == function.LiveAlias && primary.Number != was.Primary {
 		if err := a.checkTopics(ctx, &primary.Spec); err != nil {
-			return nil, err
+			return out, err
 		}
 		if err := a.checkRoutes(&primary.Spec, nil); err != nil {
-			return nil, err
+			return out, err
 		}
 		a.comeAndGo(ctx, f, primary, &out)
 	}
@@ -103,7 +119,7 @@ func (a *API) shift(ctx context.Context, f *catalog.Function, s shift) (any, err
 		s.Expects = &f.Last // what was checked is what is shifted
 	}
 	if _, err := a.catalog.Submit(ctx, s.Shift); err != nil {
-		return nil, err
+		return out, err
 	}
 	out.Done = true
 	return out, nil

@@ -216,13 +216,16 @@ func (a *API) change(ctx context.Context, view *catalog.View, p *part) (catalog.
 	name := p.req.Spec.Name
 	p.rolls = rolls(view, &p.req)
 	if f, err := view.Function(name); err == nil {
+		if err := f.Unchanged(p.req.Expects); err != nil {
+			return nil, err
+		}
 		if p.same = versionOf(f, p.digest); p.same != nil {
 			p.out.Version = p.same.Number
 			at := f.Aliases[p.req.Alias]
 			if p.rolls || at.Primary == p.same.Number && len(at.Weights) == 0 {
 				return nil, nil
 			}
-			return catalog.Shift{Function: name, Alias: function.Alias{Name: p.req.Alias, Primary: p.same.Number}}, nil
+			return catalog.Shift{Function: name, Alias: function.Alias{Name: p.req.Alias, Primary: p.same.Number}, Expects: p.req.Expects}, nil
 		}
 	}
 	version := function.Version{Code: p.req.Code, Digest: p.digest, Created: a.now().UTC(), Image: p.image, Origin: p.req.Origin, Spec: p.req.Spec}
@@ -238,7 +241,7 @@ func (a *API) change(ctx context.Context, view *catalog.View, p *part) (catalog.
 	if err := a.open(ctx, name); err != nil {
 		return nil, err
 	}
-	return catalog.Deploy{Version: version, Alias: p.req.Alias, Aside: p.rolls, Needed: a.deadLettersOn(ctx, name)}, nil
+	return catalog.Deploy{Version: version, Alias: p.req.Alias, Aside: p.rolls, Expects: p.req.Expects, Needed: a.deadLettersOn(ctx, name)}, nil
 }
 
 // finish starts the roll-out of a part whose version is there.

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dalamb/dalamb/internal/api"
+	"github.com/dalamb/dalamb/internal/aws"
 	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/certificate"
@@ -98,6 +99,7 @@ type Node struct {
 	shadow     *shadow.Shadow
 	gateway    *gateway.Gateway
 	api        *api.API
+	aws        *aws.Lambda
 	git        *git.Server
 	incoming   *incoming.Keeper
 	refusals   *hook.Refusals
@@ -306,6 +308,9 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	if err := n.openAWS(token); err != nil {
+		return err
+	}
 	if err := n.openGit(); err != nil {
 		return err
 	}
@@ -320,7 +325,7 @@ func (n *Node) wire(token string) error {
 	return nil
 }
 
-// control is all that the control listener serves: the API; the registry and the git server, which ask for the token in their own way; the page that
+// control is all that the control listener serves: the API; the registry, the git server and AWS's API, which ask for the token in their own way; the page that
 // Prometheus reads, which names functions and so needs the token too; and whether the node works, which anybody may ask.
 func (n *Node) control() http.Handler {
 	mux := http.NewServeMux()
@@ -329,6 +334,9 @@ func (n *Node) control() http.Handler {
 	mux.Handle("GET /_/health/", n.gateway)
 	mux.Handle("/v2/", n.registry)
 	mux.Handle("/git/", n.git)
+	for _, path := range aws.Paths() {
+		mux.Handle(path, n.aws)
+	}
 	mux.Handle("/", n.api)
 	return mux
 }

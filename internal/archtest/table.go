@@ -67,6 +67,7 @@ func Table() []Room {
 		{"internal/shadow", []string{"fleet", "replay", "function", "eventlog", "event", "fault"}},
 		{"internal/history", []string{"eventlog", "event", "fault"}},
 		{"internal/api", []string{"catalog", "history", "dispatch", "deliver", "fleet", "image", "match", "secret", "eventlog", "wire", "function", "event", "fault"}},
+		{"internal/aws", []string{"api", "catalog", "image", "secret", "wire", "function", "event", "fault"}},
 		{"internal/client", []string{"wire", "function", "event", "fault"}},
 		{"internal/declare", []string{"client", "wire", "function", "image", "fault"}},
 		{"internal/console", []string{"client", "wire"}},
@@ -128,7 +129,7 @@ func Edges() []Edge {
 
 // tests may import these beside what their room may import, directly or through other rooms.
 func testRooms() []string {
-	return []string{"need", "app", "client", "eventlog/disk", "eventlog/kafka", "eventlog/enginetest", "eventlog/eventlogtest",
+	return []string{"need", "app", "config", "client", "eventlog/disk", "eventlog/kafka", "eventlog/enginetest", "eventlog/eventlogtest",
 		"runner/native", "runner/oci", "runner/process", "runner/kube", "runner/runnertest", "image/pull", "image/registry"}
 }
 

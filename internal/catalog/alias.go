@@ -30,7 +30,7 @@ func (s Shift) event(ctx context.Context, at scene) (*event.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.unchanged(s.Expects); err != nil {
+	if err := f.Unchanged(s.Expects); err != nil {
 		return nil, err
 	}
 	primary, err := v.VersionNumber(s.Function, s.Alias.Primary)
@@ -78,16 +78,19 @@ func (r RemoveAlias) event(_ context.Context, at scene) (*event.Event, error) {
 	if _, err := v.Alias(r.Function, r.Alias); err != nil {
 		return nil, err
 	}
-	if err := f.unchanged(r.Expects); err != nil {
+	if err := f.Unchanged(r.Expects); err != nil {
 		return nil, err
 	}
 	return payload{Function: r.Function, Expects: v.expects(r.Function), Alias: &function.Alias{Name: r.Alias}}.event(event.TypeAliasRemoved)
 }
 
-// unchanged refuses what was decided upon an older state of the function.
-func (f *Function) unchanged(expects *int64) error {
-	if expects == nil || *expects == f.Last {
+// Unchanged refuses what was decided upon an older state of the function, or, with -1, upon there being none.
+func (f *Function) Unchanged(expects *int64) error {
+	switch {
+	case expects == nil || *expects == f.Last:
 		return nil
+	case *expects < 0:
+		return fault.New(fault.Conflict, "function %q is there already", f.Name)
 	}
 	return changedMeanwhile(f.Name)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Change is one step of the platform's life: Deploy, Remove, Shift, RemoveAlias, Pause, PauseKey, Seek, StartReplay, EndReplay, StartCopy, EndCopy,
-// one of those of roll-outs, or one of those of topics, tokens, secrets, configuration values and hooks.
+// one of those of roll-outs, or one of those of notes, topics, tokens, secrets, configuration values and hooks.
 type Change interface {
 	// event checks the change against the scene and makes its control event, which lacks the time alone.
 	event(ctx context.Context, s scene) (*event.Event, error)
@@ -31,6 +31,8 @@ type Deploy struct {
 	Version function.Version
 	Alias   string // "" = live
 	Aside   bool   // no alias points at it yet; the function is there
+	// Expects is the Function.Last that the deploy was decided upon, -1 = there was none of its name; nil = the newest. Another one is a Conflict.
+	Expects *int64
 	// Needed says which versions somebody needs whom the catalog does not know; nil = none. See Retained.
 	Needed func(version int) bool
 }
@@ -67,6 +69,8 @@ type payload struct {
 	Value   *valuePayload        `json:"value,omitempty"`
 	Rollout *rolloutPayload      `json:"rollout,omitempty"`
 	Hook    *function.Hook       `json:"hook,omitempty"`
+	Note    *notePayload         `json:"note,omitempty"`
+	Access  *AccessKey           `json:"access,omitempty"`
 	Back    bool                 `json:"back,omitempty"`  // a shift that takes back others
 	Drops   []int                `json:"drops,omitempty"` // versions that a deploy lets go
 	// Together says that the event is one of several that are accepted together, or not at all.
@@ -92,6 +96,9 @@ func (d Deploy) event(ctx context.Context, at scene) (*event.Event, error) {
 	alias := function.Alias{Name: d.Alias}
 	if alias.Name == "" {
 		alias.Name = function.LiveAlias
+	}
+	if err := v.stands(name, d.Expects); err != nil {
+		return nil, err
 	}
 	if f, ok := v.functions[name]; ok {
 		version.Number = f.Versions[len(f.Versions)-1].Number + 1

@@ -32,6 +32,7 @@ type settings struct {
 	Topics map[string]function.TopicRules `json:"topics,omitempty"`
 	Tokens map[string]string              `json:"tokens,omitempty"` // name -> hash, in hexadecimal
 	Copies []*Copy                        `json:"copies,omitempty"` // the oldest first
+	Access map[string]AccessKey           `json:"access,omitempty"` // name -> key
 
 	Secrets map[string]Value `json:"secrets,omitempty"`
 	Config  map[string]Value `json:"config,omitempty"`
@@ -48,16 +49,16 @@ func (c SetTopic) event(_ context.Context, s scene) (*event.Event, error) {
 }
 
 func (c AddToken) event(_ context.Context, s scene) (*event.Event, error) {
-	if _, there := s.view.settings.Tokens[c.Name]; there {
-		return nil, fault.New(fault.Conflict, "there is a token %q already", c.Name).WithHint("remove it first: dalamb token remove %s", c.Name)
+	if err := s.view.nameless(c.Name); err != nil {
+		return nil, err
 	}
 	entity := tokenEntity(c.Name)
 	return payload{Function: entity, Expects: s.view.expects(entity), Token: c.Name, Hash: hex.EncodeToString(c.Hash[:])}.event(event.TypeTokenCreated)
 }
 
 func (c RemoveToken) event(_ context.Context, s scene) (*event.Event, error) {
-	if _, there := s.view.settings.Tokens[c.Name]; !there {
-		return nil, fault.Missing("token", c.Name, s.view.Tokens())
+	if !s.view.hasToken(c.Name) {
+		return nil, fault.Missing("token", c.Name, append(s.view.Tokens(), s.view.accessNames()...))
 	}
 	entity := tokenEntity(c.Name)
 	return payload{Function: entity, Expects: s.view.expects(entity), Token: c.Name}.event(event.TypeTokenRemoved)
@@ -81,9 +82,12 @@ func (s *settings) set(typ string, p payload) (ok bool) {
 			s.Tokens = map[string]string{}
 		}
 		s.Tokens[p.Token] = p.Hash
+	case typ == event.TypeAccessKeyCreated && p.Access != nil:
+		s.admit(*p.Access)
 	case typ == event.TypeTokenRemoved:
-		s.Tokens = maps.Clone(s.Tokens)
+		s.Tokens, s.Access = maps.Clone(s.Tokens), maps.Clone(s.Access)
 		delete(s.Tokens, p.Token)
+		delete(s.Access, p.Token)
 	default:
 		return false
 	}

@@ -155,22 +155,17 @@ func (s *source) ownsCode() error {
 
 // makeExecutable makes what functions are started from executable: archives that are made on Windows do not say that anything is.
 func (z *unzipped) makeExecutable(m *function.Manifest, w io.Writer) error {
-	root, err := os.OpenRoot(z.dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
 	for i := range m.Functions {
 		program, own := m.Functions[i].OwnProgram()
 		if !own {
 			continue
 		}
-		info, err := root.Stat(program)
-		if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o111 != 0 {
-			continue // what is wrong with it is told later
-		}
-		if err := root.Chmod(program, 0o755); err != nil {
+		made, err := image.MakeExecutable(z.dir, program)
+		if err != nil {
 			return fmt.Errorf("make %s of %s executable: %w", program, z.file, err)
+		}
+		if !made {
+			continue
 		}
 		fmt.Fprintf(w, "%s is not executable in %s; it is made so\n", program, z.file)
 	}

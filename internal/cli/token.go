@@ -13,8 +13,11 @@ import (
 
 func tokenCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
-		Use: "token", Short: "Make and end tokens that can send events", Args: cobra.NoArgs,
-		Long: `Make and end tokens that can send events to the gateway (POST /_/events) and do nothing else. A topic's writers and quota name them.`,
+		Use: "token", Short: "Make and end tokens that can send events, and access keys for AWS's tools", Args: cobra.NoArgs,
+		Long: `Make and end tokens that can send events to the gateway (POST /_/events) and do nothing else. A topic's writers and quota name them.
+
+With --aws make and end access keys, with which AWS's tools (aws, boto3, its SDKs) do what AWS's Lambda API has here: make, change, call and remove all functions.
+docs/aws.md says how they are pointed at a node.`,
 	}
 	c.AddCommand(tokenList(env), tokenCreate(env), tokenRemove(env))
 	return c
@@ -23,19 +26,22 @@ func tokenCommand(env *environment) *cobra.Command {
 func tokenList(env *environment) *cobra.Command {
 	var out output
 	c := &cobra.Command{
-		Use: "ls", Short: "List the names of tokens", Args: cobra.NoArgs,
+		Use: "ls", Short: "List the names of tokens, and access keys", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			node, err := env.client()
 			if err != nil {
 				return err
 			}
-			names, err := node.Tokens(c.Context())
+			list, err := node.Tokens(c.Context())
 			if err != nil {
 				return err
 			}
-			return out.print(c.OutOrStdout(), names, func(w io.Writer) {
-				for _, name := range names {
+			return out.print(c.OutOrStdout(), list, func(w io.Writer) {
+				for _, name := range list.Tokens {
 					fmt.Fprintln(w, name)
+				}
+				for _, key := range list.AccessKeys {
+					fmt.Fprintf(w, "%s  access key %s\n", key.Name, key.ID)
 				}
 			})
 		},
@@ -46,12 +52,25 @@ func tokenList(env *environment) *cobra.Command {
 
 func tokenCreate(env *environment) *cobra.Command {
 	var out output
+	var aws bool
 	c := &cobra.Command{
-		Use: "create NAME", Short: "Make a token and print it, once", Args: cobra.ExactArgs(1),
+		Use: "create NAME", Short: "Make a token or an access key and print it, once", Args: cobra.ExactArgs(1),
+		Long: `Make a token and print it, once. With --aws make an access key, and print the environment by which AWS's tools find the node and sign what they ask of it:
+
+  export $(dalamb token create ci --aws)
+  aws lambda list-functions`,
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
 			if err != nil {
 				return err
+			}
+			if aws {
+				made, err := node.CreateAccessKey(c.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				url, _ := node.Address()
+				return out.print(c.OutOrStdout(), made, func(w io.Writer) { printAccessKey(w, made, url) })
 			}
 			made, err := node.CreateToken(c.Context(), args[0])
 			if err != nil {
@@ -60,13 +79,20 @@ func tokenCreate(env *environment) *cobra.Command {
 			return out.print(c.OutOrStdout(), made, func(w io.Writer) { fmt.Fprintln(w, made.Token) })
 		},
 	}
+	c.Flags().BoolVar(&aws, "aws", false, "an access key for AWS's tools, which can do all that AWS's Lambda API has here")
 	out.flag(c)
 	return c
 }
 
+// printAccessKey writes what AWS's tools read of their environment. AWS SDKs and Tools reference guide, "Environment variables support".
+func printAccessKey(w io.Writer, made wire.Token, url string) {
+	fmt.Fprintf(w, "AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\n", made.AccessKeyID, made.SecretAccessKey)
+	fmt.Fprintf(w, "AWS_ENDPOINT_URL_LAMBDA=%s\nAWS_REGION=%s\nAWS_DEFAULT_REGION=%s\n", url, function.AWSRegion, function.AWSRegion)
+}
+
 func tokenRemove(env *environment) *cobra.Command {
 	return &cobra.Command{
-		Use: "remove NAME", Short: "End a token", Args: cobra.ExactArgs(1),
+		Use: "remove NAME", Short: "End a token or an access key", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
 			if err != nil {

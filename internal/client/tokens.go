@@ -7,11 +7,9 @@ import (
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
-// Tokens lists the names of the tokens that can send events.
-func (c *Client) Tokens(ctx context.Context) ([]string, error) {
-	var out wire.TokenList
-	err := c.call(ctx, get("v1", "tokens"), &out)
-	return out.Tokens, err
+// Tokens lists the tokens that can send events, and the access keys.
+func (c *Client) Tokens(ctx context.Context) (out wire.TokenList, err error) {
+	return out, c.call(ctx, get("v1", "tokens"), &out)
 }
 
 // CreateToken makes a token that can send events.
@@ -19,7 +17,12 @@ func (c *Client) CreateToken(ctx context.Context, name string) (out wire.Token, 
 	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "tokens"}, body: wire.TokenCreate{Name: name}}, &out)
 }
 
-// RemoveToken ends a token.
+// CreateAccessKey makes an access key for AWS's tools.
+func (c *Client) CreateAccessKey(ctx context.Context, name string) (out wire.Token, err error) {
+	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "tokens"}, body: wire.TokenCreate{Name: name, AWS: true}}, &out)
+}
+
+// RemoveToken ends a token or an access key.
 func (c *Client) RemoveToken(ctx context.Context, name string) error {
 	return c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "tokens", name}}, nil)
 }

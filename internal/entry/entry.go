@@ -45,7 +45,7 @@ func New(o Options) (*Entries, error) {
 		o.Log = func(function.LogLine) {}
 	}
 	if o.Region == "" {
-		o.Region = "us-east-1"
+		o.Region = function.AWSRegion
 	}
 	if o.InitTimeout == 0 {
 		o.InitTimeout = 10 * time.Second

@@ -25,8 +25,8 @@ func environ(s Start, region string) map[string]string {
 	}
 	if v.Entry.Type == function.EntryLambda {
 		env["PATH"] += ":/opt/bin"
-		env["_HANDLER"] = handler(v.Entry.Command)
-		env["AWS_EXECUTION_ENV"] = "AWS_Lambda_provided"
+		env["_HANDLER"] = handler(v)
+		env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + runtimeName(v)
 		env["AWS_REGION"] = region
 		env["AWS_DEFAULT_REGION"] = region
 		env["LAMBDA_RUNTIME_DIR"] = runner.TaskRoot
@@ -71,12 +71,23 @@ func initialization(s Start) string {
 	return "on-demand"
 }
 
-// handler is a guess at what AWS calls the handler, for runtimes that print it; a version's own _HANDLER wins.
-func handler(command []string) string {
-	if len(command) == 0 {
+// handler is what AWS's API was told, else a guess at what AWS calls the handler, for runtimes that print it; a version's own _HANDLER wins.
+func handler(s *function.Spec) string {
+	command := s.Entry.Command
+	switch {
+	case s.AWS != nil && s.AWS.Handler != "":
+		return s.AWS.Handler
+	case len(command) == 0:
 		return ""
 	}
 	return path.Base(command[len(command)-1])
+}
+
+func runtimeName(s *function.Spec) string {
+	if s.AWS != nil && s.AWS.Runtime != "" {
+		return s.AWS.Runtime
+	}
+	return "provided"
 }
 
 func searchPath() string {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 const (
@@ -13,8 +15,6 @@ const (
 	extensionID     = "Lambda-Extension-Identifier"
 	// maxExtensionBody is the largest request of an extension, in bytes.
 	maxExtensionBody = 64 << 10
-	// account is that of all functions here.
-	account = "000000000000"
 )
 
 func forbidden(typ, format string, args ...any) *apiError {
@@ -110,9 +110,9 @@ func (c *apiConn) register(req *http.Request) bool {
 		Version string `json:"functionVersion"`
 		Handler string `json:"handler"`
 		Account string `json:"accountId,omitempty"`
-	}{v.Function(), strconv.Itoa(v.Number), handler(v.Spec.Entry.Command), ""}
+	}{v.Function(), strconv.Itoa(v.Number), handler(&v.Spec), ""}
 	if strings.Contains(req.Header.Get("Lambda-Extension-Accept-Feature"), "accountId") {
-		answer.Account = account
+		answer.Account = function.AWSAccount
 	}
 	body, err := json.Marshal(answer)
 	if err != nil {

@@ -30,7 +30,7 @@ func (c *lambdaConn) fields(inv *function.Invocation, size int) []byte {
 
 // arn names the version as AWS would.
 func (c *lambdaConn) arn() string {
-	return "arn:aws:lambda:" + c.entries.Region + ":" + account + ":function:" + c.start.Version.Function() + ":" + strconv.Itoa(c.start.Version.Number)
+	return function.ARN(c.entries.Region, c.start.Version.Function(), strconv.Itoa(c.start.Version.Number))
 }
 
 // clientContext is the JSON text of X-Amz-Client-Context, on one line; nil when it is none.

@@ -11,6 +11,8 @@ const (
 	TypeTopicChanged     = "dalamb.topic.changed.v1"
 	TypeTokenCreated     = "dalamb.token.created.v1"
 	TypeTokenRemoved     = "dalamb.token.removed.v1"
+	TypeAccessKeyCreated = "dalamb.accesskey.created.v1"
+	TypeFunctionNoted    = "dalamb.function.noted.v1"
 	TypeTriggerPaused    = "dalamb.trigger.paused.v1"
 	TypeTriggerResumed   = "dalamb.trigger.resumed.v1"
 	TypeTriggerSought    = "dalamb.trigger.sought.v1"
@@ -76,7 +78,7 @@ const (
 // ControlTypes are those of the events in _dalamb.control.
 func ControlTypes() []string {
 	return []string{
-		TypeFunctionDeployed, TypeFunctionRemoved, TypeAliasShifted, TypeAliasRemoved, TypeTopicChanged, TypeTokenCreated, TypeTokenRemoved,
+		TypeFunctionDeployed, TypeFunctionRemoved, TypeAliasShifted, TypeAliasRemoved, TypeTopicChanged, TypeTokenCreated, TypeTokenRemoved, TypeAccessKeyCreated, TypeFunctionNoted,
 		TypeTriggerPaused, TypeTriggerResumed, TypeTriggerSought, TypeKeyPaused, TypeKeyResumed, TypeReplayStarted, TypeReplayEnded,
 		TypeCopyStarted, TypeCopyEnded, TypeSecretChanged, TypeSecretRemoved, TypeConfigChanged, TypeConfigRemoved, TypeHookChanged, TypeHookRemoved,
 		TypeRolloutStarted, TypeRolloutStepped, TypeRolloutPaused, TypeRolloutResumed, TypeRolloutFailed, TypeRolloutFinished,

@@ -97,6 +97,7 @@ func (s *Spec) check() []Problem {
 	c.values(s)
 	c.async(s.Name, s.Async)
 	c.keep(s.Keep)
+	c.aws(s.AWS)
 	c.triggers(s)
 	c.rollout(s.Name, s.Rollout)
 	return c.problems

@@ -42,6 +42,7 @@ type Spec struct {
 	Runner    string            `json:"runner,omitempty"`    // one of Runners; "" = the node's own
 	Async     *Async            `json:"async,omitempty"`
 	Keep      int               `json:"keep,omitempty"` // versions; 0 = DefaultKeep
+	AWS       *AWS              `json:"aws,omitempty"`
 	Triggers  []Trigger         `json:"triggers,omitempty"`
 	Rollout   *Rollout          `json:"rollout,omitempty"` // nil = the alias points at the version as soon as it is deployed
 }

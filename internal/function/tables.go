@@ -29,6 +29,7 @@ func functionValue() value[Declared] {
 		field("keep", "Versions that are kept, at most 1000; a deploy lets older ones go that nothing needs, see docs/releases.md. Default: 10.", whole(), func(d *D) *int { return &d.Spec.Keep }),
 		field("rollout", "How the traffic moves to a new version, and what that has to hold; see docs/rollouts.md. Default: all of it, with the deploy, unwatched.", pointer(rolloutValue(), defaultRollout), func(d *D) **Rollout { return &d.Spec.Rollout }),
 		field("triggers", "What makes the function run.", list(triggerValue(), defaultTrigger), func(d *D) *[]Trigger { return &d.Spec.Triggers }),
+		awsMember(),
 	)
 }
 

@@ -108,3 +108,18 @@ func unzipped(name string, err error) error {
 	}
 	return err
 }
+
+// MakeExecutable makes a program of a directory executable: archives that are made on Windows do not say that anything is. What is no file stays; what
+// is wrong with that is told by who starts it.
+func MakeExecutable(dir, program string) (made bool, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return false, err
+	}
+	defer root.Close()
+	info, err := root.Stat(program)
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o111 != 0 {
+		return false, nil
+	}
+	return true, root.Chmod(program, 0o755)
+}

@@ -28,6 +28,13 @@ func Server(t testing.TB, c client.Client) string {
 	return installed(t, c, c.Language)
 }
 
+// Tools needs published tools, such as AWS's command line, and returns the directory that they are in. It is shared by all tests, and not to be
+// changed.
+func Tools(t testing.TB, c client.Client) string {
+	t.Helper()
+	return installed(t, c, c.Language)
+}
+
 func installed(t testing.TB, c client.Client, what string) string {
 	t.Helper()
 	dir, err := c.Find()

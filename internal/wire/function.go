@@ -104,6 +104,9 @@ type DeployRequest struct {
 	DryRun bool `json:"dryRun,omitempty"`
 	// Origin is kept with a version that this makes.
 	Origin *function.Origin `json:"origin,omitempty"`
+	// Expects is the Function.Last, a control offset, that the deploy was decided upon, -1 = there was none of its name: 409 when the function was
+	// changed since. Absent = whatever it is.
+	Expects *int64 `json:"expects,omitempty"`
 	// Build is the id of the build, by this node, that made the code; absent = the code came as it is.
 	Build string `json:"build,omitempty"`
 	// ImageDigest is that of the image which a dry run has found; one that is another by now is refused. Absent = any.

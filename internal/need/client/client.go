@@ -73,8 +73,15 @@ func WebSockets() Client {
 	return Client{"websockets", "Python's websockets", "`websockets` 15.0.1", []string{"/usr/bin/python3"}, []string{"/usr/bin/python3", "function.py"}}
 }
 
+// AWSTools are AWS's command line and its SDK for Python. Command begins each of the former's commands; the directory has to be in PYTHONPATH.
+func AWSTools() Client {
+	return Client{"aws-tools", "AWS's tools", "`awscli` 1.44.13, `boto3` 1.42.23", []string{"/usr/bin/python3"}, []string{"/usr/bin/python3", "-m", "awscli"}}
+}
+
 // Everything is what there are recipes for.
-func Everything() []Client { return append(slices.Concat(All(), Extensions()), WebSockets()) }
+func Everything() []Client {
+	return append(slices.Concat(All(), Extensions()), WebSockets(), AWSTools())
+}
 
 // ErrNotHere says that the client or extension is not installed; what wraps it says why.
 var ErrNotHere = errors.New("it is not here")

@@ -1,0 +1,21 @@
+package app
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"path/filepath"
+
+	"github.com/dalamb/dalamb/internal/aws"
+)
+
+// openAWS makes the handler of AWS's API, which asks the control API for what it changes.
+func (n *Node) openAWS(token string) error {
+	key := hmac.New(sha256.New, []byte(token))
+	key.Write([]byte("dalamb links to code v1")) // a hash takes everything
+	var err error
+	n.aws, err = aws.New(aws.Options{
+		Catalog: n.catalog, Control: n.api, Code: n.share, Secrets: n.secrets, Invoke: n.api.Signed(), Private: n.api.Private,
+		Dir: filepath.Join(n.config.Data, "archives"), Key: key.Sum(nil), Instances: n.config.Limits.Instances, Logger: n.logger,
+	})
+	return err
+}

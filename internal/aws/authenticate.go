@@ -1,0 +1,92 @@
+package aws
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// authenticate checks the signature of a request, whose body, of at most most bytes, is in memory afterwards. done gives its room back.
+func (l *Lambda) authenticate(r *http.Request, most int64) (done func(), err error) {
+	done = func() {}
+	s, err := readSignature(r)
+	if err != nil {
+		return done, err
+	}
+	// What can be known without the body is looked at first: a stranger shall make nobody hold one.
+	key, ok := l.o.Catalog.View().AccessKey(s.key)
+	switch {
+	case !ok, r.Header.Get("X-Amz-Security-Token") != "" || r.URL.Query().Has("X-Amz-Security-Token"):
+		return done, unrecognized() // nobody has temporary ones
+	case s.service != service:
+		return done, invalid(fmt.Sprintf("Credential should be scoped to correct service: '%s'.", service))
+	case s.region != l.o.Region:
+		return done, invalid(fmt.Sprintf("Credential should be scoped to a valid region: this node's is '%s' (AWS_REGION).", l.o.Region))
+	}
+	if err := s.timely(l.o.Now()); err != nil {
+		return done, err
+	}
+	if name := s.unsigned(r); name != "" {
+		return done, invalid("There were headers present in the request which were not signed: " + name)
+	}
+	held := most
+	if r.ContentLength >= 0 {
+		held = min(r.ContentLength, most)
+	}
+	if err := l.held.Acquire(r.Context(), held); err != nil {
+		return done, fault.New(fault.Unavailable, "there was no room for the body: %w", err)
+	}
+	done = func() { l.held.Release(held) }
+	body, err := readBody(r, most)
+	if err != nil {
+		return done, err
+	}
+	digest := sha256.Sum256(body)
+	sum := hex.EncodeToString(digest[:])
+	if said := r.Header.Get("X-Amz-Content-Sha256"); said != "" && said != sum {
+		return done, invalid("The provided 'x-amz-content-sha256' header does not match what was computed: the body has to be sent whole, and signed.")
+	}
+	plain, err := l.keys.open(key)
+	if err != nil {
+		return done, err
+	}
+	if !s.verify(r, sum, plain) {
+		return done, mismatch()
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return done, nil
+}
+
+func readBody(r *http.Request, most int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, most))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, fault.New(fault.TooLarge, "Request must be smaller than %d bytes for this operation", most)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "the body cannot be read: %w", err)
+	}
+	return body, nil
+}
+
+// withoutSignature is a request whose query has what the operation knows alone.
+func withoutSignature(r *http.Request) *http.Request {
+	if !strings.Contains(r.URL.RawQuery, "X-Amz-") {
+		return r
+	}
+	q := r.URL.Query()
+	for name := range q {
+		if strings.HasPrefix(name, "X-Amz-") {
+			q.Del(name)
+		}
+	}
+	c := r.Clone(r.Context())
+	c.URL.RawQuery = q.Encode()
+	return c
+}

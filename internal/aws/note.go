@@ -1,0 +1,104 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// noteKey is the note of a function that is AWS's.
+const noteKey = "aws"
+
+// note is what AWS's API keeps of a function and no version needs to run.
+type note struct {
+	Tags     map[string]string `json:"tags,omitempty"`
+	Aliases  map[string]string `json:"aliases,omitempty"`  // name -> description
+	Versions map[int]string    `json:"versions,omitempty"` // number -> description that it was published with
+	Archives map[string]upload `json:"archives,omitempty"` // digest of the code -> the archive that it came as
+}
+
+// upload is the zip archive that code came as: clients compare it with theirs.
+type upload struct {
+	Sum  string `json:"sum"` // SHA-256, as base64
+	Size int64  `json:"size"`
+}
+
+// noteOf reads the note of a function. One that cannot be read is as none.
+func noteOf(f *catalog.Function) (n note) {
+	if text := f.Notes[noteKey]; text != nil {
+		if json.Unmarshal(text, &n) != nil {
+			return note{}
+		}
+	}
+	return n
+}
+
+// tries is how often a change is tried again that somebody else's came before.
+const tries = 4
+
+// remember changes the note of a function. edit may be called again, with a newer function; when it returns an error, nothing is changed.
+func (l *Lambda) remember(ctx context.Context, name string, edit func(f *catalog.Function, n *note) error) (*catalog.Function, error) {
+	for left := tries; ; left-- {
+		f, err := l.function(name, "")
+		if err != nil {
+			return nil, err
+		}
+		n := noteOf(f)
+		before, err := json.Marshal(n)
+		if err != nil {
+			return nil, fmt.Errorf("encode what is kept of %s: %w", name, err)
+		}
+		if err := edit(f, &n); err != nil {
+			return nil, err
+		}
+		n.tidy(f)
+		text, err := json.Marshal(n)
+		if err != nil {
+			return nil, fmt.Errorf("encode what is kept of %s: %w", name, err)
+		}
+		if string(text) == string(before) {
+			return f, nil
+		}
+		view, err := l.o.Catalog.Submit(ctx, catalog.Note{Function: name, Key: noteKey, Text: text, Expects: &f.Last})
+		if fault.KindOf(err) == fault.Conflict && left > 1 {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return view.Function(name)
+	}
+}
+
+// tidy forgets what is of aliases and code that are not there any more.
+func (n *note) tidy(f *catalog.Function) {
+	for name := range n.Aliases {
+		if _, there := f.Aliases[name]; !there {
+			delete(n.Aliases, name)
+		}
+	}
+	code, numbers := map[string]bool{}, map[int]bool{}
+	for _, v := range f.Versions {
+		code[v.Code], numbers[v.Number] = true, true
+	}
+	for number := range n.Versions {
+		if !numbers[number] {
+			delete(n.Versions, number)
+		}
+	}
+	for digest := range n.Archives {
+		if !code[digest] {
+			delete(n.Archives, digest)
+		}
+	}
+}
+
+func set[K comparable, T any](m *map[K]T, key K, v T) {
+	if *m == nil {
+		*m = map[K]T{}
+	}
+	(*m)[key] = v
+}

@@ -1,0 +1,106 @@
+package aws
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// updateCodeRequest is AWS's UpdateFunctionCode.
+type updateCodeRequest struct {
+	codeRequest
+	Architectures []string
+	Publish       bool
+	DryRun        bool
+	RevisionID    string `json:"RevisionId"`
+}
+
+func (l *Lambda) updateCode(c *call) (any, error) {
+	var req updateCodeRequest
+	if err := c.decode(&req); err != nil {
+		return nil, err
+	}
+	if err := req.check(req.Architectures); err != nil {
+		return nil, err
+	}
+	return l.update(c, req.RevisionID, func(t target) (deployment, error) {
+		d := deployment{req: onTop(t), archive: req.ZipFile, publish: req.Publish}
+		d.req.DryRun = req.DryRun
+		switch isImage := t.v.Spec.Image != ""; {
+		case isImage != (req.ImageURI != ""):
+			return d, badValue("UpdateFunctionCode cannot make a function with PackageType Image of one with Zip, or the other way round")
+		case isImage:
+			d.req.Spec.Image = req.ImageURI
+			d.req.Spec.Entry.Command = nil // what the image says
+		}
+		return d, nil
+	})
+}
+
+// updateConfigurationRequest is AWS's UpdateFunctionConfiguration.
+type updateConfigurationRequest struct {
+	settings
+	RevisionID string `json:"RevisionId"`
+}
+
+func (l *Lambda) updateConfiguration(c *call) (any, error) {
+	var req updateConfigurationRequest
+	if err := c.decode(&req); err != nil {
+		return nil, err
+	}
+	if err := req.check(); err != nil {
+		return nil, err
+	}
+	return l.update(c, req.RevisionID, func(t target) (deployment, error) {
+		return deployment{req: onTop(t), settings: &req.settings}, nil
+	})
+}
+
+// update deploys what edit makes of $LATEST, again of a newer one where somebody else's change came first; with a revision it is of that alone.
+func (l *Lambda) update(c *call, revision string, edit func(target) (deployment, error)) (any, error) {
+	name, qualifier, err := c.name()
+	if err != nil {
+		return nil, err
+	}
+	if qualifier != "" {
+		return nil, badValue("versions do not change: FunctionName has the qualifier %q", fault.Clip(qualifier))
+	}
+	for left := tries; ; left-- {
+		t, err := l.find(name, "")
+		if err != nil {
+			return nil, err
+		}
+		if revision != "" && revision != revisionOf(t.f, t.v) {
+			return nil, precondition("GetFunction/GetAlias")
+		}
+		if underWay, _ := rolling(t.f); underWay != nil {
+			return nil, fault.New(fault.Conflict, "The operation cannot be performed at this time. An update is in progress for resource: %s", function.ARN(l.o.Region, name, "")).
+				WithHint("dalamb rollout show %s tells how far it is", name)
+		}
+		d, err := edit(t)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := l.deploy(c, d)
+		if fault.KindOf(err) != fault.Conflict || left == 1 || unchanged(l, t) {
+			return answer, err
+		}
+	}
+}
+
+// unchanged says whether a conflict was about something else than the function's having been changed.
+func unchanged(l *Lambda, t target) bool {
+	f, err := l.o.Catalog.View().Function(t.f.Name)
+	return err == nil && f.Last == t.f.Last
+}
+
+// onTop asks for a version like another, for live.
+func onTop(t target) wire.DeployRequest {
+	spec := t.v.Spec
+	spec.Env, spec.Entry.Command, spec.Triggers = maps.Clone(spec.Env), slices.Clone(spec.Entry.Command), slices.Clone(spec.Triggers)
+	last := t.f.Last
+	return wire.DeployRequest{Spec: spec, Code: t.v.Code, Alias: function.LiveAlias, Expects: &last}
+}

@@ -1,0 +1,78 @@
+package catalog
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/secret"
+)
+
+// maxAccessKeys bounds the access keys: every node holds them all.
+const maxAccessKeys = 1000
+
+// AccessKey is what AWS's tools sign requests with. Who checks a signature needs the secret itself, and not a hash of it, so that it is kept sealed.
+type AccessKey struct {
+	Name    string        `json:"name"`
+	ID      string        `json:"id"`
+	Sealed  secret.Sealed `json:"sealed"`
+	Created time.Time     `json:"created"`
+}
+
+// AddAccessKey makes an access key known. RemoveToken ends it: tokens and access keys share their names.
+type AddAccessKey struct{ Key AccessKey }
+
+func (c AddAccessKey) event(_ context.Context, s scene) (*event.Event, error) {
+	if err := s.view.nameless(c.Key.Name); err != nil {
+		return nil, err
+	}
+	if len(s.view.settings.Access) >= maxAccessKeys {
+		return nil, fault.New(fault.Exhausted, "there are %d access keys already: %q is one too many", maxAccessKeys, c.Key.Name).
+			WithHint("remove those that nobody uses: dalamb token ls")
+	}
+	entity := tokenEntity(c.Key.Name)
+	return payload{Function: entity, Expects: s.view.expects(entity), Access: &c.Key}.event(event.TypeAccessKeyCreated)
+}
+
+func (s *settings) admit(key AccessKey) {
+	s.Access = maps.Clone(s.Access)
+	if s.Access == nil {
+		s.Access = map[string]AccessKey{}
+	}
+	s.Access[key.Name] = key
+}
+
+// nameless refuses a name for a token or an access key that one has.
+func (v *View) nameless(name string) error {
+	if !v.hasToken(name) {
+		return nil
+	}
+	return fault.New(fault.Conflict, "there is a token %q already", name).WithHint("remove it first: dalamb token remove %s", name)
+}
+
+func (v *View) hasToken(name string) bool {
+	_, token := v.settings.Tokens[name]
+	_, key := v.settings.Access[name]
+	return token || key
+}
+
+func (v *View) accessNames() []string { return slices.Sorted(maps.Keys(v.settings.Access)) }
+
+// AccessKeys lists the access keys by name.
+func (v *View) AccessKeys() []AccessKey {
+	return slices.SortedFunc(maps.Values(v.settings.Access), func(a, b AccessKey) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// AccessKey is the access key of an id.
+func (v *View) AccessKey(id string) (AccessKey, bool) {
+	for _, key := range v.settings.Access {
+		if key.ID == id {
+			return key, true
+		}
+	}
+	return AccessKey{}, false
+}
