@@ -12,10 +12,14 @@ import (
 func (n *Node) openAWS(token string) error {
 	key := hmac.New(sha256.New, []byte(token))
 	key.Write([]byte("dalamb links to code v1")) // a hash takes everything
+	var brokers []string
+	if kafka := n.config.EventLog.Kafka; kafka != nil {
+		brokers = kafka.Brokers
+	}
 	var err error
 	n.aws, err = aws.New(aws.Options{
 		Catalog: n.catalog, Control: n.api, Code: n.share, Secrets: n.secrets, Invoke: n.api.Signed(), Private: n.api.Private,
-		Dir: filepath.Join(n.config.Data, "archives"), Key: key.Sum(nil), Instances: n.config.Limits.Instances, Logger: n.logger,
+		Dir: filepath.Join(n.config.Data, "archives"), Key: key.Sum(nil), Gateway: n.Info().Gateway, Brokers: brokers, Instances: n.config.Limits.Instances, Logger: n.logger,
 	})
 	return err
 }

@@ -3,37 +3,24 @@ package aws
 // absentOperations are the operations of AWS's API that are refused by name, each with what there is instead.
 func absentOperations() []operation {
 	const (
-		async       = "the manifest's async says where outcomes go"
 		capacity    = "there are no capacity providers; a node's machine is its capacity"
-		concurrency = "the manifest's scale.max and scale.reserved bound instances"
 		durable     = "there are no durable executions"
 		layers      = "there are no layers; what one holds goes into the directory opt of the archive"
-		mappings    = "the manifest's triggers say what a function listens to"
 		older       = "AWS gave it up for Invoke"
-		policy      = "there are no policies; an access key may do everything"
 		provisioned = "the manifest's scale.min keeps instances ready"
 		recursion   = "an event's causes are counted always: docs/delivery.md"
 		runtimes    = "runtimes are the machine's own, or the image's"
 		scaling     = "the manifest's scale bounds instances"
 		signing     = "code is not signed by AWS; docs/builds.md says how builds are"
 		stream      = "docs/rest.md: a route streams"
-		urls        = "the manifest's routes, and /_/fn/NAME of the gateway"
 	)
 	return []operation{
-		{Name: "DeleteFunctionEventInvokeConfig", Method: "DELETE", Path: "/2019-09-25/functions/{name}/event-invoke-config", Note: async},
-		{Name: "GetFunctionEventInvokeConfig", Method: "GET", Path: "/2019-09-25/functions/{name}/event-invoke-config", Note: async},
-		{Name: "ListFunctionEventInvokeConfigs", Method: "GET", Path: "/2019-09-25/functions/{name}/event-invoke-config/list", Note: async},
-		{Name: "PutFunctionEventInvokeConfig", Method: "PUT", Path: "/2019-09-25/functions/{name}/event-invoke-config", Note: async},
-		{Name: "UpdateFunctionEventInvokeConfig", Method: "POST", Path: "/2019-09-25/functions/{name}/event-invoke-config", Note: async},
 		{Name: "CreateCapacityProvider", Method: "POST", Path: "/2025-11-30/capacity-providers", Collection: true, Note: capacity},
 		{Name: "DeleteCapacityProvider", Method: "DELETE", Path: "/2025-11-30/capacity-providers/{capacityProviderName}", Note: capacity},
 		{Name: "GetCapacityProvider", Method: "GET", Path: "/2025-11-30/capacity-providers/{capacityProviderName}", Note: capacity},
 		{Name: "ListCapacityProviders", Method: "GET", Path: "/2025-11-30/capacity-providers", Collection: true, Note: capacity},
 		{Name: "ListFunctionVersionsByCapacityProvider", Method: "GET", Path: "/2025-11-30/capacity-providers/{capacityProviderName}/function-versions", Note: capacity},
 		{Name: "UpdateCapacityProvider", Method: "PUT", Path: "/2025-11-30/capacity-providers/{capacityProviderName}", Note: capacity},
-		{Name: "DeleteFunctionConcurrency", Method: "DELETE", Path: "/2017-10-31/functions/{name}/concurrency", Note: concurrency},
-		{Name: "GetFunctionConcurrency", Method: "GET", Path: "/2019-09-30/functions/{name}/concurrency", Note: concurrency},
-		{Name: "PutFunctionConcurrency", Method: "PUT", Path: "/2017-10-31/functions/{name}/concurrency", Note: concurrency},
 		{Name: "CheckpointDurableExecution", Method: "POST", Path: "/2025-12-01/durable-executions/{durableExecutionArn}/checkpoint", Note: durable},
 		{Name: "GetDurableExecution", Method: "GET", Path: "/2025-12-01/durable-executions/{durableExecutionArn}", Note: durable},
 		{Name: "GetDurableExecutionHistory", Method: "GET", Path: "/2025-12-01/durable-executions/{durableExecutionArn}/history", Note: durable},
@@ -51,15 +38,7 @@ func absentOperations() []operation {
 		{Name: "ListLayers", Method: "GET", Path: "/2018-10-31/layers", Collection: true, Note: layers},
 		{Name: "PublishLayerVersion", Method: "POST", Path: "/2018-10-31/layers/{layerName}/versions", Note: layers},
 		{Name: "RemoveLayerVersionPermission", Method: "DELETE", Path: "/2018-10-31/layers/{layerName}/versions/{versionNumber}/policy/{statementId}", Note: layers},
-		{Name: "CreateEventSourceMapping", Method: "POST", Path: "/2015-03-31/event-source-mappings", Collection: true, Note: mappings},
-		{Name: "DeleteEventSourceMapping", Method: "DELETE", Path: "/2015-03-31/event-source-mappings/{uUID}", Note: mappings},
-		{Name: "GetEventSourceMapping", Method: "GET", Path: "/2015-03-31/event-source-mappings/{uUID}", Note: mappings},
-		{Name: "ListEventSourceMappings", Method: "GET", Path: "/2015-03-31/event-source-mappings", Collection: true, Note: mappings},
-		{Name: "UpdateEventSourceMapping", Method: "PUT", Path: "/2015-03-31/event-source-mappings/{uUID}", Note: mappings},
 		{Name: "InvokeAsync", Method: "POST", Path: "/2014-11-13/functions/{name}/invoke-async", Note: older},
-		{Name: "AddPermission", Method: "POST", Path: "/2015-03-31/functions/{name}/policy", Note: policy},
-		{Name: "GetPolicy", Method: "GET", Path: "/2015-03-31/functions/{name}/policy", Note: policy},
-		{Name: "RemovePermission", Method: "DELETE", Path: "/2015-03-31/functions/{name}/policy/{statementId}", Note: policy},
 		{Name: "DeleteProvisionedConcurrencyConfig", Method: "DELETE", Path: "/2019-09-30/functions/{name}/provisioned-concurrency", Note: provisioned},
 		{Name: "GetProvisionedConcurrencyConfig", Method: "GET", Path: "/2019-09-30/functions/{name}/provisioned-concurrency", Note: provisioned},
 		{Name: "PutProvisionedConcurrencyConfig", Method: "PUT", Path: "/2019-09-30/functions/{name}/provisioned-concurrency", Note: provisioned},
@@ -79,10 +58,5 @@ func absentOperations() []operation {
 		{Name: "PutFunctionCodeSigningConfig", Method: "PUT", Path: "/2020-06-30/functions/{name}/code-signing-config", Note: signing},
 		{Name: "UpdateCodeSigningConfig", Method: "PUT", Path: "/2020-04-22/code-signing-configs/{codeSigningConfigArn}", Note: signing},
 		{Name: "InvokeWithResponseStream", Method: "POST", Path: "/2021-11-15/functions/{name}/response-streaming-invocations", Note: stream},
-		{Name: "CreateFunctionUrlConfig", Method: "POST", Path: "/2021-10-31/functions/{name}/url", Note: urls},
-		{Name: "DeleteFunctionUrlConfig", Method: "DELETE", Path: "/2021-10-31/functions/{name}/url", Note: urls},
-		{Name: "GetFunctionUrlConfig", Method: "GET", Path: "/2021-10-31/functions/{name}/url", Note: urls},
-		{Name: "ListFunctionUrlConfigs", Method: "GET", Path: "/2021-10-31/functions/{name}/urls", Note: urls},
-		{Name: "UpdateFunctionUrlConfig", Method: "PUT", Path: "/2021-10-31/functions/{name}/url", Note: urls},
 	}
 }

@@ -49,6 +49,8 @@ type Options struct {
 	Dir     string                          // for archives while they are unpacked; what is there is removed
 	Key     []byte                          // which links to code are signed with
 	Find    func(program string) bool       // whether functions on base: host have a program; nil = look
+	Gateway string                          // URL of the gateway, where function URLs are
+	Brokers []string                        // of the node's log; nil = it has none
 	// Instances is how many of all functions the node may have.
 	Instances int
 	Region    string           // "" = function.AWSRegion

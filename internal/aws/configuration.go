@@ -62,10 +62,10 @@ func (l *Lambda) configure(t target) configuration {
 	s := &t.v.Spec
 	c := configuration{
 		FunctionName: t.f.Name, FunctionArn: function.ARN(l.o.Region, t.f.Name, t.qualifier),
-		Timeout: whole(int64(s.Timeout), int64(time.Second)), MemorySize: whole(int64(s.Resources.Memory), 1<<20),
+		Timeout: wholeUnits(int64(s.Timeout), int64(time.Second)), MemorySize: wholeUnits(int64(s.Resources.Memory), 1<<20),
 		LastModified: t.v.Created.UTC().Format(timeForm), Version: latestName,
 		TracingConfig: tracing{"PassThrough"}, RevisionID: revisionOf(t.f, t.v), State: "Active", LastUpdateStatus: "Successful",
-		PackageType: "Zip", Architectures: []string{architecture()}, EphemeralStorage: storage{whole(int64(s.Resources.Tmp), 1<<20)},
+		PackageType: "Zip", Architectures: []string{architecture()}, EphemeralStorage: storage{wholeUnits(int64(s.Resources.Tmp), 1<<20)},
 		LoggingConfig: logging{"Text", "/aws/lambda/" + t.f.Name},
 	}
 	if t.qualifier != "" {
@@ -131,8 +131,8 @@ func revisionOf(f *catalog.Function, v *function.Version) string {
 	return revision("version\x00", f.Name, "\x00", f.Created, "\x00", v.Number, v.Digest)
 }
 
-// whole is n in units, rounded up.
-func whole(n, unit int64) int { return int((n + unit - 1) / unit) }
+// wholeUnits is n in units, rounded up.
+func wholeUnits(n, unit int64) int { return int((n + unit - 1) / unit) }
 
 // architecture is AWS's name of this machine's: all functions of a node have it.
 func architecture() string {

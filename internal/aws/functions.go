@@ -200,14 +200,12 @@ type codeLocation struct {
 	ResolvedImageURI string `json:"ResolvedImageUri,omitempty"`
 }
 
-type concurrency struct{ ReservedConcurrentExecutions int }
-
 func (l *Lambda) getFunction(c *call) (any, error) {
 	t, err := l.target(c)
 	if err != nil {
 		return nil, err
 	}
-	out := getAnswer{Configuration: l.configure(t), Tags: noteOf(t.f).Tags}
+	out := getAnswer{Configuration: l.configure(t), Tags: noteOf(t.f).Tags, Concurrency: reservedOf(t.v)}
 	if v := t.v; v.Spec.Image != "" {
 		out.Code = codeLocation{RepositoryType: "ECR", ImageURI: v.Spec.Image, ResolvedImageURI: v.Spec.Image}
 		if v.Image != nil {

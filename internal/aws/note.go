@@ -14,10 +14,11 @@ const noteKey = "aws"
 
 // note is what AWS's API keeps of a function and no version needs to run.
 type note struct {
-	Tags     map[string]string `json:"tags,omitempty"`
-	Aliases  map[string]string `json:"aliases,omitempty"`  // name -> description
-	Versions map[int]string    `json:"versions,omitempty"` // number -> description that it was published with
-	Archives map[string]upload `json:"archives,omitempty"` // digest of the code -> the archive that it came as
+	Tags     map[string]string      `json:"tags,omitempty"`
+	Aliases  map[string]string      `json:"aliases,omitempty"`  // name -> description
+	Versions map[int]string         `json:"versions,omitempty"` // number -> description that it was published with
+	Policies map[string][]statement `json:"policies,omitempty"` // qualifier, "" = none -> what is permitted
+	Archives map[string]upload      `json:"archives,omitempty"` // digest of the code -> the archive that it came as
 }
 
 // upload is the zip archive that code came as: clients compare it with theirs.
@@ -87,6 +88,13 @@ func (n *note) tidy(f *catalog.Function) {
 	for number := range n.Versions {
 		if !numbers[number] {
 			delete(n.Versions, number)
+		}
+	}
+	for qualifier, statements := range n.Policies {
+		number, isNumber := numberOf(qualifier)
+		_, isAlias := f.Aliases[qualifier]
+		if len(statements) == 0 || qualifier != "" && !isAlias && !(isNumber && numbers[number]) {
+			delete(n.Policies, qualifier)
 		}
 	}
 	for digest := range n.Archives {

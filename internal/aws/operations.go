@@ -63,7 +63,12 @@ func Documentation() []Documented {
 // operations are all that there are, and those of AWS's that are refused by name.
 func operations() []operation {
 	const functions = "/2015-03-31/functions"
-	one := functions + "/{name}"
+	const (
+		one       = functions + "/{name}"
+		asyncPath = "/2019-09-25/functions/{name}/event-invoke-config"
+		mappings  = "/2015-03-31/event-source-mappings"
+		urlPath   = "/2021-10-31/functions/{name}/url"
+	)
 	return append([]operation{
 		{Name: "CreateFunction", Method: "POST", Path: functions, Collection: true, Status: http.StatusCreated, max: maxUpload, serve: (*Lambda).createFunction,
 			Note: "deploys version 1 and points `live` at it; `ZipFile` or `ImageUri`"},
@@ -87,5 +92,26 @@ func operations() []operation {
 		{Name: "TagResource", Method: "POST", Path: "/2017-03-31/tags/{resource}", Status: http.StatusNoContent, serve: (*Lambda).tagResource, Note: "they make no version"},
 		{Name: "UntagResource", Method: "DELETE", Path: "/2017-03-31/tags/{resource}", Status: http.StatusNoContent, serve: (*Lambda).untagResource, Note: "what is not there is taken away without a word, as on AWS"},
 		{Name: "GetAccountSettings", Method: "GET", Path: "/2016-08-19/account-settings", Collection: true, serve: (*Lambda).getAccount, Note: "the node's `limits.instances`, and what there is"},
+		{Name: "PutFunctionConcurrency", Method: "PUT", Path: "/2017-10-31/functions/{name}/concurrency", serve: (*Lambda).putConcurrency, Note: "`scale.max` and `scale.reserved`, of each node: a version more; not 0"},
+		{Name: "GetFunctionConcurrency", Method: "GET", Path: "/2019-09-30/functions/{name}/concurrency", serve: (*Lambda).getConcurrency, Note: "`scale.reserved`"},
+		{Name: "DeleteFunctionConcurrency", Method: "DELETE", Path: "/2017-10-31/functions/{name}/concurrency", Status: http.StatusNoContent, serve: (*Lambda).deleteConcurrency, Note: "the defaults of both"},
+		{Name: "PutFunctionEventInvokeConfig", Method: "PUT", Path: asyncPath, serve: (*Lambda).putEventInvoke, Note: "`async` of the manifest; destinations are ARNs of functions, and `kafka://TOPIC`"},
+		{Name: "UpdateFunctionEventInvokeConfig", Method: "POST", Path: asyncPath, serve: (*Lambda).updateEventInvoke, Note: "of these what is named"},
+		{Name: "GetFunctionEventInvokeConfig", Method: "GET", Path: asyncPath, serve: (*Lambda).getEventInvoke, Note: "of the function; aliases and versions have none of their own"},
+		{Name: "ListFunctionEventInvokeConfigs", Method: "GET", Path: asyncPath + "/list", serve: (*Lambda).listEventInvoke, Note: "one at most"},
+		{Name: "DeleteFunctionEventInvokeConfig", Method: "DELETE", Path: asyncPath, Status: http.StatusNoContent, serve: (*Lambda).deleteEventInvoke, Note: "no `async`"},
+		{Name: "CreateFunctionUrlConfig", Method: "POST", Path: urlPath, Status: http.StatusCreated, serve: (*Lambda).createURL, Note: "a route of the host `NAME.lambda-url.localhost` on the gateway; `AuthType` `NONE` alone"},
+		{Name: "UpdateFunctionUrlConfig", Method: "PUT", Path: urlPath, serve: (*Lambda).updateURL, Note: "its `Cors`"},
+		{Name: "GetFunctionUrlConfig", Method: "GET", Path: urlPath, serve: (*Lambda).getURL, Note: "answers stream where the function streams them, whatever was asked for"},
+		{Name: "ListFunctionUrlConfigs", Method: "GET", Path: urlPath + "s", serve: (*Lambda).listURLs, Note: "one at most"},
+		{Name: "DeleteFunctionUrlConfig", Method: "DELETE", Path: urlPath, Status: http.StatusNoContent, serve: (*Lambda).deleteURL, Note: "takes the route away"},
+		{Name: "AddPermission", Method: "POST", Path: one + "/policy", Status: http.StatusCreated, serve: (*Lambda).addPermission, Note: "kept and told again; it neither allows nor forbids anything here"},
+		{Name: "GetPolicy", Method: "GET", Path: one + "/policy", serve: (*Lambda).getPolicy, Note: "what was added"},
+		{Name: "RemovePermission", Method: "DELETE", Path: one + "/policy/{statementId}", Status: http.StatusNoContent, serve: (*Lambda).removePermission, Note: "the same"},
+		{Name: "CreateEventSourceMapping", Method: "POST", Path: mappings, Collection: true, Status: http.StatusAccepted, serve: (*Lambda).createMapping, Note: "a trigger on a topic of the node's log, with `payload: aws-kafka`; begins at once, one that is not `Enabled` waits from then on"},
+		{Name: "UpdateEventSourceMapping", Method: "PUT", Path: mappings + "/{uuid}", Status: http.StatusAccepted, serve: (*Lambda).updateMapping, Note: "the trigger's settings; `Enabled` pauses it or lets it go on"},
+		{Name: "GetEventSourceMapping", Method: "GET", Path: mappings + "/{uuid}", serve: (*Lambda).getMapping, Note: "triggers of manifests have ids, too"},
+		{Name: "ListEventSourceMappings", Method: "GET", Path: mappings, Collection: true, serve: (*Lambda).listMappings, Note: "all triggers on topics"},
+		{Name: "DeleteEventSourceMapping", Method: "DELETE", Path: mappings + "/{uuid}", Status: http.StatusAccepted, serve: (*Lambda).deleteMapping, Note: "takes the trigger away, with its progress"},
 	}, absentOperations()...)
 }

@@ -26,7 +26,11 @@ func (l *Lambda) updateCode(c *call) (any, error) {
 	if err := req.check(req.Architectures); err != nil {
 		return nil, err
 	}
-	return l.update(c, req.RevisionID, func(t target) (deployment, error) {
+	name, err := c.changeable()
+	if err != nil {
+		return nil, err
+	}
+	return l.update(c, wanted{name, req.RevisionID}, func(t target) (deployment, error) {
 		d := deployment{req: onTop(t), archive: req.ZipFile, publish: req.Publish}
 		d.req.DryRun = req.DryRun
 		switch isImage := t.v.Spec.Image != ""; {
@@ -54,20 +58,42 @@ func (l *Lambda) updateConfiguration(c *call) (any, error) {
 	if err := req.check(); err != nil {
 		return nil, err
 	}
-	return l.update(c, req.RevisionID, func(t target) (deployment, error) {
+	name, err := c.changeable()
+	if err != nil {
+		return nil, err
+	}
+	return l.update(c, wanted{name, req.RevisionID}, func(t target) (deployment, error) {
 		return deployment{req: onTop(t), settings: &req.settings}, nil
 	})
 }
 
-// update deploys what edit makes of $LATEST, again of a newer one where somebody else's change came first; with a revision it is of that alone.
-func (l *Lambda) update(c *call, revision string, edit func(target) (deployment, error)) (any, error) {
+// changeable is the function that a request would change, which no qualifier names.
+func (c *call) changeable() (string, error) {
 	name, qualifier, err := c.name()
+	if err == nil && qualifier != "" {
+		err = badValue("versions do not change: FunctionName has the qualifier %q", fault.Clip(qualifier))
+	}
+	return name, err
+}
+
+// respec deploys a version whose Spec, a copy, edit has changed. What edit leaves as it is makes none.
+func (l *Lambda) respec(c *call, name string, edit func(*function.Spec) error) (target, error) {
+	_, err := l.update(c, wanted{name: name}, func(t target) (deployment, error) {
+		d := deployment{req: onTop(t)}
+		return d, edit(&d.req.Spec)
+	})
 	if err != nil {
-		return nil, err
+		return target{}, err
 	}
-	if qualifier != "" {
-		return nil, badValue("versions do not change: FunctionName has the qualifier %q", fault.Clip(qualifier))
-	}
+	return l.find(name, "")
+}
+
+// wanted is what is to be updated: a function, where revision is not empty of that revision alone.
+type wanted struct{ name, revision string }
+
+// update deploys what edit makes of $LATEST, again of a newer one where somebody else's change came first.
+func (l *Lambda) update(c *call, w wanted, edit func(target) (deployment, error)) (any, error) {
+	name, revision := w.name, w.revision
 	for left := tries; ; left-- {
 		t, err := l.find(name, "")
 		if err != nil {

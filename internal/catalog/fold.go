@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -219,6 +218,6 @@ func invokeTrigger(s *function.Spec) function.Trigger {
 	return function.Trigger{
 		Rules: rules,
 		Name:  function.InvokeTrigger, Topic: function.TopicInvoke, Filter: filter, Order: function.OrderNone,
-		Retry: function.Retry{Attempts: 3, Initial: function.Duration(time.Second), Max: function.Duration(time.Minute), Factor: 2, MaxAge: function.Duration(6 * time.Hour)},
+		Retry: s.AsyncRetry(),
 	}
 }

@@ -163,7 +163,9 @@ func (p placing) spec(s *Spec) *Spec {
 		c.Config[i].Name = p.name(c.Config[i].Name)
 	}
 	if s.Async != nil {
-		c.Async = &Async{OnSuccess: p.destination(s.Async.OnSuccess), OnFailure: p.destination(s.Async.OnFailure)}
+		async := *s.Async
+		async.OnSuccess, async.OnFailure = p.destination(async.OnSuccess), p.destination(async.OnFailure)
+		c.Async = &async
 	}
 	if s.Rollout != nil {
 		r := *s.Rollout

@@ -222,6 +222,9 @@ func defaults() Declared {
 	return d
 }
 
+// NewTrigger is a trigger of which a manifest says nothing.
+func NewTrigger() Trigger { return defaultTrigger() }
+
 func defaultTrigger() Trigger {
 	return Trigger{Order: OrderKey, Retry: Retry{Attempts: 4, Initial: seconds(0.2), Max: seconds(30), Factor: 2, MaxAge: seconds(6 * 3600)}}
 }

@@ -1,6 +1,7 @@
 package function
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -81,6 +82,17 @@ func (s *Spec) DestinationFunctions() []string {
 type Async struct {
 	OnSuccess *Destination `json:"onSuccess,omitempty"`
 	OnFailure *Destination `json:"onFailure,omitempty"`
+	Attempts  int          `json:"attempts,omitempty"` // the first one included; 0 = asyncRetry's
+	MaxAge    Duration     `json:"maxAge,omitzero"`    // of a call; 0 = asyncRetry's
+}
+
+// AsyncRetry says how the function's asynchronous calls are tried.
+func (s *Spec) AsyncRetry() Retry {
+	r := Retry{Attempts: 3, Initial: seconds(1), Max: seconds(60), Factor: 2, MaxAge: seconds(6 * 3600)}
+	if s.Async != nil {
+		r.Attempts, r.MaxAge = cmp.Or(s.Async.Attempts, r.Attempts), cmp.Or(s.Async.MaxAge, r.MaxAge)
+	}
+	return r
 }
 
 // Rate is how often something may happen. The zero value sets no bound. Its text form is 100/s, 30/m or 5/h.
@@ -136,6 +148,8 @@ func asyncValue() value[Async] {
 	return object(nil,
 		field("onSuccess", "Where the outcome of a call that succeeded is sent. Default: nowhere.", pointer(destinationValue(), none[Destination]), func(a *Async) **Destination { return &a.OnSuccess }),
 		field("onFailure", "Where the outcome of a call is sent that became a dead letter, or was discarded by its age. Default: nowhere.", pointer(destinationValue(), none[Destination]), func(a *Async) **Destination { return &a.OnFailure }),
+		field("attempts", "How often a call is tried, the first time included; at most 1000. Default: 3.", count(), func(a *Async) *int { return &a.Attempts }),
+		field("maxAge", "A call that is older is not tried again. Default: 6h.", duration(), func(a *Async) *Duration { return &a.MaxAge }),
 	)
 }
 
@@ -174,6 +188,12 @@ func (c *checker) async(function string, a *Async) {
 	if a != nil {
 		c.destination("async.onSuccess", function, a.OnSuccess)
 		c.destination("async.onFailure", function, a.OnFailure)
+		if a.Attempts != 0 {
+			between(c.at("async.attempts"), a.Attempts, 1, 1000)
+		}
+		if a.MaxAge != 0 {
+			between(c.at("async.maxAge"), a.MaxAge, seconds(1), seconds(365*24*3600))
+		}
 	}
 }
 
