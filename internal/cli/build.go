@@ -197,11 +197,7 @@ func (s sources) build(ctx context.Context, node *client.Client, d *function.Dec
 	if how == nil {
 		return nil
 	}
-	b := wire.BuildRequest{Function: d.Spec.Name, Source: req.Code, Build: *how}
-	if program, own := d.OwnProgram(); own {
-		b.Programs = []string{program}
-	}
-	made, err := node.BuildAll(ctx, b, func(line string) { fmt.Fprintf(show, "%s: %s\n", d.Spec.Name, plainLine(line)) })
+	made, err := node.BuildAll(ctx, wire.BuildOf(d.Spec.Name, d, req.Code, *how), func(line string) { fmt.Fprintf(show, "%s: %s\n", d.Spec.Name, plainLine(line)) })
 	if err != nil {
 		return err
 	}

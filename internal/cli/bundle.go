@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/dalamb/dalamb/internal/client"
@@ -62,19 +63,8 @@ func (b *bundle) upload(ctx context.Context, node *client.Client) error {
 	if b.sent {
 		return nil
 	}
-	there, err := node.HasCode(ctx, b.digest)
-	if err != nil {
+	if err := node.BringCode(ctx, b.digest, func() (io.ReadCloser, error) { return os.Open(b.file) }); err != nil {
 		return err
-	}
-	if !there {
-		f, err := os.Open(b.file)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := node.PutCode(ctx, b.digest, f); err != nil {
-			return err
-		}
 	}
 	b.sent = true
 	return nil

@@ -93,6 +93,20 @@ func (c *Client) PutCode(ctx context.Context, digest string, archive io.Reader) 
 	}, nil)
 }
 
+// BringCode uploads code where the node does not hold it. Only then archive is called, for what PutCode takes.
+func (c *Client) BringCode(ctx context.Context, digest string, archive func() (io.ReadCloser, error)) error {
+	there, err := c.HasCode(ctx, digest)
+	if err != nil || there {
+		return err
+	}
+	packed, err := archive()
+	if err != nil {
+		return err
+	}
+	defer packed.Close()
+	return c.PutCode(ctx, digest, packed)
+}
+
 // Topics lists all topics.
 func (c *Client) Topics(ctx context.Context) ([]wire.Topic, error) {
 	var out wire.TopicList

@@ -2,6 +2,7 @@ package declare
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -37,17 +38,13 @@ func (f *Function) bring(ctx context.Context, node *client.Client, say func(func
 	if f.Build != nil {
 		digest = f.Source
 	}
-	if err := upload(ctx, node, f.Dir, digest); err != nil {
+	if err := node.BringCode(ctx, digest, func() (io.ReadCloser, error) { return packed(f.Dir, digest) }); err != nil {
 		return fmt.Errorf("upload the code of %s: %w", f.key(), err)
 	}
 	if f.Build == nil {
 		return nil
 	}
-	b := wire.BuildRequest{Function: f.Spec.Name, Source: f.Source, Build: *f.Build}
-	if program, own := f.Declared.OwnProgram(); own {
-		b.Programs = []string{program}
-	}
-	made, err := node.BuildAll(ctx, b, func(line string) { say(f.key(), line) })
+	made, err := node.BuildAll(ctx, wire.BuildOf(f.Spec.Name, f.Declared, f.Source, *f.Build), func(line string) { say(f.key(), line) })
 	if err != nil {
 		return fmt.Errorf("build %s: %w", f.key(), err)
 	}
@@ -58,27 +55,29 @@ func (f *Function) bring(ctx context.Context, node *client.Client, say func(func
 	return nil
 }
 
-// upload sends a directory where the node does not hold it.
-func upload(ctx context.Context, node *client.Client, dir, digest string) error {
-	there, err := node.HasCode(ctx, digest)
-	if err != nil || there {
-		return err
-	}
-	archive, err := os.CreateTemp("", "dalamb-code-*")
+// packed is a directory's archive, in a file that goes when it is closed. The directory is to have that digest.
+func packed(dir, digest string) (io.ReadCloser, error) {
+	f, err := os.CreateTemp("", "dalamb-code-*")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer os.Remove(archive.Name())
-	defer archive.Close()
-	now, err := image.Pack(dir, archive)
+	archive := passing{f}
+	now, err := image.Pack(dir, f)
 	if err == nil && now != digest {
 		err = fmt.Errorf("%s has changed since it was looked at", dir)
 	}
 	if err == nil {
-		_, err = archive.Seek(0, io.SeekStart)
+		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		return err
+		archive.Close()
+		return nil, err
 	}
-	return node.PutCode(ctx, digest, archive)
+	return archive, nil
 }
+
+// passing is a file that is removed when it is closed.
+type passing struct{ *os.File }
+
+// Close implements io.Closer.
+func (p passing) Close() error { return errors.Join(p.File.Close(), os.Remove(p.Name())) }

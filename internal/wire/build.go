@@ -10,6 +10,15 @@ type BuildRequest struct {
 	Programs []string       `json:"programs,omitempty"` // paths below the code of what functions are started from
 }
 
+// BuildOf asks for the code of a function that a manifest declares; name is its full one.
+func BuildOf(name string, d *function.Declared, source string, how function.Build) BuildRequest {
+	b := BuildRequest{Function: name, Source: source, Build: how}
+	if program, own := d.OwnProgram(); own {
+		b.Programs = []string{program}
+	}
+	return b
+}
+
 // BuildProgress is one line of the answer to a BuildRequest: what the build says, or in the end what it made.
 type BuildProgress struct {
 	Line  string          `json:"line,omitempty"`
