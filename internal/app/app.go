@@ -278,7 +278,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.gateway, err = gateway.New(gateway.Options{
 		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: (&opened{catalog: n.catalog, secrets: n.secrets}).open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.AsksClients(), Proxies: forwarded.Trust{Proxies: c.Proxies.Networks(), Way: c.Proxies.Header}, Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
-		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held)},
+		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held), Cache: int64(c.Limits.Cache)},
 		Code:   n.share.Dir,
 	})
 	if err != nil {
@@ -361,10 +361,10 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("git repositories", n.git.Run)
 	n.parts.start("pushed images", n.follower.Run)
 	n.parts.start("fleet", n.fleet.Run)
+	n.parts.start("gateway recorder", n.gateway.Run) // records also calls that end while the fleet drains
 	n.parts.start("fleet drain", n.drainFleet)
 	n.parts.start("health", n.health.Run)
 	n.parts.start("copies for new versions", n.shadow.Run)
-	n.parts.start("gateway recorder", n.gateway.Run)
 	// These stop at the same time, so that the drain time passes once and not once for each.
 	drain := n.config.Drain.Std()
 	n.parts.start("dispatch and listeners", together(

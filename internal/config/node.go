@@ -57,6 +57,7 @@ type Limits struct {
 	Upload    function.Bytes // the body of one that a function gets while it comes
 	Response  function.Bytes // a function's answer that is collected
 	Held      function.Bytes // bodies of all requests under way on the gateway
+	Cache     function.Bytes // answers that are kept, of all routes
 	Instances int            // of all functions on this node
 }
 
@@ -71,7 +72,7 @@ func Default() *Node {
 		Drain:   function.Duration(30 * time.Second),
 		Log:     Log{Level: "info", Format: "text"},
 		Limits: Limits{
-			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Upload: 1 << 30, Response: 6 << 20, Held: 256 << 20,
+			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Upload: 1 << 30, Response: 6 << 20, Held: 256 << 20, Cache: 256 << 20,
 			Instances: 256,
 		},
 		Health:  defaultHealth(),

@@ -84,6 +84,8 @@ func nodeSettings() []Setting {
 				}
 				return span(n.Limits.Held, 1<<10, 64<<30)
 			}},
+		{Key: "limits.cache", Form: "size", Help: "All answers that the gateway keeps for routes with a cache; where these may keep more together, each gets its part.",
+			value: func(n *Node) any { return &n.Limits.Cache }, check: func(n *Node) string { return span(n.Limits.Cache, 1<<20, 1<<40) }},
 		{Key: "limits.instances", Form: "number", Help: "Instances of all functions together on this node.",
 			value: func(n *Node) any { return &n.Limits.Instances }, check: func(n *Node) string {
 				return span(n.Limits.Instances, 1, 100_000)

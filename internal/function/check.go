@@ -253,6 +253,7 @@ func (c *checker) triggers(s *Spec) {
 		c.routeTrigger(at, t)
 		c.shape(at+".route", s, t.Route)
 		c.fallback(at+".route.fallback", s.Name, t.Route.Fallback)
+		c.cache(at+".route.cache", t)
 		if len(c.problems) > before {
 			continue
 		}

@@ -138,6 +138,7 @@ type Route struct {
 	CORS  *CORS      `json:"cors,omitempty"`  // nil = pages of other origins are not heard of
 	Auth  *Auth      `json:"auth,omitempty"`  // nil = open to everybody
 	Limit *RateLimit `json:"limit,omitempty"` // nil = none
+	Cache *Cache     `json:"cache,omitempty"` // nil = each request is the function's
 
 	Redirect *Redirect  `json:"redirect,omitempty"`
 	Rewrite  *Rewrite   `json:"rewrite,omitempty"`

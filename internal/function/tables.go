@@ -116,6 +116,7 @@ func routeValue() value[Route] {
 		field("host", "Default: any.", text[string](), func(r *Route) *string { return &r.Host }),
 		field("path", "With {param} and {rest...}, as in net/http.ServeMux.", text[string](), func(r *Route) *string { return &r.Path }),
 		field("sticky", "The cookie or header by which a client stays on one version while the alias has several; see docs/releases.md. Default: each request may meet another.", pointer(stickyValue(), none[Sticky]), func(r *Route) **Sticky { return &r.Sticky }),
+		field("cache", "Which answers are kept and given again, by RFC 9111; see docs/cache.md. Default: none.", pointer(cacheValue(), defaultCache), func(r *Route) **Cache { return &r.Cache }),
 		field("cors", "Which web pages of other origins may call; see docs/rest.md. Default: the function says so itself, or none.", pointer(corsValue(), none[CORS]), func(r *Route) **CORS { return &r.CORS }),
 		field("auth", "Who may call; see docs/rest.md. Default: everybody.", pointer(authValue(), none[Auth]), func(r *Route) **Auth { return &r.Auth }),
 		field("limit", "How often one client may call; see docs/rest.md. Default: no limit.", pointer(rateLimitValue(), none[RateLimit]), func(r *Route) **RateLimit { return &r.Limit }),

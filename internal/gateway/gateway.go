@@ -67,6 +67,7 @@ type Limits struct {
 	Request int64 // the body of a request to a function that takes it whole; default 6 MiB
 	Upload  int64 // the body of one that is passed on while it comes; default 1 GiB
 	Held    int64 // the bodies of all requests under way; default 256 MiB
+	Cache   int64 // the answers that are kept, of all routes; default 256 MiB
 }
 
 // Options of New. Log, Catalog, Fleet, Delay and Token are required.
@@ -127,6 +128,8 @@ type Gateway struct {
 	news      *news
 	// background are attempts that a request may leave behind.
 	background sync.WaitGroup
+
+	refetches refetches
 
 	routes  atomic.Pointer[routes]
 	routing sync.Mutex // held while routes are rebuilt
@@ -192,7 +195,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		field *int64
 		value int64
-	}{{&l.Event, 1 << 20}, {&l.Batch, 8 << 20}, {&l.Request, 6 << 20}, {&l.Upload, 1 << 30}, {&l.Held, 256 << 20}} {
+	}{{&l.Event, 1 << 20}, {&l.Batch, 8 << 20}, {&l.Request, 6 << 20}, {&l.Upload, 1 << 30}, {&l.Held, 256 << 20}, {&l.Cache, 256 << 20}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -211,6 +214,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var rest sync.WaitGroup
 	rest.Go(func() {
 		<-ctx.Done()
+		g.refetches.close()
 		g.background.Wait()
 		end()
 	})
@@ -283,6 +287,7 @@ type exchange struct {
 	cors bool // the route has rules for pages of other origins
 	// varies are names of header fields that have decided what answers, beside those that the answer itself names.
 	varies []string
+	cached string // what the cache says of an answer that does not go through it; "" = nothing
 
 	// among is held while one of several attempts beside each other says something of the answer, in the header and here.
 	among      sync.Mutex

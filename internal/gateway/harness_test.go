@@ -3,11 +3,13 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -324,4 +326,34 @@ func (n *node) metric(name string) float64 {
 		}
 	}
 	return sum
+}
+
+// giveToken makes a token that the node gives out.
+func (n *node) giveToken(name, token string) {
+	n.t.Helper()
+	if _, err := n.catalog.Submit(context.Background(), catalog.AddToken{Name: name, Hash: sha256.Sum256([]byte(token))}); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// until waits for what other goroutines bring about.
+func (n *node) until(there func() bool) {
+	n.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !there(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			n.t.Fatal("it did not come about in 10s")
+		}
+	}
+}
+
+// followers is how many requests wait for the answer to another one.
+func (n *node) followers() (waiting int) {
+	for _, a := range n.routesNow().caches {
+		a.mu.Lock()
+		for _, f := range a.flights {
+			waiting += f.followers
+		}
+		a.mu.Unlock()
+	}
+	return waiting
 }

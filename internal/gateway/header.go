@@ -28,6 +28,9 @@ func (x *exchange) passHeader(from http.Header) {
 	if id != nil {
 		h[requestIDHeader] = id
 	}
+	if x.cached != "" {
+		tellCache(h, from, x.cached)
+	}
 	if own == nil {
 		return
 	}

@@ -23,6 +23,7 @@ type metrics struct {
 	refused  prometheus.Counter
 	streams  *prometheus.CounterVec
 	crowded  *prometheus.CounterVec
+	cache    *prometheus.CounterVec
 
 	timeouts        *prometheus.CounterVec
 	retries, hedges *prometheus.CounterVec
@@ -34,10 +35,20 @@ type metrics struct {
 // collectors are all of them.
 func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused, m.streams, m.crowded,
+		m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused, m.streams, m.crowded, m.cache,
 		m.timeouts, m.retries, m.hedges, m.fallbacks, m.breakers, m.breakerRefused,
 	}
 }
+
+// What a cache did with a request.
+const (
+	cacheHit         = "hit"
+	cacheStale       = "stale" // it gave what is stale
+	cacheCollapsed   = "collapsed"
+	cacheRevalidated = "revalidated"
+	cacheMiss        = "miss"
+	cacheBypass      = "bypass"
+)
 
 // newMetrics registers the gateway's metrics; r nil registers nowhere.
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -68,6 +79,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m.crowded = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dalamb_gateway_crowded_total", Help: "Requests that a route's concurrency refused, by reason: full (as many were waiting as may), wait (their turn did not come in time).",
 	}, []string{"function", "trigger", "reason"})
+	m.cache = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dalamb_gateway_cache_total", Help: "Requests to routes with a cache, by what it did: hit, stale (it gave what is past its time), collapsed (the answer to another request was given), revalidated, miss, bypass.",
+	}, []string{"result"})
 	m.resilience()
 	for _, reason := range []string{dropFull, dropLog} {
 		m.dropped.WithLabelValues(reason)

@@ -48,6 +48,10 @@ func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
 	if r.Rewrite != nil {
 		stages = append(stages, rewriting(r.Rewrite))
 	}
+	if r.Cache != nil {
+		kept := keep(s, t, "cache", r.Cache, func() *answers { return newAnswers(int64(r.Cache.MaxSize)) })
+		stages = append(stages, newCache(g, t, kept).policy)
+	}
 	stages = append(stages, g.resilience(t, s)...)
 	return chain(stages, g.answers(t, s))
 }

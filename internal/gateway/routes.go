@@ -17,6 +17,8 @@ type routes struct {
 	named map[string]bool   // hosts that routes of production name
 	envs  map[string]*paths // of the other environments, those without any route included
 	shelf *shelf
+
+	caches []*answers
 }
 
 // routesNow returns the index over the newest view, and makes it when the view is new: a request that follows a deploy's
@@ -51,6 +53,8 @@ func (g *Gateway) routesNow() *routes {
 	for _, env := range rs.envs {
 		env.settle()
 	}
+	rs.caches = cachesOf(rs.shelf)
+	shareRoom(rs.caches, g.limits.Cache)
 	rs.shelf.before = nil // what no route has any more can go
 	g.routes.Store(rs)
 	return rs
@@ -67,9 +71,11 @@ type target struct {
 func (t *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := w.(*exchange) // serveRoute gives the mux nothing else
 	x.mute, x.kind = false, kindRoute
+	path := r.URL.Path // which policies may rewrite
 	if err := t.serve(x, &Call{Function: t.trigger.Function, Trigger: t.trigger, Request: r}); err != nil {
 		t.g.fail(x, err)
 	}
+	t.g.routes.Load().invalidate(r.Method, path, x.status)
 }
 
 // serveRoute finds the route of a request by method, host and path; the more specific wins (net/http.ServeMux).
