@@ -203,7 +203,7 @@ func newNode(t *testing.T) *node {
 		{Name: function.TopicRuns, Partitions: 2}, {Name: function.TopicDead, Partitions: 2, Compact: true},
 		{Name: function.TopicLogs, Partitions: 2}, {Name: function.TopicInvoke, Partitions: 2},
 		{Name: function.TopicEvents, Partitions: 2}, {Name: function.TopicBuilds, Partitions: 2},
-		{Name: function.TopicServices, Partitions: 1, Compact: true},
+		{Name: function.TopicServices, Partitions: 1, Compact: true}, {Name: function.TopicCache, Partitions: 1},
 	} {
 		ok(t, l.CreateTopic(t.Context(), topic))
 	}

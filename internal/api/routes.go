@@ -86,6 +86,8 @@ func (a *API) routes() []route {
 			Body: wire.Key{}, Answer: wire.KeyList{}, Also: []int{409, 429}, serve: a.pauseKey},
 		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/keys/resume", Name: "resumeKey", Summary: "Let a paused key go on where it stopped.",
 			Body: wire.Key{}, Answer: wire.KeyList{}, Also: []int{409}, serve: a.resumeKey},
+		{Method: "POST", Path: "/v1/functions/{name}/cache/purge", Name: "purgeCache", Summary: "Empty what the routes of a function keep of their answers, on every node; of one route or one path alone where it says so.",
+			Body: wire.CachePurge{}, Answer: wire.CachePurged{}, serve: a.purgeCache},
 
 		{Method: "GET", Path: "/v1/rollouts", Name: "listRollouts", Summary: "Roll-outs, those under way and those that are over, the newest first.", Answer: wire.RolloutList{}, serve: a.listRollouts},
 		{Method: "GET", Path: "/v1/functions/{name}/rollout", Name: "getRollout", Summary: "The roll-out of a function that is under way, else the newest.",

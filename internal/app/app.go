@@ -43,6 +43,7 @@ import (
 	"github.com/dalamb/dalamb/internal/image/pull"
 	"github.com/dalamb/dalamb/internal/image/registry"
 	"github.com/dalamb/dalamb/internal/provision"
+	"github.com/dalamb/dalamb/internal/purge"
 	"github.com/dalamb/dalamb/internal/replay"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/secret"
@@ -96,6 +97,7 @@ type Node struct {
 	dispatcher *dispatch.Dispatcher
 	replays    *replay.Keeper
 	rollouts   *deliver.Keeper
+	purges     *purge.Follower
 	shadow     *shadow.Shadow
 	gateway    *gateway.Gateway
 	api        *api.API
@@ -284,6 +286,10 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	n.purges, err = purge.New(purge.Options{Log: n.log, Catalog: n.catalog, Caches: n.gateway, Logger: n.logger})
+	if err != nil {
+		return err
+	}
 	n.rollouts, err = deliver.New(deliver.Options{Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Caller: checker{caller{n.gateway.Caller()}}, Logger: n.logger})
 	if err != nil {
 		return err
@@ -362,6 +368,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("pushed images", n.follower.Run)
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("gateway recorder", n.gateway.Run) // records also calls that end while the fleet drains
+	n.parts.start("purges of caches", n.purges.Run)
 	n.parts.start("fleet drain", n.drainFleet)
 	n.parts.start("health", n.health.Run)
 	n.parts.start("copies for new versions", n.shadow.Run)

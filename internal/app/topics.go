@@ -34,6 +34,7 @@ func systemTopics() []eventlog.Topic {
 		bounded(function.TopicTicks),
 		bounded(function.TopicHooks),
 		bounded(function.TopicBuilds),
+		{Name: function.TopicCache, Partitions: 1, Retention: week, MaxBytes: gib},
 		{Name: function.TopicServices, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},
 		{Name: function.TopicDead, Partitions: 8, Retention: 90 * 24 * time.Hour, MaxBytes: eventlog.Forever, Compact: true},
 		{Name: function.TopicEvents},

@@ -56,6 +56,7 @@ func Table() []Room {
 		{"internal/source", []string{"eventlog", "event", "fault", "catalog", "function"}},
 		{"internal/copier", []string{"catalog", "function", "eventlog", "event", "fault"}},
 		{"internal/gateway", []string{"catalog", "fleet", "history", "match", "eventlog", "function", "event", "fault"}},
+		{"internal/purge", []string{"catalog", "function", "match", "eventlog", "event", "fault"}},
 		{"internal/deliver", []string{"image", "catalog", "fleet", "history", "function", "eventlog", "event", "fault"}},
 		{"internal/deliver/git", []string{"image", "function", "wire", "eventlog", "event", "fault"}},
 		{"internal/deliver/follow", []string{"image/pull", "catalog", "function", "wire", "eventlog", "event", "fault"}},

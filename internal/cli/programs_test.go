@@ -75,7 +75,7 @@ func httpCommand(args []string) int {
 	}
 	defer resp.Body.Close()
 	fmt.Println(resp.StatusCode)
-	for _, name := range []string{"X-Amz-Function-Error", "X-Echo", "Retry-After", "Dalamb-Duplicates", "WWW-Authenticate", "RateLimit", "Location", "Vary", "Cache-Control"} {
+	for _, name := range []string{"X-Amz-Function-Error", "X-Echo", "Retry-After", "Dalamb-Duplicates", "WWW-Authenticate", "RateLimit", "Location", "Vary", "Cache-Control", "Age", "Cache-Status"} {
 		if v := resp.Header.Get(name); v != "" {
 			fmt.Printf("%s: %s\n", name, v)
 		}

@@ -65,6 +65,8 @@ const (
 	TypeHookFailed   = "dalamb.hook.failed.v1" // the same fact as a hook.finished event, for who listens to the topic events
 	TypeFollowFailed = "dalamb.follow.failed.v1"
 
+	TypeCachePurged = "dalamb.cache.purged.v1"
+
 	TypeBuildStarted  = "dalamb.build.started.v1"
 	TypeBuildFinished = "dalamb.build.finished.v1"
 

@@ -15,6 +15,8 @@ type Cache struct {
 	StaleWhileRevalidate Duration `json:"staleWhileRevalidate,omitzero"` // how long an answer is given after its time while a new one is fetched
 	StaleIfError         Duration `json:"staleIfError,omitzero"`         // how long after its time an answer is better than an error
 	MaxSize              Bytes    `json:"maxSize"`                       // of all that is kept of the route on one node
+
+	Purge []CachePurge `json:"purge,omitempty"` // what empties it
 }
 
 // Bounds of a Cache.
@@ -35,6 +37,7 @@ func cacheValue() value[Cache] {
 		field("vary", "The request header fields by which answers are told apart. The function sees no others of a request that may be answered from the cache.", list(text[string](), none[string]), func(c *Cache) *[]string { return &c.Vary }),
 		field("staleWhileRevalidate", "How long after its time an answer is given while a new one is fetched. Default: 0.", duration(), func(c *Cache) *Duration { return &c.StaleWhileRevalidate }),
 		field("staleIfError", "How long after its time an answer is given in place of an error. Default: 1h; 0 = never.", duration(), func(c *Cache) *Duration { return &c.StaleIfError }),
+		field("purge", "Which events empty it, on every node.", list(cachePurgeValue(), defaultCachePurge), func(c *Cache) *[]CachePurge { return &c.Purge }),
 		field("maxSize", "All that is kept of this route on one node, from 64Ki. Default: 16Mi.", size(), func(c *Cache) *Bytes { return &c.MaxSize }),
 	)
 }
@@ -57,6 +60,7 @@ func (c *checker) cache(at string, t *Trigger) {
 	between(c.at(at+".staleWhileRevalidate"), r.StaleWhileRevalidate, 0, maxFresh)
 	between(c.at(at+".staleIfError"), r.StaleIfError, 0, maxFresh)
 	between(c.at(at+".maxSize"), r.MaxSize, minCache, maxCache)
+	c.cachePurges(at+".purge", r.Purge)
 	if len(r.Vary) > maxVary {
 		c.add(at+".vary", fmt.Sprintf("at most %d", maxVary), "names %d fields", len(r.Vary))
 	}

@@ -21,19 +21,24 @@ func TestARoutesCache(t *testing.T) {
 		t.Errorf("cache = %+v, want what it says", c)
 	}
 	for text, want := range map[string]string{
-		"method: POST, cache: {}":             "route.cache: answers to POST are not kept",
-		"durable: true, cache: {}":            "route.cache: an answer that is kept leaves no request in the log",
-		"cache: {ttl: -1s}":                   "cache.ttl",
-		"cache: {ttl: 400d}":                  "cache.ttl: 400d is out of range",
-		"cache: {staleIfError: 400d}":         "cache.staleIfError: 400d is out of range",
-		"cache: {staleWhileRevalidate: 400d}": "cache.staleWhileRevalidate: 400d is out of range",
-		"cache: {maxSize: 1Ki}":               "cache.maxSize: 1Ki is out of range",
-		"cache: {maxSize: 0}":                 "cache.maxSize: 0 is out of range",
-		"cache: {vary: ['a b']}":              `cache.vary[0]: "a b" is no name for a header`,
-		"cache: {vary: [Host]}":               `cache.vary[0]: "Host" is dalamb's own`,
-		"cache: {vary: [A, if-None-match]}":   `cache.vary[1]`,
-		"cache: {vary: [" + commas(17) + "]}": "cache.vary: names 17 fields",
-		"cache: {stale: 1m}":                  "cache.stale: unknown field",
+		"method: POST, cache: {}":                 "route.cache: answers to POST are not kept",
+		"durable: true, cache: {}":                "route.cache: an answer that is kept leaves no request in the log",
+		"cache: {ttl: -1s}":                       "cache.ttl",
+		"cache: {ttl: 400d}":                      "cache.ttl: 400d is out of range",
+		"cache: {staleIfError: 400d}":             "cache.staleIfError: 400d is out of range",
+		"cache: {staleWhileRevalidate: 400d}":     "cache.staleWhileRevalidate: 400d is out of range",
+		"cache: {maxSize: 1Ki}":                   "cache.maxSize: 1Ki is out of range",
+		"cache: {maxSize: 0}":                     "cache.maxSize: 0 is out of range",
+		"cache: {vary: ['a b']}":                  `cache.vary[0]: "a b" is no name for a header`,
+		"cache: {vary: [Host]}":                   `cache.vary[0]: "Host" is dalamb's own`,
+		"cache: {vary: [A, if-None-match]}":       `cache.vary[1]`,
+		"cache: {vary: [" + commas(17) + "]}":     "cache.vary: names 17 fields",
+		"cache: {purge: [{topic: a/b}]}":          `cache.purge[0].topic: "a/b" is no name for a topic`,
+		"cache: {purge: [{topic: _dalamb.logs}]}": "cache.purge[0].topic: nothing is emptied by the system topic",
+		"cache: {purge: [{filter: {type: x}}]}":   "cache.purge[0].filter",
+		"cache: {purge: [{path: products}]}":      `cache.purge[0].path: "products" does not begin with a slash`,
+		"cache: {purge: [{path: '/{id'}]}":        `cache.purge[0].path: "/{id" has a brace without its other`,
+		"cache: {stale: 1m}":                      "cache.stale: unknown field",
 	} {
 		if _, err := routeOf(t, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error = %v, want %q", text, err, want)

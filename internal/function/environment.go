@@ -192,6 +192,7 @@ func (p placing) trigger(t *Trigger) {
 		r.Host = p.host(r.Host)
 		r.Auth = r.Auth.place(p.name)
 		r.Fallback = r.Fallback.place(p.name)
+		r.Cache = r.Cache.place(p.heard)
 		t.Route = &r
 	}
 }

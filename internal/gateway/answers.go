@@ -19,6 +19,8 @@ const (
 
 // answers are those that are kept of one route, on this node. Safe for concurrent use.
 type answers struct {
+	function, trigger string
+
 	kept *otter.Cache[digest, *keptAnswer]
 	most int64 // bytes, as the route has it
 
@@ -56,9 +58,9 @@ type recent struct {
 	failed bool
 }
 
-func newAnswers(most int64) *answers {
+func newAnswers(function, trigger string, most int64) *answers {
 	return &answers{
-		most: most, purged: map[digest]uint64{}, flights: map[digest]*flight{}, recent: map[digest]recent{},
+		function: function, trigger: trigger, most: most, purged: map[digest]uint64{}, flights: map[digest]*flight{}, recent: map[digest]recent{},
 		kept: otter.Must(&otter.Options[digest, *keptAnswer]{
 			MaximumWeight: uint64(most),
 			Weigher:       func(_ digest, k *keptAnswer) uint32 { return k.weight() },
@@ -242,6 +244,19 @@ func cachesOf(s *shelf) []*answers {
 		}
 	}
 	return all
+}
+
+// Purge empties the caches of a function's routes on this node; trigger and path may be "" for all. Answers that are under way are not kept.
+func (g *Gateway) Purge(function, trigger, path string) {
+	rs := g.routes.Load()
+	if rs == nil {
+		return // nothing was asked for yet
+	}
+	for _, a := range rs.caches {
+		if a.function == function && (trigger == "" || a.trigger == trigger) {
+			a.purge(path)
+		}
+	}
 }
 
 // invalidate drops what is kept of the path of a request that has changed it, on any route. RFC 9111, section 4.4.

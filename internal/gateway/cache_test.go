@@ -476,7 +476,7 @@ func TestAFloodOfRequestsTakesNoMoreThanTheRouteMay(t *testing.T) {
 }
 
 func TestMorePurgesThanAreRememberedEmptyAll(t *testing.T) {
-	a := newAnswers(1 << 20)
+	a := newAnswers("f", "r", 1<<20)
 	k := &keptAnswer{path: digest{1}, ticks: a.now()}
 	for i := range maxPurged {
 		a.purge(fmt.Sprintf("/%d", i))
@@ -487,5 +487,26 @@ func TestMorePurgesThanAreRememberedEmptyAll(t *testing.T) {
 	a.purge("/one-more")
 	if !a.gone(k) || len(a.purged) != 0 || a.gone(&keptAnswer{ticks: a.now()}) {
 		t.Error("a purge more than is remembered has not emptied everything that was asked for before, and only that")
+	}
+}
+
+func TestAPurgeEmptiesWhatItNames(t *testing.T) {
+	f := &counting{}
+	n := start(t, f)
+	n.Purge("f", "", "") // nobody has asked for anything
+	a, b := cached(function.Cache{TTL: minutes(1)}), cached(function.Cache{TTL: minutes(1)})
+	b.Name, b.Route.Path = "b", "/y/{id}"
+	n.deploy("f", a, b)
+	for i, c := range []struct {
+		function, trigger, path string
+		asked                   int // of the three requests
+	}{{"g", "", "", 0}, {"f", "", "", 3}, {"f", "b", "", 2}, {"f", "r", "/y/1", 0}, {"f", "", "/y/1", 1}, {"f", "b", "/y/1", 1}, {"f", "", "/y", 0}} {
+		fill := func() { n.get("/x"); n.get("/y/1?a=b"); n.get("/y/2") }
+		fill()
+		before := f.asked()
+		n.Purge(c.function, c.trigger, c.path)
+		if fill(); f.asked()-before != c.asked {
+			t.Errorf("purge %d of %q %q %q: %d of three reach the function again, want %d", i, c.function, c.trigger, c.path, f.asked()-before, c.asked)
+		}
 	}
 }

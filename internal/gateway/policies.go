@@ -49,7 +49,7 @@ func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
 		stages = append(stages, rewriting(r.Rewrite))
 	}
 	if r.Cache != nil {
-		kept := keep(s, t, "cache", r.Cache, func() *answers { return newAnswers(int64(r.Cache.MaxSize)) })
+		kept := keep(s, t, "cache", r.Cache, func() *answers { return newAnswers(t.Function, t.Name, int64(r.Cache.MaxSize)) })
 		stages = append(stages, newCache(g, t, kept).policy)
 	}
 	stages = append(stages, g.resilience(t, s)...)
