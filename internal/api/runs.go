@@ -30,6 +30,7 @@ func (a *API) listRuns(_ *http.Request, q query) (any, error) {
 	}
 	list := wire.RunList{Runs: []function.Run{}, Next: page.Next}
 	for _, r := range page.Rows {
+		r.Answer = r.Answer.Bare() // many together would be more than a list can be
 		list.Runs = append(list.Runs, *r)
 	}
 	return list, nil

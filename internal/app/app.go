@@ -280,6 +280,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.gateway, err = gateway.New(gateway.Options{
 		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: (&opened{catalog: n.catalog, secrets: n.secrets}).open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.AsksClients(), Proxies: forwarded.Trust{Proxies: c.Proxies.Networks(), Way: c.Proxies.Header}, Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
+		Runs:   n.history,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held), Cache: int64(c.Limits.Cache)},
 		Code:   n.share.Dir,
 	})
@@ -296,6 +297,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
 		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Cancels:    n.history,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
 	})
 	if err != nil {
@@ -328,6 +330,7 @@ func (n *Node) wire(token string) error {
 	n.encrypt(n.gatewayServer, n.controlServer)
 	n.controlServer.RegisterOnShutdown(n.api.EndStreams)
 	n.gatewayServer.RegisterOnShutdown(n.gateway.EndTunnels)
+	n.gatewayServer.RegisterOnShutdown(n.gateway.EndWaits)
 	return nil
 }
 

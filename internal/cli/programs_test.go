@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/tls"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 )
 
 // headers are repeated -H flags.
@@ -75,7 +77,7 @@ func httpCommand(args []string) int {
 	}
 	defer resp.Body.Close()
 	fmt.Println(resp.StatusCode)
-	for _, name := range []string{"X-Amz-Function-Error", "X-Echo", "Retry-After", "Dalamb-Duplicates", "WWW-Authenticate", "RateLimit", "Location", "Vary", "Cache-Control", "Age", "Cache-Status"} {
+	for _, name := range []string{"X-Amz-Function-Error", "X-Echo", "Retry-After", "Dalamb-Duplicates", "WWW-Authenticate", "RateLimit", "Location", "Preference-Applied", "Vary", "Cache-Control", "Age", "Cache-Status"} {
 		if v := resp.Header.Get(name); v != "" {
 			fmt.Printf("%s: %s\n", name, v)
 		}
@@ -111,7 +113,7 @@ func httpClient(ca, name, cert, key string) (*http.Client, error) {
 }
 
 // functionCommand is a function in Go: fn http, or fn lambda. What it is asked to do is in its payload:
-// {"fail": MESSAGE}, {"emit": TYPE}, {"say": LINE}; else it answers {"got": PAYLOAD}.
+// {"fail": MESSAGE}, {"emit": TYPE}, {"say": LINE}, {"until": FILE}; else it answers {"got": PAYLOAD}.
 func functionCommand(args []string) int {
 	if len(args) == 1 && args[0] == "http" {
 		return serveHTTP()
@@ -126,7 +128,9 @@ func functionCommand(args []string) int {
 // wish is what a payload asks for.
 type wish struct {
 	Fail, Emit, Say string
-	Hang            bool // it never answers
+	Until           string // a file: it answers when that is there
+	Status          int    // in place of 200
+	Hang            bool   // it never answers
 }
 
 // answer does what the payload wants. Of an event, its data is the payload.
@@ -143,6 +147,11 @@ func answer(payload []byte) (status int, contentType string, body []byte) {
 	if w.Hang {
 		select {}
 	}
+	for tick := time.NewTicker(interval); w.Until != ""; <-tick.C {
+		if _, err := os.Stat(w.Until); err == nil {
+			break
+		}
+	}
 	switch {
 	case w.Fail != "":
 		body, _ = json.Marshal(map[string]string{"errorType": "Refused", "errorMessage": w.Fail})
@@ -155,7 +164,7 @@ func answer(payload []byte) (status int, contentType string, body []byte) {
 		payload, _ = json.Marshal(string(payload))
 	}
 	body, _ = json.Marshal(map[string]json.RawMessage{"got": payload})
-	return http.StatusOK, "application/json", body
+	return cmp.Or(w.Status, http.StatusOK), "application/json", body
 }
 
 func serveHTTP() int {

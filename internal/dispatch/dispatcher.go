@@ -26,6 +26,7 @@ type Options struct {
 	Catalog *catalog.Catalog // which somebody runs
 	Invoker Invoker          // the fleet
 	Shadow  Shadow           // nil = nothing is copied
+	Cancels Cancels          // nil = nothing is cancelled
 	Duties  []Duty           // of other rooms
 
 	Group      string        // ownership group; "" = "dalamb"
@@ -83,6 +84,9 @@ func New(o Options) (*Dispatcher, error) {
 	if o.Group == "" {
 		o.Group = "dalamb"
 	}
+	if o.Cancels == nil {
+		o.Cancels = noCancels{}
+	}
 	if o.Drain <= 0 {
 		o.Drain = 30 * time.Second
 	}
@@ -115,7 +119,7 @@ func New(o Options) (*Dispatcher, error) {
 		unwrap{view: o.Catalog.View},
 		stale{},
 		guard{now: o.Now, loops: &loops{most: loopPasses}},
-		invoke{invoker: o.Invoker, shadow: o.Shadow, view: o.Catalog.View, now: o.Now},
+		invoke{invoker: o.Invoker, shadow: o.Shadow, view: o.Catalog.View, now: o.Now, cancels: o.Cancels},
 		classify{now: o.Now, rand: o.Rand},
 		emit{topics: d.topics, limit: o.EventLimit, now: o.Now, view: o.Catalog.View},
 		publish{log: o.Log},

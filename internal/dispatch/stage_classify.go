@@ -31,7 +31,7 @@ func (s classify) do(_ context.Context, w *work) error {
 	if w.batched > 1 {
 		w.attempt.Batch = w.batched
 	}
-	if r.Outcome == function.Succeeded {
+	if r.Outcome == function.Succeeded || w.refusedLate() {
 		w.state = function.RunSucceeded
 		return nil
 	}

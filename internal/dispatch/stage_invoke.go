@@ -28,6 +28,7 @@ type invoke struct {
 	shadow  Shadow // nil = nothing is copied
 	view    func() *catalog.View
 	now     func() time.Time
+	cancels Cancels
 }
 
 func (s invoke) do(ctx context.Context, w *work) error {
@@ -44,6 +45,9 @@ func (s invoke) do(ctx context.Context, w *work) error {
 	inv := &function.Invocation{
 		ID: event.NewID(), Run: w.run, Attempt: len(w.before) + 1, Trigger: w.name,
 		Event: w.input, Payload: w.payload,
+	}
+	if w.late() {
+		return s.doLate(ctx, w, to, inv)
 	}
 	result, err := s.call(ctx, group{to, []*work{w}}, inv)
 	if err != nil {
@@ -70,7 +74,12 @@ func (s invoke) call(ctx context.Context, g group, inv *function.Invocation) (*f
 		return nil, fmt.Errorf("invoke %s: %w", c.Function, err)
 	}
 	if s.shadow != nil && g.version == 0 && len(w.before) == 0 && w.trigger.Replay == nil {
-		s.shadow.Offer(shadow.Copy{Function: c.Function, Alias: c.Alias, Key: w.stickyKey(), Invocation: inv, Result: result, Event: w.origin, Cause: w.cause})
+		one := shadow.Copy{Function: c.Function, Alias: c.Alias, Key: w.stickyKey(), Invocation: inv, Result: result, Event: w.origin, Cause: w.cause}
+		if w.late() {
+			r := w.request.Request
+			one.Body, one.Name = r.Body, func() string { return r.Method + " " + r.Target }
+		}
+		s.shadow.Offer(one)
 	}
 	return result, nil
 }

@@ -103,6 +103,9 @@ func (w *work) story() function.Run {
 	if w.request != nil {
 		run.RedriveOf = w.request.RedriveOf
 	}
+	if run.Answer = w.answerLate(); w.late() {
+		return run
+	}
 	if r := w.result; r != nil && w.state == function.RunSucceeded && len(w.emitted) == 0 {
 		if len(r.Body) > 0 && len(r.Body) <= function.MaxResultKept && json.Valid(r.Body) {
 			run.Result = r.Body
@@ -134,6 +137,7 @@ func (s record) tell(w *work, typ, id, subject string, data any) (eventlog.Recor
 
 func (s record) deadLetter(w *work, run function.Run) (eventlog.Record, error) {
 	letter := function.DeadLetter{Run: run, Appended: w.appended}
+	letter.Run.Answer = run.Answer.Bare() // the run has it
 	cause := w.cause
 	if w.request != nil && w.request.RedriveOf != "" {
 		// It dies again: under its old name, with all that was tried before.

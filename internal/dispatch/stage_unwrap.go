@@ -55,7 +55,9 @@ func (s unwrap) request(w *work) {
 	}
 	w.request = r
 	w.emitTo = function.TopicEvents
-	if r.Event == nil {
+	if r.Request != nil {
+		s.unwrapLate(w)
+	} else if r.Event == nil {
 		w.input, w.payload = nil, r.Payload
 		if w.payload == nil {
 			w.payload = []byte("{}") // as AWS gives to a call without payload

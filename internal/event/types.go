@@ -39,6 +39,7 @@ const (
 	TypeInvocationSucceeded     = "dalamb.invocation.succeeded.v1"
 	TypeInvocationFailed        = "dalamb.invocation.failed.v1"
 	TypeRunFinished             = "dalamb.run.finished.v1"
+	TypeRunCancelled            = "dalamb.run.cancelled.v1" // by its caller; what becomes of the run is another event
 	TypeBatchFinished           = "dalamb.batch.finished.v1"
 	TypeAttemptFailed           = "dalamb.attempt.failed.v1"
 	TypeDeadLetterCreated       = "dalamb.deadletter.created.v1"

@@ -51,8 +51,8 @@ const DefaultTolerance = 5 * time.Minute
 
 // Identity is who sends a request, as its route's Auth found out. The words are those of CloudEvents' extension "Auth Context".
 type Identity struct {
-	Type string // authtype
-	ID   string // authid
+	Type string `json:"type"` // authtype
+	ID   string `json:"id"`   // authid
 }
 
 // Values of Identity.Type.

@@ -119,6 +119,7 @@ func (c *checker) route(at string, r *Route) {
 	c.routeRetry(at+".retry", r.Retry)
 	c.hedge(at+".hedge", r)
 	c.breaker(at+".breaker", r.Breaker)
+	c.later(at, r)
 	if len(c.problems) > before {
 		return
 	}

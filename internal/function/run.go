@@ -84,6 +84,7 @@ type Run struct {
 	Result     json.RawMessage `json:"result,omitempty"`     // the result when it is JSON and at most MaxResultKept
 	ResultRaw  []byte          `json:"resultRaw,omitempty"`  // the first MaxResultKept bytes of any other result
 	ResultSize int64           `json:"resultSize,omitempty"` // of a result that was cut: bytes of all of it
+	Answer     *Answer         `json:"answer,omitempty"`     // of a request that is answered later, in place of Result
 	Reason     string          `json:"reason,omitempty"`     // why it is dead, discarded or expired
 	Lost       int64           `json:"lost,omitempty"`       // expired: offsets, from Event's on, that retention took before the trigger had looked at them
 	RedriveOf  string          `json:"redriveOf,omitempty"`  // the dead letter that this run tried again
@@ -137,12 +138,13 @@ func (d *DeadLetter) Says(text string) bool {
 }
 
 // InvokeRequest is the data of an invoke.requested event in _dalamb.invoke: an asynchronous call, or a dead letter's redrive.
-// The event's subject is the function's name. Exactly one of Payload and Event is set.
+// The event's subject is the function's name. Exactly one of Payload, Event and Request is set.
 type InvokeRequest struct {
 	Function  string          `json:"function"`
 	Alias     string          `json:"alias,omitempty"` // "" = live
 	Payload   json.RawMessage `json:"payload,omitempty"`
 	Event     json.RawMessage `json:"event,omitempty"`     // structured CloudEvent
+	Request   *LateRequest    `json:"request,omitempty"`   // of a route's client, who has been told where the answer will be
 	Trigger   string          `json:"trigger,omitempty"`   // redrive: the trigger whose rules apply
 	RedriveOf string          `json:"redriveOf,omitempty"` // redrive: the dead letter's run id
 	Origin    *EventRef       `json:"origin,omitempty"`    // redrive: where the event stood

@@ -70,17 +70,7 @@ func contentType(b []byte) string {
 // failure answers for a function that gave no answer: 504 when its time was up, else 502. Who showed the token gets the
 // error as the function put it; an open route tells no more than the kind, because messages and stack traces name files and data.
 func failure(x *exchange, res *function.Result, trusted bool) {
-	status, message := http.StatusBadGateway, "the function failed"
-	switch res.Outcome {
-	case function.TimedOut:
-		status, message = http.StatusGatewayTimeout, "the function took too long"
-	case function.InitError:
-		message = "the function could not start"
-	case function.Crashed, function.OOM:
-		message = "the function ended before it answered"
-	case function.BadAnswer:
-		message = "the function's answer cannot be passed on"
-	}
+	status, message := failureOf(res.Outcome)
 	if res.Failure != nil && (trusted || res.Failure.Type == refusedEvent) {
 		if trusted {
 			writeJSON(x, status, showable(res.Failure))
@@ -93,6 +83,21 @@ func failure(x *exchange, res *function.Result, trusted bool) {
 		kind = fault.Timeout
 	}
 	writeJSON(x, status, wire.ErrorOf(inGeneral(kind, message)))
+}
+
+// failureOf is what a client is told of a function that gave no answer.
+func failureOf(outcome function.Outcome) (status int, message string) {
+	switch outcome {
+	case function.TimedOut:
+		return http.StatusGatewayTimeout, "the function took too long"
+	case function.InitError:
+		return http.StatusBadGateway, "the function could not start"
+	case function.Crashed, function.OOM:
+		return http.StatusBadGateway, "the function ended before it answered"
+	case function.BadAnswer:
+		return http.StatusBadGateway, "the function's answer cannot be passed on"
+	}
+	return http.StatusBadGateway, "the function failed"
 }
 
 func inGeneral(kind fault.Kind, message string) error {

@@ -14,11 +14,15 @@ import (
 // a refusal, who may read it.
 type crossOrigin struct{ rules *cors.Cors }
 
-func newCrossOrigin(t *catalog.Trigger) *crossOrigin {
+// newCrossOrigin makes it for these methods; nil = those of the route.
+func newCrossOrigin(t *catalog.Trigger, methods []string) *crossOrigin {
 	r := t.Route.CORS
-	methods := []string{t.Route.Method}
-	if t.Route.Method == "" {
+	switch {
+	case methods != nil:
+	case t.Route.Method == "":
 		methods = function.Methods()
+	default:
+		methods = []string{t.Route.Method}
 	}
 	return &crossOrigin{cors.New(cors.Options{
 		AllowedOrigins: r.Origins, AllowedMethods: methods, AllowedHeaders: r.Headers, ExposedHeaders: r.Expose,

@@ -7,6 +7,7 @@
 //	POST /_/events            events, in any form that ingest.go describes; needs the token
 //	ANY  /_/fn/NAME[/...]     one function, by name, or NAME:ALIAS; needs the token
 //	POST /_/hooks/...         what other services tell of; each provider wants its own proof of who sends it
+//	GET  /_/runs/ID[/answer]  what became of a request that is answered later; for who sent it
 //	GET  /_/signin            browsers that come back from an issuer
 //	POST /_/signout           ends the sessions of a browser
 //	GET  /_/health            whether this node works, and how well; health.go has what is below it
@@ -41,6 +42,7 @@ import (
 type Log interface {
 	Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error)
 	Topics(ctx context.Context) ([]eventlog.Topic, error)
+	Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error)
 }
 
 // Catalog gives the newest view; a view never changes.
@@ -84,6 +86,7 @@ type Options struct {
 	Hooks   Hooks    // nil = there are none
 	Clients bool     // clients are asked for certificates, by the listener's TLS
 	Proxies forwarded.Trust
+	Runs    Runs // nil = what came of a request that is answered later is never known
 	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
 	// and not shown, since anybody may ask.
 	Health  func(ctx context.Context) map[string]error
@@ -126,6 +129,8 @@ type Gateway struct {
 	slow      time.Duration
 	tunnels   tunnels
 	news      *news
+	runs      Runs
+	waiters   *waiters
 	// background are attempts that a request may leave behind.
 	background sync.WaitGroup
 
@@ -163,6 +168,9 @@ func New(o Options) (*Gateway, error) {
 			return "", fault.New(fault.NotFound, "there is no code %s", digest)
 		}
 	}
+	if o.Runs == nil {
+		o.Runs = noRuns{}
+	}
 	if o.Secret == nil {
 		o.Secret = func(name string) ([]byte, int64, error) {
 			return nil, 0, fault.New(fault.NotFound, "there is no secret %q", name)
@@ -183,6 +191,7 @@ func New(o Options) (*Gateway, error) {
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
 		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, proxies: o.Proxies, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
 		code: o.Code,
+		runs: o.Runs, waiters: newWaiters(),
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },
@@ -230,6 +239,7 @@ const (
 	kindFn     = "fn"
 	kindRoute  = "route"
 	kindHook   = "hook"
+	kindRuns   = "runs"
 	kindHealth = "health"
 	kindNone   = "none"
 )
@@ -261,6 +271,9 @@ func (g *Gateway) serve(x *exchange, r *http.Request) {
 	case strings.HasPrefix(path, fnPrefix):
 		x.kind = kindFn
 		g.serveFunction(x, r)
+	case strings.HasPrefix(path, runsPrefix):
+		x.kind = kindRuns
+		g.serveRun(x, r)
 	case strings.HasPrefix(path, hooksPrefix):
 		x.kind = kindHook
 		g.serveHook(x, r)
@@ -269,7 +282,7 @@ func (g *Gateway) serve(x *exchange, r *http.Request) {
 	case path == signoutPath:
 		g.serveSignout(x, r)
 	case strings.HasPrefix(path, reserved):
-		g.fail(x, fault.New(fault.NotFound, "there is no path %q", path).WithHint("the gateway's own paths are /_/events, /_/fn/NAME, /_/hooks/PROVIDER/NAME and /_/health"))
+		g.fail(x, fault.New(fault.NotFound, "there is no path %q", path).WithHint("the gateway's own paths are /_/events, /_/fn/NAME, /_/hooks/PROVIDER/NAME, /_/runs/ID and /_/health"))
 	default:
 		g.serveRoute(x, r)
 	}

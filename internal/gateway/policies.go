@@ -19,34 +19,13 @@ type policy func(x *exchange, c *Call, next handler) error
 // policies are the stages of one route, in the order in which a request meets them: what refuses at the least cost comes first,
 // behind what pages have to be told of a refusal too.
 func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
-	var stages []policy
+	stages := g.front(t, s, nil)
 	r := t.Route
-	limit := func() {
-		stages = append(stages, keep(s, t, "limit", r.Limit, func() *rateLimit { return newRateLimit(t.Name, r.Limit) }).policy(g))
-	}
-	if r.CORS != nil {
-		stages = append(stages, newCrossOrigin(t).policy)
-	}
-	if r.Compress {
-		stages = append(stages, compressed())
-	}
-	if r.Body != nil {
-		stages = append(stages, bounded(int64(r.Body.Max)))
-	}
-	if r.Limit != nil && r.Limit.By != function.LimitByIdentity {
-		limit()
-	}
-	if r.Concurrency != nil {
-		stages = append(stages, keep(s, t, "concurrency", r.Concurrency, func() *slots { return newSlots(t, g) }).policy)
-	}
-	if r.Auth != nil {
-		stages = append(stages, keep(s, t, "auth", r.Auth, func() *authenticator { return newAuthenticator(t, g) }).policy)
-	}
-	if r.Limit != nil && r.Limit.By == function.LimitByIdentity {
-		limit()
-	}
 	if r.Rewrite != nil {
 		stages = append(stages, rewriting(r.Rewrite))
+	}
+	if r.Async != "" {
+		stages = append(stages, (&later{g, r.Async}).policy)
 	}
 	if r.Cache != nil {
 		kept := keep(s, t, "cache", r.Cache, func() *answers { return newAnswers(t.Function, t.Name, int64(r.Cache.MaxSize)) })
@@ -71,6 +50,37 @@ func (g *Gateway) answers(t *catalog.Trigger, s *shelf) handler {
 	}
 }
 
+// front are the stages that say who may call, and how often. Pages of other origins may use methods; nil = those of the route, for a call.
+func (g *Gateway) front(t *catalog.Trigger, s *shelf, methods []string) []policy {
+	var stages []policy
+	r := t.Route
+	limit := func() {
+		stages = append(stages, keep(s, t, "limit", r.Limit, func() *rateLimit { return newRateLimit(t.Name, r.Limit) }).policy(g))
+	}
+	if r.CORS != nil {
+		stages = append(stages, newCrossOrigin(t, methods).policy)
+	}
+	if r.Compress && methods == nil {
+		stages = append(stages, compressed())
+	}
+	if r.Body != nil {
+		stages = append(stages, bounded(int64(r.Body.Max)))
+	}
+	if r.Limit != nil && r.Limit.By != function.LimitByIdentity {
+		limit()
+	}
+	if r.Concurrency != nil && methods == nil { // who waits for a run keeps nobody out
+		stages = append(stages, keep(s, t, "concurrency", r.Concurrency, func() *slots { return newSlots(t, g) }).policy)
+	}
+	if r.Auth != nil {
+		stages = append(stages, keep(s, t, "auth", r.Auth, func() *authenticator { return newAuthenticator(t, g) }).policy)
+	}
+	if r.Limit != nil && r.Limit.By == function.LimitByIdentity {
+		limit()
+	}
+	return stages
+}
+
 // chain composes stages, the first one outermost, around what comes last.
 func chain(stages []policy, last handler) handler {
 	if len(stages) == 0 {
@@ -92,14 +102,17 @@ func newShelf(old *shelf) *shelf {
 	return s
 }
 
-// keep gives a policy of a route the state that it had, where its settings are what they were, else a fresh one.
+// keep gives a policy of a route the state that it has or had, where its settings are what they were, else a fresh one.
 func keep[T any](s *shelf, t *catalog.Trigger, name string, settings any, fresh func() T) T {
 	text, err := json.Marshal(settings)
 	if err != nil { // settings are what a manifest says
 		panic(fmt.Sprintf("encode %T: %v", settings, err))
 	}
 	key := t.Function + "\x00" + t.Name + "\x00" + name + "\x00" + string(text)
-	state, ok := s.before[key].(T)
+	state, ok := s.now[key].(T)
+	if !ok {
+		state, ok = s.before[key].(T)
+	}
 	if !ok {
 		state = fresh()
 	}

@@ -36,6 +36,15 @@ func (r *redactor) header(h http.Header) map[string][]string {
 	return out
 }
 
+// without returns a copy that lacks the secret-bearing fields: those of a request that the log keeps for the function itself.
+func (r *redactor) without(h http.Header) http.Header {
+	out := h.Clone()
+	for name := range r.headers {
+		delete(out, name)
+	}
+	return out
+}
+
 // secretParameter says whether a query parameter carries a secret by its name: tokens and signatures as OAuth 2.0
 // (RFC 6750, section 2.3), AWS (Signature Version 4) and many webhooks put them there.
 func secretParameter(name string) bool {

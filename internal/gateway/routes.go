@@ -19,6 +19,16 @@ type routes struct {
 	shelf *shelf
 
 	caches []*answers
+	guards map[routeKey]guard // of all routes, paused ones included: what was sent to them can be asked for
+}
+
+// routeKey names a route.
+type routeKey struct{ function, trigger string }
+
+// guard is what stands before the runs of a route.
+type guard struct {
+	trigger *catalog.Trigger
+	stages  []policy
 }
 
 // routesNow returns the index over the newest view, and makes it when the view is new: a request that follows a deploy's
@@ -42,6 +52,7 @@ func (g *Gateway) routesNow() *routes {
 	rs = newRoutes(view)
 	rs.shelf = newShelf(before)
 	for _, route := range view.Routes() {
+		rs.guards[routeKey{route.Function, route.Trigger.Name}] = guard{route.Trigger, g.guard(route.Trigger, rs.shelf)}
 		if route.Trigger.Paused {
 			continue
 		}

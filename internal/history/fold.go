@@ -23,6 +23,7 @@ type fold struct {
 	partition eventlog.Partition
 	topicID   string
 	next      int64
+	changed   []string // ids of events of whose runs the batch under way tells
 }
 
 func (f *fold) run(ctx context.Context) error {
@@ -63,6 +64,7 @@ func (f *fold) apply(records []eventlog.Record) error {
 	h := f.history
 	batch := h.db.NewIndexedBatch()
 	defer batch.Close()
+	f.changed = f.changed[:0]
 	for _, r := range records {
 		if r.Offset < f.next {
 			continue
@@ -91,6 +93,7 @@ func (f *fold) apply(records []eventlog.Record) error {
 		return fmt.Errorf("store history: %w", err)
 	}
 	h.advance(f.partition, f.next)
+	h.watchers.tell(f.changed)
 	return nil
 }
 
@@ -111,6 +114,8 @@ func (f *fold) ran(batch *pebble.Batch, r eventlog.Record) error {
 		return f.resolved(batch, r, e)
 	case event.TypeBatchFinished:
 		return f.batch(batch, r, e)
+	case event.TypeRunCancelled:
+		return f.cancelled(batch, r, e)
 	case event.TypeAttemptFailed, event.TypeRunFinished:
 	default:
 		return nil // what a newer binary says of runs
@@ -122,6 +127,7 @@ func (f *fold) ran(batch *pebble.Batch, r eventlog.Record) error {
 	if run.ID == "" {
 		return &notUnderstood{errors.New("a run without id")}
 	}
+	f.changed = append(f.changed, run.Event.ID)
 	var old row
 	found := false
 	if !first(&run) {

@@ -45,6 +45,8 @@ type History struct {
 	now    func() time.Time
 	tidy   time.Duration
 
+	watchers watchers
+
 	mu      sync.Mutex
 	next    map[eventlog.Partition]int64 // the next offset to fold
 	changed chan struct{}                // closed and replaced when next moves

@@ -17,6 +17,7 @@ import (
 // The layout of the index, format 3. A table has a letter of its own: runs R, dead letters D.
 //
 //	m <topic> 0 <partition>                          -> mark: how far that partition is folded
+//	C <event id>                                     -> when its run was cancelled
 //	<table> r <id>                                   -> row
 //	<table> i <index> <value> 0 <newest first> <id>  -> nothing, or names
 //

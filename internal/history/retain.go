@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // removeAtOnce bounds one batch of removed rows.
@@ -31,6 +32,11 @@ func (h *History) expire(ctx context.Context, t *table, topic eventlog.Topic) er
 	}
 	if cutoff.IsZero() {
 		return nil
+	}
+	if topic.Name == function.TopicRuns {
+		if err := h.forgetCancelled(cutoff); err != nil {
+			return err
+		}
 	}
 	// Keys from here on are older than the cutoff.
 	all := t.termPrefix(term{index: indexAll})

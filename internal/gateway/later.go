@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// later takes requests whose answers come later: each becomes an event of function.TopicInvoke, which dispatch runs as it runs every
+// asynchronous call.
+type later struct {
+	g    *Gateway
+	when function.Later
+}
+
+func (l *later) policy(x *exchange, c *Call, next handler) error {
+	want := preferencesOf(c.Request.Header)
+	if l.when == function.LaterPreferred && !want.async {
+		return next(x, c)
+	}
+	free, err := l.g.gather(x, c)
+	defer free()
+	if err != nil {
+		return err
+	}
+	run, err := l.g.accept(c)
+	if err != nil {
+		return err
+	}
+	if said := want.applied(); said != "" {
+		x.Header().Set("Preference-Applied", said)
+	}
+	x.Header().Set("Location", runsPrefix+run.name.String())
+	story, err := l.g.settled(c.Request.Context(), run, want.wait)
+	if err != nil { // it is accepted; the client can ask
+		l.g.logger.Warn("look for the run of a request", "function", c.Function, "event", run.name.id, "err", err)
+	}
+	if story != nil && over(story) {
+		return l.g.answerRun(x, c.Request, run, story)
+	}
+	l.g.showRun(x, http.StatusAccepted, run, story)
+	return nil
+}
+
+// accept appends the request. When it returns it is durable and will be run.
+func (g *Gateway) accept(c *Call) (*lateRun, error) {
+	r := c.Request
+	g.dropToken(r.Header)
+	dropHopByHop(r.Header)
+	r.Header.Del(function.ShadowHeader) // a client may not pretend
+	tellIdentity(r.Header, c.Identity)
+	id := event.NewID()
+	req := function.InvokeRequest{Function: c.Function, ID: id, Request: &function.LateRequest{
+		Route: c.Trigger.Name, Method: r.Method, Target: g.caller.redact.path(r.URL), Host: r.Host, Remote: r.RemoteAddr, Pattern: r.Pattern,
+		Params: pathValues(r), Header: g.caller.redact.without(r.Header), Body: c.Body, Identity: c.Identity,
+	}}
+	data, err := json.Marshal(req)
+	if err != nil {
+		return nil, fmt.Errorf("encode a request to %s: %w", c.Function, err)
+	}
+	e := &event.Event{
+		ID: id, Source: "/dalamb/gateway", Type: event.TypeInvokeRequested, Subject: c.Function, Time: g.now(), DataContentType: "application/json", Data: data,
+		// Requests have no order among them; by their ids they spread over the partitions, those of a client that stays on one version by its key.
+		Extensions: map[string]any{event.ExtPartitionKey: cmp.Or(c.Trigger.Route.Sticky.Key(r), id), event.ExtTraceParent: traceParent(r.Header)},
+	}
+	if who := c.Identity; who != nil {
+		e.Extensions[event.ExtAuthType], e.Extensions[event.ExtAuthID] = who.Type, who.ID
+	}
+	record := eventlog.FromEvent(function.TopicInvoke, e)
+	if recordSize(&record) > g.limits.Event {
+		return nil, tooLarge("a request that is answered later, as the log keeps it,", g.limits.Event)
+	}
+	at, err := g.log.Append(r.Context(), []eventlog.Record{record})
+	if err != nil {
+		return nil, fmt.Errorf("append a request to %s: %w", c.Function, err)
+	}
+	return &lateRun{name: runName{id, at[0].Partition, at[0].Offset}, request: &req, accepted: e.Time}, nil
+}
+
+// pathValues are the parameters that the route's path found in the request's.
+func pathValues(r *http.Request) map[string]string {
+	values := map[string]string{}
+	for rest := r.Pattern; ; {
+		_, after, found := strings.Cut(rest, "{")
+		name, tail, closed := strings.Cut(after, "}")
+		if !found || !closed {
+			return values
+		}
+		if name = strings.TrimSuffix(name, "..."); name != "$" {
+			values[name] = r.PathValue(name)
+		}
+		rest = tail
+	}
+}
+
+// guard is what stands before the runs of a route: what stands before the route itself, so that who may ask is who could call.
+func (g *Gateway) guard(t *catalog.Trigger, s *shelf) []policy {
+	return g.front(t, s, []string{http.MethodGet, http.MethodDelete})
+}
