@@ -89,6 +89,7 @@ type Node struct {
 	images     *provision.Keeper
 	registry   *registry.Registry
 	secrets    *secret.Box
+	opened     *opened
 	puller     *pull.Puller
 	follower   *follow.Follower
 	fleet      *fleet.Fleet
@@ -278,8 +279,9 @@ func (n *Node) wire(token string) error {
 	if err := n.openIncoming(); err != nil {
 		return err
 	}
+	n.opened = &opened{catalog: n.catalog, secrets: n.secrets}
 	n.gateway, err = gateway.New(gateway.Options{
-		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: (&opened{catalog: n.catalog, secrets: n.secrets}).open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.AsksClients(), Proxies: forwarded.Trust{Proxies: c.Proxies.Networks(), Way: c.Proxies.Header}, Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
+		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: n.opened.open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.AsksClients(), Proxies: forwarded.Trust{Proxies: c.Proxies.Networks(), Way: c.Proxies.Header}, Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
 		Runs:   n.history,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held), Cache: int64(c.Limits.Cache)},
 		Code:   n.share.Dir,
@@ -291,12 +293,16 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	calling, err := n.callbacks()
+	if err != nil {
+		return err
+	}
 	n.rollouts, err = deliver.New(deliver.Options{Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Caller: checker{caller{n.gateway.Caller()}}, Logger: n.logger})
 	if err != nil {
 		return err
 	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
-		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services, calling}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		Cancels:    n.history,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
 	})

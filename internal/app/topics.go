@@ -33,6 +33,7 @@ func systemTopics() []eventlog.Topic {
 		bounded(function.TopicReplays),
 		bounded(function.TopicTicks),
 		bounded(function.TopicHooks),
+		{Name: function.TopicCallbacks, Partitions: 8, Retention: week, MaxBytes: eventlog.Forever, Compact: true},
 		bounded(function.TopicBuilds),
 		{Name: function.TopicCache, Partitions: 1, Retention: week, MaxBytes: gib},
 		{Name: function.TopicServices, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},

@@ -54,6 +54,7 @@ func Table() []Room {
 		{"internal/codeshare", []string{"image", "function", "eventlog", "fault"}},
 		{"internal/source/hook", []string{"function", "fault"}},
 		{"internal/source", []string{"eventlog", "event", "fault", "catalog", "function"}},
+		{"internal/callback", []string{"function", "eventlog", "fault"}},
 		{"internal/copier", []string{"catalog", "function", "eventlog", "event", "fault"}},
 		{"internal/gateway", []string{"catalog", "fleet", "history", "match", "eventlog", "function", "event", "fault"}},
 		{"internal/purge", []string{"catalog", "function", "match", "eventlog", "event", "fault"}},

@@ -30,11 +30,15 @@ type Node struct {
 	Secrets    Secrets
 	Registries []Registry
 	Redact     []string // header names, in lower case
+	Callbacks  Callbacks
 	Sources    []string // the files and flags that were read, for the log at start
 }
 
 // Log says how log lines look.
 type Log struct{ Level, Format string }
+
+// Callbacks says who may be told what came of a request.
+type Callbacks struct{ Allow []string } // networks that are not of the internet
 
 // Secrets says where the key is that secrets are encrypted with, and how it is kept.
 type Secrets struct {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,6 +124,8 @@ func outsideSettings() []Setting {
 			value: func(n *Node) any { return &n.Registries }, check: func(*Node) string { return "" }},
 		{Key: "redact", Form: "list of header names", List: true, Help: "Headers whose values are not kept with requests in the log, beside authorization, proxy-authorization, cookie, set-cookie and x-api-key.",
 			value: func(n *Node) any { return &n.Redact }, check: func(n *Node) string { return headerNames(n.Redact) }},
+		{Key: "callbacks.allow", Form: "list of networks", List: true, Help: "Networks that are not of the internet and may be called back nevertheless, such as 10.1.0.0/16; docs/async.md. Default: none.",
+			value: func(n *Node) any { return &n.Callbacks.Allow }, check: func(n *Node) string { return networks(n.Callbacks.Allow) }},
 	}
 }
 
@@ -245,6 +248,15 @@ func oneOf(v string, allowed ...string) string {
 func span[T int | function.Bytes | function.Duration](v, least, most T) string {
 	if v < least || v > most {
 		return fmt.Sprintf("is %v; allowed: %v to %v", v, least, most)
+	}
+	return ""
+}
+
+func networks(texts []string) string {
+	for _, text := range texts {
+		if _, err := netip.ParsePrefix(text); err != nil {
+			return fmt.Sprintf("has %q, which is no network such as 10.1.0.0/16", text)
+		}
 	}
 	return ""
 }

@@ -2,9 +2,12 @@ package dispatch
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"sync"
 
+	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -143,4 +146,17 @@ func (w *work) answerLate() *function.Answer {
 		a.Body = r.Body
 	}
 	return a
+}
+
+// callBack adds that the end of a request's run is to be told to whom its route or its client names.
+func (w *work) callBack(records []eventlog.Record) ([]eventlog.Record, error) {
+	if !w.late() || w.request.Request.Callback == nil {
+		return records, nil
+	}
+	value, err := json.Marshal(w.request.Request.Callback)
+	if err != nil {
+		return nil, fmt.Errorf("encode a callback: %w", err)
+	}
+	key := []byte(w.origin.Address())
+	return append(records, eventlog.Record{Topic: function.TopicCallbacks, Partition: eventlog.AnyPartition, Key: key, Value: value}), nil
 }

@@ -60,7 +60,7 @@ func (w *world) deployRoutes() {
 func (w *world) ask(id, route string) eventlog.Position {
 	w.t.Helper()
 	data, err := json.Marshal(function.InvokeRequest{Function: "desk", ID: id, Request: &function.LateRequest{
-		Route: route, Method: "POST", Target: "/orders/7?x=%2F", Host: "shop.example", Pattern: "/orders/{id}", Params: map[string]string{"id": "7"},
+		Route: route, Method: "POST", Target: "/orders/7?x=%2F", Scheme: "https", Host: "shop.example", Pattern: "/orders/{id}", Params: map[string]string{"id": "7"},
 		Header: http.Header{"X-A": {"1", "2"}}, Body: []byte(id), Identity: &function.Identity{Type: "user", ID: "jo"},
 	}})
 	if err != nil {
@@ -92,7 +92,7 @@ func TestALateRequestIsRunAsItCameAndItsAnswerIsKept(t *testing.T) {
 		}
 		body, _ := io.ReadAll(r.Body)
 		mu.Lock()
-		seen[string(body)] += fmt.Sprintf("%s %s %s %s %v %s %s;", r.Method, r.RequestURI, r.Host, r.PathValue("id"), r.Header["X-A"], c.Invocation.Identity.ID, c.Invocation.Trigger)
+		seen[string(body)] += fmt.Sprintf("%s %s %s %s %s %v %s %s;", r.Method, r.URL.Scheme, r.RequestURI, r.Host, r.PathValue("id"), r.Header["X-A"], c.Invocation.Identity.ID, c.Invocation.Trigger)
 		mu.Unlock()
 		told := newEvent("own", "order.seen", "k")
 		switch string(body) {
@@ -145,7 +145,7 @@ func TestALateRequestIsRunAsItCameAndItsAnswerIsKept(t *testing.T) {
 			t.Errorf("%s: run = %s %q, want %s %q", c.id, run.State, got, c.state, c.want)
 		}
 	}
-	if want := "POST /orders/7?x=%2F shop.example 7 [1 2] jo orders;"; seen["fine"] != want {
+	if want := "POST https /orders/7?x=%2F shop.example 7 [1 2] jo orders;"; seen["fine"] != want {
 		t.Errorf("the function saw %q, want %q", seen["fine"], want)
 	}
 	if es := w.records("out"); len(es) != 1 {
@@ -222,5 +222,37 @@ func TestARedrivenRequestIsTheSameRequest(t *testing.T) {
 		if run.State == function.RunSucceeded && (string(run.Answer.Body) != "again: one" || run.Event.Offset != at.Offset || run.Event.ID != "one") {
 			t.Errorf("redriven run = %q of event %v, want %q of the request", run.Answer.Body, run.Event, "again: one")
 		}
+	}
+}
+
+func TestTheEndOfARequestIsToldOfWithItsRun(t *testing.T) {
+	w := newWorld(t, setting{})
+	defer w.close()
+	if err := w.disk.CreateTopic(t.Context(), eventlog.Topic{Name: function.TopicCallbacks, Partitions: 2, Compact: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.deployRoutes()
+	w.node(play(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		if c.Invocation.Attempt < 3 {
+			return answered(503, "later"), nil
+		}
+		return answered(200, "fine"), nil
+	}))
+	data, err := json.Marshal(function.InvokeRequest{Function: "desk", ID: "one", Request: &function.LateRequest{
+		Route: "orders", Method: "GET", Target: "/", Callback: &function.Callback{Function: "desk", URL: "https://shop.example/done", Secret: "key"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := w.append(function.TopicInvoke, &event.Event{ID: "one", Source: "/test", Type: event.TypeInvokeRequested, Subject: "desk", DataContentType: "application/json", Data: data})[0]
+	w.ask("two", "orders") // whom nobody is told of
+	w.awaitFinished(2)
+	rs := w.records(function.TopicCallbacks)
+	if len(rs) != 1 || string(rs[0].Key) != fmt.Sprintf("one.%d.%d", at.Partition, at.Offset) {
+		t.Fatalf("callbacks = %v, want one of the request", rs)
+	}
+	var c function.Callback
+	if err := json.Unmarshal(rs[0].Value, &c); err != nil || c.URL != "https://shop.example/done" {
+		t.Errorf("callback = %+v, %v", c, err)
 	}
 }

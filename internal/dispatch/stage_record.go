@@ -61,6 +61,9 @@ func (s record) do(_ context.Context, w *work) error {
 	if w.state == function.RunRetrying {
 		return w.again(records)
 	}
+	if records, err = w.callBack(records); err != nil {
+		return err
+	}
 	w.records = w.appendProgress(records)
 	return nil
 }

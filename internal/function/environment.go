@@ -191,6 +191,7 @@ func (p placing) trigger(t *Trigger) {
 		r := *t.Route
 		r.Host = p.host(r.Host)
 		r.Auth = r.Auth.place(p.name)
+		r.Callback = r.Callback.place(p.name)
 		r.Fallback = r.Fallback.place(p.name)
 		r.Cache = r.Cache.place(p.heard)
 		t.Route = &r

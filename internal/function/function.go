@@ -152,7 +152,8 @@ type Route struct {
 	Hedge       *Hedge            `json:"hedge,omitempty"`
 	Breaker     *Breaker          `json:"breaker,omitempty"`
 	Fallback    *Fallback         `json:"fallback,omitempty"`
-	Async       Later             `json:"async,omitempty"` // "" = the answer is the function's
+	Async       Later             `json:"async,omitempty"`    // "" = the answer is the function's
+	Callback    *RouteCallback    `json:"callback,omitempty"` // nil = nobody is told
 }
 
 // Version is immutable: what a deploy made. Number counts from 1 for each function.

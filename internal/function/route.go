@@ -120,6 +120,7 @@ func (c *checker) route(at string, r *Route) {
 	c.hedge(at+".hedge", r)
 	c.breaker(at+".breaker", r.Breaker)
 	c.later(at, r)
+	c.callback(at+".callback", r)
 	if len(c.problems) > before {
 		return
 	}

@@ -49,6 +49,7 @@ type LateRequest struct {
 	Route    string            `json:"route"`
 	Method   string            `json:"method"`
 	Target   string            `json:"target"` // path and query
+	Scheme   string            `json:"scheme,omitempty"`
 	Host     string            `json:"host,omitempty"`
 	Remote   string            `json:"remote,omitempty"`
 	Pattern  string            `json:"pattern,omitempty"` // of the route, as net/http.ServeMux writes it
@@ -56,6 +57,7 @@ type LateRequest struct {
 	Header   http.Header       `json:"header,omitempty"`
 	Body     []byte            `json:"body,omitempty"`
 	Identity *Identity         `json:"identity,omitempty"`
+	Callback *Callback         `json:"callback,omitempty"` // nil = nobody is told
 }
 
 // HTTP is the request that the function gets; another one for each attempt.
@@ -64,6 +66,7 @@ func (l *LateRequest) HTTP() (*http.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the target of a request: %w", err)
 	}
+	u.Scheme = l.Scheme
 	r := &http.Request{
 		Method: l.Method, URL: u, RequestURI: l.Target, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Host: l.Host, RemoteAddr: l.Remote,
 		Pattern: l.Pattern, Header: l.Header.Clone(), Body: http.NoBody, ContentLength: int64(len(l.Body)),

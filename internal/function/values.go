@@ -48,8 +48,10 @@ func (s *Spec) SecretNames() []string {
 		names = append(names, t.Name)
 	}
 	for _, r := range s.Routes() {
-		if name := r.Route.Auth.SecretName(); name != "" {
-			names = append(names, name)
+		for _, name := range []string{r.Route.Auth.SecretName(), r.Route.Callback.SecretName()} {
+			if name != "" {
+				names = append(names, name)
+			}
 		}
 	}
 	slices.Sort(names)

@@ -10,6 +10,7 @@ import (
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -56,10 +57,14 @@ func (g *Gateway) accept(c *Call) (*lateRun, error) {
 	dropHopByHop(r.Header)
 	r.Header.Del(function.ShadowHeader) // a client may not pretend
 	tellIdentity(r.Header, c.Identity)
+	told, err := callbackOf(c)
+	if err != nil {
+		return nil, err
+	}
 	id := event.NewID()
 	req := function.InvokeRequest{Function: c.Function, ID: id, Request: &function.LateRequest{
-		Route: c.Trigger.Name, Method: r.Method, Target: g.caller.redact.path(r.URL), Host: r.Host, Remote: r.RemoteAddr, Pattern: r.Pattern,
-		Params: pathValues(r), Header: g.caller.redact.without(r.Header), Body: c.Body, Identity: c.Identity,
+		Route: c.Trigger.Name, Method: r.Method, Target: g.caller.redact.path(r.URL), Scheme: r.URL.Scheme, Host: r.Host, Remote: r.RemoteAddr, Pattern: r.Pattern,
+		Params: pathValues(r), Header: g.caller.redact.without(r.Header), Body: c.Body, Identity: c.Identity, Callback: told,
 	}}
 	data, err := json.Marshal(req)
 	if err != nil {
@@ -82,6 +87,24 @@ func (g *Gateway) accept(c *Call) (*lateRun, error) {
 		return nil, fmt.Errorf("append a request to %s: %w", c.Function, err)
 	}
 	return &lateRun{name: runName{id, at[0].Partition, at[0].Offset}, request: &req, accepted: e.Time}, nil
+}
+
+// callbackOf is who is told what comes of a request; nil = nobody.
+func callbackOf(c *Call) (*function.Callback, error) {
+	b := c.Trigger.Route.Callback
+	if b == nil {
+		return nil, nil
+	}
+	url := b.URL
+	if b.Header != "" {
+		if url = c.Request.Header.Get(b.Header); url == "" {
+			return nil, nil
+		}
+		if err := function.CheckCallback(url); err != nil {
+			return nil, fault.New(fault.Invalid, "header %s: %w", b.Header, err).WithHint("%s", fault.HintOf(err))
+		}
+	}
+	return &function.Callback{Function: c.Function, URL: url, Secret: b.Secret}, nil
 }
 
 // pathValues are the parameters that the route's path found in the request's.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/history"
 )
@@ -428,4 +429,50 @@ func FuzzPrefer(f *testing.F) {
 			t.Errorf("Prefer: %q is %+v, what was applied %+v", s, p, again)
 		}
 	})
+}
+
+func TestARequestSaysWhomToTell(t *testing.T) {
+	d := startDesk(t)
+	d.deploySecrets("key")
+	own, given := route("own", "", "/own"), route("given", "", "/given")
+	own.Route.Async, own.Route.Callback = function.LaterAlways, &function.RouteCallback{URL: "https://shop.example/done", Secret: "key"}
+	given.Route.Async, given.Route.Callback = function.LaterAlways, &function.RouteCallback{Header: "X-Callback", Secret: "key"}
+	d.deploy("teller", own, given)
+	for _, c := range []struct{ path, says, want string }{
+		{"/own", "https://liar.example/", "https://shop.example/done"},
+		{"/given", "http://client.example:8080/done?for=me", "http://client.example:8080/done?for=me"},
+		{"/given", "", ""},
+	} {
+		d.ask(c.path, "", "X-Callback", c.says)
+		all := d.events(function.TopicInvoke)
+		var r function.InvokeRequest
+		if err := json.Unmarshal(all[len(all)-1].Data, &r); err != nil {
+			t.Fatal(err)
+		}
+		told := function.Callback{}
+		if r.Request.Callback != nil {
+			told = *r.Request.Callback
+		}
+		if told.URL != c.want || c.want != "" && (told.Secret != "key" || told.Function != "teller") {
+			t.Errorf("%s with %q is told to %+v, want %q", c.path, c.says, told, c.want)
+		}
+	}
+	for _, bad := range []string{"nowhere", "ftp://x.example/", "http://", "https://user:pw@x.example/", "http://x.example/#f", "http://0.0.0.0/", "http://[ff02::1]/", "https://x.example/" + strings.Repeat("x", 2048)} {
+		if g := d.send("POST", "/given", "", "X-Callback", bad); g.status != 400 || !strings.Contains(g.body, "X-Callback") {
+			t.Errorf("a callback to %q = %d %s, want 400", bad, g.status, g.body)
+		}
+	}
+}
+
+func TestWhatIsToldIsTheState(t *testing.T) {
+	d := startDesk(t)
+	at := d.ask("/orders/1", "")
+	d.finish(at, done(200, nil, `{"n":1}`))
+	text, err := d.StateOf(t.Context(), strings.TrimPrefix(at, runsPrefix))
+	if want := strings.TrimSpace(d.send("GET", at, "").body); err != nil || string(text) != want {
+		t.Errorf("StateOf = %s, %v, want %s", text, err, want)
+	}
+	if _, err := d.StateOf(t.Context(), "nothing"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("StateOf of nothing = %v, want NotFound", err)
+	}
 }

@@ -46,7 +46,10 @@ type runName struct {
 	offset    int64
 }
 
-func (n runName) String() string { return fmt.Sprintf("%s.%d.%d", n.id, n.partition, n.offset) }
+func (n runName) String() string {
+	at := n.ref()
+	return at.Address()
+}
 
 var validRunName = regexp.MustCompile(`^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,17})$`)
 

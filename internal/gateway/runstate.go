@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 	"unicode/utf8"
@@ -102,6 +104,26 @@ func (g *Gateway) describe(run *lateRun, story *function.Run) runState {
 		s.Result = shownResult(a)
 	}
 	return s
+}
+
+// StateOf is how a run stands that is over, as its client is given it. It waits until this node knows. NotFound when the log has the request no more.
+func (g *Gateway) StateOf(ctx context.Context, address string) ([]byte, error) {
+	run, err := g.findRun(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	story, err := g.settled(ctx, run, maxWait)
+	switch {
+	case err != nil:
+		return nil, err
+	case story == nil || !over(story):
+		return nil, fault.New(fault.Unavailable, "the node does not know yet what came of run %s", address)
+	}
+	text, err := json.Marshal(g.describe(run, story))
+	if err != nil {
+		return nil, fmt.Errorf("encode the state of run %s: %w", address, err)
+	}
+	return text, nil
 }
 
 // shownResult is a body that can stand in JSON, and is short.
