@@ -39,6 +39,9 @@ func (c *checker) later(at string, r *Route) {
 		return
 	}
 	oneOf(c, at+".async", r.Async, []Later{LaterAlways, LaterPreferred})
+	if r.Redirect != nil || r.Static != nil {
+		c.add(at+".async", "remove it", "a route that asks no function has its answer at once")
+	}
 	if r.Durable {
 		c.add(at+".durable", "remove it", "a request that is answered later is in the log in any case")
 	}
