@@ -22,8 +22,8 @@ import (
 	"github.com/dalamb/dalamb/internal/history"
 )
 
-// desk is a gateway with a history, and the part that dispatch would play.
-type desk struct {
+// waitingDesk is a gateway with a history, and the part that dispatch would play.
+type waitingDesk struct {
 	*node
 	history *history.History
 	waits   chan struct{} // has a token for each who has begun to wait
@@ -50,10 +50,10 @@ func bcryptOf(t *testing.T, password string) string {
 	return string(hash)
 }
 
-// startDesk deploys a function whose routes answer later: /orders always, /either when that is preferred.
-func startDesk(t *testing.T, change ...func(*Options)) *desk {
+// startWaitingDesk deploys a function whose routes answer later: /orders always, /either when that is preferred.
+func startWaitingDesk(t *testing.T, change ...func(*Options)) *waitingDesk {
 	t.Helper()
-	d := &desk{waits: make(chan struct{}, 1000)}
+	d := &waitingDesk{waits: make(chan struct{}, 1000)}
 	var folding sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(func() { // after the node's own end, which closes the log
@@ -82,7 +82,7 @@ func startDesk(t *testing.T, change ...func(*Options)) *desk {
 }
 
 // finish tells what came of a run.
-func (d *desk) finish(location string, run function.Run) {
+func (d *waitingDesk) finish(location string, run function.Run) {
 	d.t.Helper()
 	name, ok := parseRunName(strings.TrimPrefix(location, runsPrefix))
 	if !ok {
@@ -106,7 +106,7 @@ func (d *desk) finish(location string, run function.Run) {
 	}
 }
 
-func (d *desk) ask(path, body string, header ...string) string {
+func (d *waitingDesk) ask(path, body string, header ...string) string {
 	d.t.Helper()
 	g := d.send("POST", path, body, header...)
 	if g.status != 202 || g.header.Get("Retry-After") == "" {
@@ -131,7 +131,7 @@ func done(status int, header http.Header, body string) function.Run {
 }
 
 func TestARequestIsKeptAndItsAnswerGivenLater(t *testing.T) {
-	d := startDesk(t)
+	d := startWaitingDesk(t)
 	at := d.ask("/orders/7?x=1&token=secret", `{"n":1}`, "Cookie", "session=secret", "X-Kept", "yes", "Dalamb-Auth-Id", "liar", "Connection", "X-Hop", "X-Hop", "gone")
 	e := d.events(function.TopicInvoke)[0]
 	var r function.InvokeRequest
@@ -170,7 +170,7 @@ func TestARequestIsKeptAndItsAnswerGivenLater(t *testing.T) {
 }
 
 func TestAnAnswerMayBePreferredLater(t *testing.T) {
-	d := startDesk(t)
+	d := startWaitingDesk(t)
 	if g := d.send("POST", "/either", ""); g.status != 200 || g.body != "at once" {
 		t.Errorf("without Prefer = %d %q, want the function's answer", g.status, g.body)
 	}
@@ -182,7 +182,7 @@ func TestAnAnswerMayBePreferredLater(t *testing.T) {
 }
 
 func TestStatesOfRuns(t *testing.T) {
-	d := startDesk(t)
+	d := startWaitingDesk(t)
 	over := func(state function.RunState, outcome function.Outcome, reason string) function.Run {
 		return function.Run{State: state, Reason: reason, Attempts: []function.Attempt{{Number: 1, Outcome: outcome, Failure: &function.Failure{Message: "in /srv/secret.py"}}}}
 	}
@@ -222,7 +222,7 @@ func TestStatesOfRuns(t *testing.T) {
 func TestWhoDidNotSendARequestLearnsNothing(t *testing.T) {
 	bob := base64.StdEncoding.EncodeToString([]byte("bob:b"))
 	alice := base64.StdEncoding.EncodeToString([]byte("alice:a"))
-	d := startDesk(t, hold(map[string]string{"users": "alice:" + bcryptOf(t, "a") + "\nbob:" + bcryptOf(t, "b")}, time.Now))
+	d := startWaitingDesk(t, hold(map[string]string{"users": "alice:" + bcryptOf(t, "a") + "\nbob:" + bcryptOf(t, "b")}, time.Now))
 	d.deploySecrets("users")
 	private := guarded(&function.Auth{Basic: &function.BasicAuth{Users: "users"}}, nil)
 	private.Route.Async = function.LaterAlways
@@ -266,7 +266,7 @@ func TestWhoDidNotSendARequestLearnsNothing(t *testing.T) {
 }
 
 func TestWhoWaitsIsToldWhenItIsOver(t *testing.T) {
-	d := startDesk(t)
+	d := startWaitingDesk(t)
 	at := d.ask("/orders/1", "")
 	const many = 50
 	var clients sync.WaitGroup
@@ -293,7 +293,7 @@ func TestWhoWaitsIsToldWhenItIsOver(t *testing.T) {
 }
 
 func TestWaitersAreBoundedAndEndWithTheNode(t *testing.T) {
-	d := startDesk(t)
+	d := startWaitingDesk(t)
 	at := d.ask("/orders/1", "")
 	d.waiters.now.Store(maxWaiters)
 	if s := d.send("GET", at+"?wait=50s", "").state(t); s.State != runAccepted {
@@ -315,7 +315,7 @@ func TestWaitersAreBoundedAndEndWithTheNode(t *testing.T) {
 }
 
 func TestAStreamTellsEachState(t *testing.T) {
-	d := startDesk(t)
+	d := startWaitingDesk(t)
 	at := d.ask("/orders/1", "")
 	req, err := http.NewRequestWithContext(t.Context(), "GET", d.url+at, nil)
 	if err != nil {
@@ -353,7 +353,7 @@ func TestAStreamTellsEachState(t *testing.T) {
 }
 
 func TestARunIsCancelledOnce(t *testing.T) {
-	d := startDesk(t)
+	d := startWaitingDesk(t)
 	at := d.ask("/orders/1", "")
 	d.EndWaits() // nobody runs it here, so that the wait for its end would be in vain
 	for range 2 {
@@ -380,7 +380,7 @@ func TestARunIsCancelledOnce(t *testing.T) {
 }
 
 func TestARequestThatTheLogCannotKeepIsRefused(t *testing.T) {
-	d := startDesk(t, func(o *Options) { o.Limits.Event = 4 << 10 })
+	d := startWaitingDesk(t, func(o *Options) { o.Limits.Event = 4 << 10 })
 	if g := d.send("POST", "/orders/1", strings.Repeat("x", 4<<10)); g.status != 413 {
 		t.Errorf("a request that is too large = %d %s, want 413", g.status, g.body)
 	}
@@ -391,7 +391,7 @@ func TestARequestThatTheLogCannotKeepIsRefused(t *testing.T) {
 }
 
 func TestPagesOfOtherOriginsMayAskForTheirRuns(t *testing.T) {
-	d := startDesk(t)
+	d := startWaitingDesk(t)
 	r := route("r", "POST", "/page")
 	r.Route.Async, r.Route.CORS = function.LaterAlways, &function.CORS{Origins: []string{"https://shop.example"}}
 	d.deploy("page", r)
@@ -432,7 +432,7 @@ func FuzzPrefer(f *testing.F) {
 }
 
 func TestARequestSaysWhomToTell(t *testing.T) {
-	d := startDesk(t)
+	d := startWaitingDesk(t)
 	d.deploySecrets("key")
 	own, given := route("own", "", "/own"), route("given", "", "/given")
 	own.Route.Async, own.Route.Callback = function.LaterAlways, &function.RouteCallback{URL: "https://shop.example/done", Secret: "key"}
@@ -465,7 +465,7 @@ func TestARequestSaysWhomToTell(t *testing.T) {
 }
 
 func TestWhatIsToldIsTheState(t *testing.T) {
-	d := startDesk(t)
+	d := startWaitingDesk(t)
 	at := d.ask("/orders/1", "")
 	d.finish(at, done(200, nil, `{"n":1}`))
 	text, err := d.StateOf(t.Context(), strings.TrimPrefix(at, runsPrefix))
