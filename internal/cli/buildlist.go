@@ -29,7 +29,11 @@ wanted them any longer, and those that were lost with their node. Each is two ev
 				q.Function = args[0]
 			}
 			return inquiry[wire.BuildList]{
-				func(node *client.Client) (wire.BuildList, error) { return node.Builds(c.Context(), q) },
+				func(node *client.Client) (wire.BuildList, error) {
+					list, err := node.Builds(c.Context(), q)
+					list.Builds = ofEnvironment(env, list.Builds, madeFor)
+					return list, err
+				},
 				func(w io.Writer, list *wire.BuildList) { printBuilds(w, c.ErrOrStderr(), list) },
 			}.run(c, env, &out)
 		},
@@ -132,4 +136,12 @@ func printBuild(w io.Writer, b *wire.Build) {
 	line("code", b.Code)
 	line("image", b.Image)
 	line("versions", versionRefs(b))
+}
+
+// madeFor is a function that a build was for; all of them are of one environment.
+func madeFor(b *wire.Build) string {
+	if len(b.Functions) == 0 {
+		return ""
+	}
+	return b.Functions[0]
 }

@@ -33,7 +33,8 @@ func inEnvironments() map[string]named {
 	return map[string]named{
 		"functions": firstName, "versions": firstName, "diff": firstName, "alias ls": firstName, "alias rm": firstName, "shift": firstName, "rollback": firstName,
 		"rollout ls": noNames, "rollout show": firstName, "rollout pause": firstName, "rollout resume": firstName, "rollout abort": firstName, "rollout promote": firstName,
-		"deploy": noNames, "remove": firstName, "invoke": firstName, "ps": firstName, "logs": firstName, "build log": firstName, "build provenance": firstName,
+		"deploy": noNames, "remove": firstName, "invoke": firstName, "ps": firstName, "logs": firstName, "build ls": firstName, "build show": firstName, "build log": firstName, "build provenance": firstName,
+		"cache purge": firstName, "health": firstName,
 		"trigger pause": firstName, "trigger resume": firstName, "key ls": firstName, "key pause": firstName, "key resume": firstName,
 		"schedule ls": noNames, "seek": firstName, "replay": firstName, "replay ls": noNames, "replay show": noNames, "replay cancel": noNames,
 		"emit": noNames, "delayed ls": noNames, "delayed cancel": noNames, "events": noNames, "pattern try": noNames,
@@ -47,7 +48,7 @@ func inEnvironments() map[string]named {
 
 // lists are the commands that show what an environment has, where no name is given.
 func lists() []string {
-	return []string{"functions", "ps", "rollout ls", "schedule ls", "replay ls", "topic ls", "copy ls", "delayed ls", "secret ls", "config ls", "runs", "dlq", "dlq ls"}
+	return []string{"functions", "ps", "build ls", "rollout ls", "schedule ls", "replay ls", "topic ls", "copy ls", "delayed ls", "secret ls", "config ls", "runs", "dlq", "dlq ls"}
 }
 
 // tellWhereNothingIs says of an environment without anything in it, whose name may be mistyped, which ones there are.

@@ -13,7 +13,7 @@ func TestEveryCommandSaysWhetherItKnowsEnvironments(t *testing.T) {
 	ofTheInstallation := []string{
 		"build key", "copy cancel", "copy ls", "copy positions", "copy show", "delayed cancel", "delayed ls", "doctor", "env ls", "env rm",
 		"hook ls", "hook rm", "hook set", "hook show", "hook test", "images", "init", "pattern test", "repository ls", "repository rm",
-		"token create", "token ls", "token remove", "up", "version",
+		"services deregister", "services ls", "services register", "services show", "tls client", "tls init", "token create", "token ls", "token remove", "up", "version", "watch",
 	}
 	known := inEnvironments()
 	var missing []string
