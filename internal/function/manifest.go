@@ -72,14 +72,15 @@ func (e *ManifestError) join(sep string) string {
 	return strings.Join(lines, sep)
 }
 
-const maxManifest = 1 << 20 // bytes
+// MaxManifest is how many bytes of a manifest are read.
+const MaxManifest = 1 << 20
 
 // ParseManifest reads a manifest strictly and fills in the defaults. file is for messages only. The error is a
 // *ManifestError with all problems, and then there is no Manifest.
 func ParseManifest(file string, data []byte) (*Manifest, error) {
 	p := &parser{file: file}
-	if len(data) > maxManifest {
-		p.report(nil, "", "the manifest is too large", fmt.Sprintf("at most %d bytes are read", maxManifest))
+	if len(data) > MaxManifest {
+		p.report(nil, "", "the manifest is too large", fmt.Sprintf("at most %d bytes are read", MaxManifest))
 		return nil, p.err()
 	}
 	var m Manifest

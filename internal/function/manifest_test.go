@@ -209,7 +209,7 @@ func TestHostileYAML(t *testing.T) {
 		"a cycle":          minimal + "triggers:\n- filter: &x {a: *x}",
 		"deep":             minimal + "triggers:\n- filter: " + strings.Repeat("{a: ", 500) + "[1]" + strings.Repeat("}", 500),
 		"very deep":        strings.Repeat("[", 100_000),
-		"large":            "name: " + strings.Repeat("x", maxManifest),
+		"large":            "name: " + strings.Repeat("x", MaxManifest),
 		"many mistakes":    minimal + strings.Repeat("? {}\n: x\n", 1000),
 		"many documents":   strings.Repeat("---\nx: 1\n", 100_000),
 		"many routes":      minimal + "triggers:\n" + strings.Repeat("- route: {path: /a}\n", 20_000),

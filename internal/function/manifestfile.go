@@ -12,5 +12,5 @@ func ReadManifest(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxManifest+1))
+	return io.ReadAll(io.LimitReader(f, MaxManifest+1))
 }

@@ -24,7 +24,7 @@ func TestAManifestWithoutEndIsNotReadWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := ReadManifest(path)
-	if err != nil || len(text) != maxManifest+1 {
+	if err != nil || len(text) != MaxManifest+1 {
 		t.Fatalf("ReadManifest = %d bytes, %v, want one more than there may be", len(text), err)
 	}
 	if _, err := ParseManifest(path, text); err == nil || !strings.Contains(err.Error(), "the manifest is too large (at most 1048576 bytes are read)") {

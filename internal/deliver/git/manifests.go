@@ -40,8 +40,8 @@ func (o objects) manifests(ctx context.Context, list []file) ([]*delivered, erro
 		if looked++; looked > maxFunctions || len(found) > maxFunctions {
 			return nil, fault.New(fault.TooLarge, "it has more than %d functions", maxFunctions).WithHint("make several repositories of it")
 		}
-		if f.size > maxManifest {
-			problems = append(problems, fmt.Sprintf("%s: is %d bytes long; at most %d are read", oneLine(f.path), f.size, maxManifest))
+		if f.size > function.MaxManifest {
+			problems = append(problems, fmt.Sprintf("%s: is %d bytes long; at most %d are read", oneLine(f.path), f.size, function.MaxManifest))
 			continue
 		}
 		var text bytes.Buffer
@@ -73,8 +73,6 @@ func (o objects) manifests(ctx context.Context, list []file) ([]*delivered, erro
 	}
 	return found, nil
 }
-
-const maxManifest = 1 << 20 // bytes, as function.ParseManifest takes them
 
 // isManifest leaves out directories that hold what others made, or what is there to be tested with.
 func isManifest(f file) bool {
