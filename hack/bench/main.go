@@ -52,6 +52,7 @@ func rows() []row {
 		{"writes", writesRow},
 		{"restart", restartRow},
 		{"push", pushRow},
+		{"watch", watchRow},
 		{"lag", lagRow},
 		{"kafka", kafkaRow},
 	}

@@ -12,10 +12,11 @@ import (
 	"time"
 )
 
-const pushManifest = `name: pushed
+// pushManifest has two places for the function's name.
+const pushManifest = `name: %[1]s
 entry: {type: http, command: [python3, main.py]}
 triggers:
-  - route: {path: /pushed}
+  - route: {path: /%[1]s}
 `
 
 // pushProgram answers which version of the code it is.
@@ -45,11 +46,11 @@ func pushRow(ctx context.Context, b *bench) error {
 		return err
 	}
 	w := &pushed{n: n, name: "pushed", dir: filepath.Join(b.dir, "push-work")}
-	if err := w.begin(ctx, map[string]string{"dalamb.yaml": pushManifest, "main.py": pushProgram}); err != nil {
+	if err := w.begin(ctx, map[string]string{"dalamb.yaml": fmt.Sprintf(pushManifest, w.name), "main.py": pushProgram}); err != nil {
 		return err
 	}
 	const turns = 15
-	s, err := inTurns(ctx, turns, func() (float64, error) { return w.turn(ctx, w.push) }, func() (float64, error) { return w.turn(ctx, w.deploy) })
+	s, err := inTurns(ctx, b.turns(turns), func() (float64, error) { return w.turn(ctx, w.push) }, func() (float64, error) { return w.turn(ctx, w.deploy) })
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func pushGo(ctx context.Context, b *bench, n *node) error {
 		return err
 	}
 	const turns = 7
-	s, err := inTurns(ctx, turns, func() (float64, error) { return w.beyondCompile(ctx) }, func() (float64, error) { return w.compiled, nil })
+	s, err := inTurns(ctx, b.turns(turns), func() (float64, error) { return w.beyondCompile(ctx) }, func() (float64, error) { return w.compiled, nil })
 	if err != nil {
 		return err
 	}
@@ -127,7 +128,8 @@ type pushed struct {
 	compiled float64 // seconds that the last compile took
 }
 
-func (w *pushed) begin(ctx context.Context, files map[string]string) error {
+// write makes the directory.
+func (w *pushed) write(files map[string]string) error {
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return err
 	}
@@ -135,6 +137,14 @@ func (w *pushed) begin(ctx context.Context, files map[string]string) error {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o644); err != nil {
 			return err
 		}
+	}
+	return w.change()
+}
+
+// begin makes a repository of it besides.
+func (w *pushed) begin(ctx context.Context, files map[string]string) error {
+	if err := w.write(files); err != nil {
+		return err
 	}
 	remote := strings.Replace(w.n.control, "http://", "http://bench:"+w.n.token+"@", 1) + "/git/" + w.name
 	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"remote", "add", "live", remote}} {
@@ -160,8 +170,7 @@ func (w *pushed) run(ctx context.Context, program string, args ...string) error 
 
 // turn is how many seconds pass from the start of the delivery of a change, which is committed already, until it answers.
 func (w *pushed) turn(ctx context.Context, deliver func(context.Context) error) (float64, error) {
-	w.version++
-	if err := os.WriteFile(filepath.Join(w.dir, "version"), fmt.Append(nil, w.version), 0o644); err != nil {
+	if err := w.change(); err != nil {
 		return 0, err
 	}
 	if err := w.run(ctx, "git", "add", "."); err != nil {
@@ -174,6 +183,19 @@ func (w *pushed) turn(ctx context.Context, deliver func(context.Context) error) 
 	if err := deliver(ctx); err != nil {
 		return 0, err
 	}
+	return w.answers(ctx, begun)
+}
+
+// change is one that can be seen from outside.
+func (w *pushed) change() error {
+	w.version++
+	return os.WriteFile(filepath.Join(w.dir, "version"), fmt.Append(nil, w.version), 0o644)
+}
+
+// answers is how many seconds passed until the change does.
+func (w *pushed) answers(ctx context.Context, begun time.Time) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	for {
 		text, err := w.answer(ctx)
 		if err != nil || text == fmt.Sprint(w.version) {
