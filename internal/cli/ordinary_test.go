@@ -1,7 +1,7 @@
 package cli_test
 
 import (
-	_ "embed"
+	"embed"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,10 +12,10 @@ import (
 	"github.com/dalamb/dalamb/internal/runner/runnertest"
 )
 
-// ordinaryDoctor is in the test binary since an ordinary user need not be able to read these directories.
+// ordinaryScripts are in the test binary since an ordinary user need not be able to read these directories.
 //
-//go:embed testdata/ordinary/doctor.txtar
-var ordinaryDoctor []byte
+//go:embed testdata/ordinary/*.txtar
+var ordinaryScripts embed.FS
 
 // TestOrdinaryUsersScripts runs those that are about a node without rights.
 func TestOrdinaryUsersScripts(t *testing.T) {
@@ -24,11 +24,11 @@ func TestOrdinaryUsersScripts(t *testing.T) {
 		runnertest.AsOrdinaryUser(t, "TestOrdinaryUsersScripts")
 		return
 	}
-	script := filepath.Join(t.TempDir(), "doctor.txtar")
-	if err := os.WriteFile(script, ordinaryDoctor, 0o644); err != nil {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, ordinaryScripts); err != nil {
 		t.Fatal(err)
 	}
 	p := params()
-	p.Files = []string{script}
+	p.Dir = filepath.Join(dir, "testdata", "ordinary")
 	testscript.Run(t, p)
 }
