@@ -91,9 +91,9 @@ func (l *Lambda) createFunction(c *call) (any, error) {
 		return nil, badValue("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
 	}
 	none := int64(-1)
-	return l.deploy(c, deployment{
+	return l.tell(l.deploy(c, deployment{
 		req: wire.DeployRequest{Spec: *spec, Expects: &none}, settings: &req.settings, archive: req.Code.ZipFile, publish: req.Publish, tags: req.Tags,
-	})
+	}))
 }
 
 func checkFunctionName(name string) error {
@@ -128,19 +128,27 @@ type deployment struct {
 	tags     map[string]string
 }
 
-// deploy makes a version, and tells of it.
-func (l *Lambda) deploy(c *call, d deployment) (any, error) {
+// tell answers with what was deployed.
+func (l *Lambda) tell(t target, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return l.configure(t), nil
+}
+
+// deploy makes a version, which live may point at only after a roll-out, and returns it; of a dry run $LATEST.
+func (l *Lambda) deploy(c *call, d deployment) (target, error) {
 	var sent unpacked
 	if d.archive != nil {
 		var err error
 		if sent, err = l.unpack(d.archive); err != nil {
-			return nil, err
+			return target{}, err
 		}
 		defer sent.remove()
 	}
 	if d.settings != nil {
 		if err := l.apply(d.settings, &d.req.Spec, sent.dir); err != nil {
-			return nil, err
+			return target{}, err
 		}
 	}
 	if sent.dir != "" {
@@ -150,16 +158,15 @@ func (l *Lambda) deploy(c *call, d deployment) (any, error) {
 		}
 		var err error
 		if d.req.Code, err = l.store(c.ctx(), sent, program); err != nil {
-			return nil, err
+			return target{}, err
 		}
 	}
 	done, err := l.o.Control.Deploy(c.ctx(), d.req)
 	if err != nil {
-		return nil, err
+		return target{}, err
 	}
 	if d.req.DryRun {
-		t, err := l.find(d.req.Spec.Name, "")
-		return l.configure(t), err
+		return l.find(d.req.Spec.Name, "")
 	}
 	f, err := l.remember(c.ctx(), done.Function, func(_ *catalog.Function, n *note) error {
 		if sent.dir != "" {
@@ -171,18 +178,16 @@ func (l *Lambda) deploy(c *call, d deployment) (any, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return target{}, err
 	}
 	t := target{f: f, v: versionOf(f, done.Version)}
 	if t.v == nil {
-		return nil, l.notFound(done.Function, "", nil) // removed again at once by somebody else
+		return target{}, l.notFound(done.Function, "", nil) // removed again at once by somebody else
 	}
-	out := l.configure(t)
 	if d.publish {
 		t.qualifier = fmt.Sprint(done.Version)
-		out = l.configure(t)
 	}
-	return out, nil
+	return t, nil
 }
 
 // getAnswer is AWS's GetFunction.

@@ -19,7 +19,7 @@ type mapping struct {
 	UUID                           string
 	EventSourceMappingArn          string
 	FunctionArn                    string
-	State                          string // Enabled, Disabled, Deleting
+	State                          string // Creating, Enabled, Updating, Disabled, Deleting
 	StateTransitionReason          string
 	LastModified                   float64 // seconds since 1970
 	Topics                         []string
@@ -195,6 +195,9 @@ func (l *Lambda) createMapping(c *call) (any, error) {
 					made.Topic, name, mappingID(name, s.Triggers[i].Name))
 			}
 		}
+		if s.Rollout != nil && req.Enabled != nil && !*req.Enabled {
+			return badValue("Enabled: what is rolled out begins enabled, and %s has a rollout", name).WithHint("create it enabled, and disable it when the roll-out is over")
+		}
 		s.Triggers = append(slices.Clone(s.Triggers), made)
 		return nil
 	})
@@ -204,22 +207,66 @@ func (l *Lambda) createMapping(c *call) (any, error) {
 	return l.enable(c, t, made.Name, req.Enabled)
 }
 
-// enable lets a mapping's trigger run, or wait, and tells of it.
+// enable lets a mapping's trigger run, or wait, and tells of it as the version has it that was deployed for it.
 func (l *Lambda) enable(c *call, t target, trigger string, enabled *bool) (any, error) {
-	live, err := l.o.Catalog.View().Trigger(t.f.Name, trigger)
+	f, err := l.function(t.f.Name, "")
 	if err != nil {
 		return nil, err // removed again at once by somebody else
 	}
-	if enabled != nil && live.Paused == *enabled {
-		view, err := l.o.Catalog.Submit(c.ctx(), catalog.Pause{Function: t.f.Name, Trigger: trigger, Paused: !*enabled})
+	if enabled != nil && slices.ContainsFunc(f.Triggers, func(t *catalog.Trigger) bool { return t.Name == trigger && t.Paused == *enabled }) {
+		view, err := l.o.Catalog.Submit(c.ctx(), catalog.Pause{Function: f.Name, Trigger: trigger, Paused: !*enabled})
 		if err != nil {
 			return nil, err
 		}
-		if live, err = view.Trigger(t.f.Name, trigger); err != nil {
+		if f, err = view.Function(f.Name); err != nil {
 			return nil, err
 		}
 	}
-	return l.mappingOf(t.f, live), nil
+	for _, have := range mappingsOf(f) {
+		if have.Name != trigger {
+			continue
+		}
+		out := l.mappingOf(f, have)
+		if declared := triggerOf(&t.v.Spec, trigger); declared != nil && latest(f).Number != t.v.Number && out.State != stateCreating {
+			next := *have
+			next.Trigger = *declared
+			out = l.mappingOf(f, &next)
+			out.State = "Updating"
+		}
+		return out, nil
+	}
+	return nil, noMapping() // removed, or rolled back, at once
+}
+
+func noMapping() error { return fault.New(fault.NotFound, "The resource you requested does not exist.") }
+
+// stateCreating is that of a mapping which comes with a version that is being rolled out: live does not point at it yet.
+const stateCreating = "Creating"
+
+// mappingsOf are those of a function, the ones that are being created behind the ones that are there.
+func mappingsOf(f *catalog.Function) []*catalog.Trigger {
+	var list []*catalog.Trigger
+	for _, t := range f.Triggers {
+		if isMapping(&t.Trigger) {
+			list = append(list, t)
+		}
+	}
+	underWay, _ := rolling(f)
+	if underWay == nil {
+		return list
+	}
+	if v := versionOf(f, underWay.To); v != nil {
+		for _, t := range v.Spec.Triggers {
+			if isMapping(&t) && !isThere(f, t.Name) {
+				list = append(list, &catalog.Trigger{Function: f.Name, Trigger: t, Began: v.Created})
+			}
+		}
+	}
+	return list
+}
+
+func isThere(f *catalog.Function, trigger string) bool {
+	return slices.ContainsFunc(f.Triggers, func(t *catalog.Trigger) bool { return t.Name == trigger })
 }
 
 // isMapping says whether a trigger is what AWS calls an event source mapping.
@@ -242,7 +289,10 @@ func (l *Lambda) mappingOf(f *catalog.Function, t *catalog.Trigger) mapping {
 		SelfManagedEventSource: eventSource{map[string][]string{bootstrapServers: servers}}, StartingPosition: "LATEST", BatchSize: 1,
 		MaximumRetryAttempts: t.Retry.Attempts - 1, MaximumRecordAgeInSeconds: wholeUnits(int64(t.Retry.MaxAge), int64(time.Second)), FilterCriteria: criteriaOf(t.Filter),
 	}
-	if t.Paused {
+	switch {
+	case !isThere(f, t.Name):
+		m.State = stateCreating
+	case t.Paused:
 		m.State = "Disabled"
 	}
 	switch declared := t.Trigger.Start; declared {
@@ -273,13 +323,13 @@ func (l *Lambda) mappingOf(f *catalog.Function, t *catalog.Trigger) mapping {
 func (l *Lambda) mapped(c *call) (*catalog.Function, *catalog.Trigger, error) {
 	id := c.r.PathValue("uuid")
 	for _, f := range l.o.Catalog.View().Functions() {
-		for _, t := range f.Triggers {
-			if isMapping(&t.Trigger) && mappingID(f.Name, t.Name) == id {
+		for _, t := range mappingsOf(f) {
+			if mappingID(f.Name, t.Name) == id {
 				return f, t, nil
 			}
 		}
 	}
-	return nil, nil, fault.New(fault.NotFound, "The resource you requested does not exist.")
+	return nil, nil, noMapping()
 }
 
 func (l *Lambda) getMapping(c *call) (any, error) {
@@ -309,7 +359,7 @@ func (l *Lambda) updateMapping(c *call) (any, error) {
 	t, err := l.respec(c, f.Name, func(s *function.Spec) error {
 		i := slices.IndexFunc(s.Triggers, func(t function.Trigger) bool { return t.Name == was.Name })
 		if i < 0 {
-			return fault.New(fault.NotFound, "The resource you requested does not exist.")
+			return noMapping()
 		}
 		changed := s.Triggers[i]
 		if changed.Batch == nil { // one event at a time
@@ -343,10 +393,8 @@ func (l *Lambda) listMappings(c *call) (any, error) {
 		if of != "" && f.Name != of || c.q.Get("EventSourceArn") != "" {
 			continue
 		}
-		for _, t := range f.Triggers {
-			if isMapping(&t.Trigger) {
-				list = append(list, l.mappingOf(f, t))
-			}
+		for _, t := range mappingsOf(f) {
+			list = append(list, l.mappingOf(f, t))
 		}
 	}
 	slices.SortFunc(list, func(a, b mapping) int { return strings.Compare(a.UUID, b.UUID) })

@@ -30,7 +30,7 @@ func (l *Lambda) updateCode(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.update(c, wanted{name, req.RevisionID}, func(t target) (deployment, error) {
+	return l.tell(l.update(c, wanted{name, req.RevisionID}, func(t target) (deployment, error) {
 		d := deployment{req: onTop(t), archive: req.ZipFile, publish: req.Publish}
 		d.req.DryRun = req.DryRun
 		switch isImage := t.v.Spec.Image != ""; {
@@ -41,7 +41,7 @@ func (l *Lambda) updateCode(c *call) (any, error) {
 			d.req.Spec.Entry.Command = nil // what the image says
 		}
 		return d, nil
-	})
+	}))
 }
 
 // updateConfigurationRequest is AWS's UpdateFunctionConfiguration.
@@ -62,9 +62,9 @@ func (l *Lambda) updateConfiguration(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.update(c, wanted{name, req.RevisionID}, func(t target) (deployment, error) {
+	return l.tell(l.update(c, wanted{name, req.RevisionID}, func(t target) (deployment, error) {
 		return deployment{req: onTop(t), settings: &req.settings}, nil
-	})
+	}))
 }
 
 // changeable is the function that a request would change, which no qualifier names.
@@ -76,43 +76,40 @@ func (c *call) changeable() (string, error) {
 	return name, err
 }
 
-// respec deploys a version whose Spec, a copy, edit has changed. What edit leaves as it is makes none.
+// respec deploys a version whose Spec, a copy, edit has changed, and returns it: live still points at another one where it is rolled out. What edit
+// leaves as it is makes none.
 func (l *Lambda) respec(c *call, name string, edit func(*function.Spec) error) (target, error) {
-	_, err := l.update(c, wanted{name: name}, func(t target) (deployment, error) {
+	return l.update(c, wanted{name: name}, func(t target) (deployment, error) {
 		d := deployment{req: onTop(t)}
 		return d, edit(&d.req.Spec)
 	})
-	if err != nil {
-		return target{}, err
-	}
-	return l.find(name, "")
 }
 
 // wanted is what is to be updated: a function, where revision is not empty of that revision alone.
 type wanted struct{ name, revision string }
 
 // update deploys what edit makes of $LATEST, again of a newer one where somebody else's change came first.
-func (l *Lambda) update(c *call, w wanted, edit func(target) (deployment, error)) (any, error) {
+func (l *Lambda) update(c *call, w wanted, edit func(target) (deployment, error)) (target, error) {
 	name, revision := w.name, w.revision
 	for left := tries; ; left-- {
 		t, err := l.find(name, "")
 		if err != nil {
-			return nil, err
+			return target{}, err
 		}
 		if revision != "" && revision != revisionOf(t.f, t.v) {
-			return nil, precondition("GetFunction/GetAlias")
+			return target{}, precondition("GetFunction/GetAlias")
 		}
 		if underWay, _ := rolling(t.f); underWay != nil {
-			return nil, fault.New(fault.Conflict, "The operation cannot be performed at this time. An update is in progress for resource: %s", function.ARN(l.o.Region, name, "")).
+			return target{}, fault.New(fault.Conflict, "The operation cannot be performed at this time. An update is in progress for resource: %s", function.ARN(l.o.Region, name, "")).
 				WithHint("dalamb rollout show %s tells how far it is", name)
 		}
 		d, err := edit(t)
 		if err != nil {
-			return nil, err
+			return target{}, err
 		}
-		answer, err := l.deploy(c, d)
+		done, err := l.deploy(c, d)
 		if fault.KindOf(err) != fault.Conflict || left == 1 || unchanged(l, t) {
-			return answer, err
+			return done, err
 		}
 	}
 }
