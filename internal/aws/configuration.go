@@ -83,7 +83,9 @@ func (l *Lambda) configure(t target) configuration {
 	switch {
 	case s.Image != "":
 		c.PackageType, c.Runtime, c.Handler = "Image", "", ""
-		c.ImageConfigResponse = &imageResponse{imageConfig{EntryPoint: s.Entry.Command}}
+		if own := t.v.Declared().Entry.Command; len(own) > 0 {
+			c.ImageConfigResponse = &imageResponse{imageConfig{EntryPoint: own}}
+		}
 	case c.Runtime == "":
 		c.Runtime = providedRuntime
 	}

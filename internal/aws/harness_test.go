@@ -44,8 +44,13 @@ type node struct {
 
 func startNode(t *testing.T) *node {
 	t.Helper()
+	return startNodeWith(t, "process")
+}
+
+func startNodeWith(t *testing.T, runner string) *node {
+	t.Helper()
 	data := t.TempDir()
-	c, err := config.Load(config.Source{Set: map[string]string{"data": data, "gateway": "127.0.0.1:0", "control": "127.0.0.1:0", "runner": "process"}})
+	c, err := config.Load(config.Source{Set: map[string]string{"data": data, "gateway": "127.0.0.1:0", "control": "127.0.0.1:0", "runner": runner}})
 	ok(t, err)
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))

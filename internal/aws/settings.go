@@ -71,6 +71,8 @@ func (s *settings) check() error {
 		return badValue("Value '%d' at 'ephemeralStorage.size' failed to satisfy constraint: from 1 to 10240 MB", s.EphemeralStorage.Size)
 	case s.ImageConfig != nil && s.ImageConfig.WorkingDirectory != "":
 		return badValue("ImageConfig.WorkingDirectory: an image says its own")
+	case s.ImageConfig != nil && len(s.ImageConfig.Command) > 0 && len(s.ImageConfig.EntryPoint) == 0:
+		return badValue("ImageConfig.Command: it goes with an EntryPoint, both replace what the image says").WithHint("name the image's own ENTRYPOINT as EntryPoint")
 	}
 	return nil
 }
