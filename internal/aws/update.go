@@ -38,7 +38,6 @@ func (l *Lambda) updateCode(c *call) (any, error) {
 			return d, badValue("UpdateFunctionCode cannot make a function with PackageType Image of one with Zip, or the other way round")
 		case isImage:
 			d.req.Spec.Image = req.ImageURI
-			d.req.Spec.Entry.Command = nil // what the image says
 		}
 		return d, nil
 	}))
@@ -120,9 +119,9 @@ func unchanged(l *Lambda, t target) bool {
 	return err == nil && f.Last == t.f.Last
 }
 
-// onTop asks for a version like another, for live.
+// onTop asks for a version like another, for live. What the other's image gave it, the new one's gives again.
 func onTop(t target) wire.DeployRequest {
-	spec := t.v.Spec
+	spec := t.v.Declared()
 	spec.Env, spec.Entry.Command, spec.Triggers = maps.Clone(spec.Env), slices.Clone(spec.Entry.Command), slices.Clone(spec.Triggers)
 	last := t.f.Last
 	return wire.DeployRequest{Spec: spec, Code: t.v.Code, Alias: function.LiveAlias, Expects: &last}
