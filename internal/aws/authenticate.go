@@ -8,13 +8,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
 // authenticate checks the signature of a request, whose body, of at most most bytes, is in memory afterwards. done gives its room back.
-func (l *Lambda) authenticate(r *http.Request, most int64) (done func(), err error) {
+func (l *Lambda) authenticate(w http.ResponseWriter, r *http.Request, most int64) (done func(), err error) {
 	done = func() {}
 	s, err := readSignature(r)
 	if err != nil {
@@ -40,11 +42,12 @@ func (l *Lambda) authenticate(r *http.Request, most int64) (done func(), err err
 	if r.ContentLength >= 0 {
 		held = min(r.ContentLength, most)
 	}
-	if err := l.held.Acquire(r.Context(), held); err != nil {
-		return done, fault.New(fault.Unavailable, "there was no room for the body: %w", err)
+	giveBack, err := l.room.take(r.Context(), s.key, held)
+	if err != nil {
+		return done, err
 	}
-	done = func() { l.held.Release(held) }
-	body, err := readBody(r, most)
+	done = giveBack
+	body, err := readBody(w, r, bodyBounds{most, timeFor(held)})
 	if err != nil {
 		return done, err
 	}
@@ -64,14 +67,26 @@ func (l *Lambda) authenticate(r *http.Request, most int64) (done func(), err err
 	return done, nil
 }
 
-func readBody(r *http.Request, most int64) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, most))
+// bodyBounds are a body's, in bytes and in time.
+type bodyBounds struct {
+	most   int64
+	within time.Duration
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, b bodyBounds) ([]byte, error) {
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(time.Now().Add(b.within)) // what cannot have deadlines is not slow
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, b.most))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, fault.New(fault.TooLarge, "Request must be smaller than %d bytes for this operation", most)
+		return nil, fault.New(fault.TooLarge, "Request must be smaller than %d bytes for this operation", b.most)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) { // it stays: net/http does not wait for the rest then
+		return nil, fault.New(fault.Timeout, "the request's body took longer to arrive than %v", b.within)
 	}
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "the body cannot be read: %w", err)
 	}
+	_ = c.SetReadDeadline(time.Time{})
 	return body, nil
 }
 

@@ -13,8 +13,6 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -62,12 +60,9 @@ type Options struct {
 type Lambda struct {
 	o    Options
 	mux  *http.ServeMux
-	held *semaphore.Weighted // bytes of bodies under way
+	room *room // of bodies under way
 	keys keyring
 }
-
-// maxHeld bounds the bodies of all requests that are being read or served, in bytes.
-const maxHeld = 256 << 20
 
 // New checks the options and empties Dir.
 func New(o Options) (*Lambda, error) {
@@ -92,7 +87,7 @@ func New(o Options) (*Lambda, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make a directory for archives: %w", err)
 	}
-	l := &Lambda{o: o, mux: http.NewServeMux(), held: semaphore.NewWeighted(maxHeld), keys: keyring{box: o.Secrets}}
+	l := &Lambda{o: o, mux: http.NewServeMux(), room: newRoom(), keys: keyring{box: o.Secrets}}
 	for _, op := range operations() {
 		l.mux.Handle(op.Method+" "+op.Path, l.handler(op))
 		if op.Collection { // which some clients name with a slash at its end
@@ -133,7 +128,7 @@ func (l *Lambda) handler(op operation) http.Handler {
 			private.ServeHTTP(w, r)
 			return
 		}
-		done, err := l.authenticate(r, op.most())
+		done, err := l.authenticate(w, r, op.most())
 		defer done()
 		if err != nil {
 			l.fail(w, r, err)
@@ -153,7 +148,7 @@ func (l *Lambda) serve(w http.ResponseWriter, r *http.Request, op operation) {
 		l.fail(w, r, absent(op))
 		return
 	}
-	c, err := newCall(r, op)
+	c, err := newCall(w, r, op)
 	if err != nil {
 		l.fail(w, r, err)
 		return

@@ -26,8 +26,8 @@ type call struct {
 	q    url.Values
 }
 
-func newCall(r *http.Request, op operation) (*call, error) {
-	body, err := readBody(r, op.most())
+func newCall(w http.ResponseWriter, r *http.Request, op operation) (*call, error) {
+	body, err := readBody(w, r, bodyBounds{op.most(), timeFor(op.most())})
 	if err != nil {
 		return nil, err
 	}

@@ -238,7 +238,9 @@ func (l *Lambda) enable(c *call, t target, trigger string, enabled *bool) (any, 
 	return nil, noMapping() // removed, or rolled back, at once
 }
 
-func noMapping() error { return fault.New(fault.NotFound, "The resource you requested does not exist.") }
+func noMapping() error {
+	return fault.New(fault.NotFound, "The resource you requested does not exist.")
+}
 
 // stateCreating is that of a mapping which comes with a version that is being rolled out: live does not point at it yet.
 const stateCreating = "Creating"
