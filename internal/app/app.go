@@ -281,7 +281,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.opened = &opened{catalog: n.catalog, secrets: n.secrets}
 	n.gateway, err = gateway.New(gateway.Options{
-		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: n.opened.open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.AsksClients(), Proxies: forwarded.Trust{Proxies: c.Proxies.Networks(), Way: c.Proxies.Header}, Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
+		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: n.opened.open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.Believes(), Proxies: forwarded.Trust{Proxies: c.Proxies.Networks(), Way: c.Proxies.Header}, Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
 		Runs:   n.history,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held), Cache: int64(c.Limits.Cache)},
 		Code:   n.share.Dir,

@@ -169,7 +169,7 @@ func TestClientsShowCertificates(t *testing.T) {
 	a, other := authority(t, c), authority(t, c)
 	m := server(t, a, "shop.example")
 	s, err := NewServer(Options{Cert: m.Cert, Key: m.Key, Clients: a.Path(), Now: c.time})
-	if err != nil || !s.AsksClients() {
+	if err != nil || s.Believes() == nil {
 		t.Fatal(err)
 	}
 	public := s.Public()
@@ -309,11 +309,18 @@ func TestAnAuthorityThatIsTakenOutIsForgotten(t *testing.T) {
 	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	conf.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 	public := s.Public()
-	if _, _, err := shake(t, public, conf); err != nil {
+	open, _, err := shake(t, public, conf)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if believes := s.Believes(); !believes(open.VerifiedChains) || believes(nil) {
+		t.Error("an authority that stays is not believed, or nobody is")
 	}
 	copyFile(t, next.Path(), clients)
 	c.pass(lookEvery)
+	if s.Believes()(open.VerifiedChains) {
+		t.Error("a connection that is open outlives its authority")
+	}
 	if _, _, err := shake(t, public, conf); err == nil {
 		t.Error("a client whose authority was taken out comes in, by its session")
 	}
@@ -354,7 +361,7 @@ func TestBadFilesAreNamed(t *testing.T) {
 			t.Errorf("%s: NewServer = %v, want %s", name, err, tc.want)
 		}
 	}
-	if s, err := NewServer(Options{}); s != nil || err != nil || s.AsksClients() {
+	if s, err := NewServer(Options{}); s != nil || err != nil || s.Believes() != nil {
 		t.Errorf("without files: %v, %v; want no TLS", s, err)
 	}
 	if _, err := Roots(empty); err == nil || !strings.Contains(err.Error(), "holds no certificate") {

@@ -104,8 +104,20 @@ func (s *Server) Public() *tls.Config {
 	return c
 }
 
-// AsksClients says whether clients of the public listener may show certificates.
-func (s *Server) AsksClients() bool { return s != nil && s.clients != nil }
+// Believes tells of the chains that a handshake has verified whether one of them still ends at an authority that is believed: a connection may
+// outlive the place of its authority in the file. Nil = clients of the public listener are not asked for certificates.
+func (s *Server) Believes() func(chains [][]*x509.Certificate) bool {
+	if s == nil || s.clients == nil {
+		return nil
+	}
+	return func(chains [][]*x509.Certificate) bool {
+		now := x509.VerifyOptions{Roots: s.clients.get(), CurrentTime: s.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
+		return slices.ContainsFunc(chains, func(chain []*x509.Certificate) bool {
+			_, err := chain[len(chain)-1].Verify(now) // one that is in the pool costs no signature
+			return err == nil
+		})
+	}
+}
 
 func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if s.pair != nil {

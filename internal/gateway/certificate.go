@@ -16,9 +16,9 @@ import (
 var errNoAuthorities = errors.New("this node knows no authority of clients: start it with --tls-client-ca")
 
 // certificate takes the certificate that the client has shown in the handshake, which has checked it against the authorities. A connection may
-// outlive the certificate, so its end is looked at for each request.
+// outlive the certificate, and what is believed of its authority, so both are looked at for each request.
 func (a *authenticator) certificate(x *exchange, r *http.Request) (*function.Identity, error) {
-	if !a.g.clients {
+	if a.g.clients == nil {
 		return nil, a.closed(errNoAuthorities)
 	}
 	const challenge = "Certificate"
@@ -28,6 +28,10 @@ func (a *authenticator) certificate(x *exchange, r *http.Request) (*function.Ide
 	leaf := r.TLS.VerifiedChains[0][0]
 	if now := a.g.now(); now.After(leaf.NotAfter) {
 		return nil, refuse(x, challenge, "the certificate has expired")
+	}
+	if !a.g.clients(r.TLS.VerifiedChains) {
+		x.Header().Set("Connection", "close") // the next one has a handshake of its own, with another certificate perhaps
+		return nil, refuse(x, challenge, "the certificate's authority is not believed any more")
 	}
 	rule := a.rule.Certificate
 	who := certified(leaf, rule.Identity)

@@ -15,8 +15,8 @@ import (
 )
 
 func TestARouteWithCertificates(t *testing.T) {
-	now := time.Unix(1_800_000_000, 0)
-	n := start(t, script(shown), hold(nil, func() time.Time { return now }), func(o *Options) { o.Clients = true })
+	now, gone := time.Unix(1_800_000_000, 0), false
+	n := start(t, script(shown), hold(nil, func() time.Time { return now }), func(o *Options) { o.Clients = func([][]*x509.Certificate) bool { return !gone } })
 	serve := func(rule function.CertificateAuth, state *tls.ConnectionState) *httptest.ResponseRecorder {
 		t.Helper()
 		n.deploy("f", guarded(&function.Auth{Certificate: &rule}, nil))
@@ -63,6 +63,12 @@ func TestARouteWithCertificates(t *testing.T) {
 			t.Errorf("%s: the function was called", c.name)
 		}
 	}
+	gone = true
+	w := serve(function.CertificateAuth{}, &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf(same)}}})
+	if w.Code != 401 || !strings.Contains(w.Body.String(), "not believed any more") || w.Header().Get("Connection") != "close" || w.Header().Get(runHeader) != "" {
+		t.Errorf("its authority was taken out while the connection was open: answer = %d %v %s, want 401, and the connection closed", w.Code, w.Header(), w.Body)
+	}
+	gone = false
 	for name, state := range map[string]*tls.ConnectionState{
 		"no TLS": nil, "no certificate": {}, "one that nobody has checked": {PeerCertificates: []*x509.Certificate{leaf(same)}},
 	} {

@@ -17,6 +17,7 @@ package gateway
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -84,7 +85,8 @@ type Options struct {
 	Secret  Secret   // nil = there are none
 	Redact  []string // names of headers whose values stay out of the record, beside those that always do
 	Hooks   Hooks    // nil = there are none
-	Clients bool     // clients are asked for certificates, by the listener's TLS
+	// Clients says of what a handshake has verified whether it is still believed; nil = the listener's TLS asks clients for no certificates.
+	Clients func(chains [][]*x509.Certificate) bool
 	Proxies forwarded.Trust
 	Runs    Runs // nil = what came of a request that is answered later is never known
 	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
@@ -121,7 +123,7 @@ type Gateway struct {
 	hooks     Hooks
 	secret    Secret
 	code      func(digest string) (dir string, err error)
-	clients   bool
+	clients   func(chains [][]*x509.Certificate) bool
 	proxies   forwarded.Trust
 	logger    *slog.Logger
 	metrics   *metrics
