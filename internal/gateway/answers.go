@@ -90,11 +90,7 @@ func keyOf(r *http.Request, vary []string, who string) digest {
 		_, _ = h.Write([]byte(s)) // a hash takes all
 		_, _ = h.Write([]byte{0})
 	}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	part(scheme)
+	part(r.URL.Scheme) // the client's, which a proxy may know better than the connection
 	part(r.Host)
 	part(r.URL.RequestURI())
 	part(who)

@@ -69,6 +69,19 @@ func TestWhoIsBelievedOnWhereARequestComesFrom(t *testing.T) {
 	}
 }
 
+func TestACacheTellsSchemesApartAsTheFunctionDoes(t *testing.T) {
+	n := start(t, script(located), func(o *Options) {
+		o.Proxies = forwarded.Trust{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	})
+	n.deploy("f", cached(function.Cache{TTL: minutes(1)}))
+	for _, scheme := range []string{"http", "https"} {
+		g := n.get("/x", "X-Forwarded-For", "198.51.100.7", "X-Forwarded-Proto", scheme)
+		if g.status != 200 || !strings.Contains(g.body, " "+scheme+" ") {
+			t.Errorf("by %s: answer = %d %q, which is another scheme's", scheme, g.status, g.body)
+		}
+	}
+}
+
 func TestEveryRequestHasAnID(t *testing.T) {
 	n := start(t, script(located))
 	n.deploy("f", route("r", "", "/x"))
