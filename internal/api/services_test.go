@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/discovery"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -102,6 +103,32 @@ func (n *node) watching(query, last string) (next func() sse, stop func()) {
 		cancel()
 		res.Body.Close()
 	}
+}
+
+func TestWhoWatchesIsToldThatWhatIsGoneIsForgotten(t *testing.T) {
+	n := newNode(t)
+	for _, name := range []string{"gone", "stays"} {
+		_, err := n.client.RegisterInstance(t.Context(), function.Registration{Service: name, Instance: "a", Address: "h:1"})
+		ok(t, err)
+	}
+	at := position{n.catalog.View().Offset, n.services.View().Offset}
+	ok(t, n.client.DeregisterInstance(t.Context(), "gone", "a"))
+	// A fold that begins here does not know what went before, as one that has forgotten it.
+	d, err := discovery.New(discovery.Options{Log: n.log})
+	ok(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- d.Run(ctx) }()
+	ok(t, d.CatchUp(t.Context()))
+	got, next := newsSince(at, false, n.catalog.View(), d.View())
+	if !got.reset || len(got.all) != 1 || got.all[0].Name != "stays" || got.all[0].Removed {
+		t.Errorf("in the middle of watching: %+v, want a reset and what there is", got)
+	}
+	if got, _ := newsSince(next, false, n.catalog.View(), d.View()); got.reset || len(got.all) > 0 {
+		t.Errorf("after that: %+v, want no news", got)
+	}
+	stop()
+	ok(t, <-ended)
 }
 
 func TestWatchTellsWhatChangesAndGoesOnWhereItWas(t *testing.T) {

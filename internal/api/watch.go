@@ -139,7 +139,7 @@ func newsSince(at position, first bool, v *catalog.View, s *discovery.View) (n n
 	next = position{v.Offset, s.Offset}
 	names, known := s.Since(at.services)
 	begins := first && at == position{}
-	if first && !begins && (!known || at.control > v.Offset) {
+	if !begins && (!known || at.control > v.Offset) { // what is gone may be forgotten while somebody watches, too
 		n.reset, at, begins = true, position{}, true
 	}
 	for _, e := range v.Since(at.control) {
