@@ -71,8 +71,8 @@ func (r *Registration) Validate() error {
 	if !ValidValueName(r.Service) {
 		return bad("service", "%q is no name for a service", clip(r.Service)).WithHint("a lower-case letter, then letters, digits and inner hyphens, at most 63 characters")
 	}
-	if !validInstance.MatchString(r.Instance) {
-		return bad("instance", "%q is no name for an instance", clip(r.Instance)).WithHint("letters, digits, dots, hyphens and underscores, at most 63 characters; a host name, for example")
+	if !validInstance.MatchString(r.Instance) || strings.Contains(r.Instance, "..") { // DNS has no empty labels
+		return bad("instance", "%q is no name for an instance", clip(r.Instance)).WithHint("letters, digits, single dots, hyphens and underscores, at most 63 characters; a host name, for example")
 	}
 	if err := checkServiceAddress(r.Address); err != nil {
 		return err

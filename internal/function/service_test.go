@@ -37,6 +37,7 @@ func TestRegistrationsAreChecked(t *testing.T) {
 	}{
 		"service":      {func(r *Registration) { r.Service = "Web" }, "service: \"Web\" is no name"},
 		"no instance":  {func(r *Registration) { r.Instance = "" }, "instance: "},
+		"empty label":  {func(r *Registration) { r.Instance = "a..b" }, "instance: "},
 		"slash":        {func(r *Registration) { r.Instance = "a/b" }, "instance: "},
 		"health":       {func(r *Registration) { r.Instance = "a/health" }, "instance: "},
 		"no port":      {func(r *Registration) { r.Address = "10.0.0.7" }, "address: "},

@@ -188,8 +188,11 @@ func (r *reply) pack() []byte {
 		}
 		text, err := whole.Pack()
 		switch {
+		case err != nil && whole.RCode != dnsmessage.RCodeServerFailure: // who asks shall not wait for an answer, and ask again
+			m = dnsmessage.Message{Header: r.header, Questions: m.Questions}
+			m.RCode = dnsmessage.RCodeServerFailure
 		case err != nil:
-			return nil // a name that cannot be written again
+			return nil // the question's name cannot be written again
 		case len(text) <= r.most:
 			return text
 		case len(m.Additionals) > 0:

@@ -170,6 +170,16 @@ func TestAnAnswerThatIsTooLargeAsksToComeByTCP(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatCannotBeWrittenIsAFailureAndNoSilence(t *testing.T) {
+	r := reply{most: plainUDP, header: dnsmessage.Header{ID: 7, Response: true, Authoritative: true}}
+	asked := dnsmessage.Question{Name: dnsmessage.MustNewName("search.dalamb."), Type: dnsmessage.TypeSRV, Class: dnsmessage.ClassINET}
+	r.question = &asked
+	r.service(&function.ServiceInstance{Registration: function.Registration{Service: "search", Instance: "a..b", Address: "10.0.0.7:80"}})
+	if m := parsed(t, r.pack()); m.RCode != dnsmessage.RCodeServerFailure || m.ID != 7 || len(m.Questions) != 1 || len(m.Answers) != 0 {
+		t.Errorf("reply = %+v, want a server failure", m)
+	}
+}
+
 func TestHostileQueries(t *testing.T) {
 	v := some(t).View()
 	good := question(t, "search.dalamb.", dnsmessage.TypeA, 0)
