@@ -179,7 +179,7 @@ connection that can be made, or a path that answers 2xx to GET.`,
 // goodbye bounds the last request of a command that was interrupted.
 const goodbye = 5 * time.Second
 
-// keepRegistered sends heartbeats until ctx is done, and takes the instance away then. A node that does not answer is asked again: it may come back.
+// keepRegistered sends heartbeats until ctx is done, and takes the instance away then. A node that cannot answer now is asked again.
 func keepRegistered(ctx context.Context, node *client.Client, r function.Registration, errs io.Writer) error {
 	beat := time.NewTicker(r.TTL.Std() / 3)
 	defer beat.Stop()
@@ -187,7 +187,7 @@ func keepRegistered(ctx context.Context, node *client.Client, r function.Registr
 		select {
 		case <-beat.C:
 			if _, err := node.RegisterInstance(ctx, r); err != nil && ctx.Err() == nil {
-				if fault.KindOf(err) != fault.Unavailable {
+				if !fault.Retryable(err) {
 					return err
 				}
 				fmt.Fprintf(errs, "heartbeat: %v\n", err)
