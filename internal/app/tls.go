@@ -140,7 +140,7 @@ func toHTTPS(port string) http.Handler {
 		}
 		host = strings.Trim(host, "[]")
 		if host == "" || strings.ContainsFunc(host, func(c rune) bool {
-			return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-.:", c)
+			return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-_.:", c)
 		}) || !strings.HasPrefix(r.URL.Path, "/") {
 			http.Error(w, "this port sends requests on to https, and the request does not say to which host", http.StatusBadRequest)
 			return

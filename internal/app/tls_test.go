@@ -15,6 +15,7 @@ func TestPlainHTTPIsSentOnToTheSameURL(t *testing.T) {
 		{"443", "[2001:db8::1]:80", "/", "https://[2001:db8::1]:443/"},
 		{"443", "shop.example", "//evil.example/", "https://shop.example//evil.example/"},
 		{"443", "shop.example", "http://shop.example/x", "https://shop.example/x"},
+		{"443", "my_shop.example", "/", "https://my_shop.example/"}, // no host name of RFC 952, and common
 		{"443", "evil.example/@shop", "/", ""},
 		{"443", "a b", "/", ""},
 		{"443", "user@evil.example", "/", ""},
