@@ -92,6 +92,24 @@ func TestAGradeIsLeftBelowTheBoundAndForgottenWithTheWindow(t *testing.T) {
 	}
 }
 
+func TestAQueueKeepsItsGradeThoughTicksComeLate(t *testing.T) {
+	m, at := newMeter(limits().Queue, false, window), time.Unix(1_000_000_020, 0)
+	for i := range 60 {
+		now := at.Add(time.Duration(i)*m.slot - time.Millisecond)
+		if i%7 == 3 {
+			now = now.Add(2 * time.Millisecond) // over the edge of its slot
+		}
+		value := 300.
+		if i > 30 {
+			value = 90 // below the bound, and not yet calm
+		}
+		m.add(now, value)
+		if got := m.judge(Queue, now); i >= leastTaken && got.Grade != Degraded {
+			t.Fatalf("tick %d: %+v, want degraded", i, got)
+		}
+	}
+}
+
 func TestCallsCountForWhoIsToBlame(t *testing.T) {
 	good := &function.Result{Outcome: function.Succeeded}
 	for name, c := range map[string]struct {

@@ -5,8 +5,10 @@ import "time"
 const (
 	// slots is how many parts a window has; it moves on by one of them.
 	slots = 10
-	// least is how many samples a window needs to be judged.
+	// least is how many samples a window needs for a grade to become worse.
 	least = 10
+	// leastTaken is that of what is sampled once in a slot: ticks come late, and a window may then have fewer samples than slots.
+	leastTaken = slots / 2
 	// calm is the part of a bound below which an average has to fall before the grade is better again.
 	calm = 0.8
 	// spike bounds what one sample adds to an average that is judged, in bounds: an average is over its bound only where many samples are.
@@ -88,11 +90,17 @@ func (m *meter) judge(name string, now time.Time) Measure {
 		return bound > 0 && sum > bound*n
 	}
 	switch {
-	case w.samples < least:
 	case over(w.ill, m.limit.Unhealthy, before == Unhealthy):
 		m.grade = Unhealthy
 	case over(w.degraded, m.limit.Degraded, before != Healthy):
 		m.grade = Degraded
+	}
+	enough := least
+	if name == Queue {
+		enough = leastTaken
+	}
+	if w.samples < enough {
+		m.grade = min(m.grade, before)
 	}
 	out.Grade = m.grade
 	return out
