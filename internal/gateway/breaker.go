@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,10 +18,15 @@ import (
 type breaker struct {
 	g               *Gateway
 	function, route string
-	circuit         circuitbreaker.CircuitBreaker[any]
 	news            *rate.Limiter // of events
 	untold          atomic.Int64  // changes since the last event
-	changes         atomic.Int64  // all
+
+	// mu is held around each use of the circuit that can change it. The circuit lets go of its own lock between a change and the word of it, and
+	// who was let in by then would take what it was let in for to be over: its permit would never come back.
+	mu      sync.Mutex
+	circuit circuitbreaker.CircuitBreaker[any]
+	changes int64                     // all
+	made    []function.BreakerChanged // that nobody was told of yet
 }
 
 // openCircuit says when a client may come again. It is nothing that the node's log has to tell for each request.
@@ -45,25 +51,46 @@ func newBreaker(g *Gateway, t *catalog.Trigger) *breaker {
 }
 
 func (b *breaker) policy(x *exchange, c *Call, next handler) (err error) {
-	if !b.circuit.TryAcquirePermit() {
+	let, begun, ended := false, int64(0), false
+	b.turn(func() { let, begun = b.circuit.TryAcquirePermit(), b.changes })
+	if !let {
 		b.g.metrics.breakerRefused.Inc()
 		return b.refusal()
 	}
-	begun, ended := b.changes.Load(), false
-	defer func() { // also of an answer that breaks off
+	defer b.turn(func() { // also of an answer that breaks off
 		gone := c.Request.Context().Err() != nil
 		switch {
-		case b.changes.Load() != begun: // what was asked before says nothing of the function now
+		case b.changes != begun: // what was asked before says nothing of the function now
 		case gone && b.circuit.IsClosed(): // a client that leaves says nothing of the function
 		case !ended || gone || failed(x.status, err):
 			b.circuit.RecordFailure()
 		default:
 			b.circuit.RecordSuccess()
 		}
-	}()
+	})
 	err = next(x, c)
 	ended = true
 	return err
+}
+
+// turn does something to the circuit, and tells what has changed by it when nobody waits for that any more.
+func (b *breaker) turn(do func()) {
+	b.mu.Lock()
+	do()
+	made := b.made
+	b.made = nil
+	b.mu.Unlock()
+	for i := range made {
+		b.tell(&made[i])
+	}
+}
+
+// changed is called by the circuit, while mu is held.
+func (b *breaker) changed(e circuitbreaker.StateChangedEvent) {
+	b.changes++
+	b.made = append(b.made, function.BreakerChanged{
+		Function: b.function, Route: b.route, State: stateOf(e.NewState), Before: stateOf(e.OldState), Failures: int(e.Metrics().Failures()),
+	})
 }
 
 // refusal is the answer while the circuit is open, or is being tried.

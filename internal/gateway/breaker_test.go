@@ -6,8 +6,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -168,13 +171,50 @@ func TestABreakerThatFluttersFloodsNothing(t *testing.T) {
 	n.send("GET", "/x", "")
 	b := newBreaker(n.Gateway, n.catalog.View().Routes()[0].Trigger)
 	for range 1000 {
-		b.circuit.Open()
-		b.circuit.Close()
+		b.turn(b.circuit.Open)
+		b.turn(b.circuit.Close)
 	}
 	if waiting := len(n.news.queue); waiting > newsAtOnce {
 		t.Errorf("%d events wait, want %d at most", waiting, newsAtOnce)
 	}
 	if untold := b.untold.Load(); untold != 2000-newsAtOnce {
 		t.Errorf("%d changes are not told of, want the others", untold)
+	}
+}
+
+func TestAPermitThatIsTakenWhileABreakerChangesComesBack(t *testing.T) {
+	n := start(t, says("x"))
+	breaking(n, nil)
+	b := newBreaker(n.Gateway, n.catalog.View().Routes()[0].Trigger)
+	ask := func(inside chan<- struct{}, until <-chan struct{}) error {
+		r, err := http.NewRequest("GET", n.url+"/x", nil)
+		if err != nil {
+			return err
+		}
+		return b.policy(&exchange{}, &Call{Request: r}, func(x *exchange, _ *Call) error {
+			close(inside)
+			<-until
+			x.status = 200
+			return nil
+		})
+	}
+	var others sync.WaitGroup
+	done := make(chan struct{})
+	close(done)
+	// Between the change and the word of it, another request comes.
+	b.circuit = circuitbreaker.NewBuilder[any]().WithDelay(time.Nanosecond).WithSuccessThreshold(1).OnStateChanged(b.changed).
+		OnHalfOpen(func(circuitbreaker.StateChangedEvent) {
+			inside := make(chan struct{})
+			others.Go(func() { _ = ask(inside, done) }) // it is let in, or refused
+			if b.mu.TryLock() {                         // else it has to wait
+				b.mu.Unlock()
+				<-inside
+			}
+		}).Build()
+	b.turn(b.circuit.Open)
+	_ = ask(make(chan struct{}), done)
+	others.Wait()
+	if err := ask(make(chan struct{}), done); err != nil {
+		t.Errorf("when all that was asked has succeeded the answer is %v", err)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"golang.org/x/time/rate"
 
 	"github.com/dalamb/dalamb/internal/event"
@@ -68,12 +67,8 @@ func (n *news) append(ctx context.Context, e *event.Event) {
 	}
 }
 
-// changed tells of a breaker: the node's log always, the topic events as often as may be.
-func (b *breaker) changed(e circuitbreaker.StateChangedEvent) {
-	d := function.BreakerChanged{
-		Function: b.function, Route: b.route, State: stateOf(e.NewState), Before: stateOf(e.OldState), Failures: int(e.Metrics().Failures()),
-	}
-	b.changes.Add(1)
+// tell says that a breaker has changed: the node's log always, the topic events as often as may be.
+func (b *breaker) tell(d *function.BreakerChanged) {
 	b.g.metrics.breakers.WithLabelValues(string(d.State)).Inc()
 	b.g.logger.Info("breaker changed", "function", d.Function, "trigger", d.Route, "state", d.State, "failures", d.Failures)
 	if !b.news.AllowN(b.g.now(), 1) {
@@ -81,7 +76,7 @@ func (b *breaker) changed(e circuitbreaker.StateChangedEvent) {
 		return
 	}
 	d.Untold = int(b.untold.Swap(0))
-	if !b.g.news.offer(breakerEvent(b.g, &d)) {
+	if !b.g.news.offer(breakerEvent(b.g, d)) {
 		b.untold.Add(int64(d.Untold) + 1)
 	}
 }
