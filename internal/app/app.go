@@ -375,8 +375,8 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("images of functions", n.images.Run)
 	n.parts.start("git repositories", n.git.Run)
 	n.parts.start("pushed images", n.follower.Run)
+	n.parts.start("gateway recorder", n.gateway.Run) // records also calls that end with the fleet, and waits for those that clients have left
 	n.parts.start("fleet", n.fleet.Run)
-	n.parts.start("gateway recorder", n.gateway.Run) // records also calls that end while the fleet drains
 	n.parts.start("purges of caches", n.purges.Run)
 	n.parts.start("fleet drain", n.drainFleet)
 	n.parts.start("health", n.health.Run)

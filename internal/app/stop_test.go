@@ -113,14 +113,14 @@ triggers:
 	n.stop()
 }
 
-// TestStopEndsWhatOutlastsTheDrain stops a node while a function runs that would take an hour.
+// TestStopEndsWhatOutlastsTheDrain stops a node while functions run that would take an hour, one of which its client has left.
 func TestStopEndsWhatOutlastsTheDrain(t *testing.T) {
 	t.Parallel()
 	data, journal := t.TempDir(), filepath.Join(t.TempDir(), "journal")
 	code := directory(t, map[string]string{"long.sh": `
 echo begun >> "$JOURNAL"
 [ $(wc -l < "$JOURNAL") -gt 1 ] || exec sleep 3600
-`, "hang.sh": `echo begun > "$JOURNAL.hang"; exec sleep 3600`})
+`, "hang.sh": `echo begun > "$JOURNAL.$NAME"; exec sleep 3600`})
 	const drain = 4 * time.Second
 	n := start(t, data, "drain="+drain.String())
 	n.deploy(code, fmt.Sprintf(`
@@ -136,10 +136,26 @@ name: caller
 code: .
 entry: {type: stdio, command: [/bin/sh, hang.sh]}
 timeout: 2h
-env: {JOURNAL: %[1]s}
+env: {JOURNAL: %[1]s, NAME: hang}
 triggers:
   - {name: hang, route: {path: /hang}}
+---
+name: left
+code: .
+entry: {type: stdio, command: [/bin/sh, hang.sh]}
+timeout: 2h
+env: {JOURNAL: %[1]s, NAME: left}
+triggers:
+  - {name: left, route: {path: /left, timeout: {total: 100ms}}}
 `, journal))
+	resp, err := http.Get(n.gateway + "/left")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusGatewayTimeout {
+		t.Fatalf("the answer of a function that hangs = %s, want 504", resp.Status)
+	}
 	left := make(chan struct{})
 	go func() {
 		defer close(left)
@@ -150,7 +166,9 @@ triggers:
 	if err := n.emit("long", "l-1", "l-1", "{}"); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "both functions to begin", func() bool { return read(t, journal) != "" && read(t, journal+".hang") != "" })
+	until(t, "all functions to begin", func() bool {
+		return read(t, journal) != "" && read(t, journal+".hang") != "" && read(t, journal+".left") != ""
+	})
 	began := time.Now()
 	n.stop()
 	<-left
