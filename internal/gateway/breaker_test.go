@@ -199,20 +199,21 @@ func TestAPermitThatIsTakenWhileABreakerChangesComesBack(t *testing.T) {
 		})
 	}
 	var others sync.WaitGroup
-	done := make(chan struct{})
+	done, release := make(chan struct{}), make(chan struct{})
 	close(done)
 	// Between the change and the word of it, another request comes.
 	b.circuit = circuitbreaker.NewBuilder[any]().WithDelay(time.Nanosecond).WithSuccessThreshold(1).OnStateChanged(b.changed).
 		OnHalfOpen(func(circuitbreaker.StateChangedEvent) {
 			inside := make(chan struct{})
-			others.Go(func() { _ = ask(inside, done) }) // it is let in, or refused
-			if b.mu.TryLock() {                         // else it has to wait
+			others.Go(func() { _ = ask(inside, release) }) // it is let in, or refused
+			if b.mu.TryLock() {                            // else it has to wait
 				b.mu.Unlock()
 				<-inside
 			}
 		}).Build()
 	b.turn(b.circuit.Open)
 	_ = ask(make(chan struct{}), done)
+	close(release)
 	others.Wait()
 	if err := ask(make(chan struct{}), done); err != nil {
 		t.Errorf("when all that was asked has succeeded the answer is %v", err)
