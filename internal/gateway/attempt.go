@@ -38,10 +38,9 @@ const (
 // errDropped tells who writes on that nobody takes it.
 var errDropped = errors.New("the attempt was given up")
 
-func newAttempt(x *exchange, j judge) *attempt {
-	x.among.Lock()
-	defer x.among.Unlock()
-	a := &attempt{to: x, header: maps.Clone(x.Header()), judge: j}
+// newAttempt makes one whose answer begins with this header, a copy of which becomes its own.
+func newAttempt(x *exchange, header http.Header, j judge) *attempt {
+	a := &attempt{to: x, header: maps.Clone(header), judge: j}
 	a.own = exchange{ResponseWriter: a, kind: x.kind, start: x.start, slow: x.slow, cors: x.cors}
 	return a
 }
@@ -54,7 +53,7 @@ func (g *Gateway) try(x *exchange, c *Call, next handler, j judge) (done bool, e
 	if err != nil {
 		return false, err
 	}
-	a := newAttempt(x, j)
+	a := newAttempt(x, x.Header(), j)
 	err = a.run(c, next)
 	return a.settle(err)
 }

@@ -16,7 +16,11 @@ type running struct {
 
 // start runs next as an attempt beside this goroutine. The caller has received the body, awaits ended and settles, or leaves the attempt.
 func (g *Gateway) start(x *exchange, c *Call, next handler, j judge) *running {
-	r := &running{attempt: newAttempt(x, j), call: c, ended: make(chan struct{})}
+	return g.startAttempt(newAttempt(x, x.Header(), j), c, next)
+}
+
+func (g *Gateway) startAttempt(a *attempt, c *Call, next handler) *running {
+	r := &running{attempt: a, call: c, ended: make(chan struct{})}
 	c.held.keep()
 	g.background.Go(func() {
 		defer c.held.free()

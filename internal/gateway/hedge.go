@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"maps"
+	"net/http"
 	"sync"
 	"time"
 
@@ -34,7 +36,7 @@ func (h *hedging) policy(x *exchange, c *Call, next handler) error {
 		return next(x, c)
 	}
 	c.name(x)
-	r := &inDoubt{h: h, next: next, left: 1}
+	r := &inDoubt{h: h, next: next, header: maps.Clone(x.Header()), left: 1}
 	first := r.start(x, c.again(1))
 	wait, known := h.after()
 	if !known {
@@ -63,8 +65,9 @@ func (h *hedging) after() (time.Duration, bool) {
 
 // inDoubt is one request.
 type inDoubt struct {
-	h    *hedging
-	next handler
+	h      *hedging
+	next   handler
+	header http.Header // that the answer of each attempt begins with; the client's own is the first one's as soon as that answers
 
 	mu   sync.Mutex
 	left int  // attempts that may still give a good answer
@@ -73,10 +76,10 @@ type inDoubt struct {
 
 func (r *inDoubt) start(x *exchange, c *Call) *running {
 	begin := time.Now()
-	return r.h.g.start(x, c, r.next, func(own *exchange) bool {
+	return r.h.g.startAttempt(newAttempt(x, r.header, func(own *exchange) bool {
 		r.h.usual.add(time.Since(begin))
 		return r.takes(!failed(own.status, nil))
-	})
+	}), c, r.next)
 }
 
 // takes says whether an attempt's answer is the client's: the first good one, or the last of the bad ones.

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
@@ -107,5 +109,31 @@ func TestHowLongAnswersUsuallyTake(t *testing.T) {
 	}
 	if p, _ := d.percentile(50); p < 840*time.Millisecond || p > 875*time.Millisecond {
 		t.Errorf("their p50 = %v", p)
+	}
+}
+
+func TestAHedgeBeginsWithWhatTheRequestHadAndNotWithTheFirstAnswer(t *testing.T) {
+	n := start(t, says("x"))
+	x := &exchange{ResponseWriter: httptest.NewRecorder()}
+	r := &inDoubt{h: newHedging(n.Gateway, &function.Hedge{Budget: 100}), header: http.Header{"X-Policy": {"p"}}, left: 1}
+	begun, end := make(chan struct{}), make(chan struct{})
+	r.next = func(x *exchange, _ *Call) error {
+		x.Header().Set("X-Function", "first")
+		x.WriteHeader(200)
+		close(begun)
+		<-end
+		return nil
+	}
+	r.left++ // as of a hedge that was decided on before the first answer came
+	first := r.start(x, &Call{})
+	<-begun
+	r.next = func(*exchange, *Call) error { return nil }
+	second := r.start(x, &Call{})
+	if h := second.header; h.Get("X-Policy") != "p" || h.Get("X-Function") != "" {
+		t.Errorf("the second attempt begins with %v, want the request's own", h)
+	}
+	close(end)
+	if err := r.await(first, second); err != nil || x.Header().Get("X-Function") != "first" {
+		t.Errorf("the answer is %v, %v; want the first one's", x.Header(), err)
 	}
 }
