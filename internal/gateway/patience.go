@@ -24,8 +24,9 @@ func (p *patience) policy(x *exchange, c *Call, next handler) error {
 		return err
 	}
 	c.name(x)
+	asked := time.Now() // a client that takes long to send its body is not the function's fault
 	r := p.g.start(x, c, next, nil)
-	first, stopFirst := after(begin, p.firstByte)
+	first, stopFirst := after(asked, p.firstByte)
 	defer stopFirst()
 	total, stopTotal := after(begin, p.total)
 	defer stopTotal()

@@ -4,8 +4,10 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -134,5 +136,45 @@ func TestATimeThatIsOverWhileTheBodyComes(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// slowBody takes its time to come.
+type slowBody struct {
+	io.ReadCloser
+	takes time.Duration
+}
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	time.Sleep(b.takes)
+	return b.ReadCloser.Read(p)
+}
+
+func TestTheFirstByteIsAwaitedOnceTheBodyIsThere(t *testing.T) {
+	for name, c := range map[string]struct {
+		patience patience
+		late     bool
+	}{
+		"first byte": {patience{firstByte: 100 * time.Millisecond}, false},
+		"total":      {patience{total: 100 * time.Millisecond}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := start(t, says("x"))
+			synctest.Test(t, func(t *testing.T) {
+				g := &Gateway{limits: n.limits, held: budget{most: 1 << 20}, metrics: n.Gateway.metrics}
+				c.patience.g = g
+				r := httptest.NewRequest("POST", "/x", strings.NewReader("a body"))
+				r.Body = &slowBody{r.Body, time.Second}
+				err := c.patience.policy(&exchange{ResponseWriter: httptest.NewRecorder()}, &Call{Request: r}, func(x *exchange, _ *Call) error {
+					time.Sleep(50 * time.Millisecond)
+					x.WriteHeader(200)
+					return nil
+				})
+				if (err != nil) != c.late {
+					t.Errorf("the answer to a body that took a second = %v", err)
+				}
+				g.background.Wait()
+			})
+		})
 	}
 }
