@@ -108,7 +108,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		c.metrics.streams.WithLabelValues(streamEnd(res, err)).Inc()
 	}
 	if err != nil {
-		if call.wait > 0 && ctx.Err() == nil && wait.Err() != nil && fault.KindOf(err) == fault.Exhausted {
+		if call.wait > 0 && call.wait <= c.queue && ctx.Err() == nil && wait.Err() != nil && fault.KindOf(err) == fault.Exhausted {
 			c.metrics.timeouts.WithLabelValues(timeConnect).Inc()
 			err = overdue(timeConnect, call.wait, err)
 		}

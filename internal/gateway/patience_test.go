@@ -55,6 +55,17 @@ func TestNoInstanceInTime(t *testing.T) {
 	}
 }
 
+func TestTheNodesOwnTimeIsNotTheRoutes(t *testing.T) {
+	n := start(t, script(func(ctx context.Context, c fleet.Call) (*function.Result, error) {
+		<-ctx.Done()
+		return nil, fault.New(fault.Exhausted, "no instance was free in time: %w", ctx.Err())
+	}), func(o *Options) { o.QueueTimeout = 10 * time.Millisecond })
+	n.deploy("f", enduring("GET", func(r *function.Route) { r.Timeout = &function.RouteTimeout{Connect: 60e9} }))
+	if g := n.send("GET", "/x", ""); g.status != 503 || strings.Contains(g.body, "timeout.connect") {
+		t.Errorf("answer = %d %s, want the node's own", g.status, g.body)
+	}
+}
+
 func TestAnAnswerThatIsNotWholeInTimeIsBrokenOff(t *testing.T) {
 	n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
 		w, err := c.Invocation.Responder.Respond(function.Head{Status: 200, Length: -1})
