@@ -11,11 +11,8 @@ import (
 	"github.com/dalamb/dalamb/internal/freshness"
 )
 
-// Bounds of what a route's cache holds beside the answers.
-const (
-	maxPurged = 10_000 // paths; of more, all that is kept goes
-	maxRecent = 10_000 // requests; of more, all are forgotten
-)
+// maxRecent bounds what a route's cache knows of requests whose answers it does not hold; of more, all are forgotten.
+const maxRecent = 10_000
 
 // answers are those that are kept of one route, on this node. Safe for concurrent use.
 type answers struct {
@@ -25,22 +22,36 @@ type answers struct {
 	most int64 // bytes, as the route has it
 
 	mu      sync.RWMutex
-	ticks   uint64            // counts what is purged, and so says what was asked for before that
-	floor   uint64            // what was asked for up to here is purged
-	purged  map[digest]uint64 // path -> what was asked for of it up to here is purged
+	ticks   uint64 // counts what is purged, and so says what was asked for before that
+	floor   uint64 // what was asked for up to here is purged
+	places  map[digest]*place
 	flights map[digest]*flight
 	recent  map[digest]recent
 }
 
-// digest stands for a request, or for a path.
+// digest stands for a request, or for a place.
 type digest [sha256.Size]byte
+
+// place is a path, or a path of one host, of which an answer is kept or under way. What is not one needs no purge, so clients cannot make more of
+// them than the cache has room for.
+type place struct {
+	holders int    // answers that are kept, and requests under way
+	purged  uint64 // what was asked for up to here is
+}
+
+// places are the two that an answer belongs to.
+type places struct{ path, ofHost digest }
+
+func placesOf(host, path string) places {
+	return places{path: sha256.Sum256([]byte(path)), ofHost: sha256.Sum256([]byte(host + "\x00" + path))}
+}
 
 // keptAnswer is one answer with its body. It never changes.
 type keptAnswer struct {
 	*freshness.Kept
 	body    []byte
 	version string // of the function, with those that share its traffic
-	path    digest
+	places  places
 	ticks   uint64 // when it was asked for
 }
 
@@ -59,13 +70,13 @@ type recent struct {
 }
 
 func newAnswers(function, trigger string, most int64) *answers {
-	return &answers{
-		function: function, trigger: trigger, most: most, purged: map[digest]uint64{}, flights: map[digest]*flight{}, recent: map[digest]recent{},
-		kept: otter.Must(&otter.Options[digest, *keptAnswer]{
-			MaximumWeight: uint64(most),
-			Weigher:       func(_ digest, k *keptAnswer) uint32 { return k.weight() },
-		}),
-	}
+	a := &answers{function: function, trigger: trigger, most: most, places: map[digest]*place{}, flights: map[digest]*flight{}, recent: map[digest]recent{}}
+	a.kept = otter.Must(&otter.Options[digest, *keptAnswer]{
+		MaximumWeight:    uint64(most),
+		Weigher:          func(_ digest, k *keptAnswer) uint32 { return k.weight() },
+		OnAtomicDeletion: func(e otter.DeletionEvent[digest, *keptAnswer]) { a.release(e.Value.places) },
+	})
+	return a
 }
 
 // weight is about what an answer takes of memory.
@@ -117,7 +128,44 @@ func (a *answers) find(key digest) *keptAnswer {
 }
 
 // gone is called under mu.
-func (a *answers) gone(k *keptAnswer) bool { return k.ticks < a.floor || k.ticks < a.purged[k.path] }
+func (a *answers) gone(k *keptAnswer) bool {
+	return k.ticks < a.floor || k.ticks < a.purged(k.places.path) || k.ticks < a.purged(k.places.ofHost)
+}
+
+// purged is called under mu.
+func (a *answers) purged(at digest) uint64 {
+	if p := a.places[at]; p != nil {
+		return p.purged
+	}
+	return 0
+}
+
+// hold remembers what is purged of these places until they are released: for as long as an answer is kept or under way. Who holds
+// answers' mu calls nothing of kept, which calls release.
+func (a *answers) hold(these places) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, at := range []digest{these.path, these.ofHost} {
+		p := a.places[at]
+		if p == nil {
+			p = &place{}
+			a.places[at] = p
+		}
+		p.holders++
+	}
+}
+
+func (a *answers) release(these places) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, at := range []digest{these.path, these.ofHost} {
+		if p := a.places[at]; p.holders > 1 {
+			p.holders--
+		} else {
+			delete(a.places, at)
+		}
+	}
+}
 
 // now is a moment among the purges: an answer that is asked for now is not touched by those before it.
 func (a *answers) now() uint64 {
@@ -126,27 +174,32 @@ func (a *answers) now() uint64 {
 	return a.ticks
 }
 
-// keep stores an answer, unless what it was asked for is purged meanwhile.
+// keep stores an answer, unless what it was asked for is purged meanwhile. The caller holds its places.
 func (a *answers) keep(key digest, k *keptAnswer) {
 	a.mu.RLock()
 	gone := a.gone(k)
 	a.mu.RUnlock()
 	if !gone {
+		a.hold(k.places)
 		a.kept.Set(key, k)
 	}
 }
 
-// purge empties the cache of one path, whatever the query and whoever asked, or of all where there is none. Answers that are under way are not kept.
-func (a *answers) purge(path string) {
+// purge empties the cache of one place, whatever the query and whoever asked. Answers that are under way are not kept.
+func (a *answers) purge(at digest) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if p := a.places[at]; p != nil {
+		a.ticks++
+		p.purged = a.ticks
+	}
+}
+
+// purgeAll empties the cache. Answers that are under way are not kept.
+func (a *answers) purgeAll() {
 	a.mu.Lock()
 	a.ticks++
-	if path != "" && len(a.purged) < maxPurged {
-		a.purged[sha256.Sum256([]byte(path))] = a.ticks
-		a.mu.Unlock()
-		return
-	}
 	a.floor = a.ticks
-	clear(a.purged)
 	a.mu.Unlock()
 	a.kept.InvalidateAll()
 }
@@ -249,19 +302,24 @@ func (g *Gateway) Purge(function, trigger, path string) {
 		return // nothing was asked for yet
 	}
 	for _, a := range rs.caches {
-		if a.function == function && (trigger == "" || a.trigger == trigger) {
-			a.purge(path)
+		switch {
+		case a.function != function || trigger != "" && a.trigger != trigger:
+		case path == "":
+			a.purgeAll()
+		default:
+			a.purge(placesOf("", path).path)
 		}
 	}
 }
 
-// invalidate drops what is kept of the path of a request that has changed it, on any route. RFC 9111, section 4.4.
-func (rs *routes) invalidate(method, path string, status int) {
+// invalidate drops what is kept of the path of a request that has changed it, on any route of that host. RFC 9111, section 4.4.
+func (rs *routes) invalidate(host, method, path string, status int) {
 	if len(rs.caches) == 0 || !freshness.Invalidates(method, status) {
 		return
 	}
+	at := placesOf(host, path).ofHost
 	for _, a := range rs.caches {
-		a.purge(path)
+		a.purge(at)
 	}
 }
 

@@ -104,7 +104,7 @@ type outgoing struct {
 	wishes      freshness.Wishes
 	credentials bool // the function may know by fields that it alone understands who asks
 
-	path   string // as the client wrote it
+	places places // of the path as the client wrote it
 	shared digest // of the answer for everybody
 	line   digest // of the answer for this caller; shared where nobody has shown who they are
 	stored *keptAnswer
@@ -120,7 +120,7 @@ type outgoing struct {
 }
 
 func (c *cache) outgoing(x *exchange, call *Call) *outgoing {
-	o := &outgoing{cache: c, x: x, r: call.Request, path: cmp.Or(call.URL, call.Request.URL).Path, wishes: freshness.WishesOf(call.Request.Header)}
+	o := &outgoing{cache: c, x: x, r: call.Request, places: placesOf(call.Request.Host, cmp.Or(call.URL, call.Request.URL).Path), wishes: freshness.WishesOf(call.Request.Header)}
 	for _, name := range credentialFields() {
 		if o.r.Header[name] != nil && !slices.Contains(c.vary, name) {
 			o.credentials = true

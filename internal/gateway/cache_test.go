@@ -416,7 +416,7 @@ func TestAChangeWhileTheAnswerIsUnderWayIsNotForgotten(t *testing.T) {
 	var first sync.WaitGroup
 	first.Go(func() { n.get("/x") })
 	n.until(func() bool { return f.asked() == 1 })
-	n.routes.Load().caches[0].purge("/x")
+	n.routes.Load().caches[0].purge(placesOf("", "/x").path)
 	close(f.gate)
 	first.Wait()
 	wantAnswer(t, "what was asked for before", n.get("/x"), "answer 2", "fwd=uri-miss; stored")
@@ -475,18 +475,29 @@ func TestAFloodOfRequestsTakesNoMoreThanTheRouteMay(t *testing.T) {
 	}
 }
 
-func TestMorePurgesThanAreRememberedEmptyAll(t *testing.T) {
-	a := newAnswers("f", "r", 1<<20)
-	k := &keptAnswer{path: digest{1}, ticks: a.now()}
-	for i := range maxPurged {
-		a.purge(fmt.Sprintf("/%d", i))
+// TestAClientCannotEmptyWhatItDoesNotName: neither with a host of its own, nor with more paths than anything could remember.
+func TestAClientCannotEmptyWhatItDoesNotName(t *testing.T) {
+	f := &counting{}
+	n := start(t, f)
+	n.deploy("f", cached(function.Cache{TTL: minutes(1)}))
+	n.deploy("g", route("w", "POST", "/{any...}"))
+	n.get("/x", "Host", "a.example")
+	n.get("/x", "Host", "b.example")
+	n.send("POST", "/x", "", append(anonymous(), "Host", "b.example")...)
+	wantAnswer(t, "the path of another host", n.get("/x", "Host", "a.example"), "answer 1", "hit")
+	wantAnswer(t, "the host's own", n.get("/x", "Host", "B.example"), "answer 4", "fwd=uri-miss; stored")
+	rs := n.routesNow()
+	for i := range 20_000 {
+		rs.invalidate("a.example", "POST", fmt.Sprintf("/%d", i), 200)
 	}
-	if a.gone(k) || len(a.purged) != maxPurged {
-		t.Errorf("after %d purges of other paths it is gone: %v", len(a.purged), a.gone(k))
+	wantAnswer(t, "after 20000 changes of other paths", n.get("/x", "Host", "a.example"), "answer 1", "hit")
+	a := rs.caches[0]
+	if got := len(a.places); got != 3 { // a path, of two hosts
+		t.Errorf("%d places are remembered, want 3", got)
 	}
-	a.purge("/one-more")
-	if !a.gone(k) || len(a.purged) != 0 || a.gone(&keptAnswer{ticks: a.now()}) {
-		t.Error("a purge more than is remembered has not emptied everything that was asked for before, and only that")
+	a.purgeAll()
+	if got := len(a.places); got != 0 {
+		t.Errorf("%d places are remembered of an empty cache, want none", got)
 	}
 }
 

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -19,6 +18,8 @@ import (
 func (o *outgoing) fetch(call *Call, next handler) error {
 	how := endFailed
 	defer func() { o.land(how) }() // also of an answer that is broken off
+	o.answers.hold(o.places)
+	defer o.answers.release(o.places)
 	k, err := o.ask(call, next, o.stored != nil && o.stored.Validates())
 	if err == nil && k.fate == fateConfirmed && !o.stored.Confirms(k.header) {
 		k, err = o.ask(call, next, false) // it is about another answer: RFC 9111, section 4.3.3
@@ -110,7 +111,7 @@ func (o *outgoing) keep(k *freshness.Kept, body []byte) {
 	if k.Open {
 		key = o.shared
 	}
-	o.stored = &keptAnswer{Kept: k, body: body, version: o.version, path: sha256.Sum256([]byte(o.path)), ticks: o.ticks}
+	o.stored = &keptAnswer{Kept: k, body: body, version: o.version, places: o.places, ticks: o.ticks}
 	o.answers.keep(key, o.stored)
 }
 

@@ -82,11 +82,11 @@ type target struct {
 func (t *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := w.(*exchange) // serveRoute gives the mux nothing else
 	x.mute, x.kind = false, kindRoute
-	path := r.URL.Path // which policies may rewrite
+	host, path := r.Host, r.URL.Path // which policies may rewrite
 	if err := t.serve(x, &Call{Function: t.trigger.Function, Trigger: t.trigger, Request: r}); err != nil {
 		t.g.fail(x, err)
 	}
-	t.g.routes.Load().invalidate(r.Method, path, x.status)
+	t.g.routes.Load().invalidate(host, r.Method, path, x.status)
 }
 
 // serveRoute finds the route of a request by method, host and path; the more specific wins (net/http.ServeMux).
