@@ -44,6 +44,32 @@ func TestTimesThatAreOver(t *testing.T) {
 	}
 }
 
+// TestAnOfferOfHTTP2SwitchesNoTimeOff: curl --http2 makes one with each request without TLS, and means a plain request.
+func TestAnOfferOfHTTP2SwitchesNoTimeOff(t *testing.T) {
+	until, saw := make(chan struct{}), make(chan http.Header, 1)
+	n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		saw <- c.Invocation.Request.Header
+		<-until
+		return ok("late"), nil
+	}))
+	late := time.AfterFunc(5*time.Second, func() { close(until) }) // who waits for it has no bound
+	defer func() {
+		if late.Stop() {
+			close(until)
+		}
+	}()
+	n.deploy("f", enduring("GET", func(r *function.Route) { r.Timeout = &function.RouteTimeout{Total: 20e6} }))
+	for _, offer := range []string{"h2c", "H2C, HTTP/3.0", "TLS/1.2, HTTP/1.1"} {
+		text := "GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: " + offer + "\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"
+		if g := n.raw(t, text); g.status != 504 {
+			t.Errorf("with the offer %s: %d %s, want 504", offer, g.status, g.body)
+		}
+		if h := <-saw; h["Upgrade"] != nil || h["Connection"] != nil || h["Http2-Settings"] != nil {
+			t.Errorf("with the offer %s the function saw %v, want nothing of it", offer, h)
+		}
+	}
+}
+
 func TestNoInstanceInTime(t *testing.T) {
 	n := start(t, script(func(ctx context.Context, c fleet.Call) (*function.Result, error) {
 		<-ctx.Done()

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,7 +95,8 @@ func (s *stream) Upgrade(fields http.Header) (net.Conn, error) {
 	return c, nil
 }
 
-// upgrade is the protocol that a client wants to go on with; "" = none. RFC 9110, section 7.8.
+// upgrade are the protocols that a client wants to go on with; "" = none. RFC 9110, section 7.8. HTTP itself and TLS are between the client and
+// this node, which stays with what it has: a client offers them to any server, and means a plain request.
 func upgrade(r *http.Request) string {
 	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.ContentLength != 0 {
 		return ""
@@ -102,11 +104,21 @@ func upgrade(r *http.Request) string {
 	for _, field := range r.Header["Connection"] {
 		for name := range strings.SplitSeq(field, ",") {
 			if strings.EqualFold(strings.TrimSpace(name), "upgrade") {
-				return r.Header.Get("Upgrade")
+				return strings.Join(slices.DeleteFunc(protocols(r.Header["Upgrade"]), ofTheHop), ", ")
 			}
 		}
 	}
 	return ""
+}
+
+// protocols are the protocols of an Upgrade field, in the client's order.
+func protocols(fields []string) []string {
+	return strings.FieldsFunc(strings.Join(fields, ","), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+}
+
+func ofTheHop(protocol string) bool {
+	name, _, _ := strings.Cut(strings.ToLower(protocol), "/")
+	return name == "h2c" || name == "http" || name == "tls"
 }
 
 // Gone implements function.Responder.
