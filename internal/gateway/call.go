@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -167,8 +168,19 @@ func (c *Caller) store(ctx context.Context, e effect) (*function.Result, error) 
 		return e.res, nil
 	}
 	c.metrics.refused.Inc()
-	return nil, fault.New(fault.Unavailable, "the log did not take the request to %s: %w", e.rec.function, fmt.Errorf("append request %s: %w", e.rec.id, err)).
-		WithHint("the function has run; try again only if it may run twice")
+	return nil, unkept{fault.New(fault.Unavailable, "the log did not take the request to %s: %w", e.rec.function, fmt.Errorf("append request %s: %w", e.rec.id, err)).
+		WithHint("the function has run; try again only if it may run twice")}
+}
+
+// unkept is why what came of a call is not in the log. The function has run.
+type unkept struct{ error }
+
+func (e unkept) Unwrap() error { return e.error }
+
+// hasRun says whether a call that failed has been the function's.
+func hasRun(err error) bool {
+	_, is := errors.AsType[unkept](err)
+	return is
 }
 
 // spaceOf asks the log for the room that is left, if it can tell.

@@ -104,7 +104,7 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) error {
 	}
 	if err == nil {
 		x.outcome = a.Result.Outcome
-	} else if kind := fault.KindOf(err); kind != fault.NotFound && kind != fault.Invalid && kind != fault.TooLarge {
+	} else if kind := fault.KindOf(err); !hasRun(err) && kind != fault.NotFound && kind != fault.Invalid && kind != fault.TooLarge {
 		x.outcome = function.InitError // no instance has taken it
 	}
 	if through.begun {

@@ -54,7 +54,7 @@ func (p *retrying) policy(x *exchange, c *Call, next handler) error {
 			wait = max(wait, asked)
 			return asked > maxRetryWait || !p.wants(own.status, own.outcome, n)
 		})
-		if done || err != nil && !p.wants(statusOf(fault.KindOf(err), err), x.outcome, n) {
+		if done || err != nil && (hasRun(err) || !p.wants(statusOf(fault.KindOf(err), err), x.outcome, n)) {
 			return err
 		}
 		if err := pause(c.Request, wait); err != nil {

@@ -26,6 +26,20 @@ func retry(r function.RouteRetry) func(*function.Route) {
 	}
 }
 
+// TestWhatTheLogDidNotTakeIsNotTriedAgain: the function has run, and the client is told so.
+func TestWhatTheLogDidNotTakeIsNotTriedAgain(t *testing.T) {
+	f := inTurn(gives(ok("done")))
+	n := start(t, f)
+	n.deploy("f", enduring("PUT", func(r *function.Route) {
+		retry(function.RouteRetry{})(r)
+		r.Durable = true
+	}))
+	n.log.fail(fault.New(fault.Unavailable, "the disk failed"))
+	if g := n.send("PUT", "/x", ""); g.status != 503 || f.calls.Load() != 1 || !strings.Contains(g.fault(t).Hint, "the function has run") {
+		t.Errorf("answer = %d %s after %d calls, want 503 after one", g.status, g.body, f.calls.Load())
+	}
+}
+
 func TestARequestThatFailedIsTriedAgain(t *testing.T) {
 	full := fault.New(fault.Exhausted, "no instance")
 	for name, c := range map[string]struct {
