@@ -222,3 +222,22 @@ func TestOverload(t *testing.T) {
 		})
 	}
 }
+
+// TestNoCrowdNoEbb: a function that becomes slower for few clients has room for the many that come later.
+func TestNoCrowdNoEbb(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := slotted(function.RouteConcurrency{Max: 100, Adaptive: true})
+		for i := range 400 {
+			took := 10 * time.Millisecond
+			if i >= 100 {
+				took = 30 * time.Millisecond
+			}
+			if err := through(t.Context(), s, func(*exchange, *Call) error { time.Sleep(took); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.tide.level(); got != tideStart {
+			t.Errorf("after one client, for whom answers took longer in the end, %d may be under way, want %d", got, tideStart)
+		}
+	})
+}

@@ -70,6 +70,9 @@ func (t *tide) turn(middle time.Duration, now time.Time) {
 		t.floor = middle
 	}
 	if crowd := tideSlack * float64(t.floor) / float64(middle); crowd < 1 {
+		if t.peak <= 1 { // nobody was there to wait for: the function has become slower by itself
+			return
+		}
 		t.limit = max(1, t.limit*max(.5, crowd))
 	} else if full {
 		t.limit = min(t.most, t.limit+math.Sqrt(t.limit))
