@@ -81,6 +81,11 @@ func (s *stream) Upgrade(fields http.Header) (net.Conn, error) {
 	}
 	h := http.Header{}
 	passHeader(h, fields)
+	for _, name := range []string{requestIDHeader, limitHeader, limitPolicyHeader} { // what the node says of the request
+		if own := s.x.Header()[name]; own != nil {
+			h[name] = own
+		}
+	}
 	h[runHeader] = []string{s.id}
 	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, fields["Upgrade"]
 	delete(h, "Content-Length")

@@ -265,6 +265,9 @@ func chats(t *testing.T, n *node) {
 	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Upgrade") != "echo" || resp.Header.Get("X-Mine") != "1" || len(resp.Header.Get("Dalamb-Run")) != 36 {
 		t.Fatalf("answer = %+v, %v", resp, err)
 	}
+	if len(resp.Header.Get(requestIDHeader)) == 0 {
+		t.Errorf("header = %v, want the request's id in it", resp.Header)
+	}
 	if resp.Header["Keep-Alive"] != nil || resp.Header["Content-Length"] != nil {
 		t.Errorf("header = %v", resp.Header)
 	}
