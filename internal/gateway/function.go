@@ -62,8 +62,11 @@ func (g *Gateway) receive(x *exchange, c *Call) (free func(), err error) {
 	return g.gather(x, c)
 }
 
-// gather reads the body whole, and says what frees it.
+// gather reads the body whole, once, and says what frees it.
 func (g *Gateway) gather(x *exchange, c *Call) (free func(), err error) {
+	if c.whole {
+		return nothingHeld, nil
+	}
 	r := c.Request
 	body, held, err := g.read(x, r, g.limits.Request, "the request's body")
 	if err == nil {

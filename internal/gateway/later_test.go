@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -475,4 +476,19 @@ func TestWhatIsToldIsTheState(t *testing.T) {
 	if _, err := d.StateOf(t.Context(), "nothing"); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("StateOf of nothing = %v, want NotFound", err)
 	}
+}
+
+// TestABodyThatAuthHasReadIsHeldOnce: a signature is checked over the body that a late answer's request keeps.
+func TestABodyThatAuthHasReadIsHeldOnce(t *testing.T) {
+	n := start(t, says("x"))
+	r := httptest.NewRequest("POST", "/x", strings.NewReader("the body"))
+	x, c := &exchange{ResponseWriter: httptest.NewRecorder()}, &Call{Request: r}
+	free, err := n.gather(x, c)
+	once := n.held.used.Load()
+	again, err2 := n.gather(x, c)
+	if twice := n.held.used.Load(); err != nil || err2 != nil || once == 0 || twice != once || string(c.Body) != "the body" {
+		t.Errorf("held %d bytes, then %d of %q, %v, %v; want the same", once, twice, c.Body, err, err2)
+	}
+	again()
+	free()
 }

@@ -33,7 +33,7 @@ func TestOnlySoManyAreUnderWay(t *testing.T) {
 	go send()
 	<-begun
 	go send()
-	waiting(t, n, 1)
+	waiting(n, 1)
 	g := n.send("POST", "/x", "abc")
 	if f := g.fault(t); g.status != 503 || g.header.Get("Retry-After") != "1" || f.Kind != "exhausted" {
 		t.Errorf("with a full queue: %d %+v, want 503 and Retry-After", g.status, f)
@@ -55,15 +55,10 @@ func TestOnlySoManyAreUnderWay(t *testing.T) {
 }
 
 // waiting returns when so many requests wait for a slot of the node's one route.
-func waiting(t *testing.T, n *node, want int) {
-	t.Helper()
+func waiting(n *node, want int) {
+	n.t.Helper()
 	for state := range slotsOf(n) {
-		for state.queued() != want {
-			if t.Context().Err() != nil {
-				t.Fatal("nobody waits")
-			}
-			time.Sleep(time.Millisecond)
-		}
+		n.until(func() bool { return state.queued() == want })
 	}
 }
 
