@@ -87,3 +87,49 @@ func TestAFallbackStandsInForAnOpenBreaker(t *testing.T) {
 		t.Errorf("the function was called %d times", f.calls.Load())
 	}
 }
+
+func TestAFallbackGetsNoTokenOfTheNode(t *testing.T) {
+	for name, c := range map[string]struct {
+		token string
+		auth  *function.Auth
+		first func(fleet.Call) (*function.Result, error)
+		want  string
+	}{
+		"after an answer":            {testToken, nil, gives(bad(500)), ""},
+		"where nothing has answered": {testToken, nil, refuses(fault.New(fault.Exhausted, "full")), ""},
+		"one that was given out":     {"given-out", &function.Auth{Token: &function.TokenAuth{Names: []string{"ann"}}}, gives(bad(500)), ""},
+		"the client's own":           {"mine", nil, gives(bad(500)), "Bearer mine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := inTurn(c.first, gives(ok("standing in")))
+			n := start(t, f)
+			n.giveToken("ann", "given-out")
+			n.deploy("f", enduring("", func(r *function.Route) { r.Auth, r.Fallback = c.auth, &function.Fallback{Function: "g"} }))
+			if g := n.send("GET", "/x", "", "Authorization", "Bearer "+c.token); g.body != "standing in" {
+				t.Fatalf("answer = %d %s, want the fallback's", g.status, g.body)
+			}
+			for range 2 {
+				if call := <-f.seen; call.Invocation.Request.Header.Get("Authorization") != c.want {
+					t.Errorf("%s got %q, want %q", call.Function, call.Invocation.Request.Header.Get("Authorization"), c.want)
+				}
+			}
+		})
+	}
+}
+
+func TestAFallbackForAnOpenBreakerGetsNoTokenOfTheNode(t *testing.T) {
+	f := inTurn(gives(bad(500)))
+	n := start(t, f)
+	breaking(n, func(r *function.Route) {
+		r.Breaker.Open = function.Duration(time.Hour)
+		r.Fallback = &function.Fallback{Function: "g"}
+	})
+	for range 4 {
+		n.send("GET", "/x", "")
+	}
+	for range 3 + 4 { // the breaker opens at the third failure
+		if call := <-f.seen; call.Invocation.Request.Header["Authorization"] != nil {
+			t.Errorf("%s got %q", call.Function, call.Invocation.Request.Header["Authorization"])
+		}
+	}
+}

@@ -44,10 +44,7 @@ func (g *Gateway) answers(t *catalog.Trigger, s *shelf) handler {
 		settings := []any{r.Static, r.Rest()}
 		return keep(s, t, "static", settings, func() *static { return newStatic(t, g) }).answer
 	}
-	return func(x *exchange, c *Call) error {
-		g.dropToken(c.Request.Header)
-		return g.serveCall(x, *c, false)
-	}
+	return func(x *exchange, c *Call) error { return g.serveCall(x, *c, false) }
 }
 
 // front are the stages that say who may call, and how often. Pages of other origins may use methods; nil = those of the route, for a call.
