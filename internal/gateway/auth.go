@@ -61,6 +61,12 @@ func tokenHash(authorization string) [sha256.Size]byte {
 	return sha256.Sum256([]byte(strings.TrimSpace(token)))
 }
 
+// dropOwn takes out of a request what opens a door of dalamb's own.
+func (g *Gateway) dropOwn(h http.Header) {
+	g.dropToken(h)
+	dropCookies(h)
+}
+
 // dropToken takes the node's token, and those that it has given out, out of a request to a route: with the first the function could do
 // everything. What else is in Authorization is the function's to judge.
 func (g *Gateway) dropToken(h http.Header) {

@@ -46,7 +46,7 @@ func (c *cache) policy(x *exchange, call *Call, next handler) error {
 	if why := past(r); why != "" {
 		return c.bypass(x, call, next, why)
 	}
-	c.g.dropToken(r.Header)
+	c.g.dropOwn(r.Header)
 	o := c.outgoing(x, call)
 	switch o.use(c.g.now()) {
 	case mayGive:

@@ -91,7 +91,7 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) error {
 	wanted := upgrade(r)
 	dropHopByHop(r.Header)
 	r.Header.Del(function.ShadowHeader) // a client may not pretend
-	g.dropToken(r.Header)               // here, since attempts and fallbacks have a header of their own
+	g.dropOwn(r.Header)                 // here, since attempts and fallbacks have a header of their own
 	tellIdentity(r.Header, c.Identity)
 	if wanted != "" { // of the hops' own fields, this is for the function to decide on
 		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{wanted}

@@ -53,7 +53,7 @@ func (l *later) policy(x *exchange, c *Call, next handler) error {
 // accept appends the request. When it returns it is durable and will be run.
 func (g *Gateway) accept(c *Call) (*lateRun, error) {
 	r := c.Request
-	g.dropToken(r.Header)
+	g.dropOwn(r.Header)
 	dropHopByHop(r.Header)
 	r.Header.Del(function.ShadowHeader) // a client may not pretend
 	tellIdentity(r.Header, c.Identity)

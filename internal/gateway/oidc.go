@@ -68,7 +68,6 @@ func (d *desk) admit(x *exchange, r *http.Request) (who *function.Identity, answ
 		return nil, false, err
 	}
 	if s, ok := d.current(r, secret); ok {
-		dropCookies(r.Header)
 		return &function.Identity{Type: function.AuthUser, ID: s.Who}, false, nil
 	}
 	if !opensPage(r) {
@@ -211,7 +210,7 @@ func ownCookie(name string) bool {
 	return strings.HasPrefix(name, cookieName)
 }
 
-// dropCookies takes dalamb's cookies out of a request: a function could come in elsewhere with them.
+// dropCookies takes dalamb's cookies out of a request: a function could come in elsewhere with them. Browsers send them to each function of a host.
 func dropCookies(h http.Header) {
 	var kept []string
 	for _, line := range h["Cookie"] {

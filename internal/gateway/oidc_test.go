@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/forwarded"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -225,6 +227,36 @@ func TestPeopleSignIn(t *testing.T) {
 }
 
 func TestAFunctionGetsNoneOfTheSessionsCookies(t *testing.T) {
+	n, p, _ := signing(t, func(o *Options) {
+		o.Fleet = script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+			return ok(c.Function + " got " + strings.Join(c.Invocation.Request.Header["Cookie"], "|")), nil
+		})
+	})
+	n.deploy("f", oidcRoute(p, nil))
+	n.deploy("open", route("r", "", "/open"))
+	n.deploy("attempts", attempted())
+	b := n.browser()
+	b.signIn(p, "/")
+	b.cookies["theme"] = "dark"
+	for path, name := range map[string]string{"/": "f", "/open": "open", "/attempts": "attempts"} {
+		if g := b.open("POST", path); g.body != name+" got theme=dark" {
+			t.Errorf("%s: answer = %d %s, want no cookie but theme", path, g.status, g.body)
+		}
+	}
+	b.header = nil // with the node's token
+	if g := b.open("POST", fnPrefix+"open"); g.body != "open got theme=dark" {
+		t.Errorf("by name: answer = %d %s, want no cookie but theme", g.status, g.body)
+	}
+}
+
+// attempted is a route whose function is asked with copies of a request.
+func attempted() function.Trigger {
+	t := route("r", "", "/attempts")
+	t.Route.Fallback = &function.Fallback{Function: "open"}
+	return t
+}
+
+func TestCookiesOfSessionsAreTakenOut(t *testing.T) {
 	for given, want := range map[string]string{
 		"dalamb-0011=a":                              "",
 		"a=1; __Host-dalamb-0011=b; c=2":             "a=1; c=2",
