@@ -114,8 +114,11 @@ func (d *doorman) remembered(key [sha256.Size]byte) (verdict, bool) {
 }
 
 func (d *doorman) question(r *http.Request) question {
+	h := r.Header.Clone() // the route's function gets what is left of the request itself
+	d.g.dropOwn(h)
+	tellIdentity(h, nil)
 	q := question{
-		Function: d.whose, Route: d.route, Method: r.Method, Scheme: r.URL.Scheme, Host: r.Host, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Headers: r.Header,
+		Function: d.whose, Route: d.route, Method: r.Method, Scheme: r.URL.Scheme, Host: r.Host, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Headers: h,
 	}
 	if d.said == nil {
 		if q.Remote = r.RemoteAddr; q.Remote != "" {
@@ -127,7 +130,7 @@ func (d *doorman) question(r *http.Request) question {
 	if d.rule.Headers != nil {
 		q.Headers = map[string][]string{}
 		for _, name := range d.rule.Headers {
-			if values := r.Header.Values(name); values != nil {
+			if values := h.Values(name); values != nil {
 				q.Headers[http.CanonicalHeaderKey(name)] = values
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -164,5 +165,27 @@ func TestAFunctionThatHangsKeepsTheRouteClosed(t *testing.T) {
 	n.deploy("f", doored(func(f *function.FunctionAuth) { f.Timeout = function.Duration(100 * time.Millisecond) }))
 	if g := n.send("GET", "/x", ""); g.status != http.StatusServiceUnavailable || !strings.Contains(n.said.String(), "did not answer in time") {
 		t.Errorf("answer = %d %s, want 503 and a line in the log", g.status, g.body)
+	}
+}
+
+func TestTheFunctionThatDecidesIsShownNoDoorOfDalambs(t *testing.T) {
+	var asked question
+	n := start(t, judging(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		asked = question{}
+		if err := json.Unmarshal(c.Invocation.Payload, &asked); err != nil {
+			t.Errorf("the function got %q: %v", c.Invocation.Payload, err)
+		}
+		return says2xx(`{"allow":true}`)
+	}))
+	n.giveToken("ann", "given-out")
+	for name, fields := range map[string][]string{"all": nil, "some": {"Authorization", "Cookie", "Dalamb-Auth-Id", "Dalamb-Auth-Type"}} {
+		n.deploy("f", doored(func(f *function.FunctionAuth) { f.Headers = fields }))
+		for token, want := range map[string][]string{testToken: nil, "given-out": nil, "mine": {"Bearer mine"}} {
+			g := n.send("GET", "/x", "", "Authorization", "Bearer "+token, "Cookie", "dalamb-0011=a; theme=dark", "Dalamb-Auth-Id", "boss", "Dalamb-Auth-Type", "system")
+			h := http.Header(asked.Headers)
+			if g.status != 200 || !slices.Equal(h["Authorization"], want) || h.Get("Cookie") != "theme=dark" || h["Dalamb-Auth-Id"] != nil || h["Dalamb-Auth-Type"] != nil {
+				t.Errorf("%s, %s: answer = %d, the function was shown %v", name, token, g.status, h)
+			}
+		}
 	}
 }
