@@ -74,13 +74,14 @@ func (d *doorman) ask(r *http.Request) (*function.Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode what a function is asked: %w", err)
 	}
-	key := sha256.Sum256(fmt.Appendf(text, "\x00%d", d.version()))
+	versions := d.versions()
+	key := sha256.Sum256(fmt.Appendf(text[:len(text):len(text)], "\x00%s", versions))
 	v, ok := d.remembered(key)
 	if !ok {
-		if v, err = d.judged(r, text[:len(text):len(text)]); err != nil {
+		if v, err = d.judged(r, text); err != nil {
 			return nil, err
 		}
-		if d.said != nil {
+		if d.said != nil && versions == d.versions() { // else one may have answered that the key does not name
 			v.until = d.g.now().Add(d.rule.TTL.Std())
 			d.said.Set(key, v)
 		}
@@ -96,14 +97,8 @@ func (d *doorman) ask(r *http.Request) (*function.Identity, error) {
 	return &function.Identity{Type: v.Type, ID: v.Identity}, nil
 }
 
-// version is the one that answers, so that nothing is remembered of another.
-func (d *doorman) version() int {
-	f, err := d.g.catalog.View().Function(d.rule.Name)
-	if err != nil {
-		return 0
-	}
-	return f.Aliases[function.LiveAlias].Primary
-}
+// versions are those that may answer, so that nothing is remembered of another: not of a canary that was taken back, either.
+func (d *doorman) versions() string { return answering(d.g.catalog.View(), d.rule.Name) }
 
 func (d *doorman) remembered(key [sha256.Size]byte) (verdict, bool) {
 	if d.said == nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -188,4 +189,42 @@ func TestTheFunctionThatDecidesIsShownNoDoorOfDalambs(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestWhatACanarySaidIsForgottenWithIt(t *testing.T) {
+	said := `{"allow":true}` // what the version that is asked says
+	var within func()
+	n := start(t, judging(func(context.Context, fleet.Call) (*function.Result, error) {
+		if within != nil {
+			within()
+		}
+		return says2xx(said)
+	}))
+	n.deploy("door")
+	n.deploy("door")
+	n.deploy("f", doored(func(f *function.FunctionAuth) { f.Headers, f.TTL = []string{}, function.Duration(time.Hour) }))
+	shift := func(weights map[int]int) {
+		t.Helper()
+		if _, err := n.catalog.Submit(t.Context(), catalog.Shift{Function: "door", Alias: function.Alias{Name: function.LiveAlias, Primary: 1, Weights: weights}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := func(want int) {
+		t.Helper()
+		if g := n.send("GET", "/x", ""); g.status != want {
+			t.Errorf("answer = %d %s, want %d", g.status, g.body, want)
+		}
+	}
+	shift(map[int]int{2: 50})
+	ask(200)
+	shift(nil)
+	said = `{"allow":false}`
+	ask(403)
+	// One that comes while the question is asked is not remembered as the word of those before it.
+	n.deploy("f", doored(func(f *function.FunctionAuth) { f.Headers, f.TTL = []string{}, function.Duration(2*time.Hour) }))
+	said, within = `{"allow":true}`, func() { shift(map[int]int{2: 50}) }
+	ask(200)
+	shift(nil)
+	said, within = `{"allow":false}`, nil
+	ask(403)
 }

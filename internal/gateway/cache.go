@@ -32,12 +32,19 @@ func newCache(g *Gateway, t *catalog.Trigger, a *answers) *cache {
 	for _, name := range r.Vary {
 		c.vary = append(c.vary, http.CanonicalHeaderKey(name))
 	}
-	if live, err := g.catalog.View().Alias(t.Function, function.LiveAlias); err == nil {
-		versions := append(slices.Collect(maps.Keys(live.Weights)), live.Primary)
-		slices.Sort(versions)
-		c.version = fmt.Sprint(slices.Compact(versions))
-	}
+	c.version = answering(g.catalog.View(), t.Function)
 	return c
+}
+
+// answering names the versions of a function that may answer now, so that nothing of another is given.
+func answering(v *catalog.View, name string) string {
+	live, err := v.Alias(name, function.LiveAlias)
+	if err != nil {
+		return ""
+	}
+	versions := append(slices.Collect(maps.Keys(live.Weights)), live.Primary)
+	slices.Sort(versions)
+	return fmt.Sprint(slices.Compact(versions))
 }
 
 // policy answers from the cache what may be, and lets others through.
