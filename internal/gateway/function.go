@@ -88,14 +88,9 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) error {
 		return err
 	}
 	r := c.Request
-	wanted := upgrade(r)
-	dropHopByHop(r.Header)
 	r.Header.Del(function.ShadowHeader) // a client may not pretend
 	g.dropOwn(r.Header)                 // here, since attempts and fallbacks have a header of their own
 	tellIdentity(r.Header, c.Identity)
-	if wanted != "" { // of the hops' own fields, this is for the function to decide on
-		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{wanted}
-	}
 	if c.ID == "" {
 		c.ID = event.NewID()
 	}

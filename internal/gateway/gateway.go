@@ -253,6 +253,7 @@ const reserved = "/_/"
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w, kind: kindNone, start: g.now(), slow: g.slow}
 	x.expectBody(r)
+	endHop(r) // first: a client may not name what the node adds
 	g.locate(r)
 	x.identify(r)
 	defer func() { g.metrics.request(x.kind, x.status, g.now().Sub(x.start)) }() // also of an answer that is cut off

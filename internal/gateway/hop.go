@@ -32,6 +32,15 @@ func dropHopByHop(h http.Header) {
 	}
 }
 
+// endHop takes out of a request what concerns the client's connection alone, but for what the function is to decide on: an upgrade.
+func endHop(r *http.Request) {
+	wanted := upgrade(r)
+	dropHopByHop(r.Header)
+	if wanted != "" {
+		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{wanted}
+	}
+}
+
 // copyEndToEnd copies all other fields. The values are shared.
 func copyEndToEnd(to, from http.Header) {
 	for name, values := range from {

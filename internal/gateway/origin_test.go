@@ -107,6 +107,12 @@ func TestEveryRequestHasAnID(t *testing.T) {
 			t.Errorf("%q: the function was told %s, the client %s", c.given, g.body, id)
 		}
 	}
+	for _, given := range []string{"", "mine"} { // the client's own is of its connection, and the node's is not
+		g := n.send("GET", "/x", "", "X-Request-Id", given, "Connection", "X-Request-Id")
+		if id := g.header.Get("X-Request-Id"); id == given || !strings.HasSuffix(g.body, "id "+id) {
+			t.Errorf("Connection names the id %q: the answer has %q, the function said %s", given, id, g.body)
+		}
+	}
 	if got := n.requests(1)[0].Header["X-Request-Id"]; len(got) != 1 || got[0] != "0190-aB_z.9:/+=@~" {
 		t.Errorf("the record has the id %q", got)
 	}
