@@ -137,7 +137,7 @@ func (d *doorman) question(r *http.Request) question {
 var errLate = errors.New("it did not answer in time")
 
 // judged calls the function. It is called aside, because one that hangs must not hold the client: the call goes on to its own end then, for which
-// the fleet waits when the node stops.
+// the gateway waits when the node stops.
 func (d *doorman) judged(r *http.Request, text []byte) (verdict, error) {
 	id := event.NewID()
 	ctx, cancel := context.WithTimeout(r.Context(), d.rule.Patience())
@@ -147,17 +147,20 @@ func (d *doorman) judged(r *http.Request, text []byte) (verdict, error) {
 		err error
 	}
 	done := make(chan outcome, 1)
-	go func() {
+	d.g.background.Go(func() {
 		res, err := d.g.caller.fleet.Invoke(ctx, fleet.Call{Function: d.rule.Name, Invocation: &function.Invocation{
 			ID: id, Run: id, Attempt: 1, TraceParent: traceParent(r.Header), Payload: text,
 		}})
 		done <- outcome{res, err}
-	}()
+	})
 	var got outcome
 	select {
 	case got = <-done:
 	case <-ctx.Done():
 		got.err = errLate
+	}
+	if got.err != nil && r.Context().Err() != nil { // it is the client that has not waited
+		got.err = context.Cause(r.Context())
 	}
 	if got.err != nil {
 		return verdict{}, d.closed(got.err)

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -227,4 +229,43 @@ func TestWhatACanarySaidIsForgottenWithIt(t *testing.T) {
 	shift(nil)
 	said, within = `{"allow":false}`, nil
 	ask(403)
+}
+
+func TestAClientThatDoesNotWaitIsNoFaultOfTheFunctionThatDecides(t *testing.T) {
+	asked, hang := make(chan struct{}), make(chan struct{})
+	var ended atomic.Bool
+	n := start(t, judging(func(context.Context, fleet.Call) (*function.Result, error) {
+		close(asked)
+		<-hang
+		for range 1000 {
+			runtime.Gosched()
+		}
+		ended.Store(true)
+		return says2xx(`{"allow":true}`)
+	}))
+	n.deploy("f", doored(nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	var client sync.WaitGroup
+	client.Go(func() {
+		req, err := http.NewRequestWithContext(ctx, "GET", n.url+"/x", nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			resp.Body.Close()
+			t.Errorf("answer = %d, want none", resp.StatusCode)
+		}
+	})
+	<-asked
+	cancel()
+	client.Wait()
+	n.until(func() bool { return n.metric("dalamb_gateway_requests_total") == 1 })
+	if said := n.said.String(); strings.Contains(said, "in time") || strings.Contains(said, "request refused") {
+		t.Errorf("the log:\n%s", said)
+	}
+	close(hang)
+	if n.stop(); !ended.Load() {
+		t.Error("the gateway has ended while it asked who may call")
+	}
 }

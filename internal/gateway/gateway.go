@@ -133,7 +133,7 @@ type Gateway struct {
 	news      *news
 	runs      Runs
 	waiters   *waiters
-	// background are attempts that a request may leave behind.
+	// background are attempts, and questions who may call, that a request may leave behind.
 	background sync.WaitGroup
 
 	refetches refetches
