@@ -16,7 +16,8 @@ func bounded(most int64) policy {
 			return tooLarge("the request's body", most)
 		}
 		if r.ContentLength < 0 && r.Body != nil && r.Body != http.NoBody {
-			r.Body = &boundedBody{ReadCloser: r.Body, most: most, left: most}
+			c.Request = r.WithContext(r.Context()) // net/http looks at the body of its own when it answers
+			c.Request.Body = &boundedBody{ReadCloser: r.Body, most: most, left: most}
 		}
 		return next(x, c)
 	}
