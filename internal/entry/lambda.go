@@ -208,6 +208,9 @@ func (c *lambdaConn) finish(call *lambdaCall, r *function.Result) *function.Resu
 	c.mu.Lock()
 	c.lastOutcome, call.outcome, call.errorType = r.Outcome, r.Outcome, errorType(r)
 	rests := c.ext.rest != nil
+	if rests {
+		c.ext.unreported = call
+	}
 	c.mu.Unlock()
 	if !c.tele.quiet() {
 		c.tele.platform("runtimeDone", c.runtimeDone(call, r))

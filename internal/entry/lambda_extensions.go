@@ -42,6 +42,7 @@ type extensions struct {
 	all        []*extension
 	rest       chan struct{} // closed when all that were told of the invocation have finished with it; nil = nothing to wait for
 	last       *lambdaCall   // that they were told of: what rest is about
+	unreported *lambdaCall   // that had come to its end before they had finished with it: its report is Rest's
 	stopping   chan struct{} // closed when all that were told of the end have finished; nil before that
 }
 
@@ -288,30 +289,39 @@ func eventMessage(e any) []byte {
 		event.NewID(), len(body), body)
 }
 
-// Rests says whether extensions are still busy with the last invocation.
+// Rests says whether extensions are still busy with the last invocation, or have been until now.
 func (c *lambdaConn) Rests() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ext.rest != nil
+	return c.ext.rest != nil || c.ext.unreported != nil
 }
 
 // Rest implements Rester. Extensions have as long as the function had; then the instance ends.
 func (c *lambdaConn) Rest() {
 	c.mu.Lock()
-	rest, call := c.ext.rest, c.ext.last
+	rest, call, unreported := c.ext.rest, c.ext.last, c.ext.unreported
+	c.ext.unreported = nil
 	c.mu.Unlock()
-	if rest == nil {
+	if rest != nil && !c.rested(rest, call.deadline) {
 		return
 	}
-	timer := time.NewTimer(call.deadline.Sub(c.entries.Now()))
+	if unreported != nil {
+		c.tele.platform("report", c.report(unreported))
+	}
+}
+
+// rested waits until the extensions have finished, and says whether they have. Those that need too long end the instance.
+func (c *lambdaConn) rested(rest <-chan struct{}, deadline time.Time) bool {
+	timer := time.NewTimer(deadline.Sub(c.entries.Now()))
 	defer timer.Stop()
 	select {
 	case <-rest:
-		c.tele.platform("report", c.report(call))
+		return true
 	case <-c.done:
 	case <-timer.C:
 		c.fail(&function.Failure{Type: "Extension.Timedout", Message: "an extension did not finish with the invocation in the function's time"})
 	}
+	return false
 }
 
 // fail ends an instance because of an extension.
