@@ -16,29 +16,62 @@ const instead = "[secret]"
 
 // hiding takes secrets out of lines.
 type hiding struct {
-	secrets *strings.Replacer
-	longest int // bytes of a secret
+	secrets []string // their lines
+	longest int      // bytes of one
 }
 
-// hidden takes out these, line by line: the longer ones first, which may begin as a shorter one does.
-func hidden(secrets []runner.SecretFile) hiding {
-	var lines []string
+// hidden takes out these, line by line.
+func hidden(secrets []runner.SecretFile) (h hiding) {
 	for _, s := range secrets {
 		for line := range strings.Lines(string(s.Text)) {
 			if line = strings.TrimSpace(line); len(line) >= leastHidden {
-				lines = append(lines, line)
+				h.secrets = append(h.secrets, line)
+				h.longest = max(h.longest, len(line))
 			}
 		}
 	}
-	slices.SortFunc(lines, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	var h hiding
-	var pairs []string
-	for _, line := range lines {
-		h.longest = max(h.longest, len(line))
-		pairs = append(pairs, line, instead)
-	}
-	h.secrets = strings.NewReplacer(pairs...)
 	return h
+}
+
+// span is from a byte of a line to where it ends.
+type span struct{ from, to int }
+
+// found are the secrets in a line, the first one first. Where one begins within another, both are one.
+func (h hiding) found(line string) []span {
+	var all []span
+	for _, secret := range h.secrets {
+		for from := 0; ; from++ {
+			i := strings.Index(line[from:], secret)
+			if i < 0 {
+				break
+			}
+			from += i
+			all = append(all, span{from, from + len(secret)})
+		}
+	}
+	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	merged := all[:0]
+	for _, s := range all {
+		if last := len(merged) - 1; last >= 0 && s.from < merged[last].to {
+			merged[last].to = max(merged[last].to, s.to)
+			continue
+		}
+		merged = append(merged, s)
+	}
+	return merged
+}
+
+// replaced is a line without the secrets that are whole in it.
+func (h hiding) replaced(line string) string {
+	var b strings.Builder
+	at := 0
+	for _, s := range h.found(line) {
+		b.WriteString(line[at:s.from])
+		b.WriteString(instead)
+		at = s.to
+	}
+	b.WriteString(line[at:])
+	return b.String()
 }
 
 // tail bounds the bytes that the beginning of a secret is at the end of a line, when of that what it begins with is taken out: a shorter secret.
@@ -49,7 +82,7 @@ func (h hiding) needs(bytes int) int { return bytes + h.longest + h.tail() }
 
 // line is at most so many bytes of one, of which no more than h.needs(most) are there.
 func (h hiding) line(line []byte, most int) string {
-	text := h.secrets.Replace(string(line))
+	text := h.replaced(string(line))
 	if len(line) >= h.needs(most) {
 		text = text[:max(0, len(text)-h.tail())] // more may have come: it may end with the beginning of a secret
 	}

@@ -9,11 +9,13 @@ import (
 
 func TestSecretsAreHiddenWhole(t *testing.T) {
 	const short, long = "abcd", "abcdefghijklmnopqrstuvwxyz"
-	hide := hidden([]runner.SecretFile{{Name: "a", Text: []byte(short + "\n")}, {Name: "b", Text: []byte("12\n" + long + "\n\xff\xfeabc")}})
+	hide := hidden([]runner.SecretFile{{Name: "a", Text: []byte(short + "\n")}, {Name: "b", Text: []byte("12\n" + long + "\n\xff\xfeabc\nxyz12345")}})
 	for name, c := range map[string]struct{ line, want string }{
 		"none":                           {"plain 12", "plain 12"},
 		"one that begins as a short one": {"=" + long + "=", "=" + instead + "="},
 		"a short one":                    {short + "efx", instead + "efx"},
+		"one that begins in another":     {"=" + long + "12345=", "=" + instead + "="},
+		"two, one behind the other":      {short + short, instead + instead},
 		"one that is no text":            {"x\xff\xfeabc", "x" + instead},
 		"a long line":                    {strings.Repeat("x", 3*maxLogLine), strings.Repeat("x", maxLogLine)},
 		"one across the cut":             {strings.Repeat("x", maxLogLine-6) + long + long, strings.Repeat("x", maxLogLine-6) + instead[:6]},

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // What is small as it is sent, and not as it is read, is refused before it takes the node's time or memory.
@@ -40,6 +42,18 @@ func TestAPushOfTooManyRefs(t *testing.T) {
 	}
 	said, ok := w.pushedWithin(t, time.Minute, h.url, "--tags")
 	wantText(t, said, fmt.Sprintf("the push has more than %d refs", maxUpdates))
+	if ok {
+		t.Error("the push was accepted")
+	}
+}
+
+func TestAPushOfAManifestThatIsTooLarge(t *testing.T) {
+	h, w := newHost(t), newWork(t)
+	files := shop()
+	files["pay/dalamb.yaml"] += strings.Repeat("# and so on\n", function.MaxManifest/12)
+	w.commit("first", files)
+	said, ok := w.pushedWithin(t, time.Minute, h.url, "main")
+	wantText(t, said, fmt.Sprintf("pay/dalamb.yaml: is %d bytes long; at most %d are read", len(files["pay/dalamb.yaml"]), function.MaxManifest))
 	if ok {
 		t.Error("the push was accepted")
 	}
