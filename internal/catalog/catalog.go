@@ -165,26 +165,15 @@ func (c *Catalog) Changed() <-chan struct{} {
 	return c.changed
 }
 
-// Wait blocks until the fold has passed the control event at offset.
-func (c *Catalog) Wait(ctx context.Context, offset int64) error {
-	for {
-		changed := c.Changed()
-		if c.View().Offset > offset {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the catalog: %w", ctx.Err())
-		}
-	}
+func (c *Catalog) asFold() eventlog.Fold {
+	return eventlog.Fold{Log: c.log, Partition: control, Next: func() int64 { return c.View().Offset }, Changed: c.Changed}
 }
 
+// Wait blocks until the fold has passed the control event at offset.
+func (c *Catalog) Wait(ctx context.Context, offset int64) error { return c.asFold().Wait(ctx, offset) }
+
 // CatchUp blocks until the fold has reached the end that the control topic had at the call.
-func (c *Catalog) CatchUp(ctx context.Context) error {
-	f := eventlog.Fold{Log: c.log, Partition: control, Next: func() int64 { return c.View().Offset }, Wait: c.Wait}
-	return f.CatchUp(ctx)
-}
+func (c *Catalog) CatchUp(ctx context.Context) error { return c.asFold().CatchUp(ctx) }
 
 func changedMeanwhile(subject string) error {
 	return fault.New(fault.Conflict, "%s was changed by somebody else at the same time", entityName(subject)).

@@ -158,26 +158,12 @@ func (d *Discovery) fold(s *state, records []eventlog.Record) {
 	d.changed = make(chan struct{})
 }
 
-// wait blocks until the fold has passed an offset.
-func (d *Discovery) wait(ctx context.Context, offset int64) error {
-	for {
-		changed := d.Changed()
-		if d.View().Offset > offset {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the fold of services: %w", ctx.Err())
-		}
-	}
+func (d *Discovery) asFold() eventlog.Fold {
+	return eventlog.Fold{Log: d.o.Log, Partition: partition, Next: func() int64 { return d.View().Offset }, Changed: d.Changed}
 }
 
 // CatchUp blocks until the fold has reached the end that the topic had at the call.
-func (d *Discovery) CatchUp(ctx context.Context) error {
-	f := eventlog.Fold{Log: d.o.Log, Partition: partition, Next: func() int64 { return d.View().Offset }, Wait: d.wait}
-	return f.CatchUp(ctx)
-}
+func (d *Discovery) CatchUp(ctx context.Context) error { return d.asFold().CatchUp(ctx) }
 
 // maxInstances bounds the instances: every node holds them all.
 const maxInstances = 10_000
@@ -236,7 +222,7 @@ func (d *Discovery) append(ctx context.Context, rs ...eventlog.Record) error {
 	if err != nil {
 		return fmt.Errorf("append to %s: %w", partition.Topic, err)
 	}
-	return d.wait(ctx, at[len(at)-1].Offset)
+	return d.asFold().Wait(ctx, at[len(at)-1].Offset)
 }
 
 // Deregister takes an instance away.

@@ -114,5 +114,5 @@ func (k *keeper) heard(ctx context.Context, own eventlog.Owned, v verdict) error
 	if err != nil {
 		return fmt.Errorf("store the health of %s: %w", v.of.registration(), err)
 	}
-	return k.wait(ctx, at[0].Offset) // else the next verdict is held against what was before
+	return k.asFold().Wait(ctx, at[0].Offset) // else the next verdict is held against what was before
 }

@@ -9,8 +9,23 @@ import (
 type Fold struct {
 	Log       Log
 	Partition Partition
-	Next      func() int64                                  // the offset that it wants next
-	Wait      func(ctx context.Context, offset int64) error // blocks until it has passed the record there
+	Next      func() int64           // the offset that it wants next
+	Changed   func() <-chan struct{} // closed when Next is another one than at the call
+}
+
+// Wait blocks until the fold has passed the record at an offset.
+func (f Fold) Wait(ctx context.Context, offset int64) error {
+	for {
+		changed := f.Changed()
+		if f.Next() > offset {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the fold of %s/%d: %w", f.Partition.Topic, f.Partition.ID, ctx.Err())
+		}
+	}
 }
 
 // CatchUp blocks until the fold has passed all records that the partition had at the call. It waits for records alone: at the

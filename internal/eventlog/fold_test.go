@@ -3,6 +3,7 @@ package eventlog_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -48,13 +49,16 @@ func TestFoldsCatchUpPastGaps(t *testing.T) {
 		{"what comes after the call", []int64{3, 9}, 9, 0, []int64{3}},
 	} {
 		var waited []int64
+		moved := make(chan struct{})
+		close(moved)
 		f := eventlog.Fold{
 			Log:  &gappy{offsets: c.offsets, end: c.end},
 			Next: func() int64 { return c.at },
-			Wait: func(_ context.Context, offset int64) error {
-				waited = append(waited, offset)
-				c.at = offset + 1
-				return nil
+			Changed: func() <-chan struct{} { // a fold that passes one record each time when somebody waits
+				i, _ := slices.BinarySearch(c.offsets, c.at)
+				waited = append(waited, c.offsets[i])
+				c.at = c.offsets[i] + 1
+				return moved
 			},
 		}
 		if err := f.CatchUp(t.Context()); err != nil || len(waited) != len(c.want) {

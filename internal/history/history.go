@@ -207,18 +207,18 @@ func (h *History) Wait(ctx context.Context, at eventlog.Position) error {
 	if tableOf(at.Topic) == nil {
 		return fault.New(fault.Invalid, "history does not follow topic %q", at.Topic)
 	}
-	for {
-		h.mu.Lock()
-		next, changed := h.next[eventlog.Partition{Topic: at.Topic, ID: at.Partition}], h.changed
-		h.mu.Unlock()
-		if next > at.Offset {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the history of %s/%d: %w", at.Topic, at.Partition, ctx.Err())
-		}
+	return h.asFold(eventlog.Partition{Topic: at.Topic, ID: at.Partition}).Wait(ctx, at.Offset)
+}
+
+func (h *History) asFold(p eventlog.Partition) eventlog.Fold {
+	return eventlog.Fold{
+		Log: h.log, Partition: p,
+		Next: func() int64 { return h.passed(p) },
+		Changed: func() <-chan struct{} {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return h.changed
+		},
 	}
 }
 
@@ -233,11 +233,7 @@ func (h *History) CatchUp(ctx context.Context) error {
 			continue
 		}
 		for id := range t.Partitions {
-			p := eventlog.Partition{Topic: t.Name, ID: id}
-			f := eventlog.Fold{Log: h.log, Partition: p, Next: func() int64 { return h.passed(p) }, Wait: func(ctx context.Context, offset int64) error {
-				return h.Wait(ctx, eventlog.Position{Topic: p.Topic, Partition: p.ID, Offset: offset})
-			}}
-			if err := f.CatchUp(ctx); err != nil {
+			if err := h.asFold(eventlog.Partition{Topic: t.Name, ID: id}).CatchUp(ctx); err != nil {
 				return err
 			}
 		}
