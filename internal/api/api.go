@@ -41,6 +41,8 @@ type Call struct {
 	Key           string // that stays on one version; "" = each call may meet another
 	Payload       []byte // JSON
 	ClientContext string // base64; "" = none
+
+	Responder function.Responder // takes the answer while the function gives it; nil = it is collected
 }
 
 // Caller makes synchronous calls and records them in the log.

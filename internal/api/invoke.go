@@ -129,12 +129,8 @@ func (a *API) invokeNow(w http.ResponseWriter, r *http.Request, c Call) error {
 	}
 	answer := res.Body
 	if res.Outcome != function.Succeeded {
-		failure := res.Failure
-		if failure == nil {
-			failure = &function.Failure{Message: "the invocation ended as " + string(res.Outcome)}
-		}
-		if answer, err = json.Marshal(failure); err != nil {
-			return fmt.Errorf("encode failure: %w", err)
+		if answer, err = failureText(res); err != nil {
+			return err
 		}
 		// AWS documents Handled too, and has answered Unhandled to every error of a function for years: clients compare with that.
 		w.Header().Set("X-Amz-Function-Error", "Unhandled")
@@ -144,6 +140,19 @@ func (a *API) invokeNow(w http.ResponseWriter, r *http.Request, c Call) error {
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(answer)
 	return nil
+}
+
+// failureText is the error of a function as the caller gets it.
+func failureText(res *function.Result) ([]byte, error) {
+	failure := res.Failure
+	if failure == nil {
+		failure = &function.Failure{Message: "the invocation ended as " + string(res.Outcome)}
+	}
+	text, err := json.Marshal(failure)
+	if err != nil {
+		return nil, fmt.Errorf("encode failure: %w", err)
+	}
+	return text, nil
 }
 
 // invokeLater appends the call; when it returns nil it is durable and will be run.

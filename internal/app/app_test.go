@@ -171,7 +171,9 @@ func (n *node) stop() {
 	select {
 	case <-n.done:
 	case <-time.After(patience):
-		n.t.Fatal("the node did not stop")
+		_ = n.cmd.Process.Signal(syscall.SIGQUIT) // it says what all its goroutines do, and ends
+		<-n.done
+		n.t.Fatalf("the node did not stop:\n%s", n.log)
 	}
 	if n.err != nil {
 		n.t.Fatalf("the node stopped badly: %v\n%s", n.err, n.log)

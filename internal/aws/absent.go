@@ -12,7 +12,6 @@ func absentOperations() []operation {
 		runtimes    = "runtimes are the machine's own, or the image's"
 		scaling     = "the manifest's scale bounds instances"
 		signing     = "code is not signed by AWS; docs/builds.md says how builds are"
-		stream      = "docs/rest.md: a route streams"
 	)
 	return []operation{
 		{Name: "CreateCapacityProvider", Method: "POST", Path: "/2025-11-30/capacity-providers", Collection: true, Note: capacity},
@@ -57,6 +56,5 @@ func absentOperations() []operation {
 		{Name: "ListFunctionsByCodeSigningConfig", Method: "GET", Path: "/2020-04-22/code-signing-configs/{codeSigningConfigArn}/functions", Note: signing},
 		{Name: "PutFunctionCodeSigningConfig", Method: "PUT", Path: "/2020-06-30/functions/{name}/code-signing-config", Note: signing},
 		{Name: "UpdateCodeSigningConfig", Method: "PUT", Path: "/2020-04-22/code-signing-configs/{codeSigningConfigArn}", Note: signing},
-		{Name: "InvokeWithResponseStream", Method: "POST", Path: "/2021-11-15/functions/{name}/response-streaming-invocations", Note: stream},
 	}
 }

@@ -81,6 +81,8 @@ func operations() []operation {
 		{Name: "ListFunctions", Method: "GET", Path: functions, Collection: true, serve: (*Lambda).listFunctions, Note: "functions that were deployed otherwise, too"},
 		{Name: "DeleteFunction", Method: "DELETE", Path: one, Status: http.StatusNoContent, serve: (*Lambda).deleteFunction, Note: "removes the function; a `Qualifier` is refused, `keep` lets old versions go"},
 		{Name: "Invoke", Method: "POST", Path: one + "/invocations", max: maxPayload, invokes: true, Note: "`RequestResponse`, `Event` (by the log) and `DryRun`; no `LogType`"},
+		{Name: "InvokeWithResponseStream", Method: "POST", Path: "/2021-11-15/functions/{name}/response-streaming-invocations", max: maxPayload, invokes: true,
+			Note: "`ExecutedVersion` of a function that streams is empty; no `LogType`"},
 		{Name: "PublishVersion", Method: "POST", Path: one + "/versions", Status: http.StatusCreated, serve: (*Lambda).publishVersion, Note: "each change is a version already: answers with the one that `live` points at"},
 		{Name: "ListVersionsByFunction", Method: "GET", Path: one + "/versions", serve: (*Lambda).listVersions, Note: "`$LATEST`, and all that are kept"},
 		{Name: "CreateAlias", Method: "POST", Path: one + "/aliases", Status: http.StatusCreated, serve: (*Lambda).createAlias, Note: "an alias, with weights in whole parts of 100; not of `$LATEST`, which `live` is"},

@@ -98,7 +98,7 @@ func (d *Discovery) Run(ctx context.Context) error {
 			s.offset, s.known, s.began = b.Start, b.Start, b.End
 			break
 		}
-		if waits, err = d.passing(ctx, err, waits); err != nil {
+		if waits, err = d.passing(ctx, err, waits); err != nil || ctx.Err() != nil {
 			return err
 		}
 	}

@@ -430,3 +430,30 @@ func FuzzFold(f *testing.F) {
 		}
 	})
 }
+
+// behind is a log whose reads end with their context, as Kafka's do.
+type behind struct{ eventlog.Log }
+
+func (behind) Bounds(ctx context.Context, _ eventlog.Partition) (eventlog.Bounds, error) {
+	<-ctx.Done()
+	return eventlog.Bounds{}, ctx.Err()
+}
+
+func TestAFoldThatIsEndedBeforeItBeganEnds(t *testing.T) {
+	d, err := New(Options{Log: behind{openLog(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Run goes on")
+	}
+}

@@ -27,7 +27,7 @@ const (
 // streams says whether an answer is passed on as it comes. Go's client does not announce it but by the prelude's type.
 func (call *lambdaCall) streams(h http.Header) bool {
 	inv := call.inv
-	if inv.Responder == nil || inv.Request == nil || inv.Request.Method == http.MethodHead {
+	if inv.Responder == nil || inv.Request != nil && inv.Request.Method == http.MethodHead {
 		return false
 	}
 	return h.Get(responseMode) == "streaming" || h.Get("Content-Type") == streamPrelude
@@ -35,10 +35,11 @@ func (call *lambdaCall) streams(h http.Header) bool {
 
 // lambdaStream is an answer on its way. The connection's goroutine reads its head and waits; the invocation's passes on the body.
 type lambdaStream struct {
-	req  *http.Request
-	head *function.Result // status and header
-	body *bufio.Reader
-	conn *apiConn
+	req     *http.Request
+	prelude bool             // it begins with status and header; who gave a payload gets that as it is
+	head    *function.Result // status and header
+	body    *bufio.Reader
+	conn    *apiConn
 
 	// The connection's goroutine reads the body and hands it over here, so that it can read on when nobody takes it any more.
 	from *io.PipeReader
@@ -49,7 +50,7 @@ type lambdaStream struct {
 
 // stream takes a streamed answer.
 func (c *apiConn) stream(req *http.Request, call *lambdaCall) bool {
-	s := &lambdaStream{req: req, conn: c, passed: make(chan struct{})}
+	s := &lambdaStream{req: req, conn: c, passed: make(chan struct{}), prelude: call.inv.Request != nil && req.Header.Get("Content-Type") == streamPrelude}
 	if err := c.proceed(req); err != nil {
 		c.api.conn.unclaim(call)
 		return false
@@ -87,7 +88,7 @@ func (c *apiConn) stream(req *http.Request, call *lambdaCall) bool {
 
 // readHead reads up to the body: the prelude, where there is one. An error is one of the connection.
 func (s *lambdaStream) readHead() error {
-	if s.req.Header.Get("Content-Type") != streamPrelude {
+	if !s.prelude {
 		h := http.Header{}
 		if typ := s.req.Header.Get("Content-Type"); typ != "" {
 			h.Set("Content-Type", typ)
