@@ -73,6 +73,7 @@ type script struct {
 	redrives  []Redrive
 	discards  []wire.Discard
 	edits     []*event.Event
+	pieces    [][]byte // of a result that is streamed, where the call takes one; nil = it is whole
 	result    *function.Result
 	err       error
 	instances []wire.Instance
@@ -86,6 +87,17 @@ func (s *script) Call(_ context.Context, c Call) (*function.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, c)
+	if s.pieces != nil && c.Responder != nil {
+		w, err := c.Responder.Respond(function.Head{Status: 200, Length: -1})
+		for _, p := range s.pieces {
+			if err == nil {
+				_, err = w.Write(p)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	return s.result, s.err
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -22,11 +23,16 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// TestMain lets this binary be a function by AWS's own runtime client: it answers with the event and what it knows of itself.
+// TestMain lets this binary be a function by AWS's own runtime client: it answers with the event and what it knows of itself, or streams.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "handler" {
 		lambda.Start(func(_ context.Context, event json.RawMessage) (map[string]any, error) {
 			return map[string]any{"event": event, "version": lambdacontext.FunctionVersion, "handler": os.Getenv("_HANDLER"), "level": os.Getenv("LEVEL"), "code": os.Args[2]}, nil
+		})
+	}
+	if len(os.Args) > 1 && os.Args[1] == "stream" {
+		lambda.Start(func(context.Context, json.RawMessage) (*events.LambdaFunctionURLStreamingResponse, error) {
+			return &events.LambdaFunctionURLStreamingResponse{StatusCode: 202, Body: strings.NewReader("piece by piece")}, nil
 		})
 	}
 	os.Exit(m.Run())

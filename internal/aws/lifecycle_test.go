@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,32 @@ func refused(t *testing.T, what string, err error, typ string, status int) {
 	r, isResponse := errors.AsType[*smithyhttp.ResponseError](err)
 	if !isAPI || !isResponse || e.ErrorCode() != typ || r.HTTPStatusCode() != status {
 		t.Errorf("%s: %v, want %s with status %d", what, err, typ, status)
+	}
+}
+
+func TestAStreamOfASignedCall(t *testing.T) {
+	n := startNode(t)
+	self, err := os.Executable()
+	ok(t, err)
+	_, err = n.lambda.CreateFunction(t.Context(), &service.CreateFunctionInput{
+		FunctionName: sdk.String("tell"), Runtime: types.RuntimeProvidedal2023, Handler: sdk.String("main"), Role: sdk.String("arn:aws:iam::000000000000:role/any"),
+		Code: &types.FunctionCode{ZipFile: zipped(t, map[string]string{"bootstrap": "#!/bin/sh\nexec '" + self + "' stream\n"})},
+	})
+	ok(t, err)
+	out, err := n.lambda.InvokeWithResponseStream(t.Context(), &service.InvokeWithResponseStreamInput{FunctionName: sdk.String("tell"), Payload: []byte("{}")})
+	ok(t, err)
+	var got []byte
+	ended := false
+	for e := range out.GetStream().Events() {
+		switch e := e.(type) {
+		case *types.InvokeWithResponseStreamResponseEventMemberPayloadChunk:
+			got = append(got, e.Value.Payload...)
+		case *types.InvokeWithResponseStreamResponseEventMemberInvokeComplete:
+			ended = e.Value.ErrorCode == nil
+		}
+	}
+	if want := `{"statusCode":202}` + "\x00\x00\x00\x00\x00\x00\x00\x00piece by piece"; string(got) != want || !ended || out.GetStream().Err() != nil {
+		t.Errorf("the stream is %q, at its end %v, %v; want %q", got, ended, out.GetStream().Err(), want)
 	}
 }
 

@@ -64,6 +64,27 @@ const (
 	lastChunk   = "0\r\n\r\n"
 )
 
+// Who asked with a payload gets all that is streamed as it is, also what tells an HTTP client the status.
+func TestAStreamForAPayloadIsPassedOnAsItIs(t *testing.T) {
+	for name, fields := range map[string]string{
+		"announced": "Lambda-Runtime-Function-Response-Mode: streaming\r\n\r\n",
+		"prelude":   withPrelude,
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newSink()
+			c, dial := playRuntime(t)
+			inv := payload(`"hello"`)
+			inv.Responder = k
+			nc, result := take(t, c, dial, inv)
+			io.WriteString(nc, "POST /2018-06-01/runtime/invocation/"+inv.ID+"/response HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"+fields+
+				chunk(prelude)+chunk("body")+lastChunk)
+			if r := <-result; r.Outcome != function.Succeeded || k.body.String() != prelude+"body" || r.Streamed != int64(len(prelude+"body")) {
+				t.Errorf("result %+v, client got %q", r, &k.body)
+			}
+		})
+	}
+}
+
 func TestAStreamedAnswerIsPassedOnPieceByPiece(t *testing.T) {
 	k := newSink()
 	k.pieces = make(chan string)
