@@ -108,13 +108,7 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest, beside t
 	if err := a.checkSchedules(&req.Spec); err != nil {
 		return err
 	}
-	if err := a.checkFallbacks(&req.Spec, beside); err != nil {
-		return err
-	}
-	if err := a.checkRollout(&req.Spec, beside); err != nil {
-		return err
-	}
-	if err := a.checkAuth(&req.Spec, beside); err != nil {
+	if err := a.checkNamed(&req.Spec, beside); err != nil {
 		return err
 	}
 	return a.checkRoutes(&req.Spec, beside)

@@ -64,33 +64,6 @@ func (a *API) point(ctx context.Context, f *catalog.Function, alias string, vers
 	return err == nil, err
 }
 
-// checkAuth refuses routes that would be closed for sure: the function that says who may call has to be there.
-func (a *API) checkAuth(spec *function.Spec, beside together) error {
-	for _, r := range spec.Routes() {
-		door := r.Route.Auth.AuthFunction()
-		if door == "" || door == spec.Name || beside.has(door) {
-			continue
-		}
-		if _, err := a.catalog.View().Function(door); err != nil {
-			return fault.New(fault.NotFound, "function %q, route %s, auth.function: %w", spec.Name, r.Trigger, err).
-				WithHint("deploy the function that is to be asked first, or both together")
-		}
-	}
-	return nil
-}
-
-// checkRollout refuses what would end as a roll-back for sure.
-func (a *API) checkRollout(spec *function.Spec, beside together) error {
-	if spec.Rollout == nil || spec.Rollout.Gates.Check == "" || beside.has(spec.Rollout.Gates.Check) {
-		return nil
-	}
-	if _, err := a.catalog.View().Function(spec.Rollout.Gates.Check); err != nil {
-		return fault.New(fault.NotFound, "function %q, rollout.gates.check: %w", spec.Name, err).
-			WithHint("deploy the function that is to be asked first")
-	}
-	return nil
-}
-
 func (a *API) listRollouts(*http.Request, query) (any, error) {
 	list := wire.RolloutList{Rollouts: []wire.Rollout{}}
 	all := slices.Clone(a.catalog.View().Rollouts())
