@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/catalog"
@@ -19,9 +20,10 @@ import (
 
 // Call asks for one synchronous call of a function.
 type Call struct {
-	ID       string // a UUID; "" = a new one
-	Run      string // the ID of the first attempt; "" = this is it
-	Attempt  int    // counts from 1; 0 = 1
+	ID       string        // a UUID; "" = a new one
+	Run      string        // the ID of the first attempt; "" = this is it
+	Attempt  int           // counts from 1; 0 = 1
+	made     *atomic.Int64 // attempts of the run so far, for all copies; nil = none was copied
 	Function string
 	Alias    string           // "" = live
 	Version  int              // 0 = by alias

@@ -38,7 +38,7 @@ func (f *fallback) policy(x *exchange, c *Call, next handler) error {
 		return next(x, c)
 	case asks:
 		c.ID = cmp.Or(c.ID, event.NewID())
-		first = c.again(1)
+		first = c.first()
 	}
 	done, err := f.g.try(x, first, next, func(own *exchange) bool { return !failed(own.status, nil) })
 	if done || err != nil && !failed(0, err) {
@@ -71,9 +71,9 @@ func (f *fallback) answer(x *exchange, r *http.Request) {
 
 // ask lets the other function answer. What it says is the answer, an error too: there is no fallback of a fallback.
 func (f *fallback) ask(x *exchange, c *Call) error {
-	other := c.again(1)
+	other := c.first()
 	if x.outcome != "" { // the first function was asked, and its record is that of the run
-		other = c.again(max(1, c.Attempt) + 1)
+		other = c.again()
 	}
 	other.Function, other.Trigger, other.wait = f.rule.Function, nil, 0
 	err := f.g.serveCall(x, *other, false)

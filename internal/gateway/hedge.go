@@ -37,7 +37,7 @@ func (h *hedging) policy(x *exchange, c *Call, next handler) error {
 	}
 	c.name(x)
 	r := &inDoubt{h: h, next: next, header: maps.Clone(x.Header()), left: 1}
-	first := r.start(x, c.again(1))
+	first := r.start(x, c.first())
 	wait, known := h.after()
 	if !known {
 		return r.await(first, nil)
@@ -49,7 +49,7 @@ func (h *hedging) policy(x *exchange, c *Call, next handler) error {
 	case <-c.Request.Context().Done():
 	case <-t.C:
 		if r.another() {
-			return r.await(first, r.start(x, c.again(max(1, c.Attempt)+1)))
+			return r.await(first, r.start(x, c.again()))
 		}
 	}
 	return r.await(first, nil)

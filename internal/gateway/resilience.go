@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
@@ -51,17 +52,25 @@ func failed(status int, err error) bool {
 	return status >= http.StatusInternalServerError
 }
 
-// again is a copy of a call, of which the body was received, for another attempt: attempts may run at the same time, and each changes its request.
-func (c *Call) again(attempt int) *Call {
+// first is a copy of a call, of which the body was received, for its first attempt: attempts may run at the same time, and each changes its request.
+func (c *Call) first() *Call {
+	if c.made == nil {
+		c.made = &atomic.Int64{}
+		c.made.Store(1)
+	}
 	d := *c
 	d.Request = c.Request.Clone(c.Request.Context())
 	if c.whole {
 		d.Request.Body = newMemory(c.Body)
 	}
-	if attempt > 1 {
-		d.ID, d.Run, d.Attempt = event.NewID(), cmp.Or(c.Run, c.ID), attempt
-	}
 	return &d
+}
+
+// again is one for a further attempt: the next of its run, whichever policy has asked for those before.
+func (c *Call) again() *Call {
+	d := c.first()
+	d.ID, d.Run, d.Attempt = event.NewID(), cmp.Or(c.Run, c.ID), int(c.made.Add(1))
+	return d
 }
 
 // name gives a call its ID ahead of its first attempt. The client is told the run.

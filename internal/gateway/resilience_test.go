@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -153,5 +154,43 @@ func TestWhateverAFunctionDoesEachClientHasOneAnswer(t *testing.T) {
 	}
 	if answered.Load() < 100 {
 		t.Errorf("%d were answered, %d cut off", answered.Load(), cut.Load())
+	}
+}
+
+// TestEachAttemptOfARunHasANumberOfItsOwn: whichever policy has asked for it.
+func TestEachAttemptOfARunHasANumberOfItsOwn(t *testing.T) {
+	twice := make(chan struct{}, 100) // one for each second attempt of a hedge
+	slow := func(fleet.Call) (*function.Result, error) {
+		<-twice
+		return bad(503), nil
+	}
+	beside := func(fleet.Call) (*function.Result, error) {
+		twice <- struct{}{}
+		return bad(503), nil
+	}
+	f := inTurn(slow, beside, slow, beside, gives(ok("standing in")))
+	n := start(t, f)
+	n.deploy("f", enduring("GET", func(r *function.Route) {
+		r.Retry = &function.RouteRetry{Attempts: 2, Backoff: 1e5, Budget: 100}
+		r.Hedge = &function.Hedge{After: function.HedgeAfter{Time: 1e6}, Budget: 100}
+		r.Fallback = &function.Fallback{Function: "g"}
+	}))
+	g := n.send("GET", "/x", "")
+	if g.status != 200 || g.body != "standing in" {
+		t.Fatalf("answer = %d %s, want the fallback's", g.status, g.body)
+	}
+	var got []int
+	for _, q := range n.requests(5) {
+		if q.ID == g.header.Get(runHeader) {
+			q.Run, q.Attempt = q.ID, 1
+		}
+		if q.Run != g.header.Get(runHeader) {
+			t.Errorf("an attempt is of the run %s, want %s", q.Run, g.header.Get(runHeader))
+		}
+		got = append(got, q.Attempt)
+	}
+	slices.Sort(got)
+	if want := []int{1, 2, 3, 4, 5}; !slices.Equal(got, want) {
+		t.Errorf("the attempts are numbered %v, want %v", got, want)
 	}
 }

@@ -47,9 +47,9 @@ func (p *retrying) policy(x *exchange, c *Call, next handler) error {
 		return next(x, c)
 	}
 	c.name(x)
-	for n := 1; ; n++ {
+	for n, attempt := 1, c.first(); ; n, attempt = n+1, c.again() {
 		wait := p.backoff(n)
-		done, err := p.g.try(x, c.again(n), next, func(own *exchange) bool {
+		done, err := p.g.try(x, attempt, next, func(own *exchange) bool {
 			asked := retryAfterOf(own.Header())
 			wait = max(wait, asked)
 			return asked > maxRetryWait || !p.wants(own.status, own.outcome, n)
