@@ -254,6 +254,7 @@ func (c *checker) triggers(s *Spec) {
 		c.shape(at+".route", s, t.Route)
 		c.fallback(at+".route.fallback", s.Name, t.Route.Fallback)
 		c.cache(at+".route.cache", t)
+		c.scatter(at+".route.scatter", t)
 		if len(c.problems) > before {
 			continue
 		}

@@ -145,6 +145,7 @@ type Route struct {
 	Static   *Static    `json:"static,omitempty"`
 	Compress bool       `json:"compress,omitempty"`
 	Body     *BodyLimit `json:"body,omitempty"`
+	Scatter  *Scatter   `json:"scatter,omitempty"`
 
 	Concurrency *RouteConcurrency `json:"concurrency,omitempty"` // nil = as many as come
 	Timeout     *RouteTimeout     `json:"timeout,omitempty"`

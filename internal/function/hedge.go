@@ -70,8 +70,8 @@ func hedgeValue() value[Hedge] {
 	)
 }
 
-func (c *checker) hedge(at string, r *Route) {
-	h := r.Hedge
+// hedge checks a Hedge of requests with a method; "" = any.
+func (c *checker) hedge(at string, h *Hedge, method string) {
 	if h == nil {
 		return
 	}
@@ -79,7 +79,7 @@ func (c *checker) hedge(at string, r *Route) {
 		between(c.at(at+".after"), h.After.Time, Duration(time.Millisecond), maxRouteTime)
 	}
 	between(c.at(at+".budget"), float64(h.Budget), 0.1, 100)
-	if r.Method != "" && !SafeMethod(r.Method) {
-		c.add(at, "remove it; retry repeats a request that has failed, with an Idempotency-Key also a POST", "a %s changes something, and two at a time would do so twice", r.Method)
+	if method != "" && !SafeMethod(method) {
+		c.add(at, "remove it; retry repeats a request that has failed, with an Idempotency-Key also a POST", "a %s changes something, and two at a time would do so twice", method)
 	}
 }

@@ -24,6 +24,9 @@ func (s *Spec) Named() []Named {
 		if r.Fallback != nil {
 			add(at+"fallback.function", r.Fallback.Function)
 		}
+		for _, n := range r.Scatter.named() {
+			add(at+"scatter."+n.Field, n.Function)
+		}
 	}
 	return all
 }

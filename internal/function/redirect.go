@@ -151,6 +151,7 @@ func shapeMembers() []member[Route] {
 		field("redirect", "Send clients elsewhere, without the function; see docs/routes.md. Default: no.", pointer(redirectValue(), none[Redirect]), func(r *Route) **Redirect { return &r.Redirect }),
 		field("rewrite", "Give the function another path or host than the client wrote; see docs/routes.md. Default: no.", pointer(rewriteValue(), none[Rewrite]), func(r *Route) **Rewrite { return &r.Rewrite }),
 		field("static", "Answer with files of the function's code, without the function; see docs/routes.md. Default: no.", pointer(staticValue(), none[Static]), func(r *Route) **Static { return &r.Static }),
+		field("scatter", "Ask several functions, or one for each of several shards, and answer with what has come of it in time; see docs/scatter.md. Default: no.", pointer(scatterValue(), none[Scatter]), func(r *Route) **Scatter { return &r.Scatter }),
 		field("compress", "Whether answers are compressed for clients that take it; see docs/routes.md. Default: false.", truth(), func(r *Route) *bool { return &r.Compress }),
 		field("body", "Bounds of the bodies of requests. Default: the node's own.", pointer(object([]string{"max"},
 			field("max", "The longest that is taken; a longer one is answered 413. Not above the node's limits.request and limits.upload.", size(), func(b *BodyLimit) *Bytes { return &b.Max }),

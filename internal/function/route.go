@@ -117,7 +117,7 @@ func (c *checker) route(at string, r *Route) {
 	c.routeConcurrency(at+".concurrency", r.Concurrency)
 	c.routeTimeout(at+".timeout", r.Timeout)
 	c.routeRetry(at+".retry", r.Retry)
-	c.hedge(at+".hedge", r)
+	c.hedge(at+".hedge", r.Hedge, r.Method)
 	c.breaker(at+".breaker", r.Breaker)
 	c.later(at, r)
 	c.callback(at+".callback", r)

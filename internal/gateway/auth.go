@@ -61,10 +61,11 @@ func tokenHash(authorization string) [sha256.Size]byte {
 	return sha256.Sum256([]byte(strings.TrimSpace(token)))
 }
 
-// dropOwn takes out of a request what opens a door of dalamb's own.
+// dropOwn takes out of a request what opens a door of dalamb's own, and what only dalamb says.
 func (g *Gateway) dropOwn(h http.Header) {
 	g.dropToken(h)
 	dropCookies(h)
+	delete(h, function.HeaderShard) // which the node alone says
 }
 
 // dropToken takes the node's token, and those that it has given out, out of a request to a route: with the first the function could do

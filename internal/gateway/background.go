@@ -27,13 +27,18 @@ func (g *Gateway) startAttempt(a *attempt, c *Call, next handler) *running {
 		defer close(r.ended)
 		defer func() {
 			if p := recover(); p != nil { // net/http would have caught it
-				g.logger.Error("request failed", "err", p, "stack", string(debug.Stack()))
+				g.panicked(p)
 				r.broken, r.err = true, errPanic
 			}
 		}()
 		r.err = r.run(c, next)
 	})
 	return r
+}
+
+// panicked tells the log of a mistake of the gateway's own. It is called while the panic is recovered.
+func (g *Gateway) panicked(cause any) {
+	g.logger.Error("request failed", "err", cause, "stack", string(debug.Stack()))
 }
 
 // over is closed when the attempt has ended; of none, never.

@@ -24,6 +24,7 @@ type Call struct {
 	Run      string        // the ID of the first attempt; "" = this is it
 	Attempt  int           // counts from 1; 0 = 1
 	made     *atomic.Int64 // attempts of the run so far, for all copies; nil = none was copied
+	Cause    string        // the run of a request that this is a part of; "" = none
 	Function string
 	Alias    string           // "" = live
 	Version  int              // 0 = by alias

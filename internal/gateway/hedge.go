@@ -63,6 +63,16 @@ func (h *hedging) after() (time.Duration, bool) {
 	return h.rule.After.Time.Std(), true
 }
 
+// may says whether there is a second attempt left, which the budget has paid for then.
+func (h *hedging) may() bool {
+	if !h.budget.take(h.g.now()) {
+		h.g.metrics.hedges.WithLabelValues(extraRefused).Inc()
+		return false
+	}
+	h.g.metrics.hedges.WithLabelValues(extraMade).Inc()
+	return true
+}
+
 // inDoubt is one request.
 type inDoubt struct {
 	h      *hedging
@@ -108,11 +118,9 @@ func (r *inDoubt) another() bool {
 	if r.won || r.left == 0 {
 		return false
 	}
-	if !r.h.budget.take(r.h.g.now()) {
-		r.h.g.metrics.hedges.WithLabelValues(extraRefused).Inc()
+	if !r.h.may() {
 		return false
 	}
-	r.h.g.metrics.hedges.WithLabelValues(extraMade).Inc()
 	r.left++
 	return true
 }

@@ -30,13 +30,14 @@ type metrics struct {
 	fallbacks       *prometheus.CounterVec
 	breakers        *prometheus.CounterVec
 	breakerRefused  prometheus.Counter
+	parts           *prometheus.CounterVec
 }
 
 // collectors are all of them.
 func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused, m.streams, m.crowded, m.cache,
-		m.timeouts, m.retries, m.hedges, m.fallbacks, m.breakers, m.breakerRefused,
+		m.timeouts, m.retries, m.hedges, m.fallbacks, m.breakers, m.breakerRefused, m.parts,
 	}
 }
 
@@ -113,6 +114,7 @@ func (m *metrics) resilience() {
 	m.hedges = counters("dalamb_gateway_hedges_total", "Second attempts beside one that takes long: made, or left out because the route's budget was spent.", "outcome")
 	m.fallbacks = counters("dalamb_gateway_fallbacks_total", "Requests that had a fallback's answer, by what answered: static, function, or failed where that failed too.", "answer")
 	m.breakers = counters("dalamb_gateway_breaker_changes_total", "Changes of breakers, by the state that follows: open, half-open, closed.", "state")
+	m.parts = counters("dalamb_gateway_scatter_parts_total", "Parts of answers that several functions give together, by what came of them: here, or why it is missing: timeout, status, failed, unavailable, not-json, too-large.", "result")
 	m.breakerRefused = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "dalamb_gateway_breaker_refused_total", Help: "Requests that did not reach their function because a breaker was open.",
 	})

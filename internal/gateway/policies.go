@@ -43,6 +43,8 @@ func (g *Gateway) answers(t *catalog.Trigger, s *shelf) handler {
 	case r.Static != nil:
 		settings := []any{r.Static, r.Rest()}
 		return keep(s, t, "static", settings, func() *static { return newStatic(t, g) }).answer
+	case r.Scatter != nil:
+		return keep(s, t, "scatter", r.Scatter, func() *scattering { return newScattering(g, t) }).answer
 	}
 	return func(x *exchange, c *Call) error { return g.serveCall(x, *c, false) }
 }

@@ -24,6 +24,7 @@ const keptBody = 64 << 10
 type record struct {
 	function, route string
 	id, run, trace  string
+	cause           string
 	attempt         int
 	identity        *function.Identity
 	method, remote  string
@@ -48,7 +49,7 @@ func newRecord(c *Call, inv *function.Invocation, res *function.Result) *record 
 		body, size = c.upload.kept()
 	}
 	r := &record{
-		function: c.Function, id: inv.ID, run: inv.Run, attempt: inv.Attempt, trace: inv.TraceParent, route: inv.Trigger, identity: c.Identity,
+		function: c.Function, cause: c.Cause, id: inv.ID, run: inv.Run, attempt: inv.Attempt, trace: inv.TraceParent, route: inv.Trigger, identity: c.Identity,
 		method: c.Request.Method, remote: c.Request.RemoteAddr, url: c.URL, header: c.Request.Header,
 		body: cut(body), bodySize: size, answer: cut(res.Body),
 	}
@@ -91,6 +92,9 @@ func (r *record) encode() eventlog.Record {
 	}
 	// Calls of one function have no order among them: the key spreads them over the partitions.
 	extensions := map[string]any{event.ExtPartitionKey: r.id, event.ExtTraceParent: r.trace}
+	if r.cause != "" {
+		extensions[event.ExtCausationID], extensions[event.ExtCorrelationID] = r.cause, r.cause
+	}
 	if r.identity != nil {
 		extensions[event.ExtAuthType], extensions[event.ExtAuthID] = r.identity.Type, r.identity.ID
 	}

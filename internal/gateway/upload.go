@@ -33,9 +33,10 @@ type upload struct {
 var errEnded = errors.New("the call is over")
 
 // uploads says whether the body of a request is passed on while it comes, where the function can take it so: one that is longer than what is read
-// whole, or of a length that is not known. What is in the log before the answer comes, and so may run again, needs it whole.
+// whole, or of a length that is not known. What is in the log before the answer comes, and so may run again, needs it whole, and so do several
+// functions that are asked together.
 func (g *Gateway) uploads(r *http.Request, c *Call) bool {
-	whole := c.Trigger != nil && (c.Trigger.Route.Durable || c.Trigger.Emit != nil)
+	whole := c.Trigger != nil && (c.Trigger.Route.Durable || c.Trigger.Emit != nil || c.Trigger.Route.Scatter != nil)
 	return !whole && r.Body != nil && r.Body != http.NoBody && (r.ContentLength < 0 || r.ContentLength > g.limits.Request)
 }
 
