@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -53,6 +54,7 @@ func TestCompressedAnswers(t *testing.T) {
 		"/short":  {Status: 200, Header: http.Header{"Content-Type": {"text/plain"}, "Etag": {`"v1"`}}, Body: []byte("short")},
 		"/packed": {Status: 200, Header: http.Header{"Content-Type": {"text/plain"}, "Content-Encoding": {"gzip"}}, Body: packed.Bytes()},
 		"/image":  {Status: 200, Header: http.Header{"Content-Type": {"image/jpeg"}}, Body: []byte(long)},
+		"/as-is":  {Status: 200, Header: http.Header{"Content-Type": {"text/plain"}, "Etag": {`"v1"`}, "Cache-Control": {"max-age=60, No-Transform"}}, Body: []byte(long)},
 		"/failed": {Status: 500, Header: http.Header{"Content-Type": {"text/plain"}}, Body: []byte(long)},
 	}
 	n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
@@ -79,6 +81,10 @@ func TestCompressedAnswers(t *testing.T) {
 		{"/short", "gzip", "", `"v1"`},
 		{"/packed", "gzip", "gzip", ""},
 		{"/image", "gzip", "", ""},
+		{"/as-is", "gzip", "", `"v1"`},
+		{"/long", "*", "zstd", `W/"v1"`},
+		{"/long", "GZIP; Q=0.1, zstd;q=x", "gzip", `W/"v1"`},
+		{"/long", "zstd;q=0, *;q=0.5", "gzip", `W/"v1"`},
 		{"/failed", "gzip", "gzip", ""},
 	} {
 		g := n.send("GET", c.path, "", "Accept-Encoding", c.accept)
@@ -96,6 +102,9 @@ func TestCompressedAnswers(t *testing.T) {
 	}
 	if g := n.send("GET", "/refused", "", "Accept-Encoding", "gzip"); g.status != 408 || g.header.Get("Content-Encoding") != "" || g.fault(t).Kind != "timeout" {
 		t.Errorf("a refusal = %d %v, want it as it is", g.status, g.header)
+	}
+	if g := n.send("GET", "/long", "", "Accept-Encoding", "gzip", "Cache-Control", "no-transform"); g.header.Get("Content-Encoding") != "" || g.header.Get("Etag") != `"v1"` || g.body != long {
+		t.Errorf("who wants it as it is got %v", g.header)
 	}
 	if g := n.send("HEAD", "/long", "", "Accept-Encoding", "gzip"); g.status != 200 || g.header.Get("Content-Encoding") != "" {
 		t.Errorf("HEAD = %d %v", g.status, g.header)
@@ -147,5 +156,102 @@ func TestAStreamIsCompressedPieceByPiece(t *testing.T) {
 	close(next)
 	if rest, err := io.ReadAll(body); err != nil || len(rest) != 0 {
 		t.Errorf("the end = %q, %v", rest, err)
+	}
+}
+
+// TestTheHeadOfAStreamDoesNotWaitForItsFirstPiece: a client of server-sent events knows that it is connected, whenever the first event comes.
+func TestTheHeadOfAStreamDoesNotWaitForItsFirstPiece(t *testing.T) {
+	for _, own := range []string{"", "gzip"} { // the function has compressed it itself
+		more := make(chan struct{})
+		n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+			h := http.Header{"Content-Type": {"text/event-stream"}, "Etag": {`"v1"`}}
+			if own != "" {
+				h["Content-Encoding"] = []string{own}
+			}
+			w, err := c.Invocation.Responder.Respond(function.Head{Status: 200, Header: h, Length: -1})
+			if err != nil {
+				return nil, err
+			}
+			<-more
+			_, err = io.WriteString(w, "data: one\n\n")
+			return &function.Result{Outcome: function.Succeeded, Status: 200}, err
+		}))
+		web := route("web", "", "/x")
+		web.Route.Compress = true
+		n.deploy("f", web)
+		req, err := http.NewRequest("GET", n.url+"/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept-Encoding", "gzip")
+		late := time.AfterFunc(10*time.Second, func() { close(more) }) // a head that waits for it would wait for ever
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !late.Stop() {
+			t.Fatal("the head came with the first piece")
+		}
+		close(more)
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tag, text := `"v1"`, string(b)
+		if own == "" {
+			tag = `W/"v1"`
+			text = got{header: resp.Header, body: text}.unpacked(t)
+		}
+		if resp.Header.Get("Content-Encoding") != "gzip" || resp.Header.Get("Etag") != tag || text != "data: one\n\n" {
+			t.Errorf("compressed by the function: %v; %v %q, want the tag %s", own != "", resp.Header, text, tag)
+		}
+	}
+}
+
+// TestAStreamThatBreaksOffIsNotWholeWhenItIsUnpacked: its coding must not end as if that were all.
+func TestAStreamThatBreaksOffIsNotWholeWhenItIsUnpacked(t *testing.T) {
+	n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		w, err := c.Invocation.Responder.Respond(function.Head{Status: 200, Header: http.Header{"Content-Type": {"text/plain"}}, Length: -1})
+		if err == nil {
+			_, err = io.WriteString(w, "half")
+		}
+		return &function.Result{Outcome: function.Crashed, Failure: &function.Failure{}}, err
+	}))
+	web := route("web", "", "/x")
+	web.Route.Compress = true
+	n.deploy("f", web)
+	req, err := http.NewRequest("GET", n.url+"/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept-Encoding", "gzip")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	packed, err := io.ReadAll(resp.Body)
+	if err == nil {
+		t.Error("the answer seems to be whole")
+	}
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(r); err == nil || string(text) != "half" {
+		t.Errorf("it unpacks to %q, %v; want an error behind what has come", text, err)
+	}
+}
+
+func TestAnErrorThatIsShortIsNotCompressed(t *testing.T) {
+	n := start(t, script(func(context.Context, fleet.Call) (*function.Result, error) {
+		return &function.Result{Outcome: function.Crashed, Failure: &function.Failure{}}, nil
+	}))
+	web := route("web", "", "/x")
+	web.Route.Compress = true
+	n.deploy("f", web)
+	if g := n.send("GET", "/x", "", "Accept-Encoding", "gzip"); g.status != 502 || g.header.Get("Content-Encoding") != "" || g.fault(t).Message == "" {
+		t.Errorf("answer = %d %v", g.status, g.header)
 	}
 }
