@@ -93,6 +93,9 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest, beside t
 	if err := a.checkCode(req); err != nil {
 		return err
 	}
+	if err := a.checkDocuments(req); err != nil {
+		return err
+	}
 	if err := a.checkIsolation(ctx, &req.Spec); err != nil {
 		return err
 	}

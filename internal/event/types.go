@@ -58,6 +58,8 @@ const (
 	TypeBreakerHalfOpened = "dalamb.breaker.half-opened.v1"
 	TypeBreakerClosed     = "dalamb.breaker.closed.v1"
 
+	TypeResponseInvalid = "dalamb.response.invalid.v1" // a function's answer is not as the document of its route says
+
 	TypeGitPushed    = "dalamb.git.pushed.v1"
 	TypeImagePushed  = "dalamb.image.pushed.v1"
 	TypeHookReceived = "dalamb.hook.received.v1"

@@ -155,6 +155,8 @@ type Route struct {
 	Fallback    *Fallback         `json:"fallback,omitempty"`
 	Async       Later             `json:"async,omitempty"`    // "" = the answer is the function's
 	Callback    *RouteCallback    `json:"callback,omitempty"` // nil = nobody is told
+
+	Validate *RouteValidate `json:"validate,omitempty"` // nil = nothing is held against a document
 }
 
 // Version is immutable: what a deploy made. Number counts from 1 for each function.

@@ -156,6 +156,7 @@ func shapeMembers() []member[Route] {
 		field("body", "Bounds of the bodies of requests. Default: the node's own.", pointer(object([]string{"max"},
 			field("max", "The longest that is taken; a longer one is answered 413. Not above the node's limits.request and limits.upload.", size(), func(b *BodyLimit) *Bytes { return &b.Max }),
 		), none[BodyLimit]), func(r *Route) **BodyLimit { return &r.Body }),
+		field("validate", "The OpenAPI document, a file of the code, that requests are held against, and answers; see docs/openapi.md. Default: none.", pointer(routeValidateValue(), defaultRouteValidate), func(r *Route) **RouteValidate { return &r.Validate }),
 	}
 }
 
@@ -165,4 +166,5 @@ func (c *checker) shape(at string, s *Spec, r *Route) {
 	c.rewrite(at+".rewrite", r)
 	c.static(at+".static", s, r)
 	c.body(at+".body", r.Body)
+	c.routeValidate(at+".validate", s, r)
 }

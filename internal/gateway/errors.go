@@ -30,6 +30,10 @@ func (g *Gateway) fail(x *exchange, err error) {
 		if h["Www-Authenticate"] == nil {
 			h.Set("WWW-Authenticate", `Bearer realm="dalamb"`)
 		}
+	case status == http.StatusBadRequest:
+		if invalid, is := errors.AsType[*undocumented](err); is {
+			body.Error.Problems = invalid.problems()
+		}
 	case status == http.StatusTooManyRequests:
 		h.Set("Retry-After", retryAfter)
 		if over, is := errors.AsType[*overQuota](err); is {

@@ -25,6 +25,9 @@ type metrics struct {
 	crowded  *prometheus.CounterVec
 	cache    *prometheus.CounterVec
 
+	undocumented *prometheus.CounterVec
+	answers      *prometheus.CounterVec
+
 	timeouts        *prometheus.CounterVec
 	retries, hedges *prometheus.CounterVec
 	fallbacks       *prometheus.CounterVec
@@ -37,6 +40,7 @@ type metrics struct {
 func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused, m.streams, m.crowded, m.cache,
+		m.undocumented, m.answers,
 		m.timeouts, m.retries, m.hedges, m.fallbacks, m.breakers, m.breakerRefused, m.parts,
 	}
 }
@@ -84,6 +88,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		Name: "dalamb_gateway_cache_total", Help: "Requests to routes with a cache, by what it did: hit, stale (it gave what is past its time), collapsed (the answer to another request was given), revalidated, miss, bypass.",
 	}, []string{"result"})
 	m.resilience()
+	m.documents()
 	for _, reason := range []string{dropFull, dropLog} {
 		m.dropped.WithLabelValues(reason)
 	}
@@ -118,6 +123,16 @@ func (m *metrics) resilience() {
 	m.breakerRefused = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "dalamb_gateway_breaker_refused_total", Help: "Requests that did not reach their function because a breaker was open.",
 	})
+}
+
+// documents makes the metrics of what is held against documents.
+func (m *metrics) documents() {
+	m.undocumented = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dalamb_gateway_requests_invalid_total", Help: "Requests that were refused because they are not as the document of their route says.",
+	}, []string{"function", "trigger"})
+	m.answers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dalamb_gateway_answers_checked_total", Help: "Answers that were to be held against the document of their route, by result: valid, invalid, skipped (too long, encoded, broken off, or one too many at a time).",
+	}, []string{"function", "trigger", "result"})
 }
 
 func (m *metrics) request(kind string, status int, took time.Duration) {

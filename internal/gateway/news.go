@@ -63,7 +63,7 @@ func (n *news) append(ctx context.Context, e *event.Event) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	if _, err := n.log.Append(ctx, []eventlog.Record{eventlog.FromEvent(function.EmitsTo(e.Subject, function.TopicEvents), e)}); err != nil {
-		n.logger.Warn("event of a breaker not stored", "event", e.Type, "function", e.Subject, "err", err)
+		n.logger.Warn("event of a route not stored", "event", e.Type, "function", e.Subject, "err", err)
 	}
 }
 

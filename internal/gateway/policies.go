@@ -21,6 +21,9 @@ type policy func(x *exchange, c *Call, next handler) error
 func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
 	stages := g.front(t, s, nil)
 	r := t.Route
+	if r.Validate != nil {
+		stages = append(stages, g.validating(t, s).policy)
+	}
 	if r.Rewrite != nil {
 		stages = append(stages, rewriting(r.Rewrite))
 	}

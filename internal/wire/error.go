@@ -21,6 +21,16 @@ type Error struct {
 	Kind    string `json:"kind"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+	// Problems are what is wrong with a request to a route, one by one, where the route holds it against a document.
+	Problems []Problem `json:"problems,omitempty"`
+}
+
+// Problem is one thing that is wrong with a request.
+type Problem struct {
+	In      string `json:"in,omitempty"`      // path, query, header, cookie or body
+	Name    string `json:"name,omitempty"`    // of the parameter
+	Pointer string `json:"pointer,omitempty"` // in the body, or in the parameter's value; RFC 6901
+	Message string `json:"message"`
 }
 
 // ErrorOf gives err its shape on the wire.

@@ -1,0 +1,25 @@
+package api
+
+import (
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/openapi"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// checkDocuments wants the documents that routes are held against to be in the code, and sound. A dry run may be of code that is not here.
+func (a *API) checkDocuments(req *wire.DeployRequest) error {
+	for _, t := range req.Spec.Triggers {
+		if t.Route == nil || t.Route.Validate == nil || !a.code.Has(req.Code) {
+			continue
+		}
+		dir, err := a.code.Dir(req.Code)
+		if err != nil {
+			return err
+		}
+		if _, err := openapi.Load(dir, t.Route.Validate.File); err != nil {
+			wrong := fault.New(fault.KindOf(err), "function %q, trigger %q, validate: %w", req.Spec.Name, t.Name, err)
+			return wrong.WithHint("%s", fault.HintOf(err))
+		}
+	}
+	return nil
+}
