@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"bufio"
 	"errors"
 	"maps"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -11,7 +13,7 @@ import (
 
 // attempt is the ResponseWriter of one try to answer a request. What it says becomes the client's once its status and header were judged
 // good, and from then on goes through as it comes; what was judged bad, or comes too late, is nobody's. So who runs an attempt can
-// run another one, or answer in its place. It gives no connection away and passes no interim answers on.
+// run another one, or answer in its place. It passes no interim answers on.
 type attempt struct {
 	to     *exchange
 	own    exchange // of the attempt: what runs it is given this one
@@ -33,6 +35,7 @@ const (
 	undecided int32 = iota
 	passed          // the client's
 	dropped         // nobody's
+	handed          // the client's, with its connection
 )
 
 // errDropped tells who writes on that nobody takes it.
@@ -75,7 +78,7 @@ func (a *attempt) run(c *Call, next handler) (err error) {
 
 // settle is called when the attempt has ended, and gives what came of it to who asked for it: see Gateway.try.
 func (a *attempt) settle(err error) (bool, error) {
-	done := a.whose.Load() == passed
+	done := a.whose.Load() == passed || a.whose.Load() == handed
 	if done && a.broken {
 		panic(http.ErrAbortHandler) // the client has a part of the answer, and must not take it for whole
 	}
@@ -159,6 +162,22 @@ func (a *attempt) FlushError() error {
 		return errDropped
 	}
 	return http.NewResponseController(a.to).Flush()
+}
+
+// Hijack is for http.ResponseController: the function takes an upgrade up, which is its answer. No time bounds what follows.
+func (a *attempt) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !a.whose.CompareAndSwap(undecided, handed) {
+		return nil, nil, errDropped
+	}
+	nc, buf, err := http.NewResponseController(a.to).Hijack()
+	if err != nil {
+		a.whose.Store(undecided)
+		return nil, nil, err
+	}
+	a.to.among.Lock()
+	defer a.to.among.Unlock()
+	a.to.begun, a.to.status = true, http.StatusSwitchingProtocols
+	return nc, buf, nil
 }
 
 // SetWriteDeadline is for http.ResponseController. The connection of a client that has been answered is none of an attempt's business.

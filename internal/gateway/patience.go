@@ -6,7 +6,8 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// patience is how long a client waits. When it is over the client is told so, and the function goes on.
+// patience is how long a client waits. When it is over the client is told so, and the function goes on. A connection that the function was given
+// lasts as long as it uses it.
 type patience struct {
 	g                         *Gateway
 	connect, firstByte, total time.Duration // 0 = no bound
@@ -14,7 +15,7 @@ type patience struct {
 
 func (p *patience) policy(x *exchange, c *Call, next handler) error {
 	c.wait = p.connect
-	if p.firstByte == 0 && p.total == 0 || upgrade(c.Request) != "" {
+	if p.firstByte == 0 && p.total == 0 {
 		return next(x, c)
 	}
 	begin := time.Now()
@@ -42,6 +43,10 @@ func (p *patience) policy(x *exchange, c *Call, next handler) error {
 		case <-total:
 			if r.leave() {
 				return p.over(x, timeTotal, p.total)
+			}
+			if r.whose.Load() == handed {
+				total = nil
+				continue
 			}
 			p.g.metrics.timeouts.WithLabelValues(timeTotal).Inc()
 			r.breakOff()

@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -213,5 +215,88 @@ func TestTheFirstByteIsAwaitedOnceTheBodyIsThere(t *testing.T) {
 				g.background.Wait()
 			})
 		})
+	}
+}
+
+// upgrading is a fleet whose functions take an upgrade up as soon as the test lets them, and then say what they hear.
+func upgrading(take <-chan struct{}, refused chan<- error) taking {
+	return func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		<-take
+		nc, err := c.Invocation.Responder.(function.Upgrader).Upgrade(http.Header{"Upgrade": c.Invocation.Request.Header["Upgrade"]})
+		res := &function.Result{Outcome: function.Succeeded, Status: http.StatusSwitchingProtocols, Abandoned: err != nil}
+		if err != nil {
+			refused <- err
+			return res, nil
+		}
+		defer nc.Close()
+		res.Streamed, _ = io.Copy(nc, nc)
+		return res, nil
+	}
+}
+
+// TestAnUpgradeIsAwaitedLikeAnyAnswer: to ask for one switches no time off.
+func TestAnUpgradeIsAwaitedLikeAnyAnswer(t *testing.T) {
+	for name, timeout := range map[string]function.RouteTimeout{"first byte": {FirstByte: 30e6}, "total": {Total: 30e6}} {
+		t.Run(name, func(t *testing.T) {
+			take, refused := make(chan struct{}), make(chan error, 1)
+			n := start(t, upgrading(take, refused))
+			n.deploy("f", enduring("GET", func(r *function.Route) {
+				r.Timeout = &timeout
+				r.Retry = &function.RouteRetry{Attempts: 2, Budget: 100}
+			}))
+			late := time.AfterFunc(10*time.Second, func() { close(take) })
+			g := n.raw(t, "GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+			if g.status != 504 || !strings.Contains(g.body, "is 30ms") {
+				t.Errorf("answer = %d %s, want 504 and which time is over", g.status, g.body)
+			}
+			if !late.Stop() {
+				t.Fatal("the answer came with the function's")
+			}
+			close(take)
+			if err := <-refused; err == nil {
+				t.Error("the function was given a connection that is the next request's")
+			}
+		})
+	}
+}
+
+func TestNoTimeBoundsAConnectionThatWasTakenUp(t *testing.T) {
+	take := make(chan struct{})
+	close(take)
+	n := start(t, upgrading(take, nil))
+	n.deploy("f", enduring("GET", func(r *function.Route) {
+		r.Timeout = &function.RouteTimeout{FirstByte: 100e6, Total: 150e6}
+		r.Retry = &function.RouteRetry{Attempts: 2, Budget: 100} // the total is that of all attempts then
+		r.Breaker = &function.Breaker{Failures: 1, Window: 1e9, Open: 60e9, HalfOpen: 1}
+	}))
+	nc, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(10 * time.Second)) // a failure of this is one of what follows
+	if _, err := io.WriteString(nc, "GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(nc)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("the answer is %v, %v", resp, err)
+	}
+	for begin := time.Now(); time.Since(begin) < 300*time.Millisecond; {
+		if _, err := io.WriteString(nc, "ping\n"); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := r.ReadString('\n'); err != nil || line != "ping\n" {
+			t.Fatalf("after %s: %q, %v", time.Since(begin), line, err)
+		}
+	}
+	nc.Close()
+	if q := n.requests(1)[0]; q.Status != http.StatusSwitchingProtocols || q.Abandoned || q.ID != resp.Header.Get(runHeader) {
+		t.Errorf("the record says %+v", q)
+	}
+	n.background.Wait()
+	if n.metric("dalamb_gateway_timeouts_total") != 0 || n.metric("dalamb_gateway_breaker_changes_total") != 0 {
+		t.Error("a time was over, or the breaker took it for a failure")
 	}
 }
