@@ -265,6 +265,7 @@ The listener for the outside; default 127.0.0.1:8080. The token is a header, Aut
 | ` + "`ANY /_/fn/NAME:ALIAS[/...]`" + `, ` + "`/_/fn/NAME:3[/...]`" + ` | yes | calls an alias of it, or a version; the slashes of an alias's name may be written as they are |
 | ` + "`GET`, `DELETE /_/runs/ID`" + ` | the route's | what became of a request that is answered later; cancels it. See [async.md](../async.md) |
 | ` + "`GET /_/runs/ID/answer`" + ` | the route's | the function's answer to it |
+| ` + "`GET /_/openapi.json`" + ` | yes | all routes of the host's environment as one OpenAPI document; see [openapi.md](../openapi.md) |
 | ` + "`GET /_/health`" + ` | no | 200 when every part of the node works and its grade is healthy or degraded, else 503; the body says what ([health](../health.md)) |
 | ` + "`GET /_/health/ready`" + ` | no | 200 when every part works, else 503 |
 | ` + "`GET /_/health/live`" + ` | no | 200 |

@@ -21,6 +21,7 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/history"
+	"github.com/dalamb/dalamb/internal/openapi"
 	"github.com/dalamb/dalamb/internal/secret"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -132,15 +133,17 @@ type Options struct {
 	// Repositories are those that were pushed; nil = none can be.
 	Repositories Repositories
 	Builds       Builds // nil = none are made
-	Signed       bool   // refuse versions that this node has not built itself
-	Hooks        Hooks  // what hooks are told; nil = nothing
-	Caller       Caller
-	Ticks        Ticks
-	Delayed      Delayed
-	Copies       Copies
-	Secrets      *secret.Box
-	Token        string                          // what a client must show
-	Node         func(context.Context) wire.Node // counts and space are filled in by the API
+	// Routes is the OpenAPI document of the gateway's routes: of an environment, or of one function, where that is named. nil = there are none.
+	Routes  func(environment, function string) []byte
+	Signed  bool  // refuse versions that this node has not built itself
+	Hooks   Hooks // what hooks are told; nil = nothing
+	Caller  Caller
+	Ticks   Ticks
+	Delayed Delayed
+	Copies  Copies
+	Secrets *secret.Box
+	Token   string                          // what a client must show
+	Node    func(context.Context) wire.Node // counts and space are filled in by the API
 	// Runner says what the runner that a function asks for fences on this node, or why it cannot be had.
 	Runner   func(ctx context.Context, name string) (wire.Runner, error)
 	Logger   *slog.Logger     // nil = nowhere
@@ -177,6 +180,7 @@ type API struct {
 	logger       *slog.Logger
 	now          func() time.Time
 	maxEvent     int
+	gates        func(environment, function string) []byte
 	mux          *http.ServeMux
 
 	ending chan struct{} // closed when no stream shall follow any longer
@@ -197,12 +201,16 @@ func New(o Options) (*API, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Routes == nil {
+		o.Routes = func(string, string) []byte { return openapi.Union("dalamb", nil) }
+	}
 	if o.MaxEvent == 0 {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
 		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, services: o.Services, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
 		hooks: o.Hooks,
+		gates: o.Routes,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		ending:   make(chan struct{}),
 		rollouts: o.Rollouts,

@@ -1,7 +1,10 @@
 package api
 
 import (
+	"net/http"
+
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/openapi"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -21,5 +24,18 @@ func (a *API) checkDocuments(req *wire.DeployRequest) error {
 			return wrong.WithHint("%s", fault.HintOf(err))
 		}
 	}
+	return nil
+}
+
+func (a *API) getRoutesOpenAPI(w http.ResponseWriter, _ *http.Request, q query) error {
+	env, name := q.values.Get("environment"), q.values.Get("function")
+	if name != "" {
+		if _, err := a.catalog.View().Function(name); err != nil {
+			return err
+		}
+		env = function.Environment(name)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(a.gates(env, name), '\n')) // a client that is gone cannot be told
 	return nil
 }

@@ -51,6 +51,11 @@ func (a *API) routes() []route {
 	ofAlias := []param{{Name: "alias", Type: "string", About: "that is rolled out; live by default"}}
 	return append([]route{
 		{Method: "GET", Path: "/v1/openapi.json", Name: "getOpenAPI", Summary: "This document.", raw: a.getOpenAPI},
+		{Method: "GET", Path: "/v1/routes/openapi.json", Name: "getRoutesOpenAPI", Summary: "All routes of the gateway as one OpenAPI document; see docs/openapi.md.",
+			Query: []param{
+				{Name: "environment", Type: "string", About: "whose routes; production's by default"},
+				{Name: "function", Type: "string", About: "the routes of this function alone"},
+			}, AnswerType: "application/json", raw: a.getRoutesOpenAPI},
 		{Method: "GET", Path: "/v1/node", Name: "getNode", Summary: "What this node is, and what fences its functions.", Answer: wire.Node{}, serve: a.getNode},
 
 		{Method: "GET", Path: "/v1/functions", Name: "listFunctions", Summary: "All functions.", Answer: wire.FunctionList{}, serve: a.listFunctions},

@@ -8,6 +8,7 @@
 //	ANY  /_/fn/NAME[/...]     one function, by name, or NAME:ALIAS; needs the token
 //	POST /_/hooks/...         what other services tell of; each provider wants its own proof of who sends it
 //	GET  /_/runs/ID[/answer]  what became of a request that is answered later; for who sent it
+//	GET  /_/openapi.json      all routes as one OpenAPI document; needs the token
 //	GET  /_/signin            browsers that come back from an issuer
 //	POST /_/signout           ends the sessions of a browser
 //	GET  /_/health            whether this node works, and how well; health.go has what is below it
@@ -243,7 +244,10 @@ const (
 	kindHook   = "hook"
 	kindRuns   = "runs"
 	kindHealth = "health"
-	kindNone   = "none"
+
+	kindOpenAPI = "openapi"
+
+	kindNone = "none"
 )
 
 // reserved is where the gateway's own paths are; no route begins so.
@@ -280,12 +284,15 @@ func (g *Gateway) serve(x *exchange, r *http.Request) {
 	case strings.HasPrefix(path, hooksPrefix):
 		x.kind = kindHook
 		g.serveHook(x, r)
+	case path == openapiPath:
+		x.kind = kindOpenAPI
+		g.serveOpenAPI(x, r)
 	case path == signinPath:
 		g.serveSignin(x, r)
 	case path == signoutPath:
 		g.serveSignout(x, r)
 	case strings.HasPrefix(path, reserved):
-		g.fail(x, fault.New(fault.NotFound, "there is no path %q", path).WithHint("the gateway's own paths are /_/events, /_/fn/NAME, /_/hooks/PROVIDER/NAME, /_/runs/ID and /_/health"))
+		g.fail(x, fault.New(fault.NotFound, "there is no path %q", path).WithHint("the gateway's own paths are /_/events, /_/fn/NAME, /_/hooks/PROVIDER/NAME, /_/runs/ID, /_/openapi.json and /_/health"))
 	default:
 		g.serveRoute(x, r)
 	}

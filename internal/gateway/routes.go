@@ -18,8 +18,9 @@ type routes struct {
 	envs  map[string]*paths // of the other environments, those without any route included
 	shelf *shelf
 
-	caches []*answers
-	guards map[routeKey]guard // of all routes, paused ones included: what was sent to them can be asked for
+	caches    []*answers
+	documents map[routeKey]*validating // of routes that have one
+	guards    map[routeKey]guard       // of all routes, paused ones included: what was sent to them can be asked for
 }
 
 // routeKey names a route.
@@ -52,6 +53,9 @@ func (g *Gateway) routesNow() *routes {
 	rs = newRoutes(view)
 	rs.shelf = newShelf(before)
 	for _, route := range view.Routes() {
+		if route.Trigger.Route.Validate != nil {
+			rs.documents[routeKey{route.Function, route.Trigger.Name}] = g.validating(route.Trigger, rs.shelf)
+		}
 		rs.guards[routeKey{route.Function, route.Trigger.Name}] = guard{route.Trigger, g.guard(route.Trigger, rs.shelf)}
 		if route.Trigger.Paused {
 			continue

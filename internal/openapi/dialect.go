@@ -27,13 +27,7 @@ func (d *Document) dialect(to direction) map[string]any {
 func (d *Document) convert(s map[string]any, to direction) {
 	delete(s, "$schema")
 	if d.legacy {
-		if ref, is := s["$ref"].(string); is {
-			clear(s) // what stands beside a reference does not count there
-			s["$ref"] = ref
-		}
-		exclusive(s, "exclusiveMinimum", "minimum")
-		exclusive(s, "exclusiveMaximum", "maximum")
-		nullable(s)
+		modern(s)
 	}
 	d.relax(s, to)
 	if format, is := s["format"].(string); is {
@@ -43,6 +37,17 @@ func (d *Document) convert(s map[string]any, to direction) {
 		return // which the compiler tells of
 	}
 	s["format"] = meterFormat
+}
+
+// modern makes a schema of 3.1 of one of 3.0.
+func modern(s map[string]any) {
+	if ref, is := s["$ref"].(string); is {
+		clear(s) // what stands beside a reference does not count there
+		s["$ref"] = ref
+	}
+	exclusive(s, "exclusiveMinimum", "minimum")
+	exclusive(s, "exclusiveMaximum", "maximum")
+	nullable(s)
 }
 
 // exclusive makes the number of a truth value.

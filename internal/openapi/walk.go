@@ -15,7 +15,7 @@ type node struct {
 
 // Keys of an OpenAPI object below which names stand that its author has chosen.
 func named(key string) bool {
-	return slices.Contains([]string{"paths", "webhooks", "callbacks", "parameters", "responses", "requestBodies", "headers", "pathItems", "links", "securitySchemes", "content", "encoding", "variables"}, key)
+	return slices.Contains([]string{"paths", "webhooks", "callbacks", "parameters", "responses", "requestBodies", "headers", "examples", "pathItems", "links", "securitySchemes", "content", "encoding", "variables"}, key)
 }
 
 // Keys below which values stand that mean nothing here.
@@ -53,7 +53,7 @@ func (w *walker) object(o map[string]any, at pointer) {
 		v, below := o[key], at.with(key)
 		names, isMap := v.(map[string]any)
 		switch {
-		case plain(key):
+		case plain(key) && (key != "examples" || !isMap):
 		case key == "schema":
 			w.schema(v, below)
 		case key == "schemas" && isMap:

@@ -1,0 +1,119 @@
+package mock
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/openapi"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func ask(h http.Handler, method, target, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestADocumentAnswers(t *testing.T) {
+	d, err := openapi.Parse("a.yaml", []byte(`openapi: 3.1.0
+paths:
+  /orders:
+    get:
+      parameters: [{in: query, name: limit, schema: {type: integer}}]
+      responses:
+        "200": {content: {application/json: {examples: {few: {value: [1]}, none: {value: []}}}}}
+        "404": {content: {application/json: {example: {error: gone}}}}
+    delete: {responses: {"204": {}}}
+    put: {requestBody: {required: true, content: {text/plain: {schema: {type: string}}}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := Documented(d)
+	for _, c := range []struct {
+		method, target, prefer, body string
+		status                       int
+		want                         string
+	}{
+		{"GET", "/orders", "", "", 200, "[1]"},
+		{"GET", "/orders", "example=none", "", 200, "[]"},
+		{"GET", "/orders", "wait=5, code=404", "", 404, `{"error":"gone"}`},
+		{"DELETE", "/orders", "", "", 204, ""},
+		{"GET", "/orders", "code=302", "", 400, "GET /orders has no answer with status 302 in the document"},
+		{"GET", "/orders", "code=x", "", 400, "Prefer: code=x is no status"},
+		{"GET", "/orders", "example=all", "", 400, `the document has no example "all" there`},
+		{"GET", "/orders?limit=x", "", "", 400, "query parameter limit is string, not integer"},
+		{"GET", "/carts", "", "", 400, "GET /carts is not in the document"},
+		{"POST", "/orders", "", "", 400, "POST /orders is not in the document"},
+		{"PUT", "/orders", "", "", 400, "body is missing"},
+		{"PUT", "/orders", "", strings.Repeat("x", maxBody+1), 413, "the request's body is larger than 6291456 bytes"},
+	} {
+		w := ask(h, c.method, c.target, c.body, "Prefer", c.prefer)
+		got := w.Body.String()
+		if c.status >= 400 && c.want[0] != '{' {
+			var e wire.ErrorBody
+			if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil {
+				t.Fatalf("%s %s: %q: %v", c.method, c.target, got, err)
+			}
+			got = e.Error.Message
+		}
+		if w.Code != c.status || got != c.want || w.Header().Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s %s: %d %s, want %d %s, for all origins", c.method, c.target, w.Code, got, c.status, c.want)
+		}
+	}
+	w := ask(h, "OPTIONS", "/orders", "", "Access-Control-Request-Method", "PUT", "Access-Control-Request-Headers", "x-a")
+	if w.Code != 204 || w.Header().Get("Access-Control-Allow-Methods") != "PUT" || w.Header().Get("Access-Control-Allow-Headers") != "x-a" {
+		t.Errorf("a preflight: %d %v", w.Code, w.Header())
+	}
+}
+
+func TestTheRecordAnswers(t *testing.T) {
+	var all Recorded
+	for _, r := range []function.Request{
+		{ID: "1", Method: "GET", Path: "/orders/1", Status: 200, Answer: []byte(`{"n":1}`)},
+		{ID: "2", Method: "GET", Path: "/orders/2?full=1&a=2", Status: 200, Answer: []byte(`{"n":2}`)},
+		{ID: "3", Method: "GET", Path: "/orders/1", Status: 404, Answer: []byte(`gone`)},
+		{ID: "4", Method: "POST", Path: "/orders", Status: 201},
+		{ID: "5", Method: "GET", Path: "/orders/9", Status: 200, Answer: []byte(`part`), AnswerSize: 99},
+		{ID: "6", Method: "GET", Path: "/orders/7", Status: 0},
+		{ID: "7", Method: "GET", Path: "/orders/2", Status: 200, Answer: []byte(`{"n":2.5}`)},
+	} {
+		if r.AnswerSize == 0 {
+			r.AnswerSize = int64(len(r.Answer))
+		}
+		all.Add(r)
+	}
+	if n, cut := all.Len(); n != 5 || cut != 1 {
+		t.Errorf("Len = %d, %d, want 5 and 1 that is cut", n, cut)
+	}
+	h := all.Handler()
+	for _, c := range []struct {
+		method, target string
+		status         int
+		body, kind, id string
+	}{
+		{"GET", "/orders/1", 404, "gone", "text/plain; charset=utf-8", "3"}, // the newest
+		{"GET", "/orders/2?a=2&full=1", 200, `{"n":2}`, "application/json", "2"},
+		{"GET", "/orders/2?a=2&full=0", 200, `{"n":2}`, "application/json", "2"},
+		{"GET", "/orders/2", 200, `{"n":2.5}`, "application/json", "7"},
+		{"GET", "/orders/8", 200, `{"n":2.5}`, "application/json", "7"}, // the newest of those of its form
+		{"POST", "/orders", 201, "", "", "4"},
+		{"GET", "/carts/1", 404, "", "application/json", ""},
+		{"GET", "/orders", 404, "", "application/json", ""},
+		{"DELETE", "/orders/1", 404, "", "application/json", ""},
+	} {
+		w := ask(h, c.method, c.target, "")
+		from := w.Header().Get(FromHeader)
+		if w.Code != c.status || c.id != "" && w.Body.String() != c.body || w.Header().Get("Content-Type") != c.kind || !strings.HasSuffix(from, c.id) || (from == "") != (c.id == "") {
+			t.Errorf("%s %s: %d %q %q from %q, want %d %q %q from %s", c.method, c.target, w.Code, w.Body, w.Header().Get("Content-Type"), from, c.status, c.body, c.kind, c.id)
+		}
+	}
+}

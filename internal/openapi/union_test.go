@@ -1,0 +1,95 @@
+package openapi
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestRoutesAreOneDocument(t *testing.T) {
+	const doc = `openapi: 3.0.3
+servers: [{url: /api}]
+paths:
+  /orders/{id}:
+    parameters: [{$ref: "#/components/parameters/Id"}]
+    get:
+      operationId: get
+      security: [{mine: []}]
+      parameters: [{in: query, name: q, schema: {type: integer, minimum: 1, exclusiveMinimum: true}}]
+      responses: {"200": {description: one, content: {application/json: {schema: {$ref: "#/components/schemas/Order"}}}}}
+    put: {responses: {"200": {$ref: "#/paths/~1orders~1{id}/get/responses/200"}}}
+  /other: {get: {responses: {default: {description: it}}}}
+components:
+  parameters: {Id: {in: path, name: id, required: true, schema: {type: string}}}
+  securitySchemes: {mine: {type: http, scheme: basic}}
+  schemas:
+    Order: {type: object, nullable: true, properties: {next: {$ref: "#/components/schemas/Order"}}, discriminator: {propertyName: k, mapping: {a: Order, b: "#/components/schemas/Order"}}}
+`
+	one, two := parse(t, doc), parse(t, doc)
+	basic := &Auth{Name: "basic", Scheme: map[string]any{"type": "http", "scheme": "basic"}}
+	text := Union("shop", []Route{
+		{Function: "shop", Name: "orders", Path: "/api/orders/{id}", Host: "shop.example", Auth: basic, Limited: true, Doc: one, File: "a.yaml"},
+		{Function: "staging.shop", Name: "orders", Method: "GET", Path: "/api/{rest...}", Doc: two, File: "a.yaml", Auth: &Auth{Name: "basic", Scheme: map[string]any{"type": "http", "scheme": "basic", "description": "other"}}},
+		{Function: "files", Name: "all", Method: "GET", Path: "/files/{name}/{path...}", Auth: basic},
+		{Function: "any", Name: "home", Path: "/{$}"},
+		{Function: "dav", Name: "find", Method: "PROPFIND", Path: "/dav"},
+	})
+	d := parse(t, string(text)) // a document that is read like any other
+	root := func(at ...string) any { return find(d.root, at) }
+	for _, c := range []struct {
+		at   pointer
+		want string
+	}{
+		{pointer{"openapi"}, `"3.1.0"`},
+		{pointer{"info", "title"}, `"shop"`},
+		{pointer{"paths", "/api/orders/{id}", "get", "operationId"}, `"shop_get"`},
+		{pointer{"paths", "/api/orders/{id}", "get", "parameters", "0", "$ref"}, `"#/components/parameters/shop_Id"`},
+		{pointer{"paths", "/api/orders/{id}", "get", "parameters", "1", "schema"}, `{"exclusiveMinimum":1,"type":"integer"}`},
+		{pointer{"paths", "/api/orders/{id}", "get", "responses", "200", "content", "application/json", "schema", "$ref"}, `"#/components/schemas/shop_Order"`},
+		{pointer{"paths", "/api/orders/{id}", "put", "responses", "200", "content", "application/json", "schema", "$ref"}, `"#/components/schemas/shop_Order"`},
+		{pointer{"paths", "/api/orders/{id}", "get", "responses", "401", "$ref"}, `"#/components/responses/dalamb_Error"`},
+		{pointer{"paths", "/api/orders/{id}", "get", "responses", "429", "$ref"}, `"#/components/responses/dalamb_Error"`},
+		{pointer{"paths", "/api/orders/{id}", "get", "security"}, `[{"basic":[]}]`},
+		{pointer{"paths", "/api/orders/{id}", "get", "servers"}, `[{"url":"//shop.example"}]`},
+		{pointer{"paths", "/api/orders/{id}", "x-dalamb-also", "0", "security"}, `[{"basic2":[]}]`},
+		{pointer{"paths", "/api/orders/{id}", "x-dalamb-also", "0", "x-dalamb"}, `{"function":"staging.shop","method":"GET","route":"orders"}`},
+		{pointer{"paths", "/api/other", "get", "x-dalamb", "function"}, `"staging.shop"`},
+		{pointer{"components", "schemas", "shop_Order", "type"}, `["object","null"]`},
+		{pointer{"components", "schemas", "shop_Order", "discriminator", "mapping"}, `{"a":"shop_Order","b":"#/components/schemas/shop_Order"}`},
+		{pointer{"components", "schemas", "staging.shop_Order", "properties", "next", "$ref"}, `"#/components/schemas/staging.shop_Order"`},
+		{pointer{"components", "securitySchemes"}, `{"basic":{"scheme":"basic","type":"http"},"basic2":{"description":"other","scheme":"basic","type":"http"}}`},
+		{pointer{"paths", "/files/{name}/{path}", "get", "parameters", "1", "name"}, `"path"`},
+		{pointer{"paths", "/", "patch", "x-dalamb", "function"}, `"any"`},
+		{pointer{"paths", "/dav"}, `null`},
+	} {
+		got, err := json.Marshal(root(c.at...))
+		if err != nil || string(got) != c.want {
+			t.Errorf("%s = %s, want %s", c.at.text(), got, c.want)
+		}
+	}
+	if again := Union("shop", nil); strings.Contains(string(again), "securitySchemes") {
+		t.Errorf("a union of nothing: %s", again)
+	}
+}
+
+func TestWhichPathsARouteCovers(t *testing.T) {
+	for _, c := range []struct {
+		route, path string
+		want        bool
+	}{
+		{"/a", "/a", true}, {"/a", "/a/b", false}, {"/a", "/b", false}, {"/{x}", "/a", true}, {"/{x}", "/{y}", true}, {"/a/{x}", "/{y}/b", false},
+		{"/a/", "/a/b/c", true}, {"/a/", "/a/", true}, {"/{r...}", "/a/b", true}, {"/", "/a", true}, {"/{$}", "/", true}, {"/{$}", "/a", false}, {"/a/{r...}", "/a", false},
+	} {
+		if got := covers(c.route, c.path); got != c.want {
+			t.Errorf("covers(%q, %q) = %v, want %v", c.route, c.path, got, c.want)
+		}
+	}
+}
+
+func TestADocumentIsTheSameInYAML(t *testing.T) {
+	text, err := YAML(Union("shop", nil))
+	if err != nil || !strings.Contains(string(text), "\ninfo:\n  title: shop\n") || !strings.Contains(string(text), `version: "1"`) {
+		t.Errorf("YAML = %s, %v", text, err)
+	}
+	parse(t, string(text))
+}
