@@ -67,14 +67,19 @@ func plainServer(ctx context.Context, command ...string) (url string, p *child, 
 		return "", nil, err
 	}
 	address := fmt.Sprint("127.0.0.1:", port)
+	return "http://" + address + "/", p, p.listens(address)
+}
+
+// listens blocks until the program takes connections.
+func (p *child) listens(address string) error {
 	for {
 		nc, err := net.Dial("tcp", address)
 		if err == nil {
-			return "http://" + address + "/", p, nc.Close()
+			return nc.Close()
 		}
 		select {
 		case <-p.exited:
-			return "", nil, fmt.Errorf("%s ended before it answered: %w", command[0], p.err)
+			return fmt.Errorf("%s ended before it answered: %w", p.cmd.Path, p.err)
 		case <-time.After(time.Millisecond):
 		}
 	}

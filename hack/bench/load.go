@@ -13,6 +13,7 @@ import (
 
 // caller sends the same request again and again, on connections that are kept.
 type caller struct {
+	method string
 	url    string
 	header http.Header
 	body   []byte
@@ -24,26 +25,31 @@ func payload() []byte { return orderEvent().Data }
 
 func newCaller(url string) *caller {
 	return &caller{
-		url: url, header: http.Header{"Content-Type": {"application/json"}}, body: payload(),
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute},
+		method: http.MethodPost, url: url, header: http.Header{"Content-Type": {"application/json"}}, body: payload(),
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: time.Minute},
 	}
 }
 
-// call returns the body of a good answer.
-func (c *caller) call(ctx context.Context) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(c.body))
+// send makes a request and reads the answer to its end.
+func (c *caller) send(ctx context.Context) (status int, answer []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, c.method, c.url, bytes.NewReader(c.body))
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	req.Header = c.header
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode/100 != 2 {
-		err = fmt.Errorf("POST %s: %s: %s", c.url, resp.Status, answer)
+	answer, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, answer, errors.Join(err, resp.Body.Close())
+}
+
+// call returns the body of a good answer.
+func (c *caller) call(ctx context.Context) ([]byte, error) {
+	status, answer, err := c.send(ctx)
+	if err == nil && status/100 != 2 {
+		err = fmt.Errorf("%s %s: %d: %s", c.method, c.url, status, answer)
 	}
 	return answer, err
 }

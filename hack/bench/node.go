@@ -159,9 +159,12 @@ func (n *node) caller(path string) *caller {
 	return c
 }
 
-// residentMiB is the memory of the node's own process. Linux alone tells.
-func (n *node) residentMiB() (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.cmd.Process.Pid))
+// residentMiB is the memory of the node's own process.
+func (n *node) residentMiB() (float64, error) { return residentMiB(n.cmd.Process.Pid) }
+
+// residentMiB is the memory of a process. Linux alone tells.
+func residentMiB(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}

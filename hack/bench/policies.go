@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 )
@@ -86,19 +83,10 @@ func policiesRow(ctx context.Context, b *bench) error {
 }
 
 // refused makes a call whose answer has to have this status.
-func (c *caller) refused(ctx context.Context, status int) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(c.body))
-	if err != nil {
-		return err
+func (c *caller) refused(ctx context.Context, want int) error {
+	status, answer, err := c.send(ctx)
+	if err == nil && status != want {
+		err = fmt.Errorf("%s %s: %d, want %d: %s", c.method, c.url, status, want, answer)
 	}
-	req.Header = c.header
-	resp, err := c.client.Do(req)
-	if err != nil {
-		return err
-	}
-	answer, err := io.ReadAll(resp.Body)
-	if resp.StatusCode != status {
-		err = fmt.Errorf("POST %s: %s, want %d: %s", c.url, resp.Status, status, answer)
-	}
-	return errors.Join(err, resp.Body.Close())
+	return err
 }
