@@ -183,6 +183,9 @@ func (a *API) checkTopics(ctx context.Context, spec *function.Spec) error {
 		if t.Emit != nil {
 			wanted = append(wanted, t.Emit.Topic)
 		}
+		if t.Route != nil && t.Route.Await != nil {
+			wanted = append(wanted, t.Route.Await.Topic)
+		}
 		for _, name := range wanted {
 			if name != "" && !slices.Contains(names, name) {
 				return within(spec, t, missingTopic(spec.Name, name, names))

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dalamb/dalamb/internal/api"
+	"github.com/dalamb/dalamb/internal/await"
 	"github.com/dalamb/dalamb/internal/aws"
 	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/catalog"
@@ -99,6 +100,7 @@ type Node struct {
 	replays    *replay.Keeper
 	rollouts   *deliver.Keeper
 	purges     *purge.Follower
+	awaits     *await.Follower
 	shadow     *shadow.Shadow
 	gateway    *gateway.Gateway
 	api        *api.API
@@ -279,10 +281,14 @@ func (n *Node) wire(token string) error {
 	if err := n.openIncoming(); err != nil {
 		return err
 	}
+	if n.awaits, err = await.New(await.Options{Log: n.log, Logger: n.logger}); err != nil {
+		return err
+	}
 	n.opened = &opened{catalog: n.catalog, secrets: n.secrets}
 	n.gateway, err = gateway.New(gateway.Options{
 		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: n.opened.open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.Believes(), Proxies: forwarded.Trust{Proxies: c.Proxies.Networks(), Way: c.Proxies.Header}, Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
 		Runs:   n.history,
+		Awaits: n.awaits,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held), Cache: int64(c.Limits.Cache)},
 		Code:   n.share.Dir,
 	})
@@ -379,6 +385,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("gateway recorder", n.gateway.Run) // records also calls that end with the fleet, and waits for those that clients have left
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("purges of caches", n.purges.Run)
+	n.parts.start("answers that are events", n.awaits.Run)
 	n.parts.start("fleet drain", n.drainFleet)
 	n.parts.start("health", n.health.Run)
 	n.parts.start("copies for new versions", n.shadow.Run)

@@ -255,6 +255,7 @@ func (c *checker) triggers(s *Spec) {
 		c.fallback(at+".route.fallback", s.Name, t.Route.Fallback)
 		c.cache(at+".route.cache", t)
 		c.scatter(at+".route.scatter", t)
+		c.await(at+".route.await", t)
 		if len(c.problems) > before {
 			continue
 		}

@@ -195,6 +195,7 @@ func (p placing) trigger(t *Trigger) {
 		r.Fallback = r.Fallback.place(p.name)
 		r.Cache = r.Cache.place(p.heard)
 		r.Scatter = r.Scatter.place(p.name)
+		r.Await = r.Await.place(p.heard)
 		t.Route = &r
 	}
 }

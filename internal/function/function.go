@@ -155,6 +155,7 @@ type Route struct {
 	Fallback    *Fallback         `json:"fallback,omitempty"`
 	Async       Later             `json:"async,omitempty"`    // "" = the answer is the function's
 	Callback    *RouteCallback    `json:"callback,omitempty"` // nil = nobody is told
+	Await       *Await            `json:"await,omitempty"`    // nil = the answer is the function's
 
 	Validate *RouteValidate `json:"validate,omitempty"` // nil = nothing is held against a document
 }

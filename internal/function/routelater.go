@@ -61,6 +61,7 @@ type LateRequest struct {
 	Body     []byte            `json:"body,omitempty"`
 	Identity *Identity         `json:"identity,omitempty"`
 	Callback *Callback         `json:"callback,omitempty"` // nil = nobody is told
+	Await    *Await            `json:"await,omitempty"`    // the event that is the answer; nil = the function's is
 }
 
 // HTTP is the request that the function gets; another one for each attempt.

@@ -89,7 +89,8 @@ type Options struct {
 	// Clients says of what a handshake has verified whether it is still believed; nil = the listener's TLS asks clients for no certificates.
 	Clients func(chains [][]*x509.Certificate) bool
 	Proxies forwarded.Trust
-	Runs    Runs // nil = what came of a request that is answered later is never known
+	Runs    Runs   // nil = what came of a request that is answered later is never known
+	Awaits  Awaits // nil = no event answers a request
 	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
 	// and not shown, since anybody may ask.
 	Health  func(ctx context.Context) map[string]error
@@ -133,6 +134,7 @@ type Gateway struct {
 	tunnels   tunnels
 	news      *news
 	runs      Runs
+	awaits    Awaits
 	waiters   *waiters
 	// background are attempts, and questions who may call, that a request may leave behind.
 	background sync.WaitGroup
@@ -174,6 +176,9 @@ func New(o Options) (*Gateway, error) {
 	if o.Runs == nil {
 		o.Runs = noRuns{}
 	}
+	if o.Awaits == nil {
+		o.Awaits = noAwaits{}
+	}
 	if o.Secret == nil {
 		o.Secret = func(name string) ([]byte, int64, error) {
 			return nil, 0, fault.New(fault.NotFound, "there is no secret %q", name)
@@ -193,8 +198,9 @@ func New(o Options) (*Gateway, error) {
 	return &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
 		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, proxies: o.Proxies, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
-		code: o.Code,
-		runs: o.Runs, waiters: newWaiters(),
+		code:   o.Code,
+		awaits: o.Awaits,
+		runs:   o.Runs, waiters: newWaiters(),
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },

@@ -31,7 +31,7 @@ func (l *later) policy(x *exchange, c *Call, next handler) error {
 	if err != nil {
 		return err
 	}
-	run, err := l.g.accept(c)
+	run, err := l.g.accept(c, event.NewID())
 	if err != nil {
 		return err
 	}
@@ -50,8 +50,8 @@ func (l *later) policy(x *exchange, c *Call, next handler) error {
 	return nil
 }
 
-// accept appends the request. When it returns it is durable and will be run.
-func (g *Gateway) accept(c *Call) (*lateRun, error) {
+// accept appends the request as the event with this id. When it returns it is durable and will be run.
+func (g *Gateway) accept(c *Call, id string) (*lateRun, error) {
 	r := c.Request
 	g.dropOwn(r.Header)
 	dropHopByHop(r.Header)
@@ -61,10 +61,9 @@ func (g *Gateway) accept(c *Call) (*lateRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := event.NewID()
 	req := function.InvokeRequest{Function: c.Function, ID: id, Request: &function.LateRequest{
 		Route: c.Trigger.Name, Method: r.Method, Target: g.caller.redact.path(r.URL), Scheme: r.URL.Scheme, Host: r.Host, Remote: r.RemoteAddr, Pattern: r.Pattern,
-		Params: pathValues(r), Header: g.caller.redact.without(r.Header), Body: c.Body, Identity: c.Identity, Callback: told,
+		Params: pathValues(r), Header: g.caller.redact.without(r.Header), Body: c.Body, Identity: c.Identity, Callback: told, Await: c.Trigger.Route.Await,
 	}}
 	data, err := json.Marshal(req)
 	if err != nil {
@@ -86,7 +85,8 @@ func (g *Gateway) accept(c *Call) (*lateRun, error) {
 	if err != nil {
 		return nil, fmt.Errorf("append a request to %s: %w", c.Function, err)
 	}
-	return &lateRun{name: runName{id, at[0].Partition, at[0].Offset}, request: &req, accepted: e.Time}, nil
+	run := &lateRun{name: runName{id, at[0].Partition, at[0].Offset}, request: &req, accepted: e.Time}
+	return run, run.readWant()
 }
 
 // callbackOf is who is told what comes of a request; nil = nobody.

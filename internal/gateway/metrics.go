@@ -24,6 +24,7 @@ type metrics struct {
 	streams  *prometheus.CounterVec
 	crowded  *prometheus.CounterVec
 	cache    *prometheus.CounterVec
+	awaits   *prometheus.CounterVec
 
 	undocumented *prometheus.CounterVec
 	answers      *prometheus.CounterVec
@@ -39,6 +40,7 @@ type metrics struct {
 // collectors are all of them.
 func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
+		m.awaits,
 		m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused, m.streams, m.crowded, m.cache,
 		m.undocumented, m.answers,
 		m.timeouts, m.retries, m.hedges, m.fallbacks, m.breakers, m.breakerRefused, m.parts,
@@ -87,6 +89,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m.cache = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dalamb_gateway_cache_total", Help: "Requests to routes with a cache, by what it did: hit, stale (it gave what is past its time), collapsed (the answer to another request was given), revalidated, miss, bypass.",
 	}, []string{"result"})
+	m.awaits = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dalamb_gateway_awaits_total", Help: "Requests to routes that an event answers, by what the client was given: event, function (the function's own answer, since it emitted nothing), failed, later (the address of the run).",
+	}, []string{"answer"})
 	m.resilience()
 	m.documents()
 	for _, reason := range []string{dropFull, dropLog} {

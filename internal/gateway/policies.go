@@ -30,6 +30,9 @@ func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
 	if r.Async != "" {
 		stages = append(stages, (&later{g, r.Async}).policy)
 	}
+	if r.Await != nil {
+		stages = append(stages, newAwaiting(g, t).policy)
+	}
 	if r.Cache != nil {
 		kept := keep(s, t, "cache", r.Cache, func() *answers { return newAnswers(t.Function, t.Name, int64(r.Cache.MaxSize)) })
 		stages = append(stages, newCache(g, t, kept).policy)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/await"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -72,6 +73,7 @@ type lateRun struct {
 	name     runName
 	request  *function.InvokeRequest
 	accepted time.Time
+	want     *await.Want // the event that is its answer; nil = the function's is
 }
 
 // findRun reads the request of a run from the log.
@@ -101,7 +103,8 @@ func (g *Gateway) findRun(ctx context.Context, text string) (*lateRun, error) {
 	if r.Request == nil { // a call by the control API, whose caller has no business here
 		return nil, noRun(text)
 	}
-	return &lateRun{name: name, request: r, accepted: e.Time}, nil
+	run := &lateRun{name: name, request: r, accepted: e.Time}
+	return run, run.readWant()
 }
 
 func noRun(text string) error {

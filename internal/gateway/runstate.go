@@ -21,6 +21,7 @@ const (
 	runCancelling = "cancelling" // it is asked to end
 	runSucceeded  = "succeeded"
 	runFailed     = "failed"
+	runWaiting    = "waiting" // the function has run; the event that is the answer did not come yet
 	runCancelled  = "cancelled"
 	runExpired    = "expired" // its turn did not come while the log had it, or while it was young enough
 )
@@ -67,6 +68,8 @@ func standing(story *function.Run, cancelled bool) string {
 		return runCancelled
 	case story != nil && over(story):
 		return runExpired
+	case story != nil && story.State == runFollows:
+		return runWaiting
 	case cancelled:
 		return runCancelling
 	case story != nil:
@@ -96,7 +99,10 @@ func (g *Gateway) describe(run *lateRun, story *function.Run) runState {
 	if over(story) && !story.Finished.IsZero() {
 		s.Finished = &story.Finished
 	}
-	if s.State == runFailed {
+	switch {
+	case s.State == runFailed && story.Reason == reasonDead:
+		s.Error = errSequel(run).Error()
+	case s.State == runFailed:
 		_, s.Error = failureOf(lastOutcome(story))
 	}
 	if a := story.Answer; a != nil {
@@ -177,6 +183,8 @@ func (g *Gateway) answerRun(x *exchange, r *http.Request, run *lateRun, story *f
 	case a != nil:
 		x.Header().Del("Retry-After")
 		answer(x, r, &function.Result{Outcome: function.Succeeded, Status: a.Status, Header: a.Header, Body: bytes.Clone(a.Body)})
+	case state == runFailed && story.Reason == reasonDead:
+		writeJSON(x, http.StatusBadGateway, wire.ErrorOf(errSequel(run)))
 	case state == runFailed:
 		failure(x, &function.Result{Outcome: lastOutcome(story)}, false)
 	default:

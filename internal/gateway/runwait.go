@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/await"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -49,20 +50,45 @@ func (g *Gateway) EndWaits() { g.waiters.end() }
 // settled returns how a run stands when it is over, or after so long; nil = nothing has come of it. Where too many wait it returns at once.
 func (g *Gateway) settled(ctx context.Context, run *lateRun, wait time.Duration) (*function.Run, error) {
 	if wait <= 0 || !g.waiters.enter() {
-		return g.runs.RunAt(run.name.ref())
+		return g.storyOf(ctx, run, nil)
 	}
 	defer g.waiters.leave()
+	w, err := g.expect(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	defer w.Stop()
+	return g.untilOver(ctx, run, stay{w, wait})
+}
+
+// expect waits for the event that answers a run; nil = the function does.
+func (g *Gateway) expect(ctx context.Context, run *lateRun) (*await.Wait, error) {
+	if run.want == nil {
+		return nil, nil
+	}
+	return g.awaits.Expect(ctx, *run.want)
+}
+
+// stay is who waits for a run, and for how long.
+type stay struct {
+	event    *await.Wait // the event that answers; nil = the function does
+	patience time.Duration
+}
+
+// untilOver returns how a run stands when it is over, or after so long.
+func (g *Gateway) untilOver(ctx context.Context, run *lateRun, who stay) (*function.Run, error) {
 	changed, stop := g.runs.Watch(run.name.id)
 	defer stop()
-	late := time.NewTimer(wait)
+	late := time.NewTimer(who.patience)
 	defer late.Stop()
 	for {
-		story, err := g.runs.RunAt(run.name.ref())
+		story, err := g.storyOf(ctx, run, who.event)
 		if err != nil || story != nil && over(story) {
 			return story, err
 		}
 		select {
 		case <-changed:
+		case <-who.event.Changed():
 		case <-late.C:
 			return story, nil
 		case <-g.waiters.ending:
@@ -79,6 +105,11 @@ func (g *Gateway) followRun(x *exchange, r *http.Request, run *lateRun) error {
 		return fault.New(fault.Exhausted, "the node has as many who wait for runs as it may").WithHint("ask for the state now and then")
 	}
 	defer g.waiters.leave()
+	w, err := g.expect(r.Context(), run)
+	if err != nil {
+		return err
+	}
+	defer w.Stop()
 	changed, stop := g.runs.Watch(run.name.id)
 	defer stop()
 	h := x.Header()
@@ -90,7 +121,7 @@ func (g *Gateway) followRun(x *exchange, r *http.Request, run *lateRun) error {
 	defer late.Stop()
 	defer alive.Stop()
 	for {
-		story, err := g.runs.RunAt(run.name.ref())
+		story, err := g.storyOf(r.Context(), run, w)
 		if err != nil {
 			g.logger.Warn("follow a run", "event", run.name.id, "err", err)
 			return nil // the client asks again
@@ -108,6 +139,8 @@ func (g *Gateway) followRun(x *exchange, r *http.Request, run *lateRun) error {
 		for waiting := true; waiting; {
 			select {
 			case <-changed:
+				waiting = false
+			case <-w.Changed():
 				waiting = false
 			case <-alive.C:
 				if !x.push(":\n\n") {
