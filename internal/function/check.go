@@ -256,6 +256,7 @@ func (c *checker) triggers(s *Spec) {
 		c.cache(at+".route.cache", t)
 		c.scatter(at+".route.scatter", t)
 		c.await(at+".route.await", t)
+		c.record(at+".route.record", s, t.Route)
 		if len(c.problems) > before {
 			continue
 		}

@@ -133,6 +133,7 @@ type Route struct {
 	Headers Conditions `json:"headers,omitempty"` // what else a request has to carry; nil = nothing
 	Query   Conditions `json:"query,omitempty"`
 	Durable bool       `json:"durable,omitempty"` // the request is in the log before the answer
+	Record  Record     `json:"record,omitempty"`  // what stays of its calls; "" = RecordFull
 	Sticky  *Sticky    `json:"sticky,omitempty"`
 
 	CORS  *CORS      `json:"cors,omitempty"`  // nil = pages of other origins are not heard of

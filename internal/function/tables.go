@@ -129,6 +129,7 @@ func routeValue() value[Route] {
 		field("async", "Answer 202 with the address of a run, which has the function's answer when it is there: each request (true), or those with Prefer: respond-async (preferred); see docs/async.md. Default: false.", laterValue(), func(r *Route) *Later { return &r.Async }),
 		field("callback", "async only: who is told what came of a request, by a signed POST; see docs/async.md. Default: nobody.", pointer(callbackValue(), none[RouteCallback]), func(r *Route) **RouteCallback { return &r.Callback }),
 		field("await", "The request is answered with the first event that follows from it and that a pattern wants; see docs/await.md. Default: the answer is the function's.", pointer(awaitValue(), defaultAwait), func(r *Route) **Await { return &r.Await }),
+		field("record", "What stays in _dalamb.requests of each call: full, meta (without bodies) or none; see docs/routes.md. Default: full.", text(records()...), func(r *Route) *Record { return &r.Record }),
 		field("durable", "The request is in the log before the answer. Default: false.", truth(), func(r *Route) *bool { return &r.Durable }),
 	}, append(conditionMembers(), shapeMembers()...)...)...)
 }

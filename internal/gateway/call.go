@@ -133,6 +133,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	if space != eventlog.SpaceOK {
 		rec.body, rec.answer = nil, nil
 	}
+	rec.keep(call.Trigger)
 	rec.start, rec.took, rec.names, rec.redact = start, c.now().Sub(start), out.names, c.redact
 	if !durable && len(out.records) == 0 {
 		c.recorder.offer(rec)
@@ -151,11 +152,18 @@ type effect struct {
 	durable bool // the record is kept although nothing is emitted
 }
 
+func (e effect) records() []eventlog.Record {
+	if e.rec.none {
+		return e.out.records
+	}
+	return append(e.out.records, e.rec.encode())
+}
+
 // store appends request, result and emitted events in one atomic call. What has happened is kept also for a client that has gone.
 func (c *Caller) store(ctx context.Context, e effect) (*function.Result, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	_, err := c.log.Append(ctx, append(e.out.records, e.rec.encode()))
+	_, err := c.log.Append(ctx, e.records())
 	if fault.KindOf(err) == fault.NotFound && len(e.out.records) > 0 {
 		// The topic to emit to is not there: a mistake of the route, which the record tells as it tells any other failure.
 		e.res = refused(e.res, err)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/function"
@@ -38,6 +39,7 @@ type record struct {
 	took            time.Duration
 	names           []function.Emitted
 	redact          *redactor
+	none            bool // the route wants none
 }
 
 func newRecord(c *Call, inv *function.Invocation, res *function.Result) *record {
@@ -58,6 +60,19 @@ func newRecord(c *Call, inv *function.Invocation, res *function.Result) *record 
 	}
 	r.result(res)
 	return r
+}
+
+// keep leaves out what the route does not want to stay.
+func (r *record) keep(t *catalog.Trigger) {
+	if t == nil {
+		return
+	}
+	switch t.Route.Record {
+	case function.RecordNone:
+		r.none = true
+	case function.RecordMeta:
+		r.body, r.answer = nil, nil
+	}
 }
 
 // result sets what came of the call.
@@ -143,6 +158,9 @@ func newRecorder(l Log, logger *slog.Logger, m *metrics) *recorder {
 
 // offer never blocks.
 func (r *recorder) offer(rec *record) {
+	if rec.none {
+		return
+	}
 	n := rec.held()
 	if r.bytes.Add(n) > maxWaitingBytes {
 		r.bytes.Add(-n)
