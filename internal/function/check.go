@@ -251,12 +251,12 @@ func (c *checker) triggers(s *Spec) {
 		}
 		before := len(c.problems)
 		c.routeTrigger(at, t)
+		c.await(at+".route.await", t)
+		c.record(at+".route.record", s, t.Route)
 		c.shape(at+".route", s, t.Route)
 		c.fallback(at+".route.fallback", s.Name, t.Route.Fallback)
 		c.cache(at+".route.cache", t)
 		c.scatter(at+".route.scatter", t)
-		c.await(at+".route.await", t)
-		c.record(at+".route.record", s, t.Route)
 		if len(c.problems) > before {
 			continue
 		}

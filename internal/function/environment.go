@@ -191,11 +191,11 @@ func (p placing) trigger(t *Trigger) {
 		r := *t.Route
 		r.Host = p.host(r.Host)
 		r.Auth = r.Auth.place(p.name)
+		r.Await = r.Await.place(p.heard)
 		r.Callback = r.Callback.place(p.name)
 		r.Fallback = r.Fallback.place(p.name)
 		r.Cache = r.Cache.place(p.heard)
 		r.Scatter = r.Scatter.place(p.name)
-		r.Await = r.Await.place(p.heard)
 		t.Route = &r
 	}
 }

@@ -43,14 +43,14 @@ func (c *checker) await(at string, t *Trigger) {
 	} else if _, err := match.Parse(a.Pattern); err != nil {
 		c.filter(at+".pattern", err)
 	}
-	if t.Emit == nil && r.Redirect == nil && r.Static == nil {
+	if t.Emit == nil && r.Redirect == nil && r.Static == nil && r.Scatter == nil {
 		c.add(at, "emit: {topic: "+TopicEvents+"} on the trigger", "waits for what follows from the events that the function returns, and the trigger does not say where they are emitted")
 	}
 	for _, f := range []struct {
 		name  string
 		given bool
 	}{
-		{"redirect", r.Redirect != nil}, {"static", r.Static != nil}, {"async", r.Async != ""}, {"durable", r.Durable}, {"cache", r.Cache != nil}, {"timeout", r.Timeout != nil},
+		{"redirect", r.Redirect != nil}, {"static", r.Static != nil}, {"async", r.Async != ""}, {"durable", r.Durable}, {"scatter", r.Scatter != nil}, {"cache", r.Cache != nil}, {"timeout", r.Timeout != nil},
 		{"retry", r.Retry != nil}, {"hedge", r.Hedge != nil}, {"breaker", r.Breaker != nil}, {"fallback", r.Fallback != nil},
 	} {
 		if f.given {

@@ -57,6 +57,7 @@ func TestAwaitsThatCannotBe(t *testing.T) {
 		good + ", fallback: {status: 204}":                   "and fallback is for",
 		good + ", cache: {ttl: 1m}":                          "and cache is for",
 		good + ", redirect: {to: /y}":                        "and redirect is for",
+		good + ", scatter: {functions: [a, b]}":              "and scatter is for",
 		good + ", callback: {url: https://x.y, secret: key}": "callback: belongs to a route that answers later",
 	} {
 		_, err := awaitOf(t, "emit: {topic: events}, route: {path: /x, "+more+"}")

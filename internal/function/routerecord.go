@@ -20,6 +20,8 @@ func (c *checker) record(at string, s *Spec, r *Route) {
 	switch {
 	case r.Redirect != nil || r.Static != nil:
 		c.add(at, "remove it", "a route that asks no function is not recorded")
+	case r.Scatter != nil:
+		c.add(at, "remove it", "the parts are calls of their functions, and recorded as those")
 	case r.Async == LaterAlways || r.Await != nil:
 		c.add(at, "remove it", "a request that is answered later is in the log in any case: it is what runs")
 	case r.Record == RecordNone && r.Durable:

@@ -13,10 +13,11 @@ func TestWhatARouteLeavesInTheLog(t *testing.T) {
 		}
 	}
 	for more, want := range map[string]string{
-		"record: some":                     `record: "some" is not known`,
-		"record: none, durable: true":      "record: what is durable is the record",
-		"record: meta, async: true":        "record: a request that is answered later is in the log",
-		"record: meta, redirect: {to: /y}": "record: a route that asks no function",
+		"record: some":                               `record: "some" is not known`,
+		"record: none, durable: true":                "record: what is durable is the record",
+		"record: meta, async: true":                  "record: a request that is answered later is in the log",
+		"record: meta, scatter: {functions: [a, b]}": "record: the parts are calls of their functions",
+		"record: meta, redirect: {to: /y}":           "record: a route that asks no function",
 	} {
 		if _, err := routeOf(t, more); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", more, err, want)

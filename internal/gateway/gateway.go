@@ -335,7 +335,9 @@ func (x *exchange) expectBody(r *http.Request) {
 	// is for "100 Continue"; the one of the connection's last answer may have passed.
 	c, late := http.NewResponseController(x.ResponseWriter), time.Now().Add(x.slow)
 	_ = c.SetReadDeadline(late) // what cannot have deadlines is not slow
-	_ = c.SetWriteDeadline(late)
+	if r.ProtoMajor < 2 { // a stream of HTTP/2 ends at its deadline although nobody writes
+		_ = c.SetWriteDeadline(late)
+	}
 }
 
 func (x *exchange) WriteHeader(status int) {
