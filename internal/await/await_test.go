@@ -247,10 +247,22 @@ func TestADeadLetterTellsThatNothingComes(t *testing.T) {
 func TestWhoAsksLaterFindsWhatCame(t *testing.T) {
 	n := start(t, Options{})
 	w := n.expect(want(t, "a"))
-	w.Stop()
 	for i := range 50 {
 		n.emit("other", "order.confirmed", fmt.Sprint(i))
 	}
+	until(t, "all has gone by", func() bool {
+		sum := int64(0)
+		for _, r := range w.joined[0].readersNow() {
+			sum += r.next.Load()
+		}
+		return sum == 50
+	})
+	w.Stop()
+	n.log.got.Store(0)
+	if found := n.find(want(t, "a")); found != (Found{}) || n.log.got.Load() > 0 {
+		t.Errorf("found %+v among %d records, of which all were known", found, n.log.got.Load())
+	}
+	n.emit("other", "order.confirmed", "k")
 	if found := n.find(want(t, "a")); found != (Found{}) {
 		t.Errorf("found %+v, want nothing", found)
 	}

@@ -237,3 +237,28 @@ func TestANodeThatStopsAnswersThoseThatWait(t *testing.T) {
 		t.Errorf("answer = %d %v, want 202", g.status, g.header)
 	}
 }
+
+// hasty is a log in which the event that answers stands before who has sent the request knows that that is there.
+type hasty struct {
+	Log
+	d *waitingDesk
+}
+
+func (l hasty) Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error) {
+	at, err := l.Log.Append(ctx, records)
+	if err == nil && records[0].Topic == function.TopicInvoke {
+		e, err := eventlog.ToEvent(records[0])
+		if err != nil {
+			return nil, err
+		}
+		l.d.confirm(runsPrefix + runName{e.ID, at[0].Partition, at[0].Offset}.String())
+	}
+	return at, err
+}
+
+func TestAnEventThatComesAtOnceIsNotMissed(t *testing.T) {
+	d := startAwaiting(t, 10*time.Second)
+	d.Gateway.log = hasty{d.log, d}
+	g := d.send("POST", "/orders", "{}")
+	d.confirmed(g, g.header.Get("Location"))
+}
