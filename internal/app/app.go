@@ -40,6 +40,7 @@ import (
 	"github.com/dalamb/dalamb/internal/gateway"
 	"github.com/dalamb/dalamb/internal/health"
 	"github.com/dalamb/dalamb/internal/history"
+	"github.com/dalamb/dalamb/internal/idempotency"
 	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/image/pull"
 	"github.com/dalamb/dalamb/internal/image/registry"
@@ -101,6 +102,7 @@ type Node struct {
 	rollouts   *deliver.Keeper
 	purges     *purge.Follower
 	awaits     *await.Follower
+	keys       *idempotency.Keys
 	shadow     *shadow.Shadow
 	gateway    *gateway.Gateway
 	api        *api.API
@@ -285,8 +287,12 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.opened = &opened{catalog: n.catalog, secrets: n.secrets}
+	if n.keys, err = idempotency.New(idempotency.Options{Log: n.log, Logger: n.logger, Metrics: n.metrics}); err != nil {
+		return err
+	}
 	n.gateway, err = gateway.New(gateway.Options{
 		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: n.opened.open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.Believes(), Proxies: forwarded.Trust{Proxies: c.Proxies.Networks(), Way: c.Proxies.Header}, Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
+		Keys:   n.keys,
 		Runs:   n.history,
 		Awaits: n.awaits,
 		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held), Cache: int64(c.Limits.Cache)},
@@ -382,6 +388,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("images of functions", n.images.Run)
 	n.parts.start("git repositories", n.git.Run)
 	n.parts.start("pushed images", n.follower.Run)
+	n.parts.start("idempotency keys", n.keys.Run)
 	n.parts.start("gateway recorder", n.gateway.Run) // records also calls that end with the fleet, and waits for those that clients have left
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("purges of caches", n.purges.Run)

@@ -9,6 +9,7 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/idempotency"
 )
 
 const (
@@ -36,6 +37,7 @@ func systemTopics() []eventlog.Topic {
 		{Name: function.TopicCallbacks, Partitions: 8, Retention: week, MaxBytes: eventlog.Forever, Compact: true},
 		bounded(function.TopicBuilds),
 		{Name: function.TopicCache, Partitions: 1, Retention: week, MaxBytes: gib},
+		{Name: function.TopicIdempotency, Partitions: idempotency.Partitions, Retention: function.MaxKeep + 24*time.Hour, MaxBytes: 2 * gib, Compact: true},
 		{Name: function.TopicServices, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},
 		{Name: function.TopicDead, Partitions: 8, Retention: 90 * 24 * time.Hour, MaxBytes: eventlog.Forever, Compact: true},
 		{Name: function.TopicEvents},

@@ -77,7 +77,7 @@ func httpCommand(args []string) int {
 	}
 	defer resp.Body.Close()
 	fmt.Println(resp.StatusCode)
-	for _, name := range []string{"X-Amz-Function-Error", "X-Echo", "Retry-After", "Dalamb-Duplicates", "WWW-Authenticate", "RateLimit", "Location", "Preference-Applied", "Vary", "Cache-Control", "Age", "Cache-Status", "Ce-Type", "Dalamb-Missing"} {
+	for _, name := range []string{"X-Amz-Function-Error", "X-Echo", "Retry-After", "Dalamb-Duplicates", "WWW-Authenticate", "RateLimit", "Location", "Preference-Applied", "Vary", "Cache-Control", "Age", "Cache-Status", "Ce-Type", "Dalamb-Missing", "Idempotent-Replayed"} {
 		if v := resp.Header.Get(name); v != "" {
 			fmt.Printf("%s: %s\n", name, v)
 		}

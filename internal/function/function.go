@@ -151,6 +151,7 @@ type Route struct {
 	Concurrency *RouteConcurrency `json:"concurrency,omitempty"` // nil = as many as come
 	Timeout     *RouteTimeout     `json:"timeout,omitempty"`
 	Retry       *RouteRetry       `json:"retry,omitempty"`
+	Idempotency *Idempotency      `json:"idempotency,omitempty"` // nil = a request is run as often as it comes
 	Hedge       *Hedge            `json:"hedge,omitempty"`
 	Breaker     *Breaker          `json:"breaker,omitempty"`
 	Fallback    *Fallback         `json:"fallback,omitempty"`

@@ -118,6 +118,7 @@ func (c *checker) route(at string, r *Route) {
 	c.routeTimeout(at+".timeout", r.Timeout)
 	c.routeRetry(at+".retry", r.Retry)
 	c.hedge(at+".hedge", r.Hedge, r.Method)
+	c.idempotency(at+".idempotency", r)
 	c.breaker(at+".breaker", r.Breaker)
 	c.later(at, r)
 	c.callback(at+".callback", r)

@@ -38,13 +38,22 @@ func newCache(g *Gateway, t *catalog.Trigger, a *answers) *cache {
 
 // answering names the versions of a function that may answer now, so that nothing of another is given.
 func answering(v *catalog.View, name string) string {
+	versions := answeringVersions(v, name)
+	if versions == nil {
+		return ""
+	}
+	return fmt.Sprint(versions)
+}
+
+// answeringVersions are these versions, by number; nil = there is no such function.
+func answeringVersions(v *catalog.View, name string) []int {
 	live, err := v.Alias(name, function.LiveAlias)
 	if err != nil {
-		return ""
+		return nil
 	}
 	versions := append(slices.Collect(maps.Keys(live.Weights)), live.Primary)
 	slices.Sort(versions)
-	return fmt.Sprint(slices.Compact(versions))
+	return slices.Compact(versions)
 }
 
 // policy answers from the cache what may be, and lets others through.

@@ -41,6 +41,7 @@ type Call struct {
 	upload  *upload
 	held    *holding
 	wait    time.Duration // for an instance, at most; 0 = as long as the gateway lets a call wait
+	keyed   *keyed        // the key that it is run under; nil = none
 	URL     *url.URL      // as the client wrote it; nil = Request.URL
 
 	Payload       []byte // AWS Invoke: what the function gets in place of the request; nil = the request

@@ -62,7 +62,10 @@ func reason(err error) error {
 // the server's, not the client's, but for a sender's quota and a function's own bound; and a slow body is the client's time-out, not the server's.
 func statusOf(kind fault.Kind, err error) int {
 	var over *overQuota
+	var other *otherRequest
 	switch {
+	case errors.As(err, &other):
+		return http.StatusUnprocessableEntity
 	case errors.As(err, &over), errors.Is(err, fleet.ErrOwnBound):
 		return http.StatusTooManyRequests
 	case kind == fault.Exhausted:

@@ -96,8 +96,12 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) error {
 	}
 	run := cmp.Or(c.Run, c.ID)
 	through := &stream{x: x, r: r, id: run, body: c.upload, among: &g.tunnels}
-	c.Responder = through
+	if c.keyed == nil { // else the answer is in the log before the client has any of it
+		c.Responder = through
+	}
+	c.keyed.begin()
 	a, err := g.caller.Do(r.Context(), c)
+	c.keyed.end(a.Result, err)
 	if a.ID != "" {
 		x.Header().Set(runHeader, run)
 	}

@@ -91,6 +91,7 @@ type Options struct {
 	Proxies forwarded.Trust
 	Runs    Runs   // nil = what came of a request that is answered later is never known
 	Awaits  Awaits // nil = no event answers a request
+	Keys    Keys   // nil = routes with idempotency run no request that has a key
 	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
 	// and not shown, since anybody may ask.
 	Health  func(ctx context.Context) map[string]error
@@ -135,6 +136,7 @@ type Gateway struct {
 	news      *news
 	runs      Runs
 	awaits    Awaits
+	keys      Keys
 	waiters   *waiters
 	// background are attempts, and questions who may call, that a request may leave behind.
 	background sync.WaitGroup
@@ -173,6 +175,9 @@ func New(o Options) (*Gateway, error) {
 			return "", fault.New(fault.NotFound, "there is no code %s", digest)
 		}
 	}
+	if o.Keys == nil {
+		o.Keys = noKeys{}
+	}
 	if o.Runs == nil {
 		o.Runs = noRuns{}
 	}
@@ -201,6 +206,7 @@ func New(o Options) (*Gateway, error) {
 		code:   o.Code,
 		awaits: o.Awaits,
 		runs:   o.Runs, waiters: newWaiters(),
+		keys: o.Keys,
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },
@@ -335,7 +341,7 @@ func (x *exchange) expectBody(r *http.Request) {
 	// is for "100 Continue"; the one of the connection's last answer may have passed.
 	c, late := http.NewResponseController(x.ResponseWriter), time.Now().Add(x.slow)
 	_ = c.SetReadDeadline(late) // what cannot have deadlines is not slow
-	if r.ProtoMajor < 2 { // a stream of HTTP/2 ends at its deadline although nobody writes
+	if r.ProtoMajor < 2 {       // a stream of HTTP/2 ends at its deadline although nobody writes
 		_ = c.SetWriteDeadline(late)
 	}
 }

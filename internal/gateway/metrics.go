@@ -28,6 +28,7 @@ type metrics struct {
 
 	undocumented *prometheus.CounterVec
 	answers      *prometheus.CounterVec
+	idempotency  *prometheus.CounterVec
 
 	timeouts        *prometheus.CounterVec
 	retries, hedges *prometheus.CounterVec
@@ -43,6 +44,7 @@ func (m *metrics) collectors() []prometheus.Collector {
 		m.awaits,
 		m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused, m.streams, m.crowded, m.cache,
 		m.undocumented, m.answers,
+		m.idempotency,
 		m.timeouts, m.retries, m.hedges, m.fallbacks, m.breakers, m.breakerRefused, m.parts,
 	}
 }
@@ -92,6 +94,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m.awaits = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dalamb_gateway_awaits_total", Help: "Requests to routes that an event answers, by what the client was given: event, function (the function's own answer, since it emitted nothing), failed, later (the address of the run).",
 	}, []string{"answer"})
+	m.idempotency = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dalamb_gateway_idempotency_total", Help: "Requests to routes with idempotency that have a key or lack it, by what became of them: run, replayed (the answer was given again), busy (it is still being run), other (the key was another request's), gone (the answer is not kept), invalid.",
+	}, []string{"result"})
 	m.resilience()
 	m.documents()
 	for _, reason := range []string{dropFull, dropLog} {

@@ -24,6 +24,9 @@ func (g *Gateway) policies(t *catalog.Trigger, s *shelf) handler {
 	if r.Validate != nil {
 		stages = append(stages, g.validating(t, s).policy)
 	}
+	if r.Idempotency != nil {
+		stages = append(stages, (&once{g, r.Idempotency, t}).policy)
+	}
 	if r.Rewrite != nil {
 		stages = append(stages, rewriting(r.Rewrite))
 	}

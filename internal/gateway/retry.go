@@ -14,9 +14,6 @@ import (
 // maxRetryWait is the longest wait between attempts: a client is waiting, and so is its body in memory.
 const maxRetryWait = 5 * time.Second
 
-// keyField is what makes a request repeatable whatever its method. draft-ietf-httpapi-idempotency-key-header.
-const keyField = "Idempotency-Key"
-
 // retrying gives a request to the function again that has failed, before the client has any answer.
 type retrying struct {
 	g      *Gateway
@@ -93,9 +90,13 @@ func (p *retrying) backoff(n int) time.Duration {
 	return time.Duration(rand.Int64N(int64(most) + 1))
 }
 
-// repeatable says whether a request may reach the function twice.
+// repeatable says whether a request may reach the function twice: by its method, or because the function can know it again by a key.
 func repeatable(r *http.Request) bool {
-	return function.IdempotentMethod(r.Method) || r.Header[keyField] != nil
+	if function.IdempotentMethod(r.Method) {
+		return true
+	}
+	key, err := idempotencyKeyOf(r.Header)
+	return err == nil && key != ""
 }
 
 // retryAfterOf is how long a failed function asks to wait, in seconds. RFC 9110, section 10.2.3; 0 = it does not say, or gives a date.

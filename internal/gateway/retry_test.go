@@ -75,7 +75,7 @@ func TestARequestThatFailedIsTriedAgain(t *testing.T) {
 			})
 			n := start(t, f)
 			n.deploy("f", enduring("", retry(function.RouteRetry{On: c.on})))
-			g := n.send(c.method, "/x", "the body", keyField, c.header)
+			g := n.send(c.method, "/x", "the body", function.HeaderIdempotencyKey, c.header)
 			if g.status != c.status || f.calls.Load() != c.attempts {
 				t.Errorf("answer = %d %s after %d attempts, want %d after %d", g.status, g.body, f.calls.Load(), c.status, c.attempts)
 			}
