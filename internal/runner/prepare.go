@@ -31,6 +31,9 @@ func (s *Spec) Validate() error {
 	if err := s.checkMounts(); err != nil {
 		return err
 	}
+	if err := s.checkCalls(); err != nil {
+		return err
+	}
 	return s.checkRoot()
 }
 

@@ -46,7 +46,10 @@ type Spec struct {
 	Tmp        int64     // bytes of /tmp; 0 = 64 MiB
 	Network    string    // "none", "egress" or "host"
 	Allow      []Allowed // of the network egress; none = the internet
-	Mounts     []Mount   // directories of the host that are shown beside the code; of the runner native
+	// Calls are names of hosts by which the command reaches its node: port 80 of each leads to Caller.Calls. Of sandboxes that are
+	// Callers; others refuse it.
+	Calls  []string
+	Mounts []Mount // directories of the host that are shown beside the code; of the runner native
 	// Background gives it a tenth of the CPU that others get who want it too; all of it when nobody does.
 	Background bool
 

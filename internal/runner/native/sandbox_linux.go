@@ -34,6 +34,7 @@ type sandbox struct {
 	sweeper  *sweeper
 	record   string       // file; see recover_linux.go
 	listener net.Listener // nil when none was asked for
+	calls    net.Listener // the same
 	port     int          // on the host's loopback, with network host
 	outputs  []*runner.Output
 	beside   [][]*runner.Output // of each companion
@@ -147,7 +148,7 @@ func (sb *sandbox) launch(r *Runner) error {
 		t.Tmp = defaultTmp // 0 would be no limit at all
 	}
 	t.Command, t.Env = s.Expand(places)
-	t.Hold = s.Hold != nil
+	t.Hold, t.Calls = s.Hold != nil, s.Calls
 	for _, f := range s.SecretFiles() {
 		t.SecretNames, t.SecretTexts = append(t.SecretNames, f.Name), append(t.SecretTexts, string(f.Text))
 	}
@@ -297,11 +298,12 @@ func (sb *sandbox) await() error {
 		case kind == inside.Failed:
 			return fault.New(fault.Unavailable, "make the sandbox: %s", u.Text())
 		case kind == inside.Listening && len(files) == 1:
-			f := os.NewFile(uintptr(files[0]), "listener")
-			sb.listener, err = net.FileListener(f)
-			f.Close()
-			if err != nil {
-				return fmt.Errorf("take the listener: %w", err)
+			if sb.listener, err = takeListener(files[0]); err != nil {
+				return err
+			}
+		case kind == inside.Calling && len(files) == 1:
+			if sb.calls, err = takeListener(files[0]); err != nil {
+				return err
 			}
 		case kind == inside.Linked && len(files) == 1:
 			if err := sb.carryOut(files[0]); err != nil {
@@ -314,6 +316,16 @@ func (sb *sandbox) await() error {
 			return nil
 		}
 	}
+}
+
+func takeListener(fd int) (net.Listener, error) {
+	f := os.NewFile(uintptr(fd), "listener")
+	defer f.Close()
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("take the listener: %w", err)
+	}
+	return l, nil
 }
 
 func (sb *sandbox) notStarted(u *inside.Unpacker) runner.Exit {
@@ -418,6 +430,9 @@ func (sb *sandbox) discard() error {
 	if sb.listener != nil {
 		sb.listener.Close()
 	}
+	if sb.calls != nil {
+		sb.calls.Close()
+	}
 	if sb.way != nil {
 		sb.way.Close()
 	}
@@ -427,6 +442,9 @@ func (sb *sandbox) discard() error {
 
 // Listener implements runner.Sandbox.
 func (sb *sandbox) Listener() net.Listener { return sb.listener }
+
+// Calls implements runner.Caller.
+func (sb *sandbox) Calls() net.Listener { return sb.calls }
 
 // Done implements runner.Sandbox.
 func (sb *sandbox) Done() <-chan struct{} { return sb.done }

@@ -88,6 +88,9 @@ func (r *Runner) Start(ctx context.Context, s runner.Spec) (runner.Sandbox, erro
 	if err := s.WithoutMounts(r.Name()); err != nil {
 		return nil, err
 	}
+	if err := s.WithoutCalls(r.Name()); err != nil {
+		return nil, err
+	}
 	if err := new(runner.Ability).Permits(&s); err != nil {
 		return nil, err
 	}

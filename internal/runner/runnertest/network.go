@@ -21,7 +21,7 @@ func (s *suite) network(t *testing.T) {
 				spec := s.spec(t, "dial", runner.ListenAddr)
 				spec.Network, spec.Listen = network, 9001
 				b := start(t, r, spec)
-				answer(t, b)
+				answer(t, b.Listener())
 				if e := b.end(); e.Code != 0 || b.out.String() != "hello yourself" {
 					t.Errorf("exit %+v, stdout %q, stderr %q; want code 0, hello yourself", e, b.out.String(), b.err.String())
 				}
@@ -76,9 +76,9 @@ func (s *suite) network(t *testing.T) {
 }
 
 // answer takes one connection and answers its hello.
-func answer(t *testing.T, b *box) {
+func answer(t *testing.T, l net.Listener) {
 	t.Helper()
-	c, err := b.Listener().Accept()
+	c, err := l.Accept()
 	if err != nil {
 		t.Fatalf("Accept: %v", err)
 	}

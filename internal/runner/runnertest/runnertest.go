@@ -48,6 +48,7 @@ func Run(t *testing.T, make New) {
 	t.Run("images", s.images)
 	t.Run("secrets", s.secrets)
 	t.Run("mounts", s.mounts)
+	t.Run("calls", s.ambassador)
 	if _, ok := r.(runner.Accompanied); ok {
 		t.Run("companions", s.companions)
 	}

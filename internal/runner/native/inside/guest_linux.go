@@ -9,8 +9,14 @@ const guestVariable = "DALAMB_GUEST"
 // GuestEnv is the environment that makes this program a guest, where it is process 1.
 func GuestEnv() []string { return []string{guestVariable + "=1", "GOMAXPROCS=1"} }
 
-// accepted is the guest's to say, with a stream: the function has connected to the listener.
+// accepted is the guest's to say, with a number and a stream: the function has connected to one of the listeners.
 const accepted Kind = 'a'
+
+// The listeners.
+const (
+	theListener = iota
+	theCalls
+)
 
 // pidsDir is where the guest's kernel limits processes, before the root is changed; the relay has made it.
 const pidsDir = "/pids"
@@ -46,7 +52,7 @@ func guest() {
 
 // welcome starts the command and says so. Who the guest is, is the runtime's to say, so the command changes its user whoever that shall be.
 func (s *sandbox) welcome(t *Task, streams []*stream) {
-	listener := -1
+	listener, calls := -1, -1
 	s.task, t.Switch = t, true
 	err := all([]step{
 		{"hide the init", func() error { return call(syscall.SYS_PRCTL, prSetDumpable, 0) }},
@@ -55,8 +61,12 @@ func (s *sandbox) welcome(t *Task, streams []*stream) {
 		{"name the host", func() error { return syscall.Sethostname([]byte(t.Function)) }},
 		{"listen", func() (err error) {
 			if t.Listen != 0 {
-				listener, err = listen(int(t.Listen))
+				listener, err = listen(loopback(int(t.Listen)))
 			}
+			return err
+		}},
+		{"listen for calls", func() (err error) {
+			calls, err = t.listenForCalls()
 			return err
 		}},
 		{"ignore signals", ignoreSignals},
@@ -74,7 +84,10 @@ func (s *sandbox) welcome(t *Task, streams []*stream) {
 		s.exit()
 	}
 	if listener >= 0 {
-		go s.acceptAll(listener)
+		go s.acceptAll(listener, theListener)
+	}
+	if calls >= 0 {
+		go s.acceptAll(calls, theCalls)
 	}
 	if !t.Hold && !s.begin() {
 		s.exit()
@@ -149,8 +162,8 @@ func makeDevices() error {
 	return linkDevices()
 }
 
-// acceptAll hands out what the function connects to the listener.
-func (s *sandbox) acceptAll(listener int) {
+// acceptAll hands out what the function connects to a listener.
+func (s *sandbox) acceptAll(listener int, which int64) {
 	for {
 		s.guest.awaitRoom()
 		fd, _, err := syscall.Accept4(listener, syscall.SOCK_CLOEXEC)
@@ -158,7 +171,7 @@ func (s *sandbox) acceptAll(listener int) {
 			return
 		}
 		if err == nil {
-			s.send(accepted, nil, fd)
+			s.send(accepted, new(Packer).Number(which), fd)
 			syscall.Close(fd)
 		}
 	}

@@ -137,7 +137,7 @@ func (s *sandbox) prepare(outside bool) error {
 
 // start starts the command and says so.
 func (s *sandbox) start(t *Task, files []int) bool {
-	listener, codeMount, more := -1, -1, files[3:]
+	listener, calls, codeMount, more := -1, -1, -1, files[3:]
 	if t.CodeMount && len(more) > 0 {
 		codeMount, more = more[0], more[1:]
 	}
@@ -154,8 +154,12 @@ func (s *sandbox) start(t *Task, files []int) bool {
 		}},
 		{"listen", func() (err error) {
 			if t.Listen != 0 {
-				listener, err = listen(int(t.Listen))
+				listener, err = listen(loopback(int(t.Listen)))
 			}
+			return err
+		}},
+		{"listen for calls", func() (err error) {
+			calls, err = t.listenForCalls()
 			return err
 		}},
 		{"make the root", func() error {
@@ -178,6 +182,10 @@ func (s *sandbox) start(t *Task, files []int) bool {
 	if listener >= 0 {
 		s.send(Listening, nil, listener)
 		syscall.Close(listener)
+	}
+	if calls >= 0 {
+		s.send(Calling, nil, calls)
+		syscall.Close(calls)
 	}
 	if t.Egress {
 		s.send(Linked, nil, s.tun)
@@ -230,7 +238,7 @@ func (s *sandbox) ended(status syscall.WaitStatus, usage *syscall.Rusage) {
 }
 
 func (s *sandbox) dial(id int64, port int) {
-	fd, err := dial(port)
+	fd, err := dial(loopback(port))
 	if err != nil {
 		errno, _ := err.(syscall.Errno)
 		s.send(Dialled, new(Packer).Number(id).Number(int64(errno)))

@@ -56,7 +56,7 @@ func makeOwnLayer(t *Task) error {
 	if err := makeDirs(dirs...); err != nil {
 		return err
 	}
-	for name, content := range map[string]string{"hosts": hosts, "hostname": t.Function + "\n", "resolv.conf": t.Resolv} {
+	for name, content := range map[string]string{"hosts": t.hosts(), "hostname": t.Function + "\n", "resolv.conf": t.Resolv} {
 		if err := writeFile(ownLayer+"/etc/"+name, content); err != nil {
 			return &failure{name, err}
 		}

@@ -30,7 +30,7 @@ const lastWords = 600
 type relay struct {
 	*sandbox
 	bridge *bridge
-	listen int
+	listen []place     // the node's, in the order of the guest's; one with port 0 is none
 	end    *Packer     // of the guest's last frame; nil until it came
 	words  chan string // what the runtime said, when it has ended
 }
@@ -79,7 +79,7 @@ func (r *relay) start(t *Task, files []int) error {
 		return fd
 	}
 	code, tun, program, runtime := take(t.CodeMount), take(t.EgressGiven), take(true), take(true)
-	listener := -1
+	listener, calls := -1, -1
 	err := all([]step{
 		{"make the way out", func() error {
 			if !t.Egress {
@@ -89,8 +89,12 @@ func (r *relay) start(t *Task, files []int) error {
 		}},
 		{"listen", func() (err error) {
 			if t.Listen != 0 {
-				listener, err = listen(int(t.Listen))
+				listener, err = listen(loopback(int(t.Listen)))
 			}
+			return err
+		}},
+		{"listen for calls", func() (err error) {
+			calls, err = t.listenForCalls()
 			return err
 		}},
 		{"make the root", func() error { return makeGuestRoot(t, code, more) }},
@@ -103,10 +107,15 @@ func (r *relay) start(t *Task, files []int) error {
 	if err != nil {
 		return err
 	}
+	r.listen = []place{theListener: loopback(int(t.Listen)), theCalls: {}}
 	if listener >= 0 {
-		r.listen = int(t.Listen)
 		r.send(Listening, nil, listener)
 		syscall.Close(listener)
+	}
+	if calls >= 0 {
+		r.listen[theCalls] = callsPlace()
+		r.send(Calling, nil, calls)
+		syscall.Close(calls)
 	}
 	if t.Egress {
 		r.send(Linked, nil, tun)
@@ -170,6 +179,7 @@ func makeGuestRoot(t *Task, code int, layers []int) error {
 			}
 			return writeFile("etc/resolv.conf", t.Resolv)
 		}},
+		{"write /etc/hosts", t.nameCalls},
 		{"leave the root", func() error { return syscall.Chdir(relayDir) }},
 	}
 	return all(append(append(before, make...), after...))
@@ -253,8 +263,8 @@ func (r *relay) obey(node *Conn) {
 // pass hands on what the guest says, if it is something that a guest may say.
 func (r *relay) pass(k Kind, u *Unpacker, streams []*stream) {
 	switch {
-	case k == accepted && len(streams) == 1 && r.listen != 0:
-		go r.connect(streams[0])
+	case k == accepted && len(streams) == 1:
+		go r.connect(u.Number(), streams[0])
 		return
 	case k == Dialled && len(streams) == 1:
 		r.handOver(u, streams[0])
@@ -272,9 +282,13 @@ func (r *relay) pass(k Kind, u *Unpacker, streams []*stream) {
 	}
 }
 
-// connect leads a connection of the function to the node's listener.
-func (r *relay) connect(s *stream) {
-	fd, err := dial(r.listen)
+// connect leads a connection of the function to a listener of the node's.
+func (r *relay) connect(which int64, s *stream) {
+	if which < 0 || which >= int64(len(r.listen)) || r.listen[which].port == 0 {
+		r.bridge.abandon(s)
+		return
+	}
+	fd, err := dial(r.listen[which])
 	if err != nil {
 		r.bridge.abandon(s)
 		return

@@ -119,6 +119,7 @@ func finishRoot(t *Task, codeMount int, keptHost bool) error {
 			}
 			return writeFile("etc/resolv.conf", t.Resolv)
 		}},
+		{"write /etc/hosts", t.nameCalls},
 	}
 	switch {
 	case !t.prepared():

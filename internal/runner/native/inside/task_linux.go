@@ -33,6 +33,8 @@ type Task struct {
 	Egress      bool // a way out of the network namespace, by a device that the node reads and writes
 	EgressGiven bool // the device was opened by the node; else by the init
 
+	Calls []string // names of hosts that lead to a listener of the node's
+
 	SecretNames, SecretTexts []string // files in secretsDir
 
 	Runtime []string // the command of a relay's runtime; none = the function's kernel is the host's
@@ -48,7 +50,8 @@ func (t *Task) Pack() *Packer {
 		Number(flag(t.Hold)).Number(flag(t.Egress)).Number(flag(t.EgressGiven)).
 		Texts(t.SecretNames).Texts(t.SecretTexts).
 		Texts(t.Runtime).Text(t.Bundle).
-		Texts(t.MountDirs).Texts(t.MountPlaces).Numbers(t.MountWritable).Number(flag(t.MountsGiven)).Number(t.Nested)
+		Texts(t.MountDirs).Texts(t.MountPlaces).Numbers(t.MountWritable).Number(flag(t.MountsGiven)).Number(t.Nested).
+		Texts(t.Calls)
 }
 
 func unpackTask(u *Unpacker) *Task {
@@ -62,6 +65,7 @@ func unpackTask(u *Unpacker) *Task {
 		Runtime: u.Texts(), Bundle: u.Text(),
 		MountDirs: u.Texts(), MountPlaces: u.Texts(), MountWritable: u.Numbers(), MountsGiven: u.Number() != 0,
 		Nested: u.Number(),
+		Calls:  u.Texts(),
 	}
 }
 

@@ -19,6 +19,7 @@ const (
 	Ready      Kind = 'r' // the sandbox waits for Start
 	Failed     Kind = 'f' // text: what dalamb or the machine could not do; the init is about to end
 	Listening  Kind = 'l' // descriptor: the listener
+	Calling    Kind = 'c' // descriptor: the listener for Task.Calls
 	Linked     Kind = 't' // descriptor: the device that is the sandbox's way out
 	Started    Kind = 's' // the command runs
 	Left       Kind = 'p' // number of the companion, errno of its exec, wait status
