@@ -126,6 +126,9 @@ func (a *API) checkIsolation(ctx context.Context, spec *function.Spec) error {
 	if err := checkNetwork(runner, spec); err != nil {
 		return err
 	}
+	if err := checkCaller(runner, spec); err != nil {
+		return err
+	}
 	lacks := runner.Lacks
 	if spec.Isolation != function.IsolationStrict || len(lacks) == 0 {
 		return nil

@@ -267,3 +267,14 @@ func TestCode(t *testing.T) {
 		t.Errorf("HasCode of no digest = %v, want invalid", err)
 	}
 }
+
+func TestCallsAreRefusedWhereNothingIsFenced(t *testing.T) {
+	n := newNode(t)
+	calling := payManifest + "calls: [pay]\n"
+	n.deploy(calling, "one")
+	n.script.isolated = false
+	_, err := n.client.Deploy(t.Context(), wire.DeployRequest{Spec: spec(t, calling), Code: n.upload("two")})
+	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "calls others, which it cannot with the runner") || fault.HintOf(err) == "" {
+		t.Errorf("Deploy = %v, hint %q; want Unavailable, why and the next step", err, fault.HintOf(err))
+	}
+}

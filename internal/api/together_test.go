@@ -76,6 +76,7 @@ func TestOneRefusedFunctionRefusesTheRelease(t *testing.T) {
 		{"the same alias twice", []wire.DeployRequest{other, other}, fault.Invalid, `deploy web: function "web" is released twice for the alias live`},
 		{"a gate that nobody is", []wire.DeployRequest{other, n.request("mail", "rollout: {strategy: canary, gates: {check: nobody}}")}, fault.NotFound, "rollout.gates.check"},
 		{"a fallback that nobody is", []wire.DeployRequest{other, n.request("mail", "triggers: [{name: r, route: {path: /m, fallback: {function: nobody}}}]")}, fault.NotFound, `deploy mail: function "mail", route r, fallback.function: `},
+		{"a function to call that nobody is", []wire.DeployRequest{other, n.request("mail", "calls: [web, nobody]")}, fault.NotFound, `deploy mail: function "mail", calls[1]: there is no function "nobody"`},
 		{"code that is not here", []wire.DeployRequest{other, {Spec: other.Spec, Alias: "next", Code: "sha256:" + strings.Repeat("0", 64)}}, fault.NotFound, "is not here"},
 		{"none", nil, fault.Invalid, "functions: 0 are named"},
 	} {

@@ -252,6 +252,7 @@ func (n *Node) wire(token string) error {
 	var err error
 	n.fleet, err = fleet.New(fleet.Options{
 		Runner: n.runner, Functions: functions{n.catalog}, Code: n.share.Dir, Image: n.images.Root, Values: values{n.catalog, n.secrets}, Log: n.sink.write, Replaced: n.sink.replaced,
+		Calls:  func(c fleet.Caller, l net.Listener) { n.gateway.ServeCalls(c, l) },
 		Logger: n.logger, Metrics: n.metrics, MaxAnswer: int64(c.Limits.Response), MaxInstances: c.Limits.Instances,
 	})
 	if err != nil {

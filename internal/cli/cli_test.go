@@ -28,6 +28,7 @@ func TestNativeScripts(t *testing.T) {
 	need.Root(t)
 	need.Program(t, "busybox")
 	need.Program(t, "skopeo")
+	need.Program(t, "python3")
 	scripts(t, "testdata/native")
 }
 

@@ -60,6 +60,7 @@ func (s invoke) do(ctx context.Context, w *work) error {
 // call makes an invocation for a group.
 func (s invoke) call(ctx context.Context, g group, inv *function.Invocation) (*function.Result, error) {
 	w := g.ws[0]
+	inv.Chain = before(g.ws)
 	inv.TraceParent = w.cause.Extension(event.ExtTraceParent)
 	if w.input != nil && w.input.Extension(event.ExtTraceParent) != "" {
 		inv.TraceParent = w.input.Extension(event.ExtTraceParent)

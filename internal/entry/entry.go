@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -67,6 +68,8 @@ type Start struct {
 	Root    []string // directories of the layers of the version's image, the lowest first; nil = it has none
 	Ahead   bool     // started before anybody asked for it
 	Values  Values
+	// Calls gets the listener of each sandbox by which the function asks for others, and must not block; nil = it cannot ask.
+	Calls func(net.Listener)
 }
 
 // Values are what a function takes from outside of its version.

@@ -49,6 +49,9 @@ func (e *Entries) spec(s Start) runner.Spec {
 		Network: v.Network, Allow: reachable(v.Allow), Strict: v.Isolation == function.IsolationStrict,
 		Secrets: s.Values.Secrets,
 	}
+	if s.Calls != nil {
+		spec.Calls = v.CallHosts()
+	}
 	inImage(&spec, s)
 	return spec
 }
@@ -84,6 +87,9 @@ func (in *instance) launch(ctx context.Context, run string, spec runner.Spec) er
 		return fmt.Errorf("start instance %s of %s: %w", in.start.ID, in.start.Version.Function(), err)
 	}
 	in.box = box
+	if c, can := box.(runner.Caller); can && c.Calls() != nil {
+		in.start.Calls(c.Calls())
+	}
 	return nil
 }
 

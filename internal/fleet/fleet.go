@@ -49,6 +49,7 @@ type Options struct {
 	Values       Values                                             // nil = no version takes any
 	Log          func(function.LogLine)                             // what functions print; must not block
 	Replaced     func(Replacement)                                  // gets each replacement; must not block; nil = nobody does
+	Calls        Calls                                              // nil = functions reach no others
 	Region       string                                             // what lambda functions are told; default us-east-1
 	Logger       *slog.Logger
 	Metrics      prometheus.Registerer
@@ -137,7 +138,7 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.enter(); err != nil {
+	if err := f.enter(len(c.Invocation.Chain.Waiting) > 0); err != nil {
 		return nil, err
 	}
 	defer f.leave()
@@ -188,6 +189,8 @@ func (f *Fleet) run(ctx context.Context, g grant, c Call) (*function.Result, err
 			return nil, errNotThawed
 		}
 	}
+	i.underway.begin(c.Invocation)
+	defer i.underway.end(c.Invocation)
 	if c.Kill == nil {
 		return i.conn.Invoke(ctx, c.Invocation)
 	}
@@ -234,10 +237,11 @@ func errKilled(v *function.Version) error {
 	return fault.New(fault.Unavailable, "the call of %s was given up by the node", v.Function()).WithHint("it is made again")
 }
 
-func (f *Fleet) enter() error {
+// enter counts a call. One that a function waits for is a part of what runs, and runs to its end like that.
+func (f *Fleet) enter(inner bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.draining || f.closed {
+	if f.draining && (!inner || f.calls == 0) || f.closed {
 		return errStopping()
 	}
 	f.calls++

@@ -52,6 +52,8 @@ type instance struct {
 	idleSince time.Time
 	probing   bool // its health is being asked for
 	frost     frost
+
+	underway underway
 }
 
 func (i *instance) state() State {
@@ -139,6 +141,9 @@ func (f *Fleet) start(ctx context.Context, i *instance) (entry.Conn, error) {
 	i.values = offset
 	f.mu.Unlock()
 	start.ID, start.Version, start.Ahead, start.Values = i.id, v, i.ahead, values
+	if f.o.Calls != nil {
+		start.Calls = f.serveCalls(i)
+	}
 	return f.o.Starter.Start(ctx, start)
 }
 

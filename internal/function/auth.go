@@ -59,6 +59,8 @@ type Identity struct {
 const (
 	AuthUser   = "user"
 	AuthAPIKey = "api_key"
+	// AuthFunction is of a function that calls another one. The node knows it by its sandbox; no rule of a route gives it out.
+	AuthFunction = "function"
 )
 
 // HeaderAuthType and HeaderAuthID tell a function who calls it. Nobody outside can set them.

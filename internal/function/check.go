@@ -73,6 +73,7 @@ func (s *Spec) check() []Problem {
 	c.follow(s)
 	oneOf(c, "network", s.Network, networks())
 	c.allow(s)
+	c.calls(s)
 	if s.Isolation != "" {
 		oneOf(c, "isolation", s.Isolation, isolations())
 	}

@@ -162,6 +162,10 @@ func (p placing) spec(s *Spec) *Spec {
 	for i := range c.Config {
 		c.Config[i].Name = p.name(c.Config[i].Name)
 	}
+	c.Calls = slices.Clone(s.Calls)
+	for i := range c.Calls {
+		c.Calls[i] = p.name(c.Calls[i])
+	}
 	if s.Async != nil {
 		async := *s.Async
 		async.OnSuccess, async.OnFailure = p.destination(async.OnSuccess), p.destination(async.OnFailure)

@@ -38,6 +38,7 @@ type Spec struct {
 	Config    []Setting         `json:"config,omitempty"`
 	Network   string            `json:"network"`             // one of networks
 	Allow     []Allowed         `json:"allow,omitempty"`     // of network egress; none = the internet
+	Calls     []string          `json:"calls,omitempty"`     // functions that it may call
 	Isolation string            `json:"isolation,omitempty"` // one of isolations; "" = available
 	Runner    string            `json:"runner,omitempty"`    // one of Runners; "" = the node's own
 	Async     *Async            `json:"async,omitempty"`

@@ -24,6 +24,7 @@ type Invocation struct {
 	ClientContext string // base64, from X-Amz-Client-Context
 	TraceParent   string // W3C; "" = none
 
+	Chain    Chain     // what leads to it
 	Identity *Identity // who sends the Request, as its route's auth found out; nil = nobody was asked
 
 	Shadow bool // a copy: what comes of it is only compared

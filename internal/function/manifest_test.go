@@ -97,7 +97,7 @@ dalamb.yaml:1:1: entry.type: is required (allowed: lambda, http, stdio)
 dalamb.yaml:1:1: entry.command: names no program (a list, such as [python3, main.py])`},
 		{minimal + "code: /opt/pay", `dalamb.yaml:3:7: code: "/opt/pay" is an absolute path (it is relative to the directory of this file, such as src or ../pay)`},
 		{minimal + "timeot: 3s", "dalamb.yaml:3:1: timeot: unknown field (did you mean timeout?)"},
-		{minimal + "zzz: 3s", "dalamb.yaml:3:1: zzz: unknown field (known here: name, code, build, image, base, follow, entry, resources, timeout, scale, health, env, secrets, config, network, allow, isolation, runner, deliver, async, keep, rollout, triggers, aws)"},
+		{minimal + "zzz: 3s", "dalamb.yaml:3:1: zzz: unknown field (known here: name, code, build, image, base, follow, entry, resources, timeout, scale, health, env, secrets, config, network, allow, calls, isolation, runner, deliver, async, keep, rollout, triggers, aws)"},
 		{"functions:\n  - name: pay\n    entry: {type: lambda, command: [./a]}", "dalamb.yaml:1:1: functions: unknown field (the fields of a function stand at the top; several functions are several documents, with a line --- between them)"},
 		{minimal + "<<: {}", "dalamb.yaml:3:1: <<: unknown field (merge keys are not supported; a whole value can be repeated by an alias)"},
 		{minimal + "name: x", "dalamb.yaml:3:1: name: is given twice (first in line 1)"},

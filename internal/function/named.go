@@ -1,5 +1,7 @@
 package function
 
+import "fmt"
+
 // Named is a function that another one's manifest names, and cannot do without.
 type Named struct {
 	Field    string // that names it: route r, auth.function
@@ -14,6 +16,9 @@ func (s *Spec) Named() []Named {
 		if name != "" {
 			all = append(all, Named{field, name})
 		}
+	}
+	for i, name := range s.Calls {
+		add(fmt.Sprintf("calls[%d]", i), name)
 	}
 	if s.Rollout != nil {
 		add("rollout.gates.check", s.Rollout.Gates.Check)

@@ -22,6 +22,7 @@ func functionValue() value[Declared] {
 		secretsMember(), configMember(),
 		field("network", "What the function may reach besides itself. none: nothing. egress: the destinations in allow, by a way out of its own. host: the machine's own network. Default: none.", text(networks()...), func(d *D) *string { return &d.Spec.Network }),
 		field("allow", "network: egress only: where the function may connect to; nothing else. Default: the internet, on all ports. See docs/functions.md.", list(allowedValue(), none[Allowed]), func(d *D) *[]Allowed { return &d.Spec.Allow }),
+		callsMember(),
 		field("isolation", "strict: the function runs only where a node gives all of the fence; see docs/security.md. Default: available, what the machine gives.", text(isolations()...), func(d *D) *string { return &d.Spec.Isolation }),
 		field("runner", "What makes its sandboxes; a deploy is refused where the node cannot have it. Default: the node's own, dalamb up --runner.", text(Runners()...), func(d *D) *string { return &d.Spec.Runner }),
 		field("deliver", "What becomes of a push to a branch; see docs/git.md. Default: main and master are delivered to live, others are kept.", pointer(deliverValue(), none[Deliver]), func(d *D) **Deliver { return &d.Deliver }),

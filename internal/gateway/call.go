@@ -24,7 +24,6 @@ type Call struct {
 	Run      string        // the ID of the first attempt; "" = this is it
 	Attempt  int           // counts from 1; 0 = 1
 	made     *atomic.Int64 // attempts of the run so far, for all copies; nil = none was copied
-	Cause    string        // the run of a request that this is a part of; "" = none
 	Function string
 	Alias    string           // "" = live
 	Version  int              // 0 = by alias
@@ -32,6 +31,8 @@ type Call struct {
 	Trigger  *catalog.Trigger // the route that leads here; nil for a call by name
 
 	Identity *function.Identity // who calls, as the route's auth found out; nil = nobody was asked
+	vouched  bool               // the node knows who it is: a function
+	Chain    function.Chain     // what leads to it
 
 	// Request is what came in, for the record; without Payload it is also what the function gets. It is the caller's to give
 	// away: nobody changes it any more. Body is its whole body; where upload is set, that is what has come of it.
@@ -90,7 +91,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		id = event.NewID()
 	}
 	key := call.Key
-	inv := &function.Invocation{ID: id, Run: cmp.Or(call.Run, id), Attempt: max(1, call.Attempt), TraceParent: traceParent(call.Request.Header), Identity: call.Identity}
+	inv := &function.Invocation{ID: id, Run: cmp.Or(call.Run, id), Attempt: max(1, call.Attempt), TraceParent: traceParent(call.Request.Header), Identity: call.Identity, Chain: call.Chain}
 	if call.Trigger != nil {
 		inv.Trigger = call.Trigger.Name
 		key = call.Trigger.Route.Sticky.Key(call.Request)
@@ -106,13 +107,16 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		inv.Responder = through
 	}
 	a := Answer{ID: id}
-	wait, cancel := context.WithTimeout(ctx, cmp.Or(min(call.wait, c.queue), c.queue)) // bounds the wait for an instance alone; see Fleet
+	wait, cancel := context.WithTimeout(ctx, c.patience(&call)) // bounds the wait for an instance alone; see Fleet
 	defer cancel()
 	res, err := c.fleet.Invoke(wait, fleet.Call{Function: call.Function, Alias: call.Alias, Version: call.Version, Key: key, Invocation: inv})
 	if through != nil && through.begun {
 		c.metrics.streams.WithLabelValues(streamEnd(res, err)).Inc()
 	}
 	if err != nil {
+		if call.waitsForItself() && fault.KindOf(err) == fault.Exhausted {
+			return a, call.waitedForItself(err)
+		}
 		if call.wait > 0 && call.wait <= c.queue && ctx.Err() == nil && wait.Err() != nil && fault.KindOf(err) == fault.Exhausted {
 			c.metrics.timeouts.WithLabelValues(timeConnect).Inc()
 			err = overdue(timeConnect, call.wait, err)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -66,7 +67,7 @@ func (c *Caller) emit(inv *function.Invocation, fn string, i int, from *event.Ev
 	if e.Time.IsZero() {
 		e.Time = c.now()
 	}
-	set := map[string]any{event.ExtCausationID: inv.Run, event.ExtCorrelationID: inv.Run, event.ExtHops: int32(1)}
+	set := map[string]any{event.ExtCausationID: inv.Run, event.ExtCorrelationID: cmp.Or(inv.Chain.Correlation, inv.Run), event.ExtHops: int32(min(inv.Chain.Hops, event.MaxHops) + 1)}
 	if from.ID != "" {
 		set[event.ExtOriginID] = from.ID
 	}

@@ -68,6 +68,8 @@ func statusOf(kind fault.Kind, err error) int {
 		return http.StatusUnprocessableEntity
 	case errors.As(err, &over), errors.Is(err, fleet.ErrOwnBound):
 		return http.StatusTooManyRequests
+	case errors.Is(err, errLoop):
+		return http.StatusLoopDetected
 	case kind == fault.Exhausted:
 		return http.StatusServiceUnavailable
 	case errors.Is(err, errSlow):

@@ -254,6 +254,7 @@ const (
 	kindFn     = "fn"
 	kindRoute  = "route"
 	kindHook   = "hook"
+	kindCall   = "call" // a function's
 	kindRuns   = "runs"
 	kindHealth = "health"
 
@@ -318,8 +319,9 @@ type exchange struct {
 	slow   time.Duration
 	status int
 	// mute keeps back what http.ServeMux itself would answer, so that it can be said in this gateway's own form.
-	mute bool
-	cors bool // the route has rules for pages of other origins
+	mute  bool
+	asker *asker // a function whose request it is; nil = somebody outside
+	cors  bool   // the route has rules for pages of other origins
 	// varies are names of header fields that have decided what answers, beside those that the answer itself names.
 	varies []string
 	cached string // what the cache says of an answer that does not go through it; "" = nothing

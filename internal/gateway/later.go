@@ -77,6 +77,7 @@ func (g *Gateway) accept(c *Call, id string) (*lateRun, error) {
 	if who := c.Identity; who != nil {
 		e.Extensions[event.ExtAuthType], e.Extensions[event.ExtAuthID] = who.Type, who.ID
 	}
+	caused(e.Extensions, &c.Chain)
 	record := eventlog.FromEvent(function.TopicInvoke, e)
 	if recordSize(&record) > g.limits.Event {
 		return nil, tooLarge("a request that is answered later, as the log keeps it,", g.limits.Event)

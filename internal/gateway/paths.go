@@ -17,10 +17,9 @@ type paths struct {
 
 func newPaths() *paths { return &paths{all: http.NewServeMux(), of: map[string]*choice{}} }
 
-// add takes a route in. A deploy refuses one that is malformed or conflicts; two that were deployed at the same time may still meet here, and then the
+// add takes a route in, in net/http.ServeMux's writing. A deploy refuses one that is malformed or conflicts; two that were deployed at the same time may still meet here, and then the
 // first one by name stays.
-func (p *paths) add(t *target) error {
-	written := pattern(t.trigger)
+func (p *paths) add(written string, t *target) error {
 	c := p.of[written]
 	if c == nil {
 		c = &choice{paths: p}

@@ -25,9 +25,9 @@ const keptBody = 64 << 10
 type record struct {
 	function, route string
 	id, run, trace  string
-	cause           string
 	attempt         int
 	identity        *function.Identity
+	chain           function.Chain
 	method, remote  string
 	url             *url.URL
 	header          http.Header
@@ -51,7 +51,7 @@ func newRecord(c *Call, inv *function.Invocation, res *function.Result) *record 
 		body, size = c.upload.kept()
 	}
 	r := &record{
-		function: c.Function, cause: c.Cause, id: inv.ID, run: inv.Run, attempt: inv.Attempt, trace: inv.TraceParent, route: inv.Trigger, identity: c.Identity,
+		function: c.Function, id: inv.ID, run: inv.Run, attempt: inv.Attempt, trace: inv.TraceParent, route: inv.Trigger, identity: c.Identity, chain: c.Chain,
 		method: c.Request.Method, remote: c.Request.RemoteAddr, url: c.URL, header: c.Request.Header,
 		body: cut(body), bodySize: size, answer: cut(res.Body),
 	}
@@ -107,12 +107,10 @@ func (r *record) encode() eventlog.Record {
 	}
 	// Calls of one function have no order among them: the key spreads them over the partitions.
 	extensions := map[string]any{event.ExtPartitionKey: r.id, event.ExtTraceParent: r.trace}
-	if r.cause != "" {
-		extensions[event.ExtCausationID], extensions[event.ExtCorrelationID] = r.cause, r.cause
-	}
 	if r.identity != nil {
 		extensions[event.ExtAuthType], extensions[event.ExtAuthID] = r.identity.Type, r.identity.ID
 	}
+	caused(extensions, &r.chain)
 	return eventlog.FromEvent(function.TopicRequests, &event.Event{
 		ID: r.id, Source: "/dalamb/gateway", Type: event.TypeRequestCompleted, Subject: r.function, Time: r.start,
 		DataContentType: "application/json", Data: data, Extensions: extensions,

@@ -16,6 +16,7 @@ type routes struct {
 	mux   *paths            // of production
 	named map[string]bool   // hosts that routes of production name
 	envs  map[string]*paths // of the other environments, those without any route included
+	own   ownRoutes         // of each function
 	shelf *shelf
 
 	caches    []*answers
@@ -60,7 +61,9 @@ func (g *Gateway) routesNow() *routes {
 		if route.Trigger.Paused {
 			continue
 		}
-		if err := rs.in(function.Environment(route.Function)).add(&target{g: g, trigger: route.Trigger, serve: g.policies(route.Trigger, rs.shelf)}); err != nil {
+		to := &target{g: g, trigger: route.Trigger, serve: g.policies(route.Trigger, rs.shelf)}
+		rs.own.add(to)
+		if err := rs.in(function.Environment(route.Function)).add(pattern(route.Trigger), to); err != nil {
 			g.logger.Error("route left out", "function", route.Function, "trigger", route.Trigger.Name, "err", err)
 		}
 	}
@@ -85,9 +88,14 @@ type target struct {
 // ServeHTTP is called by the mux, with r's path values set.
 func (t *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := w.(*exchange) // serveRoute gives the mux nothing else
-	x.mute, x.kind = false, kindRoute
+	x.mute = false
+	if x.asker == nil {
+		x.kind = kindRoute
+	}
 	host, path := r.Host, r.URL.Path // which policies may rewrite
-	if err := t.serve(x, &Call{Function: t.trigger.Function, Trigger: t.trigger, Request: r}); err != nil {
+	c := &Call{Function: t.trigger.Function, Trigger: t.trigger, Request: r}
+	x.asker.makes(c)
+	if err := t.serve(x, c); err != nil {
 		t.g.fail(x, err)
 	}
 	t.g.routes.Load().invalidate(host, r.Method, path, x.status)

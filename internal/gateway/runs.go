@@ -125,6 +125,7 @@ func (g *Gateway) serveRun(x *exchange, r *http.Request) {
 		return
 	}
 	c := &Call{Function: run.request.Function, Trigger: guard.trigger, Request: r}
+	x.asker.makes(c)
 	err = chain(guard.stages, func(x *exchange, c *Call) error {
 		if !sameIdentity(c.Identity, run.request.Request.Identity) {
 			return noRun(text)

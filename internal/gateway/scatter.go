@@ -109,7 +109,9 @@ func (s *scattering) whom(r *http.Request) []asked {
 // question is the call that each leaf gets a copy of. Its answer is one part of several: it has to be there, whole and as it is.
 func (s *scattering) question(c *Call) *Call {
 	q := c.first()
-	q.Cause, q.Run, q.Attempt, q.made = cmp.Or(c.Run, c.ID), "", 0, nil
+	q.Chain.Cause = cmp.Or(c.Run, c.ID)
+	q.Chain.Correlation = cmp.Or(c.Chain.Correlation, q.Chain.Cause)
+	q.Run, q.Attempt, q.made = "", 0, nil
 	q.Trigger, q.Responder = nil, nil
 	if c.Trigger != nil {
 		q.Key = c.Trigger.Route.Sticky.Key(c.Request)
