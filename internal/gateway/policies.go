@@ -77,14 +77,19 @@ func (g *Gateway) front(t *catalog.Trigger, s *shelf, methods []string) []policy
 	if r.Limit != nil && r.Limit.By != function.LimitByIdentity {
 		limit()
 	}
+	var room *slots
 	if r.Concurrency != nil && methods == nil { // who waits for a run keeps nobody out
-		stages = append(stages, keep(s, t, "concurrency", r.Concurrency, func() *slots { return newSlots(t, g) }).policy)
+		room = keep(s, t, "concurrency", r.Concurrency, func() *slots { return newSlots(t, g) })
+		stages = append(stages, room.door)
 	}
 	if r.Auth != nil {
 		stages = append(stages, keep(s, t, "auth", r.Auth, func() *authenticator { return newAuthenticator(t, g) }).policy)
 	}
 	if r.Limit != nil && r.Limit.By == function.LimitByIdentity {
 		limit()
+	}
+	if room != nil { // behind those, since it waits for the body
+		stages = append(stages, room.policy)
 	}
 	return stages
 }

@@ -14,8 +14,10 @@ import (
 )
 
 // slots bound how many requests of a route are under way at a time. What comes beyond them waits for its turn, first come first served, as long
-// as the queue has room and the time is not over, and is refused then, before anything costly was done for it.
+// as the queue has room and the time is not over, and is refused then, before anything costly was done for it. A slot is for the function's work: a
+// client that is slow with its body has none yet.
 type slots struct {
+	g       *Gateway
 	rule    *function.RouteConcurrency
 	now     func() time.Time
 	refused func(why string) // counts
@@ -37,7 +39,7 @@ const (
 
 func newSlots(t *catalog.Trigger, g *Gateway) *slots {
 	s := &slots{
-		rule: t.Route.Concurrency, now: g.now,
+		g: g, rule: t.Route.Concurrency, now: g.now,
 		refused: func(why string) { g.metrics.crowded.WithLabelValues(t.Function, t.Name, why).Inc() },
 	}
 	if s.rule.Adaptive {
@@ -46,7 +48,29 @@ func newSlots(t *catalog.Trigger, g *Gateway) *slots {
 	return s
 }
 
+// door refuses what would find no room, at no cost.
+func (s *slots) door(x *exchange, c *Call, next handler) error {
+	s.mu.Lock()
+	full := !s.free() && s.waiting.Len() >= s.rule.Queue
+	s.mu.Unlock()
+	if full {
+		return s.full()
+	}
+	return next(x, c)
+}
+
+func (s *slots) full() error {
+	s.refused(crowdedFull)
+	return fault.New(fault.Exhausted, "%w", errCrowded).WithHint("send it again in a moment")
+}
+
+// policy lets a request through whose body is there, or that is passed on while it comes, as soon as it has a slot.
 func (s *slots) policy(x *exchange, c *Call, next handler) (err error) {
+	free, err := s.g.receive(x, c)
+	defer free()
+	if err != nil {
+		return err
+	}
 	slot, err := s.enter(x, c.Request)
 	if err != nil {
 		return err
@@ -76,15 +100,14 @@ type slot struct {
 // enter waits for the request's turn.
 func (s *slots) enter(x *exchange, r *http.Request) (slot, error) {
 	s.mu.Lock()
-	if s.used < s.most() && s.waiting.Len() == 0 {
+	if s.free() {
 		defer s.mu.Unlock()
 		s.used++
 		return s.taken(), nil
 	}
 	if s.waiting.Len() >= s.rule.Queue {
 		s.mu.Unlock()
-		s.refused(crowdedFull)
-		return slot{}, fault.New(fault.Exhausted, "%w", errCrowded).WithHint("send it again in a moment")
+		return slot{}, s.full()
 	}
 	turn := make(chan struct{})
 	place := s.waiting.PushBack(turn)
@@ -126,7 +149,10 @@ func (s *slots) leave(one slot, told bool) {
 	}
 }
 
-// most is how many slots there are now. Called with mu held, as taken is.
+// free says whether a request has a slot at once. Called with mu held, as most and taken are.
+func (s *slots) free() bool { return s.used < s.most() && s.waiting.Len() == 0 }
+
+// most is how many slots there are now.
 func (s *slots) most() int {
 	if s.tide == nil {
 		return s.rule.Max

@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -51,6 +54,38 @@ func TestOnlySoManyAreUnderWay(t *testing.T) {
 	}
 	if got := n.metric("dalamb_gateway_crowded_total"); got != 1 || strings.Contains(n.said.String(), "request refused") {
 		t.Errorf("counted %v refusals, log %s; want 1, and none logged", got, n.said)
+	}
+}
+
+// TestAClientThatStallsHoldsNoSlot: only what the function can work on is counted.
+func TestAClientThatStallsHoldsNoSlot(t *testing.T) {
+	n := start(t, says("done"))
+	web := route("web", "", "/x")
+	web.Route.Concurrency = &function.RouteConcurrency{Max: 1}
+	n.deploy("f", web)
+	if g := n.send("GET", "/x", ""); g.status != 200 {
+		t.Fatalf("the first request = %d %s", g.status, g.body)
+	}
+	stalling, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stalling.Close()
+	if _, err := io.WriteString(stalling, "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab"); err != nil {
+		t.Fatal(err)
+	}
+	n.until(func() bool { return n.held.used.Load() > 0 }) // the gateway waits for the rest
+	for range 3 {
+		if g := n.send("POST", "/x", "abc"); g.status != 200 {
+			t.Errorf("beside a client that stalls: %d %s, want 200", g.status, g.body)
+		}
+	}
+	if _, err := io.WriteString(stalling, "cd"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(stalling), nil)
+	if err != nil || resp.StatusCode != 200 {
+		t.Errorf("when its body is whole: %v, %v; want 200", resp, err)
 	}
 }
 
