@@ -150,6 +150,7 @@ type Route struct {
 	Scatter  *Scatter   `json:"scatter,omitempty"`
 
 	Concurrency *RouteConcurrency `json:"concurrency,omitempty"` // nil = as many as come
+	Priority    Priority          `json:"priority,omitempty"`    // "" = normal
 	Timeout     *RouteTimeout     `json:"timeout,omitempty"`
 	Retry       *RouteRetry       `json:"retry,omitempty"`
 	Idempotency *Idempotency      `json:"idempotency,omitempty"` // nil = a request is run as often as it comes

@@ -54,6 +54,7 @@ func TestRoutesOfFunctionsThatMayFail(t *testing.T) {
 
 func TestSettingsForFailuresThatCannotBe(t *testing.T) {
 	for text, want := range map[string]string{
+		"priority: urgent":                                     `priority: "urgent" is not known`,
 		"timeout: {}":                                          "timeout: names no time",
 		"timeout: {total: 10us}":                               "timeout.total: 10µs is out of range",
 		"timeout: {firstByte: 25h}":                            "timeout.firstByte: 25h is out of range",

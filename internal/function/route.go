@@ -115,6 +115,7 @@ func (c *checker) route(at string, r *Route) {
 	c.auth(at+".auth", r.Auth)
 	c.rateLimit(at+".limit", r)
 	c.routeConcurrency(at+".concurrency", r.Concurrency)
+	c.priority(at+".priority", r)
 	c.routeTimeout(at+".timeout", r.Timeout)
 	c.routeRetry(at+".retry", r.Retry)
 	c.hedge(at+".hedge", r.Hedge, r.Method)

@@ -127,6 +127,7 @@ func routeValue() value[Route] {
 		field("idempotency", "A request with an Idempotency-Key is run once, and its answer given again; see docs/idempotency.md. true, or the fields below. Default: false.", idempotencyValue(), func(r *Route) **Idempotency { return &r.Idempotency }),
 		field("hedge", "Of requests that only ask (GET and the like) one that waits for long gets a second attempt beside the first; see docs/resilience.md. Default: never.", pointer(hedgeValue(), defaultHedge), func(r *Route) **Hedge { return &r.Hedge }),
 		field("breaker", "When a function that fails gets no more requests for a while; see docs/resilience.md. Default: never.", pointer(breakerValue(), defaultBreaker), func(r *Route) **Breaker { return &r.Breaker }),
+		priorityMember(),
 		field("fallback", "What is answered in place of an error; see docs/resilience.md. Default: the error.", pointer(fallbackValue(), none[Fallback]), func(r *Route) **Fallback { return &r.Fallback }),
 		field("async", "Answer 202 with the address of a run, which has the function's answer when it is there: each request (true), or those with Prefer: respond-async (preferred); see docs/async.md. Default: false.", laterValue(), func(r *Route) *Later { return &r.Async }),
 		field("callback", "async only: who is told what came of a request, by a signed POST; see docs/async.md. Default: nobody.", pointer(callbackValue(), none[RouteCallback]), func(r *Route) **RouteCallback { return &r.Callback }),

@@ -21,6 +21,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -99,6 +100,7 @@ type Options struct {
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
 	Now     func() time.Time
+	Rand    func() float64 // from 0 to 1, without 1; nil = any
 	// Code gives the directory of the code with a digest, of which routes show files; nil = there is none.
 	Code func(digest string) (dir string, err error)
 
@@ -131,6 +133,7 @@ type Gateway struct {
 	logger    *slog.Logger
 	metrics   *metrics
 	now       func() time.Time
+	rand      func() float64
 	slow      time.Duration
 	tunnels   tunnels
 	news      *news
@@ -160,6 +163,9 @@ func New(o Options) (*Gateway, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
 	}
 	if o.Health == nil {
 		o.Health = func(context.Context) map[string]error { return nil }
@@ -203,7 +209,7 @@ func New(o Options) (*Gateway, error) {
 	return &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
 		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, proxies: o.Proxies, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
-		code:   o.Code,
+		code: o.Code, rand: o.Rand,
 		awaits: o.Awaits,
 		runs:   o.Runs, waiters: newWaiters(),
 		keys: o.Keys,

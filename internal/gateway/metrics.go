@@ -86,7 +86,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		Name: "dalamb_gateway_streams_total", Help: "Answers that were passed on as they came, by how they ended: whole, client (went away), function (broke off, or its time was up), node.",
 	}, []string{"end"})
 	m.crowded = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "dalamb_gateway_crowded_total", Help: "Requests that a route's concurrency refused, by reason: full (as many were waiting as may), wait (their turn did not come in time).",
+		Name: "dalamb_gateway_crowded_total", Help: "Requests that a route's concurrency refused, by reason: full (as many were waiting as may), wait (their turn did not come in time), shed (the node has more to do than it can).",
 	}, []string{"function", "trigger", "reason"})
 	m.cache = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dalamb_gateway_cache_total", Help: "Requests to routes with a cache, by what it did: hit, stale (it gave what is past its time), collapsed (the answer to another request was given), revalidated, miss, bypass.",

@@ -77,6 +77,9 @@ func (g *Gateway) front(t *catalog.Trigger, s *shelf, methods []string) []policy
 	if r.Limit != nil && r.Limit.By != function.LimitByIdentity {
 		limit()
 	}
+	if methods == nil {
+		stages = append(stages, g.shedding(t))
+	}
 	var room *slots
 	if r.Concurrency != nil && methods == nil { // who waits for a run keeps nobody out
 		room = keep(s, t, "concurrency", r.Concurrency, func() *slots { return newSlots(t, g) })
