@@ -61,6 +61,7 @@ func Table() []Room {
 		{"internal/gateway", []string{"catalog", "fleet", "history", "match", "eventlog", "function", "event", "fault"}},
 		{"internal/openapi", []string{"fault"}},
 		{"internal/await", []string{"function", "match", "eventlog", "event", "fault"}},
+		{"internal/mock", []string{"openapi", "function", "wire", "fault"}},
 		{"internal/purge", []string{"catalog", "function", "match", "eventlog", "event", "fault"}},
 		{"internal/deliver", []string{"image", "catalog", "fleet", "history", "function", "eventlog", "event", "fault"}},
 		{"internal/deliver/git", []string{"image", "function", "wire", "eventlog", "event", "fault"}},
