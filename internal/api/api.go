@@ -127,6 +127,7 @@ type Options struct {
 	Fleet      Fleet
 	Health     Health
 	Services   Services
+	Upstreams  func(fn string) []wire.Upstream // of a function, or of all where it is ""; nil = there are none
 	Code       Code
 	Images     Images   // nil = functions have none
 	Follower   Follower // nil = pushes of images make no versions
@@ -162,6 +163,7 @@ type API struct {
 	fleet        Fleet
 	health       Health
 	services     Services
+	upstreams    func(fn string) []wire.Upstream
 	code         Code
 	images       Images
 	follower     Follower
@@ -208,7 +210,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, services: o.Services, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
 		hooks: o.Hooks,
 		gates: o.Routes,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,

@@ -54,6 +54,7 @@ import (
 	"github.com/dalamb/dalamb/internal/source/delay"
 	"github.com/dalamb/dalamb/internal/source/hook"
 	"github.com/dalamb/dalamb/internal/telemetry"
+	"github.com/dalamb/dalamb/internal/upstream"
 )
 
 // Options of New.
@@ -97,6 +98,7 @@ type Node struct {
 	fleet      *fleet.Fleet
 	health     *health.Health
 	services   *discovery.Discovery
+	upstreams  *upstream.Upstreams
 	dispatcher *dispatch.Dispatcher
 	replays    *replay.Keeper
 	rollouts   *deliver.Keeper
@@ -265,6 +267,9 @@ func (n *Node) wire(token string) error {
 	if n.services, err = discovery.New(discovery.Options{Log: n.log, Logger: n.logger}); err != nil {
 		return err
 	}
+	if err := n.openUpstreams(); err != nil {
+		return err
+	}
 	ticks, err := cron.New(cron.Options{Log: n.log, Catalog: n.catalog, Logger: n.logger})
 	if err != nil {
 		return err
@@ -293,11 +298,12 @@ func (n *Node) wire(token string) error {
 	}
 	n.gateway, err = gateway.New(gateway.Options{
 		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: n.opened.open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.Believes(), Proxies: forwarded.Trust{Proxies: c.Proxies.Networks(), Way: c.Proxies.Header}, Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
-		Keys:   n.keys,
-		Runs:   n.history,
-		Awaits: n.awaits,
-		Limits: gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held), Cache: int64(c.Limits.Cache)},
-		Code:   n.share.Dir,
+		Keys:      n.keys,
+		Runs:      n.history,
+		Awaits:    n.awaits,
+		Limits:    gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held), Cache: int64(c.Limits.Cache)},
+		Code:      n.share.Dir,
+		Upstreams: n.upstreamsOf,
 	})
 	if err != nil {
 		return err
@@ -332,6 +338,7 @@ func (n *Node) wire(token string) error {
 		Rollouts: n.rollouts,
 		Routes:   n.gateway.OpenAPI,
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
+		Upstreams: n.upstreams.State,
 	})
 	if err != nil {
 		return err
@@ -382,6 +389,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("log sink", func(ctx context.Context) error { n.sink.run(ctx); return nil })
 	n.parts.start("history", n.history.Run)
 	n.parts.start("services", n.services.Run)
+	n.parts.start("upstreams", n.upstreams.Run)
 	n.parts.start("replays", n.replays.Run)
 	n.parts.start("code janitor", n.tidyCode)
 	n.parts.start("code from other nodes", n.share.Run)

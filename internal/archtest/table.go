@@ -71,6 +71,7 @@ func Table() []Room {
 		{"internal/discovery", []string{"function", "eventlog", "event", "fault"}},
 		{"internal/discovery/dns", []string{"discovery", "function", "fault"}},
 		{"internal/health", []string{"fleet", "function", "eventlog", "fault"}},
+		{"internal/upstream", []string{"catalog", "function", "wire", "fault"}},
 		{"internal/replay", []string{"catalog", "history", "function", "eventlog", "event", "fault"}},
 		{"internal/shadow", []string{"fleet", "replay", "function", "eventlog", "event", "fault"}},
 		{"internal/history", []string{"eventlog", "event", "fault"}},
@@ -115,6 +116,7 @@ func Edges() []Edge {
 		{"image/registry", "wire", "one table of fault -> HTTP status"},
 		{"runner/oci", "runner/native", "a runtime only makes the namespaces; the init in them, its protocol and the limits are native's"},
 		{"gateway", "await", "a route says which event answers; who waits for it is told by one reader of each topic"},
+		{"upstream", "entry", "a server is asked as an http function is: the same header, bodies, streams and tunnels"},
 		{"gateway", "health", "what it tells of the node's grade is health's"},
 		{"api", "discovery", "it answers who serves what, and takes the registrations"},
 		{"api", "health", "the same, with its figures"},
@@ -146,7 +148,7 @@ func Edges() []Edge {
 // tests may import these beside what their room may import, directly or through other rooms.
 func testRooms() []string {
 	return []string{"need", "app", "config", "client", "eventlog/disk", "eventlog/kafka", "eventlog/enginetest", "eventlog/eventlogtest",
-		"runner/native", "runner/oci", "runner/process", "runner/kube", "runner/runnertest", "image/pull", "image/registry"}
+		"runner/native", "runner/oci", "runner/process", "runner/kube", "runner/runnertest", "image/pull", "image/registry", "upstream"}
 }
 
 // testModules are modules that only tests may import.

@@ -164,7 +164,7 @@ func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*functio
 	end := deadline(inv, t.start.Add(c.timeout()), t.start)
 	// The caller's context does not bound this: a request that has begun has its effects.
 	until := time.Now().Add(end.Sub(t.start))
-	req, err := c.request(inv, end)
+	req, err := newRequest(inv, addressee{host: c.start.Version.Function(), h2c: c.h2c(), end: end})
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until t
 	}
 	if t, can := a.httpTurn.(*wireTurn); can && a.StatusCode == http.StatusSwitchingProtocols {
 		if up, can := inv.Responder.(function.Upgrader); can {
-			return c.tunnel(up, a, t.wire)
+			return tunnel(up, a, t.wire)
 		}
 	}
 	if inv.Responder != nil && streams(a.Response) {
@@ -250,12 +250,19 @@ func (c *httpConn) broken(cause error) (*function.Result, error) {
 	}, nil
 }
 
-// request is what the function gets: an event in binary mode or a payload as POST to /, or a client's request as a proxy
+// addressee is who gets a request, and by when the exchange is over.
+type addressee struct {
+	host string // where nobody has asked for one
+	h2c  bool
+	end  time.Time
+}
+
+// newRequest is what a function, or a server, gets: an event in binary mode or a payload as POST to /, or a client's request as a proxy
 // passes it on.
-func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Request, error) {
+func newRequest(inv *function.Invocation, to addressee) (*http.Request, error) {
 	req := &http.Request{
 		Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		URL: &url.URL{Scheme: "http", Host: c.start.Version.Function(), Path: "/"},
+		URL: &url.URL{Scheme: "http", Host: to.host, Path: "/"},
 	}
 	var body []byte
 	var coming function.Upload
@@ -271,7 +278,7 @@ func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Reque
 		req.Method, req.Host = in.Method, in.Host
 		req.URL.Path, req.URL.RawPath, req.URL.RawQuery = in.URL.Path, in.URL.RawPath, in.URL.RawQuery
 		req.Header = forward(in)
-		if _, can := inv.Responder.(function.Upgrader); can && in.Header["Upgrade"] != nil && !c.h2c() {
+		if _, can := inv.Responder.(function.Upgrader); can && in.Header["Upgrade"] != nil && !to.h2c {
 			wanted := in.Header["Upgrade"]
 			req.Header["Connection"], req.Header["Upgrade"] = []string{"Upgrade"}, wanted
 		}
@@ -296,13 +303,13 @@ func (c *httpConn) request(inv *function.Invocation, end time.Time) (*http.Reque
 	set("Dalamb-Run", inv.Run)
 	set("Dalamb-Attempt", strconv.Itoa(max(1, inv.Attempt)))
 	set(function.ShadowHeader, shadow(inv))
-	set("Dalamb-Deadline-Ms", strconv.FormatInt(end.UnixMilli(), 10))
+	set("Dalamb-Deadline-Ms", strconv.FormatInt(to.end.UnixMilli(), 10))
 	if inv.TraceParent != "" {
 		set("Traceparent", inv.TraceParent)
 	}
 	req.Header.Del("Content-Length")
 	req.Header.Del("Expect") // the body is there: nothing is left to ask for
-	if c.h2c() {
+	if to.h2c {
 		req.Header["Te"] = []string{"trailers"} // they are passed on; servers of gRPC ask for it
 	}
 	if coming != nil {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -361,6 +362,9 @@ func (w *httpWire) receive(req *http.Request, inform informing) (*http.Response,
 
 // quiet says whether an idle connection is open and nothing has come on it.
 func quiet(nc net.Conn) bool {
+	if secured, is := nc.(*tls.Conn); is {
+		nc = secured.NetConn() // what comes unasked, such as the end, is closer to us there
+	}
 	c, ok := nc.(syscall.Conn)
 	if !ok {
 		return true

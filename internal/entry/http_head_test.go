@@ -91,7 +91,6 @@ func TestAnAnswerThatIsNotHTTPIsABadAnswer(t *testing.T) {
 
 // What a client wrote about its own connection, or to confuse two readers, is not what the function reads.
 func TestARequestToAFunctionHasOneFraming(t *testing.T) {
-	conn := newStage(t).start(version("http:echo")).(*httpConn)
 	for _, c := range []struct {
 		name, body string
 		header     http.Header
@@ -111,7 +110,7 @@ func TestARequestToAFunctionHasOneFraming(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := httptest.NewRequest("GET", "http://shop.example/", strings.NewReader(c.body))
 			r.Header = c.header
-			req, err := conn.request(&function.Invocation{ID: "1", Request: r}, soon())
+			req, err := newRequest(&function.Invocation{ID: "1", Request: r}, addressee{host: "f", end: soon()})
 			if err != nil {
 				t.Fatal(err)
 			}

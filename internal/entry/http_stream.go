@@ -33,6 +33,25 @@ func streams(resp *http.Response) bool {
 
 // stream passes an answer on. An error says that the function's side ended before the answer did.
 func (c *httpConn) stream(to function.Responder, a *answering) (*function.Result, error) {
+	r, err := pass(to, a)
+	if err == nil {
+		return r, nil
+	}
+	failed, err := c.broken(err)
+	if err != nil {
+		return nil, err
+	}
+	return brokenOff(failed, r), nil
+}
+
+// brokenOff is what came of an answer that failed in its midst: the client was told the status and a part of it.
+func brokenOff(failed, begun *function.Result) *function.Result {
+	failed.Status, failed.Header, failed.Streamed = begun.Status, begun.Header, begun.Streamed
+	return failed
+}
+
+// pass hands an answer on as it comes. An error says that the other side ended before the answer did, of which the result is the beginning.
+func pass(to function.Responder, a *answering) (*function.Result, error) {
 	announced := slices.Sorted(maps.Keys(a.Trailer))
 	dropHopByHop(a.Header)
 	r := &function.Result{Outcome: function.Succeeded, Status: a.StatusCode, Header: a.Header}
@@ -50,13 +69,7 @@ func (c *httpConn) stream(to function.Responder, a *answering) (*function.Result
 		r.Trailer = trailers(a.Trailer)
 		return r, nil
 	}
-	failed, err := c.broken(err)
-	if err != nil {
-		return nil, err
-	}
-	// The client was told the status and a part of the answer.
-	failed.Status, failed.Header, failed.Streamed = r.Status, r.Header, r.Streamed
-	return failed, nil
+	return r, err
 }
 
 // passing is an answer on its way from the function to the client.

@@ -20,7 +20,7 @@ const tunnelLinger = 10 * time.Second
 
 // tunnel carries bytes both ways between a client and the function, after a 101. RFC 9110, section 7.8. It lasts until either side has
 // ended it or nothing moves; the function's time-out bounds the way to the 101 alone.
-func (c *httpConn) tunnel(to function.Upgrader, a *answering, wire *httpWire) (*function.Result, error) {
+func tunnel(to function.Upgrader, a *answering, wire *httpWire) (*function.Result, error) {
 	defer a.end(false)
 	asked := a.Request.Header.Get("Upgrade")
 	if got := a.Header.Get("Upgrade"); asked == "" || !strings.EqualFold(asked, got) {

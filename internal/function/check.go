@@ -254,6 +254,7 @@ func (c *checker) triggers(s *Spec) {
 		c.routeTrigger(at, t)
 		c.await(at+".route.await", t)
 		c.record(at+".route.record", s, t.Route)
+		c.upstream(at+".route", t)
 		c.shape(at+".route", s, t.Route)
 		c.fallback(at+".route.fallback", s.Name, t.Route.Fallback)
 		c.cache(at+".route.cache", t)

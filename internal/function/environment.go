@@ -199,6 +199,7 @@ func (p placing) trigger(t *Trigger) {
 		r.Callback = r.Callback.place(p.name)
 		r.Fallback = r.Fallback.place(p.name)
 		r.Cache = r.Cache.place(p.heard)
+		r.Upstream = r.Upstream.place(p.name)
 		r.Scatter = r.Scatter.place(p.name)
 		t.Route = &r
 	}

@@ -145,6 +145,7 @@ type Route struct {
 	Redirect *Redirect  `json:"redirect,omitempty"`
 	Rewrite  *Rewrite   `json:"rewrite,omitempty"`
 	Static   *Static    `json:"static,omitempty"`
+	Upstream *Upstream  `json:"upstream,omitempty"` // nil = the function answers
 	Compress bool       `json:"compress,omitempty"`
 	Body     *BodyLimit `json:"body,omitempty"`
 	Scatter  *Scatter   `json:"scatter,omitempty"`

@@ -148,6 +148,7 @@ func (c *checker) body(at string, b *BodyLimit) {
 // shapeMembers are the fields of a route that are about what goes in and out, whatever the function is.
 func shapeMembers() []member[Route] {
 	return []member[Route]{
+		field("upstream", "Let servers answer that are no functions; see docs/upstreams.md. Default: the function answers.", pointer(upstreamValue(), none[Upstream]), func(r *Route) **Upstream { return &r.Upstream }),
 		field("redirect", "Send clients elsewhere, without the function; see docs/routes.md. Default: no.", pointer(redirectValue(), none[Redirect]), func(r *Route) **Redirect { return &r.Redirect }),
 		field("rewrite", "Give the function another path or host than the client wrote; see docs/routes.md. Default: no.", pointer(rewriteValue(), none[Rewrite]), func(r *Route) **Rewrite { return &r.Rewrite }),
 		field("static", "Answer with files of the function's code, without the function; see docs/routes.md. Default: no.", pointer(staticValue(), none[Static]), func(r *Route) **Static { return &r.Static }),

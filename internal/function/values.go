@@ -48,7 +48,7 @@ func (s *Spec) SecretNames() []string {
 		names = append(names, t.Name)
 	}
 	for _, r := range s.Routes() {
-		for _, name := range []string{r.Route.Auth.SecretName(), r.Route.Callback.SecretName()} {
+		for _, name := range []string{r.Route.Auth.SecretName(), r.Route.Callback.SecretName(), r.Route.Upstream.SecretName()} {
 			if name != "" {
 				names = append(names, name)
 			}

@@ -30,6 +30,8 @@ type Call struct {
 	Key      string           // that stays on one version; "" = what the route's sticky names
 	Trigger  *catalog.Trigger // the route that leads here; nil for a call by name
 
+	to Backend // what answers in the function's place; nil = nothing does
+
 	Identity *function.Identity // who calls, as the route's auth found out; nil = nobody was asked
 	vouched  bool               // the node knows who it is: a function
 	Chain    function.Chain     // what leads to it
@@ -109,7 +111,13 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	a := Answer{ID: id}
 	wait, cancel := context.WithTimeout(ctx, c.patience(&call)) // bounds the wait for an instance alone; see Fleet
 	defer cancel()
-	res, err := c.fleet.Invoke(wait, fleet.Call{Function: call.Function, Alias: call.Alias, Version: call.Version, Key: key, Invocation: inv})
+	var res *function.Result
+	var err error
+	if call.to != nil {
+		res, err = call.to.Invoke(wait, inv)
+	} else {
+		res, err = c.fleet.Invoke(wait, fleet.Call{Function: call.Function, Alias: call.Alias, Version: call.Version, Key: key, Invocation: inv})
+	}
 	if through != nil && through.begun {
 		c.metrics.streams.WithLabelValues(streamEnd(res, err)).Inc()
 	}

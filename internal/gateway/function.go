@@ -124,9 +124,12 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) error {
 	if err != nil {
 		return discreet(err, trusted)
 	}
-	if answered(a.Result) {
+	switch {
+	case answered(a.Result):
 		answer(x, r, a.Result)
-	} else {
+	case c.to != nil:
+		upstreamFailure(x, a.Result)
+	default:
 		failure(x, a.Result, trusted)
 	}
 	return nil

@@ -93,6 +93,8 @@ type Options struct {
 	Runs    Runs   // nil = what came of a request that is answered later is never known
 	Awaits  Awaits // nil = no event answers a request
 	Keys    Keys   // nil = routes with idempotency run no request that has a key
+	// Upstreams are the servers of routes that no function answers; nil = there are none.
+	Upstreams Upstreams
 	// Health tells the state of each part by name; nil = it works. It must not block for long. What an error says is logged
 	// and not shown, since anybody may ask.
 	Health  func(ctx context.Context) map[string]error
@@ -140,6 +142,7 @@ type Gateway struct {
 	runs      Runs
 	awaits    Awaits
 	keys      Keys
+	upstreams Upstreams
 	waiters   *waiters
 	// background are attempts, and questions who may call, that a request may leave behind.
 	background sync.WaitGroup
@@ -184,6 +187,9 @@ func New(o Options) (*Gateway, error) {
 	if o.Keys == nil {
 		o.Keys = noKeys{}
 	}
+	if o.Upstreams == nil {
+		o.Upstreams = noUpstreams
+	}
 	if o.Runs == nil {
 		o.Runs = noRuns{}
 	}
@@ -209,7 +215,7 @@ func New(o Options) (*Gateway, error) {
 	return &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
 		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, proxies: o.Proxies, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
-		code: o.Code, rand: o.Rand,
+		code: o.Code, rand: o.Rand, upstreams: o.Upstreams,
 		awaits: o.Awaits,
 		runs:   o.Runs, waiters: newWaiters(),
 		keys: o.Keys,

@@ -18,6 +18,9 @@ func (g *Gateway) resilience(t *catalog.Trigger, s *shelf) []policy {
 	if r.Fallback != nil {
 		stages = append(stages, (&fallback{g, r.Fallback}).policy)
 	}
+	if r.Upstream != nil { // a fallback's function is asked as ever
+		stages = append(stages, toUpstream(g.upstreams(t)))
+	}
 	if r.Breaker != nil {
 		stages = append(stages, keep(s, t, "breaker", r.Breaker, func() *breaker { return newBreaker(g, t) }).policy)
 	}
