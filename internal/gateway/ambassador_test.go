@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
@@ -177,6 +178,21 @@ func TestACallIsRecordedBehindItsCause(t *testing.T) {
 		if topic != "orders" && (x[event.ExtAuthType] != "function" || x[event.ExtAuthID] != "shop") {
 			t.Errorf("%s: it was caused by %v %v, want function shop", topic, x[event.ExtAuthType], x[event.ExtAuthID])
 		}
+	}
+}
+
+// TestAnAwaitedCallBeginsAnewWhatIsTold: what answers it is known by the correlation of its own event.
+func TestAnAwaitedCallBeginsAnewWhatIsTold(t *testing.T) {
+	n := start(t, tells())
+	route := &function.Route{Path: "/x", Await: &function.Await{Pattern: []byte(`{"type": ["x"]}`)}}
+	c := &Call{Function: "orders", Trigger: &catalog.Trigger{Function: "orders", Trigger: function.Trigger{Name: "r", Route: route}}, Request: httptest.NewRequest("POST", "/x", nil), Chain: inRun()}
+	run, err := n.accept(c, event.NewID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := n.events(function.TopicInvoke)[0].Extensions
+	if x[event.ExtCausationID] != "run-of-shop" || x[event.ExtCorrelationID] != run.name.id || x[event.ExtHops] != int32(2) {
+		t.Errorf("the request's event has %v, want its cause, and its own id %s for what follows", x, run.name.id)
 	}
 }
 

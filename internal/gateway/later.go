@@ -77,7 +77,11 @@ func (g *Gateway) accept(c *Call, id string) (*lateRun, error) {
 	if who := c.Identity; who != nil {
 		e.Extensions[event.ExtAuthType], e.Extensions[event.ExtAuthID] = who.Type, who.ID
 	}
-	caused(e.Extensions, &c.Chain)
+	chain := c.Chain
+	if c.Trigger.Route.Await != nil { // what follows from this request alone answers it, and is known by this
+		chain.Correlation = id
+	}
+	caused(e.Extensions, &chain)
 	record := eventlog.FromEvent(function.TopicInvoke, e)
 	if recordSize(&record) > g.limits.Event {
 		return nil, tooLarge("a request that is answered later, as the log keeps it,", g.limits.Event)
