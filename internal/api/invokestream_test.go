@@ -61,7 +61,7 @@ func TestAStreamByTheAWSSDK(t *testing.T) {
 		"a node that fails in the middle": {pieces: [][]byte{[]byte("one")}, err: fault.New(fault.Unavailable, "stopped"), want: []string{"one"}, broken: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n.script.pieces, n.script.result, n.script.err = c.pieces, c.result, c.err
+			n.script.play(c.pieces, c.result, c.err)
 			got := n.invokeStream(t)
 			if strings.Join(got.pieces, "|") != strings.Join(c.want, "|") {
 				t.Errorf("got %d pieces %.40q, want %d", len(got.pieces), got.pieces, len(c.want))
@@ -77,7 +77,7 @@ func TestAStreamByTheAWSSDK(t *testing.T) {
 			}
 		})
 	}
-	n.script.pieces, n.script.result, n.script.err = nil, nil, fault.New(fault.Exhausted, "no instance is free")
+	n.script.play(nil, nil, fault.New(fault.Exhausted, "no instance is free"))
 	_, err := n.sdk(token).InvokeWithResponseStream(t.Context(), &lambda.InvokeWithResponseStreamInput{FunctionName: aws.String("pay")})
 	if err == nil || !strings.Contains(err.Error(), "TooManyRequestsException") {
 		t.Errorf("a call that is not made = %v, want TooManyRequestsException", err)

@@ -148,7 +148,7 @@ func (r *Remote) broken(cause error, within time.Duration) (*function.Result, er
 		return incomplete(client), nil
 	}
 	if before, is := errors.AsType[errDial](cause); is {
-		return nil, Unreached{before.error}
+		return nil, Unreached(before)
 	}
 	if errors.Is(cause, os.ErrDeadlineExceeded) || errors.Is(cause, context.DeadlineExceeded) {
 		late := lost(function.TimedOut, "Upstream.TimedOut", "%s took longer than %s", r.o.Host, within)

@@ -175,7 +175,7 @@ func TestKeysOfRequests(t *testing.T) {
 			t.Errorf("the key by %s is not that of %s", by, want)
 		}
 	}
-	if keyOf("cookie:other", r) == keyOf("cookie:other", r) {
+	if first, second := keyOf("cookie:other", r), keyOf("cookie:other", r); first == second {
 		t.Error("requests without a key have the same one, want them anywhere")
 	}
 }
