@@ -20,9 +20,9 @@ type answerStream struct {
 	err      error
 }
 
-func (n *node) invokeStream(t *testing.T) (s answerStream) {
+func invokeStream(t *testing.T, c *lambda.Client) (s answerStream) {
 	t.Helper()
-	out, err := n.sdk(token).InvokeWithResponseStream(t.Context(), &lambda.InvokeWithResponseStreamInput{FunctionName: aws.String("pay"), Payload: []byte(`{"order":1}`)})
+	out, err := c.InvokeWithResponseStream(t.Context(), &lambda.InvokeWithResponseStreamInput{FunctionName: aws.String("pay"), Payload: []byte(`{"order":1}`)})
 	ok(t, err)
 	events := out.GetStream()
 	defer events.Close()
@@ -41,10 +41,11 @@ func (n *node) invokeStream(t *testing.T) (s answerStream) {
 func TestAStreamByTheAWSSDK(t *testing.T) {
 	n := newNode(t)
 	n.deploy(payManifest, "one")
+	c := n.sdk(token)
 	large := bytes.Repeat([]byte("x"), 2*maxChunk+1)
 	failure := &function.Failure{Type: "Declined", Message: "no money"}
 	const told = `{"errorType":"Declined","errorMessage":"no money"}`
-	for name, c := range map[string]struct {
+	for name, tt := range map[string]struct {
 		pieces  [][]byte // that the function gives as it goes; nil = it answers as a whole
 		result  *function.Result
 		err     error
@@ -61,24 +62,24 @@ func TestAStreamByTheAWSSDK(t *testing.T) {
 		"a node that fails in the middle": {pieces: [][]byte{[]byte("one")}, err: fault.New(fault.Unavailable, "stopped"), want: []string{"one"}, broken: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n.script.play(c.pieces, c.result, c.err)
-			got := n.invokeStream(t)
-			if strings.Join(got.pieces, "|") != strings.Join(c.want, "|") {
-				t.Errorf("got %d pieces %.40q, want %d", len(got.pieces), got.pieces, len(c.want))
+			n.script.play(tt.pieces, tt.result, tt.err)
+			got := invokeStream(t, c)
+			if strings.Join(got.pieces, "|") != strings.Join(tt.want, "|") {
+				t.Errorf("got %d pieces %.40q, want %d", len(got.pieces), got.pieces, len(tt.want))
 			}
-			if c.broken {
+			if tt.broken {
 				if got.complete != nil {
 					t.Errorf("the end is %+v, want none", got.complete)
 				}
 				return
 			}
-			if got.err != nil || got.complete == nil || aws.ToString(got.complete.ErrorDetails) != c.details || (got.complete.ErrorCode != nil) != (c.details != "") {
-				t.Errorf("the end is %+v, %v; want details %q", got.complete, got.err, c.details)
+			if got.err != nil || got.complete == nil || aws.ToString(got.complete.ErrorDetails) != tt.details || (got.complete.ErrorCode != nil) != (tt.details != "") {
+				t.Errorf("the end is %+v, %v; want details %q", got.complete, got.err, tt.details)
 			}
 		})
 	}
 	n.script.play(nil, nil, fault.New(fault.Exhausted, "no instance is free"))
-	_, err := n.sdk(token).InvokeWithResponseStream(t.Context(), &lambda.InvokeWithResponseStreamInput{FunctionName: aws.String("pay")})
+	_, err := c.InvokeWithResponseStream(t.Context(), &lambda.InvokeWithResponseStreamInput{FunctionName: aws.String("pay")})
 	if err == nil || !strings.Contains(err.Error(), "TooManyRequestsException") {
 		t.Errorf("a call that is not made = %v, want TooManyRequestsException", err)
 	}
