@@ -99,7 +99,9 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) error {
 	if c.keyed == nil { // else the answer is in the log before the client has any of it
 		c.Responder = through
 	}
-	c.keyed.begin()
+	if err := c.keyed.begin(); err != nil {
+		return err
+	}
 	a, err := g.caller.Do(r.Context(), c)
 	c.keyed.end(a.Result, err)
 	if a.ID != "" {

@@ -416,6 +416,21 @@ func TestALongBodyWithAKeyIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnAttemptThatComesWhenItsKeyIsFreeIsNotMade(t *testing.T) {
+	f := inTurn(gives(ok("x")))
+	n := start(t, f, remembering(t))
+	n.deploy("f", onceRoute())
+	k := &keyed{left: true, settled: true}
+	r, err := http.NewRequest("POST", "/x", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &exchange{ResponseWriter: &gathered{header: http.Header{}}}
+	if err := n.serveCall(x, Call{Function: "f", Request: r, keyed: k}, false); fault.KindOf(err) != fault.Timeout || f.calls.Load() != 0 {
+		t.Errorf("it ends with %v after %d calls, want Timeout after none", err, f.calls.Load())
+	}
+}
+
 func FuzzIdempotencyKey(f *testing.F) {
 	for _, s := range []string{"k", `"k"`, `"a\"b\\"`, `"`, `""`, " k ", "a,b", "k\u00e9", `"k";p`} {
 		f.Add(s)

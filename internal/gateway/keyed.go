@@ -38,13 +38,18 @@ func settles(status int) bool {
 	return true
 }
 
-// begin is called before an attempt is the function's; k may be nil.
-func (k *keyed) begin() {
-	if k != nil {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.under++
+// begin is called before an attempt is the function's; k may be nil. One that comes when the request has ended is not made: its key may be free.
+func (k *keyed) begin() error {
+	if k == nil {
+		return nil
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.left {
+		return fault.New(fault.Timeout, "the client waits no longer")
+	}
+	k.under++
+	return nil
 }
 
 // end is called with what came of it.
