@@ -34,7 +34,7 @@ func inEnvironments() map[string]named {
 		"functions": firstName, "versions": firstName, "diff": firstName, "alias ls": firstName, "alias rm": firstName, "shift": firstName, "rollback": firstName,
 		"rollout ls": noNames, "rollout show": firstName, "rollout pause": firstName, "rollout resume": firstName, "rollout abort": firstName, "rollout promote": firstName,
 		"deploy": noNames, "remove": firstName, "invoke": firstName, "ps": firstName, "logs": firstName, "build ls": firstName, "build show": firstName, "build log": firstName, "build provenance": firstName,
-		"cache purge": firstName, "health": firstName, "openapi": firstName, "mock": noNames,
+		"cache purge": firstName, "health": firstName, "openapi": firstName, "mock": noNames, "upstreams": firstName,
 		"trigger pause": firstName, "trigger resume": firstName, "key ls": firstName, "key pause": firstName, "key resume": firstName,
 		"schedule ls": noNames, "seek": firstName, "replay": firstName, "replay ls": noNames, "replay show": noNames, "replay cancel": noNames,
 		"emit": noNames, "delayed ls": noNames, "delayed cancel": noNames, "events": noNames, "pattern try": noNames,
