@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -38,6 +39,7 @@ type h2cClient struct {
 
 	mu     sync.Mutex
 	closed bool
+	wrong  error // what the last connection began with that was not HTTP/2's
 	open   map[*settled]struct{}
 }
 
@@ -64,6 +66,11 @@ func (h *h2cClient) connect(ctx context.Context, _, _ string) (net.Conn, error) 
 	s.over = func() {
 		h.mu.Lock()
 		delete(h.open, s)
+		h.mu.Unlock()
+	}
+	s.told = func(wrong error) {
+		h.mu.Lock()
+		h.wrong = wrong
 		h.mu.Unlock()
 	}
 	h.mu.Lock()
@@ -108,7 +115,7 @@ func (h *h2cClient) begin(req *http.Request, until time.Time, inform informing) 
 		if _, before := errors.AsType[errDial](err); before {
 			return nil, err
 		}
-		return nil, body.blame(h2cReason(err))
+		return nil, body.blame(h.saidInstead(h2cReason(err)))
 	}
 	// While the function takes no more of a request, net/http waits for it and for nothing else: the end of the time does not end that.
 	context.AfterFunc(ctx, func() { resp.Body.Close() })
@@ -118,6 +125,14 @@ func (h *h2cClient) begin(req *http.Request, until time.Time, inform informing) 
 		return nil, notHTTP("its head has more than %d fields", maxHTTPFields)
 	}
 	return &answering{Response: resp, httpTurn: turn}, nil
+}
+
+// saidInstead is why a request failed: what the function said in the place of HTTP/2, where it did. net/http tells those alone of it that had
+// begun by then.
+func (h *h2cClient) saidInstead(err error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return cmp.Or(h.wrong, err)
 }
 
 // h2cTurn is the stream of one request.
@@ -237,7 +252,8 @@ func (i *interims) tell() {
 type settled struct {
 	net.Conn
 	over  func()
-	first []byte // of what has come, at most one frame's header
+	told  func(wrong error) // nil = it began as it has to
+	first []byte            // of what has come, at most one frame's header
 	wrong error
 	known chan struct{} // closed when it has come, or will not; then wrong says so
 	once  sync.Once
@@ -259,6 +275,9 @@ func (s *settled) Read(p []byte) (int, error) {
 	if len(s.first) < frameHeader {
 		s.first = append(s.first, p[:min(n, frameHeader-len(s.first))]...)
 		s.wrong = checkSettings(s.first)
+		if s.wrong != nil || len(s.first) == frameHeader {
+			s.told(s.wrong)
+		}
 		if s.wrong != nil || err != nil || len(s.first) == frameHeader {
 			s.once.Do(func() { close(s.known) })
 		}
