@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -185,6 +186,28 @@ func TestTheFirstEventThatFollowsAnswers(t *testing.T) {
 	}
 }
 
+// TestWhatWasFoundIsNotKept: only where it is.
+func TestWhatWasFoundIsNotKept(t *testing.T) {
+	n := start(t, Options{})
+	w, err := n.Expect(t.Context(), want(t, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.emit("a", "order.confirmed", "k")
+	heard := weak.Make(n.next(w).Event)
+	w.Stop()
+	w = nil
+	until(t, "the event that was waited for is gone", func() bool { runtime.GC(); return heard.Value() == nil })
+	n.emit("b", "order.confirmed", "k")
+	read := weak.Make(n.find(want(t, "b")).Event)
+	until(t, "the event that was looked for is gone", func() bool { runtime.GC(); return read.Value() == nil })
+	for _, id := range []string{"a", "b"} {
+		if found := n.find(want(t, id)); found.Event == nil {
+			t.Errorf("nobody knows where the answer to %s is", id)
+		}
+	}
+}
+
 func TestOneReaderOfEachPartitionServesAll(t *testing.T) {
 	n := start(t, Options{})
 	var waits []*Wait
@@ -241,6 +264,19 @@ func TestADeadLetterTellsThatNothingComes(t *testing.T) {
 	n.die("run2", follows("a", "order.confirmed", "k"))
 	if found := n.find(want(t, "a")); found.Event == nil || found.Dead {
 		t.Errorf("found %+v, want the event", found)
+	}
+}
+
+func TestADeadLetterFromBeforeTheWaitIsNotForgotten(t *testing.T) {
+	n := start(t, Options{})
+	later := want(t, "a")
+	later.Since = time.Now()
+	n.die("run", follows("a", "order.requested", "k"))
+	w := n.expect(later)
+	for range 2 {
+		if found, err := w.Look(t.Context()); err != nil || !found.Dead {
+			t.Errorf("found %+v, %v, want a dead letter", found, err)
+		}
 	}
 }
 

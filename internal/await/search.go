@@ -52,7 +52,8 @@ func (f *Follower) search(ctx context.Context, want Want) (found Found, whole bo
 		return found, false, fmt.Errorf("look for what followed from %s: %w", want.ID, err)
 	}
 	if s.event != nil {
-		f.places.Set(want.ID, place{found: &s.at})
+		at := s.at // of which nothing else hangs
+		f.places.Set(want.ID, place{found: &at})
 		return Found{Event: s.event}, true, nil
 	}
 	f.places.Set(want.ID, place{next: s.next, dead: s.dead})

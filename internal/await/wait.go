@@ -44,11 +44,13 @@ func (w *Wait) Look(ctx context.Context) (Found, error) {
 	if w.looked = whole; !whole {
 		w.wake()
 	}
-	if found = w.heard(); before.Event != nil { // that was the first
+	if before.Event != nil { // that was the first
 		return before, nil
 	}
-	found.Dead = found.Event == nil && (found.Dead || before.Dead)
-	return found, nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.found.Dead = w.found.Event == nil && (w.found.Dead || before.Dead)
+	return w.found, nil
 }
 
 func (w *Wait) heard() Found {
@@ -73,7 +75,8 @@ func (w *Wait) Stop() {
 	defer w.mu.Unlock()
 	switch {
 	case w.found.Event != nil && w.looked:
-		w.f.places.Set(w.want.ID, place{found: &w.at})
+		at := w.at // of which nothing else hangs
+		w.f.places.Set(w.want.ID, place{found: &at})
 	case w.want.Since.IsZero(): // all that follows from its request has gone through here
 		w.f.places.Set(w.want.ID, place{next: next, dead: w.dead})
 	}
