@@ -1,6 +1,11 @@
 package idempotency
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
 
 // state is the fold of one partition. It is pure: what it knows of time the records say.
 type state struct {
@@ -92,17 +97,33 @@ func (s *state) put(digest Digest, e *entry) {
 	s.keys[digest] = e
 }
 
-// forget drops the oldest keys while they bind nobody any more, or there are too many: n of them before their time. Claims that are not over stay.
+// past says whether an entry is of no use any more. A claim that is over binds nobody, but who comes again is the next attempt of its run.
+func (e *entry) past(now time.Time) bool {
+	if e.open != nil {
+		return !now.Before(e.open.Deadline.Add(function.MaxKeep))
+	}
+	return e.over(now)
+}
+
+// forget drops the oldest keys while they are of no use any more, or there are too many: n of them before their time. Claims that are not over stay.
 func (s *state) forget(now time.Time) (n int) {
+	if len(s.order) > 2*len(s.keys)+1024 { // keys that became free, behind one that stays
+		s.order = slices.DeleteFunc(s.order, func(o seen) bool {
+			e := s.keys[o.digest]
+			return e == nil || e.claimed != o.claimed
+		})
+	}
 	for range len(s.order) {
 		first := s.order[0]
 		e := s.keys[first.digest]
 		switch {
 		case e == nil || e.claimed != first.claimed: // it is gone, or has come again
-		case e.over(now):
+		case e.past(now):
 			s.drop(first.digest, e)
 		case len(s.keys) <= s.max:
 			return n
+		case e.over(now):
+			s.drop(first.digest, e)
 		case e.open != nil:
 			s.order = append(s.order, first)
 		default:

@@ -83,8 +83,42 @@ func TestTooManyKeysForgetTheOldest(t *testing.T) {
 			t.Errorf("key %d is there: %v, want %v", i, got, there)
 		}
 	}
-	if n := s.forget(at(1000)); n != 0 || len(s.keys) != 0 || len(s.order) != 0 {
+	later := at(1000).Add(function.MaxKeep) // of a claim that is over its run is known so long
+	if n := s.forget(later); n != 0 || len(s.keys) != 0 || len(s.order) != 0 {
 		t.Errorf("when all are over %d are forgotten before their time, %d stay, in an order of %d", n, len(s.keys), len(s.order))
+	}
+}
+
+func TestWhoComesAfterAClaimIsOverFindsItsRun(t *testing.T) {
+	s := newState(2)
+	fold := func(id string, now int) {
+		c := claimed(id, now, -1)
+		s.fold(DigestOf(id), c, int64(now))
+		s.fold(DigestOf(id), answeredBy(c, now, int64(now)), int64(now+1))
+		s.forget(at(now))
+	}
+	s.fold(DigestOf("lost"), claimed("lost", 0, -1), 0)
+	fold("a", 20)
+	if e := s.keys[DigestOf("lost")]; e == nil || e.open == nil || !e.over(at(20)) {
+		t.Errorf("the claim is %+v, want it over and known", e)
+	}
+	fold("b", 30) // one too many
+	if len(s.keys) != 2 || s.keys[DigestOf("lost")] != nil {
+		t.Errorf("%d keys are known, with the claim: %v; want it to make room", len(s.keys), s.keys[DigestOf("lost")] != nil)
+	}
+}
+
+func TestTheOrderOfFreeKeysIsBounded(t *testing.T) {
+	s := newState(100)
+	s.fold(DigestOf("stays"), answeredBy(claimed("stays", 0, -1), 0, 0), 1)
+	for i := range 10_000 {
+		id := fmt.Sprint(i)
+		s.fold(DigestOf(id), claimed(id, 1, -1), int64(i+2))
+		s.forget(at(1))
+		s.free(DigestOf(id), id)
+	}
+	if len(s.order) > 1100 || len(s.keys) != 1 || s.order[0].digest != DigestOf("stays") {
+		t.Errorf("an order of %d keeps %d keys", len(s.order), len(s.keys))
 	}
 }
 
