@@ -63,7 +63,7 @@ func (a *awaiting) policy(x *exchange, c *Call, _ handler) error {
 		return fault.New(fault.Exhausted, "the node has as many who wait for an answer as it may").WithHint("nothing has been done; send it again in a moment")
 	}
 	defer g.waiters.leave()
-	id := event.NewID()
+	id := lateID(c)
 	wants, err := wantOf(id, a.rule)
 	if err != nil {
 		return err
@@ -75,6 +75,9 @@ func (a *awaiting) policy(x *exchange, c *Call, _ handler) error {
 	defer w.Stop()
 	run, err := g.accept(c, id)
 	if err != nil {
+		return err
+	}
+	if err := c.keyed.accepted(run); err != nil {
 		return err
 	}
 	if said := want.applied(); said != "" {

@@ -16,11 +16,11 @@ import (
 )
 
 // startAwaiting deploys a function with a route that the event order.confirmed in orders answers: /orders, for at most patience.
-func startAwaiting(t *testing.T, patience time.Duration) *waitingDesk {
+func startAwaiting(t *testing.T, patience time.Duration, change ...func(*Options)) *waitingDesk {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var following sync.WaitGroup
-	d := startWaitingDesk(t, func(o *Options) {
+	d := startWaitingDesk(t, append(change, func(o *Options) {
 		l := o.Log.(*sickLog).Log
 		if err := l.CreateTopic(ctx, eventlog.Topic{Name: function.TopicDead, Partitions: 1, Compact: true}); err != nil {
 			t.Fatal(err)
@@ -31,7 +31,7 @@ func startAwaiting(t *testing.T, patience time.Duration) *waitingDesk {
 		}
 		following.Go(func() { _ = f.Run(ctx) })
 		o.Awaits = f
-	})
+	})...)
 	t.Cleanup(func() { // ahead of the node's own end, which closes the log
 		cancel()
 		following.Wait()

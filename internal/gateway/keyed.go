@@ -24,6 +24,7 @@ type keyed struct {
 
 	mu      sync.Mutex
 	under   int              // attempts that the function has
+	ran     bool             // one has run, and nobody knows what it has said: the log did not take it
 	left    bool             // the client was answered, or waits no longer
 	settled bool             // the claim has an end, or is left to its own
 	late    *function.Result // of an attempt that succeeded, and may have been left
@@ -59,6 +60,7 @@ func (k *keyed) end(res *function.Result, err error) {
 	}
 	k.mu.Lock()
 	k.under--
+	k.ran = k.ran || hasRun(err)
 	if err == nil && answered(res) && res.Status < http.StatusInternalServerError && settles(res.Status) {
 		k.late = res
 	}
@@ -90,6 +92,18 @@ func (k *keyed) finish(a *function.Answer) error {
 	return k.close(a, late)
 }
 
+// accepted ends the claim of a request that is in the log and will be run from there: whatever its own client is told in the end, who asks again is
+// told where to look. k may be nil.
+func (k *keyed) accepted(run *lateRun) error {
+	if k == nil {
+		return nil
+	}
+	told := &gathered{header: http.Header{}}
+	told.header.Set("Location", runsPrefix+run.name.String())
+	k.g.showRun(&exchange{ResponseWriter: told}, http.StatusAccepted, run, nil)
+	return k.finish(storedAnswer(told.status, told.header, told.body, int64(len(told.body))))
+}
+
 // leave ends what nothing else has ended.
 func (k *keyed) leave() {
 	if err := k.finish(nil); err != nil {
@@ -104,7 +118,8 @@ func (k *keyed) abandon() {
 	k.left, k.settled = true, true
 }
 
-// close is called once, by who has settled k: it stores an answer, or the late one, or makes the key free. The client may be gone.
+// close is called once, by who has settled k: it stores an answer, or the late one, or makes the key free unless the function has run. The client
+// may be gone.
 func (k *keyed) close(a *function.Answer, late *function.Result) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.request.Context()), storeTimeout)
 	defer cancel()
@@ -112,6 +127,12 @@ func (k *keyed) close(a *function.Answer, late *function.Result) error {
 		a = answeredAs(k.request, late)
 	}
 	if a == nil {
+		k.mu.Lock()
+		ran := k.ran
+		k.mu.Unlock()
+		if ran { // it is free when its time is over, as where nobody knows of the answer itself
+			return nil
+		}
 		return k.claim.Free(ctx)
 	}
 	if err := k.claim.Answer(ctx, a, k.keep); err != nil {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -31,8 +32,11 @@ func (l *later) policy(x *exchange, c *Call, next handler) error {
 	if err != nil {
 		return err
 	}
-	run, err := l.g.accept(c, event.NewID())
+	run, err := l.g.accept(c, lateID(c))
 	if err != nil {
+		return err
+	}
+	if err := c.keyed.accepted(run); err != nil {
 		return err
 	}
 	if said := want.applied(); said != "" {
@@ -50,7 +54,15 @@ func (l *later) policy(x *exchange, c *Call, next handler) error {
 	return nil
 }
 
-// accept appends the request as the event with this id. When it returns it is durable and will be run.
+// lateID is the id of the event that a request becomes. With a key it is that of its run: who comes again after a crash sends no other order.
+func lateID(c *Call) string {
+	if c.keyed == nil {
+		return event.NewID()
+	}
+	return cmp.Or(c.Run, c.ID)
+}
+
+// accept appends the request as the event with this id. When it returns it is durable and will be run, also where the client has gone meanwhile.
 func (g *Gateway) accept(c *Call, id string) (*lateRun, error) {
 	r := c.Request
 	g.dropOwn(r.Header)
@@ -86,9 +98,16 @@ func (g *Gateway) accept(c *Call, id string) (*lateRun, error) {
 	if recordSize(&record) > g.limits.Event {
 		return nil, tooLarge("a request that is answered later, as the log keeps it,", g.limits.Event)
 	}
-	at, err := g.log.Append(r.Context(), []eventlog.Record{record})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeTimeout)
+	defer cancel()
+	at, err := g.log.Append(ctx, []eventlog.Record{record})
 	if err != nil {
-		return nil, fmt.Errorf("append a request to %s: %w", c.Function, err)
+		err = fmt.Errorf("append a request to %s: %w", c.Function, err)
+		switch fault.KindOf(err) {
+		case fault.Unavailable, fault.Timeout, fault.Internal: // it may be in the log nevertheless, and be run
+			err = unkept{err}
+		}
+		return nil, err
 	}
 	run := &lateRun{name: runName{id, at[0].Partition, at[0].Offset}, request: &req, accepted: e.Time}
 	return run, run.readWant()

@@ -18,8 +18,6 @@ type onceAnswer struct {
 	header http.Header // of the answer alone
 	status int
 	body   []byte
-	given  bool  // the client has the beginning, and gets the rest as it comes
-	err    error // the log did not take it
 }
 
 func newOnceAnswer(x *exchange, k *keyed) *onceAnswer {
@@ -38,48 +36,28 @@ func (a *onceAnswer) WriteHeader(status int) {
 	}
 }
 
-// Write implements http.ResponseWriter. What is longer than the log keeps need not be held.
+// Write implements http.ResponseWriter. It waits for nothing: who cuts an answer off waits for it.
 func (a *onceAnswer) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
-	if !a.given && a.err == nil {
-		if len(a.body)+len(p) <= function.MaxAnswerKept {
-			a.body = append(a.body, p...)
-			return len(p), nil
-		}
-		a.give(int64(len(a.body) + len(p)))
-	}
-	if a.err != nil {
-		return 0, a.err
-	}
-	return a.x.Write(p)
+	a.body = append(a.body, p...)
+	return len(p), nil
 }
 
 // FlushError is for http.ResponseController.
-func (a *onceAnswer) FlushError() error {
-	if !a.given {
-		return nil
-	}
-	return http.NewResponseController(a.x).Flush()
-}
+func (a *onceAnswer) FlushError() error { return nil }
 
 // SetWriteDeadline is for http.ResponseController.
-func (a *onceAnswer) SetWriteDeadline(t time.Time) error {
-	if !a.given {
-		return nil
-	}
-	return http.NewResponseController(a.x).SetWriteDeadline(t)
-}
+func (a *onceAnswer) SetWriteDeadline(time.Time) error { return nil }
 
-// give ends the claim as the answer says, and begins to give it to the client; size is at least of how much has come.
-func (a *onceAnswer) give(size int64) {
+// give ends the claim as the answer says, and gives it to the client.
+func (a *onceAnswer) give() error {
 	if settles(a.status) && !a.own.substitute {
-		if a.err = a.k.finish(storedAnswer(a.status, a.header, a.body, size)); a.err != nil {
-			return
+		if err := a.k.finish(storedAnswer(a.status, a.header, a.body, int64(len(a.body)))); err != nil {
+			return err
 		}
 	} else {
 		a.k.leave()
 	}
-	a.given = true
 	h := a.x.Header()
 	delete(a.header, http.CanonicalHeaderKey(function.HeaderReplayed)) // a function may not pretend
 	if run := a.header[runHeader]; run != nil {
@@ -93,30 +71,21 @@ func (a *onceAnswer) give(size int64) {
 	if len(a.body) > 0 {
 		_, _ = a.x.Write(a.body) // a client that is gone cannot be told
 	}
+	return nil
 }
 
 // finish is called when the request was run, with its error.
 func (a *onceAnswer) finish(err error) error {
 	a.x.outcome, a.x.substitute = a.own.outcome, a.own.substitute
-	switch {
-	case a.given:
-		for name, values := range a.header {
-			if strings.HasPrefix(name, http.TrailerPrefix) {
-				a.x.Header()[name] = values
-			}
-		}
-		return nil
-	case err != nil:
+	if err != nil {
 		if hasRun(err) {
 			a.k.abandon()
 		}
 		maps.Copy(a.x.Header(), a.header)
 		return err
-	case a.err == nil:
-		a.WriteHeader(http.StatusOK) // as net/http does
-		a.give(int64(len(a.body)))
 	}
-	return a.err
+	a.WriteHeader(http.StatusOK) // as net/http does
+	return a.give()
 }
 
 // gathered is what an answer comes to in memory.
