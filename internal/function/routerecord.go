@@ -24,6 +24,8 @@ func (c *checker) record(at string, s *Spec, r *Route) {
 		c.add(at, "remove it", "the parts are calls of their functions, and recorded as those")
 	case r.Async == LaterAlways || r.Await != nil:
 		c.add(at, "remove it", "a request that is answered later is in the log in any case: it is what runs")
+	case r.Record != RecordFull && r.Idempotency != nil:
+		c.add(at, "remove one of both", "idempotency keeps the answer in the log, with its body")
 	case r.Record == RecordNone && r.Durable:
 		c.add(at, "meta, which leaves the bodies out", "what is durable is the record")
 	case r.Record == RecordNone && s.Rollout != nil:

@@ -15,6 +15,8 @@ func TestWhatARouteLeavesInTheLog(t *testing.T) {
 	for more, want := range map[string]string{
 		"record: some":                               `record: "some" is not known`,
 		"record: none, durable: true":                "record: what is durable is the record",
+		"record: meta, idempotency: true":            "record: idempotency keeps the answer",
+		"record: none, idempotency: true":            "record: idempotency keeps the answer",
 		"record: meta, async: true":                  "record: a request that is answered later is in the log",
 		"record: meta, scatter: {functions: [a, b]}": "record: the parts are calls of their functions",
 		"record: meta, redirect: {to: /y}":           "record: a route that asks no function",
