@@ -267,6 +267,20 @@ func TestADeadLetterTellsThatNothingComes(t *testing.T) {
 	}
 }
 
+func TestWhatIsKnownNeedsNoTurn(t *testing.T) {
+	n := start(t, Options{})
+	n.emit("a", "order.confirmed", "k")
+	n.find(want(t, "a"))
+	for range maxSearches {
+		n.searches <- struct{}{}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if found, err := n.Find(ctx, want(t, "a")); err != nil || found.Event == nil {
+		t.Errorf("found %+v, %v, want the event", found, err)
+	}
+}
+
 func TestADeadLetterFromBeforeTheWaitIsNotForgotten(t *testing.T) {
 	n := start(t, Options{})
 	later := want(t, "a")

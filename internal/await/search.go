@@ -33,13 +33,16 @@ func (f *Follower) Find(ctx context.Context, want Want) (Found, error) {
 
 // search reads on from where the last search for the same was. whole says that it came to the end of the log.
 func (f *Follower) search(ctx context.Context, want Want) (found Found, whole bool, err error) {
-	select {
-	case f.searches <- struct{}{}:
-		defer func() { <-f.searches }()
-	case <-ctx.Done():
-		return found, false, ctx.Err()
-	}
 	from, _ := f.places.GetIfPresent(want.ID)
+	if from.found == nil { // one record needs no turn
+		select {
+		case f.searches <- struct{}{}:
+			defer func() { <-f.searches }()
+		case <-ctx.Done():
+			return found, false, ctx.Err()
+		}
+		from, _ = f.places.GetIfPresent(want.ID)
+	}
 	if from.found != nil {
 		found.Event, err = f.read(ctx, *from.found)
 		return found, true, err
@@ -49,6 +52,7 @@ func (f *Follower) search(ctx context.Context, want Want) (found Found, whole bo
 		s.next = map[eventlog.Partition]int64{}
 	}
 	if err := s.run(ctx); err != nil {
+		f.places.Set(want.ID, place{next: s.next, dead: s.dead}) // who waits no longer may come again
 		return found, false, fmt.Errorf("look for what followed from %s: %w", want.ID, err)
 	}
 	if s.event != nil {
