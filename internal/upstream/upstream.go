@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -138,6 +139,9 @@ func (u *Upstreams) Run(ctx context.Context) error {
 
 // follow gives the pools that the newest view wants, and forgets all others.
 func (u *Upstreams) follow() []*Pool {
+	u.mu.Lock()
+	before := maps.Clone(u.pools) // one that is made from here on may be of a newer view
+	u.mu.Unlock()
 	var wanted []*Pool
 	keys := map[string]bool{}
 	view := u.o.Catalog.View()
@@ -151,8 +155,8 @@ func (u *Upstreams) follow() []*Pool {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for key := range u.pools {
-		if !keys[key] {
+	for key, p := range before {
+		if !keys[key] && u.pools[key] == p {
 			delete(u.pools, key)
 		}
 	}

@@ -512,3 +512,34 @@ func BenchmarkPick(b *testing.B) {
 		})
 	}
 }
+
+// meanwhile is a catalog in which something happens while its view is read.
+type meanwhile struct {
+	still
+	happens func()
+}
+
+func (m *meanwhile) View() *catalog.View {
+	if f := m.happens; f != nil {
+		m.happens = nil
+		f()
+	}
+	return &m.view
+}
+
+// TestAPoolOfANewerViewStays: who follows an older one at that moment does not forget it, and is woken to run it.
+func TestAPoolOfANewerViewStays(t *testing.T) {
+	c := &meanwhile{}
+	u, err := New(Options{Catalog: c, MaxAnswer: 1, Services: func(string) ([]function.ServiceInstance, <-chan struct{}) { return nil, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := &catalog.Trigger{Function: "f", Trigger: function.Trigger{Name: "r", Route: &function.Route{Upstream: &function.Upstream{Service: "s"}}}}
+	c.happens = func() { u.Pool(newer) }
+	if u.follow(); len(u.all()) != 1 || len(u.wake) != 1 {
+		t.Errorf("%d pools are known and %d wake-ups wait, want the one that was just made and its own", len(u.all()), len(u.wake))
+	}
+	if u.follow(); len(u.all()) != 0 {
+		t.Error("a pool that no route wants is kept")
+	}
+}
