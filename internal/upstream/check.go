@@ -2,45 +2,75 @@ package upstream
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// mostChecks of a pool run at a time.
+// mostChecks of a round run at a time.
 const mostChecks = 64
 
 // check asks all servers now and then whether they are well, and new ones at once, until ctx is done.
 func (p *Pool) check(ctx context.Context) {
 	tick := time.NewTicker(p.rule.Check.Every.Std())
 	defer tick.Stop()
+	var rounds sync.WaitGroup
+	defer rounds.Wait()
+	over := make(chan struct{}, 1) // holds a value when no round of all is under way
+	over <- struct{}{}
 	for {
-		all := true
 		select {
 		case <-p.news:
-			all = false
+			rounds.Go(func() { p.round(ctx, false) }) // beside the others, which may have to wait for servers that hang
 		case <-tick.C:
+			select {
+			case <-over:
+				rounds.Go(func() {
+					p.round(ctx, true)
+					over <- struct{}{}
+				})
+			default: // they take longer than the time between two
+			}
 		case <-ctx.Done():
 			return
 		}
-		var round errgroup.Group
-		round.SetLimit(mostChecks)
-		for _, m := range *p.members.Load() {
-			if all || m.unchecked() {
-				round.Go(func() error {
-					p.checked(m, m.remote.Check(p.rule.Check.Path, p.rule.Check.Timeout.Std()))
-					return nil
-				})
-			}
-		}
-		_ = round.Wait() // none of them fails
 	}
 }
 
-func (m *member) unchecked() bool {
+// round checks all servers, or those that were not checked and are not being checked.
+func (p *Pool) round(ctx context.Context, all bool) {
+	var round errgroup.Group
+	round.SetLimit(mostChecks)
+	for _, m := range *p.members.Load() {
+		if ctx.Err() != nil {
+			break
+		}
+		if m.checks(all) {
+			round.Go(func() error {
+				if ctx.Err() != nil { // while it waited for its turn
+					return nil
+				}
+				err := m.remote.Check(p.rule.Check.Path, p.rule.Check.Timeout.Std())
+				if ctx.Err() == nil { // else the stop may have ended it
+					p.checked(m, err)
+				}
+				return nil
+			})
+		}
+	}
+	_ = round.Wait() // none of them fails
+}
+
+// checks says whether it is to be checked now. What it says yes to ends with learn.
+func (m *member) checks(all bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return !m.checked
+	if m.checking || m.checked && !all {
+		return false
+	}
+	m.checking = true
+	return true
 }
 
 // checked counts a check, and says in the log what changes by it.
@@ -60,7 +90,7 @@ func (m *member) learn(err error, healthy, unhealthy int) (was, is string) {
 	defer m.mu.Unlock()
 	was = m.unwell
 	first := !m.checked
-	m.checked = true
+	m.checked, m.checking = true, false
 	if err == nil {
 		m.well, m.bad = m.well+1, 0
 		if first || m.well >= healthy {

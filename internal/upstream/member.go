@@ -30,6 +30,7 @@ type member struct {
 	retired  bool // it is in no list any more
 
 	checked    bool   // at least once
+	checking   bool   // now
 	unwell     string // why its checks leave it out; "" = they do not
 	well, bad  int    // checks in a row
 	inRow      int    // requests that failed

@@ -19,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/entry"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -224,7 +225,7 @@ func TestWhatChecksFind(t *testing.T) {
 			t.Fatalf("check %d (%v): why it is unwell = %q, want well %t", i, c.err, is, c.well)
 		}
 	}
-	if m = new(member); !m.unchecked() {
+	if m = new(member); !m.checks(false) {
 		t.Error("a new server was checked")
 	}
 	if _, is := m.learn(bad, 2, 3); is == "" {
@@ -541,5 +542,58 @@ func TestAPoolOfANewerViewStays(t *testing.T) {
 	}
 	if u.follow(); len(u.all()) != 0 {
 		t.Error("a pool that no route wants is kept")
+	}
+}
+
+// TestANewServerIsCheckedAtOnce although others hang, and a stop begins no more checks.
+func TestANewServerIsCheckedAtOnce(t *testing.T) {
+	asked, over := make(chan bool, 4*mostChecks), make(chan struct{})
+	hang := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked <- false
+		<-over
+	}))
+	defer hang.Close()
+	fresh := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- true }))
+	defer fresh.Close()
+	hanging := func(n int) (list []Server) {
+		for i := range n {
+			list = append(list, Server{Scheme: "http", Address: fmt.Sprintf("hang%d.invalid:80", i), Named: byDeveloper})
+		}
+		return list
+	}
+	check := func(n int) (p *Pool, stop func()) {
+		p = pool(t, function.Upstream{Check: &function.UpstreamCheck{Path: "/", Every: function.Duration(time.Hour), Timeout: function.Duration(time.Minute), Healthy: 1, Unhealthy: 1}}, hanging(n)...)
+		for _, m := range *p.members.Load() {
+			m.remote = entry.NewRemote(entry.RemoteOptions{Host: "hang", Keep: 1, MaxAnswer: 1, Dial: func(ctx context.Context) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "tcp", hang.Listener.Addr().String())
+			}})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var work sync.WaitGroup
+		work.Go(func() { p.check(ctx) })
+		for range mostChecks {
+			<-asked
+		}
+		return p, func() {
+			cancel()
+			close(over)
+			work.Wait()
+		}
+	}
+	p, stop := check(mostChecks + 8)
+	p.take(append(hanging(mostChecks+8), of(fresh.URL)))
+	for n := 0; !<-asked; n++ {
+		if n == 8 {
+			t.Fatal("all others are checked before the new one")
+		}
+	}
+	stop()
+	for len(asked) > 0 {
+		<-asked
+	}
+	over = make(chan struct{})
+	_, stop = check(2 * mostChecks)
+	if stop(); len(asked) != 0 {
+		t.Errorf("%d checks begin after the stop", len(asked))
 	}
 }
