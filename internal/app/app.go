@@ -215,7 +215,6 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("log sink", func(ctx context.Context) error { n.sink.run(ctx); return nil })
 	n.parts.start("history", n.history.Run)
 	n.parts.start("services", n.services.Run)
-	n.parts.start("upstreams", n.upstreams.Run)
 	n.parts.start("replays", n.replays.Run)
 	n.parts.start("code janitor", n.tidyCode)
 	n.parts.start("code from other nodes", n.share.Run)
@@ -228,6 +227,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("fleet", n.fleet.Run)
 	n.parts.start("purges of caches", n.purges.Run)
 	n.parts.start("answers that are events", n.awaits.Run)
+	n.parts.start("upstreams", n.serveUpstreams) // ends what the fleet and the gateway wait for
 	n.parts.start("fleet drain", n.drainFleet)
 	n.parts.start("health", n.health.Run)
 	n.parts.start("copies for new versions", n.shadow.Run)

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"context"
+	"sync"
+
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/gateway"
@@ -30,4 +33,23 @@ func (n *Node) instancesOf(name string) ([]function.ServiceInstance, <-chan stru
 func (n *Node) upstreamsOf(t *catalog.Trigger) func() gateway.Backend {
 	pool := n.upstreams.Pool(t)
 	return func() gateway.Backend { return pool.Begin() }
+}
+
+// serveUpstreams keeps the pools. When the node stops, requests that servers have may finish in what is left of the drain time. It stops after the fleet was
+// drained, whose functions ask servers too, and before who waits for requests.
+func (n *Node) serveUpstreams(ctx context.Context) error {
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var rest sync.WaitGroup
+	rest.Go(func() {
+		<-ctx.Done()
+		late, cancel := context.WithDeadline(following, n.stopBy)
+		defer cancel()
+		n.upstreams.Drain(late)
+		stop() // ahead of Close: that a check ends now says nothing of a server
+		n.upstreams.Close()
+	})
+	err := n.upstreams.Run(following)
+	rest.Wait()
+	return err
 }

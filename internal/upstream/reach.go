@@ -30,9 +30,12 @@ func (p *Pool) dialer(s Server) func(context.Context) (net.Conn, error) {
 	return func(ctx context.Context) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, p.connect)
 		defer cancel()
-		nc, err := d.DialContext(ctx, "tcp", s.Address)
-		if err != nil || secured == nil {
-			return nc, err
+		nc, err := p.up.lines.dial(ctx, cancel, d, s.Address)
+		if err != nil {
+			return nil, err
+		}
+		if secured == nil {
+			return nc, nil
 		}
 		over := tls.Client(nc, secured)
 		if err := over.HandshakeContext(ctx); err != nil {

@@ -30,8 +30,11 @@ func (p *Pool) Begin() *Turn { return &Turn{pool: p, tried: map[*member]bool{}} 
 // was there to be asked, or the client's body did not come.
 func (t *Turn) Invoke(ctx context.Context, inv *function.Invocation) (*function.Result, error) {
 	p := t.pool
+	defer p.up.lines.begin()()
 	select {
 	case <-p.known:
+	case <-p.up.lines.over:
+		return nil, fault.New(fault.Unavailable, "the node is stopping")
 	case <-ctx.Done():
 		return nil, fault.New(fault.Unavailable, "it is not known yet which servers the route has").WithHint("try again in a moment")
 	}

@@ -54,6 +54,7 @@ type Options struct {
 type Upstreams struct {
 	o       Options
 	metrics *metrics
+	lines   *lines
 	wake    chan struct{} // holds a value when a pool was made that does not run yet
 
 	mu    sync.Mutex
@@ -79,7 +80,7 @@ func New(o Options) (*Upstreams, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	u := &Upstreams{o: o, wake: make(chan struct{}, 1), pools: map[string]*Pool{}}
+	u := &Upstreams{o: o, lines: newLines(), wake: make(chan struct{}, 1), pools: map[string]*Pool{}}
 	var err error
 	if u.metrics, err = newMetrics(o.Metrics, u); err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func (u *Upstreams) Pool(t *catalog.Trigger) *Pool {
 	return p
 }
 
-// Run keeps the pools that the catalog's routes want, until ctx is done.
+// Run keeps the pools that the catalog's routes want, until ctx is done. What is under way then goes on until Close.
 func (u *Upstreams) Run(ctx context.Context) error {
 	running := map[*Pool]context.CancelFunc{}
 	var work sync.WaitGroup
