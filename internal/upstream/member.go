@@ -54,7 +54,7 @@ func (m *member) id() string { return m.server.id() } // which never changes
 func (m *member) say(s Server) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.server = s
+	m.server.Weight, m.server.Unwell = s.Weight, s.Unwell // the rest is what it is, and read without the lock
 }
 
 // load is what there is to choose by.

@@ -14,6 +14,9 @@ import (
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
+// maxWeight is what DNS and Consul can say at most. With more of it sums would overflow.
+const maxWeight = 1<<16 - 1
+
 // Pool are the servers of one route. Safe for concurrent use.
 type Pool struct {
 	settings
@@ -45,10 +48,7 @@ func (p *Pool) run(ctx context.Context) {
 	if p.rule.Check != nil {
 		work.Go(func() error { p.check(ctx); return nil })
 	}
-	_ = work.Wait() // none of them fails
-	for _, m := range *p.members.Load() {
-		m.retire()
-	}
+	_ = work.Wait() // none of them fails; a request that has the pool still goes to its servers, whose connections are closed when they have been idle
 }
 
 // take puts a new list in the place of the last one. A server that was there before stays what it is.
@@ -71,6 +71,7 @@ func (p *Pool) take(list []Server) {
 			left = append(left, s.Address+": "+why.Error())
 			continue
 		}
+		s.Weight = min(max(1, s.Weight), maxWeight)
 		m := before[s.id()]
 		if m == nil {
 			m, fresh = newMember(p, s), true

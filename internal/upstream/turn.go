@@ -110,8 +110,8 @@ func (t *Turn) choose(r *http.Request) (*member, error) {
 	}
 }
 
-// candidates are the servers that may be asked: those that are well and were not tried for this request; else those that are well; else all that were not
-// tried; else all. Never those that have as many requests as they may.
+// candidates are the servers that may be asked: those that are well and were not tried for this request; else all that were not tried; else those
+// that are well; else all. Never those that have as many requests as they may.
 func (t *Turn) candidates(all []*member) []candidate {
 	now := t.pool.up.o.Now()
 	t.mu.Lock()
@@ -123,10 +123,10 @@ func (t *Turn) candidates(all []*member) []candidate {
 			continue
 		}
 		at := 0
-		if !l.usable {
+		if t.tried[m] {
 			at += 2
 		}
-		if t.tried[m] {
+		if !l.usable {
 			at++
 		}
 		groups[at] = append(groups[at], candidate{m, l})

@@ -597,3 +597,47 @@ func TestANewServerIsCheckedAtOnce(t *testing.T) {
 		t.Errorf("%d checks begin after the stop", len(asked))
 	}
 }
+
+// TestAWeightWithoutMeasure of a directory does not overflow.
+func TestAWeightWithoutMeasure(t *testing.T) {
+	two := numbered(2)
+	two[0].Weight, two[1].Weight = 1<<62, 1<<62
+	got := chosen(t, pool(t, function.Upstream{Balance: function.BalanceHash, By: "path"}, two...), 1)
+	if len(got) != 1 {
+		t.Errorf("chosen are %v, want one", got)
+	}
+}
+
+// TestAnotherServerFirst: a request does not go back to one where it was, though the others are unwell.
+func TestAnotherServerFirst(t *testing.T) {
+	p := pool(t, function.Upstream{}, numbered(2)...)
+	all := *p.members.Load()
+	all[1].learn(errors.New("no"), 1, 1)
+	turn := p.Begin()
+	for i, want := range []*member{all[0], all[1], all[0]} {
+		if m, err := turn.choose(httptest.NewRequest("GET", "/", nil)); err != nil || m != want {
+			t.Errorf("attempt %d goes to %v, %v, want %s", i+1, m, err, want.id())
+		}
+	}
+}
+
+// TestAPoolThatEndsServesWhoHasIt by HTTP/2, whose connections would all be closed.
+func TestAPoolThatEndsServesWhoHasIt(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }))
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	defer s.Close()
+	to := of(s.URL)
+	to.Scheme = function.UpstreamH2C
+	p := pool(t, function.Upstream{}, to)
+	p.source = &shaky{list: []Server{to}}
+	turn := p.Begin()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	p.run(over)
+	res, err := turn.Invoke(t.Context(), &function.Invocation{ID: "1", Run: "1", Request: httptest.NewRequest("GET", "/", nil)})
+	if err != nil || res.Status != 200 {
+		t.Errorf("Invoke = %+v, %v, want an answer", res, err)
+	}
+}
