@@ -77,7 +77,14 @@ func (o *overseer) watch(x *exchange, c *Call, m *openapi.Match, next handler) e
 	}
 	whole = true
 	o.g.background.Go(func() {
-		defer func() { heard.give(); <-o.busy }()
+		defer func() {
+			if p := recover(); p != nil {
+				o.g.panicked(p)
+				o.count(answerSkipped)
+			}
+			heard.give()
+			<-o.busy
+		}()
 		o.judge(m, heard, header)
 	})
 	return nil

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
@@ -168,5 +170,22 @@ func TestSomeAnswersAreHeldAgainstTheDocument(t *testing.T) {
 	}
 	if used := n.held.used.Load(); used != 0 {
 		t.Errorf("%d bytes of answers are still held", used)
+	}
+}
+
+// TestAMistakeInACheckOfAnAnswerDoesNotEndTheNode: nobody else would catch it, since no request waits for the check.
+func TestAMistakeInACheckOfAnAnswerDoesNotEndTheNode(t *testing.T) {
+	n := start(t, says("x"))
+	w := documented(function.RouteValidate{Responses: 100})
+	o := newOverseer(n.Gateway, &catalog.Trigger{Trigger: w, Function: "f"})
+	r := httptest.NewRequest("GET", "/orders", nil)
+	x := &exchange{ResponseWriter: httptest.NewRecorder(), slow: time.Minute}
+	answers := func(x *exchange, _ *Call) error { x.WriteHeader(200); return nil }
+	if err := o.watch(x, &Call{Request: r}, nil, answers); err != nil { // to look at it without an operation is the mistake
+		t.Fatal(err)
+	}
+	n.background.Wait()
+	if !strings.Contains(n.said.String(), "request failed") || len(o.busy) != 0 || n.metric("dalamb_gateway_answers_checked_total") != 1 {
+		t.Errorf("the log has %s", n.said)
 	}
 }

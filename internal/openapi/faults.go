@@ -203,7 +203,7 @@ func clip(s string) string {
 		return s
 	}
 	cut := maxShown
-	for !utf8.RuneStart(s[cut]) {
+	for cut > maxShown-utf8.UTFMax && !utf8.RuneStart(s[cut]) { // text that is no UTF-8 has no such place
 		cut--
 	}
 	return s[:cut] + "..."

@@ -15,6 +15,7 @@ func FuzzDocument(f *testing.F) {
 	f.Add(shop, "POST", "/orders", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"qty\"\r\n\r\n1\r\n--b--\r\n")
 	f.Add(`{"openapi":"3.0.0","paths":{"/a":{"post":{"requestBody":{"content":{"*/*":{"schema":{"nullable":true,"type":"array","items":{"$ref":"#/paths"}}}}}}}}}`, "POST", "/a", "application/json", "[1,[2,null]]")
 	f.Add("openapi: 3.1.0\npaths: {/{a}.{b}: {get: {parameters: [{$ref: '#/components/parameters/A'}]}}}\ncomponents: {parameters: {A: {in: path, name: a}}}", "GET", "/x.y", "", "")
+	f.Add("openapi: 3.1.0\npaths: {/a: {get: {parameters: [{in: query, name: q, schema: {enum: [x]}}]}}}", "GET", "/a?q="+strings.Repeat("%80", 80), "", "")
 	f.Fuzz(func(t *testing.T, text, method, target, kind, body string) {
 		if len(text)+len(body) > 64<<10 {
 			return
