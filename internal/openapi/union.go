@@ -31,7 +31,7 @@ type Auth struct {
 // Union is one document, of version 3.1, of many routes: of those that have a document what that says of them, of the others their method and path. title
 // is whose they are.
 func Union(title string, routes []Route) []byte {
-	u := &union{paths: map[string]any{}, components: map[string]any{}, prefixes: map[[2]string]string{}, schemes: map[string]string{}}
+	u := &union{paths: map[string]any{}, components: map[string]any{}, prefixes: map[[2]string]string{}, schemes: map[string]string{}, left: maxNodes}
 	u.put("responses", "dalamb_Error", map[string]any{
 		"description": "dalamb refuses the request, or could not have it answered",
 		"content":     map[string]any{"application/json": map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/dalamb_Error"}}},
@@ -66,6 +66,7 @@ type union struct {
 	components map[string]any
 	prefixes   map[[2]string]string // by function and file: what stands before the names of its components
 	schemes    map[string]string    // as JSON -> name
+	left       int                  // values that may still be inlined, of all documents
 }
 
 func (u *union) put(kind, name string, v any) {
@@ -94,7 +95,7 @@ func (u *union) documented(r *Route) {
 		}
 		delete(operation, "security")
 		delete(operation, "servers")
-		u.add(r, path, op.Method, r.Doc.renamed(operation, prefix, maxInlined))
+		u.add(r, path, op.Method, (&naming{u, r.Doc, prefix}).renamed(operation, maxInlined, false))
 	}
 }
 
@@ -124,7 +125,7 @@ func (u *union) take(r *Route) string {
 	u.prefixes[file] = prefix
 	components, _ := clone(r.Doc.root["components"]).(map[string]any)
 	delete(components, "securitySchemes")
-	for kind, v := range r.Doc.renamed(map[string]any{"components": components}, prefix, maxInlined)["components"].(map[string]any) {
+	for kind, v := range (&naming{u, r.Doc, prefix}).renamed(map[string]any{"components": components}, maxInlined, false)["components"].(map[string]any) {
 		names, _ := v.(map[string]any)
 		for name, v := range names {
 			u.put(kind, prefix+name, v)
@@ -136,10 +137,18 @@ func (u *union) take(r *Route) string {
 // maxInlined is how deep references to other places than the components are followed, within each other.
 const maxInlined = 4
 
+// naming is how the names of a document's parts begin in a union.
+type naming struct {
+	*union
+	d      *Document
+	prefix string
+}
+
 // renamed gives a part of a document, which is changed, the names that it has in the union, and the newer dialect. What refers to another place than
 // the components becomes what stands there.
-func (d *Document) renamed(part map[string]any, prefix string, depth int) map[string]any {
-	walk(part, func(n node) {
+func (u *naming) renamed(part map[string]any, depth int, schema bool) map[string]any {
+	d, prefix := u.d, u.prefix
+	w := &walker{func(n node) {
 		if n.schema && d.legacy {
 			modern(n.value)
 		}
@@ -147,7 +156,7 @@ func (d *Document) renamed(part map[string]any, prefix string, depth int) map[st
 			n.value["operationId"] = prefix + id
 		}
 		if ref, is := n.value["$ref"].(string); is {
-			d.follow(n.value, ref, prefix, depth)
+			u.follow(n, ref, depth)
 		}
 		discriminator, _ := n.value["discriminator"].(map[string]any)
 		mapping, _ := discriminator["mapping"].(map[string]any)
@@ -159,21 +168,29 @@ func (d *Document) renamed(part map[string]any, prefix string, depth int) map[st
 				mapping[key] = prefix + to
 			}
 		}
-	})
+	}}
+	if schema {
+		w.schema(part, nil)
+	} else {
+		w.object(part, nil)
+	}
 	return part
 }
 
 // follow has a reference lead where it leads in the union.
-func (d *Document) follow(object map[string]any, ref, prefix string, depth int) {
+func (u *naming) follow(n node, ref string, depth int) {
 	if at, is := component(ref); is {
-		object["$ref"] = at.named(prefix).fragment()
+		n.value["$ref"] = at.named(u.prefix).fragment()
 		return
 	}
-	delete(object, "$ref")
+	delete(n.value, "$ref")
 	at, is := parsePointer(ref)
-	target, _ := clone(d.lookup(at)).(map[string]any)
-	if is && depth > 0 && target != nil {
-		maps.Copy(object, d.renamed(target, prefix, depth-1))
+	target, _ := u.d.lookup(at).(map[string]any)
+	if !is || depth == 0 || target == nil || u.left == 0 {
+		return
+	}
+	if u.left = max(0, u.left-count(target)); u.left > 0 { // else nothing more is: to count again and again would take as long
+		maps.Copy(n.value, u.renamed(clone(target).(map[string]any), depth-1, n.schema))
 	}
 }
 

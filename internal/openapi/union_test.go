@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -92,4 +93,25 @@ func TestADocumentIsTheSameInYAML(t *testing.T) {
 		t.Errorf("YAML = %s, %v", text, err)
 	}
 	parse(t, string(text))
+}
+
+func TestAUnionInlinesSoMuchAndNoMore(t *testing.T) {
+	var refs []string
+	for level := range 3 {
+		one := `{$ref: "#/x-parts/l` + strconv.Itoa(level+1) + `"}`
+		refs = append(refs, "  l"+strconv.Itoa(level)+": {allOf: ["+strings.TrimSuffix(strings.Repeat(one+", ", 100), ", ")+"]}")
+	}
+	doc := "openapi: 3.0.3\npaths: {/a: {get: {responses: {default: {description: it, content: {application/json: {schema: {$ref: '#/x-parts/l0'}}}}}}}}\nx-parts:\n" +
+		strings.Join(refs, "\n") + "\n  l3: {type: string, nullable: true}\n"
+	var root any
+	if err := json.Unmarshal(Union("f", []Route{{Function: "f", Name: "a", Path: "/a", Doc: parse(t, doc), File: "a.yaml"}}), &root); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(root); n < maxNodes/100 || n > 2*maxNodes {
+		t.Errorf("the union has %d values, want about %d", n, maxNodes)
+	}
+	at, _ := parsePointer("#/paths/~1a/get/responses/default/content/application~1json/schema/allOf/0/allOf/0/allOf/0")
+	if got, _ := json.Marshal(find(root, at)); string(got) != `{"type":["string","null"]}` {
+		t.Errorf("a schema outside of the components is %s, want it in the newer dialect", got)
+	}
 }
