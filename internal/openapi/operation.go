@@ -201,7 +201,7 @@ func (op *Operation) ReadsBody(h http.Header) bool {
 	if op.body == nil {
 		return false
 	}
-	if op.body.required && len(op.body.types) == 0 {
+	if op.body.required && len(op.body.types) == 0 || len(op.body.types) > 0 && len(h["Content-Type"]) > 1 { // which nobody can say what they mean
 		return true
 	}
 	t := op.body.typed(essence(h.Get("Content-Type")))

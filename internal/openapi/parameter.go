@@ -150,6 +150,8 @@ func (d *Document) checkParameter(p *parameter, from *source) []Fault {
 		return nil
 	case p.schema < 0 || p.empty && given && len(texts) == 1 && texts[0] == "":
 		return nil
+	case p.isJSON && len(texts) > 1:
+		return fail("is given more than once")
 	case p.isJSON:
 		v, _, err := readJSON([]byte(texts[0]))
 		if err != nil {
@@ -157,7 +159,10 @@ func (d *Document) checkParameter(p *parameter, from *source) []Fault {
 		}
 		value = v
 	case spread:
-		object := p.spread(from.query)
+		object, twice := p.spread(from.query)
+		if twice != "" {
+			return fail("has " + quoted(twice) + " more than once")
+		}
 		if len(object) == 0 {
 			if p.required {
 				return fail("is missing")
@@ -237,8 +242,9 @@ func (p *parameter) pairs(texts []string) map[string]string {
 	return object
 }
 
-// spread makes an object of a query: of name[property]=value, or of those of its properties that the query has.
-func (p *parameter) spread(query url.Values) map[string]any {
+// spread makes an object of a query: of name[property]=value, or of those of its properties that the query has. twice is one
+// that is given more than once; "" = none.
+func (p *parameter) spread(query url.Values) (object map[string]any, twice string) {
 	texts := map[string]string{}
 	for key, values := range query {
 		name := key
@@ -251,9 +257,12 @@ func (p *parameter) spread(query url.Values) map[string]any {
 		} else if _, known := p.shape.properties[key]; !known {
 			continue
 		}
+		if len(values) > 1 && (twice == "" || name < twice) {
+			twice = name
+		}
 		texts[name] = values[0]
 	}
-	return p.shape.object(texts)
+	return p.shape.object(texts), twice
 }
 
 // count is of how many values one is made.

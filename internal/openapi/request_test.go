@@ -247,3 +247,22 @@ components:
 		t.Errorf("behind it: got %q", got)
 	}
 }
+
+// TestWhatIsGivenTwiceIsRefused: a check of the first alone would let the function have the other.
+func TestWhatIsGivenTwiceIsRefused(t *testing.T) {
+	d := parse(t, shop)
+	for target, want := range map[string]string{
+		`/orders?limit=1&where={"a":1}&where={}`: "query parameter where is given more than once",
+		"/orders?limit=1&box[x]=1&box[x]=y":      `query parameter box has "x" more than once`,
+	} {
+		if got := ask(t, d, "GET", target, ""); got != want {
+			t.Errorf("%s: got %q, want %q", target, got, want)
+		}
+	}
+	m, _ := d.Find("POST", "/orders")
+	r := httptest.NewRequest("POST", "/orders", nil)
+	r.Header["Content-Type"] = []string{"application/octet-stream", "application/json"}
+	if faults := m.CheckRequest(r, []byte(`{}`)); len(faults) != 1 || faults[0].Message != "has more than one Content-Type" {
+		t.Errorf("two types: %v", faults)
+	}
+}
