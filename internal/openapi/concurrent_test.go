@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"net/http"
 	"sync"
 	"testing"
 )
@@ -23,7 +24,23 @@ func TestManyRequestsAtATime(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if len(d.sets) != cap(d.sets) {
-		t.Errorf("%d of %d sets of schemas came back", len(d.sets), cap(d.sets))
+	if sets := d.sets[inbound]; len(sets) != cap(sets) {
+		t.Errorf("%d of %d sets of schemas came back", len(sets), cap(sets))
 	}
+}
+
+func TestRequestsDoNotWaitForAnswersThatAreLookedAt(t *testing.T) {
+	d := parse(t, "openapi: 3.1.0\npaths: {/a: {post: {requestBody: {content: {application/json: {schema: {type: integer}}}}, responses: {default: {content: {application/json: {schema: {type: integer}}}}}}}}")
+	answered := make(chan struct{})
+	s := <-d.sets[outbound]
+	m, _ := d.Find("POST", "/a")
+	go func() {
+		defer close(answered)
+		m.CheckAnswer(200, http.Header{"Content-Type": {"application/json"}}, []byte("1"))
+	}()
+	if got := ask(t, d, "POST", "/a", "1", "Content-Type", "application/json"); got != "" {
+		t.Errorf("the request is not taken: %s", got)
+	}
+	d.sets[outbound] <- s
+	<-answered
 }

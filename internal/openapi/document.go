@@ -25,8 +25,10 @@ type Document struct {
 	bases      []string       // paths of its servers, without a slash at the end; the longest first
 	paths      index
 	operations []*Operation
-	uses       []use         // of schemas, in requests and answers
-	sets       chan *schemas // compiled; as many may be in use at a time; nil = not compiled yet
+	uses       []use // of schemas, in requests and answers
+	// sets are compiled, for each direction, of which as many may be in use at a time: requests do not wait for answers that are looked at. nil = not
+	// compiled yet.
+	sets [2]chan *schemas
 }
 
 // Parse reads a document, in YAML or JSON. The error names the line that is wrong; name is how it calls the document.
@@ -52,11 +54,15 @@ func Parse(name string, text []byte) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.sets = make(chan *schemas, max(1, runtime.GOMAXPROCS(0)/2)) // a part of the machine is left for what needs no check
-	d.sets <- first
-	for range cap(d.sets) - 1 {
-		d.sets <- nil
+	d.sets = [...]chan *schemas{
+		inbound:  make(chan *schemas, max(1, runtime.GOMAXPROCS(0)/2)), // a part of the machine is left for what needs no check
+		outbound: make(chan *schemas, 1),
 	}
+	d.sets[inbound] <- first
+	for range cap(d.sets[inbound]) - 1 {
+		d.sets[inbound] <- nil
+	}
+	d.sets[outbound] <- nil
 	return d, nil
 }
 

@@ -114,8 +114,9 @@ const (
 
 // check holds a value, which is made of so many, against a schema that need has numbered.
 func (d *Document) check(v any, values, schema int) (faults []Fault) {
-	s := <-d.sets
-	defer func() { d.sets <- s }()
+	sets := d.sets[d.uses[schema].to]
+	s := <-sets
+	defer func() { sets <- s }()
 	if s == nil {
 		var err error
 		if s, err = d.compile(); err != nil { // it has compiled before
