@@ -6,16 +6,12 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-const (
-	maxChunk  = 64 << 10         // bytes of an answer in one message
-	chunkTime = 30 * time.Second // for a client to take one
-)
+const maxChunk = 64 << 10 // bytes of an answer in one message
 
 // invokeStream makes a call whose answer goes to the client while the function gives it. An error has answered nothing.
 //
@@ -74,7 +70,6 @@ func (s *streamedCall) Gone() <-chan struct{} { return s.r.Context().Done() }
 func (s *streamedCall) Write(p []byte) (n int, err error) {
 	for len(p) > 0 {
 		piece := p[:min(len(p), maxChunk)]
-		_ = http.NewResponseController(s.w).SetWriteDeadline(time.Now().Add(chunkTime)) // what cannot have deadlines is not slow
 		if err := s.events.send("PayloadChunk", "application/octet-stream", piece); err != nil {
 			return n, fmt.Errorf("send a piece of the answer: %w", err)
 		}

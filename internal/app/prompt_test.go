@@ -59,3 +59,26 @@ func TestAClientThatTakesNothingIsGivenUp(t *testing.T) {
 		t.Fatal("what answers goes on, though nobody takes it")
 	}
 }
+
+func TestAnAnswerByHTTP2MayBeQuiet(t *testing.T) {
+	const patience = 100 * time.Millisecond
+	web := httptest.NewUnstartedServer(prompt(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for range 2 {
+			<-time.After(2 * patience)
+			fmt.Fprint(w, "x")
+			_ = http.NewResponseController(w).Flush()
+		}
+		<-time.After(2 * patience)
+	}), patience))
+	web.EnableHTTP2 = true
+	web.StartTLS()
+	defer web.Close()
+	res, err := web.Client().Get(web.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if text, err := io.ReadAll(res.Body); err != nil || res.ProtoMajor != 2 || string(text) != "xx" {
+		t.Errorf("it answers %q, %v by %s", text, err, res.Proto)
+	}
+}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -32,5 +33,33 @@ func TestAnAnswerByHTTP2MayTakeLongerThanABody(t *testing.T) {
 			t.Errorf("the answer to %q is %s %q, %v", body, resp.Status, text, err)
 		}
 		resp.Body.Close()
+	}
+}
+
+func TestAStreamByHTTP2MayBeQuiet(t *testing.T) {
+	const patience = 300 * time.Millisecond
+	n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		to := c.Invocation.Responder
+		to.(function.Informer).Inform(103, http.Header{"Link": {"</a.css>"}})
+		<-time.After(patience + patience/4)
+		w, err := to.Respond(function.Head{Status: 200, Length: -1, Header: http.Header{"Content-Type": {"text/event-stream"}}})
+		for range 2 {
+			if err != nil {
+				return nil, err
+			}
+			<-time.After(2*patience + patience/4) // a head has twice the time
+			_, err = io.WriteString(w, "data: x\n\n")
+		}
+		return &function.Result{Outcome: function.Succeeded, Status: 200, Version: 1}, err
+	}), func(o *Options) { o.BodyTimeout = patience })
+	n.deploy("feed", route("web", "GET", "/feed"))
+	client, _ := http2(t)
+	resp, err := client.Get(n.url + "/feed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || resp.ProtoMajor != 2 || string(text) != "data: x\n\ndata: x\n\n" {
+		t.Errorf("the stream is %q, %v", text, err)
 	}
 }

@@ -62,6 +62,7 @@ func (s *stream) Inform(status int, fields http.Header) {
 	w := s.x.ResponseWriter
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.x.slow)) // what cannot have deadlines is not slow
 	w.WriteHeader(status)
+	s.rest()
 	clear(h)
 	maps.Copy(h, final)
 }
@@ -139,7 +140,19 @@ func (s *stream) Write(p []byte) (int, error) {
 	return n, s.flush()
 }
 
-func (s *stream) flush() error { return http.NewResponseController(s.x).Flush() }
+func (s *stream) flush() error {
+	err := http.NewResponseController(s.x).Flush()
+	s.rest()
+	return err
+}
+
+// rest is called when the client has all that there is: until there is more it cannot be slow. A stream of HTTP/2 ends at its deadline although
+// nobody writes.
+func (s *stream) rest() {
+	if s.r.ProtoMajor > 1 {
+		_ = http.NewResponseController(s.x).SetWriteDeadline(time.Time{}) // there was none
+	}
+}
 
 // end closes an answer that was begun. One that did not come to its end is cut off, so that the client does not take it for whole.
 func (s *stream) end(res *function.Result, err error) {
@@ -149,6 +162,7 @@ func (s *stream) end(res *function.Result, err error) {
 	if err != nil || res.Abandoned || res.Outcome != function.Succeeded {
 		panic(http.ErrAbortHandler)
 	}
+	_ = http.NewResponseController(s.x).SetWriteDeadline(time.Now().Add(s.x.slow)) // of what a coding or net/http still has to send
 	for name, values := range res.Trailer {
 		if passTrailer(name) {
 			s.x.Header()[http.TrailerPrefix+name] = values
