@@ -29,6 +29,7 @@ type Call struct {
 	Version  int              // 0 = by alias
 	Key      string           // that stays on one version; "" = what the route's sticky names
 	Trigger  *catalog.Trigger // the route that leads here; nil for a call by name
+	record   function.Record  // what stays of a call that a route makes by name; "" = all
 
 	to Backend // what answers in the function's place; nil = nothing does
 
@@ -146,7 +147,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	if space != eventlog.SpaceOK {
 		rec.body, rec.answer = nil, nil
 	}
-	rec.keep(call.Trigger)
+	rec.keep(call.recorded())
 	rec.start, rec.took, rec.names, rec.redact = start, c.now().Sub(start), out.names, c.redact
 	if !durable && len(out.records) == 0 {
 		c.recorder.offer(rec)
@@ -155,6 +156,14 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	}
 	a.Result, err = c.store(ctx, effect{rec: rec, res: res, out: out, durable: durable})
 	return a, err
+}
+
+// recorded is what stays of the call; a function that is asked in a route's name has what the client has sent too.
+func (c *Call) recorded() function.Record {
+	if c.Trigger != nil {
+		return c.Trigger.Route.Record
+	}
+	return c.record
 }
 
 // effect is what a call leaves in the log before its answer.

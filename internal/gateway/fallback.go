@@ -75,6 +75,7 @@ func (f *fallback) ask(x *exchange, c *Call) error {
 	if x.outcome != "" { // the first function was asked, and its record is that of the run
 		other = c.again()
 	}
+	other.record = c.recorded()
 	other.Function, other.Trigger, other.wait, other.keyed = f.rule.Function, nil, 0, nil
 	err := f.g.serveCall(x, *other, false)
 	if fault.KindOf(err) == fault.NotFound {

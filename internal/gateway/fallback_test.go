@@ -133,3 +133,20 @@ func TestAFallbackForAnOpenBreakerGetsNoTokenOfTheNode(t *testing.T) {
 		}
 	}
 }
+
+// TestAFallbackIsRecordedAsItsRouteWants: it is given what the client has sent, of which the route wants nothing to stay.
+func TestAFallbackIsRecordedAsItsRouteWants(t *testing.T) {
+	f := inTurn(gives(bad(500)), gives(ok("x")))
+	n := start(t, f)
+	n.deploy("f", enduring("", func(r *function.Route) {
+		r.Fallback, r.Record = &function.Fallback{Function: "g"}, function.RecordMeta
+	}))
+	if g := n.send("POST", "/x", "secret"); g.status != 200 {
+		t.Fatalf("answer = %d %s", g.status, g.body)
+	}
+	for _, r := range n.requests(2) {
+		if r.Body != nil || r.Answer != nil {
+			t.Errorf("the record of %s has %q and %q, want no bodies", r.Function, r.Body, r.Answer)
+		}
+	}
+}

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/function"
@@ -63,11 +62,8 @@ func newRecord(c *Call, inv *function.Invocation, res *function.Result) *record 
 }
 
 // keep leaves out what the route does not want to stay.
-func (r *record) keep(t *catalog.Trigger) {
-	if t == nil {
-		return
-	}
-	switch t.Route.Record {
+func (r *record) keep(what function.Record) {
+	switch what {
 	case function.RecordNone:
 		r.none = true
 	case function.RecordMeta:

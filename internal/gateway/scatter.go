@@ -112,6 +112,7 @@ func (s *scattering) question(c *Call) *Call {
 	q.Chain.Cause = cmp.Or(c.Run, c.ID)
 	q.Chain.Correlation = cmp.Or(c.Chain.Correlation, q.Chain.Cause)
 	q.Run, q.Attempt, q.made = "", 0, nil
+	q.record = c.recorded()
 	q.Trigger, q.Responder = nil, nil
 	if c.Trigger != nil {
 		q.Key = c.Trigger.Route.Sticky.Key(c.Request)
@@ -224,7 +225,7 @@ func (s *scattering) merged(x *exchange, c, q *Call, parts []scatter.Part) error
 // merging is the call of the function that makes one answer of parts: the client's own, with another body.
 func merging(c, q *Call, name string, parts []byte) *Call {
 	m := c.first()
-	m.Function, m.Trigger, m.Key = name, nil, q.Key
+	m.Function, m.Trigger, m.record, m.Key = name, nil, q.record, q.Key
 	m.Body, m.whole = parts, true
 	r := m.Request
 	r.Method, r.Header = http.MethodPost, q.Request.Header.Clone()
