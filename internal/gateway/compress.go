@@ -114,7 +114,7 @@ func (w *compressing) WriteHeader(status int) {
 // worthCompressing is asked when all of the head is known. An answer whose length is not is a stream.
 func worthCompressing(status int, h http.Header) bool {
 	switch {
-	case status == http.StatusNoContent || status == http.StatusNotModified,
+	case status == http.StatusNoContent || status == http.StatusNotModified || status == http.StatusPartialContent, // of several ranges it has no Content-Range
 		h.Get("Content-Encoding") != "" || h.Get("Content-Range") != "",
 		noTransform(h),
 		!gzhttp.DefaultContentTypeFilter(h.Get("Content-Type")):

@@ -255,3 +255,10 @@ func TestAnErrorThatIsShortIsNotCompressed(t *testing.T) {
 		t.Errorf("answer = %d %v", g.status, g.header)
 	}
 }
+
+// TestPartsOfAnAnswerAreNotCompressed: several ranges have no Content-Range, but one within each part.
+func TestPartsOfAnAnswerAreNotCompressed(t *testing.T) {
+	if worthCompressing(http.StatusPartialContent, http.Header{"Content-Type": {"multipart/byteranges; boundary=b"}}) {
+		t.Error("an answer of several ranges is compressed")
+	}
+}
