@@ -142,7 +142,7 @@ func (a *attempt) take() {
 	h := a.to.Header()
 	clear(h)
 	maps.Copy(h, a.header)
-	a.to.outcome, a.to.substitute, a.to.begun = a.own.outcome, a.own.substitute, true
+	a.to.outcome, a.to.substitute, a.to.own, a.to.begun = a.own.outcome, a.own.substitute, a.own.own, true
 }
 
 func (a *attempt) Write(p []byte) (int, error) {

@@ -71,7 +71,7 @@ func (o *outgoing) ask(call *Call, next handler, validate bool) (*keeping, error
 	inner.Request = r
 	k.own = exchange{ResponseWriter: k, kind: o.x.kind, start: o.x.start, slow: o.x.slow}
 	err := next(&k.own, &inner)
-	o.x.outcome, o.x.substitute = k.own.outcome, k.own.substitute
+	o.x.outcome, o.x.substitute, o.x.own = k.own.outcome, k.own.substitute, k.own.own
 	return k, err
 }
 

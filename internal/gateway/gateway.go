@@ -342,6 +342,7 @@ type exchange struct {
 	among      sync.Mutex
 	outcome    function.Outcome // of the call that was made last, once it is known; a stream has none before its end
 	substitute bool             // the answer is a fallback's
+	own        bool             // the answer is dalamb's
 	begun      bool             // it is an attempt's
 }
 

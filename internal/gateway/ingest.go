@@ -208,6 +208,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	if err != nil { // only values of this package come here, and each can be encoded
 		panic(fmt.Sprintf("encode %T: %v", v, err))
 	}
+	if x, is := w.(*exchange); is {
+		x.own = true
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(b)+1))

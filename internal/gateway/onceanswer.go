@@ -76,7 +76,7 @@ func (a *onceAnswer) give() error {
 
 // finish is called when the request was run, with its error.
 func (a *onceAnswer) finish(err error) error {
-	a.x.outcome, a.x.substitute = a.own.outcome, a.own.substitute
+	a.x.outcome, a.x.substitute, a.x.own = a.own.outcome, a.own.substitute, a.own.own
 	if err != nil {
 		if hasRun(err) {
 			a.k.abandon()

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/dalamb/dalamb/internal/function"
@@ -41,7 +42,7 @@ func (g *Gateway) OpenAPI(env, only string) []byte {
 			one.Host = rule.Host
 		}
 		if v := rs.documents[routeKey{r.Function, r.Trigger.Name}]; v != nil {
-			if doc, err := v.document(); err != nil {
+			if doc, err := v.document(context.Background()); err != nil {
 				g.logger.Warn("route without its document", "function", r.Function, "trigger", r.Trigger.Name, "err", reason(err))
 			} else {
 				one.Doc, one.File = doc, v.rule.File

@@ -67,10 +67,10 @@ func (o *overseer) watch(x *exchange, c *Call, m *openapi.Match, next handler) e
 		}
 	}()
 	err := next(x, c)
-	if err != nil || x.substitute || x.outcome != "" && x.outcome != function.Succeeded && x.outcome != function.Failed || heard.status == 0 {
+	if err != nil || x.substitute || x.own || x.outcome != "" && x.outcome != function.Succeeded && x.outcome != function.Failed || heard.status == 0 {
 		return err // it is not the function's
 	}
-	header := x.Header().Clone()
+	header := heard.header
 	if heard.tooMuch || header.Get("Content-Encoding") != "" || c.Request.Method == http.MethodHead || !o.begin() {
 		o.count(answerSkipped)
 		return nil
@@ -145,6 +145,7 @@ type overheard struct {
 	http.ResponseWriter
 	budget  *budget
 	status  int
+	header  http.Header // as the function's answer has it: what is below may encode it
 	body    []byte
 	held    int64
 	tooMuch bool
@@ -153,7 +154,7 @@ type overheard struct {
 // WriteHeader implements http.ResponseWriter.
 func (o *overheard) WriteHeader(status int) {
 	if o.status == 0 && status >= http.StatusOK {
-		o.status = status
+		o.status, o.header = status, o.Header().Clone()
 	}
 	o.ResponseWriter.WriteHeader(status)
 }
@@ -161,7 +162,7 @@ func (o *overheard) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (o *overheard) Write(p []byte) (int, error) {
 	if o.status == 0 {
-		o.status = http.StatusOK
+		o.status, o.header = http.StatusOK, o.Header().Clone()
 	}
 	n, err := o.ResponseWriter.Write(p)
 	switch {

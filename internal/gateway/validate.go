@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,11 +22,15 @@ type validating struct {
 	code string // whose file it is
 	sees *overseer
 
-	mu    sync.Mutex
-	doc   *openapi.Document // nil = not read yet
-	err   error             // why not
-	tried time.Time
+	mu      sync.Mutex
+	doc     *openapi.Document // nil = not read yet
+	err     error             // why not
+	tried   time.Time
+	reading chan struct{} // closed when it has been read, or not; nil = nobody does
 }
+
+// documentPatience is how long a request waits for the document: its code may have to come from another node first.
+const documentPatience = time.Second
 
 // validating gives a route the state that belongs to its settings and to the live version's code.
 func (g *Gateway) validating(t *catalog.Trigger, s *shelf) *validating {
@@ -51,7 +56,7 @@ func (g *Gateway) liveCode(name string) string {
 }
 
 func (v *validating) policy(x *exchange, c *Call, next handler) error {
-	doc, err := v.document()
+	doc, err := v.document(c.Request.Context())
 	if err != nil {
 		return err
 	}
@@ -82,22 +87,60 @@ func (v *validating) policy(x *exchange, c *Call, next handler) error {
 	return next(x, c)
 }
 
-// document reads the document, once.
-func (v *validating) document() (*openapi.Document, error) {
+// document gives the document, which is read once, beside the requests that wait for it.
+func (v *validating) document(ctx context.Context) (*openapi.Document, error) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	if v.doc != nil || v.err != nil && v.g.now().Sub(v.tried) < time.Second {
+		defer v.mu.Unlock()
 		return v.doc, v.err
 	}
+	if v.reading == nil {
+		v.reading = make(chan struct{})
+		v.g.background.Go(v.read)
+	}
+	reading := v.reading
+	v.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, documentPatience)
+	defer cancel()
+	select {
+	case <-reading:
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		return v.doc, v.err
+	case <-ctx.Done():
+		return nil, noDocument(ctx.Err())
+	}
+}
+
+func (v *validating) read() {
+	var doc *openapi.Document
+	err := errPanic
+	defer func() {
+		if p := recover(); p != nil {
+			v.g.panicked(p)
+		}
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if v.doc, v.err = doc, nil; err != nil {
+			v.err = noDocument(err)
+		}
+		v.tried = v.g.now()
+		close(v.reading)
+		v.reading = nil
+	}()
+	doc, err = v.load()
+}
+
+func (v *validating) load() (*openapi.Document, error) {
 	dir, err := v.g.code(v.code)
-	if err == nil {
-		v.doc, err = openapi.Load(dir, v.rule.File)
+	if err != nil {
+		return nil, err
 	}
-	if v.err = nil; err != nil {
-		v.err = &shut{fault.New(fault.Unavailable, "the document that requests are held against cannot be read").WithHint("the node's log says why"), err}
-	}
-	v.tried = v.g.now()
-	return v.doc, v.err
+	return openapi.Load(dir, v.rule.File)
+}
+
+func noDocument(cause error) error {
+	return &shut{fault.New(fault.Unavailable, "the document that requests are held against cannot be read").WithHint("the node's log says why"), cause}
 }
 
 func unknownTo(file string, r *http.Request, allowed []string) error {

@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -187,5 +189,61 @@ func TestAMistakeInACheckOfAnAnswerDoesNotEndTheNode(t *testing.T) {
 	n.background.Wait()
 	if !strings.Contains(n.said.String(), "request failed") || len(o.busy) != 0 || n.metric("dalamb_gateway_answers_checked_total") != 1 {
 		t.Errorf("the log has %s", n.said)
+	}
+}
+
+// TestARequestDoesNotWaitForCodeThatIsLong: others would queue behind it, and their clients may be gone.
+func TestARequestDoesNotWaitForCodeThatIsLong(t *testing.T) {
+	dir := codeOf(t, map[string]string{"openapi.yaml": orders})
+	come := make(chan struct{})
+	var asked atomic.Int32
+	n := start(t, says("ran"), func(o *Options) {
+		o.Code = func(string) (string, error) { asked.Add(1); <-come; return dir, nil }
+	})
+	v := &validating{g: n.Gateway, rule: &function.RouteValidate{File: "openapi.yaml"}, code: "sha256:00"}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 2 {
+		if doc, err := v.document(gone); doc != nil || fault.KindOf(err) != fault.Unavailable {
+			t.Errorf("document = %v, %v, want that it is not there yet", doc, err)
+		}
+	}
+	close(come)
+	n.background.Wait()
+	if doc, err := v.document(t.Context()); doc == nil || err != nil || asked.Load() != 1 {
+		t.Errorf("document = %v, %v; the code was asked for %d times, want once", doc, err, asked.Load())
+	}
+}
+
+func TestAnswersOfDalambItselfAreNotHeldAgainstTheDocument(t *testing.T) {
+	dir := codeOf(t, map[string]string{"openapi.yaml": orders})
+	n := start(t, script(func(context.Context, fleet.Call) (*function.Result, error) {
+		return &function.Result{Outcome: function.Failed, Failure: &function.Failure{Message: "no"}}, nil // of a function that has no status
+	}), shows(map[string]string{"sha256:00": dir}))
+	n.deploy("f", documented(function.RouteValidate{Responses: 100}))
+	if g := n.send("GET", "/orders", "", "Authorization", ""); g.status != 502 {
+		t.Errorf("%d %s, want 502", g.status, g.body)
+	}
+	n.background.Wait()
+	if got := n.metric("dalamb_gateway_answers_checked_total"); got != 0 {
+		t.Errorf("answers that were looked at: %v, want none", got)
+	}
+}
+
+func TestAnAnswerIsLookedAtThoughTheClientGetsItCompressed(t *testing.T) {
+	dir := codeOf(t, map[string]string{"openapi.yaml": orders})
+	body := []byte(`{"no":"` + strings.Repeat("list", compressLeast) + `"}`)
+	n := start(t, script(func(context.Context, fleet.Call) (*function.Result, error) {
+		return &function.Result{Outcome: function.Succeeded, Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Version: 1}, nil
+	}), shows(map[string]string{"sha256:00": dir}))
+	w := documented(function.RouteValidate{Responses: 100})
+	w.Route.Compress = true
+	n.deploy("f", w)
+	if g := n.send("GET", "/orders", "", "Authorization", "", "Accept-Encoding", "gzip"); g.header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("%d %v, want gzip", g.status, g.header)
+	}
+	n.background.Wait()
+	if !strings.Contains(n.said.String(), "answer is not as its document says") {
+		t.Errorf("it was not looked at: %s", n.said)
 	}
 }
