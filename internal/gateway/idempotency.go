@@ -93,8 +93,10 @@ func (o *once) request(c *Call, key string, bound time.Duration) idempotency.Req
 	if c.Identity != nil {
 		who = c.Identity
 	} else {
-		for _, name := range credentialFields() {
-			shown += name + "\x00" + strings.Join(r.Header[name], "\x00") + "\x00"
+		for _, name := range o.g.caller.redact.names() {
+			if values := r.Header[name]; values != nil {
+				shown += name + "\x00" + strings.Join(values, "\x00") + "\x00"
+			}
 		}
 	}
 	return idempotency.Request{

@@ -118,7 +118,7 @@ func TestWhichAnswersAreGivenAgain(t *testing.T) {
 
 func TestAKeyIsOfOneRequest(t *testing.T) {
 	f := inTurn(gives(ok("x")))
-	n := start(t, f, remembering(t))
+	n := start(t, f, remembering(t), func(o *Options) { o.Redact = []string{"x-own-secret"} })
 	n.deploy("f", onceRoute())
 	if g := n.send("POST", "/x?a=1", "body", "Idempotency-Key", "k", "Authorization", "Bearer mine"); g.status != 200 {
 		t.Fatalf("the first answer is %d %s", g.status, g.body)
@@ -138,6 +138,12 @@ func TestAKeyIsOfOneRequest(t *testing.T) {
 		},
 		"another caller": func() got {
 			return n.send("POST", "/x?a=1", "body", "Idempotency-Key", "k", "Authorization", "Bearer other")
+		},
+		"an API key": func() got {
+			return n.send("POST", "/x?a=1", "body", "Idempotency-Key", "k", "Authorization", "Bearer mine", "X-Api-Key", "other")
+		},
+		"a secret of the settings": func() got {
+			return n.send("POST", "/x?a=1", "body", "Idempotency-Key", "k", "Authorization", "Bearer mine", "X-Own-Secret", "other")
 		},
 		"a cookie": func() got {
 			return n.send("POST", "/x?a=1", "body", "Idempotency-Key", "k", "Authorization", "Bearer mine", "Cookie", "a=b")

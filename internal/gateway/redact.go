@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,6 +21,9 @@ func newRedactor(more []string) *redactor {
 	}
 	return r
 }
+
+// names are the fields whose values may be secrets, in order.
+func (r *redactor) names() []string { return slices.Sorted(maps.Keys(r.headers)) }
 
 // header returns a copy whose secret-bearing values are replaced.
 func (r *redactor) header(h http.Header) map[string][]string {
