@@ -152,8 +152,8 @@ func (g *Gateway) storyOf(ctx context.Context, run *lateRun, w *await.Wait) (*fu
 	case follows:
 		found, err = g.awaits.Find(ctx, *run.want)
 	}
-	if ctx.Err() != nil { // nobody asks any more
-		return story, nil
+	if err != nil && ctx.Err() != nil { // who asks waits no longer
+		found, err = await.Found{}, nil
 	}
 	if err != nil || found.Event == nil && !follows {
 		return story, err

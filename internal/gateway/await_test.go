@@ -238,6 +238,26 @@ func TestANodeThatStopsAnswersThoseThatWait(t *testing.T) {
 	}
 }
 
+// patient follows nothing: what is looked for does not come before who asks has waited enough.
+type patient struct{ Awaits }
+
+func (patient) Find(ctx context.Context, _ await.Want) (await.Found, error) {
+	<-ctx.Done()
+	return await.Found{}, ctx.Err()
+}
+
+func TestWhoAsksWhileALongSearchIsUnderWayIsToldAtTheEndOfTheNode(t *testing.T) {
+	d := startAwaiting(t, time.Minute)
+	at, answer := d.order("Prefer", "wait=1")
+	d.finish(at, ran())
+	answer()
+	d.Gateway.awaits = patient{d.Gateway.awaits}
+	d.EndWaits()
+	if g := d.send("GET", at, ""); g.status != 200 || g.state(t).State != "waiting" {
+		t.Errorf("state = %d %s, want waiting", g.status, g.body)
+	}
+}
+
 // hasty is a log in which the event that answers stands before who has sent the request knows that that is there.
 type hasty struct {
 	Log

@@ -44,13 +44,29 @@ func (w *waiters) enter() bool {
 
 func (w *waiters) leave() { w.now.Add(-1) }
 
+// within is a context that ends after so long, and with the node.
+func (w *waiters) within(ctx context.Context, patience time.Duration) (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-w.ending:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { cancel(); watching.Wait() }
+}
+
 // EndWaits is called when the node stops: who waits for a run is told how it stands, and can ask another node.
 func (g *Gateway) EndWaits() { g.waiters.end() }
 
 // settled returns how a run stands when it is over, or after so long; nil = nothing has come of it. Where too many wait it returns at once.
 func (g *Gateway) settled(ctx context.Context, run *lateRun, wait time.Duration) (*function.Run, error) {
 	if wait <= 0 || !g.waiters.enter() {
-		return g.storyOf(ctx, run, nil)
+		asks, end := g.waiters.within(ctx, maxWait)
+		defer end()
+		return g.storyOf(asks, run, nil)
 	}
 	defer g.waiters.leave()
 	w, err := g.expect(ctx, run)
@@ -81,8 +97,10 @@ func (g *Gateway) untilOver(ctx context.Context, run *lateRun, who stay) (*funct
 	defer stop()
 	late := time.NewTimer(who.patience)
 	defer late.Stop()
+	asks, end := g.waiters.within(ctx, who.patience)
+	defer end()
 	for {
-		story, err := g.storyOf(ctx, run, who.event)
+		story, err := g.storyOf(asks, run, who.event)
 		if err != nil || story != nil && over(story) {
 			return story, err
 		}
@@ -120,8 +138,10 @@ func (g *Gateway) followRun(x *exchange, r *http.Request, run *lateRun) error {
 	late, alive := time.NewTimer(maxStream), time.NewTicker(keepAlive)
 	defer late.Stop()
 	defer alive.Stop()
+	asks, end := g.waiters.within(r.Context(), maxStream)
+	defer end()
 	for {
-		story, err := g.storyOf(r.Context(), run, w)
+		story, err := g.storyOf(asks, run, w)
 		if err != nil {
 			g.logger.Warn("follow a run", "event", run.name.id, "err", err)
 			return nil // the client asks again
