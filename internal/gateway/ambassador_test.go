@@ -88,9 +88,12 @@ func TestAFunctionReachesThoseThatItCalls(t *testing.T) {
 	rest := route("rest", "GET", "/rest/{$}")
 	n.deploy("orders", token, hosted, rest)
 	n.deploy("billing")
+	one, two := route("one", "GET", "/{x}/orders"), route("two", "GET", "/public/{y}") // without their hosts they would contend
+	one.Route.Host, two.Route.Host = "a.example.org", "b.example.org"
+	n.deploy("hosts", one, two)
 	n.deploy("other")
 	n.deploy("staging.orders")
-	s := n.instance(&function.Spec{Name: "shop", Calls: []string{"orders", "billing"}}, inRun())
+	s := n.instance(&function.Spec{Name: "shop", Calls: []string{"orders", "billing", "hosts"}}, inRun())
 	staging := n.instance(&function.Spec{Name: "staging.shop", Calls: []string{"staging.orders"}}, inRun())
 	const by = " by function shop from shop, 2 hops after [desk shop]"
 	for _, c := range []struct {
@@ -106,6 +109,9 @@ func TestAFunctionReachesThoseThatItCalls(t *testing.T) {
 		{s, "orders.dalamb", "GET", "/nowhere/a%2Fb", 200, "orders  GET orders.dalamb/nowhere/a%2Fb" + by},
 		{s, "orders.dalamb", "GET", "/rest", 307, ""}, // to the route's /rest/, as it is outside
 		{s, "billing.dalamb", "PUT", "//as/it/is", 200, "billing  PUT billing.dalamb//as/it/is" + by},
+		{s, "hosts.dalamb", "GET", "/a/orders", 200, "hosts one GET hosts.dalamb/a/orders" + by},
+		{s, "hosts.dalamb", "GET", "/public/a", 200, "hosts two GET hosts.dalamb/public/a" + by},
+		{s, "hosts.dalamb", "GET", "/elsewhere", 200, "hosts  GET hosts.dalamb/elsewhere" + by},
 		{staging, "orders.dalamb", "GET", "/x", 200, "staging.orders  GET orders.dalamb/x by function staging.shop from staging.shop, 2 hops after [desk shop]"},
 		{s, "other.dalamb", "GET", "/", 403, `function shop may not call \"other\"","hint":"the field calls of its manifest names`},
 		{s, "staging.orders.dalamb", "GET", "/", 403, `may not call \"staging.orders\"`},
@@ -245,5 +251,21 @@ func TestALimitCountsAFunctionByItsName(t *testing.T) {
 	}
 	if want := []int{200, 429, 200, 429}; !slices.Equal(statuses, want) {
 		t.Errorf("statuses %v, want %v", statuses, want)
+	}
+}
+
+// TestAPausedRouteIsClosedToFunctions too: by name they would get past its policies.
+func TestAPausedRouteIsClosedToFunctions(t *testing.T) {
+	n := start(t, tells())
+	n.deploy("pay", route("web", "", "/pay"))
+	if _, err := n.catalog.Submit(t.Context(), catalog.Pause{Function: "pay", Trigger: "web", Paused: true}); err != nil {
+		t.Fatal(err)
+	}
+	s := n.instance(&function.Spec{Name: "shop", Calls: []string{"pay"}}, function.Chain{})
+	if g := s.asks("pay"+function.CallsDomain, "GET", "/pay"); g.status != 404 || !strings.Contains(g.body, "the route is paused") {
+		t.Errorf("answer = %d %s, want that the route is paused", g.status, g.body)
+	}
+	if g := s.asks("pay"+function.CallsDomain, "GET", "/other"); g.status != 200 {
+		t.Errorf("answer = %d %s of a path that no route has, want the function's", g.status, g.body)
 	}
 }

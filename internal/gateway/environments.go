@@ -11,7 +11,7 @@ import (
 // newRoutes knows the hosts of a view, and no routes yet.
 func newRoutes(view *catalog.View) *routes {
 	rs := &routes{view: view, mux: newPaths(), named: map[string]bool{}, envs: map[string]*paths{}, guards: map[routeKey]guard{}, documents: map[routeKey]*validating{}}
-	rs.own = ownRoutes{of: map[string][]*target{}, made: map[string]*paths{}}
+	rs.own = ownRoutes{of: map[string][]*target{}, made: map[string][]*paths{}}
 	for env := range view.EverDeployed() {
 		rs.envs[env] = newPaths()
 	}

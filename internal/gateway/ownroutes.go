@@ -14,35 +14,49 @@ type ownRoutes struct {
 	of map[string][]*target
 
 	mu   sync.Mutex
-	made map[string]*paths // of those that were asked for
+	made map[string][]*paths // of those that were asked for, one index for each host: paths of two hosts may contend
 }
 
 func (o *ownRoutes) add(t *target) {
 	o.of[t.trigger.Function] = append(o.of[t.trigger.Function], t)
 }
 
-// paths is the index over the routes of a function; nil = it has none.
-func (o *ownRoutes) paths(name string) *paths {
+// paths are the indexes over the routes of a function, in the order of its routes; none = it has none.
+func (o *ownRoutes) paths(name string) []*paths {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if p := o.made[name]; p != nil || len(o.of[name]) == 0 {
-		return p
+	if all, ok := o.made[name]; ok {
+		return all
 	}
-	p := newPaths()
+	var all []*paths
+	of := map[string]*paths{}
 	for _, t := range o.of[name] {
-		_ = p.add(anyHost(t.trigger), t) // of two that differ by their hosts alone the first one is it
+		host := t.trigger.Route.Host
+		if of[host] == nil {
+			of[host] = newPaths()
+			all = append(all, of[host])
+		}
+		_ = of[host].add(anyHost(t.trigger), t) // within a host the catalog has seen to it that they do not contend
 	}
-	p.settle()
-	o.made[name] = p
-	return p
+	for _, p := range all {
+		p.settle()
+	}
+	o.made[name] = all
+	return all
 }
 
-// serve answers a request by the route of a function that it fits; false = none does.
+// serve answers a request by the first route of a function that it fits; false = none does.
 func (o *ownRoutes) serve(name string, x *exchange, r *http.Request) bool {
-	p := o.paths(name)
-	if p == nil {
-		return false
+	for _, p := range o.paths(name) {
+		if p.answers(x, r) {
+			return true
+		}
 	}
+	return false
+}
+
+// answers answers a request by the route that it fits; false = none does, and nothing was said.
+func (p *paths) answers(x *exchange, r *http.Request) bool {
 	said := x.Header().Clone()
 	x.mute = true
 	p.all.ServeHTTP(x, r)

@@ -59,6 +59,7 @@ func (g *Gateway) routesNow() *routes {
 		}
 		rs.guards[routeKey{route.Function, route.Trigger.Name}] = guard{route.Trigger, g.guard(route.Trigger, rs.shelf)}
 		if route.Trigger.Paused {
+			rs.own.add(&target{g: g, trigger: route.Trigger, serve: paused}) // else a function that calls would get past the route's policies
 			continue
 		}
 		to := &target{g: g, trigger: route.Trigger, serve: g.policies(route.Trigger, rs.shelf)}
@@ -76,6 +77,11 @@ func (g *Gateway) routesNow() *routes {
 	rs.shelf.before = nil // what no route has any more can go
 	g.routes.Store(rs)
 	return rs
+}
+
+// paused answers in the place of a route that is paused.
+func paused(_ *exchange, c *Call) error {
+	return fault.New(fault.NotFound, "the route is paused").WithHint("`dalamb trigger resume` lets requests in again")
 }
 
 // target is what a route leads to.

@@ -13,9 +13,9 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// consulPause is the least time between two questions, so that a service which changes all the time costs little.
+// directoryPause is the least time between two questions, so that a service which changes all the time costs little.
 // Consul, HTTP API, Blocking Queries: "implementations should rate limit".
-const consulPause = 200 * time.Millisecond
+const directoryPause = 200 * time.Millisecond
 
 // consul are the instances of a service in Consul.
 type consul struct {
@@ -48,7 +48,11 @@ func (c *consul) Watch(ctx context.Context, take func([]Server)) error {
 			q.header["X-Consul-Token"] = []string{string(token)}
 		}
 		var found []consulEntry
-		header, err := c.ask(ctx, q, directoryWait+directoryWait/16+directoryTime, &found) // it adds up to a sixteenth to the wait
+		within := directoryTime
+		if index > 0 { // the first one is answered at once
+			within += directoryWait + directoryWait/16 // it adds up to a sixteenth to the wait
+		}
+		header, err := c.ask(ctx, q, within, &found)
 		if err != nil {
 			return err
 		}
@@ -63,7 +67,7 @@ func (c *consul) Watch(ctx context.Context, take func([]Server)) error {
 		}
 		index = next
 		select {
-		case <-time.After(consulPause):
+		case <-time.After(directoryPause):
 		case <-ctx.Done():
 			return nil
 		}

@@ -25,14 +25,18 @@ type names struct {
 }
 
 func newNames(rule *function.UpstreamDNS, scheme function.UpstreamScheme) *names {
-	n := &names{rule: rule, scheme: scheme, resolver: &net.Resolver{}}
-	if rule.Resolver != "" {
-		n.resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, network, rule.Resolver)
-		}}
+	return &names{rule: rule, scheme: scheme, resolver: resolverOf(rule)}
+}
+
+// resolverOf asks the server that a rule names, or as the machine does.
+func resolverOf(rule *function.UpstreamDNS) *net.Resolver {
+	if rule.Resolver == "" {
+		return &net.Resolver{}
 	}
-	return n
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, rule.Resolver)
+	}}
 }
 
 // Watch implements Source.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -54,7 +55,9 @@ func (e *etcd) Watch(ctx context.Context, take func([]Server)) error {
 		if err := e.wait(ctx, all); err != nil {
 			return err
 		}
-		if ctx.Err() != nil {
+		select {
+		case <-time.After(directoryPause):
+		case <-ctx.Done():
 			return nil
 		}
 	}

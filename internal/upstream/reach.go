@@ -23,6 +23,9 @@ func (p *Pool) dialer(s Server) func(context.Context) (net.Conn, error) {
 		}
 		return p.reachable(&s, at.Addr())
 	}}
+	if p.rule.DNS != nil {
+		d.Resolver = resolverOf(p.rule.DNS)
+	}
 	var secured *tls.Config
 	if s.Scheme == function.UpstreamHTTPS {
 		secured = tlsOf(p.rule.TLS, s.Address)
