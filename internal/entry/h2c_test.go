@@ -356,7 +356,7 @@ func FuzzSettings(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		read := func(from io.Reader) string {
-			got, err := io.ReadAll(&settled{Conn: oneWay{Reader: from}, known: make(chan struct{})})
+			got, err := io.ReadAll(&settled{Conn: oneWay{Reader: from}, known: make(chan struct{}), told: func(error) {}})
 			return fmt.Sprint(len(got) == len(b), err != nil)
 		}
 		if whole, pieces := read(bytes.NewReader(b)), read(iotest.OneByteReader(bytes.NewReader(b))); strings.HasSuffix(whole, "true") != strings.HasSuffix(pieces, "true") {
