@@ -182,18 +182,9 @@ func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*functio
 }
 
 func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until time.Time) (*function.Result, error) {
-	var inform informing
-	if to, can := inv.Responder.(function.Informer); can {
-		inform = to.Inform
-	}
-	a, err := c.client.begin(req, until, inform)
-	if err != nil {
-		return nil, err
-	}
-	if t, can := a.httpTurn.(*wireTurn); can && a.StatusCode == http.StatusSwitchingProtocols {
-		if up, can := inv.Responder.(function.Upgrader); can {
-			return tunnel(up, a, t.wire)
-		}
+	a, r, err := beginFor(c.client, inv, req, until)
+	if err != nil || r != nil {
+		return r, err
 	}
 	if inv.Responder != nil && streams(a.Response) {
 		return c.stream(inv.Responder, a)
@@ -206,6 +197,25 @@ func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until t
 		return nil, err
 	}
 	return c.result(a.Response, body), nil
+}
+
+// beginFor sends the request of an invocation and gives its answer, or the result where the connection has become the client's.
+func beginFor(client httpSpeaker, inv *function.Invocation, req *http.Request, until time.Time) (*answering, *function.Result, error) {
+	var inform informing
+	if to, can := inv.Responder.(function.Informer); can {
+		inform = to.Inform
+	}
+	a, err := client.begin(req, until, inform)
+	if err != nil {
+		return nil, nil, err
+	}
+	if t, can := a.httpTurn.(*wireTurn); can && a.StatusCode == http.StatusSwitchingProtocols {
+		if up, can := inv.Responder.(function.Upgrader); can {
+			r, err := tunnel(up, a, t.wire)
+			return nil, r, err
+		}
+	}
+	return a, nil, nil
 }
 
 // broken says what an exchange means that did not come to its end.

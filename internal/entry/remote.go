@@ -107,18 +107,9 @@ func (r *Remote) Check(path string, within time.Duration) error {
 
 // exchange gives a result beside an error where the answer had begun.
 func (r *Remote) exchange(inv *function.Invocation, req *http.Request, until time.Time) (*function.Result, error) {
-	var inform informing
-	if to, can := inv.Responder.(function.Informer); can {
-		inform = to.Inform
-	}
-	a, err := r.client.begin(req, until, inform)
-	if err != nil {
-		return nil, err
-	}
-	if t, can := a.httpTurn.(*wireTurn); can && a.StatusCode == http.StatusSwitchingProtocols {
-		if up, can := inv.Responder.(function.Upgrader); can {
-			return tunnel(up, a, t.wire)
-		}
+	a, res, err := beginFor(r.client, inv, req, until)
+	if err != nil || res != nil {
+		return res, err
 	}
 	if inv.Responder != nil && streams(a.Response) {
 		return pass(inv.Responder, a)
@@ -131,7 +122,7 @@ func (r *Remote) exchange(inv *function.Invocation, req *http.Request, until tim
 		return nil, err
 	}
 	dropHopByHop(a.Header)
-	res := &function.Result{Outcome: function.Succeeded, Status: a.StatusCode, Header: a.Header, Body: body}
+	res = &function.Result{Outcome: function.Succeeded, Status: a.StatusCode, Header: a.Header, Body: body}
 	if a.StatusCode >= http.StatusBadRequest {
 		res.Outcome, res.NoRetry = function.Failed, !retriedStatus(a.StatusCode)
 		res.Failure = &function.Failure{Type: "HTTP." + strconv.Itoa(a.StatusCode), Message: fmt.Sprintf("%s answered %d %s", r.o.Host, a.StatusCode, http.StatusText(a.StatusCode))}
