@@ -69,6 +69,25 @@ func TestWhoIsBelievedOnWhereARequestComesFrom(t *testing.T) {
 	}
 }
 
+// A program that makes variables of fields, as CGI does, takes both spellings for one.
+func TestNoFieldIsLikeOneOfTheNodesButForAnUnderscore(t *testing.T) {
+	names := script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		var with []string
+		for name := range c.Invocation.Request.Header {
+			if strings.Contains(name, "_") {
+				with = append(with, name)
+			}
+		}
+		return &function.Result{Outcome: function.Succeeded, Status: 200, Body: []byte(strings.Join(with, " "))}, nil
+	})
+	n := start(t, names)
+	n.deploy("f", route("r", "", "/x"))
+	g := n.send("GET", "/x", "", "Dalamb_Auth_Id", "root", "dalamb-auth_type", "user", "X_Forwarded_For", "10.0.0.1", "x_real_ip", "10.0.0.1", "X_Request_Id", "a", "My_Own", "kept")
+	if g.status != 200 || g.body != "My_own" {
+		t.Errorf("the function was told %q, want its own field alone", g.body)
+	}
+}
+
 func TestACacheTellsSchemesApartAsTheFunctionDoes(t *testing.T) {
 	n := start(t, script(located), func(o *Options) {
 		o.Proxies = forwarded.Trust{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
