@@ -144,12 +144,15 @@ func recorded(ctx context.Context, env *environment, name, since string) (http.H
 		all.Add(of.Data)
 	}
 	n, cut := all.Len()
+	if n == 0 && cut > 0 {
+		return nil, "", fault.New(fault.NotFound, "the record has no answer of %s whole", name).WithHint("a route with record: meta keeps none, and none keeps more of one than 64 KiB; docs/routes.md")
+	}
 	if n == 0 {
 		return nil, "", fault.New(fault.NotFound, "nothing that %s has answered is in the record", name).WithHint("dalamb events --topic %s shows what is; the record is kept for some days", function.TopicRequests)
 	}
 	by := fmt.Sprintf("%s that %s has answered", count(int64(n), "request"), name)
 	if cut > 0 {
-		by += fmt.Sprintf(" (%d left out, whose answers are too long for the record)", cut)
+		by += fmt.Sprintf(" (%d left out, whose answers the record does not have whole)", cut)
 	}
 	return all.Handler(), by, nil
 }

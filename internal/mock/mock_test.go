@@ -94,6 +94,9 @@ func TestTheRecordAnswers(t *testing.T) {
 	if n, cut := all.Len(); n != 5 || cut != 1 {
 		t.Errorf("Len = %d, %d, want 5 and 1 that is cut", n, cut)
 	}
+	if len(all.newest) != 4 {
+		t.Errorf("%d requests are kept, want the newest of each alone", len(all.newest))
+	}
 	h := all.Handler()
 	for _, c := range []struct {
 		method, target string

@@ -1,7 +1,9 @@
 package mock
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,14 +15,21 @@ import (
 
 // Recorded answers with what a function has answered before: to the same request the newest answer, else the answer to the one that is nearest.
 type Recorded struct {
-	requests []recorded // the oldest first
-	cut      int        // of which the record does not have all
+	newest map[asked]recorded
+	added  int
+	cut    int // of which the record does not have all
+}
+
+// asked is what makes two requests the same one here.
+type asked struct {
+	method string
+	path   string // without its query
+	query  string // its parameters in order
 }
 
 type recorded struct {
 	function.Request
-	path  string // without its query
-	query string // its parameters in order
+	made int // how many were made before it
 }
 
 // Add takes a request of the record, in the order in which they were made. One without an answer, or with a part of one, is of no use.
@@ -33,11 +42,16 @@ func (c *Recorded) Add(r function.Request) {
 		return
 	}
 	path, query, _ := strings.Cut(r.Path, "?")
-	c.requests = append(c.requests, recorded{r, path, ordered(query)})
+	r.Body, r.Header = nil, nil // no answer is made of these, and a record may be long
+	if c.newest == nil {
+		c.newest = map[asked]recorded{}
+	}
+	c.newest[asked{r.Method, path, ordered(query)}] = recorded{r, c.added}
+	c.added++
 }
 
-// Len is how many requests there are to answer from, and how many were left out because their answers are too long for the record.
-func (c *Recorded) Len() (requests, cut int) { return len(c.requests), c.cut }
+// Len is how many requests were added, and how many were left out because the record does not have their answers whole.
+func (c *Recorded) Len() (requests, cut int) { return c.added, c.cut }
 
 // ordered writes a query's parameters in the order of their names.
 func ordered(query string) string {
@@ -53,7 +67,7 @@ func (c *Recorded) Handler() http.Handler {
 	return open(func(w http.ResponseWriter, r *http.Request) error {
 		found := c.nearest(r.Method, r.URL.EscapedPath(), ordered(r.URL.RawQuery))
 		if found == nil {
-			return fault.New(fault.NotFound, "nothing like %s %s was recorded", r.Method, fault.Clip(r.URL.Path)).WithHint("%s", c.known(r.Method))
+			return fault.New(fault.NotFound, "nothing like %s %s was recorded", r.Method, fault.Clip(r.URL.Path)).WithHint("%s", c.known())
 		}
 		h := w.Header()
 		if len(found.Answer) > 0 {
@@ -70,24 +84,21 @@ func (c *Recorded) Handler() http.Handler {
 
 // nearest is the newest request of a method with that path and query, else with that path, else with one that differs in the least of its segments.
 func (c *Recorded) nearest(method, path, query string) *recorded {
-	best, most := -1, 0
-	for i := range c.requests {
-		r := &c.requests[i]
-		if r.Method != method {
+	var best *recorded
+	most := 0
+	for a, r := range c.newest {
+		if a.method != method {
 			continue
 		}
-		if score := alike(r, path, query); score > 0 && score >= most { // the newer one of two
-			best, most = i, score
+		if score := alike(a, path, query); score > most || score > 0 && score == most && r.made > best.made {
+			best, most = &r, score
 		}
 	}
-	if best < 0 {
-		return nil
-	}
-	return &c.requests[best]
+	return best
 }
 
 // alike is how near a request is to a path and a query; 0 = not at all: it is of another form.
-func alike(r *recorded, path, query string) int {
+func alike(r asked, path, query string) int {
 	if r.path == path {
 		if r.query == query {
 			return 1_000_000
@@ -126,11 +137,12 @@ func kindOf(body []byte) string {
 	return http.DetectContentType(body)
 }
 
-func (c *Recorded) known(method string) string {
+func (c *Recorded) known() string {
 	const most = 5
+	newest := slices.SortedFunc(maps.Keys(c.newest), func(a, b asked) int { return cmp.Compare(c.newest[b].made, c.newest[a].made) })
 	var paths []string
-	for _, r := range slices.Backward(c.requests) {
-		if line := r.Method + " " + r.path; !slices.Contains(paths, line) && len(paths) < most {
+	for _, a := range newest {
+		if line := a.method + " " + a.path; !slices.Contains(paths, line) && len(paths) < most {
 			paths = append(paths, line)
 		}
 	}
