@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/function"
@@ -25,6 +26,7 @@ type linesConn struct {
 	done    chan struct{}
 
 	stopOnce sync.Once
+	began    atomic.Bool // it got an invocation
 }
 
 func (e *Entries) startLines(ctx context.Context, s Start) (Conn, error) {
@@ -65,6 +67,13 @@ func (c *linesConn) serve() {
 
 func (c *linesConn) Done() <-chan struct{} { return c.done }
 
+// settling is how long an interpreter may need until its program reads its first line, or fails: python3 with a dozen modules of its library took 0.6
+// to 0.9 s on two busy cores, and a check of what the program was given comes after that.
+const settling = 2 * time.Second
+
+// Settles implements Silent: a process that waits for its first line looks like one that does not come to it.
+func (c *linesConn) Settles() time.Duration { return settling }
+
 func (c *linesConn) Stop(grace time.Duration) {
 	c.stopOnce.Do(func() { close(c.stopped) })
 	c.feed.Close() // a loop over its input ends by itself, before any signal
@@ -87,10 +96,15 @@ func (c *linesConn) Invoke(_ context.Context, inv *function.Invocation) (*functi
 	}
 	select {
 	case <-c.said.broken:
+		<-c.done // serve stops it
 		return nil, ErrUndelivered
 	default:
 	}
-	c.out.setRun(inv.Run)
+	if c.began.Swap(true) {
+		c.out.setRun(inv.Run)
+	} else {
+		c.out.tagRun(inv.Run) // it may be starting still: what it says of that explains how the run ends
+	}
 	end := deadline(inv, t.start.Add(c.timeout()), t.start)
 	timer := time.NewTimer(end.Sub(t.start))
 	defer timer.Stop()

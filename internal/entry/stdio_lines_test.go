@@ -25,8 +25,12 @@ func playLines(what string) {
 	}
 	in := bufio.NewReaderSize(os.Stdin, 8<<20)
 	for n := 1; ; n++ {
-		if verb == "early" {
+		switch verb {
+		case "early":
 			fmt.Println("hello, here I am")
+		case "unfit":
+			fmt.Fprintln(os.Stderr, arg)
+			os.Exit(3)
 		}
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -85,6 +89,28 @@ func TestAProcessAnswersLineByLine(t *testing.T) {
 		}
 		c.Stop(5 * time.Second)
 		s.line("no more lines")
+	})
+}
+
+func TestAProcessThatEndsBeforeItsFirstLineSaysWhy(t *testing.T) {
+	forRunners(t, func(t *testing.T, s *stage) {
+		c := s.start(version("stdio:lines-unfit=no such module", byLines))
+		if silent, is := c.(Silent); !is || silent.Settles() <= 0 {
+			t.Error("it passes for ready although it cannot say so")
+		}
+		<-c.Done()
+		const want = "exit status 3 before it took an invocation: no such module"
+		wantWords := func() {
+			t.Helper()
+			if why := c.(Unused).Unused(); why.Outcome != function.InitError || why.Failure.Type != "Runtime.ExitError" || !strings.HasSuffix(why.Failure.Message, want) {
+				t.Errorf("Unused = %s %+v, want %q", why.Outcome, why.Failure, want)
+			}
+		}
+		wantWords()
+		if _, err := c.Invoke(t.Context(), payload("{}")); !errors.Is(err, ErrUndelivered) {
+			t.Errorf("Invoke = %v, want ErrUndelivered", err)
+		}
+		wantWords() // the call has not taken them
 	})
 }
 
