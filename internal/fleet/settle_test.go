@@ -176,6 +176,18 @@ func TestAnInstanceThatIsHeldBackIsStoppedWithTheOthers(t *testing.T) {
 	})
 }
 
+func TestAMinimumThatDiesAtItsStartIsInTroubleWhileTheNextOneRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStarter{quiet: quiet, work: takes(0), ends: func(*fakeConn) bool { return true }}
+		f := start(t, s, newShop(version("pay", scale(1, 1))))
+		time.Sleep(500 * time.Millisecond) // the second one runs since 400 ms
+		told, there := f.Troubles(), f.Instances()
+		if len(told) != 1 || told[0].Kind != NotStarting || len(there) != 1 {
+			t.Errorf("Troubles = %+v of %+v, want that it does not start, though an instance runs", told, there)
+		}
+	})
+}
+
 func TestOneThatDiedWithValuesOfBeforeSaysNothingOfTheNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, values := newVault(version("pay", scale(1, 1)))
