@@ -79,6 +79,9 @@ func (h *Hook) Validate() error {
 	}
 	if !slices.Contains(HookProviders(), h.Provider) {
 		missing := fault.Missing("provider of hooks", clip(h.Provider), HookProviders())
+		if missing.Hint == "" {
+			missing.Hint = "there are " + strings.Join(HookProviders(), ", ") + "; Forgejo is gitea"
+		}
 		return bad("provider", "%w", missing).WithHint("%s", missing.Hint)
 	}
 	if h.Secret == "" {
@@ -134,7 +137,11 @@ func checkURL(field, text string, schemes ...string) (*url.URL, error) {
 		return nil, fault.New(fault.Invalid, "%s: is missing", field).WithHint("such as https://github.com/acme/shop")
 	}
 	wrong := func(why string) error {
-		return fault.New(fault.Invalid, "%s: %s", field, why).WithHint("%s://HOST/PATH", strings.Join(schemes, ", "))
+		forms := make([]string, len(schemes))
+		for i, s := range schemes {
+			forms[i] = s + "://HOST/PATH"
+		}
+		return fault.New(fault.Invalid, "%s: %s", field, why).WithHint("write it as %s", strings.Join(forms, " or "))
 	}
 	u, err := url.Parse(text)
 	switch {
@@ -154,7 +161,7 @@ func checkURL(field, text string, schemes ...string) (*url.URL, error) {
 		return nil, wrong("has a strange user name")
 	}
 	if err := CheckReachable(u.Hostname()); err != nil {
-		return nil, fault.New(fault.Invalid, "%s: %w", field, err)
+		return nil, fault.New(fault.Invalid, "%s: %w", field, err).WithHint("name the host that the repository is cloned from; docs/webhooks.md says which addresses are refused")
 	}
 	return u, nil
 }
