@@ -131,6 +131,7 @@ func Edges() []Edge {
 		{"cli", "telemetry", "up makes the logger, because what it writes to is the terminal's"},
 		{"catalog", "secret", "what is sealed is kept as it is; nothing is opened there"},
 		{"image/registry", "durable", "the index of a repository is replaced as a whole"},
+		{"deliver/git", "durable", "what is told of a push is noted before it is told, so that a node that is killed in between tells it once"},
 		{"deliver/follow", "durable", "a push that waits is a file, which must outlive the node that took it"},
 		{"secret", "durable", "the key of all secrets is in its file before anything is encrypted for it"},
 		{"build", "eventlog", "the log is told of each build, so that functions can listen, and what came of it can be asked for"},
