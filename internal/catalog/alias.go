@@ -14,6 +14,7 @@ import (
 type Shift struct {
 	Function string
 	Alias    function.Alias
+	By       *function.Origin // the Deliverer, where it is a deploy of what is there already; nil = it is none
 	// Expects is the Function.Last that the shift was decided upon; nil = the newest. Another one is a Conflict.
 	Expects *int64
 }
@@ -61,7 +62,7 @@ func (s Shift) event(ctx context.Context, at scene) (*event.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Function, p.Expects, p.Alias = s.Function, v.expects(s.Function), &s.Alias
+	p.Function, p.Expects, p.Alias, p.By = s.Function, v.expects(s.Function), &s.Alias, s.By
 	return p.event(event.TypeAliasShifted)
 }
 
@@ -187,6 +188,7 @@ func (f *Function) Before(alias string) (int, error) {
 func (s *state) removeAlias(f *Function, alias string, offset int64) {
 	delete(f.Aliases, alias)
 	delete(f.Trails, alias)
+	delete(f.Delivered, alias)
 	f.Last = offset
 	s.functions[f.Name] = f
 }

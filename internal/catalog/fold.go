@@ -64,6 +64,7 @@ func (s *state) fold(one part) (accepted bool, err error) {
 	case typ == event.TypeAliasShifted && p.Alias != nil:
 		moved := f.clone()
 		moved.overtake(p.Alias.Name, "", "the alias was moved by hand", birthOf(p, r))
+		moved.delivered(p.Alias.Name, p.By)
 		s.shift(moved, p, birthOf(p, r))
 	case typ == event.TypeAliasRemoved && p.Alias != nil:
 		without := f.clone()
@@ -130,6 +131,7 @@ func (s *state) deploy(f *Function, p payload, b birth) {
 		return
 	}
 	f.overtake(p.Alias.Name, "", fmt.Sprintf("version %d was deployed", version.Number), b)
+	f.delivered(p.Alias.Name, Deliverer(version.Origin))
 	s.shift(f, p, b)
 }
 

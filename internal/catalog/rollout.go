@@ -23,6 +23,7 @@ type Rollout struct {
 	Alias    string                `json:"alias"`
 	From     int                   `json:"from"` // version; 0 while it is queued
 	To       int                   `json:"to"`
+	By       *function.Origin      `json:"by,omitempty"` // the Deliverer
 	State    function.RolloutState `json:"state"`
 	Started  time.Time             `json:"started"`        // when it was asked for
 	Began    time.Time             `json:"began,omitzero"` // when it began, which is later for one that was queued
@@ -84,6 +85,7 @@ type (
 	StartRollout struct {
 		Function, Alias string
 		Version         int
+		By              *function.Origin // the Deliverer
 		Rollout         function.Rollout
 	}
 	StepRollout struct {
@@ -113,6 +115,7 @@ type rolloutPayload struct {
 	ID     int64                  `json:"id,omitempty"` // of all but the start
 	From   int                    `json:"from,omitempty"`
 	To     int                    `json:"to,omitempty"`
+	By     *function.Origin       `json:"by,omitempty"`    // of the start
 	Rules  *function.Rollout      `json:"rules,omitempty"` // of the start
 	Step   int                    `json:"step,omitempty"`  // that is over
 	State  function.RolloutState  `json:"state,omitempty"` // of the end
@@ -133,7 +136,7 @@ func (s StartRollout) event(_ context.Context, at scene) (*event.Event, error) {
 	if !ok || f.version(alias.Primary) == nil {
 		return nil, fault.New(fault.NotFound, "function %q has no version that %s points at, to roll out from", s.Function, s.Alias)
 	}
-	p := payload{Function: s.Function, Expects: at.view.expects(s.Function), Rollout: &rolloutPayload{From: alias.Primary, To: s.Version, Rules: &s.Rollout}}
+	p := payload{Function: s.Function, Expects: at.view.expects(s.Function), Rollout: &rolloutPayload{From: alias.Primary, To: s.Version, By: s.By, Rules: &s.Rollout}}
 	if f.rollout(s.Alias) != nil && s.Rollout.OnNewer == function.OnNewerQueue {
 		p.Alias = &alias
 	} else {
@@ -239,6 +242,9 @@ func (s *state) rollout(f *Function, typ string, p payload, b birth) bool {
 		ended = true
 		r.State = p.Rollout.State
 		r.Ended = &RolloutEnd{At: b.at, Gate: p.Rollout.Gate, Reason: p.Rollout.Reason, Facts: p.Rollout.Facts}
+		if r.State == function.RolloutSucceeded {
+			f.delivered(r.Alias, r.By)
+		}
 	case event.TypeRolloutPaused:
 		r.State = function.RolloutPaused
 	case event.TypeRolloutResumed:
@@ -261,7 +267,7 @@ func (s *state) startRollout(f *Function, p payload, b birth) bool {
 	}
 	name, newer := p.Alias.Name, fmt.Sprintf("version %d was deployed", p.Rollout.To)
 	r := &Rollout{
-		Rollout: *p.Rollout.Rules, ID: b.offset, Function: f.Name, Alias: name, To: p.Rollout.To,
+		Rollout: *p.Rollout.Rules, ID: b.offset, Function: f.Name, Alias: name, To: p.Rollout.To, By: p.Rollout.By,
 		State: function.RolloutQueued, Started: b.at,
 	}
 	if f.rollout(name) != nil && r.OnNewer == function.OnNewerQueue {
