@@ -180,8 +180,8 @@ func (f *Function) Before(alias string) (int, error) {
 	if trail := f.Trails[alias]; len(trail) > 0 {
 		return trail[len(trail)-1], nil
 	}
-	return 0, fault.New(fault.Conflict, "nothing is known that the alias %s of %s was at before version %d", alias, f.Name, a.Primary).
-		WithHint("dalamb versions %s lists what there is; --to chooses one of them", f.Name)
+	return 0, fault.New(fault.Conflict, "there is no version to take the alias %s of %s back to: it is at version %d", alias, f.Name, a.Primary).
+		WithHint("dalamb versions %[1]s lists those that there are; dalamb rollback %[1]s --to VERSION takes the alias to one of them", f.Name)
 }
 
 // removeAlias changes f, which is the fold's own fresh copy, and puts it in place.

@@ -63,7 +63,7 @@ func (s *state) fold(one part) (accepted bool, err error) {
 		delete(s.functions, p.Function)
 	case typ == event.TypeAliasShifted && p.Alias != nil:
 		moved := f.clone()
-		moved.overtake(p.Alias.Name, "", "the alias was moved by hand", birthOf(p, r))
+		moved.moved(p.Alias, birthOf(p, r))
 		moved.delivered(p.Alias.Name, p.By)
 		s.shift(moved, p, birthOf(p, r))
 	case typ == event.TypeAliasRemoved && p.Alias != nil:

@@ -299,9 +299,24 @@ func (f *Function) overtake(alias string, only function.RolloutState, reason str
 	}
 }
 
+// moved ends the roll-outs of an alias that somebody has moved: who moved it back to the old version alone, has ended that roll-out and no more. f
+// is the fold's own fresh copy.
+func (f *Function) moved(to *function.Alias, b birth) {
+	for i, r := range f.Rollouts {
+		if r.Alias == to.Name && r.Ended == nil && r.From != 0 && r.From == to.Primary && len(to.Weights) == 0 {
+			f.Rollouts[i] = r.over(function.RolloutAborted, "the alias was moved back by hand", b)
+		}
+	}
+	f.overtake(to.Name, "", "the alias was moved by hand", b)
+}
+
 func (r *Rollout) superseded(reason string, b birth) *Rollout {
+	return r.over(function.RolloutSuperseded, reason, b)
+}
+
+func (r *Rollout) over(state function.RolloutState, reason string, b birth) *Rollout {
 	over := *r
-	over.State, over.Ended = function.RolloutSuperseded, &RolloutEnd{At: b.at, Reason: reason}
+	over.State, over.Ended = state, &RolloutEnd{At: b.at, Reason: reason}
 	return &over
 }
 
