@@ -82,9 +82,9 @@ installation.yaml:3:10: paused[0]: "pay" is not FUNCTION/TRIGGER (such as pay/on
 installation.yaml:3:15: paused[1]: is a list, not text`},
 		{"hooks:\n  - {name: shop, provider: githib, url: 'file:///x'}\n  - {name: shop, provider: github, url: 'https://h/p', secret: s, api: 'ftp://h'}\n", `installation.yaml:2:5: hooks[0].secret: is missing: without it anybody could tell of pushes (make one, and give it to the provider too: dalamb secret set shop-hook)
 installation.yaml:2:28: hooks[0].provider: there is no provider of hooks "githib" (did you mean github or gitlab?)
-installation.yaml:2:41: hooks[0].url: is of the kind "file" (https, http, ssh://HOST/PATH)
+installation.yaml:2:41: hooks[0].url: is of the kind "file" (write it as https://HOST/PATH or http://HOST/PATH or ssh://HOST/PATH)
 installation.yaml:3:12: hooks[1].name: hook shop is declared twice (first in line 2)
-installation.yaml:3:72: hooks[1].api: is of the kind "ftp" (https, http://HOST/PATH)`},
+installation.yaml:3:72: hooks[1].api: is of the kind "ftp" (write it as https://HOST/PATH or http://HOST/PATH)`},
 	} {
 		in, err := ParseInstallation("installation.yaml", []byte(c.text))
 		var all *ManifestError
