@@ -24,9 +24,6 @@ const (
 )
 
 func (f *fallback) policy(x *exchange, c *Call, next handler) error {
-	if upgrade(c.Request) != "" {
-		return next(x, c)
-	}
 	free, err := f.g.receive(x, c)
 	defer free()
 	if err != nil {

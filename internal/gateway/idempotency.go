@@ -49,7 +49,7 @@ type once struct {
 
 func (o *once) policy(x *exchange, c *Call, next handler) error {
 	r := c.Request
-	if function.SafeMethod(r.Method) || upgrade(r) != "" {
+	if function.SafeMethod(r.Method) {
 		return next(x, c)
 	}
 	key, err := idempotencyKeyOf(r.Header)
