@@ -24,6 +24,7 @@ type Call struct {
 	Run      string        // the ID of the first attempt; "" = this is it
 	Attempt  int           // counts from 1; 0 = 1
 	made     *atomic.Int64 // attempts of the run so far, for all copies; nil = none was copied
+	trace    trace         // of all attempts; the zero one until there are copies
 	Function string
 	Alias    string           // "" = live
 	Version  int              // 0 = by alias
@@ -94,7 +95,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		id = event.NewID()
 	}
 	key := call.Key
-	inv := &function.Invocation{ID: id, Run: cmp.Or(call.Run, id), Attempt: max(1, call.Attempt), TraceParent: traceParent(call.Request.Header), Identity: call.Identity, Chain: call.Chain}
+	inv := &function.Invocation{ID: id, Run: cmp.Or(call.Run, id), Attempt: max(1, call.Attempt), TraceParent: call.trace.of(call.Request.Header).parent, Identity: call.Identity, Chain: call.Chain}
 	if call.Trigger != nil {
 		inv.Trigger = call.Trigger.Name
 		key = call.Trigger.Route.Sticky.Key(call.Request)

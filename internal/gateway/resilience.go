@@ -61,6 +61,7 @@ func (c *Call) first() *Call {
 		c.made = &atomic.Int64{}
 		c.made.Store(1)
 	}
+	c.trace = c.trace.of(c.Request.Header)
 	d := *c
 	d.Request = c.Request.Clone(c.Request.Context())
 	if c.whole {
@@ -73,6 +74,7 @@ func (c *Call) first() *Call {
 func (c *Call) again() *Call {
 	d := c.first()
 	d.ID, d.Run, d.Attempt = event.NewID(), cmp.Or(c.Run, c.ID), int(c.made.Add(1))
+	d.trace = c.trace.again()
 	return d
 }
 

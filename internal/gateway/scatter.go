@@ -122,8 +122,7 @@ func (s *scattering) question(c *Call) *Call {
 		r.Method = http.MethodGet
 	}
 	h := r.Header
-	h.Set("Traceparent", traceParent(h)) // one for all
-	h.Del(function.ShadowHeader)         // a client may not pretend
+	h.Del(function.ShadowHeader) // a client may not pretend
 	s.g.dropOwn(h)
 	tellIdentity(h, c.Identity)
 	for _, name := range []string{"Accept-Encoding", "Range", "If-Range", "If-None-Match", "If-Modified-Since", "Upgrade", "Connection"} {
