@@ -129,7 +129,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		}
 		if call.wait > 0 && call.wait <= c.queue && ctx.Err() == nil && wait.Err() != nil && fault.KindOf(err) == fault.Exhausted {
 			c.metrics.timeouts.WithLabelValues(timeConnect).Inc()
-			err = overdue(timeConnect, call.wait, err)
+			err = overdue(timeConnect, call.answerer(), call.wait, err)
 		}
 		return a, err
 	}
@@ -155,7 +155,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		a.Result = res
 		return a, nil
 	}
-	a.Result, err = c.store(ctx, effect{rec: rec, res: res, out: out, durable: durable})
+	a.Result, err = c.store(ctx, effect{rec: rec, res: res, out: out, durable: durable, of: call.answerer()})
 	return a, err
 }
 
@@ -173,6 +173,7 @@ type effect struct {
 	res     *function.Result
 	out     emitted
 	durable bool // the record is kept although nothing is emitted
+	of      answerer
 }
 
 func (e effect) records() []eventlog.Record {
@@ -203,7 +204,7 @@ func (c *Caller) store(ctx context.Context, e effect) (*function.Result, error) 
 	}
 	c.metrics.refused.Inc()
 	return nil, unkept{fault.New(fault.Unavailable, "the log did not take the request to %s: %w", e.rec.function, fmt.Errorf("append request %s: %w", e.rec.id, err)).
-		WithHint("the function has run; try again only if it may run twice")}
+		WithHint("%s; try again only if that may happen twice", e.of.done())}
 }
 
 // unkept is why what came of a call is not in the log. The function has run.

@@ -22,7 +22,7 @@ func (g *Gateway) resilience(t *catalog.Trigger, s *shelf) []policy {
 		stages = append(stages, toUpstream(g.upstreams(t)))
 	}
 	if r.Breaker != nil {
-		stages = append(stages, keep(s, t, "breaker", r.Breaker, func() *breaker { return newBreaker(g, t) }).policy)
+		stages = append(stages, keep(s, t, "breaker", []any{r.Breaker, r.Upstream}, func() *breaker { return newBreaker(g, t) }).policy)
 	}
 	timeout := function.RouteTimeout{}
 	if r.Timeout != nil {

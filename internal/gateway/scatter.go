@@ -178,7 +178,7 @@ func (s *scattering) part(ctx context.Context, call Call, most int) (p scatter.P
 		return scatter.Part{Missing: scatter.Timeout}
 	case res.Outcome == function.InitError:
 		return scatter.Part{Missing: scatter.Unavailable}
-	case !answered(res) || res.Status != 0 && (res.Status < 200 || res.Status > 599):
+	case !answered(res) || res.Status != 0 && !passable(res.Status):
 		return scatter.Part{Missing: scatter.Failed}
 	case res.Status >= 300:
 		return scatter.Part{Missing: strconv.Itoa(res.Status)}
