@@ -138,10 +138,22 @@ func (in *instance) endedBefore(when string) *InitError {
 	return &InitError{Outcome: outcome, Failure: failure}
 }
 
+// most is how much of the answer to an invocation is collected, in bytes.
+func (e *Entries) most(inv *function.Invocation) int64 {
+	if inv.MaxAnswer > 0 {
+		return min(inv.MaxAnswer, e.MaxAnswer)
+	}
+	return e.MaxAnswer
+}
+
 // tooLarge is the result of an answer that nobody reads to its end.
-func (in *instance) tooLarge() *function.Result {
-	most := in.entries.MaxAnswer
-	return badAnswer("Function.ResponseSizeTooLarge",
+func (in *instance) tooLarge(inv *function.Invocation) *function.Result {
+	most := in.entries.most(inv)
+	if most < in.entries.MaxAnswer {
+		return badAnswer(function.AnswerTooLarge, "function %s answered with more than the %d bytes (%s) that who asked has room for; answer with less or with where the rest is",
+			in.start.Version.Function(), most, function.Bytes(most))
+	}
+	return badAnswer(function.AnswerTooLarge,
 		"function %s answered with more than the limit of %d bytes (%s); answer with less or with where the rest is, stream it on a route, or raise limits.response of the node",
 		in.start.Version.Function(), most, function.Bytes(most))
 }

@@ -54,6 +54,7 @@ type Call struct {
 
 	// Responder takes the answer as it comes, where the call leaves nothing in the log before its answer. nil = it is collected.
 	Responder function.Responder
+	most      int64 // bytes of an answer that is collected; 0 = as much as the node takes
 }
 
 // Answer is what came of a call. ID is set once the call was made, whatever came of it.
@@ -95,7 +96,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		id = event.NewID()
 	}
 	key := call.Key
-	inv := &function.Invocation{ID: id, Run: cmp.Or(call.Run, id), Attempt: max(1, call.Attempt), TraceParent: call.trace.of(call.Request.Header).parent, Identity: call.Identity, Chain: call.Chain}
+	inv := &function.Invocation{ID: id, Run: cmp.Or(call.Run, id), Attempt: max(1, call.Attempt), TraceParent: call.trace.of(call.Request.Header).parent, Identity: call.Identity, Chain: call.Chain, MaxAnswer: call.most}
 	if call.Trigger != nil {
 		inv.Trigger = call.Trigger.Name
 		key = call.Trigger.Route.Sticky.Key(call.Request)

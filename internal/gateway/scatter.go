@@ -127,6 +127,7 @@ func (s *scattering) question(c *Call) *Call {
 func (s *scattering) leaf(l asked, q *Call, most int) scatter.Leaf {
 	first := q.first()
 	first.ID, first.Function, first.made = event.NewID(), l.function, nil // a run of its own
+	first.most = int64(most)
 	if l.shard != "" {
 		first.Request.Header[function.HeaderShard] = []string{l.shard}
 	}
@@ -138,7 +139,7 @@ func (s *scattering) leaf(l asked, q *Call, most int) scatter.Leaf {
 			call = again.again()
 		}
 		begin := time.Now()
-		p := s.part(ctx, *call, most)
+		p := s.part(ctx, *call)
 		if l.hedge != nil && p.Missing == "" {
 			l.hedge.usual.add(time.Since(begin))
 		}
@@ -153,7 +154,7 @@ func (s *scattering) leaf(l asked, q *Call, most int) scatter.Leaf {
 }
 
 // part makes the call of a leaf, and says what its answer is as a part.
-func (s *scattering) part(ctx context.Context, call Call, most int) (p scatter.Part) {
+func (s *scattering) part(ctx context.Context, call Call) (p scatter.Part) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.g.panicked(cause)
@@ -170,13 +171,15 @@ func (s *scattering) part(ctx context.Context, call Call, most int) (p scatter.P
 		return scatter.Part{Missing: scatter.Timeout}
 	case res.Outcome == function.InitError:
 		return scatter.Part{Missing: scatter.Unavailable}
+	case res.Outcome == function.BadAnswer && res.Failure.Type == function.AnswerTooLarge: // nobody has read it to its end
+		return scatter.Part{Missing: scatter.TooLarge}
 	case !answered(res) || res.Status != 0 && !passable(res.Status):
 		return scatter.Part{Missing: scatter.Failed}
 	case res.Status >= 300:
 		return scatter.Part{Missing: strconv.Itoa(res.Status)}
 	case res.Status == http.StatusNoContent:
 		return scatter.Part{Body: []byte("null")}
-	case len(res.Body) > most:
+	case int64(len(res.Body)) > call.most: // a lambda's, which was encoded in less
 		return scatter.Part{Missing: scatter.TooLarge}
 	case !validJSON(res.Body):
 		return scatter.Part{Missing: scatter.NotJSON}

@@ -55,6 +55,8 @@ func TestSeveralFunctionsAnswerTogether(t *testing.T) {
 		"one took too long":       {gives(&function.Result{Outcome: function.TimedOut, Failure: &function.Failure{}}), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=timeout"},
 		"no JSON":                 {gives(ok("hello")), gives(ok("")), gives(ok("\"\xff\"")), function.Scatter{Quorum: 1}, 502, "a (not-json), b (not-json), c (not-json)", "a;reason=not-json, b;reason=not-json, c;reason=not-json"},
 		"too much":                {gives(ok(`"` + strings.Repeat("x", maxParts/3) + `"`)), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=too-large"},
+		"more than there is room": {gives(&function.Result{Outcome: function.BadAnswer, Failure: &function.Failure{Type: function.AnswerTooLarge}}), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=too-large"},
+		"it only says so":         {gives(&function.Result{Outcome: function.Failed, Failure: &function.Failure{Type: function.AnswerTooLarge}}), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=failed"},
 		"too few":                 {gives(ok("1")), gives(bad(500)), gives(bad(503)), function.Scatter{Quorum: 2}, 502, "1 of 3 parts of the answer came in time, and the route wants 2: b (500), c (503)", "b;reason=500, c;reason=503"},
 		"enough":                  {gives(ok("1")), gives(ok("2")), gives(bad(503)), function.Scatter{Quorum: 2}, 200, `{"a":1,"b":2}`, "c;reason=503"},
 		"too few in time":         {gives(ok("1")), gives(bad(500)), gives(&function.Result{Outcome: function.TimedOut, Failure: &function.Failure{}}), function.Scatter{Quorum: 3}, 504, "b (500), c (timeout)", "b;reason=500, c;reason=timeout"},
@@ -147,7 +149,7 @@ func TestWhatLeavesAreAsked(t *testing.T) {
 				t.Errorf("%s got %s: %q", c.Function, name, r.Header.Get(name))
 			}
 		}
-		if r.URL.RawQuery != "q=1" || r.Header.Get("If-Match") == "" || c.Key != "ann" || c.Invocation.Attempt != 1 || c.Invocation.Run != c.Invocation.ID {
+		if r.URL.RawQuery != "q=1" || r.Header.Get("If-Match") == "" || c.Key != "ann" || c.Invocation.Attempt != 1 || c.Invocation.MaxAnswer != maxParts/3 || c.Invocation.Run != c.Invocation.ID {
 			t.Errorf("%s got %s %v as %+v", c.Function, r.URL, r.Header, c.Invocation)
 		}
 		ids[c.Invocation.ID] = true
