@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/catalog"
@@ -45,7 +44,7 @@ func (a *API) absentWriters(writers []string) []string {
 				ws = append(ws, fmt.Sprintf("there is no function %q yet: until it is deployed, %s writes nothing", name, w))
 			}
 		case "token":
-			if name != function.NodeToken && !slices.Contains(view.Tokens(), name) {
+			if name != function.NodeToken && !view.HasToken(name) {
 				ws = append(ws, fmt.Sprintf("there is no token %q yet: until it is made (dalamb token create %s), %s writes nothing", name, name, w))
 			}
 		}

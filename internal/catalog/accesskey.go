@@ -48,13 +48,14 @@ func (s *settings) admit(key AccessKey) {
 
 // nameless refuses a name for a token or an access key that one has.
 func (v *View) nameless(name string) error {
-	if !v.hasToken(name) {
+	if !v.HasToken(name) {
 		return nil
 	}
 	return fault.New(fault.Conflict, "there is a token %q already", name).WithHint("remove it first: dalamb token remove %s", name)
 }
 
-func (v *View) hasToken(name string) bool {
+// HasToken says whether there is a token or an access key of a name.
+func (v *View) HasToken(name string) bool {
 	_, token := v.settings.Tokens[name]
 	_, key := v.settings.Access[name]
 	return token || key

@@ -54,7 +54,6 @@ type payload struct {
 	Expects int64                `json:"expects"`
 	Version *function.Version    `json:"version,omitempty"`
 	Alias   *function.Alias      `json:"alias,omitempty"`
-	By      *function.Origin     `json:"by,omitempty"` // whose deploy a shift is; nil = nobody's
 	Starts  Starts               `json:"starts,omitempty"`
 	Topics  topicIDs             `json:"topics,omitempty"`
 	Begins  Begins               `json:"begins,omitempty"`

@@ -52,6 +52,7 @@ func (s *state) fold(one part) (accepted bool, err error) {
 	case s.settings.set(typ, p):
 	case s.settings.give(typ, p, birthOf(p, r)):
 	case s.settings.listen(typ, p, r.Time):
+	case s.settings.remember(typ, p):
 	case typ == event.TypeCopyStarted, typ == event.TypeCopyEnded:
 		if !s.settings.carry(typ, p, r.Time) {
 			return false, nil
@@ -63,8 +64,7 @@ func (s *state) fold(one part) (accepted bool, err error) {
 		delete(s.functions, p.Function)
 	case typ == event.TypeAliasShifted && p.Alias != nil:
 		moved := f.clone()
-		moved.moved(p.Alias, birthOf(p, r))
-		moved.delivered(p.Alias.Name, p.By)
+		moved.overtake(p.Alias.Name, "", "the alias was moved by hand", birthOf(p, r))
 		s.shift(moved, p, birthOf(p, r))
 	case typ == event.TypeAliasRemoved && p.Alias != nil:
 		without := f.clone()
@@ -131,7 +131,6 @@ func (s *state) deploy(f *Function, p payload, b birth) {
 		return
 	}
 	f.overtake(p.Alias.Name, "", fmt.Sprintf("version %d was deployed", version.Number), b)
-	f.delivered(p.Alias.Name, Deliverer(version.Origin))
 	s.shift(f, p, b)
 }
 

@@ -23,7 +23,6 @@ type Rollout struct {
 	Alias    string                `json:"alias"`
 	From     int                   `json:"from"` // version; 0 while it is queued
 	To       int                   `json:"to"`
-	By       *function.Origin      `json:"by,omitempty"` // the Deliverer
 	State    function.RolloutState `json:"state"`
 	Started  time.Time             `json:"started"`        // when it was asked for
 	Began    time.Time             `json:"began,omitzero"` // when it began, which is later for one that was queued
@@ -85,7 +84,6 @@ type (
 	StartRollout struct {
 		Function, Alias string
 		Version         int
-		By              *function.Origin // the Deliverer
 		Rollout         function.Rollout
 	}
 	StepRollout struct {
@@ -115,7 +113,6 @@ type rolloutPayload struct {
 	ID     int64                  `json:"id,omitempty"` // of all but the start
 	From   int                    `json:"from,omitempty"`
 	To     int                    `json:"to,omitempty"`
-	By     *function.Origin       `json:"by,omitempty"`    // of the start
 	Rules  *function.Rollout      `json:"rules,omitempty"` // of the start
 	Step   int                    `json:"step,omitempty"`  // that is over
 	State  function.RolloutState  `json:"state,omitempty"` // of the end
@@ -136,7 +133,7 @@ func (s StartRollout) event(_ context.Context, at scene) (*event.Event, error) {
 	if !ok || f.version(alias.Primary) == nil {
 		return nil, fault.New(fault.NotFound, "function %q has no version that %s points at, to roll out from", s.Function, s.Alias)
 	}
-	p := payload{Function: s.Function, Expects: at.view.expects(s.Function), Rollout: &rolloutPayload{From: alias.Primary, To: s.Version, By: s.By, Rules: &s.Rollout}}
+	p := payload{Function: s.Function, Expects: at.view.expects(s.Function), Rollout: &rolloutPayload{From: alias.Primary, To: s.Version, Rules: &s.Rollout}}
 	if f.rollout(s.Alias) != nil && s.Rollout.OnNewer == function.OnNewerQueue {
 		p.Alias = &alias
 	} else {
@@ -242,9 +239,6 @@ func (s *state) rollout(f *Function, typ string, p payload, b birth) bool {
 		ended = true
 		r.State = p.Rollout.State
 		r.Ended = &RolloutEnd{At: b.at, Gate: p.Rollout.Gate, Reason: p.Rollout.Reason, Facts: p.Rollout.Facts}
-		if r.State == function.RolloutSucceeded {
-			f.delivered(r.Alias, r.By)
-		}
 	case event.TypeRolloutPaused:
 		r.State = function.RolloutPaused
 	case event.TypeRolloutResumed:
@@ -267,7 +261,7 @@ func (s *state) startRollout(f *Function, p payload, b birth) bool {
 	}
 	name, newer := p.Alias.Name, fmt.Sprintf("version %d was deployed", p.Rollout.To)
 	r := &Rollout{
-		Rollout: *p.Rollout.Rules, ID: b.offset, Function: f.Name, Alias: name, To: p.Rollout.To, By: p.Rollout.By,
+		Rollout: *p.Rollout.Rules, ID: b.offset, Function: f.Name, Alias: name, To: p.Rollout.To,
 		State: function.RolloutQueued, Started: b.at,
 	}
 	if f.rollout(name) != nil && r.OnNewer == function.OnNewerQueue {
@@ -299,24 +293,9 @@ func (f *Function) overtake(alias string, only function.RolloutState, reason str
 	}
 }
 
-// moved ends the roll-outs of an alias that somebody has moved: who moved it back to the old version alone, has ended that roll-out and no more. f
-// is the fold's own fresh copy.
-func (f *Function) moved(to *function.Alias, b birth) {
-	for i, r := range f.Rollouts {
-		if r.Alias == to.Name && r.Ended == nil && r.From != 0 && r.From == to.Primary && len(to.Weights) == 0 {
-			f.Rollouts[i] = r.over(function.RolloutAborted, "the alias was moved back by hand", b)
-		}
-	}
-	f.overtake(to.Name, "", "the alias was moved by hand", b)
-}
-
 func (r *Rollout) superseded(reason string, b birth) *Rollout {
-	return r.over(function.RolloutSuperseded, reason, b)
-}
-
-func (r *Rollout) over(state function.RolloutState, reason string, b birth) *Rollout {
 	over := *r
-	over.State, over.Ended = state, &RolloutEnd{At: b.at, Reason: reason}
+	over.State, over.Ended = function.RolloutSuperseded, &RolloutEnd{At: b.at, Reason: reason}
 	return &over
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"maps"
 	"slices"
 
@@ -37,6 +38,8 @@ type settings struct {
 	Secrets map[string]Value `json:"secrets,omitempty"`
 	Config  map[string]Value `json:"config,omitempty"`
 	Hooks   map[string]Hook  `json:"hooks,omitempty"`
+
+	Notes map[string]json.RawMessage `json:"notes,omitempty"` // that belong to no function
 }
 
 // What is no function is known to the optimistic check under a name that no function can have.
@@ -57,7 +60,7 @@ func (c AddToken) event(_ context.Context, s scene) (*event.Event, error) {
 }
 
 func (c RemoveToken) event(_ context.Context, s scene) (*event.Event, error) {
-	if !s.view.hasToken(c.Name) {
+	if !s.view.HasToken(c.Name) {
 		return nil, fault.Missing("token", c.Name, append(s.view.Tokens(), s.view.accessNames()...))
 	}
 	entity := tokenEntity(c.Name)

@@ -13,6 +13,7 @@ const (
 	TypeTokenRemoved     = "dalamb.token.removed.v1"
 	TypeAccessKeyCreated = "dalamb.accesskey.created.v1"
 	TypeFunctionNoted    = "dalamb.function.noted.v1"
+	TypeNoteChanged      = "dalamb.note.changed.v1"
 	TypeTriggerPaused    = "dalamb.trigger.paused.v1"
 	TypeTriggerResumed   = "dalamb.trigger.resumed.v1"
 	TypeTriggerSought    = "dalamb.trigger.sought.v1"
@@ -83,7 +84,7 @@ const (
 // ControlTypes are those of the events in _dalamb.control.
 func ControlTypes() []string {
 	return []string{
-		TypeFunctionDeployed, TypeFunctionRemoved, TypeAliasShifted, TypeAliasRemoved, TypeTopicChanged, TypeTokenCreated, TypeTokenRemoved, TypeAccessKeyCreated, TypeFunctionNoted,
+		TypeFunctionDeployed, TypeFunctionRemoved, TypeAliasShifted, TypeAliasRemoved, TypeTopicChanged, TypeTokenCreated, TypeTokenRemoved, TypeAccessKeyCreated, TypeFunctionNoted, TypeNoteChanged,
 		TypeTriggerPaused, TypeTriggerResumed, TypeTriggerSought, TypeKeyPaused, TypeKeyResumed, TypeReplayStarted, TypeReplayEnded,
 		TypeCopyStarted, TypeCopyEnded, TypeSecretChanged, TypeSecretRemoved, TypeConfigChanged, TypeConfigRemoved, TypeHookChanged, TypeHookRemoved,
 		TypeRolloutStarted, TypeRolloutStepped, TypeRolloutPaused, TypeRolloutResumed, TypeRolloutFailed, TypeRolloutFinished,
