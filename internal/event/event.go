@@ -26,6 +26,7 @@ const (
 	ExtAuthType      = "authtype"      // who caused the event: user, api_key; CloudEvents auth context extension
 	ExtAuthID        = "authid"        // and its name
 	ExtShadow        = "dalambshadow"  // true: a copy, of which the outcome is only compared
+	ExtResources     = "resources"     // a JSON array of texts: what an event is about, where that is more than one thing
 )
 
 // MaxHops is the length of the longest chain of events. One past it is dead-lettered as a loop.

@@ -30,6 +30,26 @@ func ParseARN(s string) (name, qualifier string) {
 	return name, qualifier
 }
 
+// RuleARN is AWS's name of a rule of EventBridge; bus is "" for the default one.
+func RuleARN(region, bus, name string) string {
+	if bus != "" {
+		name = bus + "/" + name
+	}
+	return "arn:aws:events:" + region + ":" + AWSAccount + ":rule/" + name
+}
+
+// maxAWSRule bounds the name of a rule. Amazon EventBridge API reference, Target: Arn.
+const maxAWSRule = 1600
+
+func (c *checker) rule(at string, t *Trigger) {
+	if t.Rule == "" {
+		return
+	}
+	if !strings.HasPrefix(t.Rule, "arn:aws:events:") || len(t.Rule) > maxAWSRule || strings.ContainsFunc(t.Rule, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		c.add(at+".rule", "remove it: AWS's EventBridge API sets it", "%q is not the ARN of a rule", clip(t.Rule))
+	}
+}
+
 // AWS is what AWS's API was told of a function and tells again. Of all this only Handler and Runtime reach the function, as the variables _HANDLER and
 // AWS_EXECUTION_ENV: what starts it is its entry.
 type AWS struct {

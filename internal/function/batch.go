@@ -43,6 +43,7 @@ func batchValue() value[Batch] {
 }
 
 func (c *checker) batch(at string, t *Trigger) {
+	c.rule(at, t)
 	if t.Payload != "" {
 		oneOf(c, at+".payload", t.Payload, payloads())
 	}

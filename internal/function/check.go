@@ -352,7 +352,7 @@ func (c *checker) routeTrigger(at string, t *Trigger) {
 		given bool
 	}{
 		{"topic", t.Topic != ""}, {"filter", t.Filter != nil}, {"start", t.Start != ""}, {"order", t.Order != ""},
-		{"retryOn", t.RetryOn != ""}, {"batch", t.Batch != nil}, {"payload", t.Payload != ""},
+		{"retryOn", t.RetryOn != ""}, {"batch", t.Batch != nil}, {"payload", t.Payload != ""}, {"rule", t.Rule != ""},
 		{"retry", t.Retry.Attempts != 0 || t.Retry.Factor != 0 || t.Retry.Never != nil || t.Retry.Initial|t.Retry.Max|t.Retry.MaxAge != 0},
 	} {
 		if f.given {

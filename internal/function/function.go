@@ -100,6 +100,7 @@ type Trigger struct {
 	RetryOn RetryOn         `json:"retryOn,omitempty"` // "" = newest
 	Batch   *Batch          `json:"batch,omitempty"`
 	Payload Payload         `json:"payload,omitempty"` // "" = structured CloudEvents; http, without a batch: binary mode
+	Rule    string          `json:"rule,omitempty"`    // ARN of the rule of AWS's EventBridge API that made the trigger; "" = none did
 	Rules
 	Emit  *Emit  `json:"emit,omitempty"`
 	Route *Route `json:"route,omitempty"`

@@ -85,6 +85,7 @@ func triggerValue() value[Trigger] {
 		field("retryOn", "Which version runs an event again, by a retry or a redrive: the same that the run began with, or the newest. Default: newest. See docs/releases.md.", text(retryOns()...), func(t *Trigger) *RetryOn { return &t.RetryOn }),
 		field("batch", "Give the function several events at a time, as an array. Default: one event at a time.", pointer(batchValue(), defaultBatch), func(t *Trigger) **Batch { return &t.Batch }),
 		field("payload", "The form in which the function gets events, for handlers written for AWS Lambda. Default: structured CloudEvents; http without a batch: binary mode.", text(payloads()...), func(t *Trigger) *Payload { return &t.Payload }),
+		field("rule", "The ARN of the rule of AWS's EventBridge API that the trigger belongs to, see docs/aws.md: such a trigger stays when a manifest without it is deployed. Default: none.", text[string](), func(t *Trigger) *string { return &t.Rule }),
 		field("emit", "Where returned events go. Default: the topic of the event that caused them; of a route: nowhere.", pointer(emitValue(), none[Emit]), func(t *Trigger) **Emit { return &t.Emit }),
 		field("schedule", "Run at planned times, instead of a topic's events: \"*/5 * * * *\", @hourly, \"@every 30s\" or \"at 2030-01-31T09:00:00Z\"; see docs/schedules.md.", text[string](), func(t *Trigger) *string { return &t.Schedule }),
 		field("timezone", "schedule only: an IANA name such as Europe/Berlin. Default: UTC.", text[string](), func(t *Trigger) *string { return &t.Timezone }),

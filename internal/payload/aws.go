@@ -162,9 +162,10 @@ type bridgeEvent struct {
 	Region     string          `json:"region"`
 	Resources  []string        `json:"resources"`
 	Detail     json.RawMessage `json:"detail"`
+	Replay     string          `json:"replay-name,omitempty"`
 }
 
-func bridgeEventOf(it *Item) bridgeEvent {
+func (f Form) bridgeEvent(it *Item) bridgeEvent {
 	e := it.Event
 	at := e.Time
 	if at.IsZero() {
@@ -172,10 +173,15 @@ func bridgeEventOf(it *Item) bridgeEvent {
 	}
 	b := bridgeEvent{
 		Version: "0", ID: e.ID, DetailType: e.Type, Source: e.Source, Account: account, Time: at.UTC().Format(time.RFC3339),
-		Region: region, Resources: []string{}, Detail: detail(e),
+		Region: region, Resources: event.ResourcesOf(e), Detail: detail(e),
 	}
-	if e.Subject != "" {
-		b.Resources = []string{e.Subject}
+	b.Replay, _ = e.Extensions[event.ExtReplay].(string)
+	if e.Type == event.TypeScheduleTicked {
+		// EventBridge user guide, "Creating a rule that runs on a schedule": the rule is the resource, and there is no detail.
+		b.DetailType, b.Source, b.Detail = "Scheduled Event", "aws.events", json.RawMessage("{}")
+		if f.Rule != "" {
+			b.Resources = []string{f.Rule}
+		}
 	}
 	return b
 }

@@ -24,11 +24,14 @@ type Item struct {
 // Form says how events are given.
 type Form struct {
 	Payload function.Payload
-	Batch   bool // an array, also of one event
+	Batch   bool   // an array, also of one event
+	Rule    string // ARN of the rule that the events come by, with PayloadEventBridge; "" = none
 }
 
 // FormOf is the form that a trigger asks for.
-func FormOf(t *function.Trigger) Form { return Form{Payload: t.Payload, Batch: t.Batch != nil} }
+func FormOf(t *function.Trigger) Form {
+	return Form{Payload: t.Payload, Batch: t.Batch != nil, Rule: t.Rule}
+}
 
 // Plain says that each event is given by itself, as the entry does it.
 func (f Form) Plain() bool { return !f.Batch && f.Payload == "" }
@@ -46,7 +49,7 @@ func (f Form) Encode(items []Item) (body []byte, mediaType string, err error) {
 	case function.PayloadEventBridge:
 		all := make([]bridgeEvent, len(items))
 		for i := range items {
-			all[i] = bridgeEventOf(&items[i])
+			all[i] = f.bridgeEvent(&items[i])
 		}
 		if f.Batch {
 			body, err = json.Marshal(all)

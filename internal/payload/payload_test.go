@@ -175,3 +175,25 @@ func FuzzItemFailures(f *testing.F) {
 		}
 	})
 }
+
+func TestEventBridgeShapeOfATickAndOfAReplay(t *testing.T) {
+	at := time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC)
+	tick := items()[0]
+	tick.Event = &event.Event{ID: "t", Source: "/dalamb/schedules", Type: event.TypeScheduleTicked, Subject: "report/nightly", Time: at, Data: []byte(`{"missed":1}`)}
+	var one events.EventBridgeEvent
+	encode(t, Form{Payload: function.PayloadEventBridge, Rule: "arn:aws:events:us-east-1:000000000000:rule/nightly"}, []Item{tick}, &one)
+	if one.DetailType != "Scheduled Event" || one.Source != "aws.events" || string(one.Detail) != "{}" || !slices.Equal(one.Resources, []string{"arn:aws:events:us-east-1:000000000000:rule/nightly"}) || !one.Time.Equal(at) {
+		t.Errorf("tick = %+v", one)
+	}
+	again := items()[0]
+	again.Event.Extensions[event.ExtReplay] = "check-1"
+	again.Event.Extensions[event.ExtResources] = `["a","b"]`
+	var replayed struct {
+		events.EventBridgeEvent
+		Replay string `json:"replay-name"`
+	}
+	encode(t, Form{Payload: function.PayloadEventBridge}, []Item{again}, &replayed)
+	if replayed.Replay != "check-1" || !slices.Equal(replayed.Resources, []string{"s", "a", "b"}) {
+		t.Errorf("replayed = %+v", replayed)
+	}
+}
