@@ -264,7 +264,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers a request without the token.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("WWW-Authenticate", wire.TokenChallenge)
+	w.Header().Set("WWW-Authenticate", `Bearer realm="dalamb"`)
 	err := a.stranger(r)
 	if isAWS(r) {
 		writeAWSError(w, http.StatusUnauthorized, "UnrecognizedClientException", err)

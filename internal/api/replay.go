@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"errors"
 	"math"
 	"net/http"
 	"slices"
@@ -19,6 +20,9 @@ import (
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
+// ErrNothingToReplay says that no event is what a replay would be about.
+var ErrNothingToReplay = errors.New("nothing to replay")
+
 // maxOnly bounds the events of a replay that names each of them.
 const maxOnly = 50_000
 
@@ -27,24 +31,29 @@ func (a *API) startReplay(r *http.Request, _ query) (any, error) {
 	if err := decode(r, &req); err != nil {
 		return nil, err
 	}
-	p, err := a.planReplay(r.Context(), &req)
+	return a.StartReplay(r.Context(), req)
+}
+
+// StartReplay starts a replay, or of a dry run says what it would be about. What is about no event is refused.
+func (a *API) StartReplay(ctx context.Context, req wire.ReplayRequest) (wire.Replay, error) {
+	p, err := a.planReplay(ctx, &req)
 	if err != nil {
-		return nil, err
+		return wire.Replay{}, err
 	}
 	if req.DryRun {
 		return wire.Replay{Replay: p.start.Replay, State: wire.ReplayPlanned, Sample: p.sample}, nil
 	}
 	if p.start.Replay.Events == 0 {
-		return nil, fault.New(fault.Invalid, "nothing to replay: no event of topic %q in that time is what the replay is about", p.start.Replay.Topic).
+		return wire.Replay{}, fault.New(fault.Invalid, "%w: no event of topic %q in that time is what the replay is about", ErrNothingToReplay, p.start.Replay.Topic).
 			WithHint("pattern try and --dry-run say what there is")
 	}
-	view, err := a.catalog.Submit(r.Context(), p.start)
+	view, err := a.catalog.Submit(ctx, p.start)
 	if err != nil {
-		return nil, err
+		return wire.Replay{}, err
 	}
 	started, err := view.Replay(p.start.Replay.Name)
 	if err != nil {
-		return nil, err // its function was removed again at once
+		return wire.Replay{}, err // its function was removed again at once
 	}
 	return a.wireReplay(started)
 }
@@ -229,23 +238,33 @@ func (a *API) listReplays(*http.Request, query) (any, error) {
 }
 
 func (a *API) getReplay(r *http.Request, _ query) (any, error) {
-	replay, err := a.catalog.View().Replay(r.PathValue("replay"))
+	return a.Replay(r.PathValue("replay"))
+}
+
+// Replay tells of one replay, or NotFound with the nearest names.
+func (a *API) Replay(name string) (wire.Replay, error) {
+	replay, err := a.catalog.View().Replay(name)
 	if err != nil {
-		return nil, err
+		return wire.Replay{}, err
 	}
 	return a.wireReplay(replay)
 }
 
-func (a *API) cancelReplay(r *http.Request, q query) (any, error) {
-	replay, err := a.catalog.View().Replay(r.PathValue("replay"))
+func (a *API) cancelReplay(r *http.Request, _ query) (any, error) {
+	return a.CancelReplay(r.Context(), r.PathValue("replay"))
+}
+
+// CancelReplay ends a replay that is under way.
+func (a *API) CancelReplay(ctx context.Context, name string) (wire.Replay, error) {
+	replay, err := a.catalog.View().Replay(name)
 	if err != nil {
-		return nil, err
+		return wire.Replay{}, err
 	}
 	if replay.Ended != nil {
-		return nil, fault.New(fault.Conflict, "replay %q is over already: it was %s", replay.Name, replay.Ended.State)
+		return wire.Replay{}, fault.New(fault.Conflict, "replay %q is over already: it was %s", replay.Name, replay.Ended.State)
 	}
-	if err := a.replays.Cancel(r.Context(), replay.Name); err != nil {
-		return nil, err
+	if err := a.replays.Cancel(ctx, replay.Name); err != nil {
+		return wire.Replay{}, err
 	}
-	return a.getReplay(r, q)
+	return a.Replay(name)
 }

@@ -51,6 +51,20 @@ func (a *API) seekTrigger(r *http.Request, _ query) (any, error) {
 	return out, err
 }
 
+// SkipToEnd lets a trigger go on from the end of its topic, as it is now; what it has not run it never runs.
+func (a *API) SkipToEnd(ctx context.Context, fn, trigger string) error {
+	t, topic, err := a.onTopic(ctx, fn, trigger)
+	if err != nil {
+		return err
+	}
+	to, err := a.target(ctx, topic, wire.Seek{To: string(function.StartLatest)})
+	if err != nil {
+		return err
+	}
+	_, err = a.catalog.Submit(ctx, catalog.Seek{Function: t.Function, Trigger: t.Name, TopicID: topic.ID, To: to})
+	return err
+}
+
 // onTopic finds a trigger that listens to a topic of users' or of dalamb's own, and the topic.
 func (a *API) onTopic(ctx context.Context, fn, name string) (*catalog.Trigger, eventlog.Topic, error) {
 	t, err := a.catalog.View().Trigger(fn, name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,10 +18,19 @@ import (
 // defaultPartitions is said here, and not left to the log, because _dalamb.progress has to be as wide before the topic is there.
 const defaultPartitions = 8
 
-func (a *API) listTopics(r *http.Request, _ query) (any, error) {
-	topics, err := a.log.Topics(r.Context())
+// maxPartitions bounds a topic: every partition costs memory on every node.
+const maxPartitions = 1024
+
+// minBytes bounds what a topic keeps from below: with less, an event could be gone before any trigger has seen it.
+const minBytes = function.Bytes(1 << 20)
+
+func (a *API) listTopics(r *http.Request, _ query) (any, error) { return a.Topics(r.Context()) }
+
+// Topics lists all topics, dalamb's own among them.
+func (a *API) Topics(ctx context.Context) (wire.TopicList, error) {
+	topics, err := a.log.Topics(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list topics: %w", err)
+		return wire.TopicList{}, fmt.Errorf("list topics: %w", err)
 	}
 	list := wire.TopicList{Topics: []wire.Topic{}}
 	view := a.catalog.View()
@@ -33,13 +43,14 @@ func (a *API) listTopics(r *http.Request, _ query) (any, error) {
 }
 
 func (a *API) getTopic(r *http.Request, _ query) (any, error) {
-	return a.oneTopic(r.Context(), r.PathValue("topic"))
+	return a.Topic(r.Context(), r.PathValue("topic"))
 }
 
-func (a *API) oneTopic(ctx context.Context, name string) (any, error) {
+// Topic tells of one topic, or NotFound with the nearest names.
+func (a *API) Topic(ctx context.Context, name string) (wire.Topic, error) {
 	t, err := a.topic(ctx, name)
 	if err != nil {
-		return nil, err
+		return wire.Topic{}, err
 	}
 	w := wireTopic(t)
 	w.Rules = a.catalog.View().Rules(name)
@@ -47,7 +58,7 @@ func (a *API) oneTopic(ctx context.Context, name string) (any, error) {
 	for id := range t.Partitions {
 		b, err := a.log.Bounds(ctx, eventlog.Partition{Topic: name, ID: id})
 		if err != nil {
-			return nil, fmt.Errorf("read the bounds of %s/%d: %w", name, id, err)
+			return wire.Topic{}, fmt.Errorf("read the bounds of %s/%d: %w", name, id, err)
 		}
 		w.Bounds = append(w.Bounds, wire.Partition{ID: id, Start: b.Start, End: b.End})
 	}
@@ -75,41 +86,46 @@ func (a *API) createTopic(r *http.Request, _ query) (any, error) {
 	if err := decode(r, &req); err != nil {
 		return nil, err
 	}
+	return a.CreateTopic(r.Context(), req)
+}
+
+// CreateTopic makes a topic; what the request leaves out gets the default.
+func (a *API) CreateTopic(ctx context.Context, req wire.TopicCreate) (wire.Topic, error) {
 	if err := checkTopicName(req.Name); err != nil {
-		return nil, err
+		return wire.Topic{}, err
 	}
 	if req.Partitions == 0 {
 		req.Partitions = defaultPartitions
 	}
 	t := eventlog.Topic{Name: req.Name, Partitions: req.Partitions, Compact: req.Compact}
-	if err := function.CheckPartitions(int(req.Partitions)); err != nil {
-		return nil, err
+	if req.Partitions < 1 || req.Partitions > maxPartitions {
+		return wire.Topic{}, fault.New(fault.Invalid, "partitions: %d is not a number from 1 to %d", req.Partitions, maxPartitions)
 	}
 	var err error
 	if req.Retention != "" {
 		if t.Retention, err = parseRetention(req.Retention); err != nil {
-			return nil, err
+			return wire.Topic{}, err
 		}
 	}
 	if req.MaxBytes != "" {
 		if t.MaxBytes, err = parseMaxBytes(req.MaxBytes); err != nil {
-			return nil, err
+			return wire.Topic{}, err
 		}
 	}
 	rules := req.Rules.Apply(function.TopicRules{})
 	if err := a.checkRules(rules); err != nil {
-		return nil, err
+		return wire.Topic{}, err
 	}
-	if err := eventlog.Widen(r.Context(), a.log, function.AsWide(), req.Partitions); err != nil {
-		return nil, err
+	if err := eventlog.Widen(ctx, a.log, function.AsWide(), req.Partitions); err != nil {
+		return wire.Topic{}, err
 	}
-	if err := a.log.CreateTopic(r.Context(), t); err != nil {
-		return nil, err
+	if err := a.log.CreateTopic(ctx, t); err != nil {
+		return wire.Topic{}, err
 	}
-	if err := a.setRules(r.Context(), req.Name, rules); err != nil {
-		return nil, err
+	if err := a.setRules(ctx, req.Name, rules); err != nil {
+		return wire.Topic{}, err
 	}
-	return a.oneTopic(r.Context(), req.Name)
+	return a.Topic(ctx, req.Name)
 }
 
 func (a *API) alterTopic(r *http.Request, _ query) (any, error) {
@@ -131,8 +147,8 @@ func (a *API) alterTopic(r *http.Request, _ query) (any, error) {
 	}
 	var c eventlog.TopicChange
 	if p := req.Partitions; p != nil {
-		if *p < t.Partitions || *p > function.MaxPartitions {
-			return nil, fault.New(fault.Invalid, "partitions: topic %q has %d, which may only grow, to at most %d", name, t.Partitions, function.MaxPartitions)
+		if *p < t.Partitions || *p > maxPartitions {
+			return nil, fault.New(fault.Invalid, "partitions: topic %q has %d, which may only grow, to at most %d", name, t.Partitions, maxPartitions)
 		}
 		if err := eventlog.Widen(r.Context(), a.log, function.AsWide(), *p); err != nil {
 			return nil, err
@@ -161,26 +177,30 @@ func (a *API) alterTopic(r *http.Request, _ query) (any, error) {
 	if err := a.setRules(r.Context(), name, rules); err != nil {
 		return nil, err
 	}
-	return a.oneTopic(r.Context(), name)
+	return a.Topic(r.Context(), name)
 }
 
 func (a *API) deleteTopic(r *http.Request, _ query) (any, error) {
-	name := r.PathValue("topic")
+	return nil, a.DeleteTopic(r.Context(), r.PathValue("topic"))
+}
+
+// DeleteTopic takes a topic away that no trigger uses.
+func (a *API) DeleteTopic(ctx context.Context, name string) error {
 	if err := ownTopic(name); err != nil {
-		return nil, err
+		return err
 	}
-	if _, err := a.topic(r.Context(), name); err != nil {
-		return nil, err
+	if _, err := a.topic(ctx, name); err != nil {
+		return err
 	}
 	if users := a.usersOf(name); len(users) > 0 {
-		return nil, fault.New(fault.Conflict, "topic %q is used by %s", name, strings.Join(users, ", ")).
+		return fault.New(fault.Conflict, "topic %q is used by %s", name, strings.Join(users, ", ")).
 			WithHint("remove those functions, or deploy them without that topic, first")
 	}
 	// The rules first: a topic that is made again under the name has none.
-	if err := a.setRules(r.Context(), name, function.TopicRules{}); err != nil {
-		return nil, err
+	if err := a.setRules(ctx, name, function.TopicRules{}); err != nil {
+		return err
 	}
-	return nil, a.log.DeleteTopic(r.Context(), name)
+	return a.log.DeleteTopic(ctx, name)
 }
 
 // usersOf names the triggers that listen to a topic, emit to it, or send their outcomes there.
@@ -200,7 +220,12 @@ func checkTopicName(name string) error {
 	if err := ownTopic(name); err != nil {
 		return err
 	}
-	return function.CheckTopicName(name)
+	// As Kafka's, so that a topic can move there.
+	if ok, _ := regexp.MatchString(`^[A-Za-z0-9][A-Za-z0-9._-]{0,248}$`, name); !ok {
+		return fault.New(fault.Invalid, "name: %q is not the name of a topic", name).
+			WithHint("letters, digits, dots, dashes and underscores, a letter or digit first, at most 249")
+	}
+	return nil
 }
 
 // ownTopic refuses dalamb's own topics.
@@ -212,19 +237,28 @@ func ownTopic(name string) error {
 }
 
 func parseRetention(s string) (time.Duration, error) {
-	d, forever, err := function.ParseRetention(s)
-	if forever {
+	if s == wire.Forever {
 		return eventlog.Forever, nil
 	}
-	return d.Std(), err
+	var d function.Duration
+	if err := d.UnmarshalText([]byte(s)); err != nil || d < function.Duration(time.Second) {
+		return 0, fault.New(fault.Invalid, "retention: %q is neither a duration of a second or more (12h, 30d) nor %s", s, wire.Forever)
+	}
+	return d.Std(), nil
 }
 
 func parseMaxBytes(s string) (int64, error) {
-	b, forever, err := function.ParseTopicSize(s)
-	if forever {
+	if s == wire.Forever {
 		return eventlog.Forever, nil
 	}
-	return int64(b), err
+	var b function.Bytes
+	if err := b.UnmarshalText([]byte(s)); err != nil {
+		return 0, fault.New(fault.Invalid, "maxBytes: %q is neither a size (512Mi, 10Gi) nor %s", s, wire.Forever)
+	}
+	if b < minBytes {
+		return 0, fault.New(fault.Invalid, "maxBytes: %q is less than %v", s, minBytes).WithHint("a topic keeps at least so much, the size of one large event")
+	}
+	return int64(b), nil
 }
 
 func wireTopic(t eventlog.Topic) wire.Topic {

@@ -119,7 +119,11 @@ func (a *attempt) WriteHeader(status int) {
 	if status < http.StatusOK {
 		return
 	}
-	if !a.good() || !a.whose.CompareAndSwap(undecided, passed) {
+	if a.judge != nil && !a.judge(&a.own) {
+		a.giveUp()
+		return
+	}
+	if !a.whose.CompareAndSwap(undecided, passed) {
 		return
 	}
 	a.mu.Lock()
@@ -129,17 +133,6 @@ func (a *attempt) WriteHeader(status int) {
 	}
 	a.take()
 	a.to.WriteHeader(status)
-}
-
-// good asks the judge, once; who is found bad is nobody's.
-func (a *attempt) good() bool {
-	judge := a.judge
-	a.judge = nil
-	if judge == nil || judge(&a.own) {
-		return true
-	}
-	a.giveUp()
-	return false
 }
 
 // take makes what the attempt says of its answer the client's.
@@ -173,8 +166,7 @@ func (a *attempt) FlushError() error {
 
 // Hijack is for http.ResponseController: the function takes an upgrade up, which is its answer. No time bounds what follows.
 func (a *attempt) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	a.own.status = http.StatusSwitchingProtocols
-	if !a.good() || !a.whose.CompareAndSwap(undecided, handed) {
+	if !a.whose.CompareAndSwap(undecided, handed) {
 		return nil, nil, errDropped
 	}
 	nc, buf, err := http.NewResponseController(a.to).Hijack()

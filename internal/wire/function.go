@@ -102,6 +102,8 @@ type DeployRequest struct {
 	// DryRun asks only whether the deploy would be refused, as far as that can be said before its files are sent: neither the code nor an
 	// image beside the manifest need be here, and no image is looked for.
 	DryRun bool `json:"dryRun,omitempty"`
+	// Rules says that the triggers of AWS's rules are those of Spec, which a client cannot say: else those of the live version stay.
+	Rules bool `json:"-"`
 	// Origin is kept with a version that this makes.
 	Origin *function.Origin `json:"origin,omitempty"`
 	// Expects is the Function.Last, a control offset, that the deploy was decided upon, -1 = there was none of its name: 409 when the function was
