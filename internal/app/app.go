@@ -104,6 +104,7 @@ type Node struct {
 	gateway    *gateway.Gateway
 	api        *api.API
 	aws        *aws.Lambda
+	events     *aws.EventBridge
 	git        *git.Server
 	incoming   *incoming.Keeper
 	refusals   *hook.Refusals

@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"net/http"
 	"path/filepath"
 
 	"github.com/dalamb/dalamb/internal/aws"
@@ -21,5 +22,18 @@ func (n *Node) openAWS(token string) error {
 		Catalog: n.catalog, Control: n.api, Code: n.share, Secrets: n.secrets, Invoke: n.api.Signed(), Private: n.api.Private,
 		Dir: filepath.Join(n.config.Data, "archives"), Key: key.Sum(nil), Gateway: n.Info().Gateway, Brokers: brokers, Instances: n.config.Limits.Instances, Logger: n.logger,
 	})
+	if err != nil {
+		return err
+	}
+	n.events, err = aws.NewEventBridge(aws.EventBridgeOptions{Lambda: n.aws, Topics: n.api, Passage: n.api, Ingest: n.gateway})
 	return err
+}
+
+// root is what is asked of the control listener itself: the API's own, and AWS's APIs that name an operation by a header.
+func (n *Node) root(w http.ResponseWriter, r *http.Request) {
+	if aws.Wants(r) {
+		n.events.ServeHTTP(w, r)
+		return
+	}
+	n.api.ServeHTTP(w, r)
 }

@@ -149,6 +149,7 @@ func (n *Node) control() http.Handler {
 	for _, path := range aws.Paths() {
 		mux.Handle(path, n.aws)
 	}
+	mux.HandleFunc("POST /{$}", n.root)
 	mux.Handle("/", n.api)
 	return mux
 }

@@ -15,28 +15,41 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
-// authenticate checks the signature of a request, whose body, of at most most bytes, is in memory afterwards. done gives its room back.
-func (l *Lambda) authenticate(w http.ResponseWriter, r *http.Request, most int64) (done func(), err error) {
-	done = func() {}
+// caller is who has signed a request.
+type caller struct {
+	name string // of the access key
+	done func() // gives the room of the body back
+}
+
+// expected is what a request has to be: of a service of AWS's, with a body of at most most bytes.
+type expected struct {
+	service string
+	most    int64
+}
+
+// authenticate checks the signature of a request, whose body is in memory afterwards. The caller's done is to be called in any case.
+func (l *Lambda) authenticate(w http.ResponseWriter, r *http.Request, want expected) (who caller, err error) {
+	who.done = func() {}
 	s, err := readSignature(r)
 	if err != nil {
-		return done, err
+		return who, err
 	}
+	most := want.most
 	// What can be known without the body is looked at first: a stranger shall make nobody hold one.
 	key, ok := l.o.Catalog.View().AccessKey(s.key)
 	switch {
 	case !ok, r.Header.Get("X-Amz-Security-Token") != "" || r.URL.Query().Has("X-Amz-Security-Token"):
-		return done, unrecognized() // nobody has temporary ones
-	case s.service != service:
-		return done, invalid(fmt.Sprintf("Credential should be scoped to correct service: '%s'.", service))
+		return who, unrecognized() // nobody has temporary ones
+	case s.service != want.service:
+		return who, invalid(fmt.Sprintf("Credential should be scoped to correct service: '%s'.", want.service))
 	case s.region != l.o.Region:
-		return done, invalid(fmt.Sprintf("Credential should be scoped to a valid region: this node's is '%s' (AWS_REGION).", l.o.Region))
+		return who, invalid(fmt.Sprintf("Credential should be scoped to a valid region: this node's is '%s' (AWS_REGION).", l.o.Region))
 	}
 	if err := s.timely(l.o.Now()); err != nil {
-		return done, err
+		return who, err
 	}
 	if name := s.unsigned(r); name != "" {
-		return done, invalid("There were headers present in the request which were not signed: " + name)
+		return who, invalid("There were headers present in the request which were not signed: " + name)
 	}
 	held := most
 	if r.ContentLength >= 0 {
@@ -44,27 +57,27 @@ func (l *Lambda) authenticate(w http.ResponseWriter, r *http.Request, most int64
 	}
 	giveBack, err := l.room.take(r.Context(), s.key, held)
 	if err != nil {
-		return done, err
+		return who, err
 	}
-	done = giveBack
+	who.name, who.done = key.Name, giveBack
 	body, err := readBody(w, r, bodyBounds{most, timeFor(held)})
 	if err != nil {
-		return done, err
+		return who, err
 	}
 	digest := sha256.Sum256(body)
 	sum := hex.EncodeToString(digest[:])
 	if said := r.Header.Get("X-Amz-Content-Sha256"); said != "" && said != sum {
-		return done, invalid("The provided 'x-amz-content-sha256' header does not match what was computed: the body has to be sent whole, and signed.")
+		return who, invalid("The provided 'x-amz-content-sha256' header does not match what was computed: the body has to be sent whole, and signed.")
 	}
 	plain, err := l.keys.open(key)
 	if err != nil {
-		return done, err
+		return who, err
 	}
 	if !s.verify(r, sum, plain) {
-		return done, mismatch()
+		return who, mismatch()
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	return done, nil
+	return who, nil
 }
 
 // bodyBounds are a body's, in bytes and in time.

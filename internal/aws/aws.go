@@ -128,8 +128,8 @@ func (l *Lambda) handler(op operation) http.Handler {
 			private.ServeHTTP(w, r)
 			return
 		}
-		done, err := l.authenticate(w, r, op.most())
-		defer done()
+		who, err := l.authenticate(w, r, expected{lambdaService, op.most()})
+		defer who.done()
 		if err != nil {
 			l.fail(w, r, err)
 			return

@@ -77,22 +77,24 @@ type page struct {
 const maxPage = 50 // of functions, versions and aliases; AWS Lambda API reference, MaxItems
 
 func (c *call) page() (page, error) {
-	p := page{most: maxPage}
+	most := maxPage
 	if text := c.q.Get("MaxItems"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > 10000 {
-			return p, badValue("MaxItems: %q is not a whole number from 1 to 10000", text)
+			return page{}, badValue("MaxItems: %q is not a whole number from 1 to 10000", text)
 		}
-		p.most = min(n, maxPage)
+		most = min(n, maxPage)
 	}
-	if marker := c.q.Get("Marker"); marker != "" {
-		after, err := base64.RawURLEncoding.DecodeString(marker)
-		if err != nil {
-			return p, badValue("Marker: %q is none that was given", fault.Clip(marker))
-		}
-		p.after = string(after)
+	return readPage(c.q.Get("Marker"), most)
+}
+
+// readPage is the one that a marker, "" = the first, leads to.
+func readPage(marker string, most int) (page, error) {
+	after, err := base64.RawURLEncoding.DecodeString(marker)
+	if err != nil {
+		return page{}, badValue("the marker %q is none that was given", fault.Clip(marker))
 	}
-	return p, nil
+	return page{after: string(after), most: most}, nil
 }
 
 // cut takes a page of a list whose keys rise, and says where the next one begins; "" = there is none.

@@ -12,10 +12,19 @@ import (
 var update = flag.Bool("update", false, "write the table of operations of docs/aws.md")
 
 func TestOperationsAreDocumented(t *testing.T) {
+	holdsTable(t, aws.Documentation())
+}
+
+func TestOperationsOfEventBridgeAreDocumented(t *testing.T) {
+	holdsTable(t, aws.EventBridgeDocumentation())
+}
+
+func holdsTable(t *testing.T, operations []aws.Documented) {
+	t.Helper()
 	const file = "../../docs/aws.md"
 	var table strings.Builder
 	table.WriteString("| operation | here |\n|---|---|\n")
-	for _, o := range aws.Documentation() {
+	for _, o := range operations {
 		if !o.There {
 			o.Note = "**not there**: " + o.Note
 		}

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +30,22 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "handler" {
 		lambda.Start(func(_ context.Context, event json.RawMessage) (map[string]any, error) {
 			return map[string]any{"event": event, "version": lambdacontext.FunctionVersion, "handler": os.Getenv("_HANDLER"), "level": os.Getenv("LEVEL"), "code": os.Args[2]}, nil
+		})
+	}
+	if len(os.Args) > 1 && os.Args[1] == "report" { // to whom os.Args[2] names, who decides whether it fails
+		lambda.Start(func(ctx context.Context, event json.RawMessage) error {
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, os.Args[2], bytes.NewReader(event))
+			if err != nil {
+				return err
+			}
+			answer, err := http.DefaultClient.Do(r)
+			if err != nil {
+				return err
+			}
+			if err := answer.Body.Close(); err != nil || answer.StatusCode != http.StatusOK {
+				return fmt.Errorf("status %d, %w", answer.StatusCode, err)
+			}
+			return nil
 		})
 	}
 	if len(os.Args) > 1 && os.Args[1] == "stream" {
@@ -105,9 +123,15 @@ func (n *node) as(key sdk.Credentials, region string) *service.Client {
 // archive is a zip whose bootstrap is this binary; code is what it says it is.
 func archive(t *testing.T, code string) []byte {
 	t.Helper()
+	return archiveOf(t, "handler "+code)
+}
+
+// archiveOf is one whose bootstrap is this binary with arguments.
+func archiveOf(t *testing.T, arguments string) []byte {
+	t.Helper()
 	self, err := os.Executable()
 	ok(t, err)
-	return zipped(t, map[string]string{"bootstrap": "#!/bin/sh\nexec '" + self + "' handler " + code + "\n"})
+	return zipped(t, map[string]string{"bootstrap": "#!/bin/sh\nexec '" + self + "' " + arguments + "\n"})
 }
 
 // zipped is an archive as it is made on Windows: nothing in it is executable.

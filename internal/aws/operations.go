@@ -2,6 +2,9 @@ package aws
 
 import "net/http"
 
+// lambdaService is what requests of AWS's Lambda API are signed for.
+const lambdaService = "lambda"
+
 // operation is one of AWS's Lambda API. AWS Lambda API reference, "Actions".
 type operation struct {
 	Name, Method, Path string
@@ -42,17 +45,25 @@ type Documented struct {
 	There bool
 }
 
-// Documentation lists all operations that are known, those that are there first.
+// Documentation lists all operations of AWS's Lambda API that are known, those that are there first.
 func Documentation() []Documented {
-	var there, not []Documented
+	var all []Documented
 	for _, o := range operations() {
-		d := Documented{[]string{o.Name}, o.Note, o.invokes || o.serve != nil}
+		all = append(all, Documented{[]string{o.Name}, o.Note, o.invokes || o.serve != nil})
+	}
+	return documented(all)
+}
+
+// documented sorts operations for a reader, who is told of those that follow each other and are not there for one reason together.
+func documented(all []Documented) []Documented {
+	var there, not []Documented
+	for _, d := range all {
 		switch {
 		case d.There:
 			there = append(there, d)
-		case len(not) > 0 && not[len(not)-1].Note == o.Note:
+		case len(not) > 0 && not[len(not)-1].Note == d.Note:
 			last := &not[len(not)-1]
-			last.Names = append(last.Names, o.Name)
+			last.Names = append(last.Names, d.Names...)
 		default:
 			not = append(not, d)
 		}

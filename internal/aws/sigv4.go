@@ -20,7 +20,6 @@ const (
 	dateForm     = "20060102T150405Z"
 	dayForm      = "20060102"
 	scopeEnd     = "aws4_request"
-	service      = "lambda"
 	maxSkew      = 15 * time.Minute
 	maxPresigned = 7 * 24 * time.Hour
 )

@@ -74,7 +74,7 @@ func TestWhatTheSDKSignsIsVerified(t *testing.T) {
 				}
 				r.Header.Set("X-Amz-Client-Context", "  a   b ")
 				r.Header.Set("Content-Type", "application/json")
-				if err := signer.SignHTTP(t.Context(), key, r, sumOf([]byte(body)), service, "us-east-1", testTime()); err != nil {
+				if err := signer.SignHTTP(t.Context(), key, r, sumOf([]byte(body)), lambdaService, "us-east-1", testTime()); err != nil {
 					t.Fatal(err)
 				}
 				got := received(t, r)
@@ -82,7 +82,7 @@ func TestWhatTheSDKSignsIsVerified(t *testing.T) {
 				if err != nil || !s.verify(got, sumOf([]byte(body)), testSecret) || s.unsigned(got) != "" || s.presigned {
 					t.Errorf("signature = %+v, %v, not signed %q", s, err, s.unsigned(got))
 				}
-				link, header, err := signer.PresignHTTP(t.Context(), key, withExpires(r), sumOf([]byte(body)), service, "us-east-1", testTime())
+				link, header, err := signer.PresignHTTP(t.Context(), key, withExpires(r), sumOf([]byte(body)), lambdaService, "us-east-1", testTime())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -109,7 +109,7 @@ func TestWhatWasChangedIsNotVerified(t *testing.T) {
 	sign := func() *http.Request {
 		r := httptest.NewRequest("POST", "http://127.0.0.1:8081/2015-03-31/functions/pay/invocations?Qualifier=1", strings.NewReader("{}"))
 		r.Header.Set("X-Amz-Invocation-Type", "Event")
-		if err := v4.NewSigner().SignHTTP(t.Context(), sdk.Credentials{AccessKeyID: testKey, SecretAccessKey: testSecret}, r, sumOf([]byte("{}")), service, "us-east-1", testTime()); err != nil {
+		if err := v4.NewSigner().SignHTTP(t.Context(), sdk.Credentials{AccessKeyID: testKey, SecretAccessKey: testSecret}, r, sumOf([]byte("{}")), lambdaService, "us-east-1", testTime()); err != nil {
 			t.Fatal(err)
 		}
 		return r

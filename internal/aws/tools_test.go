@@ -24,7 +24,7 @@ func (n *node) tools() tools {
 	c := client.AWSTools()
 	dir := n.TempDir()
 	return tools{n, dir, append(os.Environ(), "HOME="+dir, "PYTHONPATH="+need.Tools(n.T, c), "PYTHONDONTWRITEBYTECODE=1", "AWS_PAGER=", "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_ACCESS_KEY_ID="+n.key.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+n.key.SecretAccessKey, "AWS_ENDPOINT_URL_LAMBDA="+n.control, "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1")}
+		"AWS_ACCESS_KEY_ID="+n.key.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+n.key.SecretAccessKey, "AWS_ENDPOINT_URL_LAMBDA="+n.control, "AWS_ENDPOINT_URL_EVENTBRIDGE="+n.control, "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1")}
 }
 
 func (c tools) run(program string, args ...string) (string, error) {
@@ -38,14 +38,20 @@ func (c tools) run(program string, args ...string) (string, error) {
 // aws runs a command of AWS's command line, and checks what it prints for parts.
 func (c tools) aws(command string, parts ...string) {
 	c.Helper()
-	args := append(client.AWSTools().Command[1:], "lambda")
+	c.service("lambda", command, parts...)
+}
+
+// service does it with a service of AWS's.
+func (c tools) service(name, command string, parts ...string) {
+	c.Helper()
+	args := append(client.AWSTools().Command[1:], name)
 	out, err := c.run(client.AWSTools().Command[0], append(args, strings.Fields(command)...)...)
 	if err != nil {
-		c.Fatalf("aws lambda %s: %v\n%s", command, err, out)
+		c.Fatalf("aws %s %s: %v\n%s", name, command, err, out)
 	}
 	for _, part := range parts {
 		if !strings.Contains(out, part) {
-			c.Errorf("aws lambda %s prints no %s:\n%s", command, part, out)
+			c.Errorf("aws %s %s prints no %s:\n%s", name, command, part, out)
 		}
 	}
 }

@@ -124,5 +124,5 @@ func onTop(t target) wire.DeployRequest {
 	spec := t.v.Declared()
 	spec.Env, spec.Entry.Command, spec.Triggers = maps.Clone(spec.Env), slices.Clone(spec.Entry.Command), slices.Clone(spec.Triggers)
 	last := t.f.Last
-	return wire.DeployRequest{Spec: spec, Code: t.v.Code, Alias: function.LiveAlias, Expects: &last}
+	return wire.DeployRequest{Spec: spec, Code: t.v.Code, Alias: function.LiveAlias, Expects: &last, Rules: true}
 }

@@ -16,7 +16,8 @@ func tokenCommand(env *environment) *cobra.Command {
 		Use: "token", Short: "Make and end tokens that can send events, and access keys for AWS's tools", Args: cobra.NoArgs,
 		Long: `Make and end tokens that can send events to the gateway (POST /_/events) and do nothing else. A topic's writers and quota name them.
 
-With --aws make and end access keys, with which AWS's tools (aws, boto3, its SDKs) do what AWS's Lambda API has here: make, change, call and remove all functions.
+With --aws make and end access keys, with which AWS's tools (aws, boto3, its SDKs) do what AWS's Lambda API and
+EventBridge's API have here: make, change, call and remove all functions, send events, and make rules.
 docs/aws.md says how they are pointed at a node.`,
 	}
 	c.AddCommand(tokenList(env), tokenCreate(env), tokenRemove(env))
@@ -79,7 +80,7 @@ func tokenCreate(env *environment) *cobra.Command {
 			return out.print(c.OutOrStdout(), made, func(w io.Writer) { fmt.Fprintln(w, made.Token) })
 		},
 	}
-	c.Flags().BoolVar(&aws, "aws", false, "an access key for AWS's tools, which can do all that AWS's Lambda API has here")
+	c.Flags().BoolVar(&aws, "aws", false, "an access key for AWS's tools, which can do all that AWS's Lambda API and EventBridge's have here")
 	out.flag(c)
 	return c
 }
@@ -87,22 +88,16 @@ func tokenCreate(env *environment) *cobra.Command {
 // printAccessKey writes what AWS's tools read of their environment. AWS SDKs and Tools reference guide, "Environment variables support".
 func printAccessKey(w io.Writer, made wire.Token, url string) {
 	fmt.Fprintf(w, "AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\n", made.AccessKeyID, made.SecretAccessKey)
-	fmt.Fprintf(w, "AWS_ENDPOINT_URL_LAMBDA=%s\nAWS_REGION=%s\nAWS_DEFAULT_REGION=%s\n", url, function.AWSRegion, function.AWSRegion)
+	fmt.Fprintf(w, "AWS_ENDPOINT_URL_LAMBDA=%s\nAWS_ENDPOINT_URL_EVENTBRIDGE=%s\nAWS_REGION=%s\nAWS_DEFAULT_REGION=%s\n", url, url, function.AWSRegion, function.AWSRegion)
 }
 
 func tokenRemove(env *environment) *cobra.Command {
-	var yes bool
-	c := &cobra.Command{
-		Use: "remove NAME [--yes]", Short: "End a token or an access key", Args: cobra.ExactArgs(1),
+	return &cobra.Command{
+		Use: "remove NAME", Short: "End a token or an access key", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
 			if err != nil {
 				return err
-			}
-			if !yes {
-				if err := confirm(c, "remove token "+args[0]); err != nil {
-					return err
-				}
 			}
 			if err := node.RemoveToken(c.Context(), args[0]); err != nil {
 				return err
@@ -111,8 +106,6 @@ func tokenRemove(env *environment) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&yes, "yes", false, "do it without asking")
-	return c
 }
 
 // ruleFlags are the flags for a topic's rules.

@@ -136,11 +136,10 @@ func (s *State) Join(env string, plain *State) {
 	s.sort()
 }
 
-// ReadAll reads a directory with those of its environments, and says which these are. An error is as Read's, of all of them.
+// ReadAll reads a directory with those of its environments, and says which these are.
 func ReadAll(dir string) (s *State, envs []string, err error) {
-	var problems []error
 	if s, err = Read(dir); err != nil {
-		problems, s = append(problems, err), &State{}
+		return nil, nil, err
 	}
 	entries, err := os.ReadDir(filepath.Join(dir, environmentsDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -156,8 +155,7 @@ func ReadAll(dir string) (s *State, envs []string, err error) {
 		}
 		one, err := Read(at)
 		if err != nil {
-			problems = append(problems, err)
-			continue
+			return nil, nil, err
 		}
 		if len(one.Hooks) > 0 {
 			return nil, nil, fault.New(fault.Invalid, "%s declares hooks, which are of the installation, not of an environment", filepath.Join(at, InstallationFile)).
@@ -165,9 +163,6 @@ func ReadAll(dir string) (s *State, envs []string, err error) {
 		}
 		s.Join(e.Name(), one)
 		envs = append(envs, e.Name())
-	}
-	if len(problems) > 0 {
-		return nil, nil, fault.New(fault.Invalid, "%w", errors.Join(problems...)).WithHint("%s", fault.HintOf(problems[0]))
 	}
 	return s, envs, nil
 }

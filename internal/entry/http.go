@@ -189,10 +189,10 @@ func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until t
 	if inv.Responder != nil && streams(a.Response) {
 		return c.stream(inv.Responder, a)
 	}
-	body, err := a.collect(c.entries.most(inv))
+	body, err := a.collect(c.entries.MaxAnswer)
 	switch {
 	case errors.Is(err, errAnswerTooLarge):
-		return c.tooLarge(inv), nil
+		return c.tooLarge(), nil
 	case err != nil:
 		return nil, err
 	}

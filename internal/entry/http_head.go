@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-
-	"github.com/dalamb/dalamb/internal/function"
 )
 
 const (
@@ -182,7 +180,7 @@ func validValue(value string) bool {
 func trailers(all http.Header) http.Header {
 	var some http.Header
 	for name, values := range all {
-		switch function.Dashed(name) {
+		switch http.CanonicalHeaderKey(name) {
 		case "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", "Host", "Authorization", "Cookie", "Set-Cookie", "Cache-Control", "Expect", "Te":
 			continue
 		}
@@ -198,12 +196,11 @@ func trailers(all http.Header) http.Header {
 	return some
 }
 
-// passedTrailers are those of a client's request that the function gets: what the node says, no client says behind it, nor what a program may take
-// for a field of the header.
+// passedTrailers are those of a client's request that the function gets: what the node says, no client says behind it.
 func passedTrailers(all, header http.Header) http.Header {
 	some := trailers(all)
 	for name := range some {
-		if header[name] != nil || header[function.Dashed(name)] != nil || function.OnlyNode(name) {
+		if header[name] != nil || strings.HasPrefix(name, "Dalamb-") || strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "Traceparent" {
 			delete(some, name)
 		}
 	}

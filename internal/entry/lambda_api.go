@@ -220,15 +220,14 @@ func (c *apiConn) response(req *http.Request, id string) bool {
 		return c.stream(req, call)
 	}
 	// Any other stream is gathered: the caller gets it whole.
-	most := c.api.conn.entries.most(call.inv)
-	body, large, err := c.read(req, most)
+	body, large, err := c.read(req)
 	if err != nil {
 		c.api.conn.unclaim(call)
 		return false
 	}
 	if large {
-		c.api.conn.answered(call, c.api.conn.tooLarge(call.inv))
-		return c.refuse(req, exceeds(most))
+		c.api.conn.answered(call, c.api.conn.tooLarge())
+		return c.refuse(req, exceeds(c.api.conn.entries.MaxAnswer))
 	}
 	r := c.streamError(req)
 	if r == nil {
@@ -258,26 +257,24 @@ func (c *apiConn) error(req *http.Request, id string) bool {
 	if refused != nil {
 		return c.refuse(req, refused)
 	}
-	most := c.api.conn.entries.most(call.inv)
-	body, large, err := c.read(req, most)
+	body, large, err := c.read(req)
 	if err != nil {
 		c.api.conn.unclaim(call)
 		return false
 	}
 	r := failed(body, req.Header.Get("Lambda-Runtime-Function-Error-Type"))
 	if large {
-		r = c.api.conn.tooLarge(call.inv)
+		r = c.api.conn.tooLarge()
 	}
 	c.api.conn.answered(call, r)
 	if large {
-		return c.refuse(req, exceeds(most))
+		return c.refuse(req, exceeds(c.api.conn.entries.MaxAnswer))
 	}
 	return c.accepted()
 }
 
 func (c *apiConn) initError(req *http.Request) bool {
-	most := c.api.conn.entries.MaxAnswer
-	body, large, err := c.read(req, most)
+	body, large, err := c.read(req)
 	if err != nil {
 		return false
 	}
@@ -286,13 +283,14 @@ func (c *apiConn) initError(req *http.Request) bool {
 		return c.refuse(req, refused)
 	}
 	if large {
-		return c.refuse(req, exceeds(most))
+		return c.refuse(req, exceeds(c.api.conn.entries.MaxAnswer))
 	}
 	return c.accepted()
 }
 
-// read takes a body of most bytes.
-func (c *apiConn) read(req *http.Request, most int64) (body []byte, large bool, err error) {
+// read takes a body of at most Options.MaxAnswer.
+func (c *apiConn) read(req *http.Request) (body []byte, large bool, err error) {
+	most := c.api.conn.entries.MaxAnswer
 	if req.ContentLength > most {
 		return nil, true, nil
 	}

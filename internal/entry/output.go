@@ -49,13 +49,6 @@ func (o *output) setRun(run string) {
 	o.mu.Unlock()
 }
 
-// tagRun tags the lines that follow, and keeps the last words of those before.
-func (o *output) tagRun(run string) {
-	o.mu.Lock()
-	o.run = run
-	o.mu.Unlock()
-}
-
 // stream returns the writer for one of the two streams.
 func (o *output) stream(name string) func([]byte) {
 	s := &stream{out: o, name: name}

@@ -33,11 +33,7 @@ func (f *Fleet) freezeAt(i *instance) time.Time {
 	if after <= 0 || i.pool.unfreezable || i.frost.never || i.frost.temper != warm || i.probing || i.pool.stdio {
 		return time.Time{}
 	}
-	at := i.idleSince.Add(after)
-	if at.Before(i.settled) {
-		return i.settled // held still it would show nothing
-	}
-	return at
+	return i.idleSince.Add(after)
 }
 
 // chill lets the goroutine of an idle instance freeze it. The caller holds mu.
