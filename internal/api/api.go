@@ -43,6 +43,7 @@ type Call struct {
 	Payload       []byte // JSON
 	ClientContext string // base64; "" = none
 
+	Tail      *function.Tail     // gets what the function prints; nil = nobody wants it
 	Responder function.Responder // takes the answer while the function gives it; nil = it is collected
 }
 

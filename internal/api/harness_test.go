@@ -73,6 +73,7 @@ type script struct {
 	redrives  []Redrive
 	discards  []wire.Discard
 	edits     []*event.Event
+	printed   string   // while a call runs
 	pieces    [][]byte // of a result that is streamed, where the call takes one; nil = it is whole
 	result    *function.Result
 	err       error
@@ -90,10 +91,20 @@ func (s *script) play(pieces [][]byte, result *function.Result, err error) {
 	s.pieces, s.result, s.err = pieces, result, err
 }
 
+// print says what the calls to come print.
+func (s *script) print(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.printed = text
+}
+
 func (s *script) Call(_ context.Context, c Call) (*function.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, c)
+	if c.Tail != nil {
+		_, _ = c.Tail.Write([]byte(s.printed))
+	}
 	if s.pieces != nil && c.Responder != nil {
 		w, err := c.Responder.Respond(function.Head{Status: 200, Length: -1})
 		for _, p := range s.pieces {

@@ -73,6 +73,13 @@ func (a *API) parseInvoke(r *http.Request, q query) (Call, error) {
 		return c, fault.New(fault.Invalid, "X-Amz-Client-Context: not base64: %w", err)
 	}
 	c.ClientContext = unmarked(c.ClientContext)
+	switch kind := r.Header.Get("X-Amz-Log-Type"); kind {
+	case "", "None":
+	case "Tail":
+		c.Tail = function.NewTail(maxTail)
+	default:
+		return c, fault.New(fault.Invalid, "X-Amz-Log-Type: %q is not known", fault.Clip(kind)).WithHint("None or Tail")
+	}
 	if c.Key = r.Header.Get("Dalamb-Key"); len(c.Key) > maxKey || !utf8.ValidString(c.Key) {
 		return c, fault.New(fault.Invalid, "Dalamb-Key: is not text of at most %d bytes", maxKey)
 	}
@@ -136,6 +143,9 @@ func (a *API) invokeNow(w http.ResponseWriter, r *http.Request, c Call) error {
 		w.Header().Set("X-Amz-Function-Error", "Unhandled")
 	}
 	w.Header().Set("X-Amz-Executed-Version", strconv.Itoa(res.Version))
+	if c.Tail != nil {
+		w.Header().Set("X-Amz-Log-Result", a.logResult(&c, res))
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(answer)

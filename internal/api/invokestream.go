@@ -31,6 +31,9 @@ func (a *API) invokeStream(w http.ResponseWriter, r *http.Request, q query) erro
 		return fault.New(fault.Invalid, "X-Amz-Invocation-Type: %q is not known", kind).WithHint("RequestResponse or DryRun")
 	}
 	s := &streamedCall{w: w, r: r}
+	if c.Tail != nil {
+		s.log = func(res *function.Result) string { return a.logResult(&c, res) }
+	}
 	s.events = awsStream{w, http.NewResponseController(w).Flush}
 	c.Responder = s
 	res, err := a.caller.Call(r.Context(), c)
@@ -49,6 +52,7 @@ type streamedCall struct {
 	r      *http.Request
 	events awsStream
 	begun  bool
+	log    func(*function.Result) string // the end of the invocation's log; nil = nobody wants it
 }
 
 func (s *streamedCall) begin() {
@@ -82,6 +86,7 @@ func (s *streamedCall) Write(p []byte) (n int, err error) {
 type complete struct {
 	ErrorCode    string `json:",omitempty"`
 	ErrorDetails string `json:",omitempty"` // the function's error, as JSON
+	LogResult    string `json:",omitempty"` // as X-Amz-Log-Result
 }
 
 // end says what came of it, behind the answer of a function that does not stream.
@@ -92,7 +97,10 @@ func (s *streamedCall) end(res *function.Result) error {
 		if err != nil {
 			return err
 		}
-		last = complete{"Unhandled", string(text)}
+		last = complete{ErrorCode: "Unhandled", ErrorDetails: string(text)}
+	}
+	if s.log != nil {
+		last.LogResult = s.log(res)
 	}
 	text, err := json.Marshal(last)
 	if err != nil {

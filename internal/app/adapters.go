@@ -153,7 +153,7 @@ func (c caller) Call(ctx context.Context, call api.Call) (*function.Result, erro
 	a, err := c.Do(ctx, gateway.Call{
 		ID: call.ID, Function: call.Function, Alias: call.Alias, Version: call.Version, Key: call.Key, Payload: call.Payload, ClientContext: call.ClientContext,
 		Request: &http.Request{Method: http.MethodPost, URL: &url.URL{Path: path}, Header: http.Header{}, Body: http.NoBody},
-		Body:    call.Payload, Responder: call.Responder,
+		Body:    call.Payload, Responder: call.Responder, Tail: call.Tail,
 	})
 	return a.Result, err
 }

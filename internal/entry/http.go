@@ -169,7 +169,7 @@ func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*functio
 		return nil, err
 	}
 	if c.alone {
-		c.out.setRun(inv.Run)
+		c.out.begin(inv)
 	}
 	r, err := c.exchange(inv, req, until)
 	if err != nil {
@@ -178,7 +178,9 @@ func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*functio
 		}
 	}
 	r.MemoryKB = c.memoryKB()
-	return t.finish(r), nil
+	t.finish(r)
+	c.hearOut(inv)
+	return r, nil
 }
 
 func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until time.Time) (*function.Result, error) {

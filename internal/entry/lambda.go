@@ -86,7 +86,7 @@ func (e *Entries) startLambda(ctx context.Context, s Start) (Conn, error) {
 		Initialization: initialization(s), Phase: "init", Function: s.Version.Function(),
 		Version: strconv.Itoa(s.Version.Number), Instance: s.ID, MemoryBytes: int64(s.Version.Spec.Resources.Memory),
 	})
-	if err := c.launch(ctx, "", spec); err != nil {
+	if err := c.launch(ctx, nil, spec); err != nil {
 		return nil, err
 	}
 	go c.serve()
@@ -205,6 +205,7 @@ func (c *lambdaConn) finish(call *lambdaCall, r *function.Result) *function.Resu
 	}
 	r.MemoryKB = c.memoryKB()
 	clock{c.entries.Now, call.start}.finish(r)
+	c.hearOut(call.inv)
 	c.mu.Lock()
 	c.lastOutcome, call.outcome, call.errorType = r.Outcome, r.Outcome, errorType(r)
 	rests := c.ext.rest != nil
@@ -272,9 +273,9 @@ func (c *lambdaConn) take(call *lambdaCall) (told []message) {
 	c.phase, c.current, c.waiting = phaseRunning, call, nil
 	call.start = c.entries.Now()
 	call.deadline = deadline(call.inv, call.start.Add(call.limit), call.start)
-	c.out.setRun(call.inv.Run)
+	c.out.begin(call.inv)
 	for _, o := range c.outs {
-		o.setRun(call.inv.Run)
+		o.begin(call.inv)
 	}
 	return c.announce(call)
 }

@@ -25,8 +25,9 @@ type output struct {
 	tag  function.LogLine
 
 	mu      sync.Mutex
-	run     string // of the invocation that is in flight
-	second  int64  // that lines and bytes count for
+	run     string         // of the invocation that is in flight
+	tail    *function.Tail // of the same; nil = nobody wants it
+	second  int64          // that lines and bytes count for
 	lines   int
 	bytes   int
 	dropped int
@@ -41,12 +42,25 @@ func newOutput(e *Entries, s Start) *output {
 	}
 }
 
-// setRun tags the lines that follow; "" for none. What was printed before is not of this run, and none of its last words.
-func (o *output) setRun(run string) {
+// begin tags the lines that follow as an invocation's; nil = nobody's. What was printed before is not of its run, and none of its last words.
+func (o *output) begin(inv *function.Invocation) {
 	o.mu.Lock()
-	o.run = run
+	o.run, o.tail = "", nil
+	if inv != nil {
+		o.run, o.tail = inv.Run, inv.Tail
+	}
 	clear(o.words)
 	o.mu.Unlock()
+}
+
+// overheard gives what was printed to who wants it as it is.
+func (o *output) overheard(p []byte) {
+	o.mu.Lock()
+	tail := o.tail
+	o.mu.Unlock()
+	if tail != nil {
+		_, _ = tail.Write(p)
+	}
 }
 
 // stream returns the writer for one of the two streams.
@@ -70,6 +84,7 @@ type stream struct {
 
 func (s *stream) write(p []byte) {
 	var lines []function.LogLine
+	s.out.overheard(p)
 	s.mu.Lock()
 	for len(p) > 0 {
 		part, rest, ended := bytes.Cut(p, []byte{'\n'})

@@ -22,7 +22,7 @@ func printer() (o *output, lines *[]function.LogLine, now *time.Time) {
 func TestOutputIsSplitIntoLines(t *testing.T) {
 	o, lines, _ := printer()
 	w := o.stream("stdout")
-	o.setRun("run-1")
+	o.begin(&function.Invocation{Run: "run-1"})
 	for _, chunk := range []string{"one\ntw", "o\r\n", "", "\n", "thr\xffee\nlast"} {
 		w([]byte(chunk))
 	}
@@ -43,12 +43,12 @@ func TestOutputIsSplitIntoLines(t *testing.T) {
 func TestWhatARunPrintedIsNoLastWordOfTheNext(t *testing.T) {
 	o, _, _ := printer()
 	w := o.stream("stderr")
-	o.setRun("run-1")
+	o.begin(&function.Invocation{Run: "run-1"})
 	w([]byte("warning: of the first\n"))
 	if got := o.lastWords(); got != "warning: of the first" {
 		t.Errorf("lastWords = %q", got)
 	}
-	o.setRun("run-2")
+	o.begin(&function.Invocation{Run: "run-2"})
 	if got := o.lastWords(); got != "" {
 		t.Errorf("lastWords of a run that printed nothing = %q, want none", got)
 	}

@@ -13,6 +13,9 @@ import (
 // memoryEvery bounds how often an instance's memory is read: the question costs system calls.
 const memoryEvery = time.Second
 
+// hearing is how long an answer waits at most for what its function has printed before it.
+const hearing = 500 * time.Millisecond
+
 // instance is what all entries have in common: a sandbox, its output and how it ends.
 type instance struct {
 	entries *Entries
@@ -61,23 +64,23 @@ func (e *Entries) instance(s Start) *instance {
 	return &instance{entries: e, start: s, out: newOutput(e, s)}
 }
 
-// launching is an instance to start, and the run that all that it prints belongs to from its first line on; "" = none.
+// launching is an instance to start, and the invocation that all that it prints belongs to from its first line on; nil = none.
 type launching struct {
 	Start
-	run string
+	inv *function.Invocation
 }
 
 // launch makes an instance and starts its sandbox; its output goes to the log.
 func (e *Entries) launch(ctx context.Context, s launching, spec runner.Spec) (*instance, error) {
 	in := e.instance(s.Start)
-	if err := in.launch(ctx, s.run, spec); err != nil {
+	if err := in.launch(ctx, s.inv, spec); err != nil {
 		return nil, err
 	}
 	return in, nil
 }
 
-func (in *instance) launch(ctx context.Context, run string, spec runner.Spec) error {
-	in.out.setRun(run)
+func (in *instance) launch(ctx context.Context, inv *function.Invocation, spec runner.Spec) error {
+	in.out.begin(inv)
 	if spec.Stdout == nil {
 		spec.Stdout = in.out.stream("stdout")
 	}
@@ -115,6 +118,16 @@ func (in *instance) memoryKB() int64 {
 	in.peak = peak
 	in.mu.Unlock()
 	return peak
+}
+
+// hearOut waits until what the function has printed is there, for an invocation whose caller wants it.
+func (in *instance) hearOut(inv *function.Invocation) {
+	if inv.Tail == nil {
+		return
+	}
+	if box, can := in.box.(runner.Flusher); can {
+		box.Flush(hearing)
+	}
 }
 
 // ended is the result of an invocation during which the sandbox ended. Valid after the sandbox is done.

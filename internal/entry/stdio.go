@@ -112,7 +112,7 @@ func (c *stdioConn) Invoke(_ context.Context, inv *function.Invocation) (*functi
 	until := deadline(inv, now.Add(time.Duration(c.start.Version.Spec.Timeout)), now)
 	env["DALAMB_DEADLINE_MS"] = strconv.FormatInt(until.UnixMilli(), 10)
 	spec.Env = list(stdioEnviron(inv, env))
-	in, err := c.entries.launch(starting, launching{Start: c.start, run: inv.Run}, spec)
+	in, err := c.entries.launch(starting, launching{Start: c.start, inv: inv}, spec)
 	if err != nil {
 		close(c.done)
 		if c.wasStopped() {
@@ -150,7 +150,9 @@ func (c *stdioConn) await(in *instance, inv *function.Invocation, answer *captur
 		r = timedOut(in.timeout())
 	}
 	r.MemoryKB = in.memoryKB()
-	return t.finish(r), nil
+	t.finish(r)
+	in.hearOut(inv)
+	return r, nil
 }
 
 // result is what the exit means. Valid when the sandbox is done.

@@ -90,7 +90,7 @@ func (c *linesConn) Invoke(_ context.Context, inv *function.Invocation) (*functi
 		return nil, ErrUndelivered
 	default:
 	}
-	c.out.setRun(inv.Run)
+	c.out.begin(inv)
 	end := deadline(inv, t.start.Add(c.timeout()), t.start)
 	timer := time.NewTimer(end.Sub(t.start))
 	defer timer.Stop()
@@ -120,7 +120,9 @@ func (c *linesConn) Invoke(_ context.Context, inv *function.Invocation) (*functi
 		r = timedOut(c.timeout())
 	}
 	r.MemoryKB = c.memoryKB()
-	return t.finish(r), nil
+	t.finish(r)
+	c.hearOut(inv)
+	return r, nil
 }
 
 // line is the invocation as one line of JSON. A request has the form that lambda functions get.

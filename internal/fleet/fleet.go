@@ -30,7 +30,7 @@ type Functions interface {
 	VersionNumber(fn string, n int) (*function.Version, error)
 	// Wanted are the versions that an alias points at; others drain. changed is closed when there may be other ones.
 	Wanted() (versions []*function.Version, changed <-chan struct{})
-	// Prepared are those of Wanted of which instances are kept for a roll-out.
+	// Prepared are those of Wanted of which instances are kept for a roll-out, or because somebody said so.
 	Prepared() []Prepared
 }
 
@@ -174,6 +174,9 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 		}
 		r.Version, r.Instance = v.Number, g.instance.id
 		r.Cold = g.cold || v.Spec.Entry.Once()
+		if g.cold {
+			r.Init = g.instance.started.Sub(g.instance.created)
+		}
 		f.metrics.invoked(v, r)
 		return r, nil
 	}

@@ -31,6 +31,10 @@ type Invocation struct {
 
 	// Responder, where it is set, may be given the answer of a Request as it comes. nil = the answer is collected.
 	Responder Responder
+
+	// Tail, where it is set, gets all that the function prints meanwhile, and has it when there is a result. Not of a function that takes several
+	// invocations at a time: what it prints is nobody's in particular.
+	Tail *Tail
 }
 
 // Outcome is how an invocation ended. Everything that the function did is an outcome; an error means dalamb failed.
@@ -72,7 +76,8 @@ type Result struct {
 	Events []*event.Event
 
 	Version  int
-	Cold     bool // this invocation waited for its instance to start
+	Cold     bool          // this invocation waited for its instance to start
+	Init     time.Duration // of a Cold one: how long that start took; 0 = there was none before its own
 	Start    time.Time
 	Duration time.Duration // of the function's own work, without queue and start
 	Instance string

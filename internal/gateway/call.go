@@ -48,8 +48,9 @@ type Call struct {
 	keyed   *keyed        // the key that it is run under; nil = none
 	URL     *url.URL      // as the client wrote it; nil = Request.URL
 
-	Payload       []byte // AWS Invoke: what the function gets in place of the request; nil = the request
-	ClientContext string // AWS Invoke
+	Payload       []byte         // AWS Invoke: what the function gets in place of the request; nil = the request
+	ClientContext string         // AWS Invoke
+	Tail          *function.Tail // AWS Invoke: gets what the function prints; nil = nobody wants it
 
 	// Responder takes the answer as it comes, where the call leaves nothing in the log before its answer. nil = it is collected.
 	Responder function.Responder
@@ -100,7 +101,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		key = call.Trigger.Route.Sticky.Key(call.Request)
 	}
 	if call.Payload != nil {
-		inv.Payload, inv.ClientContext = call.Payload, call.ClientContext
+		inv.Payload, inv.ClientContext, inv.Tail = call.Payload, call.ClientContext, call.Tail
 	} else {
 		inv.Request = call.Request
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -19,22 +20,32 @@ const (
 // read on, so that a slow writer loses output but does not stop the function.
 type Output struct {
 	pipe io.ReadCloser
+	raw  syscall.RawConn // of the pipe; nil = it is no file
 	done chan struct{}
 	lost atomic.Int64
+
+	mu      sync.Mutex
+	read    int64 // bytes that came
+	given   int64 // of these, that the writer has taken or lost
+	flushes []*flush
 }
 
 // Carry starts to read pipe until its end and to give what comes to write. Drain ends it.
 func Carry(pipe io.ReadCloser, write func(p []byte)) *Output {
 	o := &Output{pipe: pipe, done: make(chan struct{})}
+	if file, is := pipe.(syscall.Conn); is {
+		o.raw, _ = file.SyscallConn() // only of a file that is closed there is none, and reading that says so
+	}
 	if write == nil {
 		write = func([]byte) {}
 	}
 	chunks := make(chan []byte, chunksAhead)
 	var both sync.WaitGroup
-	both.Go(func() { o.read(chunks) })
+	both.Go(func() { o.pull(chunks) })
 	both.Go(func() {
 		for c := range chunks {
 			write(c)
+			o.give(len(c))
 		}
 	})
 	go func() {
@@ -44,12 +55,12 @@ func Carry(pipe io.ReadCloser, write func(p []byte)) *Output {
 	return o
 }
 
-func (o *Output) read(chunks chan<- []byte) {
+func (o *Output) pull(chunks chan<- []byte) {
 	defer close(chunks)
 	buf := make([]byte, chunkSize)
 	behind := false
 	for {
-		n, err := o.pipe.Read(buf)
+		n, err := o.next(buf)
 		if n > 0 {
 			behind = o.pass(chunks, append([]byte(nil), buf[:n]...), behind)
 		}
@@ -76,6 +87,7 @@ func (o *Output) pass(chunks chan<- []byte, c []byte, behind bool) bool {
 		}
 	}
 	o.lost.Add(int64(len(c)))
+	o.give(len(c))
 	return true
 }
 

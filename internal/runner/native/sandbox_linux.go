@@ -37,6 +37,7 @@ type sandbox struct {
 	calls    net.Listener // the same
 	port     int          // on the host's loopback, with network host
 	outputs  []*runner.Output
+	apart    bool               // its kernel is not the host's
 	beside   [][]*runner.Output // of each companion
 	leaving  sync.WaitGroup     // companions whose end is being passed on
 	flows    *egress.Budget
@@ -73,7 +74,7 @@ func (r *Runner) start(ctx context.Context, s runner.Spec) (*sandbox, error) {
 		return nil, err
 	}
 	sb := &sandbox{
-		spec: s, nest: n, sweeper: r.sweeper, flows: r.flows, record: r.recordFile(s.ID), done: make(chan struct{}), dials: make(map[int64]chan dialled),
+		spec: s, nest: n, apart: r.kernel != nil, sweeper: r.sweeper, flows: r.flows, record: r.recordFile(s.ID), done: make(chan struct{}), dials: make(map[int64]chan dialled),
 		log: r.log.With("function", s.Function, "version", s.Version, "instance", s.ID),
 	}
 	// What blocks below is the init's answer, and a dead init's is an end of file.
@@ -286,6 +287,22 @@ func (sb *sandbox) carry(write func([]byte), root bool) (*os.File, error) {
 		}
 	}
 	return w, nil
+}
+
+// passing is how long a kernel that is not the host's takes to pass on what was written in it: from here that cannot be seen.
+const passing = 100 * time.Millisecond
+
+// Flush implements runner.Flusher.
+func (sb *sandbox) Flush(wait time.Duration) {
+	if sb.apart {
+		pause := time.NewTimer(min(passing, wait))
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-sb.done:
+		}
+	}
+	runner.FlushAll(sb.outputs, wait)
 }
 
 // await reads what came of the task until the command runs, or did not.

@@ -146,6 +146,9 @@ func (sb *sandbox) fork(f *forker) error {
 	return nil
 }
 
+// Flush implements runner.Flusher.
+func (sb *sandbox) Flush(wait time.Duration) { runner.FlushAll(sb.outputs, wait) }
+
 // notStarted tells apart what the function did wrong (Exit.Start) from what dalamb or the machine did.
 func (sb *sandbox) notStarted(name string, err error) error {
 	var errno syscall.Errno
