@@ -135,6 +135,16 @@ func (a *API) Remove(ctx context.Context, name string) (out wire.Removed, err er
 	return out, err
 }
 
+// RemoveVersion takes one version of a function away that nothing needs.
+func (a *API) RemoveVersion(ctx context.Context, name string, version int) error {
+	f, err := a.catalog.View().Function(name)
+	if err != nil {
+		return err
+	}
+	_, err = a.catalog.Submit(ctx, catalog.RemoveVersion{Function: f.Name, Version: version, Needed: a.deadLettersOn(ctx, f.Name)})
+	return err
+}
+
 // waiting is how many events each trigger of a function has not finished, by the trigger's name.
 func (a *API) waiting(ctx context.Context, f *catalog.Function) map[string]int64 {
 	lags, out := a.dispatcher.Lag(ctx, f.Name), map[string]int64{}

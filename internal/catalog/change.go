@@ -12,7 +12,7 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// Change is one step of the platform's life: Deploy, Remove, Shift, RemoveAlias, Pause, PauseKey, Seek, StartReplay, EndReplay, StartCopy, EndCopy,
+// Change is one step of the platform's life: Deploy, Remove, Shift, RemoveAlias, RemoveVersion, Pause, PauseKey, Seek, StartReplay, EndReplay, StartCopy, EndCopy,
 // one of those of roll-outs, or one of those of notes, topics, tokens, secrets, configuration values and hooks.
 type Change interface {
 	// event checks the change against the scene and makes its control event, which lacks the time alone.
@@ -72,7 +72,7 @@ type payload struct {
 	Note    *notePayload         `json:"note,omitempty"`
 	Access  *AccessKey           `json:"access,omitempty"`
 	Back    bool                 `json:"back,omitempty"`  // a shift that takes back others
-	Drops   []int                `json:"drops,omitempty"` // versions that a deploy lets go
+	Drops   []int                `json:"drops,omitempty"` // versions that go
 	// Together says that the event is one of several that are accepted together, or not at all.
 	Together *together `json:"together,omitempty"`
 }
@@ -101,7 +101,7 @@ func (d Deploy) event(ctx context.Context, at scene) (*event.Event, error) {
 		return nil, err
 	}
 	if f, ok := v.functions[name]; ok {
-		version.Number = f.Versions[len(f.Versions)-1].Number + 1
+		version.Number = f.newest() + 1
 	}
 	if err := v.Provides(&version.Spec); err != nil {
 		return nil, err

@@ -38,18 +38,13 @@ func (v *View) outlived(p payload, needed func(version int) bool) []int {
 		f.Aliases[p.Alias.Name] = *p.Alias
 	}
 	used := f.inUse()
-	for _, r := range f.Rollouts {
-		if r.Ended == nil {
-			used[r.From], used[r.To] = true, true
-		}
-	}
 	for _, trail := range f.Trails {
 		used[trail[len(trail)-1]] = true
 	}
 	old := f.Versions[:max(0, len(f.Versions)-p.Version.Spec.Kept()+1)] // the new one is kept too
 	var numbers []int
 	for _, version := range old {
-		if n := version.Number; !used[n] && (needed == nil || !needed(n)) {
+		if n := version.Number; !used[n] && !f.rolls(n) && (needed == nil || !needed(n)) {
 			numbers = append(numbers, n)
 		}
 	}
@@ -70,5 +65,5 @@ func (f *Function) drop(numbers []int) {
 
 // Gone says that a version was there and was let go. One that is newer than all that are known here is still to come.
 func (f *Function) Gone(n int) bool {
-	return f.version(n) == nil && len(f.Versions) > 0 && n < f.Versions[len(f.Versions)-1].Number
+	return f.version(n) == nil && len(f.Versions) > 0 && n <= f.newest()
 }

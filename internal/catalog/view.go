@@ -27,6 +27,7 @@ type View struct {
 type Function struct {
 	Name     string
 	Versions []*function.Version // by number, rising
+	Newest   int                 `json:"newest,omitempty"` // number of the newest version, where that was removed; 0 = the last of Versions is it
 	Aliases  map[string]function.Alias
 	Trails   map[string][]int           `json:"trails,omitempty"` // alias -> the primaries that it had before, the newest last; see Function.trace
 	Triggers []*Trigger                 // of the live version, the implicit function.InvokeTrigger first

@@ -6,6 +6,7 @@ import "strings"
 const (
 	TypeFunctionDeployed = "dalamb.function.deployed.v1"
 	TypeFunctionRemoved  = "dalamb.function.removed.v1"
+	TypeVersionRemoved   = "dalamb.version.removed.v1"
 	TypeAliasShifted     = "dalamb.alias.shifted.v1"
 	TypeAliasRemoved     = "dalamb.alias.removed.v1"
 	TypeTopicChanged     = "dalamb.topic.changed.v1"
@@ -84,7 +85,8 @@ const (
 // ControlTypes are those of the events in _dalamb.control.
 func ControlTypes() []string {
 	return []string{
-		TypeFunctionDeployed, TypeFunctionRemoved, TypeAliasShifted, TypeAliasRemoved, TypeTopicChanged, TypeTokenCreated, TypeTokenRemoved, TypeAccessKeyCreated, TypeFunctionNoted, TypeNoteChanged,
+		TypeFunctionDeployed, TypeFunctionRemoved, TypeVersionRemoved, TypeAliasShifted, TypeAliasRemoved, TypeTopicChanged, TypeTokenCreated, TypeTokenRemoved, TypeAccessKeyCreated,
+		TypeFunctionNoted, TypeNoteChanged,
 		TypeTriggerPaused, TypeTriggerResumed, TypeTriggerSought, TypeKeyPaused, TypeKeyResumed, TypeReplayStarted, TypeReplayEnded,
 		TypeCopyStarted, TypeCopyEnded, TypeSecretChanged, TypeSecretRemoved, TypeConfigChanged, TypeConfigRemoved, TypeHookChanged, TypeHookRemoved,
 		TypeRolloutStarted, TypeRolloutStepped, TypeRolloutPaused, TypeRolloutResumed, TypeRolloutFailed, TypeRolloutFinished,
