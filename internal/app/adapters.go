@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/api"
+	"github.com/dalamb/dalamb/internal/aws"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/dispatch"
 	"github.com/dalamb/dalamb/internal/fleet"
@@ -32,15 +34,54 @@ func (f functions) VersionNumber(fn string, n int) (*function.Version, error) {
 
 func (f functions) Wanted() ([]*function.Version, <-chan struct{}) {
 	changed := f.Changed() // before the view, so that no change falls between
-	return f.View().Wanted(), changed
+	view := f.View()
+	wanted := view.Wanted()
+	for _, p := range provisioned(view) {
+		if !slices.Contains(wanted, p.Version) { // no alias points at it
+			wanted = append(wanted, p.Version)
+		}
+	}
+	return wanted, changed
 }
 
 func (f functions) Prepared() []fleet.Prepared {
 	var all []fleet.Prepared
-	for _, p := range f.View().Prepared() {
+	view := f.View()
+	for _, p := range view.Prepared() {
 		all = append(all, fleet.Prepared{Version: p.Version, Like: p.Like})
 	}
+	return append(all, provisioned(view)...)
+}
+
+// provisioned are the versions of which AWS's API has instances kept.
+func provisioned(view *catalog.View) []fleet.Prepared {
+	var all []fleet.Prepared
+	for _, f := range view.Functions() {
+		if len(f.Notes) == 0 {
+			continue
+		}
+		for number, n := range aws.Provisioned(f) {
+			if v, err := view.VersionNumber(f.Name, number); err == nil {
+				all = append(all, fleet.Prepared{Version: v, Instances: n})
+			}
+		}
+	}
 	return all
+}
+
+// warm is how many instances of a version are ready, and why there are no more.
+func (f instances) warm(fn string, version int) (ready int, trouble string) {
+	for _, i := range f.Fleet.Instances() {
+		if i.Function == fn && i.Version == version && i.State != fleet.Starting && i.State != fleet.Stopping {
+			ready++
+		}
+	}
+	for _, t := range f.Fleet.Troubles() {
+		if t.Function == fn && (t.Version == version || t.Version == 0) {
+			trouble = t.Reason
+		}
+	}
+	return ready, trouble
 }
 
 func (f functions) Stored(digest string) *function.Stored { return f.View().Stored(digest) }

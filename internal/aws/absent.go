@@ -3,15 +3,14 @@ package aws
 // absentOperations are the operations of AWS's API that are refused by name, each with what there is instead.
 func absentOperations() []operation {
 	const (
-		capacity    = "there are no capacity providers; a node's machine is its capacity"
-		durable     = "there are no durable executions"
-		layers      = "there are no layers; what one holds goes into the directory opt of the archive"
-		older       = "AWS gave it up for Invoke"
-		provisioned = "the manifest's scale.min keeps instances ready"
-		recursion   = "an event's causes are counted always: docs/delivery.md"
-		runtimes    = "runtimes are the machine's own, or the image's"
-		scaling     = "the manifest's scale bounds instances"
-		signing     = "code is not signed by AWS; docs/builds.md says how builds are"
+		capacity  = "there are no capacity providers; a node's machine is its capacity"
+		durable   = "there are no durable executions"
+		layers    = "there are no layers; what one holds goes into the directory opt of the archive"
+		older     = "AWS gave it up for Invoke"
+		recursion = "an event's causes are counted always: docs/delivery.md"
+		runtimes  = "runtimes are the machine's own, or the image's"
+		scaling   = "the manifest's scale bounds instances"
+		signing   = "code is not signed by AWS; docs/builds.md says how builds are"
 	)
 	return []operation{
 		{Name: "CreateCapacityProvider", Method: "POST", Path: "/2025-11-30/capacity-providers", Collection: true, Note: capacity},
@@ -38,9 +37,6 @@ func absentOperations() []operation {
 		{Name: "PublishLayerVersion", Method: "POST", Path: "/2018-10-31/layers/{layerName}/versions", Note: layers},
 		{Name: "RemoveLayerVersionPermission", Method: "DELETE", Path: "/2018-10-31/layers/{layerName}/versions/{versionNumber}/policy/{statementId}", Note: layers},
 		{Name: "InvokeAsync", Method: "POST", Path: "/2014-11-13/functions/{name}/invoke-async", Note: older},
-		{Name: "DeleteProvisionedConcurrencyConfig", Method: "DELETE", Path: "/2019-09-30/functions/{name}/provisioned-concurrency", Note: provisioned},
-		{Name: "GetProvisionedConcurrencyConfig", Method: "GET", Path: "/2019-09-30/functions/{name}/provisioned-concurrency", Note: provisioned},
-		{Name: "PutProvisionedConcurrencyConfig", Method: "PUT", Path: "/2019-09-30/functions/{name}/provisioned-concurrency", Note: provisioned},
 		{Name: "GetFunctionRecursionConfig", Method: "GET", Path: "/2024-08-31/functions/{name}/recursion-config", Note: recursion},
 		{Name: "PutFunctionRecursionConfig", Method: "PUT", Path: "/2024-08-31/functions/{name}/recursion-config", Note: recursion},
 		{Name: "GetRuntimeManagementConfig", Method: "GET", Path: "/2021-07-20/functions/{name}/runtime-management-config", Note: runtimes},

@@ -27,6 +27,7 @@ type Control interface {
 	ShiftAlias(ctx context.Context, alias api.Alias, req wire.ShiftRequest) (wire.Shifted, error)
 	RemoveAlias(ctx context.Context, alias api.Alias) (wire.AliasRemoved, error)
 	Remove(ctx context.Context, function string) (wire.Removed, error)
+	RemoveVersion(ctx context.Context, function string, version int) error
 }
 
 // Code is where the code of functions is.
@@ -47,8 +48,13 @@ type Options struct {
 	Dir     string                          // for archives while they are unpacked; what is there is removed
 	Key     []byte                          // which links to code are signed with
 	Find    func(program string) bool       // whether functions on base: host have a program; nil = look
-	Gateway string                          // URL of the gateway, where function URLs are
-	Brokers []string                        // of the node's log; nil = it has none
+	// Runtimes are images upon which functions of runtimes are laid, by the runtimes' names; of others the machine's own programs are taken. Each
+	// starts a handler as AWS's do: by /lambda-entrypoint.sh HANDLER.
+	Runtimes map[string]string
+	Gateway  string   // URL of the gateway, where function URLs are
+	Brokers  []string // of the node's log; nil = it has none
+	// Warm is how many instances of a version are ready on this node, and why there are no more; "" = nothing is in the way.
+	Warm func(function string, version int) (ready int, trouble string)
 	// Instances is how many of all functions the node may have.
 	Instances int
 	Region    string           // "" = function.AWSRegion
@@ -66,8 +72,8 @@ type Lambda struct {
 
 // New checks the options and empties Dir.
 func New(o Options) (*Lambda, error) {
-	if o.Catalog == nil || o.Control == nil || o.Code == nil || o.Secrets == nil || o.Invoke == nil || o.Private == nil || o.Dir == "" || len(o.Key) == 0 {
-		return nil, errors.New("aws needs a catalog, a control API, a code store, a box for secrets, somebody who makes calls, somebody who asks for the token, a directory and a key")
+	if o.Catalog == nil || o.Control == nil || o.Code == nil || o.Secrets == nil || o.Invoke == nil || o.Private == nil || o.Warm == nil || o.Dir == "" || len(o.Key) == 0 {
+		return nil, errors.New("aws needs a catalog, a control API, a code store, a box for secrets, somebody who makes calls, somebody who asks for the token, somebody who knows instances, a directory and a key")
 	}
 	if o.Region == "" {
 		o.Region = function.AWSRegion
@@ -89,6 +95,9 @@ func New(o Options) (*Lambda, error) {
 	}
 	l := &Lambda{o: o, mux: http.NewServeMux(), room: newRoom(), keys: keyring{box: o.Secrets}}
 	for _, op := range operations() {
+		if op.within != "" {
+			continue
+		}
 		l.mux.Handle(op.Method+" "+op.Path, l.handler(op))
 		if op.Collection { // which some clients name with a slash at its end
 			l.mux.Handle(op.Method+" "+op.Path+"/{$}", l.handler(op))

@@ -3,7 +3,6 @@ package aws
 import (
 	"cmp"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -283,12 +282,21 @@ func (l *Lambda) deleteFunction(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if qualifier != "" || c.q.Has("Qualifier") {
-		return nil, &refusal{http.StatusNotImplemented, "NotImplementedException", fault.New(fault.Invalid, "a single version cannot be deleted").
-			WithHint("the manifest's keep says how many are kept; those that nothing needs go with the next change")}
-	}
-	if _, err := l.function(name, ""); err != nil {
+	f, err := l.function(name, "")
+	if err != nil {
 		return nil, err
+	}
+	number, isNumber := numberOf(qualifier)
+	switch {
+	case isNumber:
+		if versionOf(f, number) == nil {
+			return nil, nil // AWS says nothing of one that is not there
+		}
+		return nil, l.o.Control.RemoveVersion(c.ctx(), name, number)
+	case qualifier != "":
+		return nil, badValue("Deletion of aliases is not currently supported.").WithHint("DeleteAlias takes the alias %q away", fault.Clip(qualifier))
+	case c.latest():
+		return nil, badValue("$LATEST version cannot be deleted without deleting the function.")
 	}
 	_, err = l.o.Control.Remove(c.ctx(), name)
 	return nil, err

@@ -29,6 +29,7 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "handler" {
 		lambda.Start(func(_ context.Context, event json.RawMessage) (map[string]any, error) {
+			fmt.Println("code", os.Args[2])
 			return map[string]any{"event": event, "version": lambdacontext.FunctionVersion, "handler": os.Getenv("_HANDLER"), "level": os.Getenv("LEVEL"), "code": os.Args[2]}, nil
 		})
 	}
@@ -71,10 +72,14 @@ func startNode(t *testing.T) *node {
 	return startNodeWith(t, "process")
 }
 
-func startNodeWith(t *testing.T, runner string) *node {
+func startNodeWith(t *testing.T, runner string, settings ...string) *node {
 	t.Helper()
 	data := t.TempDir()
-	c, err := config.Load(config.Source{Set: map[string]string{"data": data, "gateway": "127.0.0.1:0", "control": "127.0.0.1:0", "runner": runner}})
+	set := map[string]string{"data": data, "gateway": "127.0.0.1:0", "control": "127.0.0.1:0", "runner": runner}
+	for i := 0; i+1 < len(settings); i += 2 {
+		set[settings[i]] = settings[i+1]
+	}
+	c, err := config.Load(config.Source{Set: set})
 	ok(t, err)
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))

@@ -5,6 +5,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -26,10 +29,16 @@ import (
 // push stores an image that starts as its config says in the node's own registry, and returns what names it there.
 func (n *node) push(repository string, c v1.Config) string {
 	n.Helper()
+	return n.pushFile(repository, c, "app", []byte("app"))
+}
+
+// pushFile stores an image of one program.
+func (n *node) pushFile(repository string, c v1.Config, program string, content []byte) string {
+	n.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	ok(n.T, w.WriteHeader(&tar.Header{Name: "app", Mode: 0o755, Size: 3}))
-	_, err := io.WriteString(w, "app")
+	ok(n.T, w.WriteHeader(&tar.Header{Name: program, Mode: 0o755, Size: int64(len(content))}))
+	_, err := w.Write(content)
 	ok(n.T, err)
 	ok(n.T, w.Close())
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
@@ -91,4 +100,47 @@ func TestAnImagesLife(t *testing.T) {
 	_, err = n.lambda.UpdateFunctionConfiguration(ctx, &service.UpdateFunctionConfigurationInput{FunctionName: pay, ImageConfig: &types.ImageConfig{}})
 	ok(t, err)
 	n.starts("pay", "[/app one]", nil)
+}
+
+func TestARuntimeIsAnImageOfTheNodes(t *testing.T) {
+	need.Linux(t)
+	need.Root(t)
+	n := startNodeWith(t, "native", "aws.runtimes", "python3.99=dalamb.internal/runtimes/python:3.99")
+	ctx, name := t.Context(), sdk.String("pay")
+	n.pushFile("runtimes/python:3.99", v1.Config{Entrypoint: []string{"/lambda-entrypoint.sh"}, Env: []string{"LEVEL=of the image"}}, "lambda-entrypoint.sh", static(t))
+	create := &service.CreateFunctionInput{FunctionName: name, Runtime: "python3.99", Handler: sdk.String("app.handler"), Role: sdk.String("any"), Timeout: sdk.Int32(20),
+		Code: &types.FunctionCode{ZipFile: zipped(t, map[string]string{"app.py": "def handler(event, context): pass\n"})}}
+	made, err := n.lambda.CreateFunction(ctx, create)
+	ok(t, err)
+	if made.PackageType != types.PackageTypeZip || made.Runtime != "python3.99" || sdk.ToString(made.Handler) != "app.handler" {
+		t.Errorf("CreateFunction = %+v", made)
+	}
+	told := n.invoke("pay", "")
+	if fmt.Sprint(told["args"]) != "[app.handler]" || told["code"] != "def handler(event, context): pass\n" || told["level"] != "of the image" {
+		t.Errorf("the image's entry point tells %v", told)
+	}
+	_, err = n.lambda.UpdateFunctionConfiguration(ctx, &service.UpdateFunctionConfigurationInput{FunctionName: name, Handler: sdk.String("app.other")})
+	ok(t, err)
+	if told := n.invoke("pay", ""); fmt.Sprint(told["args"]) != "[app.other]" {
+		t.Errorf("with another handler it tells %v", told)
+	}
+	changed, err := n.lambda.UpdateFunctionConfiguration(ctx, &service.UpdateFunctionConfigurationInput{FunctionName: name, Runtime: types.RuntimeProvidedal2023})
+	ok(t, err)
+	if spec := n.spec("pay"); changed.Runtime != types.RuntimeProvidedal2023 || spec["base"] != "host" {
+		t.Errorf("with another runtime it is on %v", spec["base"])
+	}
+}
+
+// static is a program that a Runtime API calls, and that needs no files: it tells its arguments and the code that it is shown.
+func static(t *testing.T) []byte {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "entrypoint")
+	build := exec.CommandContext(t.Context(), need.Program(t, "go"), "build", "-o", bin, "./testdata/entrypoint")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	content, err := os.ReadFile(bin)
+	ok(t, err)
+	return content
 }

@@ -138,6 +138,21 @@ func TestAFunctionsLife(t *testing.T) {
 	}
 	n.downloads(*got.Code.Location)
 
+	remove := func(qualifier string) error {
+		_, err := n.lambda.DeleteFunction(ctx, &service.DeleteFunctionInput{FunctionName: name, Qualifier: &qualifier})
+		return err
+	}
+	refused(t, "to delete the version that live points at", remove("3"), "ResourceConflictException", 409)
+	refused(t, "to delete an alias as a version", remove("live"), "InvalidParameterValueException", 400)
+	refused(t, "to delete $LATEST alone", remove("$LATEST"), "InvalidParameterValueException", 400)
+	for range 2 { // the second time there is nothing to delete
+		ok(t, remove("1"))
+	}
+	_, err = n.lambda.GetFunction(ctx, &service.GetFunctionInput{FunctionName: name, Qualifier: sdk.String("1")})
+	refused(t, "a deleted version", err, "ResourceNotFoundException", 404)
+	if told := n.invoke("pay", "2"); told["code"] != "two" {
+		t.Errorf("the version beside a deleted one tells %v", told)
+	}
 	_, err = n.lambda.DeleteFunction(ctx, &service.DeleteFunctionInput{FunctionName: name})
 	ok(t, err)
 	_, err = n.lambda.GetFunction(ctx, &service.GetFunctionInput{FunctionName: name})

@@ -14,11 +14,12 @@ const noteKey = "aws"
 
 // note is what AWS's API keeps of a function and no version needs to run.
 type note struct {
-	Tags     map[string]string      `json:"tags,omitempty"`
-	Aliases  map[string]string      `json:"aliases,omitempty"`  // name -> description
-	Versions map[int]string         `json:"versions,omitempty"` // number -> description that it was published with
-	Policies map[string][]statement `json:"policies,omitempty"` // qualifier, "" = none -> what is permitted
-	Archives map[string]upload      `json:"archives,omitempty"` // digest of the code -> the archive that it came as
+	Tags        map[string]string      `json:"tags,omitempty"`
+	Aliases     map[string]string      `json:"aliases,omitempty"`     // name -> description
+	Versions    map[int]string         `json:"versions,omitempty"`    // number -> description that it was published with
+	Provisioned map[string]provisioned `json:"provisioned,omitempty"` // version or alias -> instances that are kept ready for it
+	Policies    map[string][]statement `json:"policies,omitempty"`    // qualifier, "" = none -> what is permitted
+	Archives    map[string]upload      `json:"archives,omitempty"`    // digest of the code -> the archive that it came as
 }
 
 // upload is the zip archive that code came as: clients compare it with theirs.
@@ -90,10 +91,18 @@ func (n *note) tidy(f *catalog.Function) {
 			delete(n.Versions, number)
 		}
 	}
-	for qualifier, statements := range n.Policies {
+	names := func(qualifier string) bool {
 		number, isNumber := numberOf(qualifier)
 		_, isAlias := f.Aliases[qualifier]
-		if len(statements) == 0 || qualifier != "" && !isAlias && !(isNumber && numbers[number]) {
+		return isAlias || isNumber && numbers[number]
+	}
+	for qualifier := range n.Provisioned {
+		if !names(qualifier) {
+			delete(n.Provisioned, qualifier)
+		}
+	}
+	for qualifier, statements := range n.Policies {
+		if len(statements) == 0 || qualifier != "" && !names(qualifier) {
 			delete(n.Policies, qualifier)
 		}
 	}

@@ -12,8 +12,9 @@ type operation struct {
 	Collection         bool   // also with a slash at its end
 	Status             int    // of success; 0 = 200
 
-	max     int64 // bytes of its body; 0 = maxBody
-	invokes bool  // it is the control API's own
+	max     int64  // bytes of its body; 0 = maxBody
+	invokes bool   // it is the control API's own
+	within  string // operation that has the same method and path, and calls it; "" = there is none
 	serve   func(l *Lambda, c *call) (any, error)
 }
 
@@ -76,6 +77,7 @@ func operations() []operation {
 	const functions = "/2015-03-31/functions"
 	const (
 		one       = functions + "/{name}"
+		warmPath  = "/2019-09-30/functions/{name}/provisioned-concurrency"
 		asyncPath = "/2019-09-25/functions/{name}/event-invoke-config"
 		mappings  = "/2015-03-31/event-source-mappings"
 		urlPath   = "/2021-10-31/functions/{name}/url"
@@ -90,10 +92,10 @@ func operations() []operation {
 		{Name: "GetFunction", Method: "GET", Path: one, serve: (*Lambda).getFunction, Note: "`Code.Location` is a link to a zip archive, good for ten minutes"},
 		{Name: "GetFunctionConfiguration", Method: "GET", Path: one + "/configuration", serve: (*Lambda).getConfiguration, Note: "a version's settings; `$LATEST` is what `live` points at"},
 		{Name: "ListFunctions", Method: "GET", Path: functions, Collection: true, serve: (*Lambda).listFunctions, Note: "functions that were deployed otherwise, too"},
-		{Name: "DeleteFunction", Method: "DELETE", Path: one, Status: http.StatusNoContent, serve: (*Lambda).deleteFunction, Note: "removes the function; a `Qualifier` is refused, `keep` lets old versions go"},
-		{Name: "Invoke", Method: "POST", Path: one + "/invocations", max: maxPayload, invokes: true, Note: "`RequestResponse`, `Event` (by the log) and `DryRun`; no `LogType`"},
+		{Name: "DeleteFunction", Method: "DELETE", Path: one, Status: http.StatusNoContent, serve: (*Lambda).deleteFunction, Note: "removes the function; with a `Qualifier` the version that it names, where no alias, roll-out, replay or dead letter needs it"},
+		{Name: "Invoke", Method: "POST", Path: one + "/invocations", max: maxPayload, invokes: true, Note: "`RequestResponse`, `Event` (by the log) and `DryRun`; `LogType` `Tail` with what was printed before the answer"},
 		{Name: "InvokeWithResponseStream", Method: "POST", Path: "/2021-11-15/functions/{name}/response-streaming-invocations", max: maxPayload, invokes: true,
-			Note: "`ExecutedVersion` of a function that streams is empty; no `LogType`"},
+			Note: "`ExecutedVersion` of a function that streams is empty; `LogType` as for `Invoke`"},
 		{Name: "PublishVersion", Method: "POST", Path: one + "/versions", Status: http.StatusCreated, serve: (*Lambda).publishVersion, Note: "each change is a version already: answers with the one that `live` points at"},
 		{Name: "ListVersionsByFunction", Method: "GET", Path: one + "/versions", serve: (*Lambda).listVersions, Note: "`$LATEST`, and all that are kept"},
 		{Name: "CreateAlias", Method: "POST", Path: one + "/aliases", Status: http.StatusCreated, serve: (*Lambda).createAlias, Note: "an alias, with weights in whole parts of 100; not of `$LATEST`, which `live` is"},
@@ -108,6 +110,11 @@ func operations() []operation {
 		{Name: "PutFunctionConcurrency", Method: "PUT", Path: "/2017-10-31/functions/{name}/concurrency", serve: (*Lambda).putConcurrency, Note: "`scale.max` and `scale.reserved`, of each node: a version more; not 0"},
 		{Name: "GetFunctionConcurrency", Method: "GET", Path: "/2019-09-30/functions/{name}/concurrency", serve: (*Lambda).getConcurrency, Note: "`scale.reserved`"},
 		{Name: "DeleteFunctionConcurrency", Method: "DELETE", Path: "/2017-10-31/functions/{name}/concurrency", Status: http.StatusNoContent, serve: (*Lambda).deleteConcurrency, Note: "the defaults of both"},
+		{Name: "PutProvisionedConcurrencyConfig", Method: "PUT", Path: warmPath, Status: http.StatusAccepted, serve: (*Lambda).putProvisioned,
+			Note: "instances that each node keeps ready, of a version or an alias: beside the manifest's `scale.min`, and without a version more"},
+		{Name: "GetProvisionedConcurrencyConfig", Method: "GET", Path: warmPath, serve: (*Lambda).getProvisioned, Note: "how many this node has; `FAILED` says why they do not start, which is tried again"},
+		{Name: "ListProvisionedConcurrencyConfigs", Method: "GET", Path: warmPath, within: "GetProvisionedConcurrencyConfig", serve: (*Lambda).listProvisioned, Note: "all of a function"},
+		{Name: "DeleteProvisionedConcurrencyConfig", Method: "DELETE", Path: warmPath, Status: http.StatusNoContent, serve: (*Lambda).deleteProvisioned, Note: "what is there already goes when it has been idle, as others do"},
 		{Name: "PutFunctionEventInvokeConfig", Method: "PUT", Path: asyncPath, serve: (*Lambda).putEventInvoke, Note: "`async` of the manifest; destinations are ARNs of functions, and `kafka://TOPIC`"},
 		{Name: "UpdateFunctionEventInvokeConfig", Method: "POST", Path: asyncPath, serve: (*Lambda).updateEventInvoke, Note: "of these what is named"},
 		{Name: "GetFunctionEventInvokeConfig", Method: "GET", Path: asyncPath, serve: (*Lambda).getEventInvoke, Note: "of the function; aliases and versions have none of their own"},

@@ -9,7 +9,11 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
-const providedRuntime = "provided.al2023"
+// AWS's runtimes without a language, and the one of them that stands for all functions of other makers.
+const (
+	provided        = "provided"
+	providedRuntime = "provided.al2023"
+)
 
 var (
 	validHandler  = regexp.MustCompile(`^[^\s]{1,128}$`)
@@ -17,14 +21,28 @@ var (
 	nodeRuntime   = regexp.MustCompile(`^nodejs[0-9]{1,2}\.x$`)
 )
 
-// command is what starts a function of one of AWS's runtimes. The provided ones start the program bootstrap of the archive; those with a language are its
-// interpreter on the machine, and AWS's runtime client, which the archive or the machine has. code is the directory of the code; "" = nothing is known of it.
-func (l *Lambda) command(runtime, handler, code string) ([]string, error) {
+// entrypoint starts a handler in AWS's images of runtimes.
+const entrypoint = "/lambda-entrypoint.sh"
+
+// command is what starts a function of one of AWS's runtimes, and the image that it is laid upon; "" = none. The provided ones start the program
+// bootstrap of the archive; those with a language are their image where the node has one, else its interpreter on the machine, and AWS's runtime client,
+// which the archive or the machine has. code is the directory of the code; "" = nothing is known of it.
+func (l *Lambda) command(runtime, handler, code string) (command []string, base string, err error) {
 	if !validHandler.MatchString(handler) {
-		return nil, badValue("Handler: %q is none; a runtime needs one, such as app.handler", fault.Clip(handler))
+		return nil, "", badValue("Handler: %q is none; a runtime needs one, such as app.handler", fault.Clip(handler))
 	}
+	base, laid := l.o.Runtimes[runtime]
+	if laid && !strings.HasPrefix(runtime, provided) { // of those the program is the archive's in any case
+		return []string{entrypoint, handler}, base, nil
+	}
+	command, err = l.hostCommand(runtime, handler, code)
+	return command, base, err
+}
+
+// hostCommand is what starts a function with the machine's own programs.
+func (l *Lambda) hostCommand(runtime, handler, code string) ([]string, error) {
 	switch {
-	case runtime == "", strings.HasPrefix(runtime, "provided"):
+	case runtime == "", strings.HasPrefix(runtime, provided):
 		return []string{"./bootstrap"}, nil
 	case pythonRuntime.MatchString(runtime):
 		if !l.o.Find(runtime) {
@@ -50,12 +68,12 @@ func (l *Lambda) command(runtime, handler, code string) ([]string, error) {
 		return []string{"node", client, handler}, nil
 	}
 	return nil, badValue("Value '%s' at 'runtime' failed to satisfy constraint: provided.al2023, provided.al2, python3.N or nodejsN.x", fault.Clip(runtime)).
-		WithHint("a runtime client in the archive, started by its program bootstrap, makes a provided runtime of any language: docs/runtimes.md")
+		WithHint("the node's aws.runtimes names images of others; a runtime client in the archive, started by its program bootstrap, makes a provided runtime of any language: docs/runtimes.md")
 }
 
 func noInterpreter(runtime, program string) error {
 	return badValue("Runtime: this machine has no %s, with which a function of %s would run", program, runtime).
-		WithHint("install it, choose the runtime of one that is there, or deploy one of AWS's images: PackageType Image")
+		WithHint("install it, choose the runtime of one that is there, name an image of it in the node's aws.runtimes, or deploy one: PackageType Image")
 }
 
 func noClient(runtime, client, install string) error {

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -130,11 +131,14 @@ func (l *Lambda) apply(s *settings, spec *function.Spec, code string) error {
 		return badValue("ImageConfig is of functions with PackageType Image; %s has an archive", spec.Name)
 	}
 	if s.Runtime != nil || s.Handler != nil {
-		command, err := l.command(told.Runtime, told.Handler, code)
+		command, base, err := l.command(told.Runtime, told.Handler, code)
 		if err != nil {
 			return err
 		}
 		spec.Entry.Type, spec.Entry.Command = function.EntryLambda, command
+		if base != "" || spec.ImageRef() != "" {
+			spec.Base = cmp.Or(base, function.BaseHost)
+		}
 	}
 	return nil
 }

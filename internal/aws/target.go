@@ -54,6 +54,12 @@ func (c *call) name() (name, qualifier string, err error) {
 	return name, qualifier, nil
 }
 
+// latest says whether the path or the query names $LATEST.
+func (c *call) latest() bool {
+	_, qualifier := function.ParseARN(c.r.PathValue("name"))
+	return qualifier == latestName || c.q.Get("Qualifier") == latestName
+}
+
 // target finds what a request is about.
 func (l *Lambda) target(c *call) (t target, err error) {
 	name, qualifier, err := c.name()

@@ -1,6 +1,7 @@
 package aws_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -66,6 +67,7 @@ func TestTheCommandLineOfAWS(t *testing.T) {
 	c.aws("wait function-active-v2 --function-name pay")
 	c.aws("update-function-code --function-name pay --zip-file fileb://two.zip --publish", `"Version": "2"`)
 	c.aws(`invoke --function-name pay --qualifier 1 --payload {"order":1} out.json`, `"StatusCode": 200`, `"ExecutedVersion": "1"`)
+	c.aws("invoke --function-name pay --log-type Tail --query LogResult --output text tail.json", base64.StdEncoding.EncodeToString([]byte("START RequestId: ")[:15]))
 	text, err := os.ReadFile(filepath.Join(c.dir, "out.json"))
 	var told map[string]any
 	if err != nil || json.Unmarshal(text, &told) != nil || told["code"] != "one" {
@@ -76,12 +78,14 @@ func TestTheCommandLineOfAWS(t *testing.T) {
 	if err == nil || !strings.Contains(out, "An error occurred (ResourceNotFoundException) when calling the GetFunction operation: Function not found: arn:aws:lambda:us-east-1:000000000000:function:none") {
 		t.Errorf("aws lambda get-function of none: %v\n%s", err, out)
 	}
+	c.aws("delete-function --function-name pay --qualifier 1")
+	c.aws("list-versions-by-function --function-name pay --query Versions[].Version --output text", "$LATEST\t2\n")
 	c.aws("delete-function --function-name pay")
 }
 
 // story is what boto3 does: the clients' own waiters, paginators and exceptions.
 const story = `
-import boto3, json, sys
+import base64, boto3, json, re, sys
 c = boto3.client("lambda")
 code = lambda name: open(name, "rb").read()
 made = c.create_function(FunctionName="pay", Runtime="provided.al2", Handler="main", Role="any", Code={"ZipFile": code("one.zip")}, Timeout=20, Tags={"team": "shop"})
@@ -93,6 +97,8 @@ assert version == "2", version
 c.create_alias(FunctionName="pay", Name="blue", FunctionVersion="1", RoutingConfig={"AdditionalVersionWeights": {"2": 0.5}})
 seen = {json.load(c.invoke(FunctionName="pay", Qualifier="blue", Payload=b"{}")["Payload"])["code"] for _ in range(40)}
 assert seen == {"one", "two"}, seen
+tail = base64.b64decode(c.invoke(FunctionName="pay", LogType="Tail")["LogResult"]).decode()
+assert re.fullmatch(r"START RequestId: (\S+) Version: 2\ncode two\nEND RequestId: \1\nREPORT RequestId: \1\tDuration: [0-9.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB\tMax Memory Used: \d+ MB(\tInit Duration: [0-9.]+ ms)?\t\n", tail), tail
 assert c.invoke(FunctionName="pay", InvocationType="DryRun")["StatusCode"] == 204
 assert c.invoke(FunctionName="pay", InvocationType="Event", Payload=b"{}")["StatusCode"] == 202
 names = [v["Version"] for page in c.get_paginator("list_versions_by_function").paginate(FunctionName="pay", PaginationConfig={"PageSize": 1}) for v in page["Versions"]]

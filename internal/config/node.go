@@ -30,12 +30,16 @@ type Node struct {
 	Secrets    Secrets
 	Registries []Registry
 	Redact     []string // header names, in lower case
+	AWS        AWS
 	Callbacks  Callbacks
 	Sources    []string // the files and flags that were read, for the log at start
 }
 
 // Log says how log lines look.
 type Log struct{ Level, Format string }
+
+// AWS says what AWS's API finds on the node.
+type AWS struct{ Runtimes Runtimes }
 
 // Callbacks says who may be told what came of a request.
 type Callbacks struct{ Allow []string } // networks that are not of the internet

@@ -124,6 +124,8 @@ func outsideSettings() []Setting {
 			value: func(n *Node) any { return &n.Registries }, check: func(*Node) string { return "" }},
 		{Key: "redact", Form: "list of header names", List: true, Help: "Headers whose values are not kept with requests in the log, beside authorization, proxy-authorization, cookie, set-cookie and x-api-key.",
 			value: func(n *Node) any { return &n.Redact }, check: func(n *Node) string { return headerNames(n.Redact) }},
+		{Key: "aws.runtimes", Form: "list of RUNTIME=IMAGE", List: true, Help: "Images upon which functions are laid that AWS's API makes with a runtime of a name, such as python3.12=public.ecr.aws/lambda/python:3.12; docs/aws.md. Default: none, the machine's own interpreters.",
+			value: func(n *Node) any { return &n.AWS.Runtimes }, check: func(*Node) string { return "" }},
 		{Key: "callbacks.allow", Form: "list of networks", List: true, Help: "Networks that are not of the internet and may be called back nevertheless, such as 10.1.0.0/16; docs/async.md. Default: none.",
 			value: func(n *Node) any { return &n.Callbacks.Allow }, check: func(n *Node) string { return networks(n.Callbacks.Allow) }},
 	}
@@ -153,6 +155,8 @@ func (s *Setting) set(n *Node, text string) error {
 	case *EventLog:
 		return p.UnmarshalText([]byte(text))
 	case *IDs:
+		return p.UnmarshalText([]byte(text))
+	case *Runtimes:
 		return p.UnmarshalText([]byte(text))
 	case *Bounds:
 		return p.UnmarshalText([]byte(text))
@@ -195,6 +199,8 @@ func (s *Setting) Text(n *Node) string {
 	case *EventLog:
 		return p.String()
 	case *IDs:
+		return p.String()
+	case *Runtimes:
 		return p.String()
 	case *Bounds:
 		return p.String()

@@ -10,11 +10,14 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// Prepared is a version of which an instance is kept, or as many as another version has; of itself too: then none of those that it has
-// is stopped.
-type Prepared struct{ Version, Like *function.Version }
+// Prepared is a version of which an instance is kept, or so many, or as many as another version has; of itself too: then none of those that it
+// has is stopped.
+type Prepared struct {
+	Version, Like *function.Version
+	Instances     int // 0 = 1
+}
 
-// prepare sees to what is kept for a roll-out. The caller holds mu.
+// prepare sees to what is kept for a roll-out, or because somebody said so. The caller holds mu.
 func (f *Fleet) prepare(prepared []Prepared) {
 	for _, p := range f.pools {
 		p.prepared = 0
@@ -24,13 +27,13 @@ func (f *Fleet) prepare(prepared []Prepared) {
 			continue // it starts with its call
 		}
 		p := f.pool(one.Version)
-		p.prepared = 1
-		if one.Like == nil {
-			continue
+		n := max(1, one.Instances)
+		if one.Like != nil {
+			if like := f.pools[keyOf(one.Like)]; like != nil {
+				n = max(n, len(like.instances)-like.stopping)
+			}
 		}
-		if like := f.pools[keyOf(one.Like)]; like != nil {
-			p.prepared = min(max(1, len(like.instances)-like.stopping), p.max)
-		}
+		p.prepared = max(p.prepared, min(n, p.max))
 	}
 	for _, p := range f.pools {
 		f.plan(p)

@@ -74,6 +74,27 @@ func TestAVersionIsReadyBeforeItsFirstCallAndStaysSo(t *testing.T) {
 	})
 }
 
+func TestSoManyAreReadyAsAreAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStarter{delay: time.Second, work: takes(time.Millisecond)}
+		next := second(scale(0, 3))
+		shop := newShop(version("pay"))
+		f := start(t, s, shop)
+		shop.rollOut(next, Prepared{Version: next, Instances: 2}, Prepared{Version: next})
+		time.Sleep(time.Hour) // longer than an instance may be idle
+		synctest.Wait()
+		if got := count(f, 2); got != 2 {
+			t.Errorf("%d instances, want 2", got)
+		}
+		shop.rollOut(next, Prepared{Version: next, Instances: 5})
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := count(f, 2); got != 3 {
+			t.Errorf("%d instances, want the 3 that it may have", got)
+		}
+	})
+}
+
 func TestAsManyAreReadyAsTheOtherVersionHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStarter{delay: time.Second, work: takes(time.Second)}
@@ -89,7 +110,7 @@ func TestAsManyAreReadyAsTheOtherVersionHas(t *testing.T) {
 				t.Fatal(got.err)
 			}
 		}
-		shop.rollOut(next, Prepared{next, old}, Prepared{old, old})
+		shop.rollOut(next, Prepared{Version: next, Like: old}, Prepared{Version: old, Like: old})
 		if err := f.Ready(t.Context(), next); err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +133,7 @@ func TestReadyEndsWhereTheNodeHasNoMoreRoom(t *testing.T) {
 		f := start(t, s, shop, func(o *Options) { o.MaxInstances = 4 })
 		synctest.Wait()
 		time.Sleep(2 * time.Second)
-		shop.rollOut(next, Prepared{next, old}, Prepared{old, old})
+		shop.rollOut(next, Prepared{Version: next, Like: old}, Prepared{Version: old, Like: old})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := f.Ready(ctx, next); err != nil || count(f, 2) != 1 {

@@ -68,16 +68,16 @@ func (s *Spec) ImageRef() string {
 	if s.Image != "" {
 		return s.Image
 	}
-	if s.Base == baseHost || s.Base == baseScratch {
+	if s.Base == BaseHost || s.Base == baseScratch {
 		return ""
 	}
 	return s.Base
 }
 
-const (
-	baseHost    = "host"
-	baseScratch = "scratch"
-)
+// BaseHost is the base of a function that sees the machine's own programs.
+const BaseHost = "host"
+
+const baseScratch = "scratch"
 
 // LocalImage says whether a reference in a manifest is a file or directory beside it.
 func LocalImage(ref string) bool {
@@ -95,11 +95,11 @@ func (c *checker) image(s *Spec) {
 		c.add("base", "write image alone, or code with base", "a function that is an image has no base")
 	case s.Image != "":
 		c.ref("image", s.Image)
-	case s.Base == baseHost || s.Base == baseScratch:
+	case s.Base == BaseHost || s.Base == baseScratch:
 	case strings.ContainsAny(s.Base, "/:.@"):
 		c.ref("base", s.Base)
 	default:
-		oneOf(c, "base", s.Base, []string{baseHost, baseScratch}) // an image is written with its tag or its registry
+		oneOf(c, "base", s.Base, []string{BaseHost, baseScratch}) // an image is written with its tag or its registry
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // Unstartable says what a function's command needs that it does not find, as far as its code tells: every start would fail. code is the code
 // directory. What an image has is not known here.
 func (s *Spec) Unstartable(code fs.FS) []string {
-	if len(s.Entry.Command) == 0 || s.Base != baseHost && s.Base != baseScratch {
+	if len(s.Entry.Command) == 0 || s.Base != BaseHost && s.Base != baseScratch {
 		return nil
 	}
 	var problems []string
