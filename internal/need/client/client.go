@@ -78,9 +78,14 @@ func AWSTools() Client {
 	return Client{"aws-tools", "AWS's tools", "`awscli` 1.44.13, `boto3` 1.42.23", []string{"/usr/bin/python3"}, []string{"/usr/bin/python3", "-m", "awscli"}}
 }
 
+// AWSJavaScript is AWS's SDK for JavaScript. Command runs a script; it looks for packages beside that, so that the directory's node_modules has to be there.
+func AWSJavaScript() Client {
+	return Client{"aws-js", "AWS's SDK for JavaScript", "`@aws-sdk/client-lambda` 3.957.0", []string{"node", "npm"}, []string{"node"}}
+}
+
 // Everything is what there are recipes for.
 func Everything() []Client {
-	return append(slices.Concat(All(), Extensions()), WebSockets(), AWSTools())
+	return append(slices.Concat(All(), Extensions()), WebSockets(), AWSTools(), AWSJavaScript())
 }
 
 // ErrNotHere says that the client or extension is not installed; what wraps it says why.
