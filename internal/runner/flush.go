@@ -46,6 +46,7 @@ func (o *Output) flush() *flush {
 		f.upto = o.read
 	}
 	o.flushes = append(o.flushes, f)
+	o.waiting.Store(true) // before given is looked at: who gives more from here on looks at flushes
 	o.settled()
 	return f
 }
@@ -116,9 +117,12 @@ func (o *Output) found() {
 
 // give counts what the writer has taken.
 func (o *Output) give(n int) {
+	o.given.Add(int64(n))
+	if !o.waiting.Load() {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.given += int64(n)
 	o.settled()
 }
 
@@ -126,7 +130,7 @@ func (o *Output) give(n int) {
 func (o *Output) settled() {
 	left := o.flushes[:0]
 	for _, f := range o.flushes {
-		if f.upto >= 0 && o.given >= f.upto {
+		if f.upto >= 0 && o.given.Load() >= f.upto {
 			close(f.reached)
 			continue
 		}
@@ -134,4 +138,5 @@ func (o *Output) settled() {
 	}
 	clear(o.flushes[len(left):])
 	o.flushes = left
+	o.waiting.Store(len(left) > 0)
 }

@@ -24,9 +24,11 @@ type Output struct {
 	done chan struct{}
 	lost atomic.Int64
 
-	mu      sync.Mutex
-	read    int64 // bytes that came
-	given   int64 // of these, that the writer has taken or lost
+	given   atomic.Int64 // bytes of those that came, that the writer has taken or lost
+	waiting atomic.Bool  // flushes has some
+
+	mu      sync.Mutex // the reader's alone but for flushes: what carries much takes it for no chunk twice
+	read    int64      // bytes that came
 	flushes []*flush
 }
 
