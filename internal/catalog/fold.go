@@ -70,7 +70,7 @@ func (s *state) fold(one part) (accepted bool, err error) {
 		without := f.clone()
 		without.overtake(p.Alias.Name, "", "the alias was removed", birthOf(p, r))
 		s.removeAlias(without, p.Alias.Name, r.Offset)
-	case typ == event.TypeVersionRemoved:
+	case typ == event.TypeVersionRemoved && len(p.Drops) > 0:
 		s.removeVersions(f.clone(), p.Drops, r.Offset)
 	case typ == event.TypeFunctionNoted && p.Note != nil:
 		s.note(f.clone(), p.Note, r.Offset)
