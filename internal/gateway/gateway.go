@@ -46,6 +46,7 @@ type Log interface {
 	Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error)
 	Topics(ctx context.Context) ([]eventlog.Topic, error)
 	Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error)
+	OffsetAt(ctx context.Context, p eventlog.Partition, t time.Time) (int64, error)
 }
 
 // Catalog gives the newest view; a view never changes.

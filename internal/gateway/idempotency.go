@@ -79,7 +79,7 @@ func (o *once) policy(x *exchange, c *Call, next handler) error {
 	if e.Answer != nil {
 		return o.again(x, e)
 	}
-	return o.run(x, c, e, next)
+	return o.run(ctx, x, c, e, next)
 }
 
 func (o *once) count(result string) { o.g.metrics.idempotency.WithLabelValues(result).Inc() }
@@ -114,6 +114,9 @@ type times struct {
 
 func (o *once) longest() times {
 	view, r, queue := o.g.catalog.View(), o.trigger.Route, o.g.caller.queue
+	if r.Timeout != nil && r.Timeout.Connect != 0 {
+		queue = min(queue, r.Timeout.Connect.Std())
+	}
 	one := longestOf(view, o.trigger.Function)
 	t := times{wait: queue + one, bound: queue + one + 2*storeTimeout}
 	if r.Timeout != nil && r.Timeout.Total != 0 {
@@ -123,7 +126,7 @@ func (o *once) longest() times {
 		t.bound += time.Duration(r.Retry.Attempts-1) * (queue + one + maxRetryWait)
 	}
 	if r.Fallback != nil && r.Fallback.Function != "" {
-		t.bound += queue + longestOf(view, r.Fallback.Function)
+		t.bound += o.g.caller.queue + longestOf(view, r.Fallback.Function)
 	}
 	return t
 }
@@ -169,14 +172,17 @@ func (o *once) gone() error {
 }
 
 // run gives a request to the function, and the answer to the client when it is in the log.
-func (o *once) run(x *exchange, c *Call, e *idempotency.Entered, next handler) error {
-	o.count(keyRun)
+func (o *once) run(ctx context.Context, x *exchange, c *Call, e *idempotency.Entered, next handler) error {
 	k := &keyed{g: o.g, claim: e.Claim, keep: o.rule.Keep.Std(), function: c.Function, request: c.Request}
 	c.keyed, c.ID = k, e.Run
 	if e.Attempt > 1 { // a node was killed meanwhile
 		c.ID, c.Run, c.Attempt, c.made = event.NewID(), e.Run, e.Attempt, &atomic.Int64{}
 		c.made.Store(int64(e.Attempt))
+		if done, err := o.accepted(ctx, x, k, e); done || err != nil {
+			return err
+		}
 	}
+	o.count(keyRun)
 	a := newOnceAnswer(x, k)
 	defer k.leave() // where next panics, as it does where an answer is broken off
 	return a.finish(next(&a.own, c))

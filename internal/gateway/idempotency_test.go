@@ -23,16 +23,21 @@ func remembering(t testing.TB) func(*Options) {
 		if err := log.CreateTopic(context.Background(), eventlog.Topic{Name: function.TopicIdempotency, Partitions: idempotency.Partitions, Compact: true}); err != nil {
 			t.Fatal(err)
 		}
-		keys, err := idempotency.New(idempotency.Options{Log: log})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		var folding sync.WaitGroup
-		folding.Go(func() { _ = keys.Run(ctx) })
-		t.Cleanup(func() { cancel(); folding.Wait() })
-		o.Keys = keys
+		o.Keys = keysOf(t, log)
 	}
+}
+
+// keysOf are the keys of a node that has just started on this log.
+func keysOf(t testing.TB, log *sickLog) Keys {
+	keys, err := idempotency.New(idempotency.Options{Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var folding sync.WaitGroup
+	folding.Go(func() { _ = keys.Run(ctx) })
+	t.Cleanup(func() { cancel(); folding.Wait() })
+	return keys
 }
 
 // onceRoute is a route of any method whose requests are run once.

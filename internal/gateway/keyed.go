@@ -98,10 +98,7 @@ func (k *keyed) accepted(run *lateRun) error {
 	if k == nil {
 		return nil
 	}
-	told := &gathered{header: http.Header{}}
-	told.header.Set("Location", runsPrefix+run.name.String())
-	k.g.showRun(&exchange{ResponseWriter: told}, http.StatusAccepted, run, nil)
-	return k.finish(storedAnswer(told.status, told.header, told.body, int64(len(told.body))))
+	return k.finish(k.g.acceptance(run))
 }
 
 // leave ends what nothing else has ended.

@@ -106,6 +106,14 @@ func answeredAs(r *http.Request, res *function.Result) *function.Answer {
 	return storedAnswer(g.status, g.header, g.body, int64(len(g.body)))
 }
 
+// acceptance is the answer that tells where to look for what comes of a request.
+func (g *Gateway) acceptance(run *lateRun) *function.Answer {
+	told := &gathered{header: http.Header{}}
+	told.header.Set("Location", runsPrefix+run.name.String())
+	g.showRun(&exchange{ResponseWriter: told}, http.StatusAccepted, run, nil)
+	return storedAnswer(told.status, told.header, told.body, int64(len(told.body)))
+}
+
 // storedAnswer is an answer as the log keeps it: what is long, and what only the first client is to have, is left out.
 func storedAnswer(status int, header http.Header, body []byte, size int64) *function.Answer {
 	a := &function.Answer{Status: status, Header: http.Header{}, Size: size}

@@ -36,9 +36,13 @@ type Request struct {
 type Entered struct {
 	Run     string // of the first time that it was run
 	Attempt int    // counts how often it was begun
+	Before  Before // zero where this is the first attempt
 	Claim   *Claim
 	Answer  *function.Answer
 }
+
+// Before is when the attempts before this one were made: since the first was begun, and before the time was over that the last one had.
+type Before struct{ Since, Until time.Time }
 
 // Claim is the right to run a request, until its deadline. It ends with Answer or Free.
 type Claim struct {
@@ -145,11 +149,13 @@ func (k *Keys) again(ctx context.Context, p *part, offset int64, r *Request) (*E
 func (k *Keys) claim(ctx context.Context, p *part, r *Request, is *entry) (*Entered, error) {
 	now := k.o.Now().UTC()
 	rec := &record{
-		Claim: event.NewID(), Function: r.Function, Route: r.Route, Fingerprint: r.Fingerprint, Node: k.node, Run: event.NewID(), Attempt: 1,
+		Claim: event.NewID(), Function: r.Function, Route: r.Route, Fingerprint: r.Fingerprint, Node: k.node, Run: event.NewID(), Attempt: 1, Begun: now,
 		At: now, Expects: is.last, Deadline: now.Add(r.Bound),
 	}
+	var before Before
 	if is.open != nil && is.open.Fingerprint == r.Fingerprint { // nobody knows how far it came: this is its next attempt
-		rec.Run, rec.Attempt = is.open.Run, is.open.Attempt+1
+		rec.Run, rec.Attempt, rec.Begun = is.open.Run, is.open.Attempt+1, is.open.Begun
+		before = Before{rec.Begun, is.open.Deadline}
 	}
 	offset, holds, err := k.put(ctx, p, r.Key, rec)
 	switch {
@@ -159,7 +165,7 @@ func (k *Keys) claim(ctx context.Context, p *part, r *Request, is *entry) (*Ente
 	case !holds:
 		return nil, nil
 	}
-	return &Entered{Run: rec.Run, Attempt: rec.Attempt, Claim: &Claim{keys: k, part: p, digest: r.Key, rec: rec, offset: offset}}, nil
+	return &Entered{Run: rec.Run, Attempt: rec.Attempt, Before: before, Claim: &Claim{keys: k, part: p, digest: r.Key, rec: rec, offset: offset}}, nil
 }
 
 // put appends a record, and waits until the fold says whether it holds.

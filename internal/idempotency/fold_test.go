@@ -44,6 +44,7 @@ func TestWhichClaimsAndAnswersHold(t *testing.T) {
 		"an expired answer":         {{10, first, "", true}, {12, answeredBy(first, 1, 10), "", true}, {13, claimed("b", 100, 12), "", true}, {14, claimed("c", 101, 12), "", false}},
 		"an expired answer, unseen": {{10, first, "", true}, {12, answeredBy(first, 1, 10), "", true}, {13, claimed("b", 101, -1), "", true}},
 		"a claim that is over":      {{10, first, "", true}, {11, claimed("b", 10, 10), "", true}, {12, answeredBy(first, 11, 10), "", false}},
+		"late, behind an answer":    {{10, first, "", true}, {11, claimed("b", 10, 10), "", true}, {12, answeredBy(claimed("b", 10, 10), 11, 11), "", true}, {13, answeredBy(first, 12, 10), "", false}},
 		"a dead node's":             {{10, first, "", true}, {11, claimed("b", 1, 10), "", true}, {12, claimed("c", 1, 10), "", false}},
 		"what is free":              {{10, first, "", true}, {11, nil, "a", true}, {12, claimed("b", 1, -1), "", true}},
 		"the end of another claim":  {{10, first, "", true}, {11, nil, "b", true}, {12, claimed("c", 1, -1), "", false}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -159,6 +160,18 @@ func TestATwinWaitsForAsLongAsItsCaller(t *testing.T) {
 	}
 }
 
+func TestAClaimThatFailsEndsNoOther(t *testing.T) {
+	k, _ := node(t, Options{Log: alone{openLog(t)}})
+	r := request("k")
+	claim(t, k, r)
+	k.parts[partitionOf(r.Key)].orphan(r.Key, "another claim")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if e, err := k.Enter(ctx, r); !errors.Is(err, ErrBusy) {
+		t.Errorf("Enter beside one that runs = %+v, %v, want ErrBusy", e, err)
+	}
+}
+
 func TestAKeyOfAnotherRequestIsRefused(t *testing.T) {
 	k, _ := node(t, Options{Log: alone{openLog(t)}})
 	other := request("k")
@@ -224,6 +237,14 @@ func TestARequestOfAKilledNodeIsRunAgainAtOnceWhereNoOtherNodeIs(t *testing.T) {
 	if e.Run != lost.Run || e.Attempt != 2 {
 		t.Errorf("it is attempt %d of run %s, want the second of run %s", e.Attempt, e.Run, lost.Run)
 	}
+	third, _ := node(t, Options{Log: log})
+	begun, bound := lost.Claim.rec.At, time.Minute
+	if lost.Before != (Before{}) || e.Before != (Before{begun, begun.Add(bound)}) {
+		t.Errorf("the first attempt is behind %v, the second one behind %v", lost.Before, e.Before)
+	}
+	if l := claim(t, third, request("k")); l.Before != (Before{begun, e.Claim.rec.At.Add(bound)}) || l.Attempt != 3 {
+		t.Errorf("attempt %d is behind %v, want the third behind the first two", l.Attempt, l.Before)
+	}
 	other := request("k")
 	other.Fingerprint = DigestOf("another body")
 	if _, err := k.Enter(t.Context(), other); !errors.Is(err, ErrOther) {
@@ -235,9 +256,10 @@ func TestARequestOfAKilledNodeOfSeveralIsRunAgainWhenItsTimeIsOver(t *testing.T)
 	log := openLog(t)
 	slow, _ := node(t, Options{Log: shared{log}})
 	lost := claim(t, slow, request("k"))
+	early, _ := node(t, Options{Log: shared{log}})
+	<-early.parts[partitionOf(DigestOf("k"))].ready
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	early, _ := node(t, Options{Log: shared{log}})
 	if e, err := early.Enter(ctx, request("k")); !errors.Is(err, ErrBusy) {
 		t.Fatalf("ahead of its time: %+v, %v; want ErrBusy", e, err)
 	}
@@ -255,10 +277,67 @@ func TestARequestOfAKilledNodeOfSeveralIsRunAgainWhenItsTimeIsOver(t *testing.T)
 	}
 }
 
+func TestWhoWaitsForAKilledNodeIsNextWhenItsTimeIsOver(t *testing.T) {
+	log := openLog(t)
+	one, stop := node(t, Options{Log: shared{log}})
+	short := request("k")
+	short.Bound = 200 * time.Millisecond
+	lost := claim(t, one, short)
+	stop()
+	two, _ := node(t, Options{Log: shared{log}})
+	if e := claim(t, two, short); e.Run != lost.Run || e.Attempt != 2 {
+		t.Errorf("it is attempt %d of run %s, want the second of run %s", e.Attempt, e.Run, lost.Run)
+	}
+}
+
+func TestAnotherRequestIsNoAttemptOfWhatIsOver(t *testing.T) {
+	log := openLog(t)
+	one, _ := node(t, Options{Log: shared{log}})
+	lost := claim(t, one, request("k"))
+	later, _ := node(t, Options{Log: shared{log}, Now: func() time.Time { return time.Now().Add(time.Hour) }})
+	other := request("k")
+	other.Fingerprint = DigestOf("another body")
+	if e := claim(t, later, other); e.Run == lost.Run || e.Attempt != 1 || e.Before != (Before{}) {
+		t.Errorf("it is attempt %d of run %s behind %v, want a run of its own", e.Attempt, e.Run, e.Before)
+	}
+}
+
+// hole is a log that has lost what stood at an offset, and has what came behind.
+type hole struct {
+	eventlog.Log
+	at eventlog.Position
+}
+
+func (l hole) Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
+	if p.Topic == l.at.Topic && p.ID == l.at.Partition && from == l.at.Offset {
+		from++
+	}
+	return l.Log.Read(ctx, p, from, o)
+}
+
+func TestWhatComesBehindAnAnswerIsNotItsOwn(t *testing.T) {
+	log := openLog(t)
+	k, _ := node(t, Options{Log: shared{log}})
+	answer(t, claim(t, k, request("k")).Claim, "lost")
+	again := request("k")
+	p := partitionOf(again.Key)
+	for i := 0; ; i++ { // of the same partition, and the same request by its fingerprint
+		if next := request(fmt.Sprint(i)); partitionOf(next.Key) == p {
+			answer(t, claim(t, k, next).Claim, "another's")
+			break
+		}
+	}
+	k.o.Log = hole{log, eventlog.Position{Topic: function.TopicIdempotency, Partition: p, Offset: 1}}
+	if e, err := k.Enter(t.Context(), again); !errors.Is(err, ErrGone) {
+		t.Errorf("Enter = %+v, %v; want ErrGone", e, err)
+	}
+}
+
 // flaky is a log whose appends may fail, before they are stored or after.
 type flaky struct {
 	eventlog.Log
 	before, after atomic.Bool
+	read          func(key []byte) // waits until a record that was stored is folded
 }
 
 func (l *flaky) Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error) {
@@ -268,9 +347,25 @@ func (l *flaky) Append(ctx context.Context, records []eventlog.Record) ([]eventl
 	}
 	at, err := l.Log.Append(ctx, records)
 	if l.after.Load() {
+		l.read(records[0].Key)
 		return nil, away
 	}
 	return at, err
+}
+
+// folded waits until the newest record of a key is the state of these keys.
+func folded(k *Keys, key []byte) {
+	d, claim, _, err := decode(&eventlog.Record{Key: key})
+	if err != nil {
+		panic(err)
+	}
+	p := k.parts[partitionOf(d)]
+	for there := false; !there; runtime.Gosched() {
+		p.mu.Lock()
+		e := p.state.keys[d]
+		there = e == nil || e.open != nil && e.open.Claim == claim
+		p.mu.Unlock()
+	}
 }
 
 func TestALogThatFailsLeavesNoKeyTaken(t *testing.T) {
@@ -281,6 +376,7 @@ func TestALogThatFailsLeavesNoKeyTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log := &flaky{Log: openLog(t)}
 			k, _ := node(t, Options{Log: shared{log}})
+			log.read = func(key []byte) { folded(k, key) }
 			fail(log).Store(true)
 			if e, err := k.Enter(t.Context(), request("k")); fault.KindOf(err) != fault.Unavailable || fault.HintOf(err) == "" {
 				t.Fatalf("Enter = %+v, %v; want Unavailable with a hint", e, err)
@@ -338,5 +434,21 @@ func TestAnAnswerThatIsNotInTheLogAnyMoreIsGoneAndNotRunAgain(t *testing.T) {
 func TestNewWantsALog(t *testing.T) {
 	if _, err := New(Options{}); err == nil || !strings.Contains(err.Error(), "needs a log") {
 		t.Errorf("New = %v", err)
+	}
+}
+
+func TestARecordIsOfItsKeyAndItsClaim(t *testing.T) {
+	d := DigestOf("k")
+	good := encode(d, "a", &record{Claim: "a", Run: "r"})
+	if digest, claim, rec, err := decode(&good); err != nil || digest != d || claim != "a" || rec == nil || rec.Run != "r" {
+		t.Errorf("decode = %v, %q, %+v, %v", digest, claim, rec, err)
+	}
+	other := encode(d, "b", &record{Claim: "a"})
+	long, short, value := good, good, good
+	long.Key, short.Key, value.Value = append([]byte("00"), good.Key...), good.Key[2:], []byte("{")
+	for name, r := range map[string]eventlog.Record{"another claim's": other, "a long digest": long, "a short digest": short, "no JSON": value, "no digest": {Key: []byte("k.a")}} {
+		if _, _, rec, err := decode(&r); err == nil {
+			t.Errorf("%s: decode = %+v, want an error", name, rec)
+		}
 	}
 }

@@ -33,6 +33,7 @@ type record struct {
 	Node        string    `json:"node"`
 	Run         string    `json:"run"`
 	Attempt     int       `json:"attempt"`
+	Begun       time.Time `json:"begun"` // the first attempt
 	At          time.Time `json:"at"`
 	Expects     int64     `json:"expects"`  // the last record of the key that the claim knows of; -1 = none
 	Deadline    time.Time `json:"deadline"` // by which an answer is there, or none comes any more
