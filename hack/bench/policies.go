@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -25,6 +28,8 @@ triggers:
       limit: {rate: 1000000/s}
       breaker: {}
       timeout: {connect: 10s, firstByte: 10s, total: 20s}
+  - {name: keyed, route: {method: POST, path: /bench/keyed, idempotency: true}}
+  - {name: checked, route: {method: POST, path: /bench/checked, validate: orders.yaml}}
 ---
 name: broken
 code: web
@@ -33,7 +38,29 @@ triggers:
   - {name: broken, route: {method: POST, path: /bench/broken, timeout: {firstByte: 1ms}, breaker: {failures: 1, open: 1h}}}
 `
 
-// policiesRow: calls through a route with policies, against one of the same function without any, and answers of a breaker that is open.
+// ordersDocument describes what calls of the bench send.
+const ordersDocument = `openapi: 3.1.0
+paths:
+  /bench/checked:
+    post:
+      requestBody: {required: true, content: {application/json: {schema: {$ref: "#/components/schemas/Order"}}}}
+components:
+  schemas:
+    Order:
+      type: object
+      required: [order, customer, total, items]
+      properties:
+        order: {type: string, pattern: "^[0-9]+$"}
+        customer: {type: string}
+        country: {enum: [AT, DE, FR]}
+        total: {type: number, exclusiveMinimum: 0}
+        express: {type: boolean}
+        items: {type: array, minItems: 1, items: {$ref: "#/components/schemas/Item"}}
+        address: {type: object, properties: {ip: {type: string, format: ipv4}}}
+    Item: {type: object, required: [sku], properties: {sku: {type: string}, quantity: {type: integer, minimum: 1}, price: {type: number}}}
+`
+
+// policiesRow: calls through routes with policies, against one of the same function without any, and answers of a breaker that is open.
 func policiesRow(ctx context.Context, b *bench) error {
 	const turns, slice = 7, 350 * time.Millisecond
 	l, err := b.needLab(ctx)
@@ -44,10 +71,14 @@ func policiesRow(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
+	if err := os.WriteFile(filepath.Join(b.dir, "code", "web", "orders.yaml"), []byte(ordersDocument), 0o644); err != nil {
+		return err
+	}
 	if err := b.deploy(ctx, l.node, "policies", policiesManifest); err != nil {
 		return err
 	}
-	bare, guarded := l.caller("/bench/bare"), l.caller("/bench/guarded")
+	bare, guarded, checked := l.caller("/bench/bare"), l.caller("/bench/guarded"), l.caller("/bench/checked")
+	keyed, again := l.caller("/bench/keyed"), l.caller("/bench/keyed").withKey()
 	guarded.header.Set("Authorization", "Bearer "+token.Token)
 	if _, err := bare.calls(ctx, 16, slice); err != nil {
 		return err
@@ -66,7 +97,13 @@ func policiesRow(ctx context.Context, b *bench) error {
 		times, err := inTurns(ctx, b.turns(turns), median(bare), median(guarded), func() (float64, error) {
 			x, err := atOnce(connections, slice, func() error { return broken.refused(ctx, http.StatusServiceUnavailable) })
 			return x.p50, err
-		})
+		}, median(checked), func() (float64, error) {
+			x, err := atOnce(connections, slice, func() error {
+				_, err := keyed.withKey().call(ctx)
+				return err
+			})
+			return x.p50, err
+		}, median(again))
 		if err != nil {
 			return err
 		}
@@ -78,6 +115,9 @@ func policiesRow(ctx context.Context, b *bench) error {
 		if connections == 1 {
 			add("breaker open", 2, valueAtMost(1))
 		}
+		add("validate", 3, nil)
+		add("idempotency, a new key", 4, nil)
+		add("idempotency, a key again", 5, nil)
 	}
 	return nil
 }
@@ -89,4 +129,12 @@ func (c *caller) refused(ctx context.Context, want int) error {
 		err = fmt.Errorf("%s %s: %d, want %d: %s", c.method, c.url, status, want, answer)
 	}
 	return err
+}
+
+// withKey makes the same calls under a key of their own.
+func (c *caller) withKey() *caller {
+	k := *c
+	k.header = c.header.Clone()
+	k.header.Set("Idempotency-Key", rand.Text())
+	return &k
 }
