@@ -122,7 +122,7 @@ func alike(r asked, path, query string) int {
 func same(a, b []string) int {
 	n := 0
 	for _, v := range a {
-		if v != "" && slices.Contains(b, v) {
+		if slices.Contains(b, v) {
 			n++
 		}
 	}

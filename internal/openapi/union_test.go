@@ -62,6 +62,10 @@ components:
 		{pointer{"paths", "/files/{name}/{path}", "get", "parameters", "1", "name"}, `"path"`},
 		{pointer{"paths", "/", "patch", "x-dalamb", "function"}, `"any"`},
 		{pointer{"paths", "/dav"}, `null`},
+		{pointer{"paths", "/api/orders/{id}", "get", "responses", "400", "$ref"}, `"#/components/responses/dalamb_Error"`},
+		{pointer{"paths", "/api/orders/{id}", "x-dalamb-also", "1"}, `null`}, // the second route takes GET alone
+		{pointer{"paths", "/files/{name}/{path}", "get", "parameters", "0"}, `{"in":"path","name":"name","required":true,"schema":{"type":"string"}}`},
+		{pointer{"paths", "/files/{name}/{path}", "get", "parameters", "1", "description"}, `"the rest of the path, with its slashes"`},
 	} {
 		got, err := json.Marshal(root(c.at...))
 		if err != nil || string(got) != c.want {
@@ -113,5 +117,69 @@ func TestAUnionInlinesSoMuchAndNoMore(t *testing.T) {
 	at, _ := parsePointer("#/paths/~1a/get/responses/default/content/application~1json/schema/allOf/0/allOf/0/allOf/0")
 	if got, _ := json.Marshal(find(root, at)); string(got) != `{"type":["string","null"]}` {
 		t.Errorf("a schema outside of the components is %s, want it in the newer dialect", got)
+	}
+}
+
+func TestADocumentSaysOfARouteWhatTheRouteDoesNot(t *testing.T) {
+	doc := parse(t, `openapi: 3.1.0
+paths:
+  /a/{id}:
+    parameters: [{in: path, name: id, required: true, schema: {type: string}}, {in: query, name: q, schema: {type: string}}]
+    get:
+      security: [{mine: []}]
+      servers: [{url: "https://elsewhere.example"}]
+      parameters: [{in: query, name: q, schema: {type: integer}}]
+      responses: {"200": {description: one, content: {application/json: {schema: {$ref: "#/components/schemas/A"}}}}, "400": {description: its own}}
+components:
+  schemas:
+    A: {type: object, nullable: true, discriminator: {propertyName: k, mapping: {a: A, b: "https://a.example/b", c: B, d: /components/schemas/A}}}
+`)
+	route := func(name, file, host string) Route {
+		return Route{Function: "f", Name: name, Path: "/a/{id}", Host: host, Doc: doc, File: file}
+	}
+	var root any
+	if err := json.Unmarshal(Union("f", []Route{route("one", "a.yaml", ""), route("two", "a.yaml", "two.example"), route("three", "b.yaml", "three.example")}), &root); err != nil {
+		t.Fatal(err)
+	}
+	schema := pointer{"responses", "200", "content", "application/json", "schema", "$ref"}
+	get, also := pointer{"paths", "/a/{id}", "get"}, pointer{"paths", "/a/{id}", "x-dalamb-also"}
+	under := func(p pointer, more ...string) pointer { return append(p[:len(p):len(p)], more...) }
+	for _, c := range []struct {
+		at   pointer
+		want string
+	}{
+		{under(get, "security"), `null`},
+		{under(get, "servers"), `null`},
+		{under(get, "parameters"), `[{"in":"path","name":"id","required":true,"schema":{"type":"string"}},{"in":"query","name":"q","schema":{"type":"integer"}}]`},
+		{under(get, "responses", "400"), `{"description":"its own"}`},
+		{under(get, schema...), `"#/components/schemas/f_A"`},
+		{under(also, append(pointer{"0"}, schema...)...), `"#/components/schemas/f_A"`}, // of the same file
+		{under(also, append(pointer{"1"}, schema...)...), `"#/components/schemas/f_three_A"`},
+		{under(also, "1", "servers", "0", "url"), `"//three.example"`},
+		{pointer{"components", "schemas", "f_two_A"}, `null`},
+		{pointer{"components", "schemas", "f_A"}, `{"discriminator":{"mapping":{"a":"f_A","b":"https://a.example/b","c":"B","d":"/components/schemas/A"},"propertyName":"k"},"nullable":true,"type":"object"}`}, // as it was: nothing of it is of the older dialect
+	} {
+		if got, err := json.Marshal(find(root, c.at)); err != nil || string(got) != c.want {
+			t.Errorf("%s = %s, want %s", c.at.text(), got, c.want)
+		}
+	}
+}
+
+func TestAPartThatRefersToItselfIsFollowedSoDeepAndNoDeeper(t *testing.T) {
+	doc := parse(t, `openapi: 3.1.0
+paths: {/a: {get: {responses: {default: {description: it, content: {application/json: {schema: {$ref: "#/x-parts/a"}}}}}}}}
+x-parts: {a: {type: object, properties: {a: {$ref: "#/x-parts/a"}}}}
+`)
+	var root any
+	if err := json.Unmarshal(Union("f", []Route{{Function: "f", Name: "a", Path: "/a", Doc: doc, File: "a.yaml"}}), &root); err != nil {
+		t.Fatal(err)
+	}
+	at, _ := parsePointer("#/paths/~1a/get/responses/default/content/application~1json/schema")
+	v, depth := find(root, at), 0
+	for ; find(v, pointer{"type"}) != nil; depth++ {
+		v = find(v, pointer{"properties", "a"})
+	}
+	if got, _ := json.Marshal(v); depth != maxInlined || string(got) != "{}" {
+		t.Errorf("it is followed %d deep, and then %s, want %d and nothing", depth, got, maxInlined)
 	}
 }
