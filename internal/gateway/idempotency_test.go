@@ -94,6 +94,8 @@ func TestWhichAnswersAreGivenAgain(t *testing.T) {
 		"204":             {gives(&function.Result{Outcome: function.Succeeded, Status: 204, Header: http.Header{}}), 204, true},
 		"404":             {gives(bad(404)), 404, true},
 		"500":             {gives(bad(500)), 500, true},
+		"408":             {gives(bad(408)), 408, false},
+		"425":             {gives(bad(425)), 425, false},
 		"429":             {gives(bad(429)), 429, false},
 		"502":             {gives(bad(502)), 502, false},
 		"503":             {gives(bad(503)), 503, false},

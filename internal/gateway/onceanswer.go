@@ -64,9 +64,6 @@ func (a *onceAnswer) give() error {
 		h[runHeader] = run
 	}
 	a.x.passHeader(a.header)
-	if ct, said := a.header["Content-Type"]; said && ct == nil {
-		h["Content-Type"] = nil
-	}
 	a.x.WriteHeader(a.status)
 	if len(a.body) > 0 {
 		_, _ = a.x.Write(a.body) // a client that is gone cannot be told
