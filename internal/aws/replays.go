@@ -190,7 +190,7 @@ func (b *EventBridge) startReplay(c *eventsCall) (any, error) {
 
 // startParts starts a replay of each trigger of the rules, and notes which. Those that no event is for need none.
 func (b *EventBridge) startParts(c *eventsCall, r *bridgeReplay, a *archive, rules []rule) error {
-	begin := a.Created
+	begin := a.Created.Truncate(time.Millisecond) // the log knows when an event came to the millisecond, rounded down
 	if a.RetentionDays > 0 {
 		begin = later(begin, r.Started.AddDate(0, 0, -a.RetentionDays))
 	}
