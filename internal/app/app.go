@@ -23,6 +23,7 @@ import (
 	"github.com/dalamb/dalamb/internal/certificate"
 	"github.com/dalamb/dalamb/internal/codeshare"
 	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/console"
 	"github.com/dalamb/dalamb/internal/deliver"
 	"github.com/dalamb/dalamb/internal/deliver/follow"
 	"github.com/dalamb/dalamb/internal/deliver/git"
@@ -105,6 +106,7 @@ type Node struct {
 	api        *api.API
 	aws        *aws.Lambda
 	events     *aws.EventBridge
+	console    *console.Console
 	git        *git.Server
 	incoming   *incoming.Keeper
 	refusals   *hook.Refusals

@@ -8,6 +8,7 @@ import (
 	"github.com/dalamb/dalamb/internal/await"
 	"github.com/dalamb/dalamb/internal/aws"
 	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/console"
 	"github.com/dalamb/dalamb/internal/copier"
 	"github.com/dalamb/dalamb/internal/deliver"
 	"github.com/dalamb/dalamb/internal/discovery"
@@ -119,6 +120,9 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	if n.console, err = console.New(console.Options{API: n.api, Logger: n.logger}); err != nil {
+		return err
+	}
 	if err := n.openAWS(token); err != nil {
 		return err
 	}
@@ -137,7 +141,7 @@ func (n *Node) wire(token string) error {
 	return nil
 }
 
-// control is all that the control listener serves: the API; the registry, the git server and AWS's API, which ask for the token in their own way; the page that
+// control is all that the control listener serves: the API; the registry, the git server and AWS's API, which ask for the token in their own way; the console, where people sign in with it; the page that
 // Prometheus reads, which names functions and so needs the token too; and whether the node works, which anybody may ask.
 func (n *Node) control() http.Handler {
 	mux := http.NewServeMux()
@@ -150,6 +154,9 @@ func (n *Node) control() http.Handler {
 		mux.Handle(path, n.aws)
 	}
 	mux.HandleFunc("POST /{$}", n.root)
+	for _, path := range console.Paths() {
+		mux.Handle(path, n.console)
+	}
 	mux.Handle("/", n.api)
 	return mux
 }

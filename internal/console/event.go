@@ -1,0 +1,141 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/match"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// maxListeners bounds how many functions are asked what they listen to.
+const maxListeners = 300
+
+// eventPage is one event.
+type eventPage struct {
+	wire.EventAt
+	Head      eventHead
+	Problems  []string
+	Runs      []function.Run
+	MoreRuns  bool
+	Matched   []verdict
+	Unmatched []verdict
+	Tree      *cause
+	Cut       bool // the tree is larger
+}
+
+// verdict is what a trigger's rule says of an event.
+type verdict struct {
+	Function, Trigger string
+	Filter            json.RawMessage
+	Path, Reason      string // the first field that did not fit, and why
+	Run               *function.Run
+	Paused            bool
+}
+
+func (c *Console) event(v *visit) (frame, error) {
+	partition, err := strconv.ParseInt(v.r.PathValue("partition"), 10, 32)
+	offset, err2 := strconv.ParseInt(v.r.PathValue("offset"), 10, 64)
+	if err = cmp.Or(err, err2); err != nil {
+		return frame{}, fault.New(fault.NotFound, "no event stands at %s", v.r.URL.Path).WithHint("the address is /events/TOPIC/PARTITION/OFFSET")
+	}
+	ctx := v.r.Context()
+	at, err := v.Client.Event(ctx, v.r.PathValue("topic"), int32(partition), offset)
+	if err != nil {
+		return frame{}, err
+	}
+	p := eventPage{EventAt: at}
+	f := frame{Page: "event", Title: "Record", Nav: "events"}
+	if at.Event != nil && json.Unmarshal(at.Event, &p.Head) == nil {
+		f.Title = "Event " + p.Head.ID
+		all := together{}
+		all.ask("runs", func() error {
+			page, err := v.Client.Runs(ctx, client.RunQuery{Event: p.Head.ID, Limit: maxRows})
+			p.Runs, p.MoreRuns = page.Runs, page.Next != ""
+			return err
+		})
+		all.ask("what it led to", func() (err error) { p.Tree, p.Cut, err = causes(ctx, v, &at, &p.Head); return err })
+		if p.Problems, err = all.wait(); err != nil {
+			return frame{}, err
+		}
+		if err := p.judge(ctx, v); err != nil {
+			p.Problems = append(p.Problems, "triggers: "+err.Error())
+		}
+	}
+	f.Body = p
+	return f, nil
+}
+
+// judge holds the event against the rules of all triggers of its topic, as they are now.
+func (p *eventPage) judge(ctx context.Context, v *visit) error {
+	triggers, err := triggersOf(ctx, v)
+	if err != nil {
+		return err
+	}
+	for _, t := range triggers {
+		if t.Topic != p.Topic || t.Route != nil || t.Schedule != "" {
+			continue
+		}
+		one := verdict{Function: t.Of, Trigger: t.Name, Filter: t.Filter, Paused: t.Paused}
+		for i := range p.Runs {
+			if r := &p.Runs[i]; r.Function == t.Of && r.Trigger == t.Name && r.Event.Partition == p.Partition && r.Event.Offset == p.Offset {
+				one.Run = r
+			}
+		}
+		matched := true
+		if len(t.Filter) > 0 {
+			pattern, err := match.Parse(t.Filter)
+			if err != nil {
+				return err
+			}
+			if one.Path, one.Reason, matched, err = pattern.Explain(p.Event); err != nil {
+				return err
+			}
+			one.Reason = cut(300, one.Reason)
+		}
+		if matched {
+			p.Matched = append(p.Matched, one)
+		} else {
+			p.Unmatched = append(p.Unmatched, one)
+		}
+	}
+	return nil
+}
+
+// functionTrigger is a trigger and whose it is.
+type functionTrigger struct {
+	Of string
+	wire.Trigger
+}
+
+// triggersOf are the triggers of all functions, of as many as are asked.
+func triggersOf(ctx context.Context, v *visit) ([]functionTrigger, error) {
+	list, err := v.Client.Functions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []functionTrigger
+	for _, f := range list[:min(len(list), maxListeners)] {
+		whole, err := v.Client.Function(ctx, f.Name)
+		if fault.KindOf(err) == fault.NotFound {
+			continue // it went in between
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range whole.Triggers {
+			all = append(all, functionTrigger{f.Name, t})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b functionTrigger) int {
+		return cmp.Or(strings.Compare(a.Of, b.Of), strings.Compare(a.Name, b.Name))
+	})
+	return all, nil
+}

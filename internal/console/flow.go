@@ -1,0 +1,225 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+const (
+	flowMost   = 80 // triggers in one drawing
+	flowRow    = 46 // distance of two boxes
+	flowBox    = 34 // height of one
+	flowColumn = 250
+	flowWidth  = 190
+)
+
+// flowPage is the map of who hears of what, and says what.
+type flowPage struct {
+	Search        string
+	Boxes         []box
+	Lines         []line
+	Width, Height int
+	Cut           bool // there are more than are drawn
+}
+
+// box is a node of the drawing.
+type box struct {
+	X, Y       int
+	Kind       string // source, topic, trigger, function, out
+	Name, Note string
+	Link       string
+	Bad        bool
+}
+
+// line leads from one box to another.
+type line struct {
+	Path   string // of SVG 2, section 9.3
+	Moving bool   // runs went this way within the newest
+	Title  string
+}
+
+// drawing gathers boxes by column.
+type drawing struct {
+	boxes map[string]*box
+	order [5][]string
+	ways  []way
+}
+
+type way struct {
+	from, to string
+	moving   bool
+	title    string
+}
+
+func (d *drawing) put(column int, key string, b box) {
+	if _, there := d.boxes[key]; there {
+		return
+	}
+	d.boxes[key] = &b
+	d.order[column] = append(d.order[column], key)
+}
+
+func (c *Console) flow(v *visit) (frame, error) {
+	ctx := v.r.Context()
+	triggers, err := triggersOf(ctx, v)
+	if err != nil {
+		return frame{}, err
+	}
+	recent, err := v.Client.Runs(ctx, client.RunQuery{Since: v.now.Add(-recently), Limit: 5 * manyRuns})
+	if err != nil {
+		return frame{}, err
+	}
+	p := flowPage{Search: v.query("search")}
+	triggers = slices.DeleteFunc(triggers, func(t functionTrigger) bool { return !strings.Contains(t.Of, p.Search) })
+	if p.Cut = len(triggers) > flowMost; p.Cut {
+		triggers = triggers[:flowMost]
+	}
+	p.draw(triggers, recent.Runs)
+	return frame{Page: "flow", Title: "Flow", Nav: "flow", Live: true, Body: p}, nil
+}
+
+// passed is what went through a trigger lately.
+type passed struct {
+	runs, dead int
+	topics     map[string]int // events that it emitted, by topic
+}
+
+func (p *flowPage) draw(triggers []functionTrigger, runs []function.Run) {
+	lately := map[string]*passed{}
+	for _, r := range runs {
+		key := r.Function + "/" + r.Trigger
+		if lately[key] == nil {
+			lately[key] = &passed{topics: map[string]int{}}
+		}
+		lately[key].runs++
+		if r.State == function.RunDead {
+			lately[key].dead++
+		}
+		for _, e := range r.Emitted {
+			lately[key].topics[e.Topic]++
+		}
+	}
+	d := &drawing{boxes: map[string]*box{}}
+	for _, t := range triggers {
+		was := lately[t.Of+"/"+t.Name]
+		if was == nil {
+			was = &passed{topics: map[string]int{}}
+		}
+		d.trigger(t, was)
+	}
+	p.place(d)
+}
+
+// trigger puts the way of one trigger into the drawing, from where its events come to where its function's go.
+func (d *drawing) trigger(t functionTrigger, was *passed) {
+	key, fn := "trigger/"+t.Of+"/"+t.Name, "function/"+t.Of
+	b := box{Kind: "trigger", Name: t.Name, Link: href("runs", "?", "function", t.Of, "trigger", t.Name), Bad: was.dead > 0 || t.Error != ""}
+	from := "topic/" + t.Topic
+	switch {
+	case t.Route != nil:
+		from = "source/http"
+		d.put(0, from, box{Kind: "source", Name: "requests", Note: "HTTP", Link: href("events", "?", "topic", function.TopicRequests)})
+		b.Note = strings.TrimSpace(t.Route.Method + " " + t.Route.Path)
+	case t.Schedule != "":
+		from = "source/clock"
+		d.put(0, from, box{Kind: "source", Name: "the clock", Note: "schedules", Link: "/settings#schedules"})
+		b.Note = t.Schedule
+	default:
+		d.put(1, from, box{Kind: "topic", Name: t.Topic, Note: "topic", Link: href("topics", t.Topic)})
+		b.Note = wanted(t.Filter)
+		if t.Lag != nil && *t.Lag > 0 {
+			b.Note = fmt.Sprintf("lag %d · %s", *t.Lag, b.Note)
+		}
+	}
+	if t.Paused {
+		b.Note = "paused · " + b.Note
+	}
+	b.Note = cut(34, b.Note)
+	d.put(2, key, b)
+	d.put(3, fn, box{Kind: "function", Name: t.Of, Note: "function", Link: href("functions", t.Of)})
+	title := fmt.Sprintf("%d runs in 15 min", was.runs)
+	d.ways = append(d.ways, way{from, key, was.runs > 0, title}, way{key, fn, was.runs > 0, title})
+	outs := maps.Clone(was.topics)
+	if t.Emit != nil && outs[t.Emit.Topic] == 0 {
+		outs[t.Emit.Topic] = 0
+	}
+	for _, topic := range slices.Sorted(maps.Keys(outs)) {
+		out := "out/" + topic
+		d.put(4, out, box{Kind: "topic", Name: topic, Note: "topic", Link: href("topics", topic)})
+		d.ways = append(d.ways, way{fn, out, outs[topic] > 0, fmt.Sprintf("%d events in 15 min", outs[topic])})
+	}
+}
+
+// wanted are the types that a filter names.
+func wanted(filter json.RawMessage) string {
+	var f struct {
+		Type []any `json:"type"`
+	}
+	if json.Unmarshal(filter, &f) != nil || len(f.Type) == 0 {
+		if len(filter) > 0 {
+			return "some events"
+		}
+		return "every event"
+	}
+	words := make([]string, len(f.Type))
+	for i, t := range f.Type {
+		words[i] = fmt.Sprint(t)
+		if _, plain := t.(string); !plain {
+			words[i] = "…"
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// place gives each box its place: columns are centred on the tallest, and empty ones are left out.
+func (p *flowPage) place(d *drawing) {
+	tallest, column := 0, 0
+	for _, keys := range d.order {
+		tallest = max(tallest, len(keys))
+	}
+	p.Height = tallest*flowRow + 20
+	for _, keys := range d.order {
+		if len(keys) == 0 {
+			continue
+		}
+		top := (p.Height - len(keys)*flowRow) / 2
+		for i, key := range keys {
+			b := d.boxes[key]
+			b.X, b.Y = 10+column*flowColumn, top+i*flowRow+(flowRow-flowBox)/2
+		}
+		column++
+	}
+	p.Width = max(0, (column-1)*flowColumn) + flowWidth + 20
+	for _, keys := range d.order {
+		for _, key := range keys {
+			p.Boxes = append(p.Boxes, *d.boxes[key])
+		}
+	}
+	drawn := map[string]int{}
+	for _, w := range d.ways {
+		a, b := d.boxes[w.from], d.boxes[w.to]
+		x1, y1, x2, y2 := a.X+flowWidth, a.Y+flowBox/2, b.X, b.Y+flowBox/2
+		path := fmt.Sprintf("M%d %dC%d %d %d %d %d %d", x1, y1, (x1+x2)/2, y1, (x1+x2)/2, y2, x2, y2)
+		if i, twice := drawn[path]; twice {
+			p.Lines[i].Moving = p.Lines[i].Moving || w.moving
+			continue
+		}
+		drawn[path] = len(p.Lines)
+		p.Lines = append(p.Lines, line{Path: path, Moving: w.moving, Title: w.title})
+	}
+	slices.SortStableFunc(p.Lines, func(a, b line) int { // what moves is drawn above
+		switch {
+		case a.Moving == b.Moving:
+			return 0
+		case b.Moving:
+			return -1
+		}
+		return 1
+	})
+}

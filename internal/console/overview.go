@@ -1,0 +1,157 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// manyRuns is how many runs of one state are counted; the page says so of more.
+const manyRuns = 200
+
+// overviewPage is what goes on now.
+type overviewPage struct {
+	Problems  []string // what could not be asked
+	Node      wire.Node
+	Health    wire.NodeHealth
+	Ill       []wire.Health // functions that are not healthy
+	Functions []wire.FunctionSummary
+	Lag       int64
+	Instances wire.InstanceList
+	States    map[string]int // instances by state
+	Rollouts  []wire.Rollout // under way
+	Topics    []topicRate
+	Rate      *float64 // events a second, of all topics that are not dalamb's own; nil = not known yet
+	Runs      []stateCount
+	Changes   []change
+}
+
+// stateCount is how many runs of the last 15 minutes are in a state.
+type stateCount struct {
+	State function.RunState
+	Count int
+	More  bool // there are more than were counted
+}
+
+func (c *Console) overview(v *visit) (frame, error) {
+	p := overviewPage{States: map[string]int{}, Runs: make([]stateCount, len(runStates()))}
+	ctx := v.r.Context()
+	all := together{}
+	all.ask("the node", func() (err error) { p.Node, err = v.Node(ctx); return err })
+	all.ask("health", func() (err error) { p.Health, err = v.Client.Health(ctx); return err })
+	all.ask("functions", func() (err error) { p.Functions, err = v.Client.Functions(ctx); return err })
+	all.ask("instances", func() (err error) { p.Instances, err = v.Client.Instances(ctx, ""); return err })
+	all.ask("topics", func() (err error) { p.Topics, err = c.measure(ctx, v); return err })
+	all.ask("changes", func() (err error) { p.Changes, err = lately(ctx, v); return err })
+	all.ask("roll-outs", func() error {
+		list, err := v.Client.Rollouts(ctx)
+		for _, r := range list {
+			if !r.Over() {
+				p.Rollouts = append(p.Rollouts, r)
+			}
+		}
+		return err
+	})
+	for i, state := range runStates() {
+		all.ask("runs", func() error {
+			page, err := v.Client.Runs(ctx, client.RunQuery{State: state, Since: v.now.Add(-recently), Limit: manyRuns})
+			p.Runs[i] = stateCount{state, len(page.Runs), page.Next != ""}
+			return err
+		})
+	}
+	var err error
+	if p.Problems, err = all.wait(); err != nil {
+		return frame{}, err
+	}
+	for _, f := range p.Functions {
+		p.Lag += f.Lag
+	}
+	for _, h := range p.Health.Functions {
+		if h.Grade != "healthy" {
+			p.Ill = append(p.Ill, h)
+		}
+	}
+	for _, i := range p.Instances.Instances {
+		p.States[i.State]++
+	}
+	for _, t := range p.Topics {
+		if t.Rate == nil {
+			continue
+		}
+		if p.Rate == nil {
+			p.Rate = new(float64)
+		}
+		*p.Rate += *t.Rate
+	}
+	return frame{Page: "overview", Title: "Overview", Nav: "overview", Live: true, Body: p}, nil
+}
+
+// runStates are the states of runs, those first that somebody should look at.
+func runStates() []function.RunState {
+	return []function.RunState{function.RunDead, function.RunRetrying, function.RunSucceeded, function.RunDiscarded, function.RunExpired}
+}
+
+// together asks several things at a time. What one of them could not find out is said on the page, which shows the rest.
+type together struct {
+	wg sync.WaitGroup
+
+	mu       sync.Mutex
+	problems []string
+	ended    error // the token has
+}
+
+func (t *together) ask(what string, ask func() error) {
+	t.wg.Go(func() {
+		err := ask()
+		if err == nil {
+			return
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if fault.KindOf(err) == fault.Unauthenticated {
+			t.ended = err
+		}
+		t.problems = append(t.problems, fmt.Sprintf("%s: %v", what, err))
+	})
+}
+
+// wait returns what could not be found out; an error is that of a token which has ended.
+func (t *together) wait() ([]string, error) {
+	t.wg.Wait()
+	return t.problems, t.ended
+}
+
+// measure is how many events each topic that is not dalamb's own takes.
+func (c *Console) measure(ctx context.Context, v *visit) ([]topicRate, error) {
+	list, err := v.Client.Topics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []topicRate
+	for _, t := range list {
+		if t.System || len(all) == maxRows {
+			continue
+		}
+		whole, err := v.Client.Topic(ctx, t.Name)
+		if fault.KindOf(err) == fault.NotFound {
+			continue // it went in between
+		}
+		if err != nil {
+			return nil, err
+		}
+		one := topicRate{Name: t.Name}
+		var ends int64
+		for _, p := range whole.Bounds {
+			one.Held += p.End - p.Start
+			ends += p.End
+		}
+		one.Rate, one.Line = c.rates.look(whole.ID, v.now, ends)
+		all = append(all, one)
+	}
+	return all, nil
+}
