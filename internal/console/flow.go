@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -49,6 +50,7 @@ type drawing struct {
 	boxes map[string]*box
 	order [5][]string
 	ways  []way
+	runs  map[string]int // of the newest, by function
 }
 
 type way struct {
@@ -105,15 +107,53 @@ func (p *flowPage) draw(triggers []functionTrigger, runs []function.Run) {
 			lately[key].topics[e.Topic]++
 		}
 	}
-	d := &drawing{boxes: map[string]*box{}}
+	late := steps(runs)
+	slices.SortStableFunc(triggers, func(a, b functionTrigger) int { return cmp.Compare(late[a.Of], late[b.Of]) })
+	d := &drawing{boxes: map[string]*box{}, runs: map[string]int{}}
+	for _, r := range runs {
+		d.runs[r.Function]++
+	}
 	for _, t := range triggers {
 		was := lately[t.Of+"/"+t.Name]
 		if was == nil {
 			was = &passed{topics: map[string]int{}}
 		}
+		if t.Name == function.InvokeTrigger && was.runs == 0 {
+			continue // every function has it; few are called so
+		}
 		d.trigger(t, was)
 	}
 	p.place(d)
+}
+
+// steps is how many functions come before each, as far as the runs tell who emits what others want: so a chain is drawn from the top down.
+func steps(runs []function.Run) map[string]int {
+	emits, wants := map[string]map[string]bool{}, map[string]map[string]bool{} // types of events to functions
+	note := func(all map[string]map[string]bool, typ, fn string) {
+		if all[typ] == nil {
+			all[typ] = map[string]bool{}
+		}
+		all[typ][fn] = true
+	}
+	for _, r := range runs {
+		note(wants, r.Event.Type, r.Function)
+		for _, e := range r.Emitted {
+			note(emits, e.Type, r.Function)
+		}
+	}
+	late := map[string]int{}
+	for range maxDeep { // who feeds himself would never end
+		for typ, from := range emits {
+			for a := range from {
+				for b := range wants[typ] {
+					if a != b {
+						late[b] = min(maxDeep, max(late[b], late[a]+1))
+					}
+				}
+			}
+		}
+	}
+	return late
 }
 
 // trigger puts the way of one trigger into the drawing, from where its events come to where its function's go.
@@ -133,6 +173,9 @@ func (d *drawing) trigger(t functionTrigger, was *passed) {
 	default:
 		d.put(1, from, box{Kind: "topic", Name: t.Topic, Note: "topic", Link: href("topics", t.Topic)})
 		b.Note = wanted(t.Filter)
+		if t.Name == function.InvokeTrigger {
+			b.Note = "asynchronous calls"
+		}
 		if t.Lag != nil && *t.Lag > 0 {
 			b.Note = fmt.Sprintf("lag %d · %s", *t.Lag, b.Note)
 		}
@@ -142,7 +185,7 @@ func (d *drawing) trigger(t functionTrigger, was *passed) {
 	}
 	b.Note = cut(34, b.Note)
 	d.put(2, key, b)
-	d.put(3, fn, box{Kind: "function", Name: t.Of, Note: "function", Link: href("functions", t.Of)})
+	d.put(3, fn, box{Kind: "function", Name: t.Of, Note: fmt.Sprintf("%d runs in 15 min", d.runs[t.Of]), Link: href("functions", t.Of)})
 	title := fmt.Sprintf("%d runs in 15 min", was.runs)
 	d.ways = append(d.ways, way{from, key, was.runs > 0, title}, way{key, fn, was.runs > 0, title})
 	outs := maps.Clone(was.topics)

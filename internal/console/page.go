@@ -86,10 +86,14 @@ func (c *Console) page(show show) http.Handler {
 		}
 		if r.Method == http.MethodPost {
 			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-			if !s.own(r.PostFormValue(formField)) {
+			if _ = r.ParseForm(); !s.own(r.PostFormValue(formField)) { // of a form that cannot be read the field is missing
 				c.fail(w, s, fault.New(fault.Denied, "this form is not of your session, or is too large").WithHint("load the page again, then send it"))
 				return
 			}
+		}
+		if err := r.ParseForm(); err != nil {
+			c.fail(w, s, fault.New(fault.Invalid, "the address or the form cannot be read: %w", err))
+			return
 		}
 		asked, err := c.client(s.token)
 		if err != nil {

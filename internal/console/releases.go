@@ -24,8 +24,9 @@ const maxBuildLog = 256 << 10
 // releasesPage is what was delivered, and when.
 type releasesPage struct {
 	Problems   []string
-	Function   string // "" = of all
-	At         string // "" = what was live then is not asked
+	Function   string    // "" = of all
+	At         string    // "" = what was live then is not asked
+	Then       time.Time // that it says
 	Live       []liveAt
 	LiveCut    bool
 	Problem    string
@@ -81,6 +82,7 @@ func (c *Console) releases(v *visit) (frame, error) {
 				return nil
 			}
 			var err error
+			p.Then = at
 			p.Live, p.LiveCut, err = liveThen(ctx, v, at)
 			return err
 		})

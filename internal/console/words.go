@@ -27,6 +27,8 @@ func words(now func() time.Time) template.FuncMap {
 		"kib":     func(n int64) string { return size(n << 10) },
 		"count":   count,
 		"pretty":  pretty,
+		"compact": compact,
+		"rate":    func(r *float64) string { return strconv.FormatFloat(*r, 'f', 1, 64) },
 		"cut":     cut,
 		"percent": func(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + "%" },
 		"join":    func(all []string) string { return strings.Join(all, ", ") },
@@ -125,6 +127,33 @@ func pretty(doc json.RawMessage) string {
 	var b bytes.Buffer
 	if json.Indent(&b, doc, "", "  ") != nil {
 		return string(doc)
+	}
+	return unescaped(b.String())
+}
+
+// compact is JSON on one line.
+func compact(doc json.RawMessage) string { return unescaped(string(doc)) }
+
+// unescaped writes those characters as they are that Go's encoder escapes for pages which do not do it themselves.
+func unescaped(doc string) string {
+	if !strings.Contains(doc, `\u00`) {
+		return doc
+	}
+	var b strings.Builder
+	for i := 0; i < len(doc); i++ {
+		if doc[i] != '\\' || i+1 == len(doc) {
+			b.WriteByte(doc[i])
+			continue
+		}
+		if i+6 <= len(doc) {
+			if plain, is := map[string]byte{`\u003c`: '<', `\u003e`: '>', `\u0026`: '&'}[doc[i:i+6]]; is {
+				b.WriteByte(plain)
+				i += 5
+				continue
+			}
+		}
+		b.WriteString(doc[i : i+2]) // an escaped backslash escapes nothing behind it
+		i++
 	}
 	return b.String()
 }

@@ -74,6 +74,8 @@
     turn();
   };
 
+  document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+
   const live = document.body.dataset.live;
   if (live) {
     follow(live, (source) => {
