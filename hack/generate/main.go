@@ -286,7 +286,7 @@ cookie, set-cookie, x-api-key and the headers of the setting redact say. An even
 ## Control
 
 The listener for people and tools; default 127.0.0.1:8081. Everything needs the token (Authorization: Bearer), GET /metrics
-([metrics](../metrics.md)) too, but GET /_/health, /_/health/ready and /_/health/live. Below /v2/ it is a registry of images ([registry](../registry.md)), with errors in that protocol's shape. The OpenAPI document is served at /v1/openapi.json, and stands beside this page. An error's body is
+([metrics](../metrics.md)) too, but GET /_/health, /_/health/ready and /_/health/live, and the pages of the [console](../console.md), where a person signs in with it. Below /v2/ it is a registry of images ([registry](../registry.md)), with errors in that protocol's shape. The OpenAPI document is served at /v1/openapi.json, and stands beside this page. An error's body is
 {"error": {"kind", "message", "hint"}}.
 
 | route | query | what it does |

@@ -247,7 +247,7 @@ func sharesOf(shares []wire.Share) string {
 
 // redriveOf is which dead letters are meant: those that were marked, else those that fit all that is named.
 func redriveOf(v *visit) (wire.Redrive, error) {
-	r := wire.Redrive{IDs: slices.DeleteFunc(slices.Clone(v.r.Form["run"]), func(id string) bool { return id == "" })}
+	r := wire.Redrive{IDs: marked(v)}
 	if len(r.IDs) > 0 {
 		return r, nil
 	}
@@ -271,8 +271,20 @@ func redriveOf(v *visit) (wire.Redrive, error) {
 	return r, nil
 }
 
+// marked are the dead letters that somebody has marked in a list, or is on the page of.
+func marked(v *visit) []string {
+	return slices.DeleteFunc(slices.Clone(v.r.Form["run"]), func(id string) bool { return id == "" })
+}
+
 func errNoneMarked() error {
 	return fault.New(fault.Invalid, "no dead letter is marked").WithHint("go back and mark those that you mean")
+}
+
+func letters(n int) string {
+	if n == 1 {
+		return "1 dead letter"
+	}
+	return strconv.Itoa(n) + " dead letters"
 }
 
 // redriveFields are those that say which dead letters are meant.
@@ -293,7 +305,7 @@ func askRedrive(v *visit) (question, error) {
 	case n == 1:
 		q.Title, q.Asks = "Redrive this dead letter?", ""
 	case n > 1:
-		q.Title = fmt.Sprintf("Redrive %d dead letters?", n)
+		q.Title = fmt.Sprintf("Redrive %s?", letters(n))
 	case r.All:
 		q.Title, q.Danger = "Redrive all dead letters?", true
 	}
@@ -311,21 +323,25 @@ func redriveDead(v *visit) (done, error) {
 		return done{}, err
 	}
 	s, err := v.Redrive(v.r.Context(), r)
-	return done{fmt.Sprintf("%d dead letters run again.", s.Selected), href("redrives", s.Job)}, err
+	return done{letters(s.Selected) + " to run again.", href("redrives", s.Job)}, err
 }
 
 func askDiscard(v *visit) (question, error) {
-	n := len(v.r.Form["run"])
+	n := len(marked(v))
 	if n == 0 {
 		return question{}, errNoneMarked()
 	}
 	return question{
-		Title: fmt.Sprintf("Give up %d dead letters for good?", n), Text: "They cannot be run again after that. Their runs stay in the history.",
+		Title: fmt.Sprintf("Give up %s for good?", letters(n)), Text: "They cannot be run again after that. Their runs stay in the history.",
 		Button: "Discard", Danger: true, Fields: carried(v, "run"), Back: "/dead", Asks: "reason",
 	}, nil
 }
 
 func discardDead(v *visit) (done, error) {
-	n, err := v.Discard(v.r.Context(), wire.Discard{IDs: v.r.Form["run"], Reason: v.query("reason")})
-	return done{fmt.Sprintf("%d dead letters are given up.", n), "/dead"}, err
+	ids := marked(v)
+	if len(ids) == 0 {
+		return done{}, errNoneMarked()
+	}
+	n, err := v.Discard(v.r.Context(), wire.Discard{IDs: ids, Reason: v.query("reason")})
+	return done{letters(n) + " given up.", "/dead"}, err
 }

@@ -134,20 +134,28 @@ func changesBefore(ctx context.Context, v *visit, before int64, most int, about 
 // maxLooked bounds how many events one page goes through.
 const maxLooked = 5000
 
-// breakersLately are the newest changes of circuits within the last hour.
+// breakersLately are the newest changes of circuits. They stand among the events of the functions: the newest maxRows*20 events are looked through,
+// so that the page comes at once however many there are.
 func breakersLately(ctx context.Context, v *visit) ([]change, error) {
-	ctx, cancel := context.WithTimeout(ctx, searchTime)
-	defer cancel()
+	t, err := v.Client.Topic(ctx, function.TopicEvents)
+	if err != nil || len(t.Bounds) == 0 {
+		return nil, unlessMissing(err)
+	}
+	each := int64(max(1, maxRows*20/len(t.Bounds)))
 	var all []change
-	for e, err := range v.Client.Events(ctx, client.EventQuery{From: "15m", Filter: `{"type":[{"prefix":"dalamb.breaker."}]}`, Limit: maxRows}) {
-		if ctx.Err() != nil {
-			break // what was found is shown
+	for _, b := range t.Bounds {
+		from := max(b.Start, b.End-each)
+		if from == b.End {
+			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		if one, known := changeOf(e.Event, e.Time, e.Offset); known {
-			all = append(all, one)
+		q := client.EventQuery{Topic: t.Name, Partition: &b.ID, From: strconv.FormatInt(from, 10), Filter: `{"type":[{"prefix":"dalamb.breaker."}]}`, Limit: latelyShown}
+		for e, err := range v.Client.Events(ctx, q) {
+			if err != nil {
+				return nil, err
+			}
+			if one, known := changeOf(e.Event, e.Time, e.Offset); known {
+				all = append(all, one)
+			}
 		}
 	}
 	return all, nil
@@ -170,7 +178,7 @@ func changeOf(doc json.RawMessage, at time.Time, offset int64) (change, bool) {
 		c.Kind = "release"
 		c.Text = "alias " + d.aliasName() + " " + rest
 		if d.Alias != nil && rest == "shifted" {
-			c.Text = fmt.Sprintf("alias %s: %s", d.Alias.Name, shares(d.Alias))
+			c.Text = fmt.Sprintf("alias %s points at %s", d.Alias.Name, shares(d.Alias))
 			if d.Back {
 				c.Text = fmt.Sprintf("alias %s rolled back to %s", d.Alias.Name, shares(d.Alias))
 				c.Bad = true

@@ -73,7 +73,7 @@ func (c *Console) flow(v *visit) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	recent, err := v.Client.Runs(ctx, client.RunQuery{Since: v.now.Add(-recently), Limit: 5 * manyRuns})
+	recent, err := v.Client.Runs(ctx, client.RunQuery{Since: v.now.Add(-recently), Limit: 2 * manyRuns})
 	if err != nil {
 		return frame{}, err
 	}

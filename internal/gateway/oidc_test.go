@@ -258,7 +258,8 @@ func attempted() function.Trigger {
 
 func TestCookiesOfSessionsAreTakenOut(t *testing.T) {
 	for given, want := range map[string]string{
-		"dalamb-0011=a":                              "",
+		"dalamb-0011=a": "",
+		"dalamb-console=a; __Host-dalamb-console=b":  "",
 		"a=1; __Host-dalamb-0011=b; c=2":             "a=1; c=2",
 		"__Secure-dalamb-signin-00=x;a=1":            "a=1",
 		"a=dalamb-1; notdalamb-2=3":                  "a=dalamb-1; notdalamb-2=3",

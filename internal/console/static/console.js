@@ -93,7 +93,7 @@
     const time = document.createElement("time");
     const version = document.createElement("span");
     const text = document.createElement("span");
-    row.className = said.stream === "stderr" ? "line stderr" : "line";
+    row.className = "line";
     time.dateTime = time.title = said.time;
     time.textContent = new Date(said.time).toISOString().slice(11, 23);
     version.className = "dim";

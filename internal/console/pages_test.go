@@ -1,0 +1,172 @@
+package console
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func TestASearchIsOnePattern(t *testing.T) {
+	for _, tt := range []struct {
+		page eventsPage
+		want string
+	}{
+		{eventsPage{}, ``},
+		{eventsPage{Type: "order.created"}, `{"type":["order.created"]}`},
+		{eventsPage{Type: "order.*"}, `{"type":[{"prefix":"order."}]}`},
+		{eventsPage{ID: "1", Source: "/s", Pattern: `{"data":{"n":[1]}}`}, `{"data":{"n":[1]},"id":["1"],"source":["/s"]}`},
+		{eventsPage{Key: "k"}, `{"$or":[{"partitionkey":["k"]},{"partitionkey":[{"exists":false}],"subject":["k"]}]}`},
+	} {
+		if got, err := tt.page.filter(); err != nil || got != tt.want {
+			t.Errorf("filter of %+v = %s, %v; want %s", tt.page, got, err, tt.want)
+		}
+	}
+	for _, bad := range []eventsPage{{Pattern: "{"}, {Pattern: `["a"]`}, {Pattern: `{"type":["a"]}`, Type: "b"}, {Pattern: `{"$or":[]}`, Key: "k"}} {
+		if got, err := bad.filter(); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("filter of %+v = %s, %v; want it refused", bad, got, err)
+		}
+	}
+}
+
+func TestOlderEventsAreBelowThoseShown(t *testing.T) {
+	bounds := []wire.Partition{{ID: 0, Start: 5, End: 10}, {ID: 1, Start: 0, End: 3}}
+	if got := places("", bounds); !reflect.DeepEqual(got, []int64{10, 3}) {
+		t.Errorf("places of nothing = %v, want the ends", got)
+	}
+	if got := places("7.99", bounds); !reflect.DeepEqual(got, []int64{7, 3}) {
+		t.Errorf("places beyond the end = %v, want the end", got)
+	}
+	for _, bad := range []string{"7", "a.b", "-1.-1", "1.2.3"} {
+		if got := places(bad, bounds); !reflect.DeepEqual(got, []int64{10, 3}) {
+			t.Errorf("places(%q) = %v, want the ends", bad, got)
+		}
+	}
+	rows := []eventRow{{Partition: 0, Offset: 9}, {Partition: 0, Offset: 8}}
+	if got := olderThan(rows, []int64{10, 3}, bounds); got != "8.3" {
+		t.Errorf("olderThan = %q, want 8.3", got)
+	}
+	if got := olderThan([]eventRow{{Partition: 0, Offset: 5}}, []int64{6, 0}, bounds); got != "" {
+		t.Errorf("olderThan the oldest = %q, want nothing", got)
+	}
+}
+
+func TestChangesAreToldInWords(t *testing.T) {
+	for _, tt := range []struct {
+		typ, data, want string
+		bad             bool
+	}{
+		{"dalamb.function.deployed.v1", `{"function":"f","version":{"number":3,"spec":{}},"alias":{"name":"live","primary":3}}`, "version 3 deployed, live points at it", false},
+		{"dalamb.function.deployed.v1", `{"function":"f","version":{"number":3,"spec":{}}}`, "version 3 deployed", false},
+		{"dalamb.function.removed.v1", `{"function":"f"}`, "function removed", true},
+		{"dalamb.alias.shifted.v1", `{"function":"f","alias":{"name":"live","primary":3,"weights":{"4":10}}}`, "alias live points at version 3 90%, version 4 10%", false},
+		{"dalamb.alias.shifted.v1", `{"function":"f","back":true,"alias":{"name":"live","primary":2}}`, "alias live rolled back to version 2", true},
+		{"dalamb.alias.removed.v1", `{"function":"f","alias":{"name":"x","primary":2}}`, "alias x removed", false},
+		{"dalamb.rollout.failed.v1", `{"function":"f","rollout":{"gate":"errors","reason":"too many"}}`, "roll-out failed, gate errors", true},
+		{"dalamb.rollout.finished.v1", `{"function":"f","rollout":{"state":"succeeded"}}`, "roll-out succeeded", false},
+		{"dalamb.rollout.finished.v1", `{"function":"f","rollout":{"state":"aborted"}}`, "roll-out aborted", true},
+		{"dalamb.trigger.paused.v1", `{"function":"f","trigger":"t"}`, "trigger t paused", false},
+		{"dalamb.key.paused.v1", `{"function":"f","trigger":"t","key":"k"}`, `key "k" of trigger t paused`, false},
+		{"dalamb.secret.changed.v1", `{"value":{"name":"s"}}`, "secret s changed", false},
+		{"dalamb.topic.changed.v1", `{"topic":"orders"}`, "topic orders changed", false},
+		{"dalamb.breaker.opened.v1", `{"function":"f","route":"r","failures":5}`, "circuit of route r is opened", true},
+	} {
+		doc, err := json.Marshal(map[string]any{"type": tt.typ, "data": json.RawMessage(tt.data)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, known := changeOf(doc, time.Now(), 1); !known || got.Text != tt.want || got.Bad != tt.bad {
+			t.Errorf("changeOf(%s %s) = %+v, %v; want %q, %v", tt.typ, tt.data, got, known, tt.want, tt.bad)
+		}
+	}
+	for _, typ := range []string{"dalamb.function.noted.v1", "dalamb.unheard.of.v1"} {
+		if got, known := changeOf([]byte(`{"type":"`+typ+`","data":{}}`), time.Now(), 1); known {
+			t.Errorf("changeOf(%s) = %+v, want nothing", typ, got)
+		}
+	}
+}
+
+// recording is an API that keeps what it is asked to do.
+type recording struct{ asked []string }
+
+func (a *recording) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		var body json.RawMessage
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		a.asked = append(a.asked, r.Method+" "+r.URL.RequestURI()+" "+string(body))
+	}
+	answer := `{"job":"j","function":"f"}`
+	if strings.HasSuffix(r.URL.Path, "/rollback") {
+		answer = `{"function":"f","to":[{"version":2}],"expects":7}`
+	}
+	_, _ = w.Write([]byte(answer))
+}
+
+func TestOnlyWhatIsMarkedRunsAgain(t *testing.T) {
+	api := &recording{}
+	v := signedIn(t, api)
+	for _, tt := range []struct{ name, path, form, want string }{
+		{"one that is marked", "/act/redrive", "marked=1&run=a", `POST /v1/dead/redrive {"ids":["a"]}`},
+		{"two, and what the list was searched by", "/act/redrive", "run=a&run=b&function=f", `POST /v1/dead/redrive {"ids":["a","b"]}`},
+		{"those that fit", "/act/redrive", "function=f&error=e&rate=5", `POST /v1/dead/redrive {"function":"f","error":"e","rate":5}`},
+		{"all", "/act/redrive", "", `POST /v1/dead/redrive {"all":true}`},
+		{"given up", "/act/discard", "run=a&reason=r", `POST /v1/dead/discard {"ids":["a"],"reason":"r"}`},
+		{"rolled back as it was asked", "/act/rollback", "function=f&to=2&expects=7", `POST /v1/functions/f/rollback {"to":2,"expects":7}`},
+		{"an alias's roll-out", "/act/rollout-abort", "function=f&alias=x", `POST /v1/functions/f/rollout/abort?alias=x `},
+		{"a trigger", "/act/trigger-resume", "function=f&trigger=t", `POST /v1/triggers/f/t/resume `},
+		{"an instance", "/act/start", "function=f&version=2", `POST /v1/functions/f/start?version=2 `},
+	} {
+		api.asked = nil
+		form, err := url.ParseQuery(tt.form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		form.Set(formField, v.form)
+		got := v.send(http.MethodPost, tt.path, form)
+		if got.Code != http.StatusSeeOther || len(api.asked) != 1 || api.asked[0] != tt.want {
+			t.Errorf("%s: %d, the API was asked %q; want %q", tt.name, got.Code, api.asked, tt.want)
+		}
+	}
+	api.asked = nil
+	for _, path := range []string{"/act/redrive?marked=1", "/act/redrive?marked=1&run=", "/act/discard?run=", "/act/discard"} {
+		if got := v.get(path); got.Code != http.StatusBadRequest || !strings.Contains(got.Body.String(), "no dead letter is marked") {
+			t.Errorf("GET %s = %d, want it refused: nothing is marked", path, got.Code)
+		}
+		form := url.Values{formField: {v.form}, "marked": {"1"}, "run": {""}}
+		if got := v.send(http.MethodPost, strings.Split(path, "?")[0], form); got.Code != http.StatusBadRequest {
+			t.Errorf("POST %s with nothing marked = %d, want it refused", path, got.Code)
+		}
+	}
+	for _, path := range []string{"/act/redrive", "/act/redrive?run=a", "/act/discard?run=a", "/act/trigger-pause?function=f&trigger=t", "/act/start?function=f", "/act/rollout-promote?function=f"} {
+		if got := v.get(path); got.Code != http.StatusOK {
+			t.Errorf("GET %s = %d", path, got.Code)
+		}
+	}
+	if len(api.asked) != 0 {
+		t.Errorf("a question alone has done something: %q", api.asked)
+	}
+}
+
+func TestAChainIsDrawnFromTheTopDown(t *testing.T) {
+	run := func(fn, wants, emits string) function.Run {
+		r := function.Run{Function: fn, Event: function.EventRef{Type: wants}}
+		if emits != "" {
+			r.Emitted = []function.Emitted{{Type: emits, Topic: "events"}}
+		}
+		return r
+	}
+	got := steps([]function.Run{run("c", "2", "3"), run("a", "0", "1"), run("b", "1", "2"), run("d", "3", ""), run("self", "x", "x")})
+	if want := map[string]int{"b": 1, "c": 2, "d": 3}; !reflect.DeepEqual(got, want) {
+		t.Errorf("steps = %v, want %v", got, want)
+	}
+	if got := steps([]function.Run{run("a", "1", "2"), run("b", "2", "1")}); got["a"] > maxDeep || got["b"] > maxDeep {
+		t.Errorf("steps of a ring = %v, want them bounded", got)
+	}
+}
