@@ -49,7 +49,7 @@ func TestOlderEventsAreBelowThoseShown(t *testing.T) {
 			t.Errorf("places(%q) = %v, want the ends", bad, got)
 		}
 	}
-	rows := []eventRow{{Partition: 0, Offset: 9}, {Partition: 0, Offset: 8}}
+	rows := []eventRow{{Partition: 0, Offset: 8}, {Partition: 0, Offset: 9}} // by time, which may be another order
 	if got := olderThan(rows, []int64{10, 3}, bounds); got != "8.3" {
 		t.Errorf("olderThan = %q, want 8.3", got)
 	}

@@ -174,7 +174,7 @@ func TestSessionsAreBounded(t *testing.T) {
 
 func TestTheFormForTheTokenLeadsToThisConsoleAlone(t *testing.T) {
 	for to, want := range map[string]string{
-		"": "/", "/runs?state=dead": "/runs?state=dead", "https://evil.example/": "/", "//evil.example/": "/", "/\\evil.example": "/",
+		"": "/", "/runs?state=dead": "/runs?state=dead", "https://evil.example/": "/", "https://evil.example/x": "/", "//evil.example/x": "/", "//evil.example/": "/", "/\\evil.example": "/",
 		"javascript:alert(1)": "/", "runs": "/", "/a\r\nX: y": "/",
 	} {
 		if got := local(to); got != want {
