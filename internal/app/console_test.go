@@ -149,7 +149,7 @@ func (n *node) lookAround(b *browser) {
 		{"functions", "/functions", "validate"},
 		{"function", "/functions/pay", "PaymentRefused"},
 		{"events", "/events", "order.delivered"},
-		{"events-search", "/events?type=order.*&key=o-1", "fit; the newest"},
+		{"events-search", "/events?type=order.*&key=o-1", "found that fit"},
 		{"event", event, "no match"},
 		{"runs", "/runs", "on-delivered"},
 		{"run", "/runs/" + dead.ID, "used up its 4 attempts"},

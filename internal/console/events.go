@@ -3,8 +3,6 @@ package console
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,12 +13,6 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
-)
-
-const (
-	// searchTime and searchMost bound one search: what was found by then is shown, and said to be a part.
-	searchTime = 3 * time.Second
-	searchMost = 20_000
 )
 
 // eventsPage lists the newest events of a topic, or of those that fit.
@@ -153,37 +145,6 @@ func (p *eventsPage) filter() (string, error) {
 	}
 	text, err := json.Marshal(pattern)
 	return string(text), err
-}
-
-// search goes through a stretch of the topic up to its end and keeps the newest that fit.
-func (p *eventsPage) search(ctx context.Context, v *visit, filter string) error {
-	limited, cancel := context.WithTimeout(ctx, searchTime)
-	defer cancel()
-	from := p.From
-	if from == "" {
-		from = "24h"
-	}
-	var kept []eventRow
-	for e, err := range v.Client.Events(limited, client.EventQuery{Topic: p.Topic, From: from, Filter: filter, Limit: searchMost}) {
-		if errors.Is(limited.Err(), context.DeadlineExceeded) {
-			p.Cut = fmt.Sprintf("The search ended after %s: these are the newest of what it had looked at. Let it begin later.", long(searchTime))
-			break
-		}
-		if err != nil {
-			return err
-		}
-		p.Found++
-		if len(kept) == 2*maxRows {
-			kept = append(kept[:0], kept[maxRows:]...)
-		}
-		kept = append(kept, rowOf(&e))
-	}
-	if p.Found == searchMost {
-		p.Cut = fmt.Sprintf("The search ended after %s events that fit: let it begin later.", count(searchMost))
-	}
-	slices.SortStableFunc(kept, newerFirst)
-	p.Rows = kept[:min(len(kept), maxRows)]
-	return nil
 }
 
 func newerFirst(a, b eventRow) int { return b.At.Compare(a.At) }
