@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
 )
 
 // Options of New.
@@ -58,6 +60,7 @@ func New(o Options) (*Console, error) {
 	for path, do := range c.deeds() {
 		c.mux.Handle("POST "+path, c.page(do))
 	}
+	c.mux.Handle("GET /", c.page(noPage))
 	c.mux.HandleFunc("GET /live", c.live)
 	c.mux.HandleFunc("GET /live/logs/{function}", c.liveLogs)
 	return c, nil
@@ -101,6 +104,11 @@ func (c *Console) deeds() map[string]show {
 		"/functions/{function}/try": c.try,
 		"/dead/{run}/edit":          c.edit,
 	}
+}
+
+// noPage is what stands below the console's paths and is none of its pages.
+func noPage(v *visit) (frame, error) {
+	return frame{}, fault.New(fault.NotFound, "the console has no page %s", cut(200, v.r.URL.Path)).WithHint("go on from the overview")
 }
 
 // ServeHTTP answers a browser. What another site's page, or another port's, sends in a visitor's name is refused before it is read.
