@@ -1,6 +1,6 @@
 // Test runs all Go tests and says at the end what it passed, what failed and what the machine lacked.
 //
-//	go run ./hack/test [-long] [packages]
+//	go run ./hack/test [-long] [-screenshots DIR] [packages]
 //
 // Without packages it runs all of them, and then, where Kafka is installed, those whose behaviour may not depend on the engine again, on
 // real brokers.
@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +54,11 @@ const slowFrom = 20
 
 func main() {
 	long := flag.Bool("long", false, "also run what takes minutes")
+	pictures := flag.String("screenshots", "", "directory for pictures of the console's pages")
 	flag.Parse()
+	if *pictures != "" {
+		os.Setenv("DALAMB_SCREENSHOTS", directory(*pictures))
+	}
 	if *long {
 		os.Setenv("DALAMB_LONG", "1")
 	}
@@ -74,6 +79,19 @@ func main() {
 	if len(r.broken) > 0 {
 		os.Exit(1)
 	}
+}
+
+// directory makes a directory, and says where it is to tests that run elsewhere.
+func directory(name string) string {
+	whole, err := filepath.Abs(name)
+	if err == nil {
+		err = os.MkdirAll(whole, 0o755)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test:", err)
+		os.Exit(1)
+	}
+	return whole
 }
 
 // all runs what was asked for.
