@@ -17,15 +17,15 @@ import (
 
 // eventsPage lists the newest events of a topic, or of those that fit.
 type eventsPage struct {
-	Topics                []wire.Topic
-	Topic, From, Pattern  string
-	ID, Key, Type, Source string
-	Searched              bool
-	Rows                  []eventRow
-	Older                 string // the places to go on below; "" = there are no more
-	Cut                   string // why a search did not look at everything
-	Found                 int
-	Problem, Hint         string
+	Topics                   []wire.Topic
+	Topic, From, To, Pattern string
+	ID, Key, Type, Source    string
+	Searched                 bool
+	Rows                     []eventRow
+	Older                    string // the places to go on below; "" = there are no more
+	Cut                      string // why a search did not look at everything
+	Found                    int
+	Problem, Hint            string
 }
 
 // eventRow is an event in a list.
@@ -54,7 +54,7 @@ type eventHead struct {
 
 func (c *Console) events(v *visit) (frame, error) {
 	p := eventsPage{
-		Topic: v.query("topic"), From: v.query("from"), Pattern: v.query("pattern"),
+		Topic: v.query("topic"), From: v.query("from"), To: v.query("to"), Pattern: v.query("pattern"),
 		ID: v.query("id"), Key: v.query("key"), Type: v.query("type"), Source: v.query("source"),
 	}
 	if p.Topic == "" {
@@ -66,7 +66,7 @@ func (c *Console) events(v *visit) (frame, error) {
 		return frame{}, err
 	}
 	f := frame{Page: "events", Title: "Events", Nav: "events"}
-	if p.ID != "" && p.Pattern+p.Key+p.Type+p.Source+p.From == "" {
+	if p.ID != "" && p.Pattern+p.Key+p.Type+p.Source+p.From+p.To == "" {
 		if at, err := placeOf(ctx, v, p.ID); err != nil {
 			return frame{}, err
 		} else if at != nil {
@@ -76,7 +76,7 @@ func (c *Console) events(v *visit) (frame, error) {
 	}
 	filter, err := p.filter()
 	if err == nil {
-		p.Searched = filter != "" || p.From != ""
+		p.Searched = filter != "" || p.From+p.To != ""
 		if p.Searched {
 			err = p.search(ctx, v, filter)
 		} else {

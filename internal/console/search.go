@@ -24,12 +24,13 @@ const (
 // search finds the newest events that fit. It looks at a stretch before the end of each partition, and at a longer one until there is enough for a page,
 // or the stretch begins before the time that is asked for.
 func (p *eventsPage) search(ctx context.Context, v *visit, filter string) error {
-	since := v.now.Add(-24 * time.Hour)
-	if p.From != "" {
-		var ok bool
-		if since, ok = function.ParseMoment(p.From, v.now); !ok {
-			return fault.New(fault.Invalid, "since: %q is no time", cut(60, p.From)).WithHint("earliest is the begin of the topic; %s", function.TimeForms)
-		}
+	since, err := moment("since", p.From, v.now.Add(-24*time.Hour), v.now)
+	if err != nil {
+		return err
+	}
+	until, err := moment("until", p.To, v.now.Add(time.Hour), v.now) // clocks differ
+	if err != nil {
+		return err
 	}
 	t, err := v.Client.Topic(ctx, p.Topic)
 	if err != nil {
@@ -41,7 +42,7 @@ func (p *eventsPage) search(ctx context.Context, v *visit, filter string) error 
 	for window := int64(searchFirst); ; window *= searchMore {
 		whole, total := true, 0
 		for i, b := range t.Bounds {
-			if err := found[i].look(limited, v, p.Topic, b, window, filter, since); err != nil && limited.Err() == nil {
+			if err := found[i].look(limited, v, p.Topic, b, window, filter, since, until); err != nil && limited.Err() == nil {
 				return err
 			}
 			whole = whole && found[i].whole
@@ -63,6 +64,18 @@ func (p *eventsPage) search(ctx context.Context, v *visit, filter string) error 
 	return ctx.Err()
 }
 
+// moment reads one end of a search; "" = the usual one.
+func moment(name, text string, usual, now time.Time) (time.Time, error) {
+	if text == "" {
+		return usual, nil
+	}
+	at, ok := function.ParseMoment(text, now)
+	if !ok {
+		return at, fault.New(fault.Invalid, "%s: %q is no time", name, cut(60, text)).WithHint("earliest is the begin of the topic, latest its end; %s", function.TimeForms)
+	}
+	return at, nil
+}
+
 // stretchFound is what was found in a stretch at the end of one partition.
 type stretchFound struct {
 	rows  []eventRow // the newest
@@ -71,7 +84,7 @@ type stretchFound struct {
 }
 
 // look looks at a stretch. What was found before stays when that does not come to an end: it is the newer part.
-func (f *stretchFound) look(ctx context.Context, v *visit, topic string, b wire.Partition, window int64, filter string, since time.Time) error {
+func (f *stretchFound) look(ctx context.Context, v *visit, topic string, b wire.Partition, window int64, filter string, since, until time.Time) error {
 	if f.whole {
 		return nil
 	}
@@ -88,7 +101,7 @@ func (f *stretchFound) look(ctx context.Context, v *visit, topic string, b wire.
 		if err != nil {
 			return err
 		}
-		if e.Time.Before(since) {
+		if e.Time.Before(since) || e.Time.After(until) {
 			continue
 		}
 		if next.count++; len(next.rows) == 2*maxRows {

@@ -65,7 +65,11 @@ func TestASearchFindsTheNewestAndLooksNoFurther(t *testing.T) {
 			t.Errorf("since %s of %d: looked at %d, want %d; want %q in:\n%s", tt.from, tt.held, api.looked, tt.looks, tt.want, got[strings.Index(got, "<main"):])
 		}
 	}
-	if got := signedIn(t, &longTopic{}).get("/events?from=soon").Body.String(); !strings.Contains(got, "&#34;soon&#34; is no time") {
+	got := signedIn(t, &longTopic{held: 100_000, now: time.Now()}).get("/events?from=605s&to=305s").Body.String()
+	if !strings.Contains(got, ">34 found that fit") || strings.Contains(got, "0@99999<") {
+		t.Errorf("between 605 and 305 s ago:\n%s", got)
+	}
+	if got = signedIn(t, &longTopic{}).get("/events?from=soon").Body.String(); !strings.Contains(got, "&#34;soon&#34; is no time") {
 		t.Errorf("since no time:\n%s", got)
 	}
 }
