@@ -226,7 +226,7 @@ func rowOf(e *wire.EventAt) eventRow {
 		return row
 	}
 	if json.Unmarshal(e.Event, &row.Event) == nil {
-		row.Preview = cut(160, string(row.Event.Data[:min(len(row.Event.Data), 400)]))
+		row.Preview = cut(160, compact(row.Event.Data[:min(len(row.Event.Data), 400)]))
 		row.Event.Data = nil
 	}
 	return row
