@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
@@ -98,7 +99,15 @@ func (b *browser) press(css, then string) {
 // shows waits until the page has a text.
 func (b *browser) shows(text string) {
 	b.t.Helper()
-	until(b.t, fmt.Sprintf("the page to show %q", text), func() bool { return strings.Contains(b.text(), text) })
+	seen := ""
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !strings.Contains(seen, text); <-tick.C {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("waited %s for the page to show %q; it says:\n%s", patience, text, seen)
+		}
+		seen = b.text()
+	}
 }
 
 // text is what a person reads on the page.

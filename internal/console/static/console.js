@@ -12,8 +12,9 @@
     return { answer, page: new DOMParser().parseFromString(text, "text/html") };
   };
 
-  // What somebody reads, marks or types in is left alone until he has done.
+  // What somebody reads, marks, types in or presses is left alone until he has done: a button that goes while it is down is not pressed.
   const busy = (part) => {
+    if (part.querySelector(":active")) return true;
     const marked = document.getSelection();
     const chosen = marked && !marked.isCollapsed && part.contains(marked.anchorNode);
     const at = document.activeElement;
