@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // policiesManifest is the lab's web function behind policies, and one whose breaker opens with its first request: its instance is not there
@@ -67,7 +69,7 @@ func policiesRow(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	token, err := l.client.CreateToken(ctx, "bench")
+	token, err := l.client.CreateToken(ctx, wire.TokenCreate{Name: "bench"})
 	if err != nil {
 		return err
 	}

@@ -5,13 +5,14 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/secret"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // createAccessKey makes what AWS's tools sign requests with. Its id has the length of one of AWS's and another beginning, so that nobody takes it for one.
-func (a *API) createAccessKey(ctx context.Context, name string) (any, error) {
+func (a *API) createAccessKey(ctx context.Context, name string, grant access.Grant) (any, error) {
 	if err := a.checkKey(a.catalog.View()); err != nil {
 		return nil, err
 	}
@@ -22,7 +23,7 @@ func (a *API) createAccessKey(ctx context.Context, name string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := catalog.AccessKey{Name: name, ID: made.AccessKeyID, Sealed: sealed, Created: a.now().UTC()}
+	key := catalog.AccessKey{Name: name, ID: made.AccessKeyID, Sealed: sealed, Created: a.now().UTC(), Grant: &grant}
 	if _, err := a.catalog.Submit(ctx, catalog.AddAccessKey{Key: key}); err != nil {
 		return nil, err
 	}

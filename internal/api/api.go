@@ -5,7 +5,6 @@ package api
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -144,8 +144,11 @@ type Options struct {
 	Delayed Delayed
 	Copies  Copies
 	Secrets *secret.Box
-	Token   string                          // what a client must show
-	Node    func(context.Context) wire.Node // counts and space are filled in by the API
+	Token   string // the node's own
+	// People is who a token is of that the node has not given out, by the words of an issuer; fault.Unauthenticated for one that it does not know
+	// either. nil = there is no issuer.
+	People func(ctx context.Context, token string) (access.Actor, error)
+	Node   func(context.Context) wire.Node // counts and space are filled in by the API
 	// Runner says what the runner that a function asks for fences on this node, or why it cannot be had.
 	Runner   func(ctx context.Context, name string) (wire.Runner, error)
 	Logger   *slog.Logger     // nil = nowhere
@@ -178,6 +181,7 @@ type API struct {
 	copies       Copies
 	secrets      *secret.Box
 	token        [sha256.Size]byte
+	people       func(ctx context.Context, token string) (access.Actor, error)
 	node         func(context.Context) wire.Node
 	runner       func(ctx context.Context, name string) (wire.Runner, error)
 	logger       *slog.Logger
@@ -185,6 +189,7 @@ type API struct {
 	maxEvent     int
 	gates        func(environment, function string) []byte
 	mux          *http.ServeMux
+	known        http.Handler // mux, for who is known
 
 	ending chan struct{} // closed when no stream shall follow any longer
 	end    sync.Once
@@ -215,10 +220,12 @@ func New(o Options) (*API, error) {
 		hooks: o.Hooks,
 		gates: o.Routes,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
+		people:   o.People,
 		ending:   make(chan struct{}),
 		rollouts: o.Rollouts,
 	}
 	a.mux = a.newMux()
+	a.known = a.Known(a.mux)
 	return a, nil
 }
 
@@ -228,8 +235,9 @@ func (a *API) EndStreams() { a.end.Do(func() { close(a.ending) }) }
 
 func (a *API) newMux() *http.ServeMux {
 	mux := http.NewServeMux()
+	rights := needs()
 	for _, r := range a.routes() {
-		mux.Handle(r.Method+" "+r.Path, a.handler(r))
+		mux.Handle(r.Method+" "+r.Path, a.handler(r, rights[r.Name]))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })
 	return mux
@@ -254,49 +262,16 @@ func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusMethodNotAllowed, wire.ErrorOf(err))
 }
 
-// ServeHTTP answers a request that shows the token.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !a.known(r) {
-		a.refuse(w, r)
-		return
-	}
-	a.mux.ServeHTTP(w, r)
-}
+// ServeHTTP answers a request that shows a token whose role may what the request does.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.known.ServeHTTP(w, r) }
 
-// refuse answers a request without the token.
-func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("WWW-Authenticate", `Bearer realm="dalamb"`)
-	err := a.stranger(r)
-	if isAWS(r) {
-		writeAWSError(w, http.StatusUnauthorized, "UnrecognizedClientException", err)
-		return
-	}
-	writeError(w, err)
-}
-
-// stranger says what is wrong with the token of a request that is refused.
-func (a *API) stranger(r *http.Request) *fault.Error {
-	const hint = "send Authorization: Bearer TOKEN; the node's own token is in the file token of its data directory"
-	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if name, ok := a.catalog.View().Token(sha256.Sum256([]byte(token))); ok {
-		return fault.New(fault.Unauthenticated, "the token %s sends events and does nothing else; this needs the node's own", name).WithHint(hint)
-	}
-	return fault.New(fault.Unauthenticated, "the token is missing or wrong").WithHint(hint)
-}
-
-// known compares digests, so that the time it takes tells nothing of the token, its length included.
-func (a *API) known(r *http.Request) bool {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return false
-	}
-	shown := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(shown[:], a.token[:]) == 1
-}
-
-// handler answers one route: parse, serve, write.
-func (a *API) handler(rt route) http.Handler {
+// handler answers one route: permit, parse, serve, write.
+func (a *API) handler(rt route, n need) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := n.permit(r); err != nil {
+			a.fail(w, r, err)
+			return
+		}
 		q, err := parseQuery(rt, r.URL.RawQuery)
 		if err != nil {
 			a.fail(w, r, err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -37,6 +38,12 @@ func (a *API) build(w http.ResponseWriter, r *http.Request, _ query) error {
 	if !function.ValidFull(req.Function) {
 		return fault.New(fault.Invalid, "function: %q is no name for a function", fault.Clip(req.Function)).
 			WithHint("the name of the function that the code is for: such as pay, or staging.pay in an environment")
+	}
+	if err := access.From(r.Context()).Over(access.Deploy, req.Function); err != nil {
+		return err
+	}
+	if err := a.mayTake(r.Context(), req.Build.Secrets); err != nil {
+		return err
 	}
 	if err := req.Build.Validate(); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -83,6 +84,9 @@ func (a *API) redrive(r *http.Request, _ query) (any, error) {
 		return nil, err
 	}
 	if err := a.checkRedrive(&req); err != nil {
+		return nil, err
+	}
+	if err := a.mayRedrive(r.Context(), &req); err != nil {
 		return nil, err
 	}
 	a.seen(r.Context())
@@ -192,6 +196,9 @@ func (a *API) discard(r *http.Request, _ query) (any, error) {
 	if err := a.checkIDs(req.IDs); err != nil {
 		return nil, err
 	}
+	if err := a.mayOperate(r.Context(), req.IDs); err != nil {
+		return nil, err
+	}
 	if req.Reason == "" {
 		req.Reason = "discarded"
 	}
@@ -275,6 +282,9 @@ func (a *API) editDead(r *http.Request, _ query) (any, error) {
 	}
 	d, err := a.history.DeadLetter(r.PathValue("run"))
 	if err != nil {
+		return nil, err
+	}
+	if err := access.From(r.Context()).Over(access.Operate, d.Run.Function); err != nil {
 		return nil, err
 	}
 	if req.Version != 0 {

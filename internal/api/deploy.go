@@ -70,6 +70,9 @@ func versionOf(f *catalog.Function, digest string) *function.Version {
 
 // checkDeploy refuses what would be refused beside what is deployed together with it.
 func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest, beside together) error {
+	if err := a.mayTake(ctx, req.Spec.SecretNames()); err != nil {
+		return err
+	}
 	if err := req.Spec.Validate(); err != nil {
 		if f, ok := errors.AsType[*fault.Error](err); ok {
 			return f // all problems on one line

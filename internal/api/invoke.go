@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -29,11 +30,11 @@ var awsPath = regexp.MustCompile(`^/20\d\d-\d\d-\d\d/`)
 // isAWS says whether an answer has AWS's form: paths of its API begin with its version, which is a date.
 func isAWS(r *http.Request) bool { return awsPath.MatchString(r.URL.Path) }
 
-// Signed serves calls of functions by AWS's API whose signature has been checked: it asks for no token.
+// Signed serves calls of functions by AWS's API for who is known by a signature, or by a token that was looked at: the requests' contexts say who.
 func (a *API) Signed() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isAWS(r) {
-			a.refuse(w, r)
+			a.refuse(w, r, fault.New(fault.Unauthenticated, "only calls of functions are signed").WithHint(notKnown))
 			return
 		}
 		a.mux.ServeHTTP(w, r)
@@ -91,6 +92,9 @@ func (a *API) parseInvoke(r *http.Request, q query) (Call, error) {
 		qualifier = given
 	}
 	c.Function = name
+	if err := access.From(r.Context()).Over(access.Call, name); err != nil {
+		return c, err
+	}
 	if err := a.qualify(&c, qualifier); err != nil {
 		return c, err
 	}

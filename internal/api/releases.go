@@ -27,7 +27,7 @@ func (a *API) listVersions(r *http.Request, _ query) (any, error) {
 }
 
 func (a *API) version(f *catalog.Function, v *function.Version) wire.Version {
-	out := wire.Version{Number: v.Number, Created: v.Created, Origin: v.Origin, Built: v.Built, Code: v.Code, Error: a.imageTrouble(v)}
+	out := wire.Version{Number: v.Number, Created: v.Created, Origin: v.Origin, Built: v.Built, By: v.By, Code: v.Code, Error: a.imageTrouble(v)}
 	if v.Code != "" {
 		n, err := a.code.Size(v.Code)
 		if err != nil && v.Stored == nil { // else it comes from the log when it is wanted

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -36,6 +37,9 @@ func (a *API) startReplay(r *http.Request, _ query) (any, error) {
 
 // StartReplay starts a replay, or of a dry run says what it would be about. What is about no event is refused.
 func (a *API) StartReplay(ctx context.Context, req wire.ReplayRequest) (wire.Replay, error) {
+	if err := access.From(ctx).Over(access.Operate, req.Function); err != nil {
+		return wire.Replay{}, err
+	}
 	p, err := a.planReplay(ctx, &req)
 	if err != nil {
 		return wire.Replay{}, err
@@ -258,6 +262,9 @@ func (a *API) cancelReplay(r *http.Request, _ query) (any, error) {
 func (a *API) CancelReplay(ctx context.Context, name string) (wire.Replay, error) {
 	replay, err := a.catalog.View().Replay(name)
 	if err != nil {
+		return wire.Replay{}, err
+	}
+	if err := access.From(ctx).Over(access.Operate, replay.Replay.Function); err != nil {
 		return wire.Replay{}, err
 	}
 	if replay.Ended != nil {

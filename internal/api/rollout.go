@@ -168,7 +168,7 @@ func (a *API) factsOf(r *catalog.Rollout) *function.RolloutFacts {
 func (a *API) wireRollout(r *catalog.Rollout) wire.Rollout {
 	out := wire.Rollout{
 		Rollout: r.Rollout, ID: r.ID, Function: r.Function, Alias: r.Alias, From: r.From, To: r.To, State: r.State,
-		Started: r.Started, Began: r.Began, Step: r.Step, Weight: r.Weight(), Since: r.Since,
+		Started: r.Started, Began: r.Began, Step: r.Step, Weight: r.Weight(), Since: r.Since, By: r.By,
 	}
 	for i, s := range r.Taken {
 		step := wire.RolloutStep{At: s.At, Weight: s.Weight}
@@ -183,7 +183,7 @@ func (a *API) wireRollout(r *catalog.Rollout) wire.Rollout {
 		out.Taken = append(out.Taken, step)
 	}
 	if e := r.Ended; e != nil {
-		out.Ended, out.Gate, out.Reason = e.At, e.Gate, e.Reason
+		out.Ended, out.Gate, out.Reason, out.EndedBy = e.At, e.Gate, e.Reason, e.By
 	} else if r.State == function.RolloutRunning && r.Step > 0 {
 		out.Next = r.Since.Add(r.Hold(r.Step))
 	}

@@ -2,10 +2,7 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
-	"net/http"
 	"reflect"
 	"strings"
 
@@ -13,7 +10,6 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
-	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // checkRules refuses rules that are wrong in themselves, or that this log cannot keep.
@@ -62,37 +58,4 @@ func (a *API) setRules(ctx context.Context, topic string, rules function.TopicRu
 	}
 	_, err := a.catalog.Submit(ctx, catalog.SetTopic{Topic: topic, Rules: rules})
 	return err
-}
-
-func (a *API) listTokens(*http.Request, query) (any, error) {
-	view := a.catalog.View()
-	list := wire.TokenList{Tokens: orNone(view.Tokens()), AccessKeys: []wire.AccessKey{}}
-	for _, key := range view.AccessKeys() {
-		list.AccessKeys = append(list.AccessKeys, wire.AccessKey{Name: key.Name, ID: key.ID, Created: key.Created})
-	}
-	return list, nil
-}
-
-func (a *API) createToken(r *http.Request, _ query) (any, error) {
-	var req wire.TokenCreate
-	if err := decode(r, &req); err != nil {
-		return nil, err
-	}
-	if !function.ValidTokenName(req.Name) {
-		return nil, fault.New(fault.Invalid, "name: %q is no name for a token", req.Name).
-			WithHint("a lower-case letter, then letters, digits and inner hyphens, at most 63 characters; %s is the node's own", function.NodeToken)
-	}
-	if req.AWS {
-		return a.createAccessKey(r.Context(), req.Name)
-	}
-	token := "dle_" + rand.Text() + rand.Text()
-	if _, err := a.catalog.Submit(r.Context(), catalog.AddToken{Name: req.Name, Hash: sha256.Sum256([]byte(token))}); err != nil {
-		return nil, err
-	}
-	return wire.Token{Name: req.Name, Token: token}, nil
-}
-
-func (a *API) removeToken(r *http.Request, _ query) (any, error) {
-	_, err := a.catalog.Submit(r.Context(), catalog.RemoveToken{Name: r.PathValue("name")})
-	return nil, err
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -130,11 +131,15 @@ func (a *API) check(ctx context.Context, reqs []wire.DeployRequest) ([]*part, []
 		keepRules(a.catalog.View(), &beside[i])
 	}
 	var parts []*part
-	errs := make([]error, len(reqs))
+	errs := beside.notFor(access.From(ctx))
+	refused := slices.ContainsFunc(errs, isError)
 	for i := range beside {
 		p := &part{req: beside[i]}
 		p.out = wire.Deployed{Function: p.req.Spec.Name, Alias: p.req.Alias}
 		parts = append(parts, p)
+		if refused {
+			continue // what else is wrong is nothing for who has no right over all of them
+		}
 		if beside.twice(i) {
 			errs[i] = fault.New(fault.Invalid, "function %q is released twice for the alias %s", p.req.Spec.Name, p.req.Alias)
 			continue
@@ -327,6 +332,15 @@ func afterSome(err error, parts []*part) error {
 
 // together are the functions that are released together.
 type together []wire.DeployRequest
+
+// notFor are the errors of those that somebody may not deploy.
+func (t together) notFor(who access.Actor) []error {
+	errs := make([]error, len(t))
+	for i := range t {
+		errs[i] = who.Over(access.Deploy, t[i].Spec.Name)
+	}
+	return errs
+}
 
 // twice says whether an earlier one is about the same function and alias.
 func (t together) twice(i int) bool {

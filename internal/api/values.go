@@ -52,6 +52,9 @@ func (a *API) setSecret(r *http.Request, _ query) (any, error) {
 	if err := checkValueName("secret", name); err != nil {
 		return nil, err
 	}
+	if err := maySetSecret(r.Context(), a.catalog.View(), name); err != nil {
+		return nil, err
+	}
 	value, err := body(r, secret.MaxValue)
 	switch {
 	case fault.KindOf(err) == fault.TooLarge:
@@ -129,7 +132,11 @@ func (a *API) keyWarnings(view *catalog.View) []string {
 }
 
 func (a *API) removeSecret(r *http.Request, _ query) (any, error) {
-	_, err := a.catalog.Submit(r.Context(), catalog.RemoveSecret{Name: r.PathValue("name")})
+	name := r.PathValue("name")
+	if err := maySetSecret(r.Context(), a.catalog.View(), name); err != nil {
+		return nil, err
+	}
+	_, err := a.catalog.Submit(r.Context(), catalog.RemoveSecret{Name: name})
 	return nil, err
 }
 
@@ -149,6 +156,9 @@ func wireConfig(view *catalog.View, v catalog.Value) wire.ConfigValue {
 func (a *API) setConfig(r *http.Request, _ query) (any, error) {
 	name := r.PathValue("name")
 	if err := checkValueName("configuration value", name); err != nil {
+		return nil, err
+	}
+	if err := maySet(r.Context(), name, a.catalog.View().ConfigTakers(name), nil); err != nil {
 		return nil, err
 	}
 	var req wire.ConfigChange
@@ -177,7 +187,11 @@ func (a *API) setConfig(r *http.Request, _ query) (any, error) {
 }
 
 func (a *API) removeConfig(r *http.Request, _ query) (any, error) {
-	_, err := a.catalog.Submit(r.Context(), catalog.RemoveConfig{Name: r.PathValue("name")})
+	name := r.PathValue("name")
+	if err := maySet(r.Context(), name, a.catalog.View().ConfigTakers(name), nil); err != nil {
+		return nil, err
+	}
+	_, err := a.catalog.Submit(r.Context(), catalog.RemoveConfig{Name: name})
 	return nil, err
 }
 

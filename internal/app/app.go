@@ -187,7 +187,7 @@ func (n *Node) open(ctx context.Context) error {
 	if err := n.openBuilds(token); err != nil {
 		return err
 	}
-	if err := n.openImages(token); err != nil {
+	if err := n.openImages(); err != nil {
 		return err
 	}
 	if n.catalog, err = catalog.New(catalog.Options{Log: n.log, Snapshot: stored(filepath.Join(c.Data, "catalog.json")), Logger: n.logger}); err != nil {

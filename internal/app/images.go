@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -19,7 +20,7 @@ import (
 
 // openImages opens the content of images, the registry over it and the unpacked layers. All are below one directory: an upload becomes
 // content by a rename.
-func (n *Node) openImages(token string) error {
+func (n *Node) openImages() error {
 	dir := filepath.Join(n.config.Data, "images")
 	var err error
 	if n.blobs, err = image.OpenBlobs(filepath.Join(dir, "content")); err != nil {
@@ -28,7 +29,10 @@ func (n *Node) openImages(token string) error {
 	if n.layers, err = image.OpenLayers(filepath.Join(dir, "layers")); err != nil {
 		return err
 	}
-	n.registry, err = registry.Open(registry.Options{Dir: filepath.Join(dir, "registry"), Blobs: n.blobs, Token: token, Logger: n.logger, Pushed: n.pushed})
+	n.registry, err = registry.Open(registry.Options{Dir: filepath.Join(dir, "registry"), Blobs: n.blobs, Logger: n.logger, Pushed: n.pushed,
+		Who:       func(token string) (access.Actor, error) { return n.api.Who(token) }, // which is opened after it, and before any request
+		Followers: func(repository string) []string { return n.follower.Followers(repository) },
+	})
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/dalamb/dalamb/internal/need"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // notify sends a notification of another registry's, in the form of Docker's registry, to the hook of that name.
@@ -49,7 +50,7 @@ func TestANotificationOfAnotherRegistryIsANewVersion(t *testing.T) {
 	other.pushImage("fn/speaker:stable", speaker(t, "first"))
 
 	n := start(t, t.TempDir(), "runner=native", "registries=http://"+info.Control+"?user=me&password-file="+password)
-	token, err := n.client.CreateToken(t.Context(), "harbor")
+	token, err := n.client.CreateToken(t.Context(), wire.TokenCreate{Name: "harbor"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,10 @@ func Table() []Room {
 		{"internal/event", nil},
 		{"internal/fault", nil},
 		{"internal/durable", nil},
+		{"internal/access", []string{"fault"}},
 		{"internal/forwarded", nil},
 		{"internal/signin", nil},
+		{"internal/issuer", nil},
 		{"internal/certificate", []string{"fault"}},
 		{"internal/freshness", nil},
 		{"internal/scatter", nil},
@@ -119,6 +121,14 @@ func Edges() []Edge {
 		{"gateway", "shadow", "the same of calls"},
 		{"image/registry", "wire", "one table of fault -> HTTP status"},
 		{"runner/oci", "runner/native", "a runtime only makes the namespaces; the init in them, its protocol and the limits are native's"},
+		{"catalog", "access", "what a token may is kept with it, and every control event says who caused it"},
+		{"gateway", "access", "who shows a token, and whether he may call a function or send events"},
+		{"api", "access", "what each route asks of who sends a request is in one table"},
+		{"aws", "access", "the same of AWS's operations"},
+		{"image/registry", "access", "who pushes an image deploys what follows it"},
+		{"deliver/git", "access", "who pushes deploys what the commits declare"},
+		{"deliver/follow", "access", "a version that follows an image says so"},
+		{"gateway", "issuer", "what a token of an issuer claims is a room of its own; what a route wants of it is the route's policy"},
 		{"gateway", "await", "a route says which event answers; who waits for it is told by one reader of each topic"},
 		{"upstream", "entry", "a server is asked as an http function is: the same header, bodies, streams and tunnels"},
 		{"gateway", "health", "what it tells of the node's grade is health's"},
@@ -151,7 +161,7 @@ func Edges() []Edge {
 
 // tests may import these beside what their room may import, directly or through other rooms.
 func testRooms() []string {
-	return []string{"need", "app", "config", "client", "eventlog/disk", "eventlog/kafka", "eventlog/enginetest", "eventlog/eventlogtest",
+	return []string{"need", "access", "app", "config", "client", "eventlog/disk", "eventlog/kafka", "eventlog/enginetest", "eventlog/eventlogtest",
 		"runner/native", "runner/oci", "runner/process", "runner/kube", "runner/runnertest", "image/pull", "image/registry", "upstream"}
 }
 

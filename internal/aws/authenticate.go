@@ -12,12 +12,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
 // caller is who has signed a request.
 type caller struct {
-	name string // of the access key
+	access.Actor
 	done func() // gives the room of the body back
 }
 
@@ -59,7 +60,7 @@ func (l *Lambda) authenticate(w http.ResponseWriter, r *http.Request, want expec
 	if err != nil {
 		return who, err
 	}
-	who.name, who.done = key.Name, giveBack
+	who.done = giveBack
 	body, err := readBody(w, r, bodyBounds{most, timeFor(held)})
 	if err != nil {
 		return who, err
@@ -75,6 +76,9 @@ func (l *Lambda) authenticate(w http.ResponseWriter, r *http.Request, want expec
 	}
 	if !s.verify(r, sum, plain) {
 		return who, mismatch()
+	}
+	if who.Actor = key.Actor(); who.Expired(l.o.Now()) {
+		return who, expired(who.Actor)
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return who, nil

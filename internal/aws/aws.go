@@ -13,6 +13,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -44,7 +45,7 @@ type Options struct {
 	Code    Code
 	Secrets *secret.Box
 	Invoke  http.Handler                    // makes calls whose signature was checked
-	Private func(http.Handler) http.Handler // asks for the node's token, where a request is not signed
+	Known   func(http.Handler) http.Handler // asks for a token, where a request is not signed
 	Dir     string                          // for archives while they are unpacked; what is there is removed
 	Key     []byte                          // which links to code are signed with
 	Find    func(program string) bool       // whether functions on base: host have a program; nil = look
@@ -72,7 +73,7 @@ type Lambda struct {
 
 // New checks the options and empties Dir.
 func New(o Options) (*Lambda, error) {
-	if o.Catalog == nil || o.Control == nil || o.Code == nil || o.Secrets == nil || o.Invoke == nil || o.Private == nil || o.Warm == nil || o.Dir == "" || len(o.Key) == 0 {
+	if o.Catalog == nil || o.Control == nil || o.Code == nil || o.Secrets == nil || o.Invoke == nil || o.Known == nil || o.Warm == nil || o.Dir == "" || len(o.Key) == 0 {
 		return nil, errors.New("aws needs a catalog, a control API, a code store, a box for secrets, somebody who makes calls, somebody who asks for the token, somebody who knows instances, a directory and a key")
 	}
 	if o.Region == "" {
@@ -130,11 +131,21 @@ func (l *Lambda) ServeHTTP(w http.ResponseWriter, r *http.Request) { l.mux.Serve
 
 // handler serves one operation to whoever may have it.
 func (l *Lambda) handler(op operation) http.Handler {
-	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.serve(w, r, op) })
-	private := l.o.Private(serve)
+	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if op.invokes { // who makes calls asks for the right to, and tells dalamb's own clients more
+			l.serve(w, r, op)
+			return
+		}
+		if err := access.From(r.Context()).May(op.right()); err != nil {
+			l.fail(w, r, err)
+			return
+		}
+		l.serve(w, r, op)
+	})
+	known := l.o.Known(serve)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isSigned(r) {
-			private.ServeHTTP(w, r)
+			known.ServeHTTP(w, r)
 			return
 		}
 		who, err := l.authenticate(w, r, expected{lambdaService, op.most()})
@@ -143,7 +154,7 @@ func (l *Lambda) handler(op operation) http.Handler {
 			l.fail(w, r, err)
 			return
 		}
-		serve(w, r)
+		serve.ServeHTTP(w, r.WithContext(access.With(r.Context(), who.Actor)))
 	})
 }
 

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -35,6 +37,11 @@ func mismatch() error {
 func unrecognized() error {
 	return &refusal{http.StatusForbidden, "UnrecognizedClientException", fault.New(fault.Unauthenticated, "The security token included in the request is invalid.").
 		WithHint("dalamb token ls lists the access keys that there are")}
+}
+
+func expired(who access.Actor) error {
+	return &refusal{http.StatusForbidden, "ExpiredTokenException", fault.New(fault.Unauthenticated, "The security token included in the request is expired: the access key %s was good until %s.", who.ID, who.Expires.UTC().Format(time.RFC3339)).
+		WithHint("ask for a new one: dalamb token remove %s, then dalamb token create %[1]s --aws", who.ID)}
 }
 
 // precondition refuses a revision id that is not the newest one.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -90,9 +91,7 @@ func (b *EventBridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		op = eventsOperation{Name: fault.Clip(r.Header.Get(targetHeader))}
 	}
 	if !isSigned(r) {
-		b.l.o.Private(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			b.serve(w, r, op, function.NodeToken)
-		})).ServeHTTP(w, r)
+		b.l.o.Known(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, op) })).ServeHTTP(w, r)
 		return
 	}
 	who, err := b.l.authenticate(w, r, expected{eventsService, op.most()})
@@ -101,11 +100,16 @@ func (b *EventBridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.fail(w, r, err)
 		return
 	}
-	b.serve(w, r, op, who.name)
+	b.serve(w, r.WithContext(access.With(r.Context(), who.Actor)), op)
 }
 
-func (b *EventBridge) serve(w http.ResponseWriter, r *http.Request, op eventsOperation, sender string) {
+func (b *EventBridge) serve(w http.ResponseWriter, r *http.Request, op eventsOperation) {
 	w.Header().Set("X-Amzn-Requestid", newRequestID())
+	who := access.From(r.Context())
+	if err := op.permit(who); err != nil {
+		b.fail(w, r, err)
+		return
+	}
 	if op.serve == nil {
 		b.fail(w, r, op.absent())
 		return
@@ -114,6 +118,10 @@ func (b *EventBridge) serve(w http.ResponseWriter, r *http.Request, op eventsOpe
 	if err != nil {
 		b.fail(w, r, err)
 		return
+	}
+	sender := function.NodeToken // of people, who have no token of a name
+	if who.Type == access.APIKey {
+		sender = who.ID
 	}
 	answer, err := op.serve(b, &eventsCall{c, sender})
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // TestMain lets this binary be a function by AWS's own runtime client: it answers with the event and what it knows of itself, or streams.
@@ -110,7 +111,7 @@ func startNodeWith(t *testing.T, runner string, settings ...string) *node {
 	out.token = strings.TrimSpace(string(token))
 	out.client, err = client.New(client.Options{Address: out.control, Token: out.token})
 	ok(t, err)
-	made, err := out.client.CreateAccessKey(t.Context(), "ci")
+	made, err := out.client.CreateToken(t.Context(), wire.TokenCreate{Name: "ci", AWS: true})
 	ok(t, err)
 	out.key = sdk.Credentials{AccessKeyID: made.AccessKeyID, SecretAccessKey: made.SecretAccessKey}
 	out.lambda = out.as(out.key, function.AWSRegion)

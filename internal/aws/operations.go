@@ -1,6 +1,10 @@
 package aws
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/dalamb/dalamb/internal/access"
+)
 
 // lambdaService is what requests of AWS's Lambda API are signed for.
 const lambdaService = "lambda"
@@ -12,9 +16,10 @@ type operation struct {
 	Collection         bool   // also with a slash at its end
 	Status             int    // of success; 0 = 200
 
-	max     int64  // bytes of its body; 0 = maxBody
-	invokes bool   // it is the control API's own
-	within  string // operation that has the same method and path, and calls it; "" = there is none
+	asks    access.Right // "" = see right
+	max     int64        // bytes of its body; 0 = maxBody
+	invokes bool         // it is the control API's own
+	within  string       // operation that has the same method and path, and calls it; "" = there is none
 	serve   func(l *Lambda, c *call) (any, error)
 }
 
@@ -24,6 +29,17 @@ const (
 	maxPayload = 6 << 20
 	maxUpload  = 70_167_211
 )
+
+// right is what an operation asks for.
+func (o *operation) right() access.Right {
+	switch {
+	case o.asks != "":
+		return o.asks
+	case o.Method == http.MethodGet:
+		return access.Read
+	}
+	return access.Deploy
+}
 
 func (o *operation) most() int64 {
 	if o.max == 0 {
@@ -98,11 +114,11 @@ func operations() []operation {
 			Note: "`ExecutedVersion` of a function that streams is empty; `LogType` as for `Invoke`"},
 		{Name: "PublishVersion", Method: "POST", Path: one + "/versions", Status: http.StatusCreated, serve: (*Lambda).publishVersion, Note: "each change is a version already: answers with the one that `live` points at"},
 		{Name: "ListVersionsByFunction", Method: "GET", Path: one + "/versions", serve: (*Lambda).listVersions, Note: "`$LATEST`, and all that are kept"},
-		{Name: "CreateAlias", Method: "POST", Path: one + "/aliases", Status: http.StatusCreated, serve: (*Lambda).createAlias, Note: "an alias, with weights in whole parts of 100; not of `$LATEST`, which `live` is"},
-		{Name: "UpdateAlias", Method: "PUT", Path: one + "/aliases/{alias}", serve: (*Lambda).updateAlias, Note: "shifts it; `live` too, with all triggers and routes"},
+		{Name: "CreateAlias", asks: access.Shift, Method: "POST", Path: one + "/aliases", Status: http.StatusCreated, serve: (*Lambda).createAlias, Note: "an alias, with weights in whole parts of 100; not of `$LATEST`, which `live` is"},
+		{Name: "UpdateAlias", asks: access.Shift, Method: "PUT", Path: one + "/aliases/{alias}", serve: (*Lambda).updateAlias, Note: "shifts it; `live` too, with all triggers and routes"},
 		{Name: "GetAlias", Method: "GET", Path: one + "/aliases/{alias}", serve: (*Lambda).getAlias, Note: "an alias"},
 		{Name: "ListAliases", Method: "GET", Path: one + "/aliases", serve: (*Lambda).listAliases, Note: "`live` among them"},
-		{Name: "DeleteAlias", Method: "DELETE", Path: one + "/aliases/{alias}", Status: http.StatusNoContent, serve: (*Lambda).deleteAlias, Note: "not `live`"},
+		{Name: "DeleteAlias", asks: access.Shift, Method: "DELETE", Path: one + "/aliases/{alias}", Status: http.StatusNoContent, serve: (*Lambda).deleteAlias, Note: "not `live`"},
 		{Name: "ListTags", Method: "GET", Path: "/2017-03-31/tags/{resource}", serve: (*Lambda).listTags, Note: "those of a function"},
 		{Name: "TagResource", Method: "POST", Path: "/2017-03-31/tags/{resource}", Status: http.StatusNoContent, serve: (*Lambda).tagResource, Note: "they make no version"},
 		{Name: "UntagResource", Method: "DELETE", Path: "/2017-03-31/tags/{resource}", Status: http.StatusNoContent, serve: (*Lambda).untagResource, Note: "what is not there is taken away without a word, as on AWS"},

@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
@@ -88,7 +89,12 @@ func openRegistry(t *testing.T) (*registry.Registry, *image.Blobs) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := registry.Open(registry.Options{Dir: filepath.Join(dir, "registry"), Blobs: blobs, Token: registryToken})
+	r, err := registry.Open(registry.Options{Dir: filepath.Join(dir, "registry"), Blobs: blobs, Who: func(token string) (access.Actor, error) {
+		if token != registryToken {
+			return access.Actor{}, fault.New(fault.Unauthenticated, "the token is missing or wrong")
+		}
+		return access.Own(), nil
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

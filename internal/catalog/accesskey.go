@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/secret"
@@ -21,6 +22,16 @@ type AccessKey struct {
 	ID      string        `json:"id"`
 	Sealed  secret.Sealed `json:"sealed"`
 	Created time.Time     `json:"created"`
+	Grant   *access.Grant `json:"grant,omitempty"` // nil = as an admin's, which all keys were once
+}
+
+// Actor is who signs with the key.
+func (k AccessKey) Actor() access.Actor {
+	a := access.Actor{Type: access.APIKey, ID: k.Name, Grant: access.Grant{Role: access.Admin}}
+	if k.Grant != nil {
+		a.Grant = *k.Grant
+	}
+	return a
 }
 
 // AddAccessKey makes an access key known. RemoveToken ends it: tokens and access keys share their names.

@@ -63,6 +63,7 @@ type payload struct {
 	Rules   *function.TopicRules `json:"rules,omitempty"`
 	Token   string               `json:"token,omitempty"`
 	Hash    string               `json:"hash,omitempty"`
+	Grant   *grantPayload        `json:"grant,omitempty"`
 	Key     string               `json:"key,omitempty"`
 	Replay  *replayPayload       `json:"replay,omitempty"`
 	Copy    *copyPayload         `json:"copy,omitempty"`

@@ -48,9 +48,9 @@ func (s *state) fold(one part) (accepted bool, err error) {
 		s.pass(f, p.Function, r.Offset)
 		return true, fmt.Errorf("event type %q is of a newer dalamb", typ)
 	case typ == event.TypeFunctionDeployed && p.Version != nil && (p.Alias != nil || exists):
-		s.deploy(f, p, birthOf(p, r))
-	case s.settings.set(typ, p):
-	case s.settings.give(typ, p, birthOf(p, r)):
+		s.deploy(f, p, one.birth())
+	case s.settings.set(typ, p, r.Time):
+	case s.settings.give(typ, p, one.birth()):
 	case s.settings.listen(typ, p, r.Time):
 	case s.settings.remember(typ, p):
 	case typ == event.TypeCopyStarted, typ == event.TypeCopyEnded:
@@ -64,35 +64,35 @@ func (s *state) fold(one part) (accepted bool, err error) {
 		delete(s.functions, p.Function)
 	case typ == event.TypeAliasShifted && p.Alias != nil:
 		moved := f.clone()
-		moved.overtake(p.Alias.Name, "", "the alias was moved by hand", birthOf(p, r))
-		s.shift(moved, p, birthOf(p, r))
+		moved.overtake(p.Alias.Name, "", "the alias was moved by hand", one.birth())
+		s.shift(moved, p, one.birth())
 	case typ == event.TypeAliasRemoved && p.Alias != nil:
 		without := f.clone()
-		without.overtake(p.Alias.Name, "", "the alias was removed", birthOf(p, r))
+		without.overtake(p.Alias.Name, "", "the alias was removed", one.birth())
 		s.removeAlias(without, p.Alias.Name, r.Offset)
 	case typ == event.TypeVersionRemoved && len(p.Drops) > 0:
 		s.removeVersions(f.clone(), p.Drops, r.Offset)
 	case typ == event.TypeFunctionNoted && p.Note != nil:
 		s.note(f.clone(), p.Note, r.Offset)
 	case typ == event.TypeTriggerPaused, typ == event.TypeTriggerResumed:
-		s.pause(f.clone(), p.Trigger, typ == event.TypeTriggerPaused, birthOf(p, r))
+		s.pause(f.clone(), p.Trigger, typ == event.TypeTriggerPaused, one.birth())
 	case typ == event.TypeTriggerSought:
-		if !s.seek(f.clone(), p, birthOf(p, r)) {
+		if !s.seek(f.clone(), p, one.birth()) {
 			return false, nil
 		}
 	case typ == event.TypeKeyPaused, typ == event.TypeKeyResumed:
 		s.pauseKey(f.clone(), p, typ == event.TypeKeyPaused, r.Offset)
 	case typ == event.TypeReplayStarted:
-		if !s.startReplay(f.clone(), p, birthOf(p, r)) {
+		if !s.startReplay(f.clone(), p, one.birth()) {
 			return false, nil
 		}
 	case typ == event.TypeReplayEnded:
-		if !s.endReplay(f.clone(), p, birthOf(p, r)) {
+		if !s.endReplay(f.clone(), p, one.birth()) {
 			return false, nil
 		}
 	case typ == event.TypeRolloutStarted, typ == event.TypeRolloutStepped, typ == event.TypeRolloutPaused,
 		typ == event.TypeRolloutResumed, typ == event.TypeRolloutFailed, typ == event.TypeRolloutFinished:
-		if !s.rollout(f.clone(), typ, p, birthOf(p, r)) {
+		if !s.rollout(f.clone(), typ, p, one.birth()) {
 			return false, nil
 		}
 	default:
@@ -125,6 +125,7 @@ func (s *state) deploy(f *Function, p payload, b birth) {
 		f = f.clone()
 	}
 	version := *p.Version
+	version.By = b.by
 	f.Versions = append(f.Versions, &version)
 	f.drop(p.Drops)
 	if p.Alias == nil {

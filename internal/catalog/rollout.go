@@ -30,6 +30,7 @@ type Rollout struct {
 	Since    time.Time             `json:"since,omitzero"` // when that step began, or went on after a pause
 	Taken    []RolloutStep         `json:"taken,omitempty"`
 	Ended    *RolloutEnd           `json:"ended,omitempty"`
+	By       *function.Identity    `json:"by,omitempty"` // who asked for it; nil = not known
 }
 
 // RolloutStep is a step that was taken.
@@ -45,6 +46,7 @@ type RolloutEnd struct {
 	Gate   function.Gate          `json:"gate,omitempty"` // that did not hold
 	Reason string                 `json:"reason,omitempty"`
 	Facts  *function.RolloutFacts `json:"facts,omitempty"` // of the last step
+	By     *function.Identity     `json:"by,omitempty"`    // who ended it, which may be the node; nil = not known
 }
 
 // Active says whether a roll-out has begun and not ended.
@@ -238,7 +240,7 @@ func (s *state) rollout(f *Function, typ string, p payload, b birth) bool {
 	case event.TypeRolloutFinished, event.TypeRolloutFailed:
 		ended = true
 		r.State = p.Rollout.State
-		r.Ended = &RolloutEnd{At: b.at, Gate: p.Rollout.Gate, Reason: p.Rollout.Reason, Facts: p.Rollout.Facts}
+		r.Ended = &RolloutEnd{At: b.at, Gate: p.Rollout.Gate, Reason: p.Rollout.Reason, Facts: p.Rollout.Facts, By: b.by}
 	case event.TypeRolloutPaused:
 		r.State = function.RolloutPaused
 	case event.TypeRolloutResumed:
@@ -262,7 +264,7 @@ func (s *state) startRollout(f *Function, p payload, b birth) bool {
 	name, newer := p.Alias.Name, fmt.Sprintf("version %d was deployed", p.Rollout.To)
 	r := &Rollout{
 		Rollout: *p.Rollout.Rules, ID: b.offset, Function: f.Name, Alias: name, To: p.Rollout.To,
-		State: function.RolloutQueued, Started: b.at,
+		State: function.RolloutQueued, Started: b.at, By: b.by,
 	}
 	if f.rollout(name) != nil && r.OnNewer == function.OnNewerQueue {
 		f.overtake(name, function.RolloutQueued, newer, b)
@@ -295,7 +297,7 @@ func (f *Function) overtake(alias string, only function.RolloutState, reason str
 
 func (r *Rollout) superseded(reason string, b birth) *Rollout {
 	over := *r
-	over.State, over.Ended = function.RolloutSuperseded, &RolloutEnd{At: b.at, Reason: reason}
+	over.State, over.Ended = function.RolloutSuperseded, &RolloutEnd{At: b.at, Reason: reason, By: b.by}
 	return &over
 }
 

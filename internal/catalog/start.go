@@ -28,10 +28,12 @@ type birth struct {
 	starts Starts
 	begins Begins
 	topics topicIDs
+	by     *function.Identity // who caused it; nil = not known
 }
 
-func birthOf(p payload, r eventlog.Record) birth {
-	return birth{offset: r.Offset, at: r.Time, starts: p.Starts, begins: p.Begins, topics: p.Topics}
+func (one part) birth() birth {
+	p, r := one.payload, one.record
+	return birth{offset: r.Offset, at: r.Time, starts: p.Starts, begins: p.Begins, topics: p.Topics, by: one.by}
 }
 
 // uid is the UID of the i-th trigger of the function that the event is about.

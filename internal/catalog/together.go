@@ -9,9 +9,11 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // Changes that are made together have an event each, all of which one append stores. No event of them counts before the last one is there:
@@ -38,17 +40,22 @@ func (e *Refused) Unwrap() error { return e.Err }
 // eventsOf makes the events of changes, of which each is about an entity of its own.
 func eventsOf(ctx context.Context, changes []Change, at scene) ([]*event.Event, error) {
 	var events []*event.Event
+	by := access.From(ctx)
 	seen := map[string]bool{}
 	for i, ch := range changes {
 		e, err := ch.event(ctx, at)
 		if err == nil && seen[e.Subject] {
 			err = fault.New(fault.Invalid, "%s would change twice at the same time", entityName(e.Subject))
 		}
+		if err == nil {
+			err = permit(by, e.Subject)
+		}
 		if err != nil {
 			return nil, &Refused{i, err}
 		}
 		seen[e.Subject] = true
 		e.Time = at.now
+		sign(e, by)
 		events = append(events, e)
 	}
 	if len(events) == 1 {
@@ -88,6 +95,7 @@ type part struct {
 	record  eventlog.Record
 	typ     string
 	payload payload
+	by      *function.Identity // who caused it; nil = not known
 }
 
 // take folds a record, or keeps it until the other parts are there. The fold goes on whatever it is: a newer binary may write what this one
@@ -173,7 +181,7 @@ func readPart(r eventlog.Record) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
-	p := part{record: r, typ: e.Type}
+	p := part{record: r, typ: e.Type, by: causer(e)}
 	if err := json.Unmarshal(e.Data, &p.payload); err != nil {
 		return p, fmt.Errorf("decode %s: %w", e.Type, err)
 	}

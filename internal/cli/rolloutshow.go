@@ -19,6 +19,12 @@ func printRollout(w io.Writer, r *wire.Rollout) {
 			fmt.Fprintf(w, "%-9s %s\n", map[bool]string{true: "reason"}[i == 0], line)
 		}
 	}
+	if r.By != nil {
+		fmt.Fprintf(w, "%-9s %s\n", "by", clean(r.By.String()))
+	}
+	if r.EndedBy != nil {
+		fmt.Fprintf(w, "%-9s %s\n", "ended by", clean(r.EndedBy.String()))
+	}
 	if len(r.Taken) == 0 {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,11 +14,18 @@ import (
 
 func tokenCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
-		Use: "token", Short: "Make and end tokens that can send events, and access keys for AWS's tools", Args: cobra.NoArgs,
-		Long: `Make and end tokens that can send events to the gateway (POST /_/events) and do nothing else. A topic's writers and quota name them.
+		Use: "token", Short: "Make and end tokens, each with a role, and access keys for AWS's tools", Args: cobra.NoArgs,
+		Long: `Make and end tokens, with which others than who has the node's own token may do something. What that is says the role of each:
 
-With --aws make and end access keys, with which AWS's tools (aws, boto3, its SDKs) do what AWS's Lambda API and
-EventBridge's API have here: make, change, call and remove all functions, send events, and make rules.
+  sender    send events to the gateway (POST /_/events), and nothing else; a topic's writers and quota name such tokens
+  viewer    look at everything but the values of secrets, and change nothing
+  deployer  that, and deploy, build, push, set secrets, shift aliases and call functions
+  operator  that of a viewer, and pause, seek, replay, redrive, discard, purge, shift aliases and call functions
+  admin     everything
+
+What a deployer and an operator may change can be bounded to functions by their names. docs/access.md says it all.
+
+With --aws make and end access keys, with which AWS's tools (aws, boto3, its SDKs) do what AWS's Lambda API and EventBridge's have here.
 docs/aws.md says how they are pointed at a node.`,
 	}
 	c.AddCommand(tokenList(env), tokenCreate(env), tokenRemove(env))
@@ -27,7 +35,7 @@ docs/aws.md says how they are pointed at a node.`,
 func tokenList(env *environment) *cobra.Command {
 	var out output
 	c := &cobra.Command{
-		Use: "ls", Short: "List the names of tokens, and access keys", Args: cobra.NoArgs,
+		Use: "ls", Short: "List tokens and access keys: who may what, and until when", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			node, err := env.client()
 			if err != nil {
@@ -37,50 +45,98 @@ func tokenList(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return out.print(c.OutOrStdout(), list, func(w io.Writer) {
-				for _, name := range list.Tokens {
-					fmt.Fprintln(w, name)
-				}
-				for _, key := range list.AccessKeys {
-					fmt.Fprintf(w, "%s  access key %s\n", key.Name, key.ID)
-				}
-			})
+			return out.print(c.OutOrStdout(), list, func(w io.Writer) { printTokens(w, &list) })
 		},
 	}
 	out.flag(c)
 	return c
 }
 
+func printTokens(w io.Writer, list *wire.TokenList) {
+	var rows []row
+	add := func(t wire.TokenInfo) *row {
+		functions := "all"
+		switch {
+		case len(t.Functions) > 0:
+			functions = strings.Join(t.Functions, ", ")
+		case t.Role == "sender":
+			functions = "-"
+		}
+		expires := "never"
+		if t.Expired {
+			expires = "expired"
+		} else if !t.Expires.IsZero() {
+			expires = t.Expires.UTC().Format(time.RFC3339)
+		}
+		created := "-"
+		if !t.Created.IsZero() {
+			created = stamp(t.Created)
+		}
+		rows = append(rows, cells(t.Name, t.Role, functions, expires, created))
+		return &rows[len(rows)-1]
+	}
+	for _, t := range list.Tokens {
+		add(t)
+	}
+	for _, key := range list.AccessKeys {
+		r := add(key.TokenInfo)
+		r.notes = append(r.notes, "access key "+key.ID)
+	}
+	if rows != nil {
+		table(w, []string{"NAME", "ROLE", "FUNCTIONS", "EXPIRES", "CREATED"}, rows)
+	}
+}
+
 func tokenCreate(env *environment) *cobra.Command {
 	var out output
-	var aws bool
+	var asked wire.TokenCreate
+	var ttl, expires string
 	c := &cobra.Command{
 		Use: "create NAME", Short: "Make a token or an access key and print it, once", Args: cobra.ExactArgs(1),
-		Long: `Make a token and print it, once. With --aws make an access key, and print the environment by which AWS's tools find the node and sign what they ask of it:
+		Long: `Make a token and print it, once: without --role one that sends events. dalamb token -h says what each role may.
 
-  export $(dalamb token create ci --aws)
-  aws lambda list-functions`,
+With --aws make an access key, and print the environment by which AWS's tools find the node and sign what they ask of it. Without --role it may all that
+AWS's Lambda API has here.`,
+		Example: `  dalamb token create till
+  dalamb token create ci --role deployer --functions 'shop-*,staging.*' --ttl 24h
+  export $(dalamb token create ci-aws --aws)`,
 		RunE: func(c *cobra.Command, args []string) error {
+			asked.Name = args[0]
+			if ttl != "" {
+				if err := asked.TTL.UnmarshalText([]byte(ttl)); err != nil || asked.TTL <= 0 {
+					return usageError{c.CommandPath(), fmt.Errorf("--ttl: %q is not how long the token is good for, such as 24h or 30d", ttl)}
+				}
+			}
+			if expires != "" {
+				var err error
+				if asked.Expires, err = time.Parse(time.RFC3339, expires); err != nil {
+					return usageError{c.CommandPath(), fmt.Errorf("--expires: %q is not a time, such as 2030-01-31T12:00:00Z", expires)}
+				}
+			}
 			node, err := env.client()
 			if err != nil {
 				return err
 			}
-			if aws {
-				made, err := node.CreateAccessKey(c.Context(), args[0])
-				if err != nil {
-					return err
-				}
-				url, _ := node.Address()
-				return out.print(c.OutOrStdout(), made, func(w io.Writer) { printAccessKey(w, made, url) })
-			}
-			made, err := node.CreateToken(c.Context(), args[0])
+			made, err := node.CreateToken(c.Context(), asked)
 			if err != nil {
 				return err
 			}
-			return out.print(c.OutOrStdout(), made, func(w io.Writer) { fmt.Fprintln(w, made.Token) })
+			url, _ := node.Address()
+			return out.print(c.OutOrStdout(), made, func(w io.Writer) {
+				if asked.AWS {
+					printAccessKey(w, made, url)
+					return
+				}
+				fmt.Fprintln(w, made.Token)
+			})
 		},
 	}
-	c.Flags().BoolVar(&aws, "aws", false, "an access key for AWS's tools, which can do all that AWS's Lambda API and EventBridge's have here")
+	c.Flags().BoolVar(&asked.AWS, "aws", false, "an access key for AWS's tools")
+	c.Flags().StringVar(&asked.Role, "role", "", "what it may: sender, viewer, deployer, operator or admin (sender by default; of an access key admin)")
+	c.Flags().StringSliceVar(&asked.Functions, "functions", nil, "of a deployer and an operator: for which functions, by their whole names ([ENVIRONMENT.]NAME), with * for any part but a dot; all by default")
+	c.Flags().StringVar(&ttl, "ttl", "", "how long it is good for, such as 24h or 30d; for ever by default")
+	c.Flags().StringVar(&expires, "expires", "", "until when it is good, such as 2030-01-31T12:00:00Z")
+	c.MarkFlagsMutuallyExclusive("ttl", "expires")
 	out.flag(c)
 	return c
 }

@@ -70,6 +70,9 @@ func printVersions(w io.Writer, list *wire.VersionList) {
 		if v.Origin != nil {
 			r.notes = append(r.notes, "from "+v.Origin.String())
 		}
+		if v.By != nil {
+			r.notes = append(r.notes, "deployed by "+v.By.String())
+		}
 		if v.Built != nil {
 			r.notes = append(r.notes, builtNote(v.Built))
 		}

@@ -7,19 +7,14 @@ import (
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
-// Tokens lists the tokens that can send events, and the access keys.
+// Tokens lists the tokens and the access keys that were given out.
 func (c *Client) Tokens(ctx context.Context) (out wire.TokenList, err error) {
 	return out, c.call(ctx, get("v1", "tokens"), &out)
 }
 
-// CreateToken makes a token that can send events.
-func (c *Client) CreateToken(ctx context.Context, name string) (out wire.Token, err error) {
-	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "tokens"}, body: wire.TokenCreate{Name: name}}, &out)
-}
-
-// CreateAccessKey makes an access key for AWS's tools.
-func (c *Client) CreateAccessKey(ctx context.Context, name string) (out wire.Token, err error) {
-	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "tokens"}, body: wire.TokenCreate{Name: name, AWS: true}}, &out)
+// CreateToken makes a token, or an access key.
+func (c *Client) CreateToken(ctx context.Context, asked wire.TokenCreate) (out wire.Token, err error) {
+	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "tokens"}, body: asked}, &out)
 }
 
 // RemoveToken ends a token or an access key.

@@ -21,6 +21,7 @@ type Node struct {
 	EventLog EventLog
 	TLS      TLS
 	Proxies  Proxies
+	Signin   Signin
 
 	Log        Log
 	Limits     Limits
@@ -77,6 +78,7 @@ func Default() *Node {
 		Control: "127.0.0.1:8081",
 		Runner:  "native",
 		Proxies: Proxies{Header: "x-forwarded"},
+		Signin:  Signin{Claim: "groups"},
 		Drain:   function.Duration(30 * time.Second),
 		Log:     Log{Level: "info", Format: "text"},
 		Limits: Limits{

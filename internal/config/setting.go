@@ -26,7 +26,7 @@ type Setting struct {
 
 // Settings is the table, in the order of the reference page.
 func Settings() []Setting {
-	return slices.Concat(nodeSettings(), tlsSettings(), proxySettings(), healthSettings(), buildSettings(), outsideSettings())
+	return slices.Concat(nodeSettings(), tlsSettings(), proxySettings(), signinSettings(), healthSettings(), buildSettings(), outsideSettings())
 }
 
 func nodeSettings() []Setting {
@@ -162,6 +162,8 @@ func (s *Setting) set(n *Node, text string) error {
 		return p.UnmarshalText([]byte(text))
 	case *List:
 		*p = parseList(text)
+	case *Groups:
+		return p.UnmarshalText([]byte(text))
 	case *[]Registry:
 		list, err := parseRegistries(text)
 		*p = list
@@ -195,6 +197,8 @@ func (s *Setting) Text(n *Node) string {
 	case *function.Duration:
 		return p.String()
 	case *List:
+		return p.String()
+	case *Groups:
 		return p.String()
 	case *EventLog:
 		return p.String()

@@ -55,10 +55,23 @@ type Identity struct {
 	ID   string `json:"id"`   // authid
 }
 
+// String names who it is, for people.
+func (i *Identity) String() string {
+	switch i.Type {
+	case AuthAPIKey:
+		return "token " + i.ID
+	case AuthSystem:
+		return i.ID
+	}
+	return i.Type + " " + i.ID
+}
+
 // Values of Identity.Type.
 const (
 	AuthUser   = "user"
 	AuthAPIKey = "api_key"
+	// AuthSystem is of the node itself, in control events: node, hook/NAME, images.
+	AuthSystem = "system"
 	// AuthFunction is of a function that calls another one. The node knows it by its sandbox; no rule of a route gives it out.
 	AuthFunction = "function"
 )

@@ -176,6 +176,7 @@ type Version struct {
 	Image   *Image    `json:"image,omitempty"`  // what Spec.ImageRef was when it was deployed; nil = none
 	Origin  *Origin   `json:"origin,omitempty"` // where it came from; nil = not known
 	Built   *Built    `json:"built,omitempty"`  // how the code was made; nil = it came as it is
+	By      *Identity `json:"by,omitempty"`     // who deployed it; nil = not known
 	Spec    Spec      `json:"spec"`
 }
 

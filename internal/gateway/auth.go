@@ -6,43 +6,42 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
 // sender is the name of the token that a request to send events shows: function.NodeToken for the node's own.
 func (g *Gateway) sender(r *http.Request) (string, error) {
-	err := g.authorize(r)
-	if err == nil {
-		return function.NodeToken, nil
+	who, err := g.who(r)
+	if err != nil {
+		return "", err
 	}
-	if values := r.Header["Authorization"]; len(values) == 1 {
-		if name, ok := g.catalog.View().Token(tokenHash(values[0])); ok {
-			return name, nil
-		}
-	}
-	return "", err
+	return who.ID, who.May(access.Send)
 }
 
-// authorize wants the node's token as `Authorization: Bearer TOKEN`. A token in the URL is not taken: URLs end up in logs.
-func (g *Gateway) authorize(r *http.Request) error {
+// who is who shows a token, as `Authorization: Bearer TOKEN`. A token in the URL is not taken: URLs end up in logs.
+func (g *Gateway) who(r *http.Request) (access.Actor, error) {
 	values := r.Header["Authorization"]
 	if len(values) == 0 {
-		return fault.New(fault.Unauthenticated, "the request carries no token").
+		return access.Actor{}, fault.New(fault.Unauthenticated, "the request carries no token").
 			WithHint("send it as Authorization: Bearer TOKEN; the token is in the file token of the data directory")
 	}
-	if len(values) == 1 && !g.showsToken(values[0]) {
-		if name, ok := g.catalog.View().Token(tokenHash(values[0])); ok {
-			return fault.New(fault.Unauthenticated, "the token %s sends events and does nothing else; this needs the node's own", name).
-				WithHint("the node's own token is in the file token of its data directory")
+	if len(values) == 1 && g.showsToken(values[0]) {
+		return access.Own(), nil
+	}
+	if len(values) == 1 {
+		if t, ok := g.catalog.View().Token(tokenHash(values[0])); ok && t.Grant.Expired(g.now()) {
+			return access.Actor{}, fault.New(fault.Unauthenticated, "the token %s expired at %s", t.Name, t.Grant.Expires.UTC().Format(time.RFC3339)).
+				WithHint("ask for a new one")
+		} else if ok {
+			return t.Actor(), nil
 		}
 	}
-	if len(values) != 1 || !g.showsToken(values[0]) {
-		return fault.New(fault.Unauthenticated, "the token is not this node's").
-			WithHint("send Authorization: Bearer TOKEN; the token is in the file token of the data directory")
-	}
-	return nil
+	return access.Actor{}, fault.New(fault.Unauthenticated, "the token is not this node's").
+		WithHint("send Authorization: Bearer TOKEN; the token is in the file token of the data directory")
 }
 
 // showsToken says whether a value of Authorization is the node's token. Hashes are compared, so the time that it takes tells

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -17,12 +18,19 @@ const runHeader = "Dalamb-Run"
 // serveFunction is /_/fn/NAME[:ALIAS][/...]: any method, one function by name. The function sees the path behind it, the query, the
 // headers and the body; it does not see the node's token.
 func (g *Gateway) serveFunction(x *exchange, r *http.Request) {
-	if err := g.authorize(r); err != nil {
+	who, err := g.who(r)
+	if err == nil {
+		err = who.May(access.Call)
+	}
+	if err != nil {
 		g.fail(x, err)
 		return
 	}
 	written := r.URL
 	to, err := parseAddress(g.catalog.View(), strings.TrimPrefix(written.EscapedPath(), fnPrefix))
+	if err == nil {
+		err = who.Over(access.Call, to.function)
+	}
 	if err == nil {
 		err = to.byHeader(r.Header)
 	}

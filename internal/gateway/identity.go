@@ -17,6 +17,7 @@ import (
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/issuer"
 )
 
 // authenticator finds out who calls a route, as the route wants it proved.
@@ -25,16 +26,16 @@ type authenticator struct {
 	rule  *function.Auth
 	whose string // the function
 	realm string
-	known *passwords // of Basic
-	keys  *issuer    // of JWT
-	desk  *desk      // of OIDC
-	door  *doorman   // of Function
+	known *passwords     // of Basic
+	keys  *issuer.Issuer // of JWT
+	desk  *desk          // of OIDC
+	door  *doorman       // of Function
 }
 
 func newAuthenticator(t *catalog.Trigger, g *Gateway) *authenticator {
 	a := &authenticator{g: g, rule: t.Route.Auth, whose: t.Function, realm: t.Function}
 	if j := t.Route.Auth.JWT; j != nil {
-		a.keys = newIssuer(j, g.now)
+		a.keys = issuer.New(issuer.Options{Issuer: j.Issuer, Audience: j.Audience, Keys: j.Keys, Now: g.now})
 	}
 	if o := t.Route.Auth.OIDC; o != nil {
 		a.desk = newDesk(g, o, t.Function)
@@ -101,8 +102,8 @@ func (a *authenticator) token(x *exchange, r *http.Request) (*function.Identity,
 		return nil, refuse(x, challenge, "this route wants a token").WithHint("send it as Authorization: Bearer TOKEN")
 	}
 	if len(values) == 1 {
-		if name, ok := a.g.catalog.View().Token(tokenHash(values[0])); ok && slices.Contains(a.rule.Token.Names, name) {
-			return &function.Identity{Type: function.AuthAPIKey, ID: name}, nil
+		if t, ok := a.g.catalog.View().Token(tokenHash(values[0])); ok && !t.Grant.Expired(a.g.now()) && slices.Contains(a.rule.Token.Names, t.Name) {
+			return &function.Identity{Type: function.AuthAPIKey, ID: t.Name}, nil
 		}
 	}
 	return nil, refuse(x, challenge+`, error="invalid_token"`, "the token is none that this route takes").WithHint("send Authorization: Bearer TOKEN with a token that was given out for it")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/openapi"
 )
@@ -17,7 +18,11 @@ func (g *Gateway) serveOpenAPI(x *exchange, r *http.Request) {
 		g.methodNotAllowed(x, r, "GET, HEAD")
 		return
 	}
-	if err := g.authorize(r); err != nil {
+	who, err := g.who(r)
+	if err == nil {
+		err = who.May(access.Read)
+	}
+	if err != nil {
 		g.fail(x, err)
 		return
 	}

@@ -15,16 +15,17 @@ type VersionList struct {
 
 // Version is one version of a function and what points at it.
 type Version struct {
-	Number  int              `json:"number"`
-	Created time.Time        `json:"created"`
-	Origin  *function.Origin `json:"origin,omitempty"` // where it came from; absent = not known
-	Built   *function.Built  `json:"built,omitempty"`  // how its code was made; absent = it came as it is
-	Code    string           `json:"code,omitempty"`   // digest
-	Image   string           `json:"image,omitempty"`  // reference
-	Digest  string           `json:"imageDigest,omitempty"`
-	Bytes   int64            `json:"bytes,omitempty"` // of its files, unpacked, as far as they are on this node
-	Aliases []AliasShare     `json:"aliases,omitempty"`
-	Error   string           `json:"error,omitempty"` // why this node could not run it
+	Number  int                `json:"number"`
+	Created time.Time          `json:"created"`
+	Origin  *function.Origin   `json:"origin,omitempty"` // where it came from; absent = not known
+	Built   *function.Built    `json:"built,omitempty"`  // how its code was made; absent = it came as it is
+	By      *function.Identity `json:"by,omitempty"`     // who deployed it; absent = not known
+	Code    string             `json:"code,omitempty"`   // digest
+	Image   string             `json:"image,omitempty"`  // reference
+	Digest  string             `json:"imageDigest,omitempty"`
+	Bytes   int64              `json:"bytes,omitempty"` // of its files, unpacked, as far as they are on this node
+	Aliases []AliasShare       `json:"aliases,omitempty"`
+	Error   string             `json:"error,omitempty"` // why this node could not run it
 }
 
 // AliasShare is what of an alias a version has.

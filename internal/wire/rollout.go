@@ -25,6 +25,8 @@ type Rollout struct {
 	Ended    time.Time             `json:"ended,omitzero"`
 	Gate     function.Gate         `json:"gate,omitempty" enum:"start,errors,latency,differences,sample,check"` // that did not hold
 	Reason   string                `json:"reason,omitempty"`
+	By       *function.Identity    `json:"by,omitempty"`      // who asked for it
+	EndedBy  *function.Identity    `json:"endedBy,omitempty"` // who ended it, which may be the node
 }
 
 // RolloutStep is a step that was taken.

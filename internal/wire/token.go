@@ -1,30 +1,48 @@
 package wire
 
-import "time"
+import (
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
 
 // TokenList is the answer to GET /v1/tokens.
 type TokenList struct {
-	Tokens     []string    `json:"tokens"`     // names; what a token is, nobody can be told again
+	Tokens     []TokenInfo `json:"tokens"`
 	AccessKeys []AccessKey `json:"accessKeys"` // of AWS's tools
+}
+
+// TokenInfo is a token that was given out. What it is, nobody can be told again.
+type TokenInfo struct {
+	Name      string    `json:"name"`
+	Role      string    `json:"role" enum:"sender,viewer,deployer,operator,admin"`
+	Functions []string  `json:"functions,omitempty"` // patterns of their names; absent = all
+	Created   time.Time `json:"created,omitzero"`
+	Expires   time.Time `json:"expires,omitzero"` // absent = never
+	Expired   bool      `json:"expired,omitempty"`
 }
 
 // AccessKey is a key that requests of AWS's tools are signed with. Its secret, nobody can be told again.
 type AccessKey struct {
-	Name    string    `json:"name"`
-	ID      string    `json:"id"`
-	Created time.Time `json:"created"`
+	TokenInfo
+	ID string `json:"id"`
 }
 
-// TokenCreate asks for a token that can send events, or for an access key.
+// TokenCreate asks for a token, or for an access key.
 type TokenCreate struct {
-	Name string `json:"name"`
-	AWS  bool   `json:"aws,omitempty"` // an access key, with which AWS's tools can do all that AWS's API has here
+	Name      string            `json:"name"`
+	AWS       bool              `json:"aws,omitempty"`       // an access key, which AWS's tools sign requests with
+	Role      string            `json:"role,omitempty"`      // sender by default; of an access key admin
+	Functions []string          `json:"functions,omitempty"` // patterns of the names of functions that it is for; absent = all
+	TTL       function.Duration `json:"ttl,omitempty"`       // how long from now; absent = see expires
+	Expires   time.Time         `json:"expires,omitzero"`    // when; absent = never
 }
 
 // Token is a token or an access key that was made.
 type Token struct {
-	Name            string `json:"name"`
-	Token           string `json:"token,omitempty"`
-	AccessKeyID     string `json:"accessKeyId,omitempty"`
-	SecretAccessKey string `json:"secretAccessKey,omitempty"`
+	Name            string    `json:"name"`
+	Token           string    `json:"token,omitempty"`
+	Expires         time.Time `json:"expires,omitzero"`
+	AccessKeyID     string    `json:"accessKeyId,omitempty"`
+	SecretAccessKey string    `json:"secretAccessKey,omitempty"`
 }

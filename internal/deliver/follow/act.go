@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -153,7 +154,7 @@ func (r *round) deploy(ctx context.Context, t target, v *function.Version) (*wir
 	if err != nil || digest == r.had[t] {
 		return nil, err
 	}
-	made, err := r.o.Deployer.Deploy(ctx, wire.DeployRequest{
+	made, err := r.o.Deployer.Deploy(access.With(ctx, access.Acting("images")), wire.DeployRequest{
 		Spec: v.Declared(), Code: v.Code, Alias: t.alias,
 		Origin: &function.Origin{Kind: function.OriginImage, Repository: ref, Pusher: r.push.Pusher},
 	})

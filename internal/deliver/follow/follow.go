@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -147,4 +148,22 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// Followers are the functions that get a version from a push to a repository of the node's own registry, sorted.
+func (f *Follower) Followers(repository string) []string {
+	var names []string
+	for _, fn := range f.o.Catalog.View().Functions() {
+		for _, alias := range fn.Aliases {
+			v := version(fn, alias.Primary)
+			if v == nil || !v.Spec.Follow || v.Image == nil {
+				continue
+			}
+			if tag, ok := f.o.Images.Tag(v.Spec.ImageRef()); ok && tag.Own && tag.Repository == repository {
+				names = append(names, fn.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -140,6 +141,17 @@ func (p *push) readGone(ctx context.Context, c *change) error {
 		}
 	}
 	return nil
+}
+
+// mayRemove refuses a push that would take aliases away from functions over which who pushes has no right.
+func (c *change) mayRemove(ctx context.Context) error {
+	var names []string
+	for _, g := range c.gone {
+		if g.own {
+			names = append(names, g.Name)
+		}
+	}
+	return access.From(ctx).Over(access.Deploy, names...)
 }
 
 // replaced says whether a branch loses commits.

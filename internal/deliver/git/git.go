@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -73,9 +74,9 @@ type Appender interface {
 
 // Options of Open. All are required but where it says so.
 type Options struct {
-	Dir      string                   // of all that is kept here
-	Program  string                   // git's path; "" = the machine has none, and every request is answered with that
-	Known    func(*http.Request) bool // whether a request shows the node's token
+	Dir      string                                   // of all that is kept here
+	Program  string                                   // git's path; "" = the machine has none, and every request is answered with that
+	Who      func(token string) (access.Actor, error) // who holds a token, which is the password of every user name; or why it is nobody
 	Deployer Deployer
 	Code     Code
 	Builder  Builder // nil = nothing is built
@@ -93,7 +94,7 @@ type Options struct {
 type Server struct {
 	dir       string
 	program   program
-	known     func(*http.Request) bool
+	who       func(token string) (access.Actor, error)
 	deployer  Deployer
 	code      Code
 	builder   Builder
@@ -119,8 +120,8 @@ type Server struct {
 
 // Open checks the options, makes the directory and removes what a killed node left in it.
 func Open(o Options) (*Server, error) {
-	if o.Dir == "" || o.Known == nil || o.Deployer == nil || o.Code == nil || o.Log == nil {
-		return nil, errors.New("git needs a directory, a check of tokens, who deploys, a code store and a log")
+	if o.Dir == "" || o.Who == nil || o.Deployer == nil || o.Code == nil || o.Log == nil {
+		return nil, errors.New("git needs a directory, who holds which token, who deploys, a code store and a log")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -138,7 +139,7 @@ func Open(o Options) (*Server, error) {
 		o.RemoteWait = remoteWait
 	}
 	s := &Server{
-		dir: o.Dir, known: o.Known, deployer: o.Deployer, code: o.Code, builder: o.Builder, log: o.Log, maxPush: o.MaxPush, elsewhere: o.Elsewhere, logger: o.Logger, now: o.Now,
+		dir: o.Dir, who: o.Who, deployer: o.Deployer, code: o.Code, builder: o.Builder, log: o.Log, maxPush: o.MaxPush, elsewhere: o.Elsewhere, logger: o.Logger, now: o.Now,
 		program: program{path: o.Program, home: filepath.Join(o.Dir, "home")}, turns: newTurns(),
 		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), looking: newPlaces(maxLooking, lookingOfHook), fetching: newPlaces(maxFetching, fetchingOfHook), remoteWait: o.RemoteWait, remoteTries: remoteTries, lookup: net.DefaultResolver.LookupHost, deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
 	}
@@ -177,15 +178,20 @@ func Find() string {
 // tmp is for what belongs to one push: its body, and what is checked out of it.
 func (s *Server) tmp() string { return filepath.Join(s.dir, "tmp") }
 
-// ServeHTTP answers a request that shows the token.
+// ServeHTTP answers a request that shows a token whose role may what the request does.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.known(r) {
+	who, err := s.who(access.Shown(r))
+	if err != nil {
 		w.Header().Set("WWW-Authenticate", `Basic realm="dalamb"`)
-		s.fail(w, r, fault.New(fault.Unauthenticated, "the token is missing or wrong").
-			WithHint("give any user name, and the node's token as password; it is in the file token of the node's data directory"))
+		s.fail(w, r, fault.New(fault.Unauthenticated, "%w", err).
+			WithHint("give any user name, and a token as password; the node's own is in the file token of the node's data directory"))
 		return
 	}
+	r = r.WithContext(access.With(r.Context(), who))
 	at, err := parsePlace(r.Method, r.URL.Path, r.URL.Query().Get("service"))
+	if err == nil {
+		err = who.May(at.right())
+	}
 	if err == nil && s.program.path == "" {
 		err = &refusal{http.StatusNotImplemented, fault.New(fault.Unavailable, "this node's machine has no git, so nothing can be pushed to it").
 			WithHint("install git there and restart the node; dalamb doctor says what it finds")}

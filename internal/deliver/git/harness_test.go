@@ -3,9 +3,7 @@ package git
 import (
 	"bytes"
 	"context"
-	"crypto/subtle"
 	"errors"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -15,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -200,10 +199,7 @@ func newHost(t *testing.T) *host {
 	}
 	h.server, err = Open(Options{
 		Dir: filepath.Join(h.dir, "git"), Program: need.Program(t, "git"), Deployer: h.platform, Code: h.code, Log: h.platform, MaxPush: 64 << 20,
-		Known: func(r *http.Request) bool {
-			_, password, _ := r.BasicAuth()
-			return subtle.ConstantTimeCompare([]byte(password), []byte(testToken)) == 1
-		},
+		Who: testWho,
 		Now: func() time.Time { return time.Unix(1_800_000_000, 0) },
 	})
 	if err != nil {
@@ -216,6 +212,19 @@ func newHost(t *testing.T) *host {
 }
 
 // refs are the repository's refs as a client sees them.
+// testWho knows the node's own token, and those of a deployer of what is named shop-*, and of somebody who may look.
+func testWho(token string) (access.Actor, error) {
+	switch token {
+	case testToken:
+		return access.Own(), nil
+	case "shop-deployer":
+		return access.Actor{Type: access.APIKey, ID: "shop-ci", Grant: access.Grant{Role: access.Deployer, Functions: []string{"shop-*"}}}, nil
+	case "viewer":
+		return access.Actor{Type: access.APIKey, ID: "looks", Grant: access.Grant{Role: access.Viewer}}, nil
+	}
+	return access.Actor{}, fault.New(fault.Unauthenticated, "the token is missing or wrong")
+}
+
 func (h *host) refs(w *work) string {
 	h.t.Helper()
 	return w.git("ls-remote", h.url)

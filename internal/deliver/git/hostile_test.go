@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/image"
 )
@@ -98,7 +99,7 @@ func (w *work) repositoryOn(h *host) *work {
 
 func TestWithoutGitTheAnswerSaysSo(t *testing.T) {
 	h := newHost(t)
-	s, err := Open(Options{Dir: t.TempDir(), Known: func(*http.Request) bool { return true }, Deployer: h.platform, Code: h.code, Log: h.platform})
+	s, err := Open(Options{Dir: t.TempDir(), Who: func(string) (access.Actor, error) { return access.Own(), nil }, Deployer: h.platform, Code: h.code, Log: h.platform})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +271,7 @@ func TestWhatAKilledNodeLeftIsRemoved(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(h.server.tmp(), "body-1"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(Options{Dir: filepath.Join(h.dir, "git"), Program: h.server.program.path, Known: h.server.known, Deployer: h.platform, Code: h.code, Log: h.platform}); err != nil {
+	if _, err := Open(Options{Dir: filepath.Join(h.dir, "git"), Program: h.server.program.path, Who: h.server.who, Deployer: h.platform, Code: h.code, Log: h.platform}); err != nil {
 		t.Fatal(err)
 	}
 	w.commit("second", map[string]string{"web/main.py": "print(2)\n"})
@@ -367,4 +368,42 @@ func TestADirectoryWithAColon(t *testing.T) {
 	w.repositoryOn(h)
 	w.commit("second", map[string]string{"pay/pay.sh": "#!/bin/sh\necho 2\n"})
 	wantText(t, w.pushed(h.url, "main"), "pay", "version 2")
+}
+
+// A token whose role does not deploy may not push; one that looks may fetch.
+func TestRightsOfWhoPushes(t *testing.T) {
+	h := newHost(t)
+	for _, c := range []struct {
+		token, service string
+		status         int
+		says           string
+	}{
+		{"viewer", receivePack, 403, "the token looks has the role viewer, which may not deploy"},
+		{"viewer", uploadPack, 404, "shop"},
+		{"shop-deployer", receivePack, 200, ""},
+		{"nobody", receivePack, 401, "the token is missing or wrong"},
+	} {
+		url := strings.Replace(h.url, testToken, c.token, 1) + "/info/refs?service=" + c.service
+		resp, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != c.status || !strings.Contains(string(body), c.says) {
+			t.Errorf("%s as %s = %d %s, want %d with %q", c.service, c.token, resp.StatusCode, body, c.status, c.says)
+		}
+	}
+}
+
+// Who deploys some functions takes no alias away from another's by leaving it out of his commit.
+func TestAliasOfAnothersFunctionStays(t *testing.T) {
+	shop, _ := testWho("shop-deployer")
+	c := &change{gone: []goneAlias{{Name: "shop-web", Alias: "x", own: true}, {Name: "pay", Alias: "x", own: true}, {Name: "ship", Alias: "live"}}}
+	if err := c.mayRemove(access.With(t.Context(), shop)); fault.KindOf(err) != fault.Denied || !strings.Contains(err.Error(), `not "pay"`) {
+		t.Errorf("mayRemove = %v, want Denied that names pay alone", err)
+	}
+	if err := c.mayRemove(t.Context()); err != nil {
+		t.Errorf("mayRemove by the node = %v", err)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -22,6 +23,14 @@ type place struct {
 	name      string // of the repository
 	service   string
 	advertise bool // the refs alone
+}
+
+// right is what a request needs; over which functions, a push is asked when it is known what it delivers.
+func (p place) right() access.Right {
+	if p.service == receivePack {
+		return access.Deploy
+	}
+	return access.Read
 }
 
 const maxRepositoryName = 100

@@ -127,6 +127,7 @@ func (p *push) checkOld(ctx context.Context, updates []update) error {
 func (p *push) check(ctx context.Context, changes []*change) error {
 	var problems []error
 	for _, c := range changes {
+		problems = append(problems, c.mayRemove(ctx))
 		reqs := p.requests(c)
 		for i, f := range c.functions {
 			reqs[i].Code, reqs[i].DryRun = f.placeholder(), true

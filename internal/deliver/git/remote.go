@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -154,7 +155,7 @@ func (in *Incoming) try(ctx context.Context) (err error) {
 		server: s, repository: r.Repository, dir: dir, pusher: oneLine(r.Pusher), holder: in.holder, out: &in.said,
 		remote: &in.remote,
 	}
-	if err := p.deliver(ctx, []update{u}); err != nil {
+	if err := p.deliver(access.With(ctx, access.Acting("hook/"+r.Hook)), []update{u}); err != nil {
 		return errors.Join(err, in.forget(ctx, dir))
 	}
 	in.made = p.made

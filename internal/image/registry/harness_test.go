@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dalamb/dalamb/internal/access"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/image"
 )
 
@@ -28,12 +30,30 @@ type harness struct {
 
 func serve(t testing.TB) *harness { return serveFrom(t, t.TempDir()) }
 
+// who knows the node's own token, and those of a deployer of what is named shop-*, and of somebody who may look.
+func who(shown string) (access.Actor, error) {
+	switch shown {
+	case token:
+		return access.Own(), nil
+	case "shop-deployer":
+		return access.Actor{Type: access.APIKey, ID: "shop-ci", Grant: access.Grant{Role: access.Deployer, Functions: []string{"shop-*"}}}, nil
+	case "viewer":
+		return access.Actor{Type: access.APIKey, ID: "looks", Grant: access.Grant{Role: access.Viewer}}, nil
+	}
+	return access.Actor{}, fault.New(fault.Unauthenticated, "the token is missing or wrong")
+}
+
 func openIn(dir string) (*Registry, error) {
 	blobs, err := image.OpenBlobs(filepath.Join(dir, "content"))
 	if err != nil {
 		return nil, err
 	}
-	return Open(Options{Dir: filepath.Join(dir, "registry"), Blobs: blobs, Token: token})
+	return Open(Options{Dir: filepath.Join(dir, "registry"), Blobs: blobs, Who: who, Followers: func(repository string) []string {
+		if repository == "followed" {
+			return []string{"shop-web", "pay"}
+		}
+		return nil
+	}})
 }
 
 func serveFrom(t testing.TB, dir string) *harness {

@@ -294,3 +294,28 @@ func FuzzManifest(f *testing.F) {
 		}
 	})
 }
+
+// What may be pushed, and who may remove: a push to a repository that functions follow deploys them.
+func TestRightsOfWhoPushes(t *testing.T) {
+	h := serve(t)
+	as := func(token string) map[string]string { return map[string]string{"Authorization": "Bearer " + token} }
+	for _, c := range []struct {
+		token, method, path string
+		status              int
+		says                string
+	}{
+		{"viewer", "GET", "/v2/", 200, ""},
+		{"viewer", "POST", "/v2/free/blobs/uploads/", 403, "which may not deploy"},
+		{"viewer", "PUT", "/v2/free/manifests/1", 403, "which may not deploy"},
+		{"shop-deployer", "POST", "/v2/free/blobs/uploads/", 202, ""},
+		{"shop-deployer", "POST", "/v2/followed/blobs/uploads/", 403, `and not \"pay\"`},
+		{"shop-deployer", "PUT", "/v2/followed/manifests/1", 403, `and not \"pay\"`},
+		{"shop-deployer", "DELETE", "/v2/free/manifests/1", 403, "which may not administer"},
+		{"nobody", "GET", "/v2/", 401, "missing or wrong"},
+	} {
+		r := h.do(call{method: c.method, path: c.path, header: as(c.token), noToken: true})
+		if r.status != c.status || !strings.Contains(r.body, c.says) {
+			t.Errorf("%s %s as %s = %d %s, want %d with %q", c.method, c.path, c.token, r.status, r.body, c.status, c.says)
+		}
+	}
+}

@@ -5,8 +5,6 @@ package registry
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -14,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/image"
 )
@@ -38,12 +37,15 @@ const tidyEvery = 10 * time.Minute
 
 // Options of Open. All are required but where it says so.
 type Options struct {
-	Dir    string       // of the index and of uploads; on the file system that Blobs is on, because uploads are renamed into it
-	Blobs  *image.Blobs // content
-	Token  string       // the password of every user name
+	Dir   string       // of the index and of uploads; on the file system that Blobs is on, because uploads are renamed into it
+	Blobs *image.Blobs // content
+	// Who is who holds a token, which is the password of every user name. An error says why it is nobody.
+	Who    func(token string) (access.Actor, error)
 	Logger *slog.Logger // nil = nowhere
 	// Pushed is told of each tag that was pushed, before the client is: after an error the client pushes again. nil = nobody wants to know.
 	Pushed func(Push) error
+	// Followers are the functions that get a version from a push to a repository; nil = none do.
+	Followers func(repository string) []string
 }
 
 // Push is one push of a tag.
@@ -58,9 +60,10 @@ type Registry struct {
 	blobs   *image.Blobs
 	index   *index
 	uploads *uploads
-	token   [sha256.Size]byte
+	who     func(token string) (access.Actor, error)
 	logger  *slog.Logger
 	pushed  func(Push) error
+	follow  func(repository string) []string
 }
 
 // Open opens or makes the registry in o.Dir. Uploads that a stop interrupted are there still and can be gone on with.
@@ -68,8 +71,8 @@ func Open(o Options) (*Registry, error) {
 	switch {
 	case o.Dir == "", o.Blobs == nil:
 		return nil, errors.New("registry needs a directory and a store of content")
-	case o.Token == "":
-		return nil, errors.New("registry needs a token: without one anybody could change everything")
+	case o.Who == nil:
+		return nil, errors.New("registry needs to know who holds which token: else anybody could change everything")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -77,7 +80,10 @@ func Open(o Options) (*Registry, error) {
 	if o.Pushed == nil {
 		o.Pushed = func(Push) error { return nil }
 	}
-	g := &Registry{blobs: o.Blobs, token: sha256.Sum256([]byte(o.Token)), logger: o.Logger, pushed: o.Pushed}
+	if o.Followers == nil {
+		o.Followers = func(string) []string { return nil }
+	}
+	g := &Registry{blobs: o.Blobs, who: o.Who, logger: o.Logger, pushed: o.Pushed, follow: o.Followers}
 	var err error
 	if g.index, err = openIndex(filepath.Join(o.Dir, "repositories")); err != nil {
 		return nil, err
@@ -107,13 +113,14 @@ func (g *Registry) Run(ctx context.Context) error {
 	}
 }
 
-// ServeHTTP answers a request that shows the token.
+// ServeHTTP answers a request that shows a token whose role may what the request does.
 func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
-	if !g.Known(r) {
+	who, err := g.who(access.Shown(r))
+	if err != nil {
 		w.Header().Set("WWW-Authenticate", `Basic realm="dalamb"`)
-		g.fail(w, r, refuse(codeUnauthorized, fault.Unauthenticated, "the token is missing or wrong").
-			hint("log in with any user name and the node's token as password; it is in the file token of the node's data directory"))
+		g.fail(w, r, refuse(codeUnauthorized, fault.Unauthenticated, "%v", err).
+			hint("log in with any user name and a token as password; the node's own is in the file token of the node's data directory"))
 		return
 	}
 	at, err := parsePath(r.URL.Path)
@@ -129,23 +136,12 @@ func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			err: fault.New(fault.Invalid, "%s is not possible on %s", r.Method, r.URL.Path).WithHint("possible: %s", methods.allowed())})
 		return
 	}
-	if err := serve(w, r, at); err != nil {
+	if err = g.permit(who, r.Method, at); err == nil {
+		err = serve(w, r, at)
+	}
+	if err != nil {
 		g.fail(w, r, err)
 	}
-}
-
-// Known says whether the request shows the node's token: as the password of Basic, which is what the challenge asks for, or as a
-// Bearer token. Digests are compared, so that the time it takes tells nothing of the token, its length included. A token that may
-// only send events is not one.
-func (g *Registry) Known(r *http.Request) bool {
-	_, shown, ok := r.BasicAuth()
-	if !ok {
-		var scheme string
-		scheme, shown, _ = strings.Cut(r.Header.Get("Authorization"), " ")
-		ok = strings.EqualFold(scheme, "Bearer")
-	}
-	sum := sha256.Sum256([]byte(shown))
-	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1 && ok
 }
 
 // handler serves one kind of request; an error is answered by ServeHTTP, so nothing has been written then.

@@ -1,4 +1,6 @@
-package gateway
+// Package issuer says what a JSON Web Token claims, where an issuer has signed it: it has the issuer's public keys, and keeps them. It does not know what
+// the claims are good for (gateway's routes and the control API do), and has nobody sign in (signin does).
+package issuer
 
 import (
 	"context"
@@ -11,8 +13,6 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-
-	"github.com/dalamb/dalamb/internal/function"
 )
 
 // How an issuer's keys are kept. They are fetched when the first token comes; again when they are old, and when a token names one that is not
@@ -24,11 +24,18 @@ const (
 	maxKeys     = 1 << 20 // bytes of a document
 )
 
-// issuer has the public keys of who signs tokens.
-type issuer struct {
-	rule   *function.JWTAuth
+// Options of New. Issuer and Audience are required.
+type Options struct {
+	Issuer   string
+	Audience []string // of which a token must be for one
+	Keys     string   // URL of the public keys; "" = the issuer's description says
+	Now      func() time.Time
+}
+
+// Issuer has the public keys of who signs tokens. Safe for concurrent use.
+type Issuer struct {
+	o      Options
 	client *http.Client
-	now    func() time.Time
 	turn   chan struct{} // holds a value while a request asks the issuer
 
 	mu      sync.Mutex
@@ -38,15 +45,19 @@ type issuer struct {
 	err     error // of the last try
 }
 
-func newIssuer(rule *function.JWTAuth, now func() time.Time) *issuer {
+// New asks nobody: the first token does.
+func New(o Options) *Issuer {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	// A redirect could lead from https to anywhere.
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return &issuer{rule: rule, client: client, now: now, turn: make(chan struct{}, 1)}
+	return &Issuer{o: o, client: client, turn: make(chan struct{}, 1)}
 }
 
 // find returns the keys that a token may be signed with: those of its key id, or all where it names none. None is no error. One request at a time
 // asks the issuer; those for which old keys are at hand do not wait for it.
-func (i *issuer) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
+func (i *Issuer) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
 	keys, ok, err := i.known(id)
 	if ok {
 		return keys, err
@@ -61,7 +72,7 @@ func (i *issuer) find(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 		select {
 		case i.turn <- struct{}{}:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for keys of %s: %w", i.rule.Issuer, ctx.Err())
+			return nil, fmt.Errorf("wait for keys of %s: %w", i.o.Issuer, ctx.Err())
 		}
 	}
 	defer func() { <-i.turn }()
@@ -73,7 +84,7 @@ func (i *issuer) find(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 	fresh, err := i.fetch(limited)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.tried, i.err = i.now(), err
+	i.tried, i.err = i.o.Now(), err
 	if err == nil {
 		i.keys, i.fetched = fresh, i.tried
 	}
@@ -84,10 +95,10 @@ func (i *issuer) find(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 }
 
 // known says what is known without asking the issuer; ok is false when it has to be asked.
-func (i *issuer) known(id string) (keys []jose.JSONWebKey, ok bool, err error) {
+func (i *Issuer) known(id string) (keys []jose.JSONWebKey, ok bool, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	now := i.now()
+	now := i.o.Now()
 	keys = i.of(id)
 	if len(keys) > 0 && now.Sub(i.fetched) < keysAge {
 		return keys, true, nil
@@ -99,7 +110,7 @@ func (i *issuer) known(id string) (keys []jose.JSONWebKey, ok bool, err error) {
 }
 
 // of needs mu.
-func (i *issuer) of(id string) []jose.JSONWebKey {
+func (i *Issuer) of(id string) []jose.JSONWebKey {
 	if id == "" {
 		return i.keys.Keys
 	}
@@ -107,21 +118,21 @@ func (i *issuer) of(id string) []jose.JSONWebKey {
 }
 
 // fetch gets the keys, by way of the issuer's description where nothing else is said. OpenID Connect Discovery 1.0, section 4.
-func (i *issuer) fetch(ctx context.Context) (keys jose.JSONWebKeySet, err error) {
-	address := i.rule.Keys
+func (i *Issuer) fetch(ctx context.Context) (keys jose.JSONWebKeySet, err error) {
+	address := i.o.Keys
 	if address == "" {
 		var about struct {
 			Issuer string `json:"issuer"`
 			Keys   string `json:"jwks_uri"`
 		}
-		if err := i.get(ctx, strings.TrimSuffix(i.rule.Issuer, "/")+"/.well-known/openid-configuration", &about); err != nil {
+		if err := i.get(ctx, strings.TrimSuffix(i.o.Issuer, "/")+"/.well-known/openid-configuration", &about); err != nil {
 			return keys, err
 		}
-		if about.Issuer != i.rule.Issuer {
-			return keys, fmt.Errorf("discover issuer %s: it calls itself %q", i.rule.Issuer, about.Issuer)
+		if about.Issuer != i.o.Issuer {
+			return keys, fmt.Errorf("discover issuer %s: it calls itself %q", i.o.Issuer, about.Issuer)
 		}
-		if !strings.HasPrefix(about.Keys, "https://") && !strings.HasPrefix(i.rule.Issuer, "http://") {
-			return keys, fmt.Errorf("discover issuer %s: its keys are at %q, not at https", i.rule.Issuer, about.Keys)
+		if !strings.HasPrefix(about.Keys, "https://") && !strings.HasPrefix(i.o.Issuer, "http://") {
+			return keys, fmt.Errorf("discover issuer %s: its keys are at %q, not at https", i.o.Issuer, about.Keys)
 		}
 		address = about.Keys
 	}
@@ -139,7 +150,7 @@ func (i *issuer) fetch(ctx context.Context) (keys jose.JSONWebKeySet, err error)
 	return keys, nil
 }
 
-func (i *issuer) get(ctx context.Context, address string, into any) error {
+func (i *Issuer) get(ctx context.Context, address string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return fmt.Errorf("fetch keys: %w", err)

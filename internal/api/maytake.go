@@ -1,0 +1,49 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/dalamb/dalamb/internal/access"
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// mayTake refuses secrets to a function, or a build, of whom has rights over some functions alone: what code is given it can tell. He may have those that
+// functions of his have already, and those whose names are like theirs.
+func (a *API) mayTake(ctx context.Context, secrets []string) error {
+	who, view := access.From(ctx), a.catalog.View()
+	var not []string
+	for _, name := range secrets {
+		if !who.Covers(name) && !slices.ContainsFunc(view.SecretTakers(name), who.Covers) {
+			not = append(not, name)
+		}
+	}
+	if not == nil {
+		return nil
+	}
+	return fault.New(fault.Denied, "the %s is for the functions %s, none of which takes %s", who, strings.Join(who.Functions, ", "), strings.Join(not, ", ")).
+		WithHint("let somebody whose token is for all functions deploy it once, or take a secret whose name fits as a function's would")
+}
+
+// maySet refuses a change of a secret or a configuration value to whom has no right over all that take it. One that nothing takes has a name that
+// fits as a function's would.
+func maySet(ctx context.Context, name string, takers, hooks []string) error {
+	who := access.From(ctx)
+	switch {
+	case who.Whole():
+		return nil
+	case len(hooks) > 0:
+		return fault.New(fault.Denied, "the %s is for some functions alone, and %s is what the hook %s takes", who, name, strings.Join(hooks, ", ")).
+			WithHint("use a token that is for all functions")
+	case len(takers) > 0:
+		return who.Over(access.Deploy, takers...)
+	}
+	return who.Over(access.Deploy, name)
+}
+
+// maySetSecret is maySet for a secret.
+func maySetSecret(ctx context.Context, view *catalog.View, name string) error {
+	return maySet(ctx, name, view.SecretTakers(name), view.SecretHooks(name))
+}

@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"unicode"
+
+	"github.com/dalamb/dalamb/internal/access"
+	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/issuer"
+)
+
+// people knows who a token is of that the configured issuer has signed; nil where there is none.
+func (n *Node) people() func(ctx context.Context, token string) (access.Actor, error) {
+	s := n.config.Signin
+	if s.Issuer == "" {
+		return nil
+	}
+	known := issuer.New(issuer.Options{Issuer: s.Issuer, Audience: []string{s.Client}})
+	return func(ctx context.Context, token string) (access.Actor, error) {
+		claims, err := known.Verify(ctx, token)
+		if refused, ok := errors.AsType[*issuer.Refused](err); ok {
+			return access.Actor{}, fault.New(fault.Unauthenticated, "%w", refused).WithHint("get a new one from %s", s.Issuer)
+		}
+		if err != nil {
+			n.logger.Warn("the keys of the issuer that people sign in with cannot be had", "err", err)
+			return access.Actor{}, fault.New(fault.Unavailable, "the keys of %s cannot be had, so that nobody knows whose the token is", s.Issuer).WithHint("try again in a moment; the node's log says why")
+		}
+		return person(claims, &s)
+	}
+}
+
+// maxSubject is in bytes. OpenID Connect Core 1.0, section 2, has 255 characters.
+const maxSubject = 255
+
+// person is whom claims are about, with the widest role of his groups.
+func person(claims map[string]any, s *config.Signin) (access.Actor, error) {
+	subject, _ := claims["sub"].(string)
+	if subject == "" || len(subject) > maxSubject || strings.ContainsFunc(subject, unicode.IsControl) {
+		return access.Actor{}, fault.New(fault.Unauthenticated, "the token does not say whose it is").WithHint("its claim sub must be a name")
+	}
+	who := access.Actor{Type: access.User, ID: subject}
+	in := groupsOf(claims[s.Claim])
+	for _, role := range access.Roles() { // the widest is the last
+		for group, has := range s.Groups {
+			if has == string(role) && in[group] {
+				who.Role = role
+			}
+		}
+	}
+	if who.Role == "" {
+		return who, fault.New(fault.Denied, "the %s is in no group that has a role here", who).
+			WithHint("signin.groups gives roles to groups, which the token lists in its claim %s", s.Claim)
+	}
+	return who, nil
+}
+
+// groupsOf are the groups that a claim names: a list, or one.
+func groupsOf(claim any) map[string]bool {
+	in := map[string]bool{}
+	switch c := claim.(type) {
+	case string:
+		in[c] = true
+	case []any:
+		for _, one := range c {
+			if name, ok := one.(string); ok {
+				in[name] = true
+			}
+		}
+	}
+	return in
+}

@@ -1,0 +1,97 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Signin says which issuer's tokens are taken on the control listener, and what people may by the groups that they are in.
+type Signin struct {
+	Issuer string // "" = nobody's
+	Client string // the audience that a token must be for
+	Claim  string // that holds the groups
+	Groups Groups
+}
+
+// Groups is the role of each group, whose name is as the issuer writes it.
+type Groups map[string]string
+
+// UnmarshalText reads GROUP=ROLE,...
+func (g *Groups) UnmarshalText(text []byte) error {
+	*g = nil
+	for item := range strings.SplitSeq(string(text), ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		at := strings.LastIndexByte(item, '=')
+		if at < 1 || at == len(item)-1 {
+			return fmt.Errorf("%q is not GROUP=ROLE", item)
+		}
+		if *g == nil {
+			*g = Groups{}
+		}
+		(*g)[strings.TrimSpace(item[:at])] = strings.TrimSpace(item[at+1:])
+	}
+	return nil
+}
+
+// String is what UnmarshalText reads, in the order of the names.
+func (g Groups) String() string {
+	var items []string
+	for _, name := range slices.Sorted(maps.Keys(g)) {
+		items = append(items, name+"="+g[name])
+	}
+	return "[" + strings.Join(items, ", ") + "]"
+}
+
+func signinSettings() []Setting {
+	return []Setting{
+		{Key: "signin.issuer", Form: "URL", Help: "The OpenID provider whose ID tokens, or access tokens that are JWTs, open the control listener: https://id.example. Its keys are found by OpenID Connect Discovery. Default: none; docs/access.md.",
+			value: func(n *Node) any { return &n.Signin.Issuer }, check: func(n *Node) string { return n.Signin.check() }},
+		{Key: "signin.client", Form: "text", Help: "What this installation is called there (client_id): a token must be for it (aud).",
+			value: func(n *Node) any { return &n.Signin.Client }, check: func(*Node) string { return "" }},
+		{Key: "signin.claim", Form: "text", Help: "The claim of a token that lists the groups of who has it.",
+			value: func(n *Node) any { return &n.Signin.Claim }, check: func(*Node) string { return "" }},
+		{Key: "signin.groups", Form: "list of GROUP=ROLE", List: true, Help: "The role of each group: viewer, deployer, operator or admin. Who is in several has the one that is named last in that order; who is in none may nothing.",
+			value: func(n *Node) any { return &n.Signin.Groups },
+			check: func(n *Node) string {
+				for group, role := range n.Signin.Groups {
+					if bad := oneOf(role, "viewer", "deployer", "operator", "admin"); bad != "" {
+						return fmt.Sprintf("has a role of the group %q that %s", group, bad)
+					}
+				}
+				return ""
+			}},
+	}
+}
+
+// check says what is wrong with whom it names, for the setting signin.issuer.
+func (s *Signin) check() string {
+	if s.Issuer == "" {
+		if s.Client != "" || len(s.Groups) > 0 {
+			return "is not given, and signin.client and signin.groups mean nothing without it"
+		}
+		return ""
+	}
+	u, err := url.Parse(s.Issuer)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "is no URL such as https://id.example"
+	case u.Scheme != "https" && (u.Scheme != "http" || !onThisMachine(u.Hostname())):
+		return "must be https, but on this machine: whoever is on the way could sign tokens"
+	case s.Client == "":
+		return "is given without signin.client: every token of the issuer's would do, whatever it is for"
+	case len(s.Groups) == 0:
+		return "is given without signin.groups: nobody could do anything"
+	}
+	return ""
+}
+
+func onThisMachine(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
+}
