@@ -82,6 +82,8 @@ type script struct {
 	images    bool // its runner has file systems of its own
 	lacks     []string
 	log       eventlog.Log
+
+	unfinished bool // no trigger has finished any event
 }
 
 // play says what becomes of the calls to come.
@@ -150,7 +152,9 @@ func (s *script) Positions(_ context.Context, t *catalog.Trigger) (map[int32]int
 		if err != nil {
 			return nil, err
 		}
-		at[id] = b.End
+		if at[id] = b.End; s.unfinished {
+			at[id] = b.Start
+		}
 	}
 	return at, nil
 }
