@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/health"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -14,10 +15,10 @@ type Health interface {
 }
 
 func wireHealth(fn string, r health.Report) wire.Health {
-	out := wire.Health{Function: fn, Grade: r.Grade.String(), Measures: []wire.HealthMeasure{}}
+	out := wire.Health{Function: fn, Grade: r.Grade.String(), Window: function.Duration(r.Window), Measures: []wire.HealthMeasure{}}
 	for _, m := range r.Measures {
 		out.Measures = append(out.Measures, wire.HealthMeasure{
-			Name: m.Name, Grade: m.Grade.String(), Average: m.Average, Samples: m.Samples, Degraded: m.Limit.Degraded, Unhealthy: m.Limit.Unhealthy,
+			Name: m.Name, Grade: m.Grade.String(), Average: m.Average, P95: m.P95, Samples: m.Samples, Degraded: m.Limit.Degraded, Unhealthy: m.Limit.Unhealthy,
 		})
 	}
 	return out

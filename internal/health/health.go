@@ -49,6 +49,7 @@ type Measure struct {
 	Name    string
 	Grade   Grade
 	Average float64
+	P95     float64 // of Response: 95 of 100 samples are at most so large, to about a tenth; 0 = of none
 	Samples int
 	Limit   Limit
 }
@@ -57,6 +58,7 @@ type Measure struct {
 type Report struct {
 	Grade    Grade
 	Measures []Measure
+	Window   time.Duration // that the measures are of
 }
 
 // Options of New. Window is required.

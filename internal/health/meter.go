@@ -32,6 +32,7 @@ type slot struct {
 	sum      float64
 	degraded float64 // the sum of the samples as they are judged by this bound
 	ill      float64 // by the bound of Unhealthy
+	spread   spread
 }
 
 func newMeter(l Limit, share bool, window time.Duration) *meter {
@@ -46,6 +47,7 @@ func (m *meter) add(now time.Time, v float64) {
 	}
 	s.samples++
 	s.sum += v
+	s.spread.add(v)
 	if m.share {
 		s.degraded += v
 		s.ill += v
@@ -64,6 +66,7 @@ func (m *meter) window(now time.Time) (all slot) {
 			all.sum += s.sum
 			all.degraded += s.degraded
 			all.ill += s.ill
+			all.spread.merge(&s.spread)
 		}
 	}
 	return all
@@ -80,6 +83,9 @@ func (m *meter) judge(name string, now time.Time) Measure {
 	}
 	n := float64(w.samples)
 	out.Average = w.sum / n
+	if name == Response {
+		out.P95 = w.spread.quantile(.95, w.samples)
+	}
 	if m.share {
 		w.degraded, w.ill = w.degraded-forgiven, w.ill-forgiven
 	}

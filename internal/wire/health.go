@@ -1,17 +1,21 @@
 package wire
 
+import "github.com/dalamb/dalamb/internal/function"
+
 // Health is how well a node, or a function on it, does: its grade is the worst of its measures.
 type Health struct {
-	Function string          `json:"function,omitempty"` // "" = the node
-	Grade    string          `json:"grade" enum:"healthy,degraded,unhealthy"`
-	Measures []HealthMeasure `json:"measures"`
+	Function string            `json:"function,omitempty"` // "" = the node
+	Grade    string            `json:"grade" enum:"healthy,degraded,unhealthy"`
+	Window   function.Duration `json:"window,omitzero"` // that the measures are of
+	Measures []HealthMeasure   `json:"measures"`
 }
 
 // HealthMeasure is a rolling average, and the bounds from which on it makes a grade worse.
 type HealthMeasure struct {
 	Name      string  `json:"name" enum:"store,queue,errors,response"`
 	Grade     string  `json:"grade" enum:"healthy,degraded,unhealthy"`
-	Average   float64 `json:"average"` // store and response in seconds, queue in calls, errors as a share of 1
+	Average   float64 `json:"average"`       // store and response in seconds, queue in calls, errors as a share of 1
+	P95       float64 `json:"p95,omitempty"` // of response: 95 of 100 samples are at most so large, to about a tenth
 	Samples   int     `json:"samples"`
 	Degraded  float64 `json:"degraded,omitempty"` // absent: there are no bounds
 	Unhealthy float64 `json:"unhealthy,omitempty"`
