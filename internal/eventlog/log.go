@@ -170,6 +170,14 @@ type SpaceReporter interface {
 	Space() Space
 }
 
+// Checkpointer is an optional ability of a Log that is files of this machine alone, found by assertion.
+type Checkpointer interface {
+	// Checkpoint copies the log, as it is at one moment, into a directory beside it that it makes and names: all that was
+	// acknowledged before the call is in it. It holds up writers for that moment. Unavailable when there is no room. The
+	// directory is the caller's to remove; the next start removes what is left. What is in it opens as a log of its own.
+	Checkpoint(ctx context.Context) (dir string, err error)
+}
+
 // Deduper is an optional ability of a Log, found by assertion.
 type Deduper interface {
 	// AppendOnce is Append of records that have identities. One whose identity was stored in its topic within the window, by an

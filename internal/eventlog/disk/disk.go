@@ -136,6 +136,10 @@ func open(o Options, unlock func() error) (*Log, error) {
 			return nil, unusable(o.Dir, err)
 		}
 	}
+	// Whoever wanted them is gone with the process that made them, and they keep room from being given back.
+	if err := o.FS.RemoveAll(o.FS.PathJoin(o.Dir, checkpoints)); err != nil {
+		return nil, unusable(o.Dir, err)
+	}
 	l := &Log{
 		dir: o.Dir, now: o.Now, freeSpace: o.FreeSpace, maxRecord: o.MaxRecord, log: o.Log, unlock: unlock,
 		failureFlags: failureFlags{failed: make(chan struct{}), wedged: make(chan struct{})},
@@ -146,7 +150,7 @@ func open(o Options, unlock func() error) (*Log, error) {
 		groups: make(map[string]map[place]position), members: make(map[string]*member),
 		sweeps: make(chan struct{}, 1), hurry: make(chan struct{}, 1), closing: make(chan struct{}), over: make(chan struct{}), closed: make(chan struct{}),
 	}
-	l.guard = newGuard(o.FS, l.over, l.fail)
+	l.guard = newGuard(o.FS, o.FS.PathJoin(o.Dir, checkpoints), l.over, l.fail)
 	if l.metrics, err = newMetrics(o.Metrics, l); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@
 //	lock     held (fcntl) by the process that has the log open; a killed process gives it back
 //	holder   who holds the lock, for the message that the second one gets
 //	db/      Pebble
+//	checkpoints/  copies of db/ as it was at one moment, each for as long as its maker runs and no longer than the log is open
 //
 // # The way of a write
 //

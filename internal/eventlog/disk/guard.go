@@ -23,6 +23,7 @@ type guard struct {
 	vfs.FS
 	onBreak func(error) // called once, must not block
 
+	aside   string          // what is below it is no part of the log: errors there go to who writes it
 	over    <-chan struct{} // when it is closed nothing waits any more
 	open    atomic.Bool     // the log is open; before that nothing waits, because somebody waits for the log
 	thrifty atomic.Bool     // room is low: files take what they need and no more
@@ -35,8 +36,8 @@ type guard struct {
 	retry  chan struct{} // closed when it is worth another try
 }
 
-func newGuard(fs vfs.FS, over <-chan struct{}, onBreak func(error)) *guard {
-	return &guard{FS: fs, over: over, onBreak: onBreak, fullCh: make(chan struct{}), retry: make(chan struct{})}
+func newGuard(fs vfs.FS, aside string, over <-chan struct{}, onBreak func(error)) *guard {
+	return &guard{FS: fs, aside: aside, over: over, onBreak: onBreak, fullCh: make(chan struct{}), retry: make(chan struct{})}
 }
 
 // How long a writer waits for room before it tries by itself.
@@ -87,6 +88,11 @@ func needed(path string) bool {
 	name := filepath.Base(path)
 	return strings.HasSuffix(name, ".log") || strings.HasPrefix(name, "MANIFEST-") ||
 		strings.HasPrefix(name, "marker.") || strings.HasPrefix(name, "OPTIONS-")
+}
+
+// isAside says that a file is none of the log's.
+func (g *guard) isAside(path string) bool {
+	return strings.HasPrefix(path, g.aside+string(filepath.Separator))
 }
 
 // try runs a mutating operation on path under the guard's rules. done says that op has really been done.
@@ -165,6 +171,9 @@ func (g *guard) room() {
 func (g *guard) Unwrap() vfs.FS { return g.FS }
 
 func (g *guard) openFile(path string, c vfs.DiskWriteCategory, op func() (vfs.File, error)) (vfs.File, error) {
+	if g.isAside(path) {
+		return op()
+	}
 	var f vfs.File
 	done, err := g.try(path, func() (err error) {
 		f, err = op()
@@ -197,8 +206,8 @@ func (g *guard) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) 
 // OpenDir is vfs.FS's.
 func (g *guard) OpenDir(name string) (vfs.File, error) {
 	f, err := g.FS.OpenDir(name)
-	if err != nil {
-		return nil, err
+	if err != nil || g.isAside(name) {
+		return f, err
 	}
 	// A directory is synced after a rename or a new write-ahead log, so it is as needed as those.
 	return &guardFile{File: f, g: g, path: "marker.", written: &g.written.other}, nil
@@ -206,12 +215,18 @@ func (g *guard) OpenDir(name string) (vfs.File, error) {
 
 // Link is vfs.FS's.
 func (g *guard) Link(oldname, newname string) error {
+	if g.isAside(newname) {
+		return g.FS.Link(oldname, newname)
+	}
 	_, err := g.try(newname, func() error { return g.FS.Link(oldname, newname) })
 	return err
 }
 
 // Rename is vfs.FS's.
 func (g *guard) Rename(oldname, newname string) error {
+	if g.isAside(newname) {
+		return g.FS.Rename(oldname, newname)
+	}
 	_, err := g.try(newname, func() error { return g.FS.Rename(oldname, newname) })
 	return err
 }
