@@ -18,6 +18,7 @@ type Edge struct{ From, To, Reason string }
 func Table() []Room {
 	return []Room{
 		{"cmd/dalamb", []string{"cli"}},
+		{"internal/backup", []string{"fault"}},
 		{"internal/wire", []string{"event", "function", "fault"}},
 		{"internal/event", nil},
 		{"internal/fault", nil},
@@ -108,6 +109,7 @@ func Edges() []Edge {
 		{"console", "match", "why an event does not match is told by the pattern itself, as pattern test tells it"},
 		{"console", "event", "which changes say what was live is asked for by their types"},
 		{"cli", "starter", "init says what was written; functions to begin with are a room of their own, because they are users' code"},
+		{"cli", "backup", "a backup is copied, and restored, on the machine of the data directory, by who may read it; the node only holds still"},
 		{"cli", "watch", "deploy --watch is told what changed where the user's editor runs, which is not the node"},
 		{"cli", "doctor", "it prints the findings, whose shape is doctor's"},
 		{"runner/native", "runner/egress", "a sandbox's way out is carried by the node's own sockets"},
@@ -153,6 +155,7 @@ func Edges() []Edge {
 		{"gateway", "forwarded", "where a request comes from is told by proxies, whose words are a room of their own"},
 		{"gateway", "signin", "how a person signs in with an OpenID provider, and what a browser keeps of it, is a room of its own"},
 		{"entry", "forwarded", "a function is told in the same words"},
+		{"backup", "durable", "a backup's list of files is there whole or not at all"},
 		{"certificate", "durable", "a key and its certificate are in their files whole or not at all"},
 		{"cli", "certificate", "tls makes certificates where the operator is, which need not be a node; a client believes a node by its authority"},
 		{"config", "function", "sizes and durations are spelled alike in both files that people write"},

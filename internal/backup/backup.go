@@ -1,0 +1,242 @@
+// Package backup copies a node's data directory to a directory, again and again, and makes a data directory of such a copy. It does not
+// know what is in the files, and makes nothing hold still: who calls Take sees to that.
+//
+// # The directory of backups
+//
+//	FORMAT      which format this is; read before anything else is touched
+//	lock        held by who writes here
+//	content/    what was in files, compressed, by the SHA-256 of it: once, however many backups have it
+//	backups/    one list of files for each backup, written last: what has no list is no backup
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+// Options of Take.
+type Options struct {
+	To      string // the directory of backups; made when it is not there
+	Data    string // the data directory
+	Log     string // where the log is to be taken from, in the place of Data's log; "" = the log is elsewhere, and not in the backup
+	Version string // of this binary
+	Key     bool   // with the key of secrets
+	Now     func() time.Time
+}
+
+// Taken says what Take did.
+type Taken struct {
+	Manifest Manifest
+	New      int64 // bytes that were added to the directory of backups
+}
+
+// quickly is how much older than a backup a file must have been for a later one to believe its time: within one tick of a
+// file system's clock a file can change twice.
+const quickly = 2 * time.Second
+
+// Take makes a backup. What an earlier one has is not stored again. Until it returns without an error there is no new backup, and those
+// that were there are as they were.
+func Take(ctx context.Context, o Options) (out Taken, err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s, err := open(o.To, true)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	ids, err := s.ids()
+	if err != nil {
+		return out, err
+	}
+	before := map[string]File{}
+	m := Manifest{Taken: o.Now().UTC(), Version: o.Version, Log: o.Log != ""}
+	m.ID = idOf(m.Taken)
+	if len(ids) > 0 {
+		newest := ids[len(ids)-1]
+		if m.ID <= newest { // the clock was put back, or the last one was a moment ago
+			m.ID = after(newest)
+		}
+		last, err := s.manifest(newest)
+		if err != nil {
+			return out, err
+		}
+		for _, f := range last.Files {
+			if f.Digest != "" && f.Modified.Before(last.Taken.Add(-quickly)) {
+				before[f.Path] = f
+			}
+		}
+	}
+	err = walk(o, func(name, path string, info fs.FileInfo) error {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		f, err := s.add(name, path, info, before[name])
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it was there for a moment only
+		}
+		if err == nil {
+			m.Files = append(m.Files, f)
+			m.Key = m.Key || name == keyFile
+		}
+		return err
+	})
+	if err == nil {
+		err = s.finish(&m)
+	}
+	if err != nil {
+		return out, fmt.Errorf("back up %s: %w", o.Data, err)
+	}
+	return Taken{Manifest: m, New: s.added}, nil
+}
+
+// List returns the backups in a directory, the oldest first.
+func List(dir string) (all []Manifest, err error) {
+	s, err := open(dir, false)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := s.ids()
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		m, err := s.manifest(id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// Keep removes all backups but the newest n, at least one, and what none of those has. It returns the ids of what it removed.
+func Keep(dir string, n int) (removed []string, err error) {
+	if n < 1 {
+		return nil, fault.New(fault.Invalid, "of backups at least one is kept, and not %d", n)
+	}
+	s, err := open(dir, true)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	ids, err := s.ids()
+	if err != nil || len(ids) <= n {
+		return nil, err
+	}
+	// What is kept is read first: where a list is damaged, nobody knows what it needs.
+	needed := map[string]bool{}
+	for _, id := range ids[len(ids)-n:] {
+		m, err := s.manifest(id)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range m.Files {
+			needed[f.Digest] = true
+		}
+	}
+	for _, id := range ids[:len(ids)-n] {
+		if err := s.forget(id); err != nil {
+			return removed, err
+		}
+		removed = append(removed, id)
+	}
+	return removed, s.sweep(needed)
+}
+
+// Damage is what is wrong with a backup.
+type Damage struct {
+	ID   string
+	Path string // of the file in the data directory; "" = the list of files itself
+	Err  error
+}
+
+// Verify reads everything that a backup has, or that all have where id is "", and returns how many backups that were and what is not as it was stored.
+func Verify(ctx context.Context, dir, id string) (checked int, bad []Damage, err error) {
+	s, err := open(dir, false)
+	if err != nil {
+		return 0, nil, err
+	}
+	ids, err := s.chosen(id)
+	if err != nil {
+		return 0, nil, err
+	}
+	known := map[string]error{}
+	for _, id := range ids {
+		m, err := s.manifest(id)
+		if err != nil {
+			bad = append(bad, Damage{ID: id, Err: err})
+			continue
+		}
+		for _, f := range m.Files {
+			if f.Digest == "" {
+				continue
+			}
+			err, seen := known[f.Digest]
+			if !seen {
+				if err := context.Cause(ctx); err != nil {
+					return 0, nil, err
+				}
+				err = s.check(f)
+				known[f.Digest] = err
+			}
+			if err != nil {
+				bad = append(bad, Damage{ID: id, Path: f.Path, Err: err})
+			}
+		}
+	}
+	return len(ids), bad, nil
+}
+
+// sweep removes content that is not needed, and directories that this leaves empty.
+func (s *store) sweep(needed map[string]bool) error {
+	dirs, err := os.ReadDir(filepath.Join(s.dir, contentDir))
+	if err != nil {
+		return fmt.Errorf("look for what no backup needs: %w", err)
+	}
+	for _, d := range dirs {
+		dir := filepath.Join(s.dir, contentDir, d.Name())
+		list, err := os.ReadDir(dir)
+		if err != nil {
+			return fmt.Errorf("look for what no backup needs: %w", err)
+		}
+		for _, e := range list {
+			if needed[e.Name()] {
+				continue
+			}
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return fmt.Errorf("remove what no backup needs: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// chosen are the ids of all backups, or the one that is named.
+func (s *store) chosen(id string) ([]string, error) {
+	ids, err := s.ids()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(ids) == 0:
+		return nil, fault.New(fault.NotFound, "there is no whole backup in %s", s.dir).WithHint("dalamb backup --to %s takes one", s.dir)
+	case id == "":
+		return ids, nil
+	case !slices.Contains(ids, id):
+		return nil, fault.New(fault.NotFound, "there is no backup %q in %s", fault.Clip(id), s.dir).WithHint("dalamb backup ls --to %s lists them", s.dir)
+	}
+	return []string{id}, nil
+}
+
+// sortedKeys are the directories whose names are to be made durable, in an order that is the same each time.
+func sortedKeys(m map[string]bool) []string { return slices.Sorted(maps.Keys(m)) }
