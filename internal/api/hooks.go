@@ -116,6 +116,6 @@ func (a *API) hookRoutes() []route {
 		{Method: "PUT", Path: "/v1/hooks/{name}", Name: "setHook", Summary: "Make a hook, or put another in its place. The secrets that it names must be there.",
 			Body: function.Hook{}, Answer: wire.HookSet{}, Also: []int{409, 429}, serve: a.setHook},
 		{Method: "DELETE", Path: "/v1/hooks/{name}", Name: "removeHook", Summary: "Take a hook away. What was delivered by it stays.", Status: http.StatusNoContent, Also: []int{409}, serve: a.removeHook},
-		{Method: "POST", Path: "/v1/hooks/{name}/test", Name: "testHook", Summary: "Try what a hook needs: its secret, its repository, and the provider's API.", Answer: wire.HookTested{}, serve: a.testHook},
+		{Method: "POST", Path: "/v1/hooks/{name}/test", Name: "testHook", Summary: "Check what a hook needs: its secret, its repository, and the provider's API. Nothing is delivered.", Answer: wire.HookTested{}, serve: a.testHook},
 	}
 }

@@ -37,10 +37,10 @@ func (a *API) rollOut(ctx context.Context, req *wire.DeployRequest, out *wire.De
 		}
 	}
 	if f.Aliases[req.Alias].Primary == out.Version {
-		out.Moved, err = a.point(ctx, f, req.Alias, out.Version) // which ends one to elsewhere
+		out.Moved, err = a.point(ctx, f, req, out.Version) // which ends one to elsewhere
 		return err
 	}
-	view, err := a.catalog.Submit(ctx, catalog.StartRollout{Function: f.Name, Alias: req.Alias, Version: out.Version, Rollout: *req.Spec.Rollout})
+	view, err := a.catalog.Submit(ctx, catalog.StartRollout{Function: f.Name, Alias: req.Alias, Version: out.Version, Deliverer: catalog.Deliverer(req.Origin), Rollout: *req.Spec.Rollout})
 	if err != nil {
 		return err
 	}
@@ -55,12 +55,12 @@ func (a *API) rollOut(ctx context.Context, req *wire.DeployRequest, out *wire.De
 	return nil
 }
 
-// point lets an alias point at a version that is there already; moved is false where it did.
-func (a *API) point(ctx context.Context, f *catalog.Function, alias string, version int) (moved bool, err error) {
-	if at, ok := f.Aliases[alias]; ok && at.Primary == version && len(at.Weights) == 0 {
+// point lets the alias of a deploy point at a version that is there already; moved is false where it did.
+func (a *API) point(ctx context.Context, f *catalog.Function, req *wire.DeployRequest, version int) (moved bool, err error) {
+	if at, ok := f.Aliases[req.Alias]; ok && at.Primary == version && len(at.Weights) == 0 {
 		return false, nil
 	}
-	_, err = a.catalog.Submit(ctx, catalog.Shift{Function: f.Name, Alias: function.Alias{Name: alias, Primary: version}})
+	_, err = a.catalog.Submit(ctx, catalog.Shift{Function: f.Name, Alias: function.Alias{Name: req.Alias, Primary: version}, Deliverer: catalog.Deliverer(req.Origin)})
 	return err == nil, err
 }
 

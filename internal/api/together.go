@@ -56,6 +56,7 @@ type part struct {
 	rolls  bool              // the alias moves by a roll-out
 	rolled bool              // and that has started, or is not needed
 	same   *function.Version // that is there already; nil = none
+	other  string            // the warning that somebody else moved the alias before; "" = nobody did, or it does not move
 }
 
 // Release makes a version of each function and points aliases at them: all of it or nothing, by one append. Everything is checked, and every image is
@@ -220,7 +221,7 @@ func (a *API) appendAll(ctx context.Context, parts []*part) error {
 // change is what has to be appended for a part; nil = nothing.
 func (a *API) change(ctx context.Context, view *catalog.View, p *part) (catalog.Change, error) {
 	name := p.req.Spec.Name
-	p.rolls = rolls(view, &p.req)
+	p.rolls, p.other = rolls(view, &p.req), ""
 	if f, err := view.Function(name); err == nil {
 		if err := f.Unchanged(p.req.Expects); err != nil {
 			return nil, err
@@ -229,10 +230,17 @@ func (a *API) change(ctx context.Context, view *catalog.View, p *part) (catalog.
 			p.out.Version = p.same.Number
 			at := f.Aliases[p.req.Alias]
 			if p.rolls || at.Primary == p.same.Number && len(at.Weights) == 0 {
+				if at.Primary != p.same.Number {
+					p.other = otherDeliverer(f, &p.req)
+				}
 				return nil, nil
 			}
-			return catalog.Shift{Function: name, Alias: function.Alias{Name: p.req.Alias, Primary: p.same.Number}, Expects: p.req.Expects}, nil
+			p.other = otherDeliverer(f, &p.req)
+			return catalog.Shift{
+				Function: name, Alias: function.Alias{Name: p.req.Alias, Primary: p.same.Number}, Deliverer: catalog.Deliverer(p.req.Origin), Expects: p.req.Expects,
+			}, nil
 		}
+		p.other = otherDeliverer(f, &p.req)
 	}
 	version := function.Version{Code: p.req.Code, Digest: p.digest, Created: a.now().UTC(), Image: p.image, Origin: p.req.Origin, Spec: p.req.Spec}
 	if p.req.Build != "" {
@@ -260,6 +268,9 @@ func (a *API) finish(ctx context.Context, p *part) error {
 	}
 	if p.same != nil && p.out.Rollout == 0 && !p.out.Moved && !reflect.DeepEqual(p.same.Spec.Rollout, p.req.Spec.Rollout) {
 		p.out.Warnings = append(p.out.Warnings, "rollout: is not what this version was deployed with; it counts from the next version on, which is deployed with it")
+	}
+	if p.other != "" {
+		p.out.Warnings = append(p.out.Warnings, p.other)
 	}
 	a.tellSchedules(&p.out)
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,12 +16,6 @@ import (
 
 // defaultPartitions is said here, and not left to the log, because _dalamb.progress has to be as wide before the topic is there.
 const defaultPartitions = 8
-
-// maxPartitions bounds a topic: every partition costs memory on every node.
-const maxPartitions = 1024
-
-// minBytes bounds what a topic keeps from below: with less, an event could be gone before any trigger has seen it.
-const minBytes = function.Bytes(1 << 20)
 
 func (a *API) listTopics(r *http.Request, _ query) (any, error) { return a.Topics(r.Context()) }
 
@@ -98,8 +91,8 @@ func (a *API) CreateTopic(ctx context.Context, req wire.TopicCreate) (wire.Topic
 		req.Partitions = defaultPartitions
 	}
 	t := eventlog.Topic{Name: req.Name, Partitions: req.Partitions, Compact: req.Compact}
-	if req.Partitions < 1 || req.Partitions > maxPartitions {
-		return wire.Topic{}, fault.New(fault.Invalid, "partitions: %d is not a number from 1 to %d", req.Partitions, maxPartitions)
+	if err := function.CheckPartitions(int(req.Partitions)); err != nil {
+		return wire.Topic{}, err
 	}
 	var err error
 	if req.Retention != "" {
@@ -147,8 +140,8 @@ func (a *API) alterTopic(r *http.Request, _ query) (any, error) {
 	}
 	var c eventlog.TopicChange
 	if p := req.Partitions; p != nil {
-		if *p < t.Partitions || *p > maxPartitions {
-			return nil, fault.New(fault.Invalid, "partitions: topic %q has %d, which may only grow, to at most %d", name, t.Partitions, maxPartitions)
+		if *p < t.Partitions || *p > function.MaxPartitions {
+			return nil, fault.New(fault.Invalid, "partitions: topic %q has %d, which may only grow, to at most %d", name, t.Partitions, function.MaxPartitions)
 		}
 		if err := eventlog.Widen(r.Context(), a.log, function.AsWide(), *p); err != nil {
 			return nil, err
@@ -220,12 +213,7 @@ func checkTopicName(name string) error {
 	if err := ownTopic(name); err != nil {
 		return err
 	}
-	// As Kafka's, so that a topic can move there.
-	if ok, _ := regexp.MatchString(`^[A-Za-z0-9][A-Za-z0-9._-]{0,248}$`, name); !ok {
-		return fault.New(fault.Invalid, "name: %q is not the name of a topic", name).
-			WithHint("letters, digits, dots, dashes and underscores, a letter or digit first, at most 249")
-	}
-	return nil
+	return function.CheckTopicName(name)
 }
 
 // ownTopic refuses dalamb's own topics.
@@ -237,28 +225,19 @@ func ownTopic(name string) error {
 }
 
 func parseRetention(s string) (time.Duration, error) {
-	if s == wire.Forever {
+	d, forever, err := function.ParseRetention(s)
+	if forever {
 		return eventlog.Forever, nil
 	}
-	var d function.Duration
-	if err := d.UnmarshalText([]byte(s)); err != nil || d < function.Duration(time.Second) {
-		return 0, fault.New(fault.Invalid, "retention: %q is neither a duration of a second or more (12h, 30d) nor %s", s, wire.Forever)
-	}
-	return d.Std(), nil
+	return d.Std(), err
 }
 
 func parseMaxBytes(s string) (int64, error) {
-	if s == wire.Forever {
+	b, forever, err := function.ParseTopicSize(s)
+	if forever {
 		return eventlog.Forever, nil
 	}
-	var b function.Bytes
-	if err := b.UnmarshalText([]byte(s)); err != nil {
-		return 0, fault.New(fault.Invalid, "maxBytes: %q is neither a size (512Mi, 10Gi) nor %s", s, wire.Forever)
-	}
-	if b < minBytes {
-		return 0, fault.New(fault.Invalid, "maxBytes: %q is less than %v", s, minBytes).WithHint("a topic keeps at least so much, the size of one large event")
-	}
-	return int64(b), nil
+	return int64(b), err
 }
 
 func wireTopic(t eventlog.Topic) wire.Topic {

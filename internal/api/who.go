@@ -9,6 +9,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // notKnown is what who shows no token, or none that is known, is told to do.
@@ -67,7 +68,7 @@ func (a *API) Private(h http.Handler) http.Handler {
 
 // refuse answers a request of somebody who is not known.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	w.Header().Set("WWW-Authenticate", `Bearer realm="dalamb"`)
+	w.Header().Set("WWW-Authenticate", wire.TokenChallenge)
 	if isAWS(r) {
 		writeAWSError(w, http.StatusUnauthorized, "UnrecognizedClientException", err)
 		return

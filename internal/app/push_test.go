@@ -1,15 +1,18 @@
 package app_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/need"
@@ -29,24 +32,7 @@ func TestKilledWhileAPushIsDelivered(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	data, dir := t.TempDir(), t.TempDir()
-	git := func(args ...string) (string, error) {
-		cmd := exec.Command("git", args...)
-		cmd.Dir = dir
-		cmd.Env = []string{
-			"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
-			"GIT_AUTHOR_NAME=Jane", "GIT_AUTHOR_EMAIL=jane@example.com", "GIT_COMMITTER_NAME=Jane", "GIT_COMMITTER_EMAIL=jane@example.com",
-		}
-		out, err := cmd.CombinedOutput()
-		return strings.TrimSpace(string(out)), err
-	}
-	must := func(args ...string) string {
-		t.Helper()
-		out, err := git(args...)
-		if err != nil {
-			t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-		return out
-	}
+	git, must := gitIn(t, dir)
 	must("init", "-q", "-b", "main")
 	names := []string{"one", "two"}
 	commit := func(round int) string {
@@ -102,6 +88,81 @@ func TestKilledWhileAPushIsDelivered(t *testing.T) {
 		n.kill()
 	}
 	t.Logf("%d of %d pushes were accepted before the kill", moved, rounds)
+}
+
+// gitIn is a user's git in a directory, with nobody's settings; must fails the test with what git says.
+func gitIn(t *testing.T, dir string) (git func(...string) (string, error), must func(...string) string) {
+	git = func(args ...string) (string, error) {
+		cmd := exec.Command("git", args...)
+		cmd.Dir = dir
+		cmd.Env = []string{
+			"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
+			"GIT_AUTHOR_NAME=Jane", "GIT_AUTHOR_EMAIL=jane@example.com", "GIT_COMMITTER_NAME=Jane", "GIT_COMMITTER_EMAIL=jane@example.com",
+		}
+		out, err := cmd.CombinedOutput()
+		return strings.TrimSpace(string(out)), err
+	}
+	must = func(args ...string) string {
+		t.Helper()
+		out, err := git(args...)
+		if err != nil {
+			t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return out
+	}
+	return git, must
+}
+
+// A node that is killed when a push is in the log and its branch has not moved: the same push again is that push, and another is one of its own.
+// What keeps git from moving the branch until then is a lock, as of another git.
+func TestAPushThatIsKilledBeforeItsBranchMovesIsToldOnce(t *testing.T) {
+	t.Parallel()
+	need.Program(t, "git")
+	data, dir := t.TempDir(), t.TempDir()
+	git, must := gitIn(t, dir)
+	must("init", "-q", "-b", "main")
+	commit := func(word string) string {
+		for file, text := range map[string]string{"dalamb.yaml": "name: one\nentry: {type: stdio, command: [/bin/sh, main.sh]}\n", "main.sh": "echo " + word + "\n"} {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		must("add", ".")
+		must("commit", "-q", "-m", word)
+		return must("rev-parse", "HEAD")
+	}
+	n := start(t, data)
+	one := commit("one")
+	must("push", n.remote(), "main")
+	two := commit("two")
+	if err := os.WriteFile(filepath.Join(data, "git", "repositories", "shop.git", "refs", "heads", "main.lock"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := git("push", n.remote(), "main"); err == nil {
+		t.Fatalf("pushed in spite of the lock:\n%s", out)
+	}
+	n.kill()
+	n = start(t, data)
+	n.liveFrom(two, []string{"one"})
+	must("push", n.remote(), "main")
+	must("push", "--force", n.remote(), one+":main")
+	must("push", n.remote(), "main")
+	var steps []string
+	ids := map[string]bool{}
+	for _, e := range n.facts("events") {
+		if e.Type != event.TypeGitPushed {
+			continue
+		}
+		var p struct{ Before, After string }
+		if err := json.Unmarshal(e.Data, &p); err != nil {
+			t.Fatal(err)
+		}
+		ids[e.ID] = true
+		steps = append(steps, p.Before+" "+p.After)
+	}
+	if want := []string{" " + one, one + " " + two, two + " " + one, one + " " + two}; !slices.Equal(steps, want) || len(ids) != len(want) {
+		t.Errorf("told were %q with %d ids, want %q, each with its own", steps, len(ids), want)
+	}
 }
 
 // remote is the node's repository shop, as a client on this machine names it.

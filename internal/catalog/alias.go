@@ -12,8 +12,9 @@ import (
 
 // Shift points an alias of a function at other versions. An alias that is not there comes to be.
 type Shift struct {
-	Function string
-	Alias    function.Alias
+	Function  string
+	Alias     function.Alias
+	Deliverer *function.Origin // see Deliverer: where it is a deploy of what is there already; nil = it is none
 	// Expects is the Function.Last that the shift was decided upon; nil = the newest. Another one is a Conflict.
 	Expects *int64
 }
@@ -61,7 +62,7 @@ func (s Shift) event(ctx context.Context, at scene) (*event.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Function, p.Expects, p.Alias = s.Function, v.expects(s.Function), &s.Alias
+	p.Function, p.Expects, p.Alias, p.Deliverer = s.Function, v.expects(s.Function), &s.Alias, s.Deliverer
 	return p.event(event.TypeAliasShifted)
 }
 
@@ -179,14 +180,15 @@ func (f *Function) Before(alias string) (int, error) {
 	if trail := f.Trails[alias]; len(trail) > 0 {
 		return trail[len(trail)-1], nil
 	}
-	return 0, fault.New(fault.Conflict, "nothing is known that the alias %s of %s was at before version %d", alias, f.Name, a.Primary).
-		WithHint("dalamb versions %s lists what there is; --to chooses one of them", f.Name)
+	return 0, fault.New(fault.Conflict, "there is no version to take the alias %s of %s back to: it is at version %d", alias, f.Name, a.Primary).
+		WithHint("dalamb versions %[1]s lists those that there are; dalamb rollback %[1]s --to VERSION takes the alias to one of them", f.Name)
 }
 
 // removeAlias changes f, which is the fold's own fresh copy, and puts it in place.
 func (s *state) removeAlias(f *Function, alias string, offset int64) {
 	delete(f.Aliases, alias)
 	delete(f.Trails, alias)
+	delete(f.Delivered, alias)
 	f.Last = offset
 	s.functions[f.Name] = f
 }

@@ -51,29 +51,30 @@ type payload struct {
 	Function string `json:"function"`
 	// Expects is the offset of the last accepted event of this function; -1 = there was none. The fold accepts the
 	// event only if that is so, whoever wrote it.
-	Expects int64                `json:"expects"`
-	Version *function.Version    `json:"version,omitempty"`
-	Alias   *function.Alias      `json:"alias,omitempty"`
-	Starts  Starts               `json:"starts,omitempty"`
-	Topics  topicIDs             `json:"topics,omitempty"`
-	Begins  Begins               `json:"begins,omitempty"`
-	Partial bool                 `json:"partial,omitempty"` // a seek of those partitions alone that Begins names
-	Trigger string               `json:"trigger,omitempty"`
-	Topic   string               `json:"topic,omitempty"`
-	Rules   *function.TopicRules `json:"rules,omitempty"`
-	Token   string               `json:"token,omitempty"`
-	Hash    string               `json:"hash,omitempty"`
-	Grant   *grantPayload        `json:"grant,omitempty"`
-	Key     string               `json:"key,omitempty"`
-	Replay  *replayPayload       `json:"replay,omitempty"`
-	Copy    *copyPayload         `json:"copy,omitempty"`
-	Value   *valuePayload        `json:"value,omitempty"`
-	Rollout *rolloutPayload      `json:"rollout,omitempty"`
-	Hook    *function.Hook       `json:"hook,omitempty"`
-	Note    *notePayload         `json:"note,omitempty"`
-	Access  *AccessKey           `json:"access,omitempty"`
-	Back    bool                 `json:"back,omitempty"`  // a shift that takes back others
-	Drops   []int                `json:"drops,omitempty"` // versions that go
+	Expects   int64                `json:"expects"`
+	Version   *function.Version    `json:"version,omitempty"`
+	Alias     *function.Alias      `json:"alias,omitempty"`
+	Deliverer *function.Origin     `json:"deliverer,omitempty"` // whose deploy a shift is; nil = nobody's
+	Starts    Starts               `json:"starts,omitempty"`
+	Topics    topicIDs             `json:"topics,omitempty"`
+	Begins    Begins               `json:"begins,omitempty"`
+	Partial   bool                 `json:"partial,omitempty"` // a seek of those partitions alone that Begins names
+	Trigger   string               `json:"trigger,omitempty"`
+	Topic     string               `json:"topic,omitempty"`
+	Rules     *function.TopicRules `json:"rules,omitempty"`
+	Token     string               `json:"token,omitempty"`
+	Hash      string               `json:"hash,omitempty"`
+	Grant     *grantPayload        `json:"grant,omitempty"`
+	Key       string               `json:"key,omitempty"`
+	Replay    *replayPayload       `json:"replay,omitempty"`
+	Copy      *copyPayload         `json:"copy,omitempty"`
+	Value     *valuePayload        `json:"value,omitempty"`
+	Rollout   *rolloutPayload      `json:"rollout,omitempty"`
+	Hook      *function.Hook       `json:"hook,omitempty"`
+	Note      *notePayload         `json:"note,omitempty"`
+	Access    *AccessKey           `json:"access,omitempty"`
+	Back      bool                 `json:"back,omitempty"`  // a shift that takes back others
+	Drops     []int                `json:"drops,omitempty"` // versions that go
 	// Together says that the event is one of several that are accepted together, or not at all.
 	Together *together `json:"together,omitempty"`
 }

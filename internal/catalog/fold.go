@@ -64,7 +64,8 @@ func (s *state) fold(one part) (accepted bool, err error) {
 		delete(s.functions, p.Function)
 	case typ == event.TypeAliasShifted && p.Alias != nil:
 		moved := f.clone()
-		moved.overtake(p.Alias.Name, "", "the alias was moved by hand", one.birth())
+		moved.moved(p.Alias, one.birth())
+		moved.delivered(p.Alias.Name, p.Deliverer)
 		s.shift(moved, p, one.birth())
 	case typ == event.TypeAliasRemoved && p.Alias != nil:
 		without := f.clone()
@@ -134,6 +135,7 @@ func (s *state) deploy(f *Function, p payload, b birth) {
 		return
 	}
 	f.overtake(p.Alias.Name, "", fmt.Sprintf("version %d was deployed", version.Number), b)
+	f.delivered(p.Alias.Name, Deliverer(version.Origin))
 	s.shift(f, p, b)
 }
 

@@ -18,19 +18,20 @@ const keptRollouts = 20
 // roll-out has succeeded: to go back is to take a weight away, and triggers and routes are the old version's until then.
 type Rollout struct {
 	function.Rollout
-	ID       int64                 `json:"id"` // control offset of its start
-	Function string                `json:"function"`
-	Alias    string                `json:"alias"`
-	From     int                   `json:"from"` // version; 0 while it is queued
-	To       int                   `json:"to"`
-	State    function.RolloutState `json:"state"`
-	Started  time.Time             `json:"started"`        // when it was asked for
-	Began    time.Time             `json:"began,omitzero"` // when it began, which is later for one that was queued
-	Step     int                   `json:"step"`           // that it is in, counted from 1; 0 = no traffic has moved
-	Since    time.Time             `json:"since,omitzero"` // when that step began, or went on after a pause
-	Taken    []RolloutStep         `json:"taken,omitempty"`
-	Ended    *RolloutEnd           `json:"ended,omitempty"`
-	By       *function.Identity    `json:"by,omitempty"` // who asked for it; nil = not known
+	ID        int64                 `json:"id"` // control offset of its start
+	Function  string                `json:"function"`
+	Alias     string                `json:"alias"`
+	From      int                   `json:"from"` // version; 0 while it is queued
+	To        int                   `json:"to"`
+	Deliverer *function.Origin      `json:"deliverer,omitempty"` // see Deliverer
+	State     function.RolloutState `json:"state"`
+	Started   time.Time             `json:"started"`        // when it was asked for
+	Began     time.Time             `json:"began,omitzero"` // when it began, which is later for one that was queued
+	Step      int                   `json:"step"`           // that it is in, counted from 1; 0 = no traffic has moved
+	Since     time.Time             `json:"since,omitzero"` // when that step began, or went on after a pause
+	Taken     []RolloutStep         `json:"taken,omitempty"`
+	Ended     *RolloutEnd           `json:"ended,omitempty"`
+	By        *function.Identity    `json:"by,omitempty"` // who asked for it; nil = not known
 }
 
 // RolloutStep is a step that was taken.
@@ -86,6 +87,7 @@ type (
 	StartRollout struct {
 		Function, Alias string
 		Version         int
+		Deliverer       *function.Origin // see Deliverer
 		Rollout         function.Rollout
 	}
 	StepRollout struct {
@@ -112,15 +114,16 @@ type (
 // rolloutPayload is what the events of a roll-out say beside what all control events say. The alias in the same event is the alias as
 // it is from then on.
 type rolloutPayload struct {
-	ID     int64                  `json:"id,omitempty"` // of all but the start
-	From   int                    `json:"from,omitempty"`
-	To     int                    `json:"to,omitempty"`
-	Rules  *function.Rollout      `json:"rules,omitempty"` // of the start
-	Step   int                    `json:"step,omitempty"`  // that is over
-	State  function.RolloutState  `json:"state,omitempty"` // of the end
-	Gate   function.Gate          `json:"gate,omitempty"`
-	Reason string                 `json:"reason,omitempty"`
-	Facts  *function.RolloutFacts `json:"facts,omitempty"`
+	ID        int64                  `json:"id,omitempty"` // of all but the start
+	From      int                    `json:"from,omitempty"`
+	To        int                    `json:"to,omitempty"`
+	Deliverer *function.Origin       `json:"deliverer,omitempty"` // of the start
+	Rules     *function.Rollout      `json:"rules,omitempty"`     // of the start
+	Step      int                    `json:"step,omitempty"`      // that is over
+	State     function.RolloutState  `json:"state,omitempty"`     // of the end
+	Gate      function.Gate          `json:"gate,omitempty"`
+	Reason    string                 `json:"reason,omitempty"`
+	Facts     *function.RolloutFacts `json:"facts,omitempty"`
 }
 
 func (s StartRollout) event(_ context.Context, at scene) (*event.Event, error) {
@@ -135,7 +138,7 @@ func (s StartRollout) event(_ context.Context, at scene) (*event.Event, error) {
 	if !ok || f.version(alias.Primary) == nil {
 		return nil, fault.New(fault.NotFound, "function %q has no version that %s points at, to roll out from", s.Function, s.Alias)
 	}
-	p := payload{Function: s.Function, Expects: at.view.expects(s.Function), Rollout: &rolloutPayload{From: alias.Primary, To: s.Version, Rules: &s.Rollout}}
+	p := payload{Function: s.Function, Expects: at.view.expects(s.Function), Rollout: &rolloutPayload{From: alias.Primary, To: s.Version, Deliverer: s.Deliverer, Rules: &s.Rollout}}
 	if f.rollout(s.Alias) != nil && s.Rollout.OnNewer == function.OnNewerQueue {
 		p.Alias = &alias
 	} else {
@@ -241,6 +244,9 @@ func (s *state) rollout(f *Function, typ string, p payload, b birth) bool {
 		ended = true
 		r.State = p.Rollout.State
 		r.Ended = &RolloutEnd{At: b.at, Gate: p.Rollout.Gate, Reason: p.Rollout.Reason, Facts: p.Rollout.Facts, By: b.by}
+		if r.State == function.RolloutSucceeded {
+			f.delivered(r.Alias, r.Deliverer)
+		}
 	case event.TypeRolloutPaused:
 		r.State = function.RolloutPaused
 	case event.TypeRolloutResumed:
@@ -263,7 +269,7 @@ func (s *state) startRollout(f *Function, p payload, b birth) bool {
 	}
 	name, newer := p.Alias.Name, fmt.Sprintf("version %d was deployed", p.Rollout.To)
 	r := &Rollout{
-		Rollout: *p.Rollout.Rules, ID: b.offset, Function: f.Name, Alias: name, To: p.Rollout.To,
+		Rollout: *p.Rollout.Rules, ID: b.offset, Function: f.Name, Alias: name, To: p.Rollout.To, Deliverer: p.Rollout.Deliverer,
 		State: function.RolloutQueued, Started: b.at, By: b.by,
 	}
 	if f.rollout(name) != nil && r.OnNewer == function.OnNewerQueue {
@@ -295,9 +301,24 @@ func (f *Function) overtake(alias string, only function.RolloutState, reason str
 	}
 }
 
+// moved ends the roll-outs of an alias that somebody has moved: who moved it back to the old version alone, has ended that roll-out and no more. f
+// is the fold's own fresh copy.
+func (f *Function) moved(to *function.Alias, b birth) {
+	for i, r := range f.Rollouts {
+		if r.Alias == to.Name && r.Ended == nil && r.From != 0 && r.From == to.Primary && len(to.Weights) == 0 {
+			f.Rollouts[i] = r.over(function.RolloutAborted, "the alias was moved back by hand", b)
+		}
+	}
+	f.overtake(to.Name, "", "the alias was moved by hand", b)
+}
+
 func (r *Rollout) superseded(reason string, b birth) *Rollout {
+	return r.over(function.RolloutSuperseded, reason, b)
+}
+
+func (r *Rollout) over(state function.RolloutState, reason string, b birth) *Rollout {
 	over := *r
-	over.State, over.Ended = function.RolloutSuperseded, &RolloutEnd{At: b.at, Reason: reason, By: b.by}
+	over.State, over.Ended = state, &RolloutEnd{At: b.at, Reason: reason, By: b.by}
 	return &over
 }
 

@@ -138,14 +138,18 @@ func TestANewerRolloutSupersedesOrWaits(t *testing.T) {
 }
 
 func TestWhatIsDoneByHandEndsARollout(t *testing.T) {
-	for name, ch := range map[string]Change{
-		"a shift":  Shift{Function: "pay", Alias: function.Alias{Name: "live", Primary: 1}},
-		"a deploy": Deploy{Version: version("pay")},
+	for name, by := range map[string]struct {
+		change Change
+		want   function.RolloutState
+	}{
+		"a shift":     {Shift{Function: "pay", Alias: function.Alias{Name: "live", Primary: 2}}, function.RolloutSuperseded},
+		"a roll-back": {Shift{Function: "pay", Alias: function.Alias{Name: "live", Primary: 1}}, function.RolloutAborted},
+		"a deploy":    {Deploy{Version: version("pay")}, function.RolloutSuperseded},
 	} {
 		c, r := rolled(t, newLog(t), *function.NewRollout(function.StrategyCanary))
-		v := submit(t, c, ch)
-		if got := v.RolloutByID("pay", r.ID); got.State != function.RolloutSuperseded || got.Ended.Reason == "" {
-			t.Errorf("after %s the roll-out is %s, want superseded, with a reason", name, got.State)
+		v := submit(t, c, by.change)
+		if got := v.RolloutByID("pay", r.ID); got.State != by.want || got.Ended.Reason == "" {
+			t.Errorf("after %s the roll-out is %s, want %s, with a reason", name, got.State, by.want)
 		}
 		if got := now(v); len(got.Weights) != 0 {
 			t.Errorf("after %s live = %+v, want no weights", name, got)

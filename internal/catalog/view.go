@@ -25,17 +25,18 @@ type View struct {
 
 // Function is one function as it stands.
 type Function struct {
-	Name     string
-	Versions []*function.Version // by number, rising
-	Newest   int                 `json:"newest,omitempty"` // number of the newest version, where that was removed; 0 = the last of Versions is it
-	Aliases  map[string]function.Alias
-	Trails   map[string][]int           `json:"trails,omitempty"` // alias -> the primaries that it had before, the newest last; see Function.trace
-	Triggers []*Trigger                 // of the live version, the implicit function.InvokeTrigger first
-	Replays  []*Replay                  `json:"replays,omitempty"`  // the oldest first; of those that are over the newest
-	Rollouts []*Rollout                 `json:"rollouts,omitempty"` // as Replays
-	Notes    map[string]json.RawMessage `json:"notes,omitempty"`    // see Note
-	Created  int64                      // control offset of the deploy that made it
-	Last     int64                      // control offset of its newest change
+	Name      string
+	Versions  []*function.Version // by number, rising
+	Newest    int                 `json:"newest,omitempty"` // number of the newest version, where that was removed; 0 = the last of Versions is it
+	Aliases   map[string]function.Alias
+	Trails    map[string][]int            `json:"trails,omitempty"`    // alias -> the primaries that it had before, the newest last; see Function.trace
+	Delivered map[string]*function.Origin `json:"delivered,omitempty"` // alias -> whose deploy moved it last; see Deliverer
+	Triggers  []*Trigger                  // of the live version, the implicit function.InvokeTrigger first
+	Replays   []*Replay                   `json:"replays,omitempty"`  // the oldest first; of those that are over the newest
+	Rollouts  []*Rollout                  `json:"rollouts,omitempty"` // as Replays
+	Notes     map[string]json.RawMessage  `json:"notes,omitempty"`    // see Note
+	Created   int64                       // control offset of the deploy that made it
+	Last      int64                       // control offset of its newest change
 }
 
 // Trigger is a trigger of a live version, with what the platform knows of it.
@@ -113,6 +114,7 @@ func (f *Function) clone() *Function {
 	c.Versions = slices.Clone(f.Versions)
 	c.Aliases = maps.Clone(f.Aliases)
 	c.Trails = maps.Clone(f.Trails)
+	c.Delivered = maps.Clone(f.Delivered)
 	c.Notes = maps.Clone(f.Notes)
 	c.Triggers = slices.Clone(f.Triggers)
 	c.Replays = slices.Clone(f.Replays)

@@ -91,6 +91,20 @@ alias live cannot be removed.`,
 	return c
 }
 
+// aliasFlag is the alias that FUNCTION or FUNCTION:ALIAS is about; --alias says the same.
+func aliasFlag(c *cobra.Command, arg, flag string) (fn, alias string, err error) {
+	fn, alias, some := strings.Cut(arg, ":")
+	switch {
+	case !some:
+		return fn, flag, nil
+	case fn == "" || alias == "":
+		return "", "", usageError{c.CommandPath(), fmt.Errorf("%q is not FUNCTION:ALIAS", arg)}
+	case c.Flags().Changed("alias") && flag != alias:
+		return "", "", usageError{c.CommandPath(), fmt.Errorf("%s names the alias %s, and --alias %s: say it once", arg, alias, flag)}
+	}
+	return fn, alias, nil
+}
+
 // showAlias says where an alias points before somebody is asked about it.
 func showAlias(c *cobra.Command, node *client.Client, fn, name string) error {
 	list, err := node.Aliases(c.Context(), fn)

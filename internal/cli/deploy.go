@@ -178,10 +178,8 @@ func releaseTogether(ctx context.Context, node *client.Client, requests []wire.D
 	return done, do()
 }
 
-// printDeployed writes a line for each function, and each warning once, however many functions it is about.
+// printDeployed writes a line for each function, and what to know of them.
 func printDeployed(w io.Writer, done []wire.Deployed) {
-	about := map[string][]string{} // warning -> functions
-	var warnings []string
 	for _, d := range done {
 		what := "deployed"
 		switch {
@@ -199,6 +197,15 @@ func printDeployed(w io.Writer, done []wire.Deployed) {
 		for _, s := range d.Schedules {
 			fmt.Fprintf(w, "    %s runs at %s: %s\n", s.Trigger, timesOf(s.Schedule, s.Timezone), nextOf(s))
 		}
+	}
+	warnOfDeployed(w, done)
+}
+
+// warnOfDeployed writes each warning once, however many functions it is about.
+func warnOfDeployed(w io.Writer, done []wire.Deployed) {
+	about := map[string][]string{} // warning -> functions
+	var warnings []string
+	for _, d := range done {
 		for _, warning := range d.Warnings {
 			if about[warning] == nil {
 				warnings = append(warnings, warning)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -40,8 +41,11 @@ func (e *environment) client() (*client.Client, error) {
 		}
 		control, name = info.Control, info.Name
 	}
+	hint := "DALAMB_TOKEN is set and is not this node's: give it what the file token of the node's data directory has; or unset it and name that directory by DALAMB_DATA"
 	if token == "" {
-		text, err := os.ReadFile(filepath.Join(e.dir(), app.TokenFile))
+		file := filepath.Join(e.dir(), app.TokenFile)
+		hint = fmt.Sprintf("it is from %s: name the data directory of the node at %s by DALAMB_DATA, or set DALAMB_TOKEN to what the file token there has", file, control)
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, fault.New(fault.Unavailable, "the token cannot be read: %w", err).
 				WithHint("set DALAMB_TOKEN, or DALAMB_DATA to the node's data directory")
@@ -52,7 +56,7 @@ func (e *environment) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client.New(client.Options{Address: control, Token: token, HTTP: &http.Client{Transport: way}})
+	return client.New(client.Options{Address: control, Token: token, TokenHint: hint, HTTP: &http.Client{Transport: way}})
 }
 
 // node reads where the node of the data directory listens.

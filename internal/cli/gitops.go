@@ -98,7 +98,7 @@ Exit codes: 0 done, or nothing to do; 1 it failed; 2 the files are wrong, and no
 		},
 	}
 	c.Flags().BoolVar(&prune, "prune", false, "remove functions, aliases, hooks and configuration values that are not declared")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done: nothing is changed")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for the end of roll-outs, nor for the instances that scale.min keeps")
 	out.flag(c)
 	return c
@@ -122,12 +122,13 @@ func applyPlan(c *cobra.Command, node *client.Client, a application) ([]wire.Dep
 	asJSON, _ := a.out.json() // the flag was checked before
 	done, err := a.plan.Apply(c.Context(), node, func(s declare.Step) {
 		if !asJSON {
-			printStep(c.OutOrStdout(), s)
+			printStep(c.OutOrStdout(), "", s)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
+	warnOfDeployed(c.ErrOrStderr(), done)
 	return done, a.out.print(c.OutOrStdout(), a.plan, func(w io.Writer) { printNotes(w, a.plan) })
 }
 
@@ -188,22 +189,33 @@ func programsOf(s *declare.State) error {
 }
 
 func tellPlan(c *cobra.Command, out *output, plan *declare.Plan) error {
-	err := out.print(c.OutOrStdout(), plan, func(w io.Writer) {
+	would := dryPlan{true, plan}
+	err := out.print(c.OutOrStdout(), would, func(w io.Writer) {
 		for _, s := range plan.Steps {
-			printStep(w, s)
+			printStep(w, "would "+s.Verb+" ", s)
 		}
 		printNotes(w, plan)
+		if n := len(plan.Steps); n > 0 {
+			fmt.Fprintf(w, "nothing was changed: --dry-run says what would be; without it %s would be taken\n", count(int64(n), "step"))
+		}
 	})
+	warnOfDeployed(c.ErrOrStderr(), plan.Warned())
 	if err == nil && len(plan.Steps) > 0 {
 		return exitDiffers
 	}
 	return err
 }
 
-// printStep writes a step as a diff has it.
-func printStep(w io.Writer, s declare.Step) {
+// dryPlan is a plan of which nothing was done.
+type dryPlan struct {
+	DryRun bool `json:"dryRun"`
+	*declare.Plan
+}
+
+// printStep writes a step as a diff has it, with what is said before its name.
+func printStep(w io.Writer, before string, s declare.Step) {
 	sign := map[string]string{declare.Create: "+", declare.Change: "~", declare.Remove: "-"}[s.Verb]
-	fmt.Fprintf(w, "%s %s\n", sign, clean(s.What))
+	fmt.Fprintf(w, "%s %s%s\n", sign, before, clean(s.What))
 	for _, d := range s.Details {
 		fmt.Fprintf(w, "    %s\n", clean(d))
 	}

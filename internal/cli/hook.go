@@ -180,8 +180,10 @@ func hookTestCommand(env *environment) *cobra.Command {
 	var out output
 	c := &cobra.Command{
 		Use:   "test NAME",
-		Short: "Try what a hook needs: its secret, its repository, the provider's API",
-		Long: `Try what a hook needs: whether the node can read its secret, fetch from its repository, and reach the provider's API. It changes nothing.
+		Short: "Check what a hook needs: its secret, its repository, the provider's API; nothing is delivered",
+		Long: `Check what a hook needs: whether the node has its secret and that is long enough, whether the repository opens and which branches it has, and
+whether the provider's API takes the token. Nothing is fetched, delivered or changed, no request is sent to the hook itself, and the provider is told
+nothing; whether its requests reach the gateway, dalamb hook show tells when it has sent one.
 
 Exit codes: 0 all is good; 1 something is not; 2 the command line is wrong.`,
 		Args: cobra.ExactArgs(1),

@@ -31,27 +31,54 @@ its gates. dalamb deploy starts one where the manifest says rollout:, or with --
 	for _, verb := range []struct {
 		name, short, long string
 		call              func(*client.Client, context.Context, string, string) (wire.Rollout, error)
+		moves             string // all the traffic, to where: it is asked for
 	}{
-		{"show", "Show a roll-out: how far it is, and the figures that it is judged by", "Show the roll-out of a function that is under way, else the newest: how far it is, and by which figures each step was judged.", (*client.Client).Rollout},
-		{"pause", "Take no more steps; the gates are judged all the same", "Take no more steps: the traffic stays divided as it is. The gates are judged all the same.", (*client.Client).PauseRollout},
-		{"resume", "Let a paused roll-out go on", "Let a paused roll-out go on: the step that it is in begins anew.", (*client.Client).ResumeRollout},
-		{"abort", "Give the traffic back to the old version", "End a roll-out and give all the traffic back to the old version, at once.", (*client.Client).AbortRollout},
-		{"promote", "Give all the traffic to the new version, without further steps", "End a roll-out and give all the traffic to the new version, at once and for good, whatever its gates say.", (*client.Client).PromoteRollout},
+		{"show", "Show a roll-out: how far it is, and the figures that it is judged by", "Show the roll-out of a function that is under way, else the newest: how far it is, and by which figures each step was judged.", (*client.Client).Rollout, ""},
+		{"pause", "Take no more steps; the gates are judged all the same", "Take no more steps: the traffic stays divided as it is. The gates are judged all the same.", (*client.Client).PauseRollout, ""},
+		{"resume", "Let a paused roll-out go on", "Let a paused roll-out go on: the step that it is in begins anew.", (*client.Client).ResumeRollout, ""},
+		{"abort", "Give the traffic back to the old version", "End a roll-out and give all the traffic back to the old version, at once.", (*client.Client).AbortRollout, "old"},
+		{"promote", "Give all the traffic to the new version, without further steps", "End a roll-out and give all the traffic to the new version, at once and for good, whatever its gates say.", (*client.Client).PromoteRollout, "new"},
 	} {
 		var out output
 		var alias string
+		var yes bool
 		sub := &cobra.Command{
-			Use: verb.name + " FUNCTION", Short: verb.short, Long: verb.long, Args: cobra.ExactArgs(1),
+			Use: verb.name + " FUNCTION[:ALIAS]", Short: verb.short, Long: verb.long, Args: cobra.ExactArgs(1),
 			RunE: func(c *cobra.Command, args []string) error {
-				ask := func(node *client.Client) (wire.Rollout, error) { return verb.call(node, c.Context(), args[0], alias) }
+				fn, alias, err := aliasFlag(c, args[0], alias)
+				if err != nil {
+					return err
+				}
+				ask := func(node *client.Client) (r wire.Rollout, err error) {
+					if verb.moves != "" && !yes {
+						if err := confirmRollout(c, node, fn, alias, verb.moves); err != nil {
+							return r, err
+						}
+					}
+					return verb.call(node, c.Context(), fn, alias)
+				}
 				return inquiry[wire.Rollout]{ask, printRollout}.run(c, env, &out)
 			},
 		}
-		sub.Flags().StringVar(&alias, "alias", function.LiveAlias, "the alias that is rolled out")
+		sub.Flags().StringVar(&alias, "alias", function.LiveAlias, "the alias that is rolled out, as in FUNCTION:ALIAS")
+		if verb.moves != "" {
+			sub.Use += " [--yes]"
+			sub.Flags().BoolVar(&yes, "yes", false, "do it without asking")
+		}
 		out.flag(sub)
 		c.AddCommand(sub)
 	}
 	return c
+}
+
+// confirmRollout says where a roll-out stands and asks whether all the traffic goes to one of its versions. One that is over the node refuses.
+func confirmRollout(c *cobra.Command, node *client.Client, fn, alias, to string) error {
+	r, err := node.Rollout(c.Context(), fn, alias)
+	if err != nil || r.Over() {
+		return err
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "%s: %s\n", fn, stateOf(&r))
+	return confirm(c, fmt.Sprintf("give all the traffic of %s of %s to the %s version", alias, fn, to))
 }
 
 func rolloutList(env *environment) *cobra.Command {
@@ -184,7 +211,7 @@ func ending(r *wire.Rollout) string {
 	switch {
 	case r.State != function.RolloutFailed:
 		return string(r.State)
-	case len(r.Taken) == 1 && r.Shadowing(1):
+	case len(r.Taken) == 0, len(r.Taken) == 1 && r.Shadowing(1):
 		return "refused before any traffic moved"
 	}
 	return "rolled back"

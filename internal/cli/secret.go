@@ -254,12 +254,18 @@ func takers(functions []string) string {
 // removeValue is the command that takes a secret or a configuration value away.
 func removeValue(env *environment, what string) *cobra.Command {
 	long := map[string]string{"secret": "a secret", "config": "a configuration value"}[what]
-	return &cobra.Command{
-		Use: "rm NAME", Short: "Take " + long + " away, where no function takes it", Args: cobra.ExactArgs(1),
+	var yes bool
+	c := &cobra.Command{
+		Use: "rm NAME [--yes]", Short: "Take " + long + " away, where no function takes it", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
 			if err != nil {
 				return err
+			}
+			if !yes {
+				if err := confirm(c, "remove "+strings.TrimPrefix(long, "a ")+" "+args[0]); err != nil {
+					return err
+				}
 			}
 			remove := node.RemoveSecret
 			if what == "config" {
@@ -272,4 +278,6 @@ func removeValue(env *environment, what string) *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&yes, "yes", false, "do it without asking")
+	return c
 }

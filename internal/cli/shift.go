@@ -49,7 +49,7 @@ func rollbackCommand(env *environment) *cobra.Command {
 	var ask question
 	req := wire.RollbackRequest{}
 	c := &cobra.Command{
-		Use:   "rollback FUNCTION [--to VERSION] [--yes]",
+		Use:   "rollback FUNCTION[:ALIAS] [--to VERSION] [--yes]",
 		Short: "Point an alias at the version that it was at before",
 		Long: `Point an alias, live by default, at the version that it was at before. While it has several, that is its primary alone: a canary is
 over, and a roll-out ends. Else it is the primary that it had before this one; again, the one before that, and never one that it was
@@ -57,20 +57,25 @@ brought back from. --to chooses any version.
 
 Triggers, routes and schedules go with it: those that the older version does not have are removed with their progress, which is said
 first, and asked for; --yes answers. Runs that wait for a retry go on with the older version.`,
-		Example: "  dalamb rollback pay --yes\n  dalamb rollback pay --to 3 --yes",
+		Example: "  dalamb rollback pay --yes\n  dalamb rollback pay --to 3 --yes\n  dalamb rollback pay:preview/x --yes",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().Changed("to") && req.To < 1 {
 				return usageError{c.CommandPath(), fmt.Errorf("--to: %d is no version", req.To)}
 			}
+			fn, alias, err := aliasFlag(c, args[0], req.Alias)
+			if err != nil {
+				return err
+			}
+			req.Alias = alias
 			return ask.run(c, env, func(ctx context.Context, node *client.Client, q asked) (wire.Shifted, error) {
 				req.DryRun, req.Expects = q.dry, q.expects
-				return node.Rollback(ctx, args[0], req)
+				return node.Rollback(ctx, fn, req)
 			})
 		},
 	}
 	c.Flags().IntVar(&req.To, "to", 0, "the version to go back to (default: the one before)")
-	c.Flags().StringVar(&req.Alias, "alias", function.LiveAlias, "the alias to take back")
+	c.Flags().StringVar(&req.Alias, "alias", function.LiveAlias, "the alias to take back, as in FUNCTION:ALIAS")
 	ask.flags(c)
 	return c
 }

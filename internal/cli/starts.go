@@ -52,7 +52,7 @@ func firsts(node *client.Client, warn io.Writer, of landed) (expected, []string)
 	}
 	return expected{node, warn, func(list wire.InstanceList, name string) bool {
 		return slices.ContainsFunc(list.Instances, func(i wire.Instance) bool {
-			return i.Function == name && i.Version == versions[name] && !i.Started.IsZero()
+			return i.Function == name && i.Version == versions[name] && !i.Started.IsZero() && i.State != "starting"
 		})
 	}}, names
 }

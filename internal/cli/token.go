@@ -148,12 +148,18 @@ func printAccessKey(w io.Writer, made wire.Token, url string) {
 }
 
 func tokenRemove(env *environment) *cobra.Command {
-	return &cobra.Command{
-		Use: "remove NAME", Short: "End a token or an access key", Args: cobra.ExactArgs(1),
+	var yes bool
+	c := &cobra.Command{
+		Use: "remove NAME [--yes]", Short: "End a token or an access key", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
 			if err != nil {
 				return err
+			}
+			if !yes {
+				if err := confirm(c, "remove token "+args[0]); err != nil {
+					return err
+				}
 			}
 			if err := node.RemoveToken(c.Context(), args[0]); err != nil {
 				return err
@@ -162,6 +168,8 @@ func tokenRemove(env *environment) *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&yes, "yes", false, "do it without asking")
+	return c
 }
 
 // ruleFlags are the flags for a topic's rules.

@@ -25,14 +25,17 @@ const maxError = 64 << 10
 type Options struct {
 	Address string // of the control listener: host:port or http://host:port
 	Token   string
-	HTTP    *http.Client // nil = a client without a time-out: streams follow for as long as the caller wants
+	// TokenHint is for a person whose token the node refuses: from where it was taken. "" = the node's own hint, which speaks of a header.
+	TokenHint string
+	HTTP      *http.Client // nil = a client without a time-out: streams follow for as long as the caller wants
 }
 
 // Client calls one node. Safe for concurrent use.
 type Client struct {
-	base  string
-	token string
-	http  *http.Client
+	base      string
+	token     string
+	tokenHint string
+	http      *http.Client
 }
 
 // Address is the URL of the node and the token that the client shows: for its registry, which other clients speak to.
@@ -54,7 +57,7 @@ func New(o Options) (*Client, error) {
 	if o.HTTP == nil {
 		o.HTTP = &http.Client{}
 	}
-	return &Client{base: strings.TrimRight(base, "/"), token: o.Token, http: o.HTTP}, nil
+	return &Client{base: strings.TrimRight(base, "/"), token: o.Token, tokenHint: o.TokenHint, http: o.HTTP}, nil
 }
 
 // request is one call.
@@ -110,7 +113,11 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	return nil, errorOf(resp)
+	err = errorOf(resp)
+	if c.tokenHint != "" && refusesToken(resp) {
+		err = fault.New(fault.Unauthenticated, "%w", err).WithHint("%s", c.tokenHint)
+	}
+	return nil, err
 }
 
 func (c *Client) unreachable(err error) error {
@@ -129,6 +136,11 @@ func (c *Client) unreachable(err error) error {
 		WithHint("is it running? start it with dalamb up, or say where it is with DALAMB_CONTROL")
 }
 
+// refusesToken says whether the token is what the node refuses, and not, say, that of another registry.
+func refusesToken(resp *http.Response) bool {
+	return resp.StatusCode == http.StatusUnauthorized && resp.Header.Get("WWW-Authenticate") == wire.TokenChallenge
+}
+
 // errorOf reads what the node said; what is not from a node, as from a proxy, is told by its status.
 func errorOf(resp *http.Response) error {
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxError))
@@ -138,6 +150,9 @@ func errorOf(resp *http.Response) error {
 	var body wire.ErrorBody
 	if err := json.Unmarshal(b, &body); err == nil && body.Error.Message != "" {
 		return body.Error.Fault()
+	}
+	if refusesToken(resp) { // the answer to a HEAD has no body
+		return fault.New(fault.Unauthenticated, "the token is missing or wrong")
 	}
 	f := fault.New(wire.KindOf(resp.StatusCode), "the node answered %s", resp.Status)
 	if strings.Contains(string(b), "HTTP request to an HTTPS server") { // net/http's own words

@@ -61,6 +61,33 @@ func TestErrorsComeBackAsTheyWere(t *testing.T) {
 	}
 }
 
+// Whose token the node refuses learns from where it was taken; the node itself knows of a header alone. What another registry refuses is not meant.
+func TestARefusedTokenIsExplainedByWhoTookIt(t *testing.T) {
+	const body = `{"error":{"kind":"unauthenticated","message":"m","hint":"send a header"}}`
+	for _, tt := range []struct{ name, challenge, body, message, hint string }{
+		{"with a word", wire.TokenChallenge, body, "m", "from there"},
+		{"without a word", wire.TokenChallenge, "", "the token is missing or wrong", "from there"},
+		{"another's token", "", body, "m", "send a header"},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if tt.challenge != "" {
+				w.Header().Set("WWW-Authenticate", tt.challenge)
+			}
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = w.Write([]byte(tt.body))
+		}))
+		t.Cleanup(s.Close)
+		c, err := client.New(client.Options{Address: s.URL, Token: "t", TokenHint: "from there"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Node(t.Context())
+		if fault.KindOf(err) != fault.Unauthenticated || err.Error() != tt.message || fault.HintOf(err) != tt.hint {
+			t.Errorf("%s: Node = %v (hint %q), want %q (hint %q)", tt.name, err, fault.HintOf(err), tt.message, tt.hint)
+		}
+	}
+}
+
 func TestANodeThatIsNotThere(t *testing.T) {
 	s := httptest.NewServer(nil)
 	s.Close()

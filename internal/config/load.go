@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/yamlfault"
 )
 
 // Source says what Load reads, the weaker first: the defaults, the file, then Set.
@@ -137,10 +138,15 @@ func (l *loader) file(name string, data []byte) {
 	case errors.Is(err, io.EOF): // an empty file says nothing, which is no mistake
 		return
 	case err != nil:
-		l.wrong(name, "", "", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
+		l.noYAML(name, data, err)
 		return
 	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+	switch err := dec.Decode(new(yaml.Node)); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		l.noYAML(name, data, err)
+		return
+	default:
 		l.wrong(name, "", "join them into one", "has a second YAML document; a node has one configuration")
 		return
 	}
@@ -149,6 +155,11 @@ func (l *loader) file(name string, data []byte) {
 	} else if root.Tag != "!!null" {
 		l.wrong(at(name, root), "", "", "is not a mapping of settings")
 	}
+}
+
+func (l *loader) noYAML(name string, data []byte, err error) {
+	f := yamlfault.Find(data, err)
+	l.wrong(fmt.Sprintf("%s:%d:%d", name, f.Line, f.Column), "", f.Hint, "not valid YAML: %s", f.Message)
 }
 
 func (l *loader) mapping(name, prefix string, m *yaml.Node) {

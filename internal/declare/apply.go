@@ -47,11 +47,17 @@ func (p *Plan) try(ctx context.Context, have *State, node *client.Client, images
 	if err != nil {
 		return named(req.Functions, err)
 	}
+	p.warned = found
 	for i, f := range p.deploys() {
 		f.image = found[i].Found()
+		p.warned[i].Warnings = append(found[i].Warnings, f.unstartable(found[i].Warnings)...)
 	}
 	return nil
 }
+
+// Warned are the functions to deploy, each with what a person should know of it before it is: what Try was told, and what the code lacks, which the
+// node has not seen yet.
+func (p *Plan) Warned() []wire.Deployed { return p.warned }
 
 // named says which function an error is about where there is only one; of several the node says it.
 func named(functions []wire.DeployRequest, err error) error {
@@ -81,7 +87,7 @@ func (f *Function) canBeTried(have *State) bool {
 	}
 	for _, name := range f.Spec.Topics() {
 		own := function.Full(function.Environment(f.Spec.Name), function.TopicEvents) // is made by the deploy
-		if name != own && !slices.Contains(have.elsewhere, name) && !slices.ContainsFunc(have.Topics, func(t Topic) bool { return t.Name == name }) {
+		if name != own && !slices.Contains(have.elsewhere, name) && !slices.ContainsFunc(have.Topics, func(t function.DeclaredTopic) bool { return t.Name == name }) {
 			return false
 		}
 	}
@@ -129,8 +135,8 @@ type action interface {
 }
 
 type (
-	createTopic struct{ t Topic }
-	alterTopic  struct{ t Topic }
+	createTopic struct{ t function.DeclaredTopic }
+	alterTopic  struct{ t function.DeclaredTopic }
 	setConfig   struct{ name, value string }
 	pause       struct {
 		path   string
@@ -144,15 +150,16 @@ type (
 func (a createTopic) do(ctx context.Context, node *client.Client) error {
 	t := a.t
 	_, err := node.CreateTopic(ctx, wire.TopicCreate{
-		Name: t.Name, Partitions: t.Partitions, Retention: t.Retention, MaxBytes: t.MaxBytes, Compact: t.Compact, Rules: t.rules().Change(),
+		Name: t.Name, Partitions: int32(t.Partitions), Retention: t.Retention, MaxBytes: t.MaxBytes, Compact: t.Compact, Rules: t.Rules().Change(),
 	})
 	return err
 }
 
 func (a alterTopic) do(ctx context.Context, node *client.Client) error {
-	t, change := a.t, wire.TopicAlter{Rules: a.t.rules().Change()}
+	t, change := a.t, wire.TopicAlter{Rules: a.t.Rules().Change()}
 	if t.Partitions > 0 {
-		change.Partitions = &t.Partitions
+		partitions := int32(t.Partitions)
+		change.Partitions = &partitions
 	}
 	if t.Retention != "" {
 		change.Retention = &t.Retention

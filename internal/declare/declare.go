@@ -24,7 +24,7 @@ const (
 
 // State is what an installation is declared to be.
 type State struct {
-	Topics    []Topic
+	Topics    []function.DeclaredTopic
 	Config    map[string]string
 	Secrets   []string // names
 	Paused    []string // FUNCTION/TRIGGER
@@ -32,28 +32,6 @@ type State struct {
 	Functions []Function // by full names
 
 	elsewhere []string // topics that are there and were left out; see Only
-}
-
-// Topic is a topic of the users'. What is empty is not said: a new topic gets the default, one that is there stays as it is.
-type Topic struct {
-	Name            string            `yaml:"name" json:"name"`
-	Partitions      int32             `yaml:"partitions,omitempty" json:"partitions,omitempty"`
-	Retention       string            `yaml:"retention,omitempty" json:"retention,omitempty"`
-	MaxBytes        string            `yaml:"maxBytes,omitempty" json:"maxBytes,omitempty"`
-	Compact         bool              `yaml:"compact,omitempty" json:"compact,omitempty"`
-	Writers         []string          `yaml:"writers,omitempty,flow" json:"writers,omitempty"`
-	Dedupe          function.Duration `yaml:"dedupe,omitempty" json:"dedupe,omitzero"`
-	MaxEvent        function.Bytes    `yaml:"maxEvent,omitempty" json:"maxEvent,omitzero"`
-	EventsPerSecond float64           `yaml:"eventsPerSecond,omitempty" json:"eventsPerSecond,omitempty"`
-	BytesPerSecond  function.Bytes    `yaml:"bytesPerSecond,omitempty" json:"bytesPerSecond,omitzero"`
-}
-
-func (t *Topic) rules() function.TopicRules {
-	r := function.TopicRules{Dedupe: t.Dedupe, MaxEvent: t.MaxEvent, Events: t.EventsPerSecond, Bytes: t.BytesPerSecond}
-	if len(t.Writers) > 0 {
-		r.Writers = t.Writers
-	}
-	return r
 }
 
 // Function is a function that an alias points at.
@@ -91,7 +69,7 @@ func key(name, alias string) string {
 
 // sort gives everything one order.
 func (s *State) sort() {
-	slices.SortFunc(s.Topics, func(a, b Topic) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Topics, func(a, b function.DeclaredTopic) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Functions, func(a, b Function) int { return cmp.Compare(a.key(), b.key()) })
 	slices.Sort(s.Secrets)
 	slices.Sort(s.Paused)

@@ -136,10 +136,11 @@ func (s *State) Join(env string, plain *State) {
 	s.sort()
 }
 
-// ReadAll reads a directory with those of its environments, and says which these are.
+// ReadAll reads a directory with those of its environments, and says which these are. An error is as Read's, of all of them.
 func ReadAll(dir string) (s *State, envs []string, err error) {
+	var problems []error
 	if s, err = Read(dir); err != nil {
-		return nil, nil, err
+		problems, s = append(problems, err), &State{}
 	}
 	entries, err := os.ReadDir(filepath.Join(dir, environmentsDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -155,7 +156,8 @@ func ReadAll(dir string) (s *State, envs []string, err error) {
 		}
 		one, err := Read(at)
 		if err != nil {
-			return nil, nil, err
+			problems = append(problems, err)
+			continue
 		}
 		if len(one.Hooks) > 0 {
 			return nil, nil, fault.New(fault.Invalid, "%s declares hooks, which are of the installation, not of an environment", filepath.Join(at, InstallationFile)).
@@ -163,6 +165,9 @@ func ReadAll(dir string) (s *State, envs []string, err error) {
 		}
 		s.Join(e.Name(), one)
 		envs = append(envs, e.Name())
+	}
+	if len(problems) > 0 {
+		return nil, nil, fault.New(fault.Invalid, "%w", errors.Join(problems...)).WithHint("%s", fault.HintOf(problems[0]))
 	}
 	return s, envs, nil
 }

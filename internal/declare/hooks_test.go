@@ -44,17 +44,14 @@ func TestHooksAreCompared(t *testing.T) {
 			t.Errorf("%s: Compare = %q, %v", name, steps(p), err)
 		}
 	}
-	s, err := parseInstallation("installation.yaml", []byte("hooks:\n  - {name: shop, provider: githib, url: 'https://h/p', secret: s}\n  - {name: toys, provider: github, url: 'file:///x', secret: s}\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var said []string
-	for _, err := range s.check() {
-		said = append(said, err.Error())
-	}
-	for _, part := range []string{"installation.yaml: hook shop: provider: there is no provider of hooks", `installation.yaml: hook toys: url: is of the kind "file"`} {
-		if !strings.Contains(strings.Join(said, "\n"), part) {
-			t.Errorf("check says %q, want %q", said, part)
+}
+
+func TestWrongFilesOfAllEnvironmentsAreTold(t *testing.T) {
+	dir := directory(t, map[string]string{InstallationFile: "topic: x\n", "environments/staging/installation.yaml": "secret: x\n", "environments/test/installation.yaml": "config: [\n"})
+	_, _, err := ReadAll(dir)
+	for _, want := range []string{InstallationFile + ":1:1: topic: unknown field", "staging/installation.yaml:1:1: secret: unknown field", "test/installation.yaml:1:10: not valid YAML: "} {
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), want) || fault.HintOf(err) != "nothing was changed" {
+			t.Errorf("ReadAll = %v (%s), want %q", err, fault.HintOf(err), want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // Verbs of steps.
@@ -32,6 +33,8 @@ type Step struct {
 type Plan struct {
 	Steps []Step   `json:"steps"`
 	Notes []string `json:"notes,omitempty"` // what is there, is not declared, and stays
+
+	warned []wire.Deployed
 }
 
 // Compare says what makes have what want is. With prune, what is not declared is removed, but for what holds data: topics and secrets. An error of
@@ -110,7 +113,7 @@ func (c *comparison) secrets() {
 
 func (c *comparison) topics() {
 	for _, t := range c.want.Topics {
-		i := slices.IndexFunc(c.have.Topics, func(o Topic) bool { return o.Name == t.Name })
+		i := slices.IndexFunc(c.have.Topics, func(o function.DeclaredTopic) bool { return o.Name == t.Name })
 		if i < 0 {
 			c.add(Create, "topic "+t.Name, nil, createTopic{t})
 			continue
@@ -120,13 +123,13 @@ func (c *comparison) topics() {
 		}
 	}
 	for _, t := range c.have.Topics {
-		if !slices.ContainsFunc(c.want.Topics, func(o Topic) bool { return o.Name == t.Name }) {
+		if !slices.ContainsFunc(c.want.Topics, func(o function.DeclaredTopic) bool { return o.Name == t.Name }) {
 			c.extra("topic "+t.Name, nil)
 		}
 	}
 }
 
-func (c *comparison) topicChanges(have, want Topic) (details []string) {
+func (c *comparison) topicChanges(have, want function.DeclaredTopic) (details []string) {
 	differ := func(field string, was, is any) {
 		details = append(details, fmt.Sprintf("%s: %v -> %v", field, was, is))
 	}
@@ -145,7 +148,7 @@ func (c *comparison) topicChanges(have, want Topic) (details []string) {
 	if want.MaxBytes != "" && want.MaxBytes != have.MaxBytes {
 		differ("maxBytes", have.MaxBytes, want.MaxBytes)
 	}
-	a, b := have.rules(), want.rules()
+	a, b := have.Rules(), want.Rules()
 	if !slices.Equal(a.Writers, b.Writers) {
 		differ("writers", orAny(a.Writers), orAny(b.Writers))
 	}

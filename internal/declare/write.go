@@ -122,7 +122,7 @@ func (s *State) writeTo(ctx context.Context, dir string, code Code) error {
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
-	if err := enc.Encode(installation{s.Topics, s.Config, s.Secrets, s.Paused, s.Hooks}); err != nil {
+	if err := enc.Encode(function.Installation{Topics: s.Topics, Config: s.Config, Secrets: s.Secrets, Paused: s.Paused, Hooks: s.Hooks}); err != nil {
 		return fmt.Errorf("write %s: %w", InstallationFile, err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, InstallationFile), b.Bytes(), 0o644); err != nil {

@@ -101,6 +101,19 @@ type Rester interface {
 	Rest()
 }
 
+// Silent is an ability of a Conn: its function has no way to say that it is ready, so that it has an invocation, or none, while its program
+// still starts.
+type Silent interface {
+	// Settles says how long after Start such a function has to go on running until one may take it that it does start.
+	Settles() time.Duration
+}
+
+// Unused is an ability of a Conn: it knows why it ended by itself before it took an invocation.
+type Unused interface {
+	// Unused says so in the program's own words. Valid after Done.
+	Unused() *InitError
+}
+
 // InitError says that an instance could not start or ended before it was ready, in the program's own words.
 type InitError struct {
 	Outcome function.Outcome // InitError or OOM
@@ -115,7 +128,7 @@ func (e *InitError) Result() *function.Result {
 }
 
 // Start makes an instance and blocks until it is ready: a lambda has asked for its first invocation, an http function accepts
-// connections or answers its ready path; stdio is ready at once: its sandbox starts with the invocation, or waits for lines. The error is an *InitError when the function
+// connections or answers its ready path; stdio is ready at once: its sandbox starts with the invocation, or is Silent. The error is an *InitError when the function
 // is at fault; anything else means that dalamb failed. When ctx ends first, nothing is left.
 func (e *Entries) Start(ctx context.Context, s Start) (Conn, error) {
 	switch typ := s.Version.Spec.Entry.Type; typ {

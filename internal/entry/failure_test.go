@@ -19,6 +19,28 @@ func TestTheLimitOfAnswersIsTheNodes(t *testing.T) {
 	}
 }
 
+func TestAnAnswerIsStoppedWhereWhoAskedHasRoomForNoMore(t *testing.T) {
+	s := newStage(t)
+	asks := func(most int64) *function.Invocation {
+		inv := payload(`{}`)
+		inv.MaxAnswer = most
+		return inv
+	}
+	for _, behaves := range []string{"lambda:big=1001", "http:big=1001", "stdio:big=1001"} {
+		wantOutcome(t, s.once(behaves, asks(1001)), function.Succeeded)
+		wantFailure(t, s.once(behaves, asks(1000)), function.BadAnswer, function.AnswerTooLarge,
+			"function shop answered with more than the 1000 bytes (1000) that who asked has room for; answer with less or with where the rest is")
+		wantOutcome(t, s.once(behaves, asks(1<<40)), function.Succeeded)
+	}
+	c := s.start(version("stdio:lines-limit", byLines)) // which answers with as much as a line may have
+	for range 2 {
+		wantFailure(t, s.invoke(c, asks(1000)), function.BadAnswer, function.AnswerTooLarge, "1000 bytes")
+	}
+	if r := s.invoke(c, payload(`{}`)); r.Outcome != function.Succeeded || len(r.Body) != defaultAnswer {
+		t.Errorf("after an answer that was too long: %s, %d bytes, %+v; want the next one whole, of the same instance", r.Outcome, len(r.Body), r.Failure)
+	}
+}
+
 func TestAFunctionThatEndsBeforeItIsReadyIsNamed(t *testing.T) {
 	s := newStage(t)
 	for script, want := range map[string]string{

@@ -191,10 +191,10 @@ func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until t
 	if inv.Responder != nil && streams(a.Response) {
 		return c.stream(inv.Responder, a)
 	}
-	body, err := a.collect(c.entries.MaxAnswer)
+	body, err := a.collect(c.entries.most(inv))
 	switch {
 	case errors.Is(err, errAnswerTooLarge):
-		return c.tooLarge(), nil
+		return c.tooLarge(inv), nil
 	case err != nil:
 		return nil, err
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 const (
@@ -180,7 +182,7 @@ func validValue(value string) bool {
 func trailers(all http.Header) http.Header {
 	var some http.Header
 	for name, values := range all {
-		switch http.CanonicalHeaderKey(name) {
+		switch function.Dashed(name) {
 		case "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", "Host", "Authorization", "Cookie", "Set-Cookie", "Cache-Control", "Expect", "Te":
 			continue
 		}
@@ -196,11 +198,12 @@ func trailers(all http.Header) http.Header {
 	return some
 }
 
-// passedTrailers are those of a client's request that the function gets: what the node says, no client says behind it.
+// passedTrailers are those of a client's request that the function gets: what the node says, no client says behind it, nor what a program may take
+// for a field of the header.
 func passedTrailers(all, header http.Header) http.Header {
 	some := trailers(all)
 	for name := range some {
-		if header[name] != nil || strings.HasPrefix(name, "Dalamb-") || strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "Traceparent" {
+		if header[name] != nil || header[function.Dashed(name)] != nil || function.OnlyNode(name) {
 			delete(some, name)
 		}
 	}

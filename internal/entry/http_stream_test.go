@@ -504,7 +504,8 @@ func TestTrailersOfARequestReachTheFunction(t *testing.T) {
 		{"behind much", large, large + " [chunked] map[X-Sum:[42]]", http.Header{"X-Sum": {"42"}}},
 		{"none", "hello", "hello [] map[]", nil},
 		{"not for clients to say", "hello", "hello [] map[]", http.Header{
-			"Dalamb-Run": {"forged"}, "X-Forwarded-For": {"10.0.0.1"}, "Content-Length": {"2"}, "Transfer-Encoding": {"chunked"},
+			"Dalamb-Run": {"forged"}, "Dalamb_auth_id": {"root"}, "X-Forwarded-For": {"10.0.0.1"}, "X_forwarded-For": {"10.0.0.1"}, "X-Real-Ip": {"10.0.0.1"}, "X_request_id": {"1"},
+			"X_mine": {"2"}, "Content_length": {"2"}, "Set_cookie": {"2"}, "Content-Length": {"2"}, "Transfer-Encoding": {"chunked"},
 			"Authorization": {"Bearer x"}, "X-Mine": {"2"}, "X-Line": {"a\r\nb"}, "No Name": {"1"}, "Traceparent": {"00"},
 		}},
 	} {

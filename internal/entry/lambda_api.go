@@ -220,14 +220,15 @@ func (c *apiConn) response(req *http.Request, id string) bool {
 		return c.stream(req, call)
 	}
 	// Any other stream is gathered: the caller gets it whole.
-	body, large, err := c.read(req)
+	most := c.api.conn.entries.most(call.inv)
+	body, large, err := c.read(req, most)
 	if err != nil {
 		c.api.conn.unclaim(call)
 		return false
 	}
 	if large {
-		c.api.conn.answered(call, c.api.conn.tooLarge())
-		return c.refuse(req, exceeds(c.api.conn.entries.MaxAnswer))
+		c.api.conn.answered(call, c.api.conn.tooLarge(call.inv))
+		return c.refuse(req, exceeds(most))
 	}
 	r := c.streamError(req)
 	if r == nil {
@@ -257,24 +258,26 @@ func (c *apiConn) error(req *http.Request, id string) bool {
 	if refused != nil {
 		return c.refuse(req, refused)
 	}
-	body, large, err := c.read(req)
+	most := c.api.conn.entries.most(call.inv)
+	body, large, err := c.read(req, most)
 	if err != nil {
 		c.api.conn.unclaim(call)
 		return false
 	}
 	r := failed(body, req.Header.Get("Lambda-Runtime-Function-Error-Type"))
 	if large {
-		r = c.api.conn.tooLarge()
+		r = c.api.conn.tooLarge(call.inv)
 	}
 	c.api.conn.answered(call, r)
 	if large {
-		return c.refuse(req, exceeds(c.api.conn.entries.MaxAnswer))
+		return c.refuse(req, exceeds(most))
 	}
 	return c.accepted()
 }
 
 func (c *apiConn) initError(req *http.Request) bool {
-	body, large, err := c.read(req)
+	most := c.api.conn.entries.MaxAnswer
+	body, large, err := c.read(req, most)
 	if err != nil {
 		return false
 	}
@@ -283,14 +286,13 @@ func (c *apiConn) initError(req *http.Request) bool {
 		return c.refuse(req, refused)
 	}
 	if large {
-		return c.refuse(req, exceeds(c.api.conn.entries.MaxAnswer))
+		return c.refuse(req, exceeds(most))
 	}
 	return c.accepted()
 }
 
-// read takes a body of at most Options.MaxAnswer.
-func (c *apiConn) read(req *http.Request) (body []byte, large bool, err error) {
-	most := c.api.conn.entries.MaxAnswer
+// read takes a body of most bytes.
+func (c *apiConn) read(req *http.Request, most int64) (body []byte, large bool, err error) {
 	if req.ContentLength > most {
 		return nil, true, nil
 	}

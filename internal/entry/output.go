@@ -53,6 +53,13 @@ func (o *output) begin(inv *function.Invocation) {
 	o.mu.Unlock()
 }
 
+// beginFirst is begin, and keeps the last words of what was printed before.
+func (o *output) beginFirst(inv *function.Invocation) {
+	o.mu.Lock()
+	o.run, o.tail = inv.Run, inv.Tail
+	o.mu.Unlock()
+}
+
 // overheard gives what was printed to who wants it as it is.
 func (o *output) overheard(p []byte) {
 	o.mu.Lock()

@@ -133,27 +133,46 @@ func (in *instance) hearOut(inv *function.Invocation) {
 // ended is the result of an invocation during which the sandbox ended. Valid after the sandbox is done.
 func (in *instance) ended() *function.Result {
 	in.out.finish()
-	outcome, failure := in.explain(in.box.Exit(), function.Crashed)
+	outcome, failure := in.explain(in.box.Exit(), function.Crashed, "before it answered")
 	return &function.Result{Outcome: outcome, Failure: failure, Status: statusBadGateway}
 }
 
 // initFailed is the error of a sandbox that ended before it was ready.
 func (in *instance) initFailed() *InitError {
+	return in.endedBefore("before it was ready")
+}
+
+// Unused implements Unused.
+func (in *instance) Unused() *InitError { return in.endedBefore("before it took an invocation") }
+
+func (in *instance) endedBefore(when string) *InitError {
 	in.out.finish()
-	outcome, failure := in.explain(in.box.Exit(), function.InitError)
+	outcome, failure := in.explain(in.box.Exit(), function.InitError, when)
 	return &InitError{Outcome: outcome, Failure: failure}
 }
 
+// most is how much of the answer to an invocation is collected, in bytes.
+func (e *Entries) most(inv *function.Invocation) int64 {
+	if inv.MaxAnswer > 0 {
+		return min(inv.MaxAnswer, e.MaxAnswer)
+	}
+	return e.MaxAnswer
+}
+
 // tooLarge is the result of an answer that nobody reads to its end.
-func (in *instance) tooLarge() *function.Result {
-	most := in.entries.MaxAnswer
-	return badAnswer("Function.ResponseSizeTooLarge",
+func (in *instance) tooLarge(inv *function.Invocation) *function.Result {
+	most := in.entries.most(inv)
+	if most < in.entries.MaxAnswer {
+		return badAnswer(function.AnswerTooLarge, "function %s answered with more than the %d bytes (%s) that who asked has room for; answer with less or with where the rest is",
+			in.start.Version.Function(), most, function.Bytes(most))
+	}
+	return badAnswer(function.AnswerTooLarge,
 		"function %s answered with more than the limit of %d bytes (%s); answer with less or with where the rest is, stream it on a route, or raise limits.response of the node",
 		in.start.Version.Function(), most, function.Bytes(most))
 }
 
-// explain gives an exit as an outcome, with the last words that the program printed.
-func (in *instance) explain(x runner.Exit, other function.Outcome) (function.Outcome, *function.Failure) {
+// explain gives an exit, and when it was, as an outcome, with the last words that the program printed.
+func (in *instance) explain(x runner.Exit, other function.Outcome, when string) (function.Outcome, *function.Failure) {
 	switch {
 	case x.Start != "":
 		return function.InitError, in.cannotStart(x.Start)
@@ -163,12 +182,8 @@ func (in *instance) explain(x runner.Exit, other function.Outcome) (function.Out
 			Message: fmt.Sprintf("function %s used more memory than its limit of %s; give it more with resources.memory", in.start.Version.Function(), in.start.Version.Spec.Resources.Memory),
 		}
 	}
-	when := "before it answered"
-	if other == function.InitError {
-		when = "before it was ready"
-		if x.Code == 0 {
-			when += "; it has to go on running and take invocations"
-		}
+	if other == function.InitError && x.Code == 0 {
+		when += "; it has to go on running and take invocations"
 	}
 	f := &function.Failure{Type: "Runtime.ExitError", Message: fmt.Sprintf("function %s ended with %s %s", in.start.Version.Function(), exitText(x), when)}
 	if words := in.out.lastWords(); words != "" {

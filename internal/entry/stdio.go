@@ -104,7 +104,7 @@ func (c *stdioConn) Invoke(_ context.Context, inv *function.Invocation) (*functi
 	if err := c.begin(cancel); err != nil {
 		return nil, err
 	}
-	answer := &capture{limit: int(c.entries.MaxAnswer)}
+	answer := &capture{limit: int(c.entries.most(inv))}
 	spec := c.entries.spec(c.start)
 	spec.Stdin, spec.Stdout = input, answer.write
 	env := environ(c.start, c.entries.Region)
@@ -176,8 +176,8 @@ func (c *stdioConn) result(in *instance, inv *function.Invocation, answer *captu
 		return r
 	}
 	switch {
-	case large, int64(len(body))+x.Lost > c.entries.MaxAnswer:
-		return in.tooLarge()
+	case large, int64(len(body))+x.Lost > c.entries.most(inv):
+		return in.tooLarge(inv)
 	case x.Lost > 0: // what is left may be half an answer
 		r := badAnswer("Function.OutputLost", "%d bytes of output were lost, because the machine was too busy to take them", x.Lost)
 		r.NoRetry = false

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/function"
@@ -25,6 +26,7 @@ type linesConn struct {
 	done    chan struct{}
 
 	stopOnce sync.Once
+	began    atomic.Bool // it got an invocation
 }
 
 func (e *Entries) startLines(ctx context.Context, s Start) (Conn, error) {
@@ -32,7 +34,7 @@ func (e *Entries) startLines(ctx context.Context, s Start) (Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make stdin of %s: %w", s.ID, err)
 	}
-	c := &linesConn{feed: write, said: &lines{limit: int(e.MaxAnswer), broken: make(chan struct{})}, stopped: make(chan struct{}), done: make(chan struct{})}
+	c := &linesConn{feed: write, said: &lines{most: e.MaxAnswer, broken: make(chan struct{})}, stopped: make(chan struct{}), done: make(chan struct{})}
 	spec := e.spec(s)
 	spec.Feed, spec.Stdout = read, c.said.write
 	spec.Env = list(environ(s, e.Region))
@@ -65,6 +67,13 @@ func (c *linesConn) serve() {
 
 func (c *linesConn) Done() <-chan struct{} { return c.done }
 
+// settling is how long an interpreter may need until its program reads its first line, or fails: python3 with a dozen modules of its library took 0.6
+// to 0.9 s on two busy cores, and a check of what the program was given comes after that.
+const settling = 2 * time.Second
+
+// Settles implements Silent: a process that waits for its first line looks like one that does not come to it.
+func (c *linesConn) Settles() time.Duration { return settling }
+
 func (c *linesConn) Stop(grace time.Duration) {
 	c.stopOnce.Do(func() { close(c.stopped) })
 	c.feed.Close() // a loop over its input ends by itself, before any signal
@@ -87,14 +96,19 @@ func (c *linesConn) Invoke(_ context.Context, inv *function.Invocation) (*functi
 	}
 	select {
 	case <-c.said.broken:
+		<-c.done // serve stops it
 		return nil, ErrUndelivered
 	default:
 	}
-	c.out.begin(inv)
+	if c.began.Swap(true) {
+		c.out.begin(inv)
+	} else {
+		c.out.beginFirst(inv) // it may be starting still: what it says of that explains how the run ends
+	}
 	end := deadline(inv, t.start.Add(c.timeout()), t.start)
 	timer := time.NewTimer(end.Sub(t.start))
 	defer timer.Stop()
-	answer := c.said.ask()
+	answer := c.said.ask(c.entries.most(inv))
 	_ = c.feed.SetWriteDeadline(time.Now().Add(end.Sub(t.start))) // of one that is closed nothing is written either
 	_, unsent := c.feed.Write(line)
 	var r *function.Result
@@ -149,7 +163,7 @@ func (c *linesConn) result(inv *function.Invocation, a spoken) *function.Result 
 	name := c.start.Version.Function()
 	switch {
 	case errors.Is(a.err, errLongLine):
-		return c.tooLarge()
+		return c.tooLarge(inv)
 	case a.err != nil:
 		return badAnswer("Function.ExtraOutput", "function %s answered with more than one line: a second one begins %q; stdout is for answers, stderr for the log", name, shown(a.rest))
 	case !json.Valid(a.line):
@@ -182,21 +196,23 @@ type spoken struct {
 
 // lines cuts what a process writes into answers. Out of step it takes nothing more.
 type lines struct {
-	limit  int
+	most   int64         // bytes of a line; one that is longer puts it out of step
 	broken chan struct{} // closed when it is out of step
 
-	mu    sync.Mutex
-	over  bool          // broken is closed
-	asked chan<- spoken // nil = nobody waits for a line
-	held  []byte        // the beginning of a line
-	extra []byte        // the line that nobody had asked for
+	mu     sync.Mutex
+	over   bool          // broken is closed
+	asked  chan<- spoken // nil = nobody waits for a line
+	room   int64         // bytes that who waits takes, at most most
+	held   []byte        // the beginning of a line
+	passed int64         // bytes of a line that is longer than was asked for, whose end has not come; 0 = there is none
+	extra  []byte        // the line that nobody had asked for
 }
 
-// ask gives the next line.
-func (l *lines) ask() <-chan spoken {
+// ask gives the next line, of at most room bytes.
+func (l *lines) ask(room int64) <-chan spoken {
 	answer := make(chan spoken, 1)
 	l.mu.Lock()
-	l.asked = answer
+	l.asked, l.room = answer, room
 	l.mu.Unlock()
 	return answer
 }
@@ -225,7 +241,10 @@ func (l *lines) end(extra []byte) {
 func (l *lines) write(p []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	if l.passed > 0 {
+		p = l.pass(p)
+	}
+	if l.over || len(p) == 0 {
 		return
 	}
 	at := bytes.IndexByte(p, '\n') // held has none: a line that comes byte by byte is looked at once
@@ -233,10 +252,21 @@ func (l *lines) write(p []byte) {
 		at += len(l.held)
 	}
 	l.held = append(l.held, p...)
+	size := int64(len(l.held))
+	if at >= 0 {
+		size = int64(at)
+	}
 	switch {
-	case at > l.limit, at < 0 && len(l.held) > l.limit:
+	case size > l.most:
 		l.answer(spoken{err: errLongLine})
 		l.end(nil)
+	case l.asked != nil && size > l.room:
+		l.answer(spoken{err: errLongLine})
+		long := l.held
+		l.held = nil
+		if rest := l.pass(long); len(rest) > 0 {
+			l.end(nil)
+		}
 	case at < 0: // the rest is to come
 	case l.asked == nil:
 		l.end(l.held[:at])
@@ -247,6 +277,19 @@ func (l *lines) write(p []byte) {
 		l.answer(spoken{line: bytes.TrimSuffix(l.held[:at], []byte{'\r'})})
 		l.held = nil
 	}
+}
+
+// pass leaves out what belongs to a line of which nobody takes more, and gives what comes behind it.
+func (l *lines) pass(p []byte) (rest []byte) {
+	line, rest, ended := bytes.Cut(p, []byte{'\n'})
+	l.passed += int64(len(line))
+	switch {
+	case l.passed > l.most:
+		l.end(nil)
+	case ended:
+		l.passed = 0
+	}
+	return rest
 }
 
 // answer has room for one.

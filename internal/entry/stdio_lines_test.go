@@ -25,8 +25,12 @@ func playLines(what string) {
 	}
 	in := bufio.NewReaderSize(os.Stdin, 8<<20)
 	for n := 1; ; n++ {
-		if verb == "early" {
+		switch verb {
+		case "early":
 			fmt.Println("hello, here I am")
+		case "unfit":
+			fmt.Fprintln(os.Stderr, arg)
+			os.Exit(3)
 		}
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -85,6 +89,28 @@ func TestAProcessAnswersLineByLine(t *testing.T) {
 		}
 		c.Stop(5 * time.Second)
 		s.line("no more lines")
+	})
+}
+
+func TestAProcessThatEndsBeforeItsFirstLineSaysWhy(t *testing.T) {
+	forRunners(t, func(t *testing.T, s *stage) {
+		c := s.start(version("stdio:lines-unfit=no such module", byLines))
+		if silent, is := c.(Silent); !is || silent.Settles() <= 0 {
+			t.Error("it passes for ready although it cannot say so")
+		}
+		<-c.Done()
+		const want = "exit status 3 before it took an invocation: no such module"
+		wantWords := func() {
+			t.Helper()
+			if why := c.(Unused).Unused(); why.Outcome != function.InitError || why.Failure.Type != "Runtime.ExitError" || !strings.HasSuffix(why.Failure.Message, want) {
+				t.Errorf("Unused = %s %+v, want %q", why.Outcome, why.Failure, want)
+			}
+		}
+		wantWords()
+		if _, err := c.Invoke(t.Context(), payload("{}")); !errors.Is(err, ErrUndelivered) {
+			t.Errorf("Invoke = %v, want ErrUndelivered", err)
+		}
+		wantWords() // the call has not taken them
 	})
 }
 
@@ -221,20 +247,23 @@ func TestStdioInSeveralLanguages(t *testing.T) {
 // FuzzLines holds that whatever a process writes, in whatever pieces, somebody who asks gets a whole line or a reason.
 func FuzzLines(f *testing.F) {
 	f.Add("1\n", "2\n", true)
+	f.Add(strings.Repeat("x", 50), strings.Repeat("x", 15)+"\n", true)
+	f.Add(strings.Repeat("x", 45)+"\n", "2\n", true)
 	f.Add("{\"a\"", ":1}\r\n", true)
 	f.Add("\n\n", "", false)
 	f.Add(strings.Repeat("x", 65), "\n", true)
 	f.Fuzz(func(t *testing.T, one, two string, asked bool) {
-		l := &lines{limit: 64, broken: make(chan struct{})}
+		l := &lines{most: 64, broken: make(chan struct{})}
+		const room = 40
 		var answer <-chan spoken
 		if asked {
-			answer = l.ask()
+			answer = l.ask(room)
 		}
 		l.write([]byte(one))
 		l.write([]byte(two))
 		select {
 		case a := <-answer:
-			if a.err == nil && (strings.ContainsRune(string(a.line), '\n') || !strings.HasPrefix(one+two, string(a.line)) || len(a.line) > l.limit) {
+			if a.err == nil && (strings.ContainsRune(string(a.line), '\n') || !strings.HasPrefix(one+two, string(a.line)) || len(a.line) > int(room)) {
 				t.Errorf("answer to %q %q = %q", one, two, a.line)
 			}
 		default:
@@ -242,8 +271,8 @@ func FuzzLines(f *testing.F) {
 				t.Errorf("%q %q holds a line, and nobody got it", one, two)
 			}
 		}
-		if len(l.held) > l.limit {
-			t.Errorf("%d bytes are held of a line of at most %d", len(l.held), l.limit)
+		if len(l.held) > 64 {
+			t.Errorf("%d bytes are held of a line of at most 64", len(l.held))
 		}
 	})
 }

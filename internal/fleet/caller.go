@@ -76,7 +76,7 @@ func (u *underway) find(run, trace string) *function.Invocation {
 	named := slices.IndexFunc(u.all, func(inv *function.Invocation) bool { return run != "" && inv.Run == run })
 	if named < 0 && trace != "" {
 		same := func(inv *function.Invocation) bool { return traceID(inv.TraceParent) == trace }
-		if named = slices.IndexFunc(u.all, same); named >= 0 && slices.ContainsFunc(u.all[named+1:], same) {
+		if named = slices.IndexFunc(u.all, same); named >= 0 && slices.ContainsFunc(u.all[named+1:], func(inv *function.Invocation) bool { return same(inv) && inv.Run != u.all[named].Run }) {
 			named = -1
 		}
 	}

@@ -17,6 +17,7 @@ func TestARequestOfAnInstanceBelongsToARun(t *testing.T) {
 	a := &function.Invocation{ID: "a2", Run: "a", TraceParent: traceA}
 	b := &function.Invocation{ID: "b", Run: "b", TraceParent: traceB, Chain: function.Chain{Cause: "z", Correlation: "y", Hops: 2, Waiting: []string{"first", "second"}}}
 	twin := &function.Invocation{ID: "c", Run: "c", TraceParent: traceB}
+	again := &function.Invocation{ID: "b2", Run: "b", TraceParent: traceB[:36] + "2222222222222222-00", Chain: b.Chain}
 	ofA := function.Chain{Cause: "a", Correlation: "a", Hops: 1, Waiting: []string{"shop"}}
 	ofB := function.Chain{Cause: "b", Correlation: "y", Hops: 3, Waiting: []string{"first", "second", "shop"}}
 	unknown := function.Chain{Hops: 3, Waiting: []string{"first", "second", "shop"}}
@@ -33,6 +34,7 @@ func TestARequestOfAnInstanceBelongsToARun(t *testing.T) {
 		"by its trace, in another span":  {[]*function.Invocation{a, b}, "", "00-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-9999999999999999-01", ofB, traceB},
 		"of two it names none":           {[]*function.Invocation{b, a}, "", "", unknown, ""},
 		"of two it names another":        {[]*function.Invocation{b, a}, "nobody's", "nobody's", unknown, ""},
+		"two attempts of one run":        {[]*function.Invocation{b, again, a}, "", traceB, ofB, traceB},
 		"two of one trace":               {[]*function.Invocation{b, twin}, "", traceB, unknown, ""},
 		"two of one trace, and it names": {[]*function.Invocation{b, twin}, "c", traceB, function.Chain{Cause: "c", Correlation: "c", Hops: 1, Waiting: []string{"shop"}}, traceB},
 	} {

@@ -125,6 +125,8 @@ type fakeStarter struct {
 	stiff func(n int, on bool) error // what becomes of the n-th; nil = it is done
 	fails func(n int) error
 	probe func(c *fakeConn) error // nil = it is well
+	quiet time.Duration           // after which one that goes on running shows that it starts; 0 = it says so
+	ends  func(c *fakeConn) bool  // one dies by itself 300 ms after its start; nil = none does
 	work  works
 
 	mu      sync.Mutex
@@ -165,6 +167,9 @@ func (s *fakeStarter) Start(ctx context.Context, st entry.Start) (entry.Conn, er
 			c.die()
 			return nil, err
 		}
+	}
+	if s.ends != nil && s.ends(c) {
+		time.AfterFunc(300*time.Millisecond, c.die)
 	}
 	return c, nil
 }
@@ -298,6 +303,14 @@ func (c *fakeConn) Stop(grace time.Duration) {
 		close(c.stopped)
 	}
 	c.die()
+}
+
+// Settles implements entry.Silent.
+func (c *fakeConn) Settles() time.Duration { return c.starter.quiet }
+
+// Unused implements entry.Unused.
+func (c *fakeConn) Unused() *entry.InitError {
+	return &entry.InitError{Outcome: function.InitError, Failure: &function.Failure{Message: "its last words"}}
 }
 
 func (c *fakeConn) Usage() runner.Usage { return runner.Usage{MemoryPeak: 7 << 10} }

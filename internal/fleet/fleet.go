@@ -352,6 +352,7 @@ type Instance struct {
 
 // Instances lists what there is, by function, version and id.
 func (f *Fleet) Instances() []Instance {
+	now := f.o.Now()
 	f.mu.Lock()
 	var out []Instance
 	var conns []entry.Conn
@@ -360,7 +361,7 @@ func (f *Fleet) Instances() []Instance {
 		for _, i := range p.instances {
 			out = append(out, Instance{
 				ID: i.id, Function: p.version.Function(), Version: p.version.Number,
-				State: i.state(), Started: i.started, Runs: i.runs, Outdated: i.values < values && !i.started.IsZero(),
+				State: i.state(now), Started: i.started, Runs: i.runs, Outdated: i.values < values && !i.started.IsZero(),
 			})
 			conns = append(conns, i.conn)
 		}

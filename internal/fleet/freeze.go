@@ -33,7 +33,11 @@ func (f *Fleet) freezeAt(i *instance) time.Time {
 	if after <= 0 || i.pool.unfreezable || i.frost.never || i.frost.temper != warm || i.probing || i.pool.stdio {
 		return time.Time{}
 	}
-	return i.idleSince.Add(after)
+	at := i.idleSince.Add(after)
+	if at.Before(i.settled) {
+		return i.settled // held still it would show nothing
+	}
+	return at
 }
 
 // chill lets the goroutine of an idle instance freeze it. The caller holds mu.

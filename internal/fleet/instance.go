@@ -40,6 +40,7 @@ type instance struct {
 
 	conn      entry.Conn
 	started   time.Time // zero while it starts
+	settled   time.Time // when it has run for long enough to show that its version starts; zero = it said so
 	values    int64     // offset of those that it was started with
 	busy      int       // invocations in flight
 	runs      int64
@@ -47,6 +48,7 @@ type instance struct {
 	listed    bool // in pool.avail
 	leaving   bool // takes no more; ends when busy is 0
 	ending    bool // retired is closed, or it died
+	untouched bool // it ended by itself, and had taken no invocation
 	pledged   bool // it leaves so that another function has its place
 	grace     time.Duration
 	idleSince time.Time
@@ -56,11 +58,11 @@ type instance struct {
 	underway underway
 }
 
-func (i *instance) state() State {
+func (i *instance) state(now time.Time) State {
 	switch {
 	case i.ending || i.leaving:
 		return Stopping
-	case i.started.IsZero():
+	case i.started.IsZero(), i.busy == 0 && !i.proven(now):
 		return Starting
 	case i.busy > 0:
 		return Busy
@@ -100,6 +102,9 @@ func (f *Fleet) launch(p *pool, ahead bool) {
 // live is the life of an instance.
 func (f *Fleet) live(ctx context.Context, i *instance) {
 	conn, err := f.start(ctx, i)
+	if err == nil {
+		err = f.settle(ctx, i, conn)
+	}
 	if err != nil {
 		f.startFailed(i, err)
 		return
@@ -170,6 +175,9 @@ func (f *Fleet) startedUp(i *instance, conn entry.Conn) {
 	f.startOver(i)
 	p.startCPU = cpu
 	i.conn, i.started = conn, f.o.Now()
+	if after := settles(conn); after > 0 {
+		i.settled = i.started.Add(after)
+	}
 	f.metrics.coldStart(p.version, i.started.Sub(i.created))
 	if !i.ending {
 		f.serve(i, true)
@@ -256,17 +264,24 @@ func (f *Fleet) gone(i *instance) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := i.pool
-	unasked := !i.ending && !i.delivered && i.busy == 0
+	i.untouched = !i.ending && !i.delivered
 	f.remove(i)
-	if unasked && !f.closed {
-		// It said that it was ready, and then ended without having done anything: the next one would do the same.
-		early := earlyEnd(p)
-		bad = f.failed(p, early)
-		if len(p.instances) == p.stopping {
-			f.flush(p, early.grant(0))
-		}
-	}
+	bad = f.lost(i)
 	f.makeRoom(p)
+}
+
+// lost notes that an instance is gone which ended without having done anything, though it could have: the next one would do the same. Who has it
+// still is told by its connection. The caller holds mu, and warns when it does no more.
+func (f *Fleet) lost(i *instance) (bad *backOff) {
+	if !i.untouched || i.busy > 0 || f.closed || i.values > 0 && i.stale() { // what it ended with has changed
+		return nil
+	}
+	p, early := i.pool, unused(i, i.conn)
+	bad = f.failed(p, early)
+	if len(p.instances) == p.stopping {
+		f.flush(p, early.grant(0))
+	}
+	return bad
 }
 
 // remove takes an instance off the books. The caller holds mu.

@@ -72,11 +72,12 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	count := map[State]int{Starting: 0, Idle: 0, Busy: 0, Frozen: 0, Stopping: 0}
 	queued := 0
+	now := m.fleet.o.Now()
 	m.fleet.mu.Lock()
 	for _, p := range m.fleet.pools {
 		queued += len(p.queue)
 		for _, i := range p.instances {
-			count[i.state()]++
+			count[i.state(now)]++
 		}
 	}
 	m.fleet.mu.Unlock()

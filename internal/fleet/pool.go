@@ -44,6 +44,7 @@ type pool struct {
 	startCPU  time.Duration // that the last start took; 0 = not known
 
 	values   int64 // offset of the newest values that its version takes, as far as is known
+	proven   int64 // offset of the newest values with which an instance has shown that it starts
 	renewing bool  // there may be stale instances
 
 	replaced      []Replacement // the last ones
@@ -98,13 +99,6 @@ func (f *failure) grant(wait time.Duration) grant {
 	return grant{result: r}
 }
 
-func earlyEnd(p *pool) *failure {
-	return &failure{init: &entry.InitError{Outcome: function.InitError, Failure: &function.Failure{
-		Type:    "Runtime.ExitError",
-		Message: fmt.Sprintf("function %s was ready and ended before it took an invocation", p.version.Function()),
-	}}}
-}
-
 // pool finds or makes the pool of a version. The caller holds mu.
 func (f *Fleet) pool(v *function.Version) *pool {
 	key := keyOf(v)
@@ -113,7 +107,7 @@ func (f *Fleet) pool(v *function.Version) *pool {
 		stdio := v.Spec.Entry.Once()
 		p = &pool{
 			key: key, version: v, concurrency: 1, max: max(1, v.Spec.Scale.Max),
-			stdio: stdio, once: stdio || v.Spec.Scale.Reuse == "never",
+			stdio: stdio, once: stdio || v.Spec.Scale.Reuse == "never", proven: untried,
 			wanted: f.wanted == nil || f.wanted[key], share: f.shareOf(key.name),
 		}
 		p.share.pools++
@@ -331,7 +325,7 @@ func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *funct
 	case err == errNotThawed:
 	case err != nil:
 		if err == entry.ErrUndelivered && !i.delivered {
-			early := earlyEnd(p)
+			early := unused(i, i.conn)
 			bad = f.failed(p, early)
 			lost = early.grant(0).result
 		}
@@ -349,6 +343,7 @@ func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *funct
 			grace = stopGrace
 		case function.Crashed, function.OOM:
 		default:
+			i.prove()
 			ends = p.once
 		}
 	}
@@ -375,11 +370,14 @@ func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *funct
 
 // putBack returns an instance that was not used.
 func (f *Fleet) putBack(i *instance) {
+	var bad *backOff
+	defer func() { f.warn(bad) }()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i.busy--
 	i.pool.calls--
 	if i.ending {
+		bad = f.lost(i)
 		return
 	}
 	i.leaving = false

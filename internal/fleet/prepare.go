@@ -49,24 +49,32 @@ const (
 // ErrNoStart is in the error of Ready when a version cannot start, through its own fault.
 var ErrNoStart = errors.New("it does not start")
 
-// Ready blocks until as many instances of a version are ready as are prepared on this node, or as the node has room for, and at least one.
-// ErrNoStart when its start fails again and again.
+// Ready blocks until as many instances of a version are ready as are prepared on this node, or as the node has room for, and at least one, which
+// has shown that the version starts. ErrNoStart when its start fails again and again.
 func (f *Fleet) Ready(ctx context.Context, v *function.Version) error {
 	versions, _ := f.o.Functions.Wanted()
 	f.want(versions, f.o.Functions.Prepared()) // Run may not have seen yet that it is
-	for n := 1; ; n++ {
+	for failed := 0; ; {
 		g := f.acquire(ctx, v, nil)
 		if g.instance != nil {
+			shows := f.shows(g.instance)
 			f.putBack(g.instance)
-			break
+			if shows {
+				break
+			}
+			if f.awaitShown(ctx, g.instance); ctx.Err() != nil {
+				return fmt.Errorf("wait for version %d of %q: %w", v.Number, v.Function(), ctx.Err())
+			}
+			continue
 		}
+		failed++
 		wait := readyGlance
 		switch {
-		case g.result != nil && n >= readyTries:
+		case g.result != nil && failed >= readyTries:
 			return fault.New(fault.Unavailable, "version %d of %q: %w: %s", v.Number, v.Function(), ErrNoStart, g.result.Failure.Message)
 		case g.result != nil:
 			wait = max(wait, g.result.RetryAfter)
-		case ctx.Err() != nil || n >= readyTries:
+		case ctx.Err() != nil || failed >= readyTries:
 			return g.err
 		}
 		if !pause(ctx, wait) {

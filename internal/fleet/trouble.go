@@ -54,12 +54,13 @@ func (p *pool) until() time.Time {
 }
 
 // ready says whether some instance could be started, and is there.
-func (p *pool) ready() bool {
-	return slices.ContainsFunc(p.instances, func(i *instance) bool { return !i.started.IsZero() && !i.ending })
+func (p *pool) ready(now time.Time) bool {
+	return slices.ContainsFunc(p.instances, func(i *instance) bool { return !i.started.IsZero() && !i.ending && i.proven(now) })
 }
 
 // Troubles lists what keeps functions from having the instances that they ask for, by function and version.
 func (f *Fleet) Troubles() []Trouble {
+	now := f.o.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var all []Trouble
@@ -73,7 +74,7 @@ func (f *Fleet) Troubles() []Trouble {
 			}
 		}
 		switch {
-		case !p.ready():
+		case !p.ready(now):
 			add(NotStarting, &p.stalled)
 		case p.outdated() > 0 && p.values == f.o.Values.Offset(p.version): // what failed before they changed again says nothing
 			add(NotRenewed, &p.stalled)

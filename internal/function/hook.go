@@ -66,29 +66,59 @@ var plainHost = regexp.MustCompile(`^([a-zA-Z0-9]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?|\
 // shortSSH is git's own way to write ssh: USER@HOST:PATH.
 var shortSSH = regexp.MustCompile(`^([a-zA-Z0-9][-_.a-zA-Z0-9]*)@([^:/@]+):([^:].*)$`)
 
-// Validate checks a hook and writes its URL in one way.
+// Validate checks a hook and writes its URL in one way. It says the first thing that is wrong, by an error of kind Invalid that begins with the field.
 func (h *Hook) Validate() error {
-	bad := func(field, format string, args ...any) *fault.Error {
-		return fault.New(fault.Invalid, "%s: "+format, append([]any{field}, args...)...)
+	for _, check := range h.checks() {
+		if err := check(); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// checks are its parts, of which each looks at other fields.
+func (h *Hook) checks() []func() error {
+	return []func() error{h.checkName, h.checkProvider, h.checkSecrets, h.checkRepository, h.checkAPI}
+}
+
+func badField(field, format string, args ...any) *fault.Error {
+	return fault.New(fault.Invalid, "%s: "+format, append([]any{field}, args...)...)
+}
+
+func (h *Hook) checkName() error {
 	if !ValidValueName(h.Name) {
-		return bad("name", "%q is no name for a hook", clip(h.Name)).WithHint("a lower-case letter, then letters, digits and inner hyphens, at most 63 characters")
+		return badField("name", "%q is no name for a hook", clip(h.Name)).WithHint("a lower-case letter, then letters, digits and inner hyphens, at most 63 characters")
 	}
+	return nil
+}
+
+func (h *Hook) checkProvider() error {
 	if h.Provider == "registry" {
-		return bad("provider", "a registry's hook needs no settings").WithHint("it takes the token of its own name: dalamb token create %s; docs/images.md", h.Name)
+		return badField("provider", "a registry's hook needs no settings").WithHint("it takes the token of its own name: dalamb token create %s; docs/images.md", h.Name)
 	}
 	if !slices.Contains(HookProviders(), h.Provider) {
 		missing := fault.Missing("provider of hooks", clip(h.Provider), HookProviders())
-		return bad("provider", "%w", missing).WithHint("%s", missing.Hint)
+		if missing.Hint == "" {
+			missing.Hint = "there are " + strings.Join(HookProviders(), ", ") + "; Forgejo is gitea"
+		}
+		return badField("provider", "%w", missing).WithHint("%s", missing.Hint)
 	}
+	return nil
+}
+
+func (h *Hook) checkSecrets() error {
 	if h.Secret == "" {
-		return bad("secret", "is missing: without it anybody could tell of pushes").WithHint("make one, and give it to the provider too: dalamb secret set %s-hook", h.Name)
+		return badField("secret", "is missing: without it anybody could tell of pushes").WithHint("make one, and give it to the provider too: dalamb secret set %s-hook", h.Name)
 	}
 	for _, s := range []struct{ field, name string }{{"secret", h.Secret}, {"token", h.Token}, {"deployKey", h.DeployKey}} {
 		if s.name != "" && !ValidValueName(s.name) {
-			return bad(s.field, "%q is no name of a secret", clip(s.name)).WithHint("the value is set with dalamb secret set NAME, and is never an argument")
+			return badField(s.field, "%q is no name of a secret", clip(s.name)).WithHint("the value is set with dalamb secret set NAME, and is never an argument")
 		}
 	}
+	return nil
+}
+
+func (h *Hook) checkRepository() error {
 	if m := shortSSH.FindStringSubmatch(h.URL); m != nil && !strings.Contains(h.URL, "://") {
 		h.URL = "ssh://" + m[1] + "@" + m[2] + "/" + strings.TrimPrefix(m[3], "/")
 	}
@@ -97,18 +127,23 @@ func (h *Hook) Validate() error {
 		return err
 	}
 	if strings.Trim(u.Path, "/") == "" {
-		return bad("url", "%q names no repository", h.URL).WithHint("such as https://github.com/acme/shop")
-	}
-	if h.API != "" {
-		api, err := checkURL("api", h.API, "https", "http")
-		if err != nil {
-			return err
-		}
-		if api.User != nil {
-			return bad("api", "has a user name in it").WithHint("the token is a secret of its own: --token NAME")
-		}
+		return badField("url", "%q names no repository", h.URL).WithHint("such as https://github.com/acme/shop")
 	}
 	return h.checkAccess(u)
+}
+
+func (h *Hook) checkAPI() error {
+	if h.API == "" {
+		return nil
+	}
+	api, err := checkURL("api", h.API, "https", "http")
+	if err != nil {
+		return err
+	}
+	if api.User != nil {
+		return badField("api", "has a user name in it").WithHint("the token is a secret of its own: --token NAME")
+	}
+	return nil
 }
 
 // checkAccess looks whether what opens the repository fits its URL.
@@ -134,7 +169,11 @@ func checkURL(field, text string, schemes ...string) (*url.URL, error) {
 		return nil, fault.New(fault.Invalid, "%s: is missing", field).WithHint("such as https://github.com/acme/shop")
 	}
 	wrong := func(why string) error {
-		return fault.New(fault.Invalid, "%s: %s", field, why).WithHint("%s://HOST/PATH", strings.Join(schemes, ", "))
+		forms := make([]string, len(schemes))
+		for i, s := range schemes {
+			forms[i] = s + "://HOST/PATH"
+		}
+		return fault.New(fault.Invalid, "%s: %s", field, why).WithHint("write it as %s", strings.Join(forms, " or "))
 	}
 	u, err := url.Parse(text)
 	switch {
@@ -154,7 +193,7 @@ func checkURL(field, text string, schemes ...string) (*url.URL, error) {
 		return nil, wrong("has a strange user name")
 	}
 	if err := CheckReachable(u.Hostname()); err != nil {
-		return nil, fault.New(fault.Invalid, "%s: %w", field, err)
+		return nil, fault.New(fault.Invalid, "%s: %w", field, err).WithHint("name the host that the repository is cloned from; docs/webhooks.md says which addresses are refused")
 	}
 	return u, nil
 }

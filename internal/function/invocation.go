@@ -35,6 +35,9 @@ type Invocation struct {
 	// Tail, where it is set, gets all that the function prints meanwhile, and has it when there is a result. Not of a function that takes several
 	// invocations at a time: what it prints is nobody's in particular.
 	Tail *Tail
+	// MaxAnswer is how much of an answer is collected, in bytes, by who has room for no more; 0 = as much as the node takes. One that is longer is
+	// stopped there: BadAnswer, of the type AnswerTooLarge.
+	MaxAnswer int64
 }
 
 // Outcome is how an invocation ended. Everything that the function did is an outcome; an error means dalamb failed.
@@ -56,6 +59,9 @@ type Failure struct {
 	Message string          `json:"errorMessage"`
 	Trace   json.RawMessage `json:"stackTrace,omitempty"` // as the function gave it, at most 16 KiB
 }
+
+// AnswerTooLarge is the type of the Failure of an answer that is longer than who asked takes.
+const AnswerTooLarge = "Function.ResponseSizeTooLarge"
 
 // Result is what an invocation gave.
 type Result struct {

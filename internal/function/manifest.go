@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/yamlfault"
 )
 
 // Manifest is what a dalamb.yaml declares: one function for each YAML document.
@@ -34,7 +34,7 @@ type Declared struct {
 type Problem struct {
 	File    string
 	Line    int // counts from 1
-	Column  int // counts from 1, in bytes
+	Column  int // counts from 1, in characters
 	Field   string
 	Message string
 	Hint    string // what is allowed, or what was probably meant; may be empty
@@ -78,7 +78,9 @@ const MaxManifest = 1 << 20
 // ParseManifest reads a manifest strictly and fills in the defaults. file is for messages only. The error is a
 // *ManifestError with all problems, and then there is no Manifest.
 func ParseManifest(file string, data []byte) (*Manifest, error) {
-	p := &parser{file: file}
+	p := &parser{file: file, most: maxNodes, elsewhere: map[string]string{
+		"functions": "the fields of a function stand at the top; several functions are several documents, with a line --- between them",
+	}}
 	if len(data) > MaxManifest {
 		p.report(nil, "", "the manifest is too large", fmt.Sprintf("at most %d bytes are read", MaxManifest))
 		return nil, p.err()
@@ -185,8 +187,6 @@ func (p *parser) routes(m *Manifest) {
 	}
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
-
 // documents splits the stream; text that is not YAML is a problem, and nothing after it is read.
 func (p *parser) documents(data []byte) []*yaml.Node {
 	var docs []*yaml.Node
@@ -198,13 +198,8 @@ func (p *parser) documents(data []byte) []*yaml.Node {
 			return docs
 		}
 		if err != nil {
-			at := &yaml.Node{Line: 1, Column: 1}
-			text := strings.TrimPrefix(err.Error(), "yaml: ")
-			if m := yamlLine.FindStringSubmatchIndex(text); m != nil {
-				at.Line, _ = strconv.Atoi(text[m[2]:m[3]])
-				text = text[:m[0]] + text[m[1]:]
-			}
-			p.report(at, "", "not valid YAML: "+strings.ReplaceAll(text, "\n", " "), "")
+			f := yamlfault.Find(data, err)
+			p.report(&yaml.Node{Line: f.Line, Column: f.Column}, "", "not valid YAML: "+f.Message, f.Hint)
 			return docs
 		}
 		if len(doc.Content) == 1 && doc.Content[0].ShortTag() != "!!null" {

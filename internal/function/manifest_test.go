@@ -90,7 +90,9 @@ func TestManifestErrors(t *testing.T) {
 	long := strings.Repeat("a", 64)
 	for _, c := range []struct{ text, want string }{
 		{"", "dalamb.yaml:1:1: the manifest declares no function (it needs at least name and entry)"},
-		{"name: [", "dalamb.yaml:1:1: not valid YAML: did not find expected node content"},
+		{"name: [", "dalamb.yaml:1:8: not valid YAML: the text ends where a value is expected (a bracket may be left open)"},
+		{minimal + "env:\n\tA: b\n", "dalamb.yaml:4:1: not valid YAML: a tab indents this line (YAML is indented by spaces alone)"},
+		{minimal + "---\nname: 'b\n", "dalamb.yaml:4:7: not valid YAML: the quote that opens here is not closed"},
 		{"- 1", "dalamb.yaml:1:1: is a list, not a mapping of fields"},
 		{"timeout: 1s", `dalamb.yaml:1:1: name: a function needs a name (a lower-case letter, then letters, digits and inner hyphens, at most 63 characters)
 dalamb.yaml:1:1: entry.type: is required (allowed: lambda, http, stdio)

@@ -12,7 +12,7 @@ const (
 	RolloutSucceeded  RolloutState = "succeeded"  // final: the alias is the new version's
 	RolloutFailed     RolloutState = "failed"     // final: a gate did not hold, and the alias is the old version's as before
 	RolloutSuperseded RolloutState = "superseded" // final: somebody moved the alias elsewhere
-	RolloutAborted    RolloutState = "aborted"    // final: somebody ended it, and the alias is the old version's as before
+	RolloutAborted    RolloutState = "aborted"    // final: somebody ended it or moved the alias back, which is the old version's as before
 )
 
 // RolloutStates are all that there are.

@@ -3,10 +3,8 @@ package function
 import (
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -27,13 +25,6 @@ type Scatter struct {
 	Merge     ScatterMerge `json:"merge,omitzero"`
 }
 
-// ScatterKey names what of a request holds its keys: exactly one of the three.
-type ScatterKey struct {
-	Header string `json:"header,omitempty"`
-	Query  string `json:"query,omitempty"`
-	Path   string `json:"path,omitempty"` // a parameter of the route's path
-}
-
 // ScatterMerge is how parts become one answer: a form, or a function that is given them. The zero value is the form that fits the leaves.
 type ScatterMerge struct {
 	Form     string `json:"form,omitempty"`
@@ -44,6 +35,7 @@ type ScatterMerge struct {
 const (
 	MergeArray  = "array"  // in the order of the leaves
 	MergeObject = "object" // by the names of the leaves
+	MergeConcat = "concat" // one list of what the leaves list
 )
 
 // Bounds of Scatter.
@@ -77,19 +69,6 @@ func (s *Scatter) Form() string {
 // Leaves are how many there are.
 func (s *Scatter) Leaves() int { return max(len(s.Functions), s.Shards) }
 
-// Keys are those that a request carries; nil = none.
-func (k *ScatterKey) Keys(r *http.Request) []string {
-	switch {
-	case k == nil:
-		return nil
-	case k.Header != "":
-		return r.Header.Values(k.Header)
-	case k.Query != "":
-		return r.URL.Query()[k.Query]
-	}
-	return []string{r.PathValue(k.Path)}
-}
-
 func scatterValue() value[Scatter] {
 	return object(nil,
 		field("functions", "The functions that are asked, each with the same request; from 2 to 32.", list(text[string](), none[string]), func(s *Scatter) *[]string { return &s.Functions }),
@@ -99,23 +78,15 @@ func scatterValue() value[Scatter] {
 		field("quorum", "How many of those that are asked have to answer; fewer are an error, 502 or 504. Default: 1.", count(), func(s *Scatter) *int { return &s.Quorum }),
 		field("deadline", "How long they are waited for; then the answer is made of what has come, and says what is missing. Default: 5s.", duration(), func(s *Scatter) *Duration { return &s.Deadline }),
 		field("hedge", "One that takes long is asked a second time, where the request only asks (GET and the like). Default: never.", pointer(hedgeValue(), defaultHedge), func(s *Scatter) **Hedge { return &s.Hedge }),
-		field("merge", "What is made of the parts: array, in the order of the leaves, null for a missing one; object, by their names; or {function: NAME}, which gets them and answers. Default: object, of shards array.", scatterMergeValue(), func(s *Scatter) *ScatterMerge { return &s.Merge }),
-	)
-}
-
-func scatterKeyValue() value[ScatterKey] {
-	return object(nil,
-		field("header", "A header field; each line of it is a key.", text[string](), func(k *ScatterKey) *string { return &k.Header }),
-		field("query", "A parameter of the query; each time it stands there is a key.", text[string](), func(k *ScatterKey) *string { return &k.Query }),
-		field("path", "A parameter of the route's path.", text[string](), func(k *ScatterKey) *string { return &k.Path }),
+		field("merge", "What is made of the parts: array, in the order of the leaves, null for a missing one; object, by their names; concat, one list of all that they list; or {function: NAME}, which gets them and answers. Default: object, of shards array.", scatterMergeValue(), func(s *Scatter) *ScatterMerge { return &s.Merge }),
 	)
 }
 
 // scatterMergeValue is a form, or a mapping that may name a function.
 func scatterMergeValue() value[ScatterMerge] {
-	form := text[string](MergeArray, MergeObject)
+	form := text[string](MergeArray, MergeObject, MergeConcat)
 	whole := object(nil,
-		field("form", "array or object.", form, func(m *ScatterMerge) *string { return &m.Form }),
+		field("form", "array, object or concat.", form, func(m *ScatterMerge) *string { return &m.Form }),
 		field("function", "The function that gets the parts and answers.", text[string](), func(m *ScatterMerge) *string { return &m.Function }),
 	)
 	schema := maps.Clone(whole.schema)
@@ -157,11 +128,11 @@ func (c *checker) scatter(at string, t *Trigger) {
 	}
 	switch {
 	case s.Merge.Function != "" && s.Merge.Form != "":
-		c.add(at+".merge", "write array, object or {function: NAME}", "names a form and a function")
+		c.add(at+".merge", "write array, object, concat or {function: NAME}", "names a form and a function")
 	case s.Merge.Function != "":
 		c.name(at+".merge.function", s.Merge.Function, "function")
 	case s.Merge.Form != "":
-		oneOf(c, at+".merge", s.Merge.Form, []string{MergeArray, MergeObject})
+		oneOf(c, at+".merge", s.Merge.Form, []string{MergeArray, MergeObject, MergeConcat})
 	}
 }
 
@@ -191,24 +162,6 @@ func (c *checker) scatterLeaves(at string, r *Route) {
 	}
 	if s.Function != "" || s.By != nil {
 		c.add(at, "write shards, or leave out function and by", "function and by are for shards")
-	}
-}
-
-func (c *checker) scatterKey(at string, r *Route) {
-	k := r.Scatter.By
-	if k == nil {
-		return
-	}
-	given := slices.DeleteFunc([]string{k.Header, k.Query, k.Path}, func(s string) bool { return s == "" })
-	switch {
-	case len(given) != 1:
-		c.add(at, "write {header: NAME}, {query: NAME} or {path: NAME}", "names not exactly one place of keys")
-	case k.Header != "" && !validToken.MatchString(k.Header):
-		c.add(at+".header", "letters, digits and dashes", "%q is no name for a header", clip(k.Header))
-	case k.Header != "" && r.Cache != nil && !slices.ContainsFunc(r.Cache.Vary, func(v string) bool { return strings.EqualFold(v, k.Header) }):
-		c.add(at+".header", "name it in cache.vary", "answers that are kept are not told apart by it")
-	case k.Path != "" && !strings.Contains(r.Path, "{"+k.Path+"}") && !strings.Contains(r.Path, "{"+k.Path+"...}"):
-		c.add(at+".path", "one of those of the route's path "+clip(r.Path), "there is no parameter %q", clip(k.Path))
 	}
 }
 

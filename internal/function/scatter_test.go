@@ -2,8 +2,6 @@ package function
 
 import (
 	"encoding/json"
-	"net/http"
-	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,6 +15,7 @@ func TestScatterIsRead(t *testing.T) {
 		"scatter: {shards: 2, function: a, by: {query: id}, deadline: 1s}":        {Shards: 2, Function: "a", By: &ScatterKey{Query: "id"}, Deadline: Duration(time.Second)},
 		"scatter: {functions: [a, b], quorum: 2, merge: {function: pay}}":         {Functions: []string{"a", "b"}, Quorum: 2, Merge: ScatterMerge{Function: "pay"}},
 		"scatter: {functions: [a, b], hedge: {after: p95}}, timeout: {total: 6s}": {Functions: []string{"a", "b"}, Hedge: &Hedge{After: HedgeAfter{Percentile: 95}, Budget: 10}},
+		"scatter: {shards: 2, by: {body: ids, split: true}, merge: concat}":       {Shards: 2, By: &ScatterKey{Body: "ids", Split: true}, Merge: ScatterMerge{Form: MergeConcat}},
 		"scatter: {shards: 2, by: {header: X-Id}}, cache: {vary: [x-id]}":         {Shards: 2, By: &ScatterKey{Header: "X-Id"}},
 	} {
 		s, err := routeOf(t, text)
@@ -55,6 +54,8 @@ func TestScatterThatCannotBe(t *testing.T) {
 		"scatter: {shards: 2, by: {header: 'a b'}}":                    `scatter.by.header: "a b" is no name`,
 		"scatter: {shards: 2, by: {header: X-Id}}, cache: {}":          "scatter.by.header: answers that are kept are not told apart by it",
 		"scatter: {shards: 2, by: {path: id}}":                         `scatter.by.path: there is no parameter "id"`,
+		"scatter: {shards: 2, by: {path: id, split: true}}":            "scatter.by.split: a parameter of the path is one key",
+		"scatter: {shards: 2, by: {query: a, body: b}}":                "scatter.by: names not exactly one",
 		"scatter: {shards: 2, quorum: 3}":                              "scatter.quorum: 3 is out of range",
 		"scatter: {shards: 2, quorum: 0}":                              "scatter.quorum: 0 is out of range",
 		"scatter: {shards: 2, deadline: -1s}":                          "scatter.deadline",
@@ -101,16 +102,5 @@ func TestScatterInAnotherEnvironment(t *testing.T) {
 	}
 	if got := fields(s.Place("staging", func(string) bool { return true })); !reflect.DeepEqual(got, []string{"route r, scatter.function=staging.a"}) {
 		t.Errorf("in staging it names %q", got)
-	}
-}
-
-func TestKeysOfARequest(t *testing.T) {
-	r := httptest.NewRequest(http.MethodGet, "/x/5?id=1&id=2", nil)
-	r.Header["X-Id"] = []string{"3", "4"}
-	r.SetPathValue("id", "5")
-	for want, k := range map[string]*ScatterKey{"": nil, "1 2": {Query: "id"}, "3 4": {Header: "x-id"}, "5": {Path: "id"}} {
-		if got := strings.Join(k.Keys(r), " "); got != want {
-			t.Errorf("%+v finds %q, want %q", k, got, want)
-		}
 	}
 }

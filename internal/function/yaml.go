@@ -21,6 +21,8 @@ const (
 // parser walks the nodes of one file and remembers where each field stands and what is wrong.
 type parser struct {
 	file      string
+	most      int               // values that are read
+	elsewhere map[string]string // by fields that are looked for at the top, and are none there: what to do
 	problems  []Problem
 	positions map[string]*yaml.Node // of the document being read, by field
 	nodes     int
@@ -80,10 +82,10 @@ func (p *parser) enter(n *yaml.Node, field string) (target *yaml.Node, ok bool) 
 		n = n.Alias
 	}
 	p.nodes++
-	if p.nodes > maxNodes || p.depth == maxDepth {
+	if p.nodes > p.most || p.depth == maxDepth {
 		p.aborted = true
-		p.report(p.positions[field], field, "the manifest nests too deeply or repeats too much by aliases",
-			fmt.Sprintf("at most %d levels and %d values", maxDepth, maxNodes))
+		p.report(p.positions[field], field, "the file nests too deeply or repeats too much by aliases",
+			fmt.Sprintf("at most %d levels and %d values", maxDepth, p.most))
 		return nil, false
 	}
 	p.depth++
@@ -130,8 +132,8 @@ func (p *parser) unknown(key *yaml.Node, field string, known []string) {
 	if near := fault.Nearest(key.Value, known); len(near) > 0 {
 		hint = "did you mean " + near[0] + "?"
 	}
-	if key.Value == "functions" && field == "" {
-		hint = "the fields of a function stand at the top; several functions are several documents, with a line --- between them"
+	if where := p.elsewhere[key.Value]; where != "" && field == "" {
+		hint = where
 	}
 	if key.Value == "<<" {
 		hint = "merge keys are not supported; a whole value can be repeated by an alias"

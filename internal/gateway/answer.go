@@ -19,13 +19,16 @@ func answered(r *function.Result) bool {
 	return r.Outcome == function.Succeeded || r.Outcome == function.Failed && r.Header != nil
 }
 
+// passable says whether a status can be a client's: an interim one is no answer, and net/http would end the program's turn there.
+func passable(status int) bool { return status >= 200 && status <= 599 }
+
 // answer passes a function's answer on.
 func answer(x *exchange, r *http.Request, res *function.Result) {
 	status := res.Status
 	if status == 0 {
 		status = http.StatusOK
 	}
-	if status < 200 || status > 599 { // an interim status is no answer, and net/http would end the program's turn here
+	if !passable(status) {
 		failure(x, &function.Result{Outcome: function.BadAnswer, Failure: &function.Failure{
 			Type: "Function.InvalidResponse", Message: "the function answered with status " + strconv.Itoa(status)}}, false)
 		return
@@ -101,7 +104,7 @@ func failureOf(outcome function.Outcome) (status int, message string) {
 }
 
 func inGeneral(kind fault.Kind, message string) error {
-	return fault.New(kind, "%s", message).WithHint("the header %s names this call for the one who runs the function", runHeader)
+	return fault.New(kind, "%s", message).WithHint("%s", theFunction.hint())
 }
 
 // discreet is what a client is told of an error. That the node could not start the function is told in general where nobody has shown the

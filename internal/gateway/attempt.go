@@ -119,11 +119,7 @@ func (a *attempt) WriteHeader(status int) {
 	if status < http.StatusOK {
 		return
 	}
-	if a.judge != nil && !a.judge(&a.own) {
-		a.giveUp()
-		return
-	}
-	if !a.whose.CompareAndSwap(undecided, passed) {
+	if !a.good() || !a.whose.CompareAndSwap(undecided, passed) {
 		return
 	}
 	a.mu.Lock()
@@ -133,6 +129,17 @@ func (a *attempt) WriteHeader(status int) {
 	}
 	a.take()
 	a.to.WriteHeader(status)
+}
+
+// good asks the judge, once; who is found bad is nobody's.
+func (a *attempt) good() bool {
+	judge := a.judge
+	a.judge = nil
+	if judge == nil || judge(&a.own) {
+		return true
+	}
+	a.giveUp()
+	return false
 }
 
 // take makes what the attempt says of its answer the client's.
@@ -166,7 +173,8 @@ func (a *attempt) FlushError() error {
 
 // Hijack is for http.ResponseController: the function takes an upgrade up, which is its answer. No time bounds what follows.
 func (a *attempt) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if !a.whose.CompareAndSwap(undecided, handed) {
+	a.own.status = http.StatusSwitchingProtocols
+	if !a.good() || !a.whose.CompareAndSwap(undecided, handed) {
 		return nil, nil, errDropped
 	}
 	nc, buf, err := http.NewResponseController(a.to).Hijack()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -233,5 +234,22 @@ func TestAnAttemptThatIsCutWhileTheClientIsSlow(t *testing.T) {
 	<-cut // though nobody reads
 	if _, err := io.Copy(io.Discard, resp.Body); err == nil {
 		t.Error("an answer that was cut off seems to be whole")
+	}
+}
+
+// TestAConnectionIsJudgedAsAnswersAre: nobody gets the client's connection whose answer would not be the client's, and each attempt is judged once.
+func TestAConnectionIsJudgedAsAnswersAre(t *testing.T) {
+	var judged []int
+	w := httptest.NewRecorder()
+	a := newAttempt(&exchange{ResponseWriter: w}, http.Header{}, func(own *exchange) bool {
+		judged = append(judged, own.status)
+		return false
+	})
+	if _, _, err := http.NewResponseController(&a.own).Hijack(); err != errDropped {
+		t.Errorf("Hijack = %v, want errDropped", err)
+	}
+	a.own.WriteHeader(http.StatusOK)
+	if done, err := a.settle(nil); done || err != nil || !slices.Equal(judged, []int{http.StatusSwitchingProtocols}) || w.Body.Len() != 0 {
+		t.Errorf("settle = %v, %v, judged %v; want that the client has no answer, by one judgement", done, err, judged)
 	}
 }

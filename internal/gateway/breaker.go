@@ -55,7 +55,7 @@ func (b *breaker) policy(x *exchange, c *Call, next handler) (err error) {
 	b.turn(func() { let, begun = b.circuit.TryAcquirePermit(), b.changes })
 	if !let {
 		b.g.metrics.breakerRefused.Inc()
-		return b.refusal()
+		return b.refusal(c.answerer())
 	}
 	defer b.turn(func() { // also of an answer that breaks off
 		gone := c.Request.Context().Err() != nil
@@ -94,8 +94,8 @@ func (b *breaker) changed(e circuitbreaker.StateChangedEvent) {
 }
 
 // refusal is the answer while the circuit is open, or is being tried.
-func (b *breaker) refusal() error {
-	return &openCircuit{fault.New(fault.Unavailable, "the function has failed too often, and is left alone for a while").
+func (b *breaker) refusal(whose answerer) error {
+	return &openCircuit{fault.New(fault.Unavailable, "%s has failed too often, and is left alone for a while", whose).
 		WithHint("the route's breaker is %s; try again later", stateOf(b.circuit.State())), max(time.Second, b.circuit.RemainingDelay())}
 }
 

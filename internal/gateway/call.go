@@ -24,6 +24,7 @@ type Call struct {
 	Run      string        // the ID of the first attempt; "" = this is it
 	Attempt  int           // counts from 1; 0 = 1
 	made     *atomic.Int64 // attempts of the run so far, for all copies; nil = none was copied
+	trace    trace         // of all attempts; the zero one until there are copies
 	Function string
 	Alias    string           // "" = live
 	Version  int              // 0 = by alias
@@ -54,6 +55,7 @@ type Call struct {
 
 	// Responder takes the answer as it comes, where the call leaves nothing in the log before its answer. nil = it is collected.
 	Responder function.Responder
+	most      int64 // bytes of an answer that is collected; 0 = as much as the node takes
 }
 
 // Answer is what came of a call. ID is set once the call was made, whatever came of it.
@@ -95,7 +97,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		id = event.NewID()
 	}
 	key := call.Key
-	inv := &function.Invocation{ID: id, Run: cmp.Or(call.Run, id), Attempt: max(1, call.Attempt), TraceParent: traceParent(call.Request.Header), Identity: call.Identity, Chain: call.Chain}
+	inv := &function.Invocation{ID: id, Run: cmp.Or(call.Run, id), Attempt: max(1, call.Attempt), TraceParent: call.trace.of(call.Request.Header).parent, Identity: call.Identity, Chain: call.Chain, MaxAnswer: call.most}
 	if call.Trigger != nil {
 		inv.Trigger = call.Trigger.Name
 		key = call.Trigger.Route.Sticky.Key(call.Request)
@@ -129,7 +131,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		}
 		if call.wait > 0 && call.wait <= c.queue && ctx.Err() == nil && wait.Err() != nil && fault.KindOf(err) == fault.Exhausted {
 			c.metrics.timeouts.WithLabelValues(timeConnect).Inc()
-			err = overdue(timeConnect, call.wait, err)
+			err = overdue(timeConnect, call.answerer(), call.wait, err)
 		}
 		return a, err
 	}
@@ -155,7 +157,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		a.Result = res
 		return a, nil
 	}
-	a.Result, err = c.store(ctx, effect{rec: rec, res: res, out: out, durable: durable})
+	a.Result, err = c.store(ctx, effect{rec: rec, res: res, out: out, durable: durable, of: call.answerer()})
 	return a, err
 }
 
@@ -173,6 +175,7 @@ type effect struct {
 	res     *function.Result
 	out     emitted
 	durable bool // the record is kept although nothing is emitted
+	of      answerer
 }
 
 func (e effect) records() []eventlog.Record {
@@ -203,7 +206,7 @@ func (c *Caller) store(ctx context.Context, e effect) (*function.Result, error) 
 	}
 	c.metrics.refused.Inc()
 	return nil, unkept{fault.New(fault.Unavailable, "the log did not take the request to %s: %w", e.rec.function, fmt.Errorf("append request %s: %w", e.rec.id, err)).
-		WithHint("the function has run; try again only if it may run twice")}
+		WithHint("%s; try again only if that may happen twice", e.of.done())}
 }
 
 // unkept is why what came of a call is not in the log. The function has run.

@@ -24,9 +24,6 @@ const (
 )
 
 func (f *fallback) policy(x *exchange, c *Call, next handler) error {
-	if upgrade(c.Request) != "" {
-		return next(x, c)
-	}
 	free, err := f.g.receive(x, c)
 	defer free()
 	if err != nil {
@@ -46,7 +43,7 @@ func (f *fallback) policy(x *exchange, c *Call, next handler) error {
 	}
 	x.substitute = true
 	if asks {
-		return f.ask(x, c)
+		return f.ask(x, c, first.answerer())
 	}
 	f.g.metrics.fallbacks.WithLabelValues(fallbackStatic).Inc()
 	f.answer(x, c.Request)
@@ -70,7 +67,7 @@ func (f *fallback) answer(x *exchange, r *http.Request) {
 }
 
 // ask lets the other function answer. What it says is the answer, an error too: there is no fallback of a fallback.
-func (f *fallback) ask(x *exchange, c *Call) error {
+func (f *fallback) ask(x *exchange, c *Call, failing answerer) error {
 	other := c.first()
 	if x.outcome != "" { // the first function was asked, and its record is that of the run
 		other = c.again()
@@ -79,7 +76,7 @@ func (f *fallback) ask(x *exchange, c *Call) error {
 	other.Function, other.Trigger, other.wait, other.keyed = f.rule.Function, nil, 0, nil
 	err := f.g.serveCall(x, *other, false)
 	if fault.KindOf(err) == fault.NotFound {
-		err = fault.New(fault.Unavailable, "the function has failed, and its fallback is not there: %w", err)
+		err = fault.New(fault.Unavailable, "%s has failed, and its fallback is not there: %w", failing, err)
 	}
 	answer := fallbackFunction
 	if failed(x.status, err) {

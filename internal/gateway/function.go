@@ -135,10 +135,10 @@ func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) error {
 		return discreet(err, trusted)
 	}
 	switch {
+	case c.to != nil && !(answered(a.Result) && passable(a.Result.Status)):
+		upstreamFailure(x, a.Result)
 	case answered(a.Result):
 		answer(x, r, a.Result)
-	case c.to != nil:
-		upstreamFailure(x, a.Result)
 	default:
 		failure(x, a.Result, trusted)
 	}

@@ -24,7 +24,7 @@ func newHedging(g *Gateway, rule *function.Hedge) *hedging {
 
 func (h *hedging) policy(x *exchange, c *Call, next handler) error {
 	h.budget.request(h.g.now())
-	if !function.SafeMethod(c.Request.Method) || upgrade(c.Request) != "" {
+	if !function.SafeMethod(c.Request.Method) {
 		return next(x, c)
 	}
 	free, err := h.g.receive(x, c)

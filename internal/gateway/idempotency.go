@@ -49,7 +49,7 @@ type once struct {
 
 func (o *once) policy(x *exchange, c *Call, next handler) error {
 	r := c.Request
-	if function.SafeMethod(r.Method) || upgrade(r) != "" {
+	if function.SafeMethod(r.Method) {
 		return next(x, c)
 	}
 	key, err := idempotencyKeyOf(r.Header)
@@ -173,7 +173,7 @@ func (o *once) gone() error {
 
 // run gives a request to the function, and the answer to the client when it is in the log.
 func (o *once) run(ctx context.Context, x *exchange, c *Call, e *idempotency.Entered, next handler) error {
-	k := &keyed{g: o.g, claim: e.Claim, keep: o.rule.Keep.Std(), function: c.Function, request: c.Request}
+	k := &keyed{g: o.g, claim: e.Claim, keep: o.rule.Keep.Std(), function: c.Function, of: answererOf(o.trigger.Route), request: c.Request}
 	c.keyed, c.ID = k, e.Run
 	if e.Attempt > 1 { // a node was killed meanwhile
 		c.ID, c.Run, c.Attempt, c.made = event.NewID(), e.Run, e.Attempt, &atomic.Int64{}

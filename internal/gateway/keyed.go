@@ -19,6 +19,7 @@ type keyed struct {
 	claim    *idempotency.Claim
 	keep     time.Duration
 	function string
+	of       answerer
 
 	request *http.Request // what the answers are to
 
@@ -134,7 +135,7 @@ func (k *keyed) close(a *function.Answer, late *function.Result) error {
 	}
 	if err := k.claim.Answer(ctx, a, k.keep); err != nil {
 		return unkept{fault.New(fault.Unavailable, "the log did not take the answer of function %s: %w", k.function, fmt.Errorf("store the answer: %w", err)).
-			WithHint("the function has run; send the request again, with the same key, when the time of the function is over")}
+			WithHint("%s; send the request again, with the same key, when the time of the function is over", k.of.done())}
 	}
 	return nil
 }

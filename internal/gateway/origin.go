@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // requestIDHeader names a request on its way through several services. It is the client's where that gave a good one.
@@ -18,7 +19,7 @@ const maxRequestID = 128
 func (g *Gateway) locate(r *http.Request) {
 	o := g.proxies.Of(r)
 	for name := range r.Header {
-		if saysOrigin(name) || pretends(name) {
+		if function.SaysOrigin(name) || pretends(name) {
 			delete(r.Header, name)
 		}
 	}
@@ -37,20 +38,8 @@ func (g *Gateway) locate(r *http.Request) {
 	}
 }
 
-// saysOrigin says of a field, by its canonical name, whether it is about where a request comes from.
-func saysOrigin(name string) bool {
-	return name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-")
-}
-
-// pretends says of a field whether it is one of the node's own, but for an underscore: CGI, WSGI and PHP make one variable of both spellings, and a
-// program behind them would believe the client. RFC 3875, section 4.1.18.
-func pretends(name string) bool {
-	if !strings.Contains(name, "_") {
-		return false
-	}
-	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-	return saysOrigin(name) || name == requestIDHeader || strings.HasPrefix(name, "Dalamb-")
-}
+// pretends says of a field whether it is one of the node's own, but for an underscore: a program that takes both for one would believe the client.
+func pretends(name string) bool { return strings.Contains(name, "_") && function.OnlyNode(name) }
 
 // identify gives a request its id, and tells the client.
 func (x *exchange) identify(r *http.Request) {

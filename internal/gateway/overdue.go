@@ -13,13 +13,13 @@ const (
 	timeTotal     = "total"
 )
 
-// overdue says which time was over; cause may be nil.
-func overdue(which string, after time.Duration, cause error) error {
+// overdue says which time was over, and for whose answer; cause may be nil.
+func overdue(which string, whose answerer, after time.Duration, cause error) error {
 	what := map[string]string{
-		timeConnect: "no instance took the request in time", timeFirstByte: "the function did not begin its answer in time", timeTotal: "the answer was not complete in time",
+		timeConnect: "no instance took the request in time", timeFirstByte: string(whose) + " did not begin its answer in time", timeTotal: "the answer was not complete in time",
 	}[which]
 	err := fault.New(fault.Timeout, "%s: the route's timeout.%s is %s", what, which, after).
-		WithHint("the header %s names this call for the one who runs the function, which may go on", runHeader)
+		WithHint("%s, which may go on", whose.hint())
 	err.Err = cause
 	return err
 }

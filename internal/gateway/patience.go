@@ -38,11 +38,11 @@ func (p *patience) policy(x *exchange, c *Call, next handler) error {
 			return err
 		case <-first:
 			if r.leave() {
-				return p.over(x, timeFirstByte, p.firstByte)
+				return p.over(x, c, timeFirstByte, p.firstByte)
 			}
 		case <-total:
 			if r.leave() {
-				return p.over(x, timeTotal, p.total)
+				return p.over(x, c, timeTotal, p.total)
 			}
 			if r.whose.Load() == handed {
 				total = nil
@@ -54,10 +54,10 @@ func (p *patience) policy(x *exchange, c *Call, next handler) error {
 	}
 }
 
-func (p *patience) over(x *exchange, which string, after time.Duration) error {
+func (p *patience) over(x *exchange, c *Call, which string, after time.Duration) error {
 	x.outcome = function.TimedOut
 	p.g.metrics.timeouts.WithLabelValues(which).Inc()
-	return overdue(which, after, nil)
+	return overdue(which, c.answerer(), after, nil)
 }
 
 // after is when a time is over that began then; 0 = never.

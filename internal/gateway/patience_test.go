@@ -238,7 +238,7 @@ func upgrading(take <-chan struct{}, refused chan<- error) taking {
 func TestAnUpgradeIsAwaitedLikeAnyAnswer(t *testing.T) {
 	for name, timeout := range map[string]function.RouteTimeout{"first byte": {FirstByte: 30e6}, "total": {Total: 30e6}} {
 		t.Run(name, func(t *testing.T) {
-			take, refused := make(chan struct{}), make(chan error, 1)
+			take, refused := make(chan struct{}), make(chan error, 2) // each attempt is refused
 			n := start(t, upgrading(take, refused))
 			n.deploy("f", enduring("GET", func(r *function.Route) {
 				r.Timeout = &timeout

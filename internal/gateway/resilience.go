@@ -22,7 +22,7 @@ func (g *Gateway) resilience(t *catalog.Trigger, s *shelf) []policy {
 		stages = append(stages, toUpstream(g.upstreams(t)))
 	}
 	if r.Breaker != nil {
-		stages = append(stages, keep(s, t, "breaker", r.Breaker, func() *breaker { return newBreaker(g, t) }).policy)
+		stages = append(stages, keep(s, t, "breaker", []any{r.Breaker, r.Upstream}, func() *breaker { return newBreaker(g, t) }).policy)
 	}
 	timeout := function.RouteTimeout{}
 	if r.Timeout != nil {
@@ -61,6 +61,7 @@ func (c *Call) first() *Call {
 		c.made = &atomic.Int64{}
 		c.made.Store(1)
 	}
+	c.trace = c.trace.of(c.Request.Header)
 	d := *c
 	d.Request = c.Request.Clone(c.Request.Context())
 	if c.whole {
@@ -73,6 +74,7 @@ func (c *Call) first() *Call {
 func (c *Call) again() *Call {
 	d := c.first()
 	d.ID, d.Run, d.Attempt = event.NewID(), cmp.Or(c.Run, c.ID), int(c.made.Add(1))
+	d.trace = c.trace.again()
 	return d
 }
 

@@ -32,7 +32,7 @@ func newRetrying(g *Gateway, rule *function.RouteRetry) *retrying {
 
 func (p *retrying) policy(x *exchange, c *Call, next handler) error {
 	p.budget.request(p.g.now())
-	if !repeatable(c.Request) || upgrade(c.Request) != "" {
+	if !repeatable(c.Request) {
 		return next(x, c)
 	}
 	free, err := p.g.receive(x, c)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
-	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/scatter"
@@ -34,6 +33,7 @@ type scattering struct {
 // asked is a leaf: what is asked, and what is known of how long it takes.
 type asked struct {
 	name, function, shard string
+	number                int      // of the shard
 	hedge                 *hedging // nil = never a second time
 }
 
@@ -46,7 +46,7 @@ func newScattering(g *Gateway, t *catalog.Trigger) *scattering {
 	}
 	for i := range rule.Shards {
 		number := strconv.Itoa(i)
-		s.leaves = append(s.leaves, asked{name: number, function: cmp.Or(rule.Function, t.Function), shard: number + "/" + strconv.Itoa(rule.Shards)})
+		s.leaves = append(s.leaves, asked{name: number, function: cmp.Or(rule.Function, t.Function), shard: number + "/" + strconv.Itoa(rule.Shards), number: i})
 	}
 	if rule.Hedge != nil {
 		for i := range s.leaves {
@@ -63,18 +63,29 @@ func (s *scattering) answer(x *exchange, c *Call) error {
 	if err != nil {
 		return err
 	}
+	keys, err := s.rule.By.Keys(c.Request, c.Body)
+	if err != nil {
+		return err
+	}
 	c.name(x)
-	whom, q := s.whom(c.Request), s.question(c)
+	whom, q := s.whom(keys), s.question(c)
+	own, err := s.split(keys, whom, q)
+	defer own.free()
+	if err != nil {
+		return err
+	}
 	leaves := make([]scatter.Leaf, len(whom))
 	for i, l := range whom {
-		leaves[i] = s.leaf(l, q, maxParts/len(whom))
+		leaves[i] = s.leaf(l, own.questions[i], maxParts/len(whom))
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.rule.Patience())
 	defer cancel()
 	parts := scatter.All(ctx, leaves, func(ask func()) {
 		c.held.keep()
+		own.keep()
 		s.g.background.Go(func() {
 			defer c.held.free()
+			defer own.free()
 			ask()
 		})
 	})
@@ -85,25 +96,6 @@ func (s *scattering) answer(x *exchange, c *Call) error {
 		s.g.metrics.parts.WithLabelValues(partLabel(p)).Inc()
 	}
 	return s.merged(x, c, q, parts)
-}
-
-// whom are the leaves that a request is for: all, or the shards of the keys that it carries.
-func (s *scattering) whom(r *http.Request) []asked {
-	keys := s.rule.By.Keys(r)
-	if len(keys) == 0 {
-		return s.leaves
-	}
-	meant := make([]bool, len(s.leaves))
-	for _, key := range keys {
-		meant[eventlog.PartitionFor([]byte(key), int32(len(s.leaves)))] = true
-	}
-	var some []asked
-	for i, l := range s.leaves {
-		if meant[i] {
-			some = append(some, l)
-		}
-	}
-	return some
 }
 
 // question is the call that each leaf gets a copy of. Its answer is one part of several: it has to be there, whole and as it is.
@@ -122,8 +114,7 @@ func (s *scattering) question(c *Call) *Call {
 		r.Method = http.MethodGet
 	}
 	h := r.Header
-	h.Set("Traceparent", traceParent(h)) // one for all
-	h.Del(function.ShadowHeader)         // a client may not pretend
+	h.Del(function.ShadowHeader) // a client may not pretend
 	s.g.dropOwn(h)
 	tellIdentity(h, c.Identity)
 	for _, name := range []string{"Accept-Encoding", "Range", "If-Range", "If-None-Match", "If-Modified-Since", "Upgrade", "Connection"} {
@@ -136,6 +127,7 @@ func (s *scattering) question(c *Call) *Call {
 func (s *scattering) leaf(l asked, q *Call, most int) scatter.Leaf {
 	first := q.first()
 	first.ID, first.Function, first.made = event.NewID(), l.function, nil // a run of its own
+	first.most = int64(most)
 	if l.shard != "" {
 		first.Request.Header[function.HeaderShard] = []string{l.shard}
 	}
@@ -147,7 +139,7 @@ func (s *scattering) leaf(l asked, q *Call, most int) scatter.Leaf {
 			call = again.again()
 		}
 		begin := time.Now()
-		p := s.part(ctx, *call, most)
+		p := s.part(ctx, *call)
 		if l.hedge != nil && p.Missing == "" {
 			l.hedge.usual.add(time.Since(begin))
 		}
@@ -162,7 +154,7 @@ func (s *scattering) leaf(l asked, q *Call, most int) scatter.Leaf {
 }
 
 // part makes the call of a leaf, and says what its answer is as a part.
-func (s *scattering) part(ctx context.Context, call Call, most int) (p scatter.Part) {
+func (s *scattering) part(ctx context.Context, call Call) (p scatter.Part) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.g.panicked(cause)
@@ -179,13 +171,15 @@ func (s *scattering) part(ctx context.Context, call Call, most int) (p scatter.P
 		return scatter.Part{Missing: scatter.Timeout}
 	case res.Outcome == function.InitError:
 		return scatter.Part{Missing: scatter.Unavailable}
-	case !answered(res) || res.Status != 0 && (res.Status < 200 || res.Status > 599):
+	case res.Outcome == function.BadAnswer && res.Failure.Type == function.AnswerTooLarge: // nobody has read it to its end
+		return scatter.Part{Missing: scatter.TooLarge}
+	case !answered(res) || res.Status != 0 && !passable(res.Status):
 		return scatter.Part{Missing: scatter.Failed}
 	case res.Status >= 300:
 		return scatter.Part{Missing: strconv.Itoa(res.Status)}
 	case res.Status == http.StatusNoContent:
 		return scatter.Part{Body: []byte("null")}
-	case len(res.Body) > most:
+	case int64(len(res.Body)) > call.most: // a lambda's, which was encoded in less
 		return scatter.Part{Missing: scatter.TooLarge}
 	case !validJSON(res.Body):
 		return scatter.Part{Missing: scatter.NotJSON}
@@ -210,8 +204,11 @@ func (s *scattering) merged(x *exchange, c, q *Call, parts []scatter.Part) error
 	}
 	x.outcome = function.Succeeded
 	body := scatter.Object(parts)
-	if s.rule.Form() == function.MergeArray {
+	switch s.rule.Form() {
+	case function.MergeArray:
 		body = scatter.Array(parts)
+	case function.MergeConcat:
+		body = scatter.Concat(parts)
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -47,21 +47,23 @@ func TestSeveralFunctionsAnswerTogether(t *testing.T) {
 		body    string // a part of it
 		missing string
 	}{
-		"all":                    {gives(ok(`{"x": 1}`)), gives(ok(" [2]\n")), gives(ok(`"3"`)), function.Scatter{}, 200, `{"a":{"x": 1},"b":[2],"c":"3"}`, ""},
-		"as a list":              {gives(ok("1")), gives(bad(500)), gives(ok("3")), function.Scatter{Merge: function.ScatterMerge{Form: "array"}}, 200, `[1,null,3]`, "b;reason=500"},
-		"nothing is an answer":   {gives(ok("1")), gives(empty), gives(ok("3")), function.Scatter{}, 200, `{"a":1,"b":null,"c":3}`, ""},
-		"one fails":              {gives(crashed), gives(bad(404)), gives(ok("3")), function.Scatter{}, 200, `{"c":3}`, "a;reason=failed, b;reason=404"},
-		"one is not there":       {hidden, gives(ok("2")), gives(&function.Result{Outcome: function.InitError, Failure: &function.Failure{}}), function.Scatter{}, 200, `{"b":2}`, "a;reason=unavailable, c;reason=unavailable"},
-		"one took too long":      {gives(&function.Result{Outcome: function.TimedOut, Failure: &function.Failure{}}), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=timeout"},
-		"no JSON":                {gives(ok("hello")), gives(ok("")), gives(ok("\"\xff\"")), function.Scatter{Quorum: 1}, 502, "a (not-json), b (not-json), c (not-json)", "a;reason=not-json, b;reason=not-json, c;reason=not-json"},
-		"too much":               {gives(ok(`"` + strings.Repeat("x", maxParts/3) + `"`)), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=too-large"},
-		"too few":                {gives(ok("1")), gives(bad(500)), gives(bad(503)), function.Scatter{Quorum: 2}, 502, "1 of 3 parts of the answer came in time, and the route wants 2: b (500), c (503)", "b;reason=500, c;reason=503"},
-		"enough":                 {gives(ok("1")), gives(ok("2")), gives(bad(503)), function.Scatter{Quorum: 2}, 200, `{"a":1,"b":2}`, "c;reason=503"},
-		"too few in time":        {gives(ok("1")), gives(bad(500)), gives(&function.Result{Outcome: function.TimedOut, Failure: &function.Failure{}}), function.Scatter{Quorum: 3}, 504, "b (500), c (timeout)", "b;reason=500, c;reason=timeout"},
-		"the request is wrong":   {gives(bad(422)), gives(bad(422)), gives(bad(422)), function.Scatter{}, 422, "a (422), b (422), c (422)", "a;reason=422, b;reason=422, c;reason=422"},
-		"a status that is none":  {gives(&function.Result{Outcome: function.Succeeded, Status: 99, Header: http.Header{}}), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=failed"},
-		"a redirect is no part":  {gives(&function.Result{Outcome: function.Succeeded, Status: 302, Header: http.Header{}}), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=302"},
-		"a mistake of this node": {func(fleet.Call) (*function.Result, error) { panic("a mistake") }, gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=failed"},
+		"all":                     {gives(ok(`{"x": 1}`)), gives(ok(" [2]\n")), gives(ok(`"3"`)), function.Scatter{}, 200, `{"a":{"x": 1},"b":[2],"c":"3"}`, ""},
+		"as a list":               {gives(ok("1")), gives(bad(500)), gives(ok("3")), function.Scatter{Merge: function.ScatterMerge{Form: "array"}}, 200, `[1,null,3]`, "b;reason=500"},
+		"nothing is an answer":    {gives(ok("1")), gives(empty), gives(ok("3")), function.Scatter{}, 200, `{"a":1,"b":null,"c":3}`, ""},
+		"one fails":               {gives(crashed), gives(bad(404)), gives(ok("3")), function.Scatter{}, 200, `{"c":3}`, "a;reason=failed, b;reason=404"},
+		"one is not there":        {hidden, gives(ok("2")), gives(&function.Result{Outcome: function.InitError, Failure: &function.Failure{}}), function.Scatter{}, 200, `{"b":2}`, "a;reason=unavailable, c;reason=unavailable"},
+		"one took too long":       {gives(&function.Result{Outcome: function.TimedOut, Failure: &function.Failure{}}), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=timeout"},
+		"no JSON":                 {gives(ok("hello")), gives(ok("")), gives(ok("\"\xff\"")), function.Scatter{Quorum: 1}, 502, "a (not-json), b (not-json), c (not-json)", "a;reason=not-json, b;reason=not-json, c;reason=not-json"},
+		"too much":                {gives(ok(`"` + strings.Repeat("x", maxParts/3) + `"`)), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=too-large"},
+		"more than there is room": {gives(&function.Result{Outcome: function.BadAnswer, Failure: &function.Failure{Type: function.AnswerTooLarge}}), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=too-large"},
+		"it only says so":         {gives(&function.Result{Outcome: function.Failed, Failure: &function.Failure{Type: function.AnswerTooLarge}}), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=failed"},
+		"too few":                 {gives(ok("1")), gives(bad(500)), gives(bad(503)), function.Scatter{Quorum: 2}, 502, "1 of 3 parts of the answer came in time, and the route wants 2: b (500), c (503)", "b;reason=500, c;reason=503"},
+		"enough":                  {gives(ok("1")), gives(ok("2")), gives(bad(503)), function.Scatter{Quorum: 2}, 200, `{"a":1,"b":2}`, "c;reason=503"},
+		"too few in time":         {gives(ok("1")), gives(bad(500)), gives(&function.Result{Outcome: function.TimedOut, Failure: &function.Failure{}}), function.Scatter{Quorum: 3}, 504, "b (500), c (timeout)", "b;reason=500, c;reason=timeout"},
+		"the request is wrong":    {gives(bad(422)), gives(bad(422)), gives(bad(422)), function.Scatter{}, 422, "a (422), b (422), c (422)", "a;reason=422, b;reason=422, c;reason=422"},
+		"a status that is none":   {gives(&function.Result{Outcome: function.Succeeded, Status: 99, Header: http.Header{}}), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=failed"},
+		"a redirect is no part":   {gives(&function.Result{Outcome: function.Succeeded, Status: 302, Header: http.Header{}}), gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=302"},
+		"a mistake of this node":  {func(fleet.Call) (*function.Result, error) { panic("a mistake") }, gives(ok("2")), gives(ok("3")), function.Scatter{}, 200, `{"b":2,"c":3}`, "a;reason=failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := start(t, leaves{"a": c.a, "b": c.b, "c": c.c})
@@ -147,7 +149,7 @@ func TestWhatLeavesAreAsked(t *testing.T) {
 				t.Errorf("%s got %s: %q", c.Function, name, r.Header.Get(name))
 			}
 		}
-		if r.URL.RawQuery != "q=1" || r.Header.Get("If-Match") == "" || c.Key != "ann" || c.Invocation.Attempt != 1 || c.Invocation.Run != c.Invocation.ID {
+		if r.URL.RawQuery != "q=1" || r.Header.Get("If-Match") == "" || c.Key != "ann" || c.Invocation.Attempt != 1 || c.Invocation.MaxAnswer != maxParts/3 || c.Invocation.Run != c.Invocation.ID {
 			t.Errorf("%s got %s %v as %+v", c.Function, r.URL, r.Header, c.Invocation)
 		}
 		ids[c.Invocation.ID] = true
@@ -193,6 +195,69 @@ func TestShardsOfARequest(t *testing.T) {
 		if g := n.send("GET", c.path, "", "X-Id", c.header); g.status != 200 || g.body != c.want {
 			t.Errorf("GET %s with the key %q = %d %s, want %s", c.path, c.header, g.status, g.body, c.want)
 		}
+	}
+}
+
+// TestEachShardHasItsOwnKeys: a request is split, and lists are joined.
+func TestEachShardHasItsOwnKeys(t *testing.T) {
+	n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		r := c.Invocation.Request
+		b, err := io.ReadAll(r.Body)
+		if int64(len(b)) != r.ContentLength {
+			t.Errorf("a body of %d bytes is said to have %d", len(b), r.ContentLength)
+		}
+		return ok(fmt.Sprintf("[%q]", strings.Join([]string{r.Header.Get(function.HeaderShard), r.URL.RawQuery, strings.Join(r.Header["X-Id"], ";"), string(b)}, " "))), err
+	}), func(o *Options) { o.Limits.Held = 1 << 20 })
+	by := func(name, path string, k function.ScatterKey, merge string) function.Trigger {
+		k.Split = true
+		r := together(function.Scatter{Shards: 4, By: &k, Merge: function.ScatterMerge{Form: merge}})
+		r.Name, r.Route.Path = name, path
+		return r
+	}
+	n.deploy("f", by("q", "/query", function.ScatterKey{Query: "id"}, ""), by("h", "/header", function.ScatterKey{Header: "X-Id"}, function.MergeConcat),
+		by("b", "/body", function.ScatterKey{Body: "ids"}, function.MergeConcat))
+	keys := []string{"7", "12", "a", "b", "c"}
+	shards := func(one func(shard int, own []string) string) (all []string) {
+		for i := range 4 {
+			var own []string
+			for _, k := range keys {
+				if int(eventlog.PartitionFor([]byte(k), 4)) == i {
+					own = append(own, k)
+				}
+			}
+			if own != nil {
+				all = append(all, one(i, own))
+			}
+		}
+		return all
+	}
+	list := strings.Join(keys, ",")
+	for _, c := range []struct{ method, path, header, body, want string }{
+		{"GET", "/query?x=1&id=" + list, "", "", "[" + strings.Join(shards(func(i int, own []string) string {
+			return fmt.Sprintf("[%q]", fmt.Sprintf("%d/4 x=1&id=%s  ", i, strings.Join(own, ",")))
+		}), ",") + "]"},
+		{"GET", "/query?x=1", "", "", `[["0/4 x=1  "],["1/4 x=1  "],["2/4 x=1  "],["3/4 x=1  "]]`},
+		{"GET", "/header", list, "", "[" + strings.Join(shards(func(i int, own []string) string {
+			return fmt.Sprintf("%q", fmt.Sprintf("%d/4  %s ", i, strings.Join(own, ",")))
+		}), ",") + "]"},
+		{"POST", "/body", "", `{"ids":["` + strings.Join(keys, `","`) + `"],"x":1}`, "[" + strings.Join(shards(func(i int, own []string) string {
+			return fmt.Sprintf("%q", fmt.Sprintf(`%d/4   {"ids":["%s"],"x":1}`, i, strings.Join(own, `","`)))
+		}), ",") + "]"},
+	} {
+		if g := n.send(c.method, c.path, c.body, "X-Id", c.header); g.status != 200 || g.body != c.want {
+			t.Errorf("%s %s = %d %s, want %s", c.method, c.path, g.status, g.body, c.want)
+		}
+	}
+	if g := n.send("POST", "/body", `{"ids":[{}]}`); g.status != 400 || !strings.Contains(g.body, "the field ids of the body is not a key") {
+		t.Errorf("answer = %d %s, want 400 and what is wrong", g.status, g.body)
+	}
+	long := `{"ids":["` + strings.Join(keys, `","`) + `"],"x":"` + strings.Repeat("x", 400<<10) + `"}`
+	if g := n.send("POST", "/body", long); g.status != 503 || !strings.Contains(g.body, "as many request bodies as it may") {
+		t.Errorf("answer = %d %.200s, want 503: there is no room for a body of each shard's own", g.status, g.body)
+	}
+	n.background.Wait()
+	if used := n.held.used.Load(); used != 0 {
+		t.Errorf("%d bytes are held when all is over", used)
 	}
 }
 

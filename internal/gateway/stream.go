@@ -38,7 +38,7 @@ func (s *stream) Respond(head function.Head) (io.Writer, error) {
 		h["Content-Type"] = nil // the function did not say, and guessing makes web pages of uploads
 	}
 	for _, name := range head.Trailer {
-		if passTrailer(name) {
+		if s.passTrailer(name) {
 			h.Add("Trailer", name)
 		}
 	}
@@ -164,14 +164,17 @@ func (s *stream) end(res *function.Result, err error) {
 	}
 	_ = http.NewResponseController(s.x).SetWriteDeadline(time.Now().Add(s.x.slow)) // of what a coding or net/http still has to send
 	for name, values := range res.Trailer {
-		if passTrailer(name) {
+		if s.passTrailer(name) {
 			s.x.Header()[http.TrailerPrefix+name] = values
 		}
 	}
 }
 
-// passTrailer says whether the client gets a field that comes after the body. To announce what only dalamb says would take it out of the header.
-func passTrailer(name string) bool { return !hopByHop(name) && name != runHeader }
+// passTrailer says whether the client gets a field that comes after the body. One that the header has is none: to announce it would take it out of
+// there, and it may be what only dalamb says.
+func (s *stream) passTrailer(name string) bool {
+	return !hopByHop(name) && name != runHeader && s.x.Header()[name] == nil && !(s.x.cors && allowsOrigins(name))
+}
 
 // How a streamed answer ended.
 const (

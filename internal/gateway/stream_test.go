@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -279,6 +280,46 @@ func chats(t *testing.T, n *node) {
 	}
 	if b, err := io.ReadAll(br); err != nil || string(b) != "early late" {
 		t.Errorf("tunnel gave %q, %v", b, err)
+	}
+}
+
+// To announce a trailer takes the field of that name out of the header.
+func TestNoTrailerTakesTheNodesWordsOutOfTheHeader(t *testing.T) {
+	n := start(t, script(func(_ context.Context, c fleet.Call) (*function.Result, error) {
+		names := []string{"X-Request-Id", "Dalamb-Run", "Access-Control-Allow-Origin", "X-Mine", "X-Sum", "X_sum"}
+		w, err := c.Invocation.Responder.Respond(function.Head{Status: 200, Length: -1, Header: http.Header{"X-Mine": {"header"}}, Trailer: names})
+		if err == nil {
+			_, err = io.WriteString(w, "text")
+		}
+		all := http.Header{"X-Late": {"late"}}
+		for _, name := range names {
+			all[name] = []string{"trailer"}
+		}
+		return &function.Result{Outcome: function.Succeeded, Status: 200, Streamed: 4, Trailer: all}, err
+	}))
+	web := route("r", "GET", "/x")
+	web.Route.CORS = &function.CORS{Origins: []string{"https://page.example"}}
+	n.deploy("f", web)
+	req, err := http.NewRequest("GET", n.url+"/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", "https://page.example")
+	req.Header.Set("X-Request-Id", "one-1")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadAll(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	h := resp.Header
+	if h.Get("X-Request-Id") != "one-1" || len(h.Get("Dalamb-Run")) != 36 || h.Get("Access-Control-Allow-Origin") != "https://page.example" || h.Get("X-Mine") != "header" {
+		t.Errorf("header = %v, want what the node and the function say there", h)
+	}
+	if want := (http.Header{"X-Sum": {"trailer"}, "X_sum": {"trailer"}, "X-Late": {"late"}}); !reflect.DeepEqual(resp.Trailer, want) {
+		t.Errorf("trailers = %v, want %v", resp.Trailer, want)
 	}
 }
 

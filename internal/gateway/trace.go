@@ -7,28 +7,64 @@ import (
 	"strings"
 )
 
-// traceParent is the trace that a request belongs to: the client's, also in AWS's form, or else a new one. W3C Trace Context,
-// section 3.2.
+// traceParent is the trace that a request belongs to: the client's, or else a new one.
 func traceParent(h http.Header) string {
+	if given := givenTrace(h); given != "" {
+		return given
+	}
+	return newTrace()
+}
+
+// givenTrace is the trace that the client says, also in AWS's form; "" = none. W3C Trace Context, section 3.2.
+func givenTrace(h http.Header) string {
 	if v := h["Traceparent"]; len(v) == 1 && validTraceParent(v[0]) {
 		return v[0]
 	}
 	if v := h["X-Amzn-Trace-Id"]; len(v) == 1 {
-		if id := fromXRay(v[0]); id != "" {
-			return id
-		}
+		return fromXRay(v[0])
 	}
-	var b [24]byte
-	rand.Read(b[:]) // never fails: it ends the process instead
-	b[0] |= 1       // neither id may be all zero
-	b[16] |= 1
-	var s [55]byte
-	copy(s[:], "00-")
-	hex.Encode(s[3:35], b[:16])
-	s[35] = '-'
-	hex.Encode(s[36:52], b[16:])
-	copy(s[52:], "-00") // not sampled: whoever samples decides
-	return string(s[:])
+	return ""
+}
+
+// newTrace begins one.
+func newTrace() string {
+	var id [16]byte
+	rand.Read(id[:]) // never fails: it ends the process instead
+	id[0] |= 1       // it may not be all zero
+	return withParent("00-" + hex.EncodeToString(id[:]) + "-")
+}
+
+// withParent is a trace, up to where its parent's id begins, with a new one.
+func withParent(trace string) string {
+	var id [8]byte
+	rand.Read(id[:])
+	id[0] |= 1
+	return trace + hex.EncodeToString(id[:]) + "-00" // not sampled: whoever samples decides
+}
+
+// trace is what all attempts of a call belong to.
+type trace struct {
+	parent string // W3C's traceparent; "" = not known yet
+	begun  bool   // by the node
+}
+
+// of is the trace of the attempts of a request.
+func (t trace) of(h http.Header) trace {
+	if t.parent == "" {
+		t.parent = givenTrace(h)
+	}
+	if t.parent == "" {
+		t = trace{newTrace(), true}
+	}
+	return t
+}
+
+// again is that of another attempt: in a trace of the node's own each has a parent of its own, in a client's the parent is what the client did.
+func (t trace) again() trace {
+	if t.begun {
+		t.parent = withParent(t.parent[:len("00-00000000000000000000000000000000-")])
+	}
+	return t
 }
 
 // validTraceParent: version 00 is exactly version, trace id, parent id and flags; a later version may go on after another dash.

@@ -38,7 +38,46 @@ func toUpstream(begin func() Backend) policy {
 	}
 }
 
-// upstreamFailure answers for servers that gave no answer. An open route tells no more than the kind: the record has their addresses.
+// answerer is what a client is told of who answers.
+type answerer string
+
+const (
+	theFunction answerer = "the function"
+	theUpstream answerer = "the upstream" // an open route tells no more of it
+)
+
+// answererOf is that of a route, ahead of its calls.
+func answererOf(r *function.Route) answerer {
+	if r.Upstream != nil {
+		return theUpstream
+	}
+	return theFunction
+}
+
+func (c *Call) answerer() answerer {
+	if c.to != nil {
+		return theUpstream
+	}
+	return theFunction
+}
+
+// hint says where the one who runs it finds a call.
+func (a answerer) hint() string {
+	if a == theUpstream {
+		return "`dalamb upstreams` shows its servers; the header " + runHeader + " names this call in the record"
+	}
+	return "the header " + runHeader + " names this call for the one who runs the function"
+}
+
+// done is why a request that has reached it is not simply sent again.
+func (a answerer) done() string {
+	if a == theUpstream {
+		return "the upstream has had the request"
+	}
+	return "the function has run"
+}
+
+// upstreamFailure answers for servers that gave no answer, or none that is one. An open route tells no more than the kind: the record has their addresses.
 func upstreamFailure(x *exchange, res *function.Result) {
 	status, kind, message := http.StatusBadGateway, fault.Unavailable, "the upstream's answer cannot be passed on"
 	switch res.Outcome {
@@ -49,5 +88,5 @@ func upstreamFailure(x *exchange, res *function.Result) {
 	case function.Crashed:
 		message = "the upstream broke the connection off before it had answered"
 	}
-	writeJSON(x, status, wire.ErrorOf(fault.New(kind, "%s", message).WithHint("`dalamb upstreams` shows its servers; the header %s names this call in the record", runHeader)))
+	writeJSON(x, status, wire.ErrorOf(fault.New(kind, "%s", message).WithHint("%s", theUpstream.hint())))
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/upstream"
 )
@@ -103,8 +105,8 @@ func TestAnUpstreamAnswersInTheFunctionsPlace(t *testing.T) {
 		t.Errorf("an answer of 404 = %d %q, want it as it is", g.status, g.body)
 	}
 	records := n.requests(3)
-	if records[0].Function != "shop" || records[0].Route != "r" || records[0].Status != 200 || records[0].Instance != s.URL || records[2].Outcome != function.Failed {
-		t.Errorf("records = %+v, want three with the server as instance", records)
+	if records[0].Function != "shop" || records[0].Route != "r" || records[0].Status != 200 || records[0].Instance != s.URL || records[2].Outcome != function.Failed || records[0].Version != 0 || records[2].Version != 0 {
+		t.Errorf("records = %+v, want three with the server as instance, and no version", records)
 	}
 }
 
@@ -179,7 +181,12 @@ func TestAnUpstreamStreamsBothWays(t *testing.T) {
 }
 
 func TestAnUpstreamThatFails(t *testing.T) {
-	n := withUpstreams(t, says("the spare"))
+	n := withUpstreams(t, script(func(ctx context.Context, c fleet.Call) (*function.Result, error) {
+		if c.Function == "nobody" {
+			return nil, fault.New(fault.NotFound, "there is no function nobody")
+		}
+		return says("the spare")(ctx, c)
+	}))
 	var calls atomic.Int64
 	hangs := make(chan struct{})
 	s := serverOf(t, func(w http.ResponseWriter, r *http.Request) {
@@ -195,6 +202,8 @@ func TestAnUpstreamThatFails(t *testing.T) {
 			nc.Close()
 		case "/bad":
 			w.WriteHeader(503)
+		case "/strange":
+			w.WriteHeader(799)
 		}
 	})
 	defer close(hangs)
@@ -203,11 +212,15 @@ func TestAnUpstreamThatFails(t *testing.T) {
 	hang.Name, hang.Route.Timeout = "hang", &function.RouteTimeout{FirstByte: function.Duration(30 * time.Millisecond)}
 	broken, odd := answeredBy("/broken", s.URL), answeredBy("/odd", s.URL)
 	broken.Name, odd.Name = "broken", "odd"
+	strange := answeredBy("/strange", s.URL)
+	strange.Name = "strange"
+	lone := answeredBy("/lone", nobodyAt(t))
+	lone.Name, lone.Route.Fallback = "lone", &function.Fallback{Function: "nobody"}
 	spare := answeredBy("/spare", nobodyAt(t))
 	spare.Name, spare.Route.Fallback = "spare", &function.Fallback{Function: "other"}
 	fuse := answeredBy("/bad", s.URL)
 	fuse.Name, fuse.Route.Breaker = "fuse", &function.Breaker{Failures: 2, Window: function.Duration(time.Minute), Open: function.Duration(time.Minute), HalfOpen: 1}
-	n.deploy("shop", gone, hang, broken, odd, spare, fuse)
+	n.deploy("shop", gone, hang, broken, odd, strange, lone, spare, fuse)
 	n.deploy("other")
 	for _, c := range []struct {
 		path   string
@@ -215,17 +228,38 @@ func TestAnUpstreamThatFails(t *testing.T) {
 		body   string
 	}{
 		{"/gone", 502, "the upstream cannot be reached"},
-		{"/hang", 504, "the route's timeout.firstByte is 30ms"},
+		{"/hang", 504, "the upstream did not begin its answer in time: the route's timeout.firstByte is 30ms"},
+		{"/strange", 502, "the upstream's answer cannot be passed on"},
 		{"/broken", 502, "the upstream broke the connection off"},
 		{"/odd", 502, "the upstream's answer cannot be passed on"},
 		{"/spare", 200, "the spare"},
+		{"/lone", 503, "the upstream has failed, and its fallback is not there"},
 		{"/bad", 503, ""},
 		{"/bad", 503, ""},
-		{"/bad", 503, "failed too often"},
+		{"/bad", 503, "the upstream has failed too often"},
 	} {
 		if g := n.send("POST", c.path, "x"); g.status != c.status || !strings.Contains(g.body, c.body) || strings.Contains(g.body, "127.0.0.1") {
 			t.Errorf("POST %s = %d %s, want %d %s", c.path, g.status, g.body, c.status, c.body)
 		}
+	}
+}
+
+// TestABreakerIsOfWhoAnswers: that the function has failed says nothing of the servers that answer in its place from then on.
+func TestABreakerIsOfWhoAnswers(t *testing.T) {
+	n := withUpstreams(t, inTurn(gives(bad(500))))
+	s := serverOf(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "well") })
+	fuse := function.Breaker{Failures: 1, Window: function.Duration(time.Minute), Open: function.Duration(time.Hour), HalfOpen: 1}
+	before, now := route("r", "", "/x"), answeredBy("/x", s.URL)
+	before.Route.Breaker, now.Route.Breaker = &fuse, &fuse
+	n.deploy("shop", before)
+	for _, want := range []string{"bad", "the function has failed too often"} {
+		if g := n.send("GET", "/x", ""); g.status < 500 || !strings.Contains(g.body, want) {
+			t.Errorf("answer = %d %s, want %s", g.status, g.body, want)
+		}
+	}
+	n.deploy("shop", now)
+	if g := n.send("GET", "/x", ""); g.status != 200 || g.body != "well" {
+		t.Errorf("answer = %d %s, want the server's", g.status, g.body)
 	}
 }
 

@@ -12,7 +12,7 @@ func TestADocumentThatIsWrongIsRefusedWithItsLine(t *testing.T) {
 	}
 	for _, c := range []struct{ name, text, want string }{
 		{"empty", "", "x.yaml is empty"},
-		{"no YAML", "a: [", "x.yaml is no YAML: yaml: line 1: did not find expected node content"},
+		{"no YAML", "a: [", "x.yaml:1:5: not valid YAML: the text ends where a value is expected"},
 		{"no mapping", "- a", "x.yaml is no OpenAPI document: it is no mapping"},
 		{"twice", "openapi: 3.1.0\nopenapi: 3.0.0", `x.yaml:2: "openapi" is given twice`},
 		{"no version", "paths: {}", "x.yaml:1: names no version of OpenAPI"},

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/yamlfault"
 )
 
 // Bounds that no honest document meets. They keep aliases of YAML, which can repeat and contain themselves, from growing without end.
@@ -24,7 +25,8 @@ func (d *Document) read(text []byte) error {
 	}
 	var top yaml.Node
 	if err := yaml.Unmarshal(text, &top); err != nil {
-		return fault.New(fault.Invalid, "%s is no YAML: %w", d.name, err)
+		f := yamlfault.Find(text, err)
+		return fault.New(fault.Invalid, "%s:%d:%d: not valid YAML: %s", d.name, f.Line, f.Column, f.Message).WithHint("%s", f.Hint)
 	}
 	if top.Kind != yaml.DocumentNode || len(top.Content) == 0 {
 		return fault.New(fault.Invalid, "%s is empty", d.name)

@@ -1,6 +1,7 @@
 package scatter
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -18,6 +19,25 @@ func Array(parts []Part) []byte {
 		} else {
 			b = append(b, p.Body...)
 		}
+	}
+	return append(b, ']')
+}
+
+// Concat is one JSON array of what the parts list: a part that is no list is one of its items, and null nothing.
+func Concat(parts []Part) []byte {
+	b := []byte{'['}
+	for _, p := range parts {
+		items := p.Body
+		if len(items) > 0 && items[0] == '[' {
+			items = bytes.TrimSpace(items[1 : len(items)-1])
+		}
+		if p.Missing != "" || len(items) == 0 || string(p.Body) == "null" {
+			continue
+		}
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(b, items...)
 	}
 	return append(b, ']')
 }

@@ -20,7 +20,7 @@ type Leaf struct {
 // Part is what came of a leaf.
 type Part struct {
 	Leaf    string
-	Body    []byte // JSON
+	Body    []byte // JSON, without white space around it
 	Missing string // why there is no Body: a word of this package, or a status such as 502; "" = there is one
 }
 

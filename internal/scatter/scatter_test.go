@@ -99,6 +99,24 @@ func TestWhoIsLateIsToldThatNobodyWaits(t *testing.T) {
 	})
 }
 
+func TestListsAreJoined(t *testing.T) {
+	lists := func(bodies ...string) (parts []Part) {
+		for _, b := range bodies {
+			parts = append(parts, body(b))
+		}
+		return append(parts, Part{Missing: Timeout})
+	}
+	for want, parts := range map[string][]Part{
+		"[]":                  lists(),
+		"[1,2,3]":             lists("[1,2]", "[ ]", "[\n3 ]"),
+		`[{"a":[1]},[2],"x"]`: lists(`{"a":[1]}`, "[[2]]", "null", "[]", `"x"`),
+	} {
+		if got := string(Concat(parts)); got != want || !json.Valid([]byte(got)) {
+			t.Errorf("Concat = %s, want %s", got, want)
+		}
+	}
+}
+
 func TestFormsOfAnAnswer(t *testing.T) {
 	parts := []Part{{Leaf: "a", Body: []byte(`{"x":1}`)}, {Leaf: "staging.b", Missing: Timeout}, {Leaf: "2", Body: []byte("null")}, {Leaf: "3", Missing: "502"}}
 	for _, c := range []struct {

@@ -126,6 +126,7 @@ func copied(c *Copy) *function.Invocation {
 	inv := &function.Invocation{
 		ID: event.NewID(), Run: live.Run, Attempt: live.Attempt, Trigger: live.Trigger, Shadow: true,
 		Event: live.Event, Payload: live.Payload, PayloadType: live.PayloadType, ClientContext: live.ClientContext, TraceParent: live.TraceParent,
+		MaxAnswer: live.MaxAnswer,
 	}
 	switch {
 	case live.Event != nil:

@@ -33,6 +33,9 @@ type Problem struct {
 	Message string `json:"message"`
 }
 
+// TokenChallenge is the WWW-Authenticate of an answer that refuses a request for its token. RFC 6750, section 3.
+const TokenChallenge = `Bearer realm="dalamb"`
+
 // ErrorOf gives err its shape on the wire.
 func ErrorOf(err error) ErrorBody {
 	return ErrorBody{Error{Kind: fault.KindOf(err).String(), Message: err.Error(), Hint: fault.HintOf(err)}}

@@ -8,7 +8,7 @@ import (
 )
 
 // Forever as a retention or a size says that there is no bound.
-const Forever = "forever"
+const Forever = function.Forever
 
 // TopicList is the answer to GET /v1/topics.
 type TopicList struct {

@@ -38,10 +38,17 @@ const (
 // ErrSuperseded: the branch has gone on, and who tells of that takes over.
 var ErrSuperseded = errors.New("a newer push to the same branch took its place")
 
-// notThere is a commit that its branch is not at.
+// notThere is what was told of a ref that is elsewhere now. It is ErrSuperseded, whose words fit only where the ref went on by a push.
 func notThere(format string, args ...any) error {
-	return fault.New(fault.Conflict, "%s: %w", fmt.Sprintf(format, args...), ErrSuperseded).WithHint("nothing is to be done: what the branch is at now is told of by itself")
+	return fault.New(fault.Conflict, "%w", outdated(fmt.Sprintf(format, args...))).WithHint("nothing is to be done: what became of it since is told of by itself")
 }
+
+// outdated is an ErrSuperseded in words of its own.
+type outdated string
+
+func (o outdated) Error() string { return string(o) }
+
+func (o outdated) Is(target error) bool { return target == ErrSuperseded }
 
 // look asks the server what the ref is at: what was told of, or it is an error. tip is the object; "" = the ref is gone.
 func (in *Incoming) look(ctx context.Context) (tip string, err error) {
@@ -99,7 +106,7 @@ func (in *Incoming) fetch(ctx context.Context, dir, tip string) (update, error) 
 		return u, err
 	}
 	if u.new = strings.TrimSpace(string(got)); u.new != tip {
-		return u, notThere("%s went on to %s while it was fetched", short(r.After), short(u.new))
+		return u, notThere("%s was told of, and %s was there when it was fetched: %s", short(r.After), short(u.new), ErrSuperseded)
 	}
 	return u, nil
 }
@@ -117,22 +124,18 @@ func (r *Remote) check(tips []string) error {
 	switch {
 	case at == r.After: // both are nothing
 		return nil
-	case at == r.Before && r.After == "": // a server may tell before all of it knows
-		return fault.New(fault.Unavailable, "%s of %s is still there", name, r.Repository)
+	case r.After == "" && (at == r.Before || r.Before == ""): // a server may tell before all of it knows; Gitea does not say what it was at
+		return fault.New(fault.Unavailable, "%s of %s was deleted, and is still there or there again, at %s", name, r.Repository, short(at)).
+			WithHint("if it is gone by now, let the provider send this delivery again; if it was made again, nothing is to be done")
 	case at == r.Before:
 		return fault.New(fault.Unavailable, "%s of %s does not show %s yet", name, r.Repository, short(r.After)).
 			WithHint("is the commit there, and is %s where the hook is from?", r.Repository)
 	case r.After == "":
-		return notThere("%s of %s is there again, at %s", name, r.Repository, short(at))
+		return notThere("%s of %s was deleted, and is there again, at %s: what has its name from the branch stays", name, r.Repository, short(at))
+	case at == "":
+		return notThere("%s of %s is gone, so that %s is not delivered", name, r.Repository, short(r.After))
 	}
-	return notThere("%s of %s is %s, not %s", name, r.Repository, orGone(at), short(r.After))
-}
-
-func orGone(id string) string {
-	if id == "" {
-		return "gone"
-	}
-	return "at " + short(id)
+	return notThere("%s of %s is at %s, not %s: %s", name, r.Repository, short(at), short(r.After), ErrSuperseded)
 }
 
 // remote is a repository of another server, opened.
@@ -140,6 +143,7 @@ type remote struct {
 	program program
 	url     string
 	place   string // for people
+	hook    string // on whose behalf; "" = somebody only tries
 	env     []string
 	max     int64 // bytes
 }
@@ -150,7 +154,10 @@ func (in *Incoming) open(ctx context.Context) (r *remote, done func(), err error
 	if err != nil {
 		return nil, nil, err
 	}
-	return in.server.open(ctx, in.remote.URL, in.remote.Repository, access)
+	if r, done, err = in.server.open(ctx, in.remote.URL, in.remote.Repository, access); err == nil {
+		r.hook = in.remote.Hook
+	}
+	return r, done, err
 }
 
 func (s *Server) open(ctx context.Context, address, place string, a Access) (r *remote, done func(), err error) {
@@ -336,8 +343,11 @@ func (r *remote) run(ctx context.Context, out *head, cmd *exec.Cmd) error {
 	if bytes.Contains(bytes.ToLower(said.text), []byte("out of memory")) {
 		return fault.New(fault.TooLarge, "what %s sends needs more memory than git may have to read it", r.place).WithHint("keep large files out of the repository")
 	}
-	return fault.New(fault.Unavailable, "git cannot fetch from %s: %s", r.place, why(said.text)).
-		WithHint("dalamb hook test NAME tries it again; is the token, or the key, still good?")
+	hint := "is the token, or the key, still good?"
+	if r.hook != "" {
+		hint = "dalamb hook test " + r.hook + " tries it again; " + hint
+	}
+	return fault.New(fault.Unavailable, "git cannot fetch from %s: %s", r.place, why(said.text)).WithHint("%s", hint)
 }
 
 // why is what git says of its end, in one line: what ssh has said before is more than what git makes of it.

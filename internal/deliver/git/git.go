@@ -67,9 +67,13 @@ type Builder interface {
 	Run(ctx context.Context, r build.Request) (*build.Result, error)
 }
 
-// Appender is what a push needs of the log.
-type Appender interface {
+// Log is what a push needs of the log.
+type Log interface {
 	Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error)
+	// The others are asked where a push may have been told before.
+	Topics(ctx context.Context) ([]eventlog.Topic, error)
+	Bounds(ctx context.Context, p eventlog.Partition) (eventlog.Bounds, error)
+	Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error)
 }
 
 // Options of Open. All are required but where it says so.
@@ -80,7 +84,7 @@ type Options struct {
 	Deployer Deployer
 	Code     Code
 	Builder  Builder // nil = nothing is built
-	Log      Appender
+	Log      Log
 	MaxPush  int64 // bytes; 0 = 1 GiB
 	// Elsewhere says whether a repository of this name was pushed to another node; nil = there is no other.
 	Elsewhere func(repository string) bool
@@ -98,7 +102,7 @@ type Server struct {
 	deployer  Deployer
 	code      Code
 	builder   Builder
-	log       Appender
+	log       Log
 	maxPush   int64
 	elsewhere func(repository string) bool
 	logger    *slog.Logger
@@ -115,6 +119,7 @@ type Server struct {
 	looking      *places       // of questions to other servers what a ref is at
 	fetching     *places       // of fetches from them
 	dirty        chan string   // repositories that were pushed to
+	telling      chan struct{} // held by who notes what is told of a push
 	deploying    chan struct{} // held by the push that deploys: those of several repositories may bring the same functions
 }
 
@@ -141,7 +146,7 @@ func Open(o Options) (*Server, error) {
 	s := &Server{
 		dir: o.Dir, who: o.Who, deployer: o.Deployer, code: o.Code, builder: o.Builder, log: o.Log, maxPush: o.MaxPush, elsewhere: o.Elsewhere, logger: o.Logger, now: o.Now,
 		program: program{path: o.Program, home: filepath.Join(o.Dir, "home")}, turns: newTurns(),
-		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), looking: newPlaces(maxLooking, lookingOfHook), fetching: newPlaces(maxFetching, fetchingOfHook), remoteWait: o.RemoteWait, remoteTries: remoteTries, lookup: net.DefaultResolver.LookupHost, deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
+		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), looking: newPlaces(maxLooking, lookingOfHook), fetching: newPlaces(maxFetching, fetchingOfHook), remoteWait: o.RemoteWait, remoteTries: remoteTries, lookup: net.DefaultResolver.LookupHost, telling: make(chan struct{}, 1), deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
 	}
 	if o.Program == "" {
 		return s, nil

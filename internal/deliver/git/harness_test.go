@@ -17,6 +17,7 @@ import (
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/need"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -34,6 +35,7 @@ type platform struct {
 	gate     func(ctx context.Context, req wire.DeployRequest) error // asked before a release; nil = no
 	refuse   func(req wire.DeployRequest) error                      // asked of every function; nil = no
 	append   error
+	stored   error             // as append, but what was to be appended is there nevertheless
 	images   map[string]string // reference -> digest
 	stuck    map[string]error  // function -> why its roll-out does not start
 	rollouts []wire.Rollout    // that the roll-out of web goes through, one after another; nil = there is none
@@ -166,7 +168,29 @@ func (f *platform) Append(_ context.Context, records []eventlog.Record) ([]event
 		}
 		f.events = append(f.events, e)
 	}
-	return make([]eventlog.Position, len(records)), nil
+	return make([]eventlog.Position, len(records)), f.stored
+}
+
+func (f *platform) Topics(context.Context) ([]eventlog.Topic, error) {
+	return []eventlog.Topic{{Name: function.TopicEvents, ID: "1", Partitions: 1}}, nil
+}
+
+func (f *platform) Bounds(context.Context, eventlog.Partition) (eventlog.Bounds, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return eventlog.Bounds{End: int64(len(f.events))}, nil
+}
+
+// Read gives one record at a time.
+func (f *platform) Read(_ context.Context, p eventlog.Partition, from int64, _ eventlog.ReadOptions) ([]eventlog.Record, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if from >= int64(len(f.events)) {
+		return nil, nil
+	}
+	r := eventlog.FromEvent(p.Topic, f.events[from])
+	r.Offset = from
+	return []eventlog.Record{r}, nil
 }
 
 // deployed is the newest request of a function that became a version.

@@ -21,6 +21,7 @@ type push struct {
 	quarantine string // where the objects of the push are until it is accepted; "" = it brings none
 	pusher     string // as the client says; "" = it does not
 	holder     *holder
+	updates    []update
 	out        io.Writer // to the person who pushes
 	accepted   bool
 	stray      bool // it makes a repository that another node has, too
@@ -60,6 +61,7 @@ func (p *push) refuse(err error) {
 
 // deliver makes of a push what its commits declare: all of it is read and checked first, then it is deployed.
 func (p *push) deliver(ctx context.Context, updates []update) error {
+	p.updates = updates
 	keys := make([]string, len(updates))
 	for i, u := range updates {
 		keys[i] = p.key(u.ref)
@@ -67,7 +69,7 @@ func (p *push) deliver(ctx context.Context, updates []update) error {
 	if err := p.server.turns.take(ctx, p.holder, keys); err != nil {
 		return err
 	}
-	if err := p.checkOld(ctx, updates); err != nil {
+	if err := p.checkOld(ctx); err != nil {
 		return err
 	}
 	changes, err := p.read(ctx, updates)
@@ -101,26 +103,35 @@ func cause(ctx context.Context, err error) error {
 }
 
 // checkOld refuses a push that knows other refs than there are: git would, but only after the deploy.
-func (p *push) checkOld(ctx context.Context, updates []update) error {
+func (p *push) checkOld(ctx context.Context) error {
+	now, err := p.refs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, u := range p.updates {
+		if now[u.ref] != u.old {
+			return fault.New(fault.Conflict, "%s was pushed by somebody else at the same time", u.ref).WithHint("git fetch, look at it, then push again")
+		}
+	}
+	return nil
+}
+
+// refs is where the repository has the refs of the push; one that is not there is not among them.
+func (p *push) refs(ctx context.Context) (map[string]string, error) {
 	args := []string{"--git-dir=" + p.dir, "for-each-ref", "--format=%(objectname) %(refname)"}
-	for _, u := range updates {
+	for _, u := range p.updates {
 		args = append(args, u.ref)
 	}
 	out, err := p.server.program.output(ctx, args...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := map[string]string{}
 	for line := range strings.Lines(string(out)) {
 		id, ref, _ := strings.Cut(strings.TrimSpace(line), " ")
 		now[ref] = id
 	}
-	for _, u := range updates {
-		if now[u.ref] != u.old {
-			return fault.New(fault.Conflict, "%s was pushed by somebody else at the same time", u.ref).WithHint("git fetch, look at it, then push again")
-		}
-	}
-	return nil
+	return now, nil
 }
 
 // check lets the node refuse before anything is built or deployed.

@@ -237,6 +237,16 @@ func TestBranchesAndTags(t *testing.T) {
 	wantText(t, w.pushed(h.url, "main"), "web                  version 1 (live)  stays, though the branch delivers it no longer; dalamb remove web takes it away")
 }
 
+func TestARefThatIsNeitherBranchNorTagIsNamed(t *testing.T) {
+	h, w := newHost(t), newWork(t)
+	w.commit("first", shop())
+	said, ok := w.push(h.url, "HEAD:refs/foo/bar")
+	wantText(t, said, `dalamb: "refs/foo/bar" is neither a branch nor a tag, and no other ref is taken`, "COMMIT:refs/heads/bar, or COMMIT:refs/tags/bar")
+	if ok || strings.Contains(said, "0000000") || len(h.events) != 0 {
+		t.Errorf("pushed: %v, %d events, want it refused without git's own words\n%s", ok, len(h.events), said)
+	}
+}
+
 func TestAnAliasThatABranchIsDeliveredToNoLongerGoes(t *testing.T) {
 	h, w := newHost(t), newWork(t)
 	files := shop()

@@ -37,17 +37,23 @@ type PushedFunction struct {
 }
 
 // tellLog appends what the push did, as one event for each ref, in the order of the repository. It comes before the refs move: what a
-// client is told to be accepted is in the log.
+// client is told to be accepted is in the log. A push that was told, and whose refs did not move, is not told again.
 func (s *Server) tellLog(ctx context.Context, p *push, changes []*change) error {
-	var records []eventlog.Record
+	var events []*event.Event
 	for _, c := range changes {
 		e, err := p.event(c)
 		if err != nil {
 			return err
 		}
-		records = append(records, eventlog.FromEvent(function.TopicEvents, e))
+		events = append(events, e)
 	}
-	_, err := s.log.Append(ctx, records)
+	now, err := s.whereTold(ctx, p.repository)
+	if err == nil {
+		var records []eventlog.Record
+		if records, err = s.untold(ctx, p, changes, events, now); err == nil && len(records) > 0 {
+			_, err = s.log.Append(ctx, records)
+		}
+	}
 	if fault.KindOf(err) == fault.NotFound {
 		p.say("warning: there is no topic %q, so nobody is told of this push", function.TopicEvents)
 		return nil
@@ -58,6 +64,27 @@ func (s *Server) tellLog(ctx context.Context, p *push, changes []*change) error 
 	return nil
 }
 
+// untold notes the steps of a push, and gives their events the ids of these; those that the log has already are left out.
+func (s *Server) untold(ctx context.Context, p *push, changes []*change, events []*event.Event, now step) (records []eventlog.Record, err error) {
+	steps, again, err := s.noteSteps(ctx, p, changes, now)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range events {
+		told := false
+		if again[i] {
+			if told, err = s.isTold(ctx, steps[i], now); err != nil {
+				return nil, err
+			}
+		}
+		if e.ID = steps[i].ID; !told {
+			records = append(records, eventlog.FromEvent(function.TopicEvents, e))
+		}
+	}
+	return records, nil
+}
+
+// event is what the push did to one ref; its id is the step's.
 func (p *push) event(c *change) (*event.Event, error) {
 	d := Pushed{
 		Repository: p.repository, Ref: oneLine(c.update.ref), Branch: oneLine(c.branch), Before: c.update.old, After: c.update.new, Forced: c.forced, Pusher: p.pusher,
@@ -82,12 +109,12 @@ func (p *push) event(c *change) (*event.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", event.TypeGitPushed, err)
 	}
-	id, source := event.NewID(), "/dalamb/git/"+p.repository
+	source := "/dalamb/git/" + p.repository
 	if p.remote != nil {
-		id, source = p.remote.ID, "/dalamb/hooks/"+p.remote.Hook
+		source = "/dalamb/hooks/" + p.remote.Hook
 	}
 	return &event.Event{
-		ID: id, Source: source, Type: event.TypeGitPushed, Subject: d.Ref, Time: p.server.now(),
+		Source: source, Type: event.TypeGitPushed, Subject: d.Ref, Time: p.server.now(),
 		Extensions: map[string]any{event.ExtPartitionKey: p.repository}, DataContentType: "application/json", Data: data,
 	}, nil
 }

@@ -79,6 +79,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, at place) error
 		s.logger.Warn("a push ended early", "repository", at.name, "err", saidBy(cmd, said, err)) // the answer has begun
 	}
 	if p.accepted {
+		s.forgetSteps(dir, p.moved(running))
 		p.setHead(running)
 		select {
 		case s.dirty <- at.name:
@@ -162,8 +163,7 @@ func readQuestion(r io.Reader) (quarantine string, updates []update, err error) 
 		}
 		m := validUpdate.FindStringSubmatch(lines.Text())
 		if m == nil {
-			return "", nil, fault.New(fault.Invalid, "%q is nothing that can be pushed", fault.Clip(lines.Text())).
-				WithHint("push branches and tags: refs/heads/... and refs/tags/...")
+			return "", nil, notTaken(lines.Text())
 		}
 		if len(updates) == maxUpdates {
 			return "", nil, fault.New(fault.TooLarge, "the push has more than %d refs", maxUpdates).WithHint("push them in several steps")
@@ -171,6 +171,15 @@ func readQuestion(r io.Reader) (quarantine string, updates []update, err error) 
 		updates = append(updates, update{ref: m[3], old: objectID(m[1]), new: objectID(m[2])})
 	}
 	return "", nil, fault.New(fault.Internal, "git's hook ended before it had said all")
+}
+
+// notTaken refuses an update of a ref that is neither a branch nor a tag.
+func notTaken(line string) error {
+	words := strings.SplitN(line, " ", 3) // as git gives them to a hook: old, new, ref; githooks(5)
+	ref := words[len(words)-1]
+	last := ref[strings.LastIndexByte(ref, '/')+1:]
+	return fault.New(fault.Invalid, "%q is neither a branch nor a tag, and no other ref is taken", fault.Clip(ref)).
+		WithHint("push it as a branch or as a tag: git push REMOTE COMMIT:refs/heads/%[1]s, or COMMIT:refs/tags/%[1]s", fault.Clip(last))
 }
 
 // objectID is an id as git writes it, whose zeros mean none.

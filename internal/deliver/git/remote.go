@@ -167,15 +167,18 @@ const incomingRef = "refs/dalamb/incoming"
 
 // keep remembers what is delivered: what the next commit delivers no longer is told by it. Tags are not delivered.
 func (in *Incoming) keep(ctx context.Context, dir string, u update) error {
-	if _, branch := u.branch(); !branch || u.new == "" {
-		return errors.Join(in.updateRefs(ctx, dir, "delete "+u.ref+"\n"), in.forget(ctx, dir))
+	change := "update " + u.ref + " " + u.new + "\n"
+	_, branch := u.branch()
+	gone := !branch || u.new == ""
+	if gone {
+		change = "delete " + u.ref + "\n"
 	}
-	err := in.updateRefs(ctx, dir, "update "+u.ref+" "+u.new+"\n")
-	if err == nil {
-		err = in.forget(ctx, dir)
-	}
-	if err != nil {
+	if err := errors.Join(in.updateRefs(ctx, dir, change), in.forget(ctx, dir)); err != nil {
 		return err
+	}
+	in.server.forgetSteps(dir, []string{u.ref})
+	if gone {
+		return nil
 	}
 	if _, err := in.server.program.output(context.WithoutCancel(ctx), "--git-dir="+dir, "gc", "--auto", "--quiet"); err != nil {
 		in.server.logger.Warn("a repository could not be packed", "hook", in.remote.Hook, "err", err)

@@ -219,7 +219,10 @@ func TestWhatIsToldOfAndNotThere(t *testing.T) {
 	}{
 		{"an old push", e.told("refs/heads/main", "", one), true, "main of elsewhere.example/acme/shop is at " + short(two) + ", not " + short(one)},
 		{"a commit that was replaced", e.told("refs/heads/main", one, other), true, "not " + short(other)},
-		{"a branch that is gone", e.told("refs/heads/gone", one, two), true, "gone of elsewhere.example/acme/shop is gone"},
+		{"a branch that is gone", e.told("refs/heads/gone", one, two), true, "gone of elsewhere.example/acme/shop is gone, so that " + short(two) + " is not delivered"},
+		{"a branch that was deleted and made again", e.told("refs/heads/main", one, ""), true, "main of elsewhere.example/acme/shop was deleted, and is there again, at " + short(two)},
+		{"a branch that was made again at the same commit", e.told("refs/heads/main", two, ""), false, "was deleted, and is still there or there again, at " + short(two)},
+		{"a branch whose commit nobody told", e.told("refs/heads/main", "", ""), false, "was deleted, and is still there or there again, at " + short(two)},
 		{"a commit that does not come", e.told("refs/heads/main", two, other), false, "does not show " + short(other) + " yet"},
 		{"a name within a name", e.told("refs/heads/x", one, two), true, "x of elsewhere.example/acme/shop is gone"},
 	} {
@@ -227,6 +230,9 @@ func TestWhatIsToldOfAndNotThere(t *testing.T) {
 		_, err := h.bring(c.told)
 		if err == nil || errors.Is(err, ErrSuperseded) != c.superseded || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: Bring = %v, want %q, superseded %v", c.name, err, c.says, c.superseded)
+		}
+		if pushed := strings.Contains(err.Error(), "a newer push"); pushed != (c.superseded && strings.Contains(err.Error(), " is at ")) {
+			t.Errorf("%s: Bring = %v, which speaks of a newer push: %v", c.name, err, pushed)
 		}
 	}
 	if h.Primary("pay", "live") != 1 || len(h.events) != 1 {
@@ -318,6 +324,9 @@ func TestAServerThatIsNotThere(t *testing.T) {
 		said, err := h.bring(one)
 		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "t0ken") || strings.Contains(err.Error(), elsewhereToken) || strings.Contains(err.Error(), "\x1b") || len(said) > 0 {
 			t.Errorf("%s: Bring = %v, said %q, want %q", c.name, err, said, c.says)
+		}
+		if strings.Contains(fmt.Sprint(err), "git cannot fetch") && !strings.HasPrefix(fault.HintOf(err), "dalamb hook test "+one.Hook+" tries it again; ") {
+			t.Errorf("%s: the hint is %q, want it to name the hook %s", c.name, fault.HintOf(err), one.Hook)
 		}
 	}
 	if len(h.events) != 0 || len(h.mirrors()) != 0 {

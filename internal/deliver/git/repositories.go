@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -47,6 +48,8 @@ func (r *repositories) sweep() error {
 				return err
 			}
 			return fs.SkipDir
+		case d.IsDir() && filepath.Dir(path) == r.dir:
+			return durable.Sweep(path)
 		case d.IsDir() && len(name) == 2 && filepath.Base(filepath.Dir(path)) == "objects":
 			return fs.SkipDir // loose objects, of which there may be many
 		case d.Type().IsRegular() && (strings.HasSuffix(name, ".lock") || filepath.Base(filepath.Dir(path)) == "pack" && strings.HasPrefix(name, "tmp_")):

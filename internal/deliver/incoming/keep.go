@@ -144,7 +144,7 @@ func (p *keeper) begin(ctx context.Context, d *function.HookFinished) {
 			status.wait()
 			return // the next owner, or the next start, goes on
 		case errors.Is(err, git.ErrSuperseded):
-			over.State, over.Error = function.HookSuperseded, err.Error()
+			over.State, over.Error, over.Hint = function.HookSuperseded, err.Error(), fault.HintOf(err)
 		case err != nil:
 			over.Error, over.Hint = clip(err.Error()), fault.HintOf(err)
 			p.o.Logger.Warn("what a hook told of was not delivered", "hook", d.Hook, "ref", d.Ref, "commit", d.After, "err", err)

@@ -226,7 +226,8 @@ func decode(what string, body []byte, into any) error {
 		if fault.KindOf(err) == fault.TooLarge {
 			return err
 		}
-		return fault.New(fault.Invalid, "the body is not what %s sends: %w", what, err)
+		return fault.New(fault.Invalid, "the body is not what %s sends: %w", what, err).
+			WithHint("is the URL of the webhook, with PROVIDER in it, that of who sends? a proxy in between must pass the body on as it is")
 	}
 	return nil
 }

@@ -249,6 +249,7 @@ func TestBadDeliveries(t *testing.T) {
 		{"a form", "github", changed(push(string(body)), header("Content-Type", "application/x-www-form-urlencoded")), "", fault.Invalid, "choose application/json"},
 		{"an unknown hook", "github", changed(push(string(body)), func(c *Call) { c.Name = "toys" }), "", fault.NotFound, `there is no hook "toys" of github`},
 		{"not JSON", "github", push("payload=1"), "", fault.Invalid, "not what GitHub sends"},
+		{"not JSON, and what to do", "github", push("payload=1"), "", fault.Invalid, "is the URL of the webhook"},
 		{"a ref like an option", "github", push(`{"ref":"refs/heads/../../x","after":"59b20b8d5c6ff8d09518454d4dd8b7b30f095ab5"}`), "", fault.Invalid, "is no name of a branch"},
 		{"no commit", "github", push(`{"ref":"refs/heads/main","after":"--upload-pack=sh"}`), "", fault.Invalid, `"--upload-pack=sh" is no commit`},
 		{"no GitLab token", "gitlab", changed(signed("gitlab", "Push Hook", gitlabBody), without("X-Gitlab-Token")), "", fault.Unauthenticated, "carries no token, X-Gitlab-Token"},
