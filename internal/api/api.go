@@ -144,7 +144,9 @@ type Options struct {
 	Delayed Delayed
 	Copies  Copies
 	Secrets *secret.Box
-	Token   string // the node's own
+	// Still keeps a copy of the node's log until release is called; nil = it cannot.
+	Still func(context.Context) (made wire.Checkpoint, release func(), err error)
+	Token string // the node's own
 	// People is who a token is of that the node has not given out, by the words of an issuer; fault.Unauthenticated for one that it does not know
 	// either. nil = there is no issuer.
 	People func(ctx context.Context, token string) (access.Actor, error)
@@ -180,6 +182,7 @@ type API struct {
 	delayed      Delayed
 	copies       Copies
 	secrets      *secret.Box
+	still        func(context.Context) (wire.Checkpoint, func(), error)
 	token        [sha256.Size]byte
 	people       func(ctx context.Context, token string) (access.Actor, error)
 	node         func(context.Context) wire.Node
@@ -216,7 +219,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets, still: o.Still,
 		hooks: o.Hooks,
 		gates: o.Routes,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,

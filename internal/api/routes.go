@@ -57,6 +57,8 @@ func (a *API) routes() []route {
 				{Name: "function", Type: "string", About: "the routes of this function alone"},
 			}, AnswerType: "application/json", raw: a.getRoutesOpenAPI},
 		{Method: "GET", Path: "/v1/node", Name: "getNode", Summary: "What this node is, and what fences its functions.", Answer: wire.Node{}, serve: a.getNode},
+		{Method: "POST", Path: "/v1/checkpoints", Name: "checkpoint", Summary: "Keep a copy of the event log, and remove nothing that it refers to, until the client ends the answer; its one line says where the files are, on the node's machine.",
+			Answer: wire.Checkpoint{}, AnswerType: ndjson, Also: []int{503}, raw: a.checkpoint},
 
 		{Method: "GET", Path: "/v1/functions", Name: "listFunctions", Summary: "All functions.", Answer: wire.FunctionList{}, serve: a.listFunctions},
 		{Method: "POST", Path: "/v1/functions", Name: "deploy", Summary: "Make a version of a function and point an alias at it. The code was uploaded before.",

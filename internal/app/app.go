@@ -88,6 +88,7 @@ type Node struct {
 	images     *provision.Keeper
 	registry   *registry.Registry
 	secrets    *secret.Box
+	removals   removals
 	opened     *opened
 	puller     *pull.Puller
 	follower   *follow.Follower
@@ -130,7 +131,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if c.Data, err = filepath.Abs(c.Data); err != nil { // sandboxes are made from elsewhere
 		return nil, fmt.Errorf("find the data directory: %w", err)
 	}
-	n := &Node{config: &c, version: o.Version, logger: o.Logger, ready: o.Ready, waiting: o.Waiting, started: time.Now(), parts: newParts(), metrics: telemetry.Registry(), getenv: o.Environment}
+	n := &Node{config: &c, version: o.Version, logger: o.Logger, ready: o.Ready, waiting: o.Waiting, started: time.Now(), parts: newParts(), removals: newRemovals(), metrics: telemetry.Registry(), getenv: o.Environment}
 	if n.getenv == nil {
 		n.getenv = func(string) string { return "" }
 	}

@@ -26,7 +26,7 @@ func openLog(n *Node) (eventlog.Log, error) {
 	if n.config.EventLog.Kafka != nil {
 		return openKafka(n, kafkaUse{cluster: n.config.EventLog.Kafka, metrics: n.metrics, flag: "--log"})
 	}
-	l, err := disk.Open(disk.Options{Dir: filepath.Join(n.config.Data, "log"), Log: n.logger, Metrics: n.metrics})
+	l, err := disk.Open(disk.Options{Dir: filepath.Join(n.config.Data, logDir), Log: n.logger, Metrics: n.metrics})
 	if err != nil {
 		return nil, err // and not a *disk.Log that is nil
 	}

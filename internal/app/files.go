@@ -21,6 +21,9 @@ const (
 	NodeFile  = "node.json" // where the running node listens; there while it runs
 )
 
+// logDir is the embedded log's, in the data directory.
+const logDir = "log"
+
 // NodeInfo is the content of NodeFile.
 type NodeInfo struct {
 	Control  string `json:"control"`            // URL

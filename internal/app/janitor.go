@@ -18,9 +18,12 @@ func (n *Node) tidyCode(ctx context.Context) error {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
 	for round := 0; ; round++ {
-		n.sweepCode()
-		n.sweepImages(ctx)
-		n.tidyBuilds(ctx)
+		if done, ok := n.removals.begin(); ok { // else a backup is being taken, and the next round is early enough
+			n.sweepCode()
+			n.sweepImages(ctx)
+			n.tidyBuilds(ctx)
+			done()
+		}
 		if round%shareEvery == shareEvery-1 {
 			n.sweepShared(ctx)
 		}

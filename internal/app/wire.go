@@ -115,7 +115,7 @@ func (n *Node) wire(token string) error {
 		People:   n.people(),
 		Rollouts: n.rollouts,
 		Routes:   n.gateway.OpenAPI,
-		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
+		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Still: n.checkpoint, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 		Upstreams: n.upstreams.State,
 	})
 	if err != nil {

@@ -88,6 +88,8 @@ type Options struct {
 	MaxPush  int64 // bytes; 0 = 1 GiB
 	// Elsewhere says whether a repository of this name was pushed to another node; nil = there is no other.
 	Elsewhere func(repository string) bool
+	// Removing says whether repositories may be packed anew now, which removes files; done is called then. nil = always.
+	Removing func() (done func(), ok bool)
 	// RemoteWait is the wait between the first two tries to bring what another server told of; 0 = a second.
 	RemoteWait time.Duration
 	Logger     *slog.Logger     // nil = nowhere
@@ -105,6 +107,7 @@ type Server struct {
 	log       Log
 	maxPush   int64
 	elsewhere func(repository string) bool
+	removing  func() (done func(), ok bool)
 	logger    *slog.Logger
 	now       func() time.Time
 
@@ -137,6 +140,9 @@ func Open(o Options) (*Server, error) {
 	if o.Elsewhere == nil {
 		o.Elsewhere = func(string) bool { return false }
 	}
+	if o.Removing == nil {
+		o.Removing = func() (func(), bool) { return func() {}, true }
+	}
 	if o.MaxPush == 0 {
 		o.MaxPush = maxPush
 	}
@@ -144,7 +150,7 @@ func Open(o Options) (*Server, error) {
 		o.RemoteWait = remoteWait
 	}
 	s := &Server{
-		dir: o.Dir, who: o.Who, deployer: o.Deployer, code: o.Code, builder: o.Builder, log: o.Log, maxPush: o.MaxPush, elsewhere: o.Elsewhere, logger: o.Logger, now: o.Now,
+		dir: o.Dir, who: o.Who, deployer: o.Deployer, code: o.Code, builder: o.Builder, log: o.Log, maxPush: o.MaxPush, elsewhere: o.Elsewhere, removing: o.Removing, logger: o.Logger, now: o.Now,
 		program: program{path: o.Program, home: filepath.Join(o.Dir, "home")}, turns: newTurns(),
 		pushes: make(chan struct{}, maxPushes), fetches: make(chan struct{}, maxFetches), looking: newPlaces(maxLooking, lookingOfHook), fetching: newPlaces(maxFetching, fetchingOfHook), remoteWait: o.RemoteWait, remoteTries: remoteTries, lookup: net.DefaultResolver.LookupHost, telling: make(chan struct{}, 1), deploying: make(chan struct{}, 1), dirty: make(chan string, 64),
 	}

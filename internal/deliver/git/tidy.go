@@ -30,10 +30,15 @@ func (s *Server) Run(ctx context.Context) error {
 	for {
 		select {
 		case name := <-s.dirty:
+			done, ok := s.removing()
+			if !ok {
+				continue // after the next push
+			}
 			dir, err := s.repositories.find(name)
 			if err == nil {
 				_, err = s.program.output(ctx, "--git-dir="+dir, "gc", "--auto", "--quiet")
 			}
+			done()
 			if err != nil && ctx.Err() == nil && fault.KindOf(err) != fault.NotFound {
 				s.logger.Warn("a repository could not be packed", "repository", name, "err", err)
 			}

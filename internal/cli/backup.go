@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dalamb/dalamb/internal/app"
+	"github.com/dalamb/dalamb/internal/backup"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func backupCommand(env *environment) *cobra.Command {
+	var out output
+	var data, to string
+	var withKey bool
+	var keep int
+	c := &cobra.Command{
+		Use: "backup --to DIR [--keep N]", Short: "Copy a node's data to a directory, while it runs or not", Args: cobra.NoArgs,
+		Long: `Copy a node's data to a directory, while it runs or not. The copy is as the node was at one moment: everything that was acknowledged before the
+command began is in it. What a backup in the same directory has already is not copied again, and yet each can be restored by itself.
+
+The command runs on the machine of the node, as a user who may read its data directory: DALAMB_DATA, ./dalamb-data, or --data.
+
+The key of secrets is left out unless --with-key is given: who has it and the rest can read all secrets. The control token is in the backup,
+so the directory is made for its owner alone. Of a node whose log is on Kafka it has what is beside the log. docs/backup.md.`,
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if _, err := out.json(); err != nil {
+			return err
+		}
+		if c.Flags().Changed("keep") && keep < 1 {
+			return usageError{c.CommandPath(), fmt.Errorf("--keep %d: at least one backup is kept", keep)}
+		}
+		if data == "" {
+			data = env.dir()
+		}
+		if err := apart(to, data); err != nil {
+			return err
+		}
+		done := backupDone{Removed: []string{}}
+		err := env.still(c.Context(), data, func(ctx context.Context, at wire.Checkpoint) error {
+			taken, err := backup.Take(ctx, backup.Options{To: to, Data: at.Data, Log: at.Log, Version: buildInfo().Version, Key: withKey})
+			done.backupLine, done.New = lineOf(taken.Manifest), taken.New
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if keep > 0 {
+			removed, err := backup.Keep(to, keep)
+			if err != nil {
+				return fmt.Errorf("backup %s is there; remove older ones: %w", done.ID, err)
+			}
+			done.Removed = append(done.Removed, removed...)
+		}
+		return out.print(c.OutOrStdout(), done, func(w io.Writer) {
+			fmt.Fprintf(w, "backup %s: %s, %s, of which %s are new in %s\n", done.ID, count(int64(done.Files), "file"), bytesText(done.Bytes), bytesText(done.New), to)
+			for _, id := range done.Removed {
+				fmt.Fprintf(w, "removed %s\n", id)
+			}
+			if !done.Log {
+				fmt.Fprintln(w, "the event log is on Kafka, and not in it")
+			}
+		})
+	}
+	f := c.Flags()
+	f.StringVar(&data, "data", "", "the node's data directory (default: DALAMB_DATA, else ./dalamb-data)")
+	f.StringVar(&to, "to", "", "the directory of backups; made when it is not there")
+	f.BoolVar(&withKey, "with-key", false, "with the key of secrets, secret.key")
+	f.IntVar(&keep, "keep", 0, "then remove all but the newest `N`")
+	_ = c.MarkFlagRequired("to") // it is there
+	out.flag(c)
+	c.AddCommand(backupList(), backupVerify())
+	return c
+}
+
+// still calls use while the data directory holds still: by its node, or by the lock that a node would have.
+func (e *environment) still(ctx context.Context, data string, use func(context.Context, wire.Checkpoint) error) error {
+	if _, err := os.Stat(filepath.Join(data, app.NodeFile)); err != nil {
+		return stillStopped(ctx, data, use)
+	}
+	at := &environment{ca: e.ca, get: func(name string) string {
+		switch name {
+		case "DALAMB_DATA":
+			return data
+		case "DALAMB_CONTROL", "DALAMB_TOKEN": // of the node of this directory, and of no other
+			return ""
+		}
+		return e.get(name)
+	}}
+	node, err := at.client()
+	if err != nil {
+		return err
+	}
+	used := false
+	err = node.Checkpoint(ctx, func(ctx context.Context, made wire.Checkpoint) error {
+		used = true
+		return use(ctx, made)
+	})
+	if !used && fault.KindOf(err) == fault.Unavailable {
+		// A node that was killed leaves its file behind. Where it runs, the lock says so.
+		if again := stillStopped(ctx, data, use); fault.KindOf(again) != fault.Conflict {
+			return again
+		}
+	}
+	return err
+}
+
+func stillStopped(ctx context.Context, data string, use func(context.Context, wire.Checkpoint) error) (err error) {
+	made, release, err := app.Checkpoint(ctx, data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return use(ctx, made)
+}
+
+// apart refuses a directory of backups in the data directory: each backup would have all those before it.
+func apart(to, data string) error {
+	a, err := filepath.Abs(to)
+	if err != nil {
+		return err
+	}
+	b, err := filepath.Abs(data)
+	if err != nil {
+		return err
+	}
+	if rel, err := filepath.Rel(b, a); err == nil && filepath.IsLocal(rel) {
+		return fault.New(fault.Invalid, "%s is in the data directory %s", to, data).WithHint("name a directory elsewhere, best on another disk")
+	}
+	return nil
+}
+
+// backupLine is a backup as it is listed.
+type backupLine struct {
+	ID      string    `json:"id"`
+	Taken   time.Time `json:"taken"`
+	Version string    `json:"version"`
+	Files   int       `json:"files"`
+	Bytes   int64     `json:"bytes"` // as in the data directory
+	Log     bool      `json:"log"`
+	Key     bool      `json:"key"`
+}
+
+type backupDone struct {
+	backupLine
+	New     int64    `json:"new"` // bytes added
+	Removed []string `json:"removed"`
+}
+
+func lineOf(m backup.Manifest) backupLine {
+	return backupLine{ID: m.ID, Taken: m.Taken, Version: m.Version, Files: len(m.Files), Bytes: m.Size(), Log: m.Log, Key: m.Key}
+}
+
+func backupList() *cobra.Command {
+	var out output
+	var to string
+	c := &cobra.Command{
+		Use: "ls --to DIR", Short: "List the backups in a directory", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			all, err := backup.List(to)
+			if err != nil {
+				return err
+			}
+			lines := []backupLine{}
+			for _, m := range all {
+				lines = append(lines, lineOf(m))
+			}
+			return out.print(c.OutOrStdout(), lines, func(w io.Writer) {
+				var rows []row
+				for _, l := range lines {
+					rows = append(rows, cells(l.ID, age(l.Taken, time.Now()), l.Version, strconv.Itoa(l.Files), bytesText(l.Bytes), yesNo(l.Log), yesNo(l.Key)))
+				}
+				table(w, []string{"BACKUP", "AGE", "VERSION", "FILES", "SIZE", "LOG", "KEY"}, rows)
+			})
+		},
+	}
+	c.Flags().StringVar(&to, "to", "", "the directory of backups")
+	_ = c.MarkFlagRequired("to") // it is there
+	out.flag(c)
+	return c
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func backupVerify() *cobra.Command {
+	var to string
+	c := &cobra.Command{
+		Use: "verify [BACKUP] --to DIR", Short: "Read whole backups and say what in them is not as it was stored", Args: cobra.MaximumNArgs(1),
+		Long: `Read one backup, or all of a directory, and say what in them is not as it was stored.
+
+Exit codes: 0 everything is as it was stored, 1 something is not, 2 the input is wrong.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			id := ""
+			if len(args) == 1 {
+				id = args[0]
+			}
+			n, bad, err := backup.Verify(c.Context(), to, id)
+			if err != nil {
+				return err
+			}
+			for _, d := range bad {
+				what := ""
+				if d.Path != "" {
+					what = " " + d.Path + ":"
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%s:%s %v\n", d.ID, what, d.Err)
+			}
+			if len(bad) > 0 {
+				return fault.New(fault.Conflict, "not all of %s in %s is as it was stored", count(int64(n), "backup"), to).
+					WithHint("look after the disk; take another backup to another directory")
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: everything is as it was stored\n", count(int64(n), "backup"))
+			return nil
+		},
+	}
+	c.Flags().StringVar(&to, "to", "", "the directory of backups")
+	_ = c.MarkFlagRequired("to") // it is there
+	return c
+}
