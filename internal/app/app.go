@@ -18,6 +18,7 @@ import (
 	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/await"
 	"github.com/dalamb/dalamb/internal/aws"
+	"github.com/dalamb/dalamb/internal/body"
 	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/certificate"
@@ -101,6 +102,7 @@ type Node struct {
 	rollouts   *deliver.Keeper
 	purges     *purge.Follower
 	awaits     *await.Follower
+	bodies     *body.Store
 	keys       *idempotency.Keys
 	shadow     *shadow.Shadow
 	gateway    *gateway.Gateway

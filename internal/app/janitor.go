@@ -4,10 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// tidyEvery is how often code that no version refers to is looked for; in the log, which has to be read for that, once in so many times.
+// tidyEvery is how often code that no version refers to is looked for; in the log, which has to be read for that, once in so many times, and so are bodies of requests.
 const (
 	tidyEvery  = time.Hour
 	shareEvery = 24
@@ -26,6 +27,9 @@ func (n *Node) tidyCode(ctx context.Context) error {
 		}
 		if round%shareEvery == shareEvery-1 {
 			n.sweepShared(ctx)
+		}
+		if round%shareEvery == 1 { // by then partitions have been shared out; a node that is started every day comes to it too
+			n.tidyBodies(ctx)
 		}
 		select {
 		case <-tick.C:
@@ -66,5 +70,21 @@ func (n *Node) sweepCode() {
 		n.logger.Warn("code that nobody uses could not be removed", "err", err)
 	case removed > 0:
 		n.logger.Info("removed code that no version refers to", "directories", removed)
+	}
+}
+
+// tidyBodies removes the bodies of requests that nothing in the log names any more. On a log that others have open each node looks after those partitions whose
+// requests it runs.
+func (n *Node) tidyBodies(ctx context.Context) {
+	var mine func(int32) bool
+	if l, ok := n.log.(eventlog.Sharer); ok && l.Shared() {
+		mine = func(id int32) bool { return n.dispatcher.Owns(eventlog.Partition{Topic: function.TopicInvoke, ID: id}) }
+	}
+	removed, err := n.bodies.Sweep(ctx, mine)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		n.logger.Warn("bodies of requests that nothing names could not be removed", "err", err)
+	case removed > 0:
+		n.logger.Info("removed bodies of requests that nothing in the log names", "chunks", removed)
 	}
 }

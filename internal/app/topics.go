@@ -29,6 +29,7 @@ func systemTopics() []eventlog.Topic {
 		bounded(function.TopicRequests),
 		bounded(function.TopicLogs),
 		bounded(function.TopicInvoke),
+		{Name: function.TopicBodies, Partitions: 2, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true}, // see tidyBodies
 		bounded(function.TopicJobs),
 		{Name: function.TopicDelayed, Partitions: 8, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},
 		bounded(function.TopicReplays),

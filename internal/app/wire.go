@@ -7,6 +7,7 @@ import (
 	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/await"
 	"github.com/dalamb/dalamb/internal/aws"
+	"github.com/dalamb/dalamb/internal/body"
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/console"
 	"github.com/dalamb/dalamb/internal/copier"
@@ -73,9 +74,13 @@ func (n *Node) wire(token string) error {
 	if n.keys, err = idempotency.New(idempotency.Options{Log: n.log, Logger: n.logger, Metrics: n.metrics}); err != nil {
 		return err
 	}
+	if n.bodies, err = body.New(body.Options{Log: n.log, Most: int64(c.Limits.Request), Metrics: n.metrics}); err != nil {
+		return err
+	}
 	n.gateway, err = gateway.New(gateway.Options{
 		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: n.opened.open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.Believes(), Proxies: forwarded.Trust{Proxies: c.Proxies.Networks(), Way: c.Proxies.Header}, Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
 		Keys:      n.keys,
+		Bodies:    n.bodies,
 		Runs:      n.history,
 		Awaits:    n.awaits,
 		Limits:    gateway.Limits{Event: int64(c.Limits.Event), Batch: int64(c.Limits.Batch), Request: int64(c.Limits.Request), Upload: int64(c.Limits.Upload), Held: int64(c.Limits.Held), Cache: int64(c.Limits.Cache)},
@@ -99,6 +104,7 @@ func (n *Node) wire(token string) error {
 	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
 		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services, calling}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Bodies:     n.bodies,
 		Cancels:    n.history,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
 	})

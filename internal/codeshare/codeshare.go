@@ -3,8 +3,7 @@
 //
 // Content of images that no registry has for the other nodes goes the same way.
 //
-// Code stands in function.TopicCode as chunks, one after another in one partition, each under a key of its own. Where they begin is part
-// of the version (function.Stored), so that a node finds them without a search.
+// Code stands in function.TopicCode as chunks. Where they begin is part of the version (function.Stored), so that a node finds them without a search.
 package codeshare
 
 import (
@@ -18,6 +17,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/dalamb/dalamb/internal/chunk"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -51,6 +51,7 @@ type Options struct {
 type Store struct {
 	Local
 	log      eventlog.Log
+	chunks   chunk.Store
 	versions Versions
 	logger   *slog.Logger
 	fetches  singleflight.Group // by digest
@@ -61,7 +62,7 @@ func New(o Options) (*Store, error) {
 	if o.Log == nil || o.Local == nil || o.Versions == nil || o.Logger == nil {
 		return nil, errors.New("codeshare needs a log, a local store, the versions and a logger")
 	}
-	return &Store{Local: o.Local, log: o.Log, versions: o.Versions, logger: o.Logger}, nil
+	return &Store{Local: o.Local, log: o.Log, chunks: chunk.Store{Log: o.Log, Topic: function.TopicCode}, versions: o.Versions, logger: o.Logger}, nil
 }
 
 // shared says whether other nodes may read this log.

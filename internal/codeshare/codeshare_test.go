@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/dalamb/dalamb/internal/chunk"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/eventlog/disk"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -88,7 +89,7 @@ func newStore(t *testing.T, log eventlog.Log, v Versions) *Store {
 func put(t *testing.T, s *Store) (digest string, content []byte) {
 	t.Helper()
 	dir := t.TempDir()
-	content = make([]byte, 3*chunkSize+17)
+	content = make([]byte, 3*chunk.Size+17)
 	rand.Read(content)
 	for name, data := range map[string][]byte{"large": content, "main.py": []byte("print()")} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o755); err != nil {

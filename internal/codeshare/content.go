@@ -2,7 +2,6 @@ package codeshare
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"io"
 	"sync"
@@ -24,8 +23,8 @@ func (s *Store) ShareContent(ctx context.Context, digest string, open func() (io
 		return nil, err
 	}
 	defer content.Close()
-	at := &function.Stored{ID: rand.Text()}
-	if err := s.appendChunks(ctx, digest, content, at); err != nil {
+	at, err := s.chunks.Append(ctx, digest, content)
+	if err != nil {
 		return nil, fmt.Errorf("store content %s in the log: %w", digest, err)
 	}
 	return at, nil

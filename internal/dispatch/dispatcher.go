@@ -27,6 +27,7 @@ type Options struct {
 	Invoker Invoker          // the fleet
 	Shadow  Shadow           // nil = nothing is copied
 	Cancels Cancels          // nil = nothing is cancelled
+	Bodies  Bodies           // nil = none is kept
 	Duties  []Duty           // of other rooms
 
 	Group      string        // ownership group; "" = "dalamb"
@@ -87,6 +88,9 @@ func New(o Options) (*Dispatcher, error) {
 	if o.Cancels == nil {
 		o.Cancels = noCancels{}
 	}
+	if o.Bodies == nil {
+		o.Bodies = noBodies{}
+	}
 	if o.Drain <= 0 {
 		o.Drain = 30 * time.Second
 	}
@@ -119,7 +123,7 @@ func New(o Options) (*Dispatcher, error) {
 		unwrap{view: o.Catalog.View},
 		stale{},
 		guard{now: o.Now, loops: &loops{most: loopPasses}},
-		invoke{invoker: o.Invoker, shadow: o.Shadow, view: o.Catalog.View, now: o.Now, cancels: o.Cancels},
+		invoke{invoker: o.Invoker, shadow: o.Shadow, view: o.Catalog.View, now: o.Now, cancels: o.Cancels, bodies: o.Bodies},
 		classify{now: o.Now, rand: o.Rand},
 		emit{topics: d.topics, limit: o.EventLimit, now: o.Now, view: o.Catalog.View},
 		publish{log: o.Log},

@@ -40,20 +40,25 @@ func (s unwrap) unwrapLate(w *work) {
 
 // doLate runs a request, unless its client has cancelled it or does while it runs.
 func (s invoke) doLate(ctx context.Context, w *work, to target, inv *function.Invocation) error {
-	r := w.request.Request
-	var err error
-	if inv.Request, err = r.HTTP(); err != nil {
-		w.condition = conditionUnreadable
-		w.settle(function.RunDead, "the request cannot be read: %v", err)
-		return nil
-	}
-	inv.Trigger, inv.Identity = r.Route, r.Identity
 	id := w.request.ID
 	changed, stop := s.cancels.Watch(id)
 	defer stop()
 	if gone, err := s.cancelled(id, w); gone || err != nil {
 		return err
 	}
+	r, free, err := s.whole(ctx, w)
+	defer free()
+	if err != nil || w.settled() {
+		return err
+	}
+	if inv.Request, err = r.HTTP(); err != nil {
+		w.condition = conditionUnreadable
+		w.settle(function.RunDead, "the request cannot be read: %v", err)
+		return nil
+	}
+	inv.Trigger, inv.Identity = r.Route, r.Identity
+	w.body = r.Body
+	defer func() { w.body = nil }()
 	running, kill := context.WithCancel(ctx)
 	defer kill()
 	var watching sync.WaitGroup

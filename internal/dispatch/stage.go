@@ -59,6 +59,7 @@ type work struct {
 	origin   function.EventRef
 	input    *event.Event // nil when payload is set
 	payload  []byte
+	body     []byte // of a request that is answered later, while it runs
 	emitTo   string
 	emitBase string // the run whose id the emitted events' ids come from
 

@@ -29,6 +29,7 @@ type invoke struct {
 	view    func() *catalog.View
 	now     func() time.Time
 	cancels Cancels
+	bodies  Bodies
 }
 
 func (s invoke) do(ctx context.Context, w *work) error {
@@ -78,7 +79,7 @@ func (s invoke) call(ctx context.Context, g group, inv *function.Invocation) (*f
 		one := shadow.Copy{Function: c.Function, Alias: c.Alias, Key: w.stickyKey(), Invocation: inv, Result: result, Event: w.origin, Cause: w.cause}
 		if w.late() {
 			r := w.request.Request
-			one.Body, one.Name = r.Body, func() string { return r.Method + " " + r.Target }
+			one.Body, one.Name = w.body, func() string { return r.Method + " " + r.Target }
 		}
 		s.shadow.Offer(one)
 	}

@@ -180,7 +180,7 @@ type Version struct {
 	Spec    Spec      `json:"spec"`
 }
 
-// Stored is where code stands in TopicCode: so many chunks of one partition from an offset on, with others' between them.
+// Stored is where content stands in a topic, as TopicCode is for code: so many chunks of one partition from an offset on, with others' between them.
 type Stored struct {
 	ID        string `json:"id"` // part of the chunks' keys
 	Partition int32  `json:"partition"`

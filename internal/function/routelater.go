@@ -59,13 +59,24 @@ type LateRequest struct {
 	Params   map[string]string `json:"params,omitempty"`  // of the path
 	Header   http.Header       `json:"header,omitempty"`
 	Body     []byte            `json:"body,omitempty"`
+	Stored   *StoredBody       `json:"stored,omitempty"` // where the body stands that is too long for an event; nil = it is in Body
 	Identity *Identity         `json:"identity,omitempty"`
 	Callback *Callback         `json:"callback,omitempty"` // nil = nobody is told
 	Await    *Await            `json:"await,omitempty"`    // the event that is the answer; nil = the function's is
 }
 
-// HTTP is the request that the function gets; another one for each attempt.
+// StoredBody is where a body stands in TopicBodies, and which it is.
+type StoredBody struct {
+	Stored
+	Digest string `json:"digest"` // "sha256:" and hex
+}
+
+// HTTP is the request that the function gets; another one for each attempt. A body that stands elsewhere has to be put into Body ahead of it: an empty one
+// would be another request.
 func (l *LateRequest) HTTP() (*http.Request, error) {
+	if l.Stored != nil && int64(len(l.Body)) != l.Stored.Bytes {
+		return nil, fmt.Errorf("its body has %d of %d bytes", len(l.Body), l.Stored.Bytes)
+	}
 	u, err := url.ParseRequestURI(l.Target)
 	if err != nil {
 		return nil, fmt.Errorf("read the target of a request: %w", err)

@@ -204,6 +204,7 @@ const (
 	TopicDead     = "_dalamb.dead"
 	TopicDelayed  = "_dalamb.delayed" // events that wait long for their turn
 	TopicCode     = "_dalamb.code"    // functions' code, for the other nodes of a shared log
+	TopicBodies   = "_dalamb.bodies"  // of requests that are answered later, those too long for an event
 	TopicEvents   = "events"          // the default topic of users
 	TopicTicks    = "_dalamb.ticks"
 )

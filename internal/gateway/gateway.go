@@ -91,6 +91,7 @@ type Options struct {
 	// Clients says of what a handshake has verified whether it is still believed; nil = the listener's TLS asks clients for no certificates.
 	Clients func(chains [][]*x509.Certificate) bool
 	Proxies forwarded.Trust
+	Bodies  Bodies // nil = a request that is answered later fits into an event, or is refused
 	Runs    Runs   // nil = what came of a request that is answered later is never known
 	Awaits  Awaits // nil = no event answers a request
 	Keys    Keys   // nil = routes with idempotency run no request that has a key
@@ -140,6 +141,7 @@ type Gateway struct {
 	slow      time.Duration
 	tunnels   tunnels
 	news      *news
+	bodies    Bodies
 	runs      Runs
 	awaits    Awaits
 	keys      Keys
@@ -191,6 +193,9 @@ func New(o Options) (*Gateway, error) {
 	if o.Upstreams == nil {
 		o.Upstreams = noUpstreams
 	}
+	if o.Bodies == nil {
+		o.Bodies = noBodies{}
+	}
 	if o.Runs == nil {
 		o.Runs = noRuns{}
 	}
@@ -218,6 +223,7 @@ func New(o Options) (*Gateway, error) {
 		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, proxies: o.Proxies, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
 		code: o.Code, rand: o.Rand, upstreams: o.Upstreams,
 		awaits: o.Awaits,
+		bodies: o.Bodies,
 		runs:   o.Runs, waiters: newWaiters(),
 		keys: o.Keys,
 		caller: &Caller{

@@ -3,7 +3,6 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -77,12 +76,8 @@ func (g *Gateway) accept(c *Call, id string) (*lateRun, error) {
 		Route: c.Trigger.Name, Method: r.Method, Target: g.caller.redact.path(r.URL), Scheme: r.URL.Scheme, Host: r.Host, Remote: r.RemoteAddr, Pattern: r.Pattern,
 		Params: pathValues(r), Header: g.caller.redact.without(r.Header), Body: c.Body, Identity: c.Identity, Callback: told, Await: c.Trigger.Route.Await,
 	}}
-	data, err := json.Marshal(req)
-	if err != nil {
-		return nil, fmt.Errorf("encode a request to %s: %w", c.Function, err)
-	}
 	e := &event.Event{
-		ID: id, Source: "/dalamb/gateway", Type: event.TypeInvokeRequested, Subject: c.Function, Time: g.now(), DataContentType: "application/json", Data: data,
+		ID: id, Source: "/dalamb/gateway", Type: event.TypeInvokeRequested, Subject: c.Function, Time: g.now(), DataContentType: "application/json",
 		// Requests have no order among them; by their ids they spread over the partitions, those of a client that stays on one version by its key.
 		Extensions: map[string]any{event.ExtPartitionKey: cmp.Or(c.Trigger.Route.Sticky.Key(r), id), event.ExtTraceParent: traceParent(r.Header)},
 	}
@@ -94,13 +89,13 @@ func (g *Gateway) accept(c *Call, id string) (*lateRun, error) {
 		chain.Correlation = id
 	}
 	caused(e.Extensions, &chain)
-	record := eventlog.FromEvent(function.TopicInvoke, e)
-	if recordSize(&record) > g.limits.Event {
-		return nil, tooLarge("a request that is answered later, as the log keeps it,", g.limits.Event)
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeTimeout)
 	defer cancel()
-	at, err := g.log.Append(ctx, []eventlog.Record{record})
+	record, err := g.lateRecord(ctx, e, &req)
+	if err != nil {
+		return nil, err
+	}
+	at, err := g.log.Append(ctx, []eventlog.Record{*record})
 	if err != nil {
 		err = fmt.Errorf("append a request to %s: %w", c.Function, err)
 		switch fault.KindOf(err) {

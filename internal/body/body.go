@@ -1,0 +1,135 @@
+// Package body keeps in the log the bodies of requests that are answered later and are too long for the event that the request becomes: the event says where its
+// body stands, and by which digest it is known again. It does not decide which bodies those are (gateway does), nor who is given them (dispatch does).
+package body
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/dalamb/dalamb/internal/chunk"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// heldMost bounds the memory of all bodies that are given out at a time, in bytes; one that is longer is alone.
+const heldMost = 128 << 20
+
+// What became of a body.
+const (
+	resultStored  = "stored"
+	resultGiven   = "given"
+	resultLost    = "lost"    // what should be in the log is not
+	resultRefused = "refused" // the log has little room left
+)
+
+// Options of New. Log and Most are required.
+type Options struct {
+	Log     eventlog.Log
+	Most    int64                 // bytes of one body
+	Metrics prometheus.Registerer // nil = counted, not shown
+}
+
+// Store keeps bodies. Safe for concurrent use.
+type Store struct {
+	log     eventlog.Log
+	chunks  chunk.Store
+	most    int64
+	held    int64 // bound of room
+	room    *semaphore.Weighted
+	results *prometheus.CounterVec
+}
+
+// New checks the options.
+func New(o Options) (*Store, error) {
+	if o.Log == nil || o.Most <= 0 {
+		return nil, errors.New("body needs a log and the length of the longest body")
+	}
+	s := &Store{
+		log: o.Log, chunks: chunk.Store{Log: o.Log, Topic: function.TopicBodies}, most: o.Most, held: heldMost, room: semaphore.NewWeighted(heldMost),
+		results: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dalamb_bodies_total", Help: "Bodies of requests that are too long for an event, by what became of them."}, []string{"result"}),
+	}
+	if o.Metrics != nil {
+		if err := o.Metrics.Register(s.results); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// Put stores a body and returns where it stands. Blocks until it is durable. Unavailable where the log has little room left, also while it still takes
+// events: those are worth more than the body of one request.
+func (s *Store) Put(ctx context.Context, body []byte) (*function.StoredBody, error) {
+	if l, ok := s.log.(eventlog.SpaceReporter); ok && l.Space() != eventlog.SpaceOK {
+		s.results.WithLabelValues(resultRefused).Inc()
+		return nil, fault.New(fault.Unavailable, "the log has no room for a body of %d bytes", len(body)).WithHint("the node's disk is nearly full; free some space")
+	}
+	digest := digestOf(body)
+	at, err := s.chunks.Append(ctx, digest, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("store a body of %d bytes: %w", len(body), err)
+	}
+	s.results.WithLabelValues(resultStored).Inc()
+	return &function.StoredBody{Stored: *at, Digest: digest}, nil
+}
+
+// Get returns a body, which is what was stored, byte for byte. Blocks while the bodies that are given out have all the memory that they may. The caller calls free when
+// it is done with the body. NotFound when the body is not in the log any more, Invalid when something else is, TooLarge when it is longer than this node takes: to try
+// again is no use with these.
+func (s *Store) Get(ctx context.Context, at *function.StoredBody) (body []byte, free func(), err error) {
+	if at.Bytes > s.most {
+		return nil, nil, fault.New(fault.TooLarge, "the request's body has %d bytes, and this node takes %s", at.Bytes, function.Bytes(s.most)).WithHint("raise limits.request to what it was")
+	}
+	part := max(0, min(at.Bytes, s.held))
+	if err := s.room.Acquire(ctx, part); err != nil {
+		return nil, nil, fmt.Errorf("wait for memory for a body of %d bytes: %w", at.Bytes, err)
+	}
+	got := &bounded{most: at.Bytes}
+	err = s.chunks.Copy(ctx, at.Digest, at.Stored, got)
+	if err == nil && (int64(got.Len()) != at.Bytes || digestOf(got.Bytes()) != at.Digest) {
+		err = errOther
+	}
+	switch fault.KindOf(err) {
+	case fault.NotFound:
+		err = fault.New(fault.NotFound, "the request's body is gone: %w", err)
+	case fault.Invalid:
+		err = fault.New(fault.Invalid, "the request's body, %s: %w", at.Digest, err)
+	}
+	if err != nil {
+		s.room.Release(part)
+		if kind := fault.KindOf(err); kind == fault.NotFound || kind == fault.Invalid {
+			s.results.WithLabelValues(resultLost).Inc()
+		}
+		return nil, nil, err
+	}
+	s.results.WithLabelValues(resultGiven).Inc()
+	return got.Bytes(), func() { s.room.Release(part) }, nil
+}
+
+// errOther is that the chunks are there and are not the body.
+var errOther = fault.New(fault.Invalid, "the log has other bytes where it should be")
+
+// bounded holds no more than what was announced, whatever the chunks have.
+type bounded struct {
+	bytes.Buffer
+	most int64
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if int64(b.Len()+len(p)) > b.most {
+		return 0, errOther
+	}
+	return b.Buffer.Write(p)
+}
+
+func digestOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,83 @@
+package chunk
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+)
+
+// Grace is how long chunks are kept that nothing names: what names them may be on its way.
+const Grace = time.Hour
+
+// Sweep says which chunks may go.
+type Sweep struct {
+	Before time.Time                  // younger ones stay
+	Kept   func(id string) bool       // what is stored under this id is needed; see function.Stored
+	Mine   func(partition int32) bool // who looks after a partition; nil = all are this node's
+}
+
+// Sweep removes chunks that nobody needs, and returns how many those were. It reads the whole topic, so it is for once in a while; that several nodes
+// do it does no harm.
+func (s Store) Sweep(ctx context.Context, what Sweep) (int, error) {
+	topics, err := s.Log.Topics(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list topics: %w", err)
+	}
+	removed := 0
+	for _, t := range topics {
+		if t.Name != s.Topic {
+			continue
+		}
+		for id := range t.Partitions {
+			if what.Mine != nil && !what.Mine(id) {
+				continue
+			}
+			n, err := s.sweep(ctx, eventlog.Partition{Topic: t.Name, ID: id}, what)
+			removed += n
+			if err != nil {
+				return removed, fmt.Errorf("sweep %s/%d: %w", t.Name, id, err)
+			}
+		}
+	}
+	return removed, nil
+}
+
+func (s Store) sweep(ctx context.Context, p eventlog.Partition, what Sweep) (int, error) {
+	old, err := s.Log.OffsetAt(ctx, p, what.Before)
+	if err != nil {
+		return 0, err
+	}
+	bounds, err := s.Log.Bounds(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	there := map[string]bool{} // keys of chunks that nobody needs, and whether they still have a value
+	for from := bounds.Start; from < old; {
+		rs, err := s.Log.Read(ctx, p, from, eventlog.ReadOptions{NoWait: true})
+		if err != nil {
+			return 0, err
+		}
+		if len(rs) == 0 {
+			break
+		}
+		for _, r := range rs {
+			if id, ok := parseKey(r.Key); ok && r.Offset < old && !what.Kept(id) {
+				there[string(r.Key)] = r.Value != nil
+			}
+		}
+		from = rs[len(rs)-1].Offset + 1
+	}
+	removed := 0
+	for key, still := range there {
+		if !still {
+			continue
+		}
+		if _, err := s.Log.Append(ctx, []eventlog.Record{{Topic: p.Topic, Partition: p.ID, Key: []byte(key)}}); err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	return removed, nil
+}
