@@ -37,6 +37,7 @@ func needs() map[string]need {
 		"streamEvents": read, "getEvent": read, "tryPattern": read, "listRuns": read, "getRun": read, "streamLogs": read,
 		"listReplays": read, "getReplay": read, "listDeadLetters": read, "getDeadLetter": read, "getRedrive": read,
 		"listSecrets": read, "listConfig": read, "listHooks": read, "getHook": read,
+		"explainEvent": read, "traceEvent": read, "getPast": read, "listChanges": read,
 		"listServices": read, "getService": read, "watch": read, "listUpstreams": read, "listEnvironments": read,
 
 		// What functions are.
@@ -85,6 +86,7 @@ func needs() map[string]need {
 		"startCopy": administer, "cancelCopy": administer, "placeCopy": administer,
 		"createToken": administer, "removeToken": administer,
 		"setHook": administer, "removeHook": administer, "testHook": administer,
+		"checkpoint":       administer, // a copy of all that there is
 		"removeRepository": administer, "removeEnvironment": administer,
 	}
 }
