@@ -209,10 +209,11 @@ func within(spec *function.Spec, t function.Trigger, e *fault.Error) error {
 }
 
 // checkRoutes refuses a route that meets the same requests as another function's. The new version's own routes take the place
-// of the old one's. Those of another environment meet other requests.
+// of the old one's. Those of another environment meet other requests. A function beside it that moves by a roll-out has its old routes until that
+// ends, and its new ones then: never both.
 func (a *API) checkRoutes(spec *function.Spec, beside together) error {
 	env, view := function.Environment(spec.Name), a.catalog.View()
-	routes := beside.routes(spec)
+	var first, last []function.RouteOf // what is there at once, and after all roll-outs
 	for _, r := range view.Routes() {
 		if function.Environment(r.Function) != env {
 			if err := hostTaken(spec, r); err != nil {
@@ -220,11 +221,27 @@ func (a *API) checkRoutes(spec *function.Spec, beside together) error {
 			}
 			continue
 		}
-		if r.Function != spec.Name && !beside.live(view, r.Function) {
-			routes = append(routes, function.RouteOf{Function: r.Function, Trigger: r.Trigger.Name, Route: *r.Trigger.Route})
+		if r.Function == spec.Name {
+			continue
+		}
+		route := function.RouteOf{Function: r.Function, Trigger: r.Trigger.Name, Route: *r.Trigger.Route}
+		if !beside.live(view, r.Function) {
+			first = append(first, route)
+		}
+		if !beside.moves(r.Function) {
+			last = append(last, route)
 		}
 	}
-	return function.RouteConflict(append(routes, spec.Routes()...))
+	for _, o := range beside.others(spec) {
+		if beside.live(view, o.Name) {
+			first = append(first, o.Routes()...)
+		}
+		last = append(last, o.Routes()...)
+	}
+	if err := function.RouteConflict(append(first, spec.Routes()...)); err != nil {
+		return err
+	}
+	return function.RouteConflict(append(last, spec.Routes()...))
 }
 
 func isRoute(fn, name string) error {

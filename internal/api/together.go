@@ -363,6 +363,11 @@ func (t together) has(name string) bool {
 	return slices.ContainsFunc(t, func(o wire.DeployRequest) bool { return o.Spec.Name == name })
 }
 
+// moves says whether a function is among them whose triggers will be the new ones', at once or by a roll-out.
+func (t together) moves(name string) bool {
+	return slices.ContainsFunc(t, func(o wire.DeployRequest) bool { return o.Spec.Name == name && o.Alias == function.LiveAlias })
+}
+
 // live says whether a function is among them whose triggers are the new ones' at once.
 func (t together) live(view *catalog.View, name string) bool {
 	return slices.ContainsFunc(t, func(o wire.DeployRequest) bool {
@@ -370,13 +375,13 @@ func (t together) live(view *catalog.View, name string) bool {
 	})
 }
 
-// routes are those that the others will have, those of another environment not among them.
-func (t together) routes(spec *function.Spec) []function.RouteOf {
-	var all []function.RouteOf
+// others are those beside one whose triggers will be the new ones', those of another environment not among them.
+func (t together) others(spec *function.Spec) []*function.Spec {
+	var all []*function.Spec
 	for i := range t {
-		o := &t[i]
-		if o.Spec.Name != spec.Name && o.Alias == function.LiveAlias && function.Environment(o.Spec.Name) == function.Environment(spec.Name) {
-			all = append(all, o.Spec.Routes()...)
+		o := &t[i].Spec
+		if o.Name != spec.Name && t[i].Alias == function.LiveAlias && function.Environment(o.Name) == function.Environment(spec.Name) {
+			all = append(all, o)
 		}
 	}
 	return all

@@ -113,6 +113,40 @@ func TestARouteGoesOverInOneRelease(t *testing.T) {
 	}
 }
 
+// Until its roll-out ends a function has its old routes, and then its new ones: what is released beside it may take neither, and is not in its own way.
+func TestAFunctionWithARouteRollsOutBesideOthers(t *testing.T) {
+	n := newNode(t)
+	canary := "rollout: {strategy: canary}"
+	release := func(reqs ...wire.DeployRequest) ([]wire.Deployed, error) {
+		return n.client.Release(t.Context(), wire.ReleaseRequest{Functions: reqs})
+	}
+	_, err := release(n.request("ra", onRoute("/ra"), canary), n.request("rb", onRoute("/rb"), canary), n.request("plain"))
+	ok(t, err)
+	done, err := release(n.request("ra", onRoute("/ra"), canary), n.request("plain", "timeout: 3s"))
+	ok(t, err)
+	if done[0].Created || !done[1].Created {
+		t.Errorf("beside what is unchanged: %+v, want plain alone made", done)
+	}
+	for _, second := range []string{"plain", "rb", "new"} {
+		_, err := n.client.Release(t.Context(), wire.ReleaseRequest{DryRun: true, Functions: []wire.DeployRequest{
+			n.request("ra", onRoute("/ra"), canary, "timeout: 4s"), n.request(second, onRoute("/"+second), canary, "timeout: 4s"),
+		}})
+		if err != nil {
+			t.Errorf("ra and %s: %v, want both released", second, err)
+		}
+	}
+	moved := n.request("ra", onRoute("/moved"), canary)
+	_, err = release(moved, n.request("new", onRoute("/ra")))
+	wantFault(t, "a route that is still in use", err, fault.Conflict, "deploy new: ", "")
+	_, err = release(moved, n.request("new", onRoute("/moved")))
+	wantFault(t, "a route that will be in use", err, fault.Conflict, "deploy new: ", "")
+	done, err = release(moved, n.request("rb", onRoute("/rb"), canary, "timeout: 5s"))
+	ok(t, err)
+	if done[0].Rollout == 0 || done[1].Rollout == 0 {
+		t.Errorf("released %+v, want two roll-outs", done)
+	}
+}
+
 func TestAFunctionIsReleasedForSeveralAliases(t *testing.T) {
 	n := newNode(t)
 	live, next := n.request("pay"), n.request("pay")
