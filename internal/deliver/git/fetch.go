@@ -343,11 +343,26 @@ func (r *remote) run(ctx context.Context, out *head, cmd *exec.Cmd) error {
 	if bytes.Contains(bytes.ToLower(said.text), []byte("out of memory")) {
 		return fault.New(fault.TooLarge, "what %s sends needs more memory than git may have to read it", r.place).WithHint("keep large files out of the repository")
 	}
+	if reason := refusedObject(said.text); reason != "" {
+		return fault.New(fault.Invalid, "git does not take what %s sends: %s", r.place, reason).WithHint("git fsck in a clone shows it, too; write the commit again without it")
+	}
 	hint := "is the token, or the key, still good?"
-	if r.hook != "" {
+	if bytes.Contains(said.text, []byte("Host key verification failed")) {
+		hint = "the server shows another host key than the hook knows: compare the new one with what the provider publishes, then dalamb hook set again, with --known-hosts FILE"
+	} else if r.hook != "" {
 		hint = "dalamb hook test " + r.hook + " tries it again; " + hint
 	}
 	return fault.New(fault.Unavailable, "git cannot fetch from %s: %s", r.place, why(said.text)).WithHint("%s", hint)
+}
+
+// refusedObject is what git has against an object that it was sent, by its rules for all repositories (git-fsck(1)); "" = nothing. It is the same
+// however often that object is sent.
+func refusedObject(said []byte) string {
+	before, _, refused := bytes.Cut(said, []byte("\nfatal: fsck error"))
+	if !refused {
+		return ""
+	}
+	return oneLine(printable(string(bytes.TrimPrefix(before[bytes.LastIndexByte(before, '\n')+1:], []byte("error: ")))))
 }
 
 // why is what git says of its end, in one line: what ssh has said before is more than what git makes of it.

@@ -30,7 +30,7 @@ func (p *push) follow(ctx context.Context, changes []*change) error {
 		}
 	}
 	if !turns.fix(p.holder) {
-		return superseded()
+		return turns.reason(p.holder)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func TestANewerPushEndsOneThatWaitsForItsRollout(t *testing.T) {
 	h.mu.Unlock()
 	wantText(t, b.pushed(h.url, "main"), "web                  version 3 (live)  deployed")
 	within(t, "the end of the older push", older.done)
-	wantText(t, older.said, "running, 5 %", "a newer push to the same branch took its place")
+	wantText(t, older.said, "running, 5 %", "a newer push to the same branch took its place", "hint: the newer one does not have all that this one brings")
 	if older.ok {
 		t.Error("the older push was accepted")
 	}

@@ -62,9 +62,13 @@ func (p *push) refuse(err error) {
 // deliver makes of a push what its commits declare: all of it is read and checked first, then it is deployed.
 func (p *push) deliver(ctx context.Context, updates []update) error {
 	p.updates = updates
-	keys := make([]string, len(updates))
+	keys, brings := make([]string, len(updates)), map[string]string{}
 	for i, u := range updates {
 		keys[i] = p.key(u.ref)
+		brings[keys[i]] = u.new
+	}
+	if p.remote == nil { // else it has its turn already, and the other server has taken care that nothing is lost
+		p.holder.brings, p.holder.has = brings, p.has
 	}
 	if err := p.server.turns.take(ctx, p.holder, keys); err != nil {
 		return err
@@ -92,6 +96,12 @@ func (p *push) deliver(ctx context.Context, updates []update) error {
 		return err
 	}
 	return p.server.tellLog(context.WithoutCancel(ctx), p, changes)
+}
+
+// has says whether what the push brings for a ref is an object, or has it before it. An object that git does not know is not among that.
+func (p *push) has(ctx context.Context, key, object string) bool {
+	lacks, err := p.objects().replaced(ctx, update{old: object, new: p.holder.brings[key]})
+	return err == nil && !lacks
 }
 
 // cause is why ctx is done where it is, else err.
@@ -197,7 +207,7 @@ func (p *push) deploy(ctx context.Context, changes []*change) error {
 		return context.Cause(ctx)
 	}
 	if !s.turns.fix(p.holder) {
-		return superseded()
+		return s.turns.reason(p.holder)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deployPatience)
 	defer cancel()

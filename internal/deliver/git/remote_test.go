@@ -254,6 +254,21 @@ func TestWhatIsToldOfAndNotThere(t *testing.T) {
 	leavesNothing(t, h)
 }
 
+// What git refuses to keep is refused at once, with what git has against it: the commit stays what it is.
+func TestACommitThatGitRefusesIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	h, e := newRemoteHost(t), newElsewhere(t)
+	e.commit("One", shop())
+	e.plant(t, "40000", ".git", e.git("rev-parse", "HEAD:pay"))
+	e.pushed("origin", "HEAD:main")
+	in := h.server.Announce(e.told("refs/heads/main", "", e.git("rev-parse", "HEAD")))
+	err := in.Bring(t.Context())
+	if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "contains '.git'") || in.Tries() != 1 {
+		t.Errorf("Bring = %v after %d tries, want what git has against it after 1", err, in.Tries())
+	}
+	leavesNothing(t, h)
+}
+
 func TestAForcedPushAndATag(t *testing.T) {
 	t.Parallel()
 	h, e := newRemoteHost(t), newElsewhere(t)

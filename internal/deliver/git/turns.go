@@ -22,8 +22,13 @@ type holder struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when it has given all of them back
 
+	// Of a push to this node, fixed before it takes its first turn.
+	brings map[string]string                                  // key -> the object that the ref is to name; "" = it goes
+	has    func(ctx context.Context, key, object string) bool // that object, or one before what it brings
+
 	// Under turns.mu.
 	ended bool // by a newer push, or because its client has gone
+	lost  bool // the newer push has not all that this one brings
 	fixed bool // it deploys, and nothing ends it any longer
 	keys  []string
 }
@@ -38,23 +43,37 @@ func (t *turns) enter(cancel context.CancelCauseFunc) *holder {
 	return &holder{number: t.last, cancel: cancel, done: make(chan struct{})}
 }
 
-func superseded() error {
+// superseded says that a newer push is in the place of one; lost, that it has not all that this one brings.
+func superseded(lost bool) error {
+	if lost {
+		return fault.New(fault.Conflict, "%w", ErrSuperseded).WithHint("the newer one does not have all that this one brings: git fetch, merge, then push again")
+	}
 	return fault.New(fault.Conflict, "%w", ErrSuperseded).WithHint("nothing is to be done, unless the newer one was refused")
+}
+
+// loses says whether something of what h brings is not in what a newer push brings. A branch that goes is no loss.
+func (h *holder) loses(ctx context.Context, newer *holder) bool {
+	for key, object := range h.brings {
+		if object != "" && (newer.brings[key] == "" || !newer.has(ctx, key, object)) {
+			return true
+		}
+	}
+	return false
 }
 
 // take waits for the turns of all keys. All pushes take theirs in the same order, so that no two wait for each other.
 func (t *turns) take(ctx context.Context, h *holder, keys []string) error {
 	for _, key := range slices.Sorted(slices.Values(keys)) {
 		for {
-			before, end, err := t.try(h, key)
-			if err != nil {
-				return err
-			}
+			before := t.try(h, key)
 			if before == nil {
 				break
 			}
-			if end {
-				before.cancel(superseded())
+			if before.number > h.number {
+				return superseded(h.loses(ctx, before))
+			}
+			if lost := before.loses(ctx, h); t.displace(before, lost) {
+				before.cancel(superseded(lost))
 			}
 			select {
 			case <-before.done:
@@ -66,25 +85,37 @@ func (t *turns) take(ctx context.Context, h *holder, keys []string) error {
 	return nil
 }
 
-// try takes a turn, or returns who has it, and whether that one is to be ended now.
-func (t *turns) try(h *holder, key string) (before *holder, end bool, err error) {
+// try takes a turn, or returns who else has it.
+func (t *turns) try(h *holder, key string) (before *holder) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	before = t.holders[key]
 	if before == h {
-		return nil, false, nil
+		return nil
 	}
 	if before == nil {
 		t.holders[key] = h
 		h.keys = append(h.keys, key)
-		return nil, false, nil
 	}
-	if before.number > h.number {
-		return nil, false, superseded()
+	return before
+}
+
+// displace says whether an older push is to be ended now.
+func (t *turns) displace(h *holder, lost bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h.fixed || h.ended {
+		return false
 	}
-	end = !before.fixed && !before.ended
-	before.ended = before.ended || end
-	return before, end, nil
+	h.ended, h.lost = true, lost
+	return true
+}
+
+// reason is why a push that was ended is refused.
+func (t *turns) reason(h *holder) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return superseded(h.lost)
 }
 
 // fix keeps a push from being ended from now on; false when it has been.

@@ -115,9 +115,44 @@ func TestANewerPushEndsOneThatHasNotBegunToDeploy(t *testing.T) {
 	within(t, "the older push", reached)
 	wantText(t, b.pushed(h.url, "main"), "web                  version 2 (live)  deployed")
 	within(t, "the end of the older push", older.done)
-	wantText(t, older.said, "remote: dalamb: a newer push to the same branch took its place", "[remote rejected]")
+	wantText(t, older.said, "remote: dalamb: a newer push to the same branch took its place",
+		"remote: hint: the newer one does not have all that this one brings: git fetch, merge, then push again", "[remote rejected]")
 	if older.ok || len(h.versions["web"]) != 2 {
 		t.Errorf("the older push: %v, versions of web %d; want it refused and 2", older.ok, len(h.versions["web"]))
+	}
+}
+
+// What the newer push has, too, is not to be pushed again; what it has not, is, be it of another branch.
+func TestAnEndedPushIsToldWhetherAnythingIsLost(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		older, newer []string
+		lost         bool
+	}{
+		{"the next commit", []string{"main"}, []string{"main"}, false},
+		{"another branch beside it", []string{"main", "main:topic"}, []string{"main"}, true},
+		{"both branches", []string{"main", "main:topic"}, []string{"main", "main:topic"}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHost(t)
+			a, b := newWork(t), newWork(t)
+			a.commit("first", shop())
+			a.pushed(h.url, "main")
+			a.commit("second", map[string]string{"web/main.py": "print('a')\n"})
+			b.git("pull", "-q", a.dir, "main")
+			b.commit("third", map[string]string{"web/main.py": "print('b')\n"})
+			held := h.holdBuild()
+			reached := held.reached
+			older := a.start(append([]string{h.url}, c.older...)...)
+			within(t, "the older push", reached)
+			b.pushed(append([]string{h.url}, c.newer...)...)
+			within(t, "the end of the older push", older.done)
+			hint := "hint: nothing is to be done"
+			if c.lost {
+				hint = "hint: the newer one does not have all that this one brings"
+			}
+			wantText(t, older.said, "a newer push to the same branch took its place", hint)
+		})
 	}
 }
 
