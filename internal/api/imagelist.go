@@ -19,8 +19,12 @@ func (a *API) listImages(*http.Request, query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := map[string]int{} // digest -> index in the list
+	at := map[string]int{}   // digest -> index in the list
+	own := map[string]bool{} // repositories of the registry, which knows what their tags are at
 	for i, img := range list.Images {
+		for _, ref := range img.References {
+			own[repositoryOf(ref)] = true
+		}
 		at[img.Digest] = i
 		for _, digest := range img.Platforms {
 			at[digest] = i
@@ -37,7 +41,9 @@ func (a *API) listImages(*http.Request, query) (any, error) {
 				at[v.Image.Digest] = i
 				list.Images = append(list.Images, wire.Image{Digest: v.Image.Digest, Bytes: sent(v.Image.Layers)})
 			}
-			a.use(&list.Images[i], v)
+			img := &list.Images[i]
+			name(img, v.Image, own)
+			a.use(img, v)
 		}
 	}
 	slices.SortFunc(list.Images, func(a, b wire.Image) int { return strings.Compare(a.References[0]+a.Digest, b.References[0]+b.Digest) })
@@ -52,11 +58,31 @@ func (a *API) listPulls(*http.Request, query) (any, error) {
 	return list, nil
 }
 
+// name notes what a version calls its image. That was so at its deploy: a tag of the registry's own may be at another image now, or gone.
+func name(img *wire.Image, by *function.Image, own map[string]bool) {
+	ref := by.Reference
+	if repository := repositoryOf(ref); own[repository] {
+		if img.Registry {
+			return
+		}
+		ref = repository + "@" + by.Digest
+	}
+	if !slices.Contains(img.References, ref) {
+		img.References = append(img.References, ref)
+	}
+}
+
+// repositoryOf is a reference without its tag and its digest.
+func repositoryOf(ref string) string {
+	ref, _, _ = strings.Cut(ref, "@")
+	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') {
+		ref = ref[:i]
+	}
+	return ref
+}
+
 // use notes that a version runs in an image.
 func (a *API) use(img *wire.Image, v *function.Version) {
-	if !slices.Contains(img.References, v.Image.Reference) {
-		img.References = append(img.References, v.Image.Reference)
-	}
 	img.Unpacked, img.Error = a.images.Unpacked(v.Image), a.imageTrouble(v)
 	if n := len(img.Functions); n > 0 && img.Functions[n-1].Function == v.Function() {
 		img.Functions[n-1].Versions = append(img.Functions[n-1].Versions, v.Number)

@@ -38,6 +38,7 @@ func (keptImages) Kept() (wire.ImageList, error) {
 	}}, nil
 }
 
+// A tag is told where it is, not where a version found it once.
 func TestImagesOfTheRegistryAndOfVersions(t *testing.T) {
 	n := newNode(t)
 	n.api.images = keptImages{}
@@ -48,6 +49,8 @@ func TestImagesOfTheRegistryAndOfVersions(t *testing.T) {
 		{payManifest, "localhost:1/fn/pay:1", "sha256:amd"},
 		{payManifest, "registry.example/pay:2", "sha256:far"},
 		{payManifest, "dalamb.internal/fn/pay:1", "sha256:amd"},
+		{payManifest, "dalamb.internal/fn/pay:1", "sha256:idle"},
+		{payManifest, "dalamb.internal/fn/pay:1", "sha256:gone"},
 	} {
 		img := &function.Image{Reference: v.ref, Digest: v.digest, Layers: []function.Layer{{Bytes: 3}, {Bytes: 4}}}
 		s := spec(t, v.manifest)
@@ -58,11 +61,18 @@ func TestImagesOfTheRegistryAndOfVersions(t *testing.T) {
 	got, err := n.client.Images(t.Context())
 	ok(t, err)
 	want := wire.ImageList{Layers: 3, Unpacked: 30, Content: 7, Images: []wire.Image{
-		{Digest: "sha256:idle", References: []string{"dalamb.internal/fn/idle:1"}, Registry: true, Bytes: 2},
+		{
+			Digest: "sha256:idle", References: []string{"dalamb.internal/fn/idle:1"}, Registry: true, Bytes: 2, Unpacked: 20,
+			Functions: []wire.ImageUser{{Function: "pay", Versions: []int{4}}},
+		},
 		{
 			Digest: "sha256:index", Platforms: []string{"sha256:amd", "sha256:arm"}, References: []string{"dalamb.internal/fn/pay:1", "localhost:1/fn/pay:1"},
 			Registry: true, Bytes: 5, Unpacked: 20,
 			Functions: []wire.ImageUser{{Function: "a", Versions: []int{1}}, {Function: "pay", Versions: []int{1, 3}}},
+		},
+		{
+			Digest: "sha256:gone", References: []string{"dalamb.internal/fn/pay@sha256:gone"}, Bytes: 7, Unpacked: 20,
+			Functions: []wire.ImageUser{{Function: "pay", Versions: []int{5}}},
 		},
 		{
 			Digest: "sha256:far", References: []string{"registry.example/pay:2"}, Bytes: 7, Unpacked: 20,
