@@ -78,7 +78,7 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 	}{
 		{"unknown setting", "gatway: 127.0.0.1:1\n", nil, ":1:1: gatway is no setting", "gateway"},
 		{"unknown setting in a section", "limits:\n  evnt: 1Mi\n", nil, ":2:3: limits.evnt is no setting", "limits.event"},
-		{"twice", "data: a\ndata: b\n", nil, ":2:1: data is given twice", ""},
+		{"twice", "data: a\ndata: b\n", nil, ":2:1: data is given twice", "docs/reference/configuration.md"},
 		{"no size", "limits:\n  event: big\n", nil, `:2:10: limits.event "big" is not a size`, "limits.event takes: size"},
 		{"size out of bounds", "limits:\n  event: 10\n", nil, ":2:10: limits.event is 10; allowed: 1Ki to 16Mi", ""},
 		{"batch below event", "limits: {batch: 4Ki}\n", nil, ":1:17: limits.batch is 4Ki, less than limits.event, 1Mi", ""},

@@ -78,7 +78,7 @@ func Load(s Source) (*Node, error) {
 	if first.Hint != "" {
 		return nil, f.WithHint("%s", first.Hint)
 	}
-	return nil, f.WithHint("`dalamb help config` lists all settings")
+	return nil, f.WithHint("`dalamb up --help` and docs/reference/configuration.md list all settings")
 }
 
 func readFile(path string) ([]byte, error) {
