@@ -298,6 +298,15 @@ func (b *Builds) run(ctx context.Context, j *job) (result *Result, err error) {
 	return result, b.record(&record{Function: r.Function, Code: result.Code, Built: built})
 }
 
+// notCode says why what a build made is no code. An IgnoreFile leaves out what is not built from, so that of what is made it can leave out nothing.
+func notCode(err error) error {
+	hint := fault.HintOf(err)
+	if strings.Contains(hint, image.IgnoreFile) {
+		hint = "what a build makes is the code, all of it: remove that at the end of the build's command, or name a directory without it as build.output"
+	}
+	return fault.New(fault.KindOf(err), "what the build made cannot be the code: %w", err).WithHint("%s", hint)
+}
+
 // make runs the commands of a job and puts what they made into its store.
 func (b *Builds) make(ctx context.Context, j *job) (*Result, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, j.Build.Timeout.Std(), errTimeout)
@@ -319,7 +328,7 @@ func (b *Builds) make(ctx context.Context, j *job) (*Result, error) {
 	}
 	code, err := image.PutDirectory(ctx, b.code, out)
 	if err != nil {
-		return nil, fault.New(fault.KindOf(err), "what the build made cannot be the code: %w", err).WithHint("%s", fault.HintOf(err))
+		return nil, notCode(err)
 	}
 	return &Result{Code: code}, nil
 }

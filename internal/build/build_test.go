@@ -169,6 +169,8 @@ func TestBuildsThatGoWrong(t *testing.T) {
 		"output by a link":  {build: output, output: "link", kind: fault.Invalid, says: `no directory "link"`},
 		"output by links":   {build: output, output: "self/there", kind: fault.Invalid, says: `no directory "self/there"`},
 		"link out of it":    {build: shell("ln -s /etc/shadow x"), kind: fault.Invalid, says: "cannot be the code"},
+		"a link, the hint":  {build: shell("ln -s /etc/shadow x"), kind: fault.Invalid, says: "remove that at the end of the build's command"},
+		"a pipe, the hint":  {build: shell("mkfifo p"), kind: fault.Invalid, says: "remove that at the end of the build's command"},
 		"no such program":   {build: shell("exec /none/such"), kind: fault.Invalid, says: "exit code 127"},
 		"a closed tree":     {build: shell("mkdir -p a/b/c; touch a/b/c/d; chmod -R 0 a; exit 1"), kind: fault.Invalid, says: "exit code 1"},
 		"link out, program": {build: shell("ln -s /bin/sh pay"), programs: []string{"pay"}, kind: fault.Invalid, says: "is a link that leads to no file of what the build made"},

@@ -45,7 +45,11 @@ func (b *Builds) open(r *Request) (files []runner.SecretFile, err error) {
 			text, err = b.secrets.Secret(full)
 		}
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "build.secrets: %w", err).WithHint("%s", fault.HintOf(err))
+			hint := fault.HintOf(err)
+			if hint == "" && fault.KindOf(err) == fault.NotFound {
+				hint = "set it first: dalamb secret set " + full
+			}
+			return nil, fault.New(fault.Invalid, "build.secrets: %w", err).WithHint("%s", hint)
 		}
 		files = append(files, runner.SecretFile{Name: name, Text: text})
 	}
