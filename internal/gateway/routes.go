@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"io"
 	"net/http"
 	"strings"
 
@@ -107,6 +108,12 @@ func (t *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.g.routes.Load().invalidate(host, r.Method, path, x.status)
 }
 
+// asksForRepository says whether git begins to push or to fetch, with the path that repositories have on the control listener. Its own form is text,
+// of which git shows each line. // gitprotocol-http(5), "Discovering References"
+func asksForRepository(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/git/") && strings.HasSuffix(r.URL.Path, "/info/refs") && strings.HasPrefix(r.URL.Query().Get("service"), "git-")
+}
+
 // serveRoute finds the route of a request by method, host and path; the more specific wins (net/http.ServeMux).
 func (g *Gateway) serveRoute(x *exchange, r *http.Request) {
 	if host := strings.ToLower(r.Host); host != r.Host {
@@ -127,6 +134,10 @@ func (g *Gateway) serveRoute(x *exchange, r *http.Request) {
 		x.WriteHeader(x.status)
 	case x.status == http.StatusMethodNotAllowed:
 		g.methodNotAllowed(x, r, x.Header().Get("Allow"))
+	case asksForRepository(r):
+		x.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		x.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(x, "dalamb: there are no repositories at the gateway\nhint: they are below /git/ on the control listener, which has another port\n") // git may be gone
 	default:
 		x.Header().Del("X-Content-Type-Options")
 		writeJSON(x, http.StatusNotFound, wire.ErrorOf(
