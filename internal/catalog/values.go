@@ -47,18 +47,19 @@ type valuePayload struct {
 // valueKind is what differs between the two.
 type valueKind struct {
 	word, command    string
+	given            string // what follows the name on the command line
 	changed, removed string // event types
 	of               func(*settings) *map[string]Value
 	takes            func(*function.Spec) []string
 }
 
 func secretKind() valueKind {
-	return valueKind{"secret", "secret", event.TypeSecretChanged, event.TypeSecretRemoved,
+	return valueKind{"secret", "secret", "", event.TypeSecretChanged, event.TypeSecretRemoved,
 		func(s *settings) *map[string]Value { return &s.Secrets }, (*function.Spec).SecretNames}
 }
 
 func configKind() valueKind {
-	return valueKind{"configuration value", "config", event.TypeConfigChanged, event.TypeConfigRemoved,
+	return valueKind{"configuration value", "config", "=VALUE", event.TypeConfigChanged, event.TypeConfigRemoved,
 		func(s *settings) *map[string]Value { return &s.Config }, (*function.Spec).ConfigNames}
 }
 
@@ -182,7 +183,7 @@ func (v *View) Provides(s *function.Spec) error {
 				continue
 			}
 			e := fault.New(fault.NotFound, "function %q takes a %s that is not there: %w", s.Name, k.word, err)
-			return e.WithHint("set it first: dalamb %s set %s", k.command, name)
+			return e.WithHint("set it first: dalamb %s set %s%s", k.command, name, k.given)
 		}
 	}
 	return nil

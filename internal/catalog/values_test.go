@@ -77,6 +77,10 @@ func TestWhatAFunctionTakesIsThere(t *testing.T) {
 	refused(Deploy{Version: taking}, fault.NotFound, `takes a secret that is not there: there is no secret "db"`)
 	submit(t, c, SetSecret{Name: "db"})
 	refused(Deploy{Version: taking}, fault.NotFound, `there is no configuration value "level"`)
+	_, err := c.Submit(t.Context(), Deploy{Version: taking})
+	if got, want := fault.HintOf(err), "set it first: dalamb config set level=VALUE"; got != want {
+		t.Errorf("the hint is %q, want %q", got, want)
+	}
 	set := submit(t, c, SetConfig{Name: "level", Value: "info"})
 	if got := set.ValuesOffset(&taking.Spec); got == 0 {
 		t.Error("ValuesOffset = 0, want that of the newest value")
