@@ -52,7 +52,7 @@ Values of secrets, tokens, events, progress and older versions are not in it: th
 
 func applyCommand(env *environment) *cobra.Command {
 	var out output
-	var prune, dryRun, noWait bool
+	var prune, dryRun, noWait, yes bool
 	c := &cobra.Command{
 		Use: "apply DIR", Short: "Make the installation what the files of a directory declare", Args: cobra.ExactArgs(1),
 		Long: `Make the installation what the files in DIR declare, as export writes them. All files are read and checked before anything is changed; what is so
@@ -61,7 +61,7 @@ new version, or none has; apply waits for their roll-outs as deploy does. It sto
 directory in DIR stays as it is; with --env DIR declares that environment, and nothing else is looked at.
 
 What is there and not declared stays, and is told. With --prune functions, aliases, hooks and configuration values are removed then, and triggers that are paused go on; topics hold
-events and secrets cannot be had back, so they stay in any case.
+events and secrets cannot be had back, so they stay in any case. Before it removes something, apply asks; --yes answers.
 
 Exit codes: 0 done, or nothing to do; 1 it failed; 2 the files are wrong, and nothing was changed; 3 with --dry-run: there is something to do.`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -86,6 +86,11 @@ Exit codes: 0 done, or nothing to do; 1 it failed; 2 the files are wrong, and no
 			if dryRun {
 				return tellPlan(c, &out, plan)
 			}
+			if gone := plan.Removed(); len(gone) > 0 && !yes {
+				if err := confirm(c, "remove "+listed(gone)); err != nil {
+					return err
+				}
+			}
 			done, err := applyPlan(c, node, application{plan, have, &out})
 			if err != nil || noWait {
 				return err
@@ -99,9 +104,21 @@ Exit codes: 0 done, or nothing to do; 1 it failed; 2 the files are wrong, and no
 	}
 	c.Flags().BoolVar(&prune, "prune", false, "remove functions, aliases, hooks and configuration values that are not declared")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done: nothing is changed")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask before something is removed")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for the end of roll-outs, nor for the instances that scale.min keeps")
 	out.flag(c)
 	return c
+}
+
+// maxListed is how many names stand in a question.
+const maxListed = 10
+
+// listed is names for a question.
+func listed(names []string) string {
+	if more := len(names) - maxListed; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // application is a plan that is done.

@@ -37,6 +37,17 @@ type Plan struct {
 	warned []wire.Deployed
 }
 
+// Removed is what the plan removes.
+func (p *Plan) Removed() []string {
+	var gone []string
+	for _, s := range p.Steps {
+		if s.Verb == Remove {
+			gone = append(gone, s.What)
+		}
+	}
+	return gone
+}
+
 // Compare says what makes have what want is. With prune, what is not declared is removed, but for what holds data: topics and secrets. An error of
 // kind Invalid says what cannot be done at all.
 func Compare(have, want *State, prune bool) (*Plan, error) {
