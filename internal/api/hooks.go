@@ -14,6 +14,8 @@ import (
 type Hooks interface {
 	// Deliveries are the newest deliveries of a hook, the newest first.
 	Deliveries(ctx context.Context, hook string, most int) ([]function.HookFinished, error)
+	// Opens refuses a hook whose key could open nothing.
+	Opens(hook *function.Hook) error
 	// Test tries all that a hook needs, and changes nothing.
 	Test(ctx context.Context, hook string) ([]wire.HookCheck, error)
 	// Refused counts what this node refused of a hook's requests.
@@ -78,6 +80,11 @@ func (a *API) setHook(r *http.Request, _ query) (any, error) {
 	}
 	if old, err := a.catalog.View().Hook(h.Name); err == nil && old.Hook == h {
 		return wire.HookSet{Hook: a.wireHook(old), Unchanged: true}, nil
+	}
+	if a.hooks != nil {
+		if err := a.hooks.Opens(&h); err != nil {
+			return nil, err
+		}
 	}
 	view, err := a.catalog.Submit(r.Context(), catalog.SetHook{Hook: h})
 	if err != nil {

@@ -1,6 +1,7 @@
 package function
 
 import (
+	"encoding/base64"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -160,8 +161,29 @@ func (h *Hook) checkAccess(u *url.URL) error {
 			WithHint("ssh-keyscan %s > known_hosts, compare it with what the provider publishes, then --known-hosts known_hosts", u.Hostname())
 	case len(h.KnownHosts) > maxKnownHosts || strings.ContainsFunc(h.KnownHosts, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }):
 		return fault.New(fault.Invalid, "knownHosts: is no text of at most %d KiB", maxKnownHosts>>10)
+	case u.Scheme == "ssh" && !namesHosts(h.KnownHosts):
+		return fault.New(fault.Invalid, "knownHosts: has no line that is a host and its key").
+			WithHint("ssh-keyscan %s > known_hosts, compare it with what the provider publishes, then --known-hosts known_hosts", u.Hostname())
 	}
 	return nil
+}
+
+// namesHosts says whether a text has a line as of sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". Of what ssh does not understand it takes no notice, so neither
+// does this: a kind of keys may be newer than dalamb.
+func namesHosts(text string) bool {
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) > 0 && strings.HasPrefix(words[0], "@") { // a marker
+			words = words[1:]
+		}
+		if len(words) < 3 || strings.HasPrefix(words[0], "#") {
+			continue
+		}
+		if _, err := base64.StdEncoding.DecodeString(words[2]); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func checkURL(field, text string, schemes ...string) (*url.URL, error) {

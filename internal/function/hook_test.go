@@ -72,6 +72,7 @@ func TestBadHooks(t *testing.T) {
 		"a key for https":       {func(h *Hook) { h.DeployKey = "key" }, "a deploy key opens a repository by ssh"},
 		"ssh without key":       {func(h *Hook) { h.URL = "ssh://git@git.example/x" }, "deployKey: is missing"},
 		"ssh without hosts":     {func(h *Hook) { h.URL, h.DeployKey = "ssh://git@git.example/x", "key" }, "ssh-keyscan git.example"},
+		"hosts without a key":   {func(h *Hook) { h.URL, h.DeployKey, h.KnownHosts = "ssh://git@git.example/x", "key", "a b !" }, "knownHosts: has no line"},
 		"hosts that are binary": {func(h *Hook) { h.URL, h.DeployKey, h.KnownHosts = "ssh://git@git.example/x", "key", "a\x00b" }, "knownHosts: is no text"},
 		"an API by ftp":         {func(h *Hook) { h.API = "ftp://api.github.com" }, `api: is of the kind "ftp"`},
 		"an API with a user":    {func(h *Hook) { h.API = "https://t0ken@api.github.com" }, "api: has a user name"},

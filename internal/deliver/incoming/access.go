@@ -1,6 +1,7 @@
 package incoming
 
 import (
+	"bytes"
 	"context"
 	"net/url"
 	"strings"
@@ -18,7 +19,9 @@ func (k *Keeper) access(hook string) (a git.Access, err error) {
 	}
 	a.KnownHosts = h.KnownHosts
 	if strings.HasPrefix(h.URL, "ssh:") {
-		a.Key, err = k.o.Secret(h.DeployKey)
+		if a.Key, err = k.o.Secret(h.DeployKey); err == nil {
+			err = checkKey(h.DeployKey, a.Key)
+		}
 		return a, err
 	}
 	if h.Token != "" {
@@ -32,6 +35,26 @@ func (k *Keeper) access(hook string) (a git.Access, err error) {
 		}
 	}
 	return a, nil
+}
+
+// Opens refuses a hook whose key could open nothing. That its secrets are there is not looked at.
+func (k *Keeper) Opens(h *function.Hook) error {
+	if h.DeployKey == "" {
+		return nil
+	}
+	if key, err := k.o.Secret(h.DeployKey); err == nil {
+		return checkKey(h.DeployKey, key)
+	}
+	return nil
+}
+
+// checkKey wants a private key in a form that ssh reads: all of them are between lines as of RFC 7468.
+func checkKey(secret string, key []byte) error {
+	if bytes.Contains(key, []byte("-----BEGIN ")) && bytes.Contains(key, []byte("PRIVATE KEY-----")) {
+		return nil
+	}
+	return fault.New(fault.Invalid, "the secret %q is no private key", secret).
+		WithHint("ssh-keygen writes two files: the one without .pub is it; dalamb secret set %s --file FILE", secret)
 }
 
 // userOf is what a provider wants as the user beside a token; a value USER:TOKEN says it itself.

@@ -271,8 +271,12 @@ func describe(d *function.HookFinished) string {
 	case d.State == function.HookSuperseded:
 		return "a newer push took its place"
 	}
-	line, _, _ := strings.Cut(d.Error, "\n")
-	return line
+	line, rest, _ := strings.Cut(d.Error, "\n")
+	if strings.HasSuffix(line, ":") { // what is wrong stands on the lines below
+		first, _, _ := strings.Cut(rest, "\n")
+		line += " " + first
+	}
+	return strings.TrimSpace(line)
 }
 
 // pause waits, and says whether ctx goes on.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -37,6 +38,19 @@ func TestEachProviderIsToldInItsWay(t *testing.T) {
 		w.reported(1)
 		if got := w.forge.all(); len(got) != 2 || got[1] != c.want {
 			t.Errorf("%s was told\n%q\nwant last\n%q", c.provider, got, c.want)
+		}
+	}
+}
+
+func TestADescriptionSaysWhatIsWrong(t *testing.T) {
+	for text, want := range map[string]string{
+		"one line": "one line",
+		"web version 2 cannot be taken\nfor a reason":                                                "web version 2 cannot be taken",
+		"main 5c36bc8c1739 cannot be delivered:\ndalamb.yaml:3:1: timout: unknown field\nx.yaml:1:1": "main 5c36bc8c1739 cannot be delivered: dalamb.yaml:3:1: timout: unknown field",
+		"nothing follows:": "nothing follows:",
+	} {
+		if got := describe(&function.HookFinished{State: function.HookFailed, Error: text}); got != want {
+			t.Errorf("describe(%q) = %q, want %q", text, got, want)
 		}
 	}
 }
@@ -79,6 +93,31 @@ func TestATokenGoesNowhereElse(t *testing.T) {
 	if asked {
 		t.Error("a redirect was followed")
 	}
+}
+
+// A key that ssh could not read is told when the hook is set, and by its test.
+func TestAKeyThatIsNone(t *testing.T) {
+	w := newWorld(t)
+	w.secrets["shop-key"] = "hello"
+	w.submit(catalog.SetSecret{Name: "shop-key"})
+	w.hook(func(h *function.Hook) {
+		h.URL, h.Token, h.DeployKey, h.KnownHosts = "ssh://git@git.example/acme/shop.git", "", "shop-key", "git.example ssh-ed25519 AAAA"
+	})
+	h, err := w.keeper.o.Catalog.View().Hook("shop")
+	w.ok(err)
+	const says = `the secret "shop-key" is no private key`
+	if err := w.keeper.Opens(&h.Hook); fault.KindOf(err) != fault.Invalid || err.Error() != says {
+		t.Errorf("Opens = %v, want that %s", err, says)
+	}
+	checks, err := w.keeper.Test(t.Context(), "shop")
+	w.ok(err)
+	if checks[1].Err == nil || checks[1].Err.Error() != says {
+		t.Errorf("Test says %v of the repository, want that %s", checks[1].Err, says)
+	}
+	w.secrets["shop-key"] = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
+	w.ok(w.keeper.Opens(&h.Hook))
+	delete(w.secrets, "shop-key")
+	w.ok(w.keeper.Opens(&h.Hook))
 }
 
 func TestTestTriesAll(t *testing.T) {
