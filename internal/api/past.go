@@ -107,7 +107,7 @@ func (a *API) listChanges(r *http.Request, q query) (any, error) {
 	}
 	out := wire.ChangeList{Changes: []wire.Change{}, Older: past.Older}
 	for _, s := range past.Steps {
-		c := wire.Change{Time: s.Time, Control: s.Offset, Type: s.Type, Kind: s.About.Kind, Name: s.About.Name, What: s.What, Origin: s.Origin}
+		c := wire.Change{Time: s.Time, Control: s.Offset, Type: s.Type, Kind: s.About.Kind, Name: s.About.Name, What: s.What, Origin: s.Origin, By: s.By}
 		if c.Kind == "" {
 			c.Kind = "function"
 		}

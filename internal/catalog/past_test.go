@@ -131,7 +131,7 @@ func TestWordsOfSteps(t *testing.T) {
 		}
 	}
 	for _, typ := range event.ControlTypes() {
-		p := payload{Version: &function.Version{}, Alias: live, Replay: &replayPayload{}, Copy: &copyPayload{}, Note: &notePayload{}}
+		p := payload{Version: &function.Version{}, Alias: live, Replay: &replayPayload{}, Copy: &copyPayload{}, Note: &notePayload{}, Drops: []int{1}}
 		if p.words(typ) == typ && !strings.HasPrefix(typ, "dalamb.rollout.") {
 			t.Errorf("%s has no words", typ)
 		}

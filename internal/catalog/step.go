@@ -20,8 +20,9 @@ type Step struct {
 	Time   time.Time
 	Type   string
 	About  Entity
-	What   string           // in words
-	Origin *function.Origin // of a deploy, where that is known
+	What   string             // in words
+	Origin *function.Origin   // of a deploy, where that is known
+	By     *function.Identity // who caused it; nil = not known
 }
 
 // stepOf reads a control event of any age.
@@ -34,7 +35,7 @@ func stepOf(r eventlog.Record) (Step, error) {
 	if !ok {
 		kind, name = "", one.payload.Function
 	}
-	s := Step{Offset: r.Offset, Time: r.Time, Type: one.typ, About: Entity{Kind: kind, Name: name}, What: one.payload.words(one.typ)}
+	s := Step{Offset: r.Offset, Time: r.Time, Type: one.typ, About: Entity{Kind: kind, Name: name}, What: one.payload.words(one.typ), By: one.by}
 	if v := one.payload.Version; v != nil {
 		s.Origin = v.Origin
 	}
@@ -52,6 +53,8 @@ func (p *payload) words(typ string) string {
 		return aliasWords(p.Alias)
 	case typ == event.TypeAliasRemoved && p.Alias != nil:
 		return fmt.Sprintf("alias %s removed", p.Alias.Name)
+	case typ == event.TypeVersionRemoved && len(p.Drops) == 1:
+		return fmt.Sprintf("version %d removed", p.Drops[0])
 	case typ == event.TypeKeyPaused:
 		return fmt.Sprintf("key %q of trigger %s paused", p.Key, p.Trigger)
 	case typ == event.TypeKeyResumed:
@@ -79,7 +82,7 @@ func plainWords() map[string]string {
 		event.TypeFunctionRemoved: "removed", event.TypeTopicChanged: "rules changed",
 		event.TypeTokenCreated: "made", event.TypeTokenRemoved: "removed", event.TypeAccessKeyCreated: "access key made",
 		event.TypeTriggerPaused: "paused: trigger", event.TypeTriggerResumed: "goes on: trigger", event.TypeTriggerSought: "sought: trigger",
-		event.TypeCopyStarted: "copy started", event.TypeSecretChanged: "set", event.TypeSecretRemoved: "removed",
+		event.TypeCopyStarted: "copy started", event.TypeNoteChanged: "changed", event.TypeSecretChanged: "set", event.TypeSecretRemoved: "removed",
 		event.TypeConfigChanged: "set", event.TypeConfigRemoved: "removed", event.TypeHookChanged: "set", event.TypeHookRemoved: "removed",
 	}
 }

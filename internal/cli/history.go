@@ -122,13 +122,17 @@ func printHistory(w io.Writer, list *wire.ChangeList) {
 		if ch.Kind == "function" {
 			what = ch.Name
 		}
-		rows = append(rows, cells(stamp(ch.Time), what, ch.What, who(ch.Origin)))
+		by := "-"
+		if ch.By != nil {
+			by = ch.By.String()
+		}
+		rows = append(rows, cells(stamp(ch.Time), what, ch.What, by, from(ch.Origin)))
 	}
-	table(w, []string{"WHEN", "WHAT", "CHANGE", "FROM"}, rows)
+	table(w, []string{"WHEN", "WHAT", "CHANGE", "BY", "FROM"}, rows)
 }
 
-// who is where a deploy came from.
-func who(o *function.Origin) string {
+// from is where a deploy came from.
+func from(o *function.Origin) string {
 	if o == nil {
 		return "-"
 	}

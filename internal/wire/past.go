@@ -44,11 +44,12 @@ type ChangeList struct {
 
 // Change is one change of the platform.
 type Change struct {
-	Time    time.Time        `json:"time"`
-	Control int64            `json:"control"` // offset in the control topic
-	Type    string           `json:"type"`    // of the control event
-	Kind    string           `json:"kind"`    // what was changed: function, secret, config, topic, token, hook, copy
-	Name    string           `json:"name"`
-	What    string           `json:"what"`
-	Origin  *function.Origin `json:"origin,omitempty"` // of a deploy, where that is known
+	Time    time.Time          `json:"time"`
+	Control int64              `json:"control"` // offset in the control topic
+	Type    string             `json:"type"`    // of the control event
+	Kind    string             `json:"kind"`    // what was changed: function, secret, config, topic, token, hook, copy
+	Name    string             `json:"name"`
+	What    string             `json:"what"`
+	Origin  *function.Origin   `json:"origin,omitempty"` // of a deploy, where that is known
+	By      *function.Identity `json:"by,omitempty"`     // who made the change; absent = not known
 }
