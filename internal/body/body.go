@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
@@ -21,6 +22,10 @@ import (
 
 // heldMost bounds the memory of all bodies that are given out at a time, in bytes; one that is longer is alone.
 const heldMost = 128 << 20
+
+// shares is how many functions it takes to have all of that memory: what one has given out, it waits for by itself, so that one that hangs leaves the
+// others theirs.
+const shares = 4
 
 // What became of a body.
 const (
@@ -45,6 +50,15 @@ type Store struct {
 	held    int64 // bound of room
 	room    *semaphore.Weighted
 	results *prometheus.CounterVec
+
+	mu    sync.Mutex
+	parts map[string]*part // function -> its part of room, while it has or wants some
+}
+
+// part is a function's part of the memory.
+type part struct {
+	room  *semaphore.Weighted
+	users int
 }
 
 // New checks the options.
@@ -53,7 +67,7 @@ func New(o Options) (*Store, error) {
 		return nil, errors.New("body needs a log and the length of the longest body")
 	}
 	s := &Store{
-		log: o.Log, chunks: chunk.Store{Log: o.Log, Topic: function.TopicBodies}, most: o.Most, held: heldMost, room: semaphore.NewWeighted(heldMost),
+		log: o.Log, chunks: chunk.Store{Log: o.Log, Topic: function.TopicBodies}, most: o.Most, held: heldMost, room: semaphore.NewWeighted(heldMost), parts: map[string]*part{},
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dalamb_bodies_total", Help: "Bodies of requests that are too long for an event, by what became of them."}, []string{"result"}),
 	}
 	if o.Metrics != nil {
@@ -80,16 +94,49 @@ func (s *Store) Put(ctx context.Context, body []byte) (*function.StoredBody, err
 	return &function.StoredBody{Stored: *at, Digest: digest}, nil
 }
 
-// Get returns a body, which is what was stored, byte for byte. Blocks while the bodies that are given out have all the memory that they may. The caller calls free when
+// take blocks until there is memory for so many bytes, first of a function's part and then of all.
+func (s *Store) take(ctx context.Context, fn string, bytes int64) (free func(), err error) {
+	all := max(0, min(bytes, s.held))
+	own := min(all, s.held/shares)
+	s.mu.Lock()
+	p := s.parts[fn]
+	if p == nil {
+		p = &part{room: semaphore.NewWeighted(s.held / shares)}
+		s.parts[fn] = p
+	}
+	p.users++
+	s.mu.Unlock()
+	leave := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if p.users--; p.users == 0 {
+			delete(s.parts, fn)
+		}
+	}
+	if err = p.room.Acquire(ctx, own); err == nil {
+		if err = s.room.Acquire(ctx, all); err == nil {
+			return func() {
+				s.room.Release(all)
+				p.room.Release(own)
+				leave()
+			}, nil
+		}
+		p.room.Release(own)
+	}
+	leave()
+	return nil, fmt.Errorf("wait for memory for a body of %d bytes: %w", bytes, err)
+}
+
+// Get returns a body for a function, which is what was stored, byte for byte. Blocks while the bodies that are given out, to the function or to all, have all the memory that they may. The caller calls free when
 // it is done with the body. NotFound when the body is not in the log any more, Invalid when something else is, TooLarge when it is longer than this node takes: to try
 // again is no use with these.
-func (s *Store) Get(ctx context.Context, at *function.StoredBody) (body []byte, free func(), err error) {
+func (s *Store) Get(ctx context.Context, fn string, at *function.StoredBody) (body []byte, free func(), err error) {
 	if at.Bytes > s.most {
 		return nil, nil, fault.New(fault.TooLarge, "the request's body has %d bytes, and this node takes %s", at.Bytes, function.Bytes(s.most)).WithHint("raise limits.request to what it was")
 	}
-	part := max(0, min(at.Bytes, s.held))
-	if err := s.room.Acquire(ctx, part); err != nil {
-		return nil, nil, fmt.Errorf("wait for memory for a body of %d bytes: %w", at.Bytes, err)
+	release, err := s.take(ctx, fn, at.Bytes)
+	if err != nil {
+		return nil, nil, err
 	}
 	got := &bounded{most: at.Bytes}
 	err = s.chunks.Copy(ctx, at.Digest, at.Stored, got)
@@ -103,14 +150,14 @@ func (s *Store) Get(ctx context.Context, at *function.StoredBody) (body []byte, 
 		err = fault.New(fault.Invalid, "the request's body, %s: %w", at.Digest, err)
 	}
 	if err != nil {
-		s.room.Release(part)
+		release()
 		if kind := fault.KindOf(err); kind == fault.NotFound || kind == fault.Invalid {
 			s.results.WithLabelValues(resultLost).Inc()
 		}
 		return nil, nil, err
 	}
 	s.results.WithLabelValues(resultGiven).Inc()
-	return got.Bytes(), func() { s.room.Release(part) }, nil
+	return got.Bytes(), release, nil
 }
 
 // errOther is that the chunks are there and are not the body.

@@ -74,7 +74,7 @@ func TestABodyComesBackByteForByte(t *testing.T) {
 	for _, length := range []int{1, chunk.Size, 3*chunk.Size + 17} {
 		body, at := put(t, s, length)
 		for range 2 { // a retry is given it again
-			got, free, err := s.Get(t.Context(), at)
+			got, free, err := s.Get(t.Context(), "pay", at)
 			if err != nil || !bytes.Equal(got, body) {
 				t.Fatalf("Get of %d bytes = %d bytes, %v, want what was stored", length, len(got), err)
 			}
@@ -103,7 +103,7 @@ func TestABodyThatIsNotWhatWasStoredIsNeverGiven(t *testing.T) {
 	} {
 		wrong := *at
 		c.spoil(&wrong)
-		if got, _, err := s.Get(t.Context(), &wrong); fault.KindOf(err) != c.want || got != nil {
+		if got, _, err := s.Get(t.Context(), "pay", &wrong); fault.KindOf(err) != c.want || got != nil {
 			t.Errorf("%s: Get = %d bytes, %v, want %v", name, len(got), err, c.want)
 		}
 	}
@@ -114,7 +114,7 @@ func TestABodyThatIsNotWhatWasStoredIsNeverGiven(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _, err := s.Get(t.Context(), &function.StoredBody{Stored: *stored, Digest: digestOf(body)}); fault.KindOf(err) != fault.Invalid || got != nil {
+	if got, _, err := s.Get(t.Context(), "pay", &function.StoredBody{Stored: *stored, Digest: digestOf(body)}); fault.KindOf(err) != fault.Invalid || got != nil {
 		t.Errorf("Get of other bytes = %q, %v, want Invalid", got, err)
 	}
 	if !s.room.TryAcquire(s.held) {
@@ -129,13 +129,13 @@ func TestBodiesThatAreGivenOutHaveABound(t *testing.T) {
 		t.Fatal("there is no room at all")
 	}
 	body, at := put(t, s, 700<<10)
-	_, free, err := s.Get(t.Context(), at)
+	_, free, err := s.Get(t.Context(), "pay", at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := s.Get(ctx, at); err == nil || fault.KindOf(err) == fault.NotFound || fault.KindOf(err) == fault.Invalid {
+	if _, _, err := s.Get(ctx, "pay", at); err == nil || fault.KindOf(err) == fault.NotFound || fault.KindOf(err) == fault.Invalid {
 		t.Errorf("Get without room = %v, want to wait for it", err)
 	}
 	free()
@@ -144,11 +144,45 @@ func TestBodiesThatAreGivenOutHaveABound(t *testing.T) {
 		want []byte
 		at   *function.StoredBody
 	}{{body, at}, {large, longer}} {
-		got, free, err := s.Get(t.Context(), c.at)
+		got, free, err := s.Get(t.Context(), "pay", c.at)
 		if err != nil || !bytes.Equal(got, c.want) {
 			t.Fatalf("Get = %d bytes, %v", len(got), err)
 		}
 		free()
+	}
+}
+
+// A function that hangs with all that it may have leaves the others theirs.
+func TestAFunctionHasItsPartOfTheMemory(t *testing.T) {
+	s, _ := newStore(t, 4<<20)
+	s.held = 4 << 20
+	body, at := put(t, s, 700<<10)
+	_, free, err := s.Get(t.Context(), "slow", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := s.Get(ctx, "slow", at); err == nil {
+		t.Error("Get beyond the function's part has not waited")
+	}
+	got, freeOther, err := s.Get(t.Context(), "quick", at)
+	if err != nil || !bytes.Equal(got, body) {
+		t.Fatalf("Get for another function = %d bytes, %v", len(got), err)
+	}
+	freeOther()
+	free()
+	if len(s.parts) != 0 {
+		t.Errorf("%d functions have parts that nobody uses", len(s.parts))
+	}
+}
+
+// What clients send may look like any number of names.
+func TestSweepRemembersNoNamesButThoseOfBodies(t *testing.T) {
+	named := map[string]bool{strings.Repeat("A", nameLength): false}
+	mark([]byte(strings.Repeat("B", nameLength)+"aa"+strings.Repeat("A", nameLength)+"/"+strings.Repeat("C", nameLength)), named)
+	if len(named) != 1 || !named[strings.Repeat("A", nameLength)] {
+		t.Errorf("named = %v, want the one body that is there", named)
 	}
 }
 
@@ -160,8 +194,8 @@ func TestNoBodyIsTakenWhereRoomIsShort(t *testing.T) {
 			t.Errorf("Put with space %d = %v, %v, want Unavailable", space, at, err)
 		}
 	}
-	if empty, err := s.empty(t.Context()); err != nil || !empty {
-		t.Errorf("the log has something of a body that was refused (%v)", err)
+	if err := s.each(t.Context(), function.TopicBodies, func(r *eventlog.Record) { t.Errorf("the log has %q of a body that was refused", r.Key) }); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -195,7 +229,7 @@ func TestSweepRemovesWhatNoRequestNames(t *testing.T) {
 	check("one that nothing names", 2)
 	check("again", 0)
 	for topic, at := range holders {
-		_, free, err := s.Get(t.Context(), at)
+		_, free, err := s.Get(t.Context(), "pay", at)
 		if err != nil {
 			t.Fatalf("what %s names was swept: %v", topic, err)
 		}

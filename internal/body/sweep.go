@@ -21,28 +21,23 @@ const nameLength = 26
 // in the next by then. Of a body that was stored within chunk.Grace the event may be on its way.
 func (s *Store) Sweep(ctx context.Context, mine func(partition int32) bool) (int, error) {
 	before := time.Now().Add(-chunk.Grace) // ahead of what is read below
-	if empty, err := s.empty(ctx); empty || err != nil {
-		return 0, err
+	named := map[string]bool{}             // of the bodies that are there, and no others: what clients send may look like any number of names
+	if err := s.each(ctx, function.TopicBodies, func(r *eventlog.Record) {
+		if id, ok := chunk.ID(r.Key); ok {
+			named[id] = false
+		}
+	}); err != nil {
+		return 0, fmt.Errorf("list bodies: %w", err)
 	}
-	named := map[string]bool{}
+	if len(named) == 0 {
+		return 0, nil // as on most nodes
+	}
 	for _, topic := range []string{function.TopicInvoke, function.TopicDelayed, function.TopicDead} {
-		if err := s.each(ctx, topic, func(value []byte) { names(value, named) }); err != nil {
+		if err := s.each(ctx, topic, func(r *eventlog.Record) { mark(r.Value, named) }); err != nil {
 			return 0, fmt.Errorf("look for bodies that %s names: %w", topic, err)
 		}
 	}
 	return s.chunks.Sweep(ctx, chunk.Sweep{Before: before, Mine: mine, Kept: func(id string) bool { return named[id] }})
-}
-
-// empty says that there is no body, as on most nodes.
-func (s *Store) empty(ctx context.Context) (bool, error) {
-	places, err := s.places(ctx, function.TopicBodies)
-	for _, p := range places {
-		b, err := s.log.Bounds(ctx, p)
-		if err != nil || b.Start < b.End {
-			return false, err
-		}
-	}
-	return true, err
 }
 
 func (s *Store) places(ctx context.Context, topic string) (places []eventlog.Partition, err error) {
@@ -60,8 +55,8 @@ func (s *Store) places(ctx context.Context, topic string) (places []eventlog.Par
 	return places, nil
 }
 
-// each calls f with every value in a topic.
-func (s *Store) each(ctx context.Context, topic string, f func(value []byte)) error {
+// each calls f with every record of a topic.
+func (s *Store) each(ctx context.Context, topic string, f func(*eventlog.Record)) error {
 	places, err := s.places(ctx, topic)
 	if err != nil {
 		return err
@@ -80,7 +75,7 @@ func (s *Store) each(ctx context.Context, topic string, f func(value []byte)) er
 				break
 			}
 			for i := range rs {
-				f(rs[i].Value)
+				f(&rs[i])
 			}
 			from = rs[len(rs)-1].Offset + 1
 		}
@@ -88,15 +83,17 @@ func (s *Store) each(ctx context.Context, topic string, f func(value []byte)) er
 	return nil
 }
 
-// names adds what may be names of bodies. In each topic requests are wrapped in another way; to take for a name whatever looks like one can only keep a body too long.
-func names(value []byte, into map[string]bool) {
+// mark finds the names of bodies in a value. In each topic requests are wrapped in another way; to take for a name whatever looks like one can only keep a body too long.
+func mark(value []byte, named map[string]bool) {
 	start := 0
 	for i := 0; i <= len(value); i++ {
 		if i < len(value) && (value[i] >= 'A' && value[i] <= 'Z' || value[i] >= '2' && value[i] <= '7') {
 			continue
 		}
 		if i-start == nameLength {
-			into[string(value[start:i])] = true
+			if _, there := named[string(value[start:i])]; there {
+				named[string(value[start:i])] = true
+			}
 		}
 		start = i + 1
 	}

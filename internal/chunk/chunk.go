@@ -21,8 +21,8 @@ const Size = 512 << 10
 // key is "name/id/n". No two chunks share a key, so that compaction keeps them all.
 func key(name, id string, n int) []byte { return fmt.Appendf(nil, "%s/%s/%d", name, id, n) }
 
-// parseKey returns the id in a chunk's key.
-func parseKey(key []byte) (id string, ok bool) {
+// ID returns the id in a chunk's key; see function.Stored.
+func ID(key []byte) (id string, ok bool) {
 	parts := strings.Split(string(key), "/")
 	if len(parts) != 3 {
 		return "", false

@@ -63,7 +63,7 @@ func (s Store) sweep(ctx context.Context, p eventlog.Partition, what Sweep) (int
 			break
 		}
 		for _, r := range rs {
-			if id, ok := parseKey(r.Key); ok && r.Offset < old && !what.Kept(id) {
+			if id, ok := ID(r.Key); ok && r.Offset < old && !what.Kept(id) {
 				there[string(r.Key)] = r.Value != nil
 			}
 		}

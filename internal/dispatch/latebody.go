@@ -9,15 +9,15 @@ import (
 
 // Bodies gives the bodies of requests that are too long for an event.
 type Bodies interface {
-	// Get returns a body as it came. Blocks while others take all the memory that is for bodies. The caller calls free when it is done with the body.
+	// Get returns a body for a function as it came. Blocks while the function, or all together, have all the memory that is for bodies. The caller calls free when it is done with the body.
 	// NotFound, Invalid and TooLarge say that trying again is no use.
-	Get(ctx context.Context, at *function.StoredBody) (body []byte, free func(), err error)
+	Get(ctx context.Context, fn string, at *function.StoredBody) (body []byte, free func(), err error)
 }
 
 // noBodies is where none is kept.
 type noBodies struct{}
 
-func (noBodies) Get(context.Context, *function.StoredBody) ([]byte, func(), error) {
+func (noBodies) Get(context.Context, string, *function.StoredBody) ([]byte, func(), error) {
 	return nil, nil, fault.New(fault.NotFound, "this node keeps no bodies of requests")
 }
 
@@ -29,7 +29,7 @@ func (s invoke) whole(ctx context.Context, w *work) (r *function.LateRequest, fr
 		return r, func() {}, nil
 	}
 	with := *r
-	with.Body, free, err = s.bodies.Get(ctx, r.Stored)
+	with.Body, free, err = s.bodies.Get(ctx, w.trigger.Function, r.Stored)
 	if err == nil {
 		return &with, free, nil
 	}

@@ -24,7 +24,7 @@ type bodies struct {
 	gets int
 }
 
-func (b *bodies) Get(_ context.Context, at *function.StoredBody) ([]byte, func(), error) {
+func (b *bodies) Get(_ context.Context, _ string, at *function.StoredBody) ([]byte, func(), error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.gets++
