@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -29,6 +30,7 @@ type rule struct {
 	Description        string
 	RoleArn            string // told again; it means nothing here
 	Disabled           bool
+	Waking             bool `json:",omitempty"` // it was disabled, and its triggers are yet to go on
 	Targets            []ruleTarget
 }
 
@@ -119,6 +121,7 @@ func (b *EventBridge) putRule(c *eventsCall) (any, error) {
 			Name: req.Name, Bus: on.name, EventPattern: req.EventPattern, ScheduleExpression: req.ScheduleExpression, Description: req.Description,
 			RoleArn: req.RoleArn, Disabled: req.State == "DISABLED", Targets: r.Targets,
 		}
+		wanted.Waking = !wanted.Disabled && (r.Disabled || r.Waking)
 		// What its targets could not do is refused before anything is changed.
 		for _, t := range wanted.Targets {
 			if _, err := b.trigger(&wanted, &t); err != nil {
@@ -134,7 +137,8 @@ func (b *EventBridge) putRule(c *eventsCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.apply(c, &wanted); err != nil {
+	wrong, err := b.settle(c, &wanted, nil)
+	if err := cmp.Or(err, wrong.first()); err != nil {
 		return nil, err
 	}
 	return struct{ RuleArn string }{wanted.arn(b.l.o.Region)}, nil
@@ -215,12 +219,14 @@ func (b *EventBridge) switchRule(c *eventsCall, disabled bool) error {
 		return err
 	}
 	if err := b.editRule(c, r, func(r *rule) error {
+		r.Waking = !disabled && (r.Disabled || r.Waking)
 		r.Disabled = disabled
 		return b.canWait(r)
 	}); err != nil {
 		return err
 	}
-	return b.apply(c, r)
+	wrong, err := b.settle(c, r, nil)
+	return cmp.Or(err, wrong.first())
 }
 
 // editRule changes what is kept of a rule that is there, and puts it in the place of r.

@@ -1,6 +1,8 @@
 package aws
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -178,13 +180,20 @@ func (b *EventBridge) putTargets(c *eventsCall) (any, error) {
 	}
 	had := map[string]ruleTarget{}
 	if err := b.editRule(c, r, func(now *rule) error {
-		now.Targets = b.targets(now) // those without a trigger are forgotten
+		now.Targets = slices.DeleteFunc(slices.Clone(now.Targets), func(t ruleTarget) bool {
+			_, err := b.l.function(t.Function, "")
+			return err != nil
+		})
 		for _, t := range put {
 			if i := slices.IndexFunc(now.Targets, func(have ruleTarget) bool { return have.ID == t.ID }); i >= 0 {
 				had[t.ID], now.Targets[i] = now.Targets[i], t
 				continue
 			}
 			now.Targets = append(now.Targets, t)
+		}
+		if len(now.Targets) > maxTargets { // those whose triggers went away with a deploy, or never came, are forgotten; others may be about to make theirs
+			there := b.targets(now)
+			now.Targets = slices.DeleteFunc(now.Targets, func(t ruleTarget) bool { return !aims(put, t) && !aims(there, t) })
 		}
 		if len(now.Targets) > maxTargets {
 			return fault.New(fault.Exhausted, "The requested resource exceeds the maximum number allowed: %d targets of a rule.", maxTargets)
@@ -193,14 +202,25 @@ func (b *EventBridge) putTargets(c *eventsCall) (any, error) {
 	}); err != nil {
 		return nil, err
 	}
-	for _, t := range put {
-		if old, ok := had[t.ID]; ok && old.Function != t.Function {
-			if err := b.removeTrigger(c, r, &old); err != nil {
-				failed = append(failed, failTarget(t.ID, err))
-				continue
-			}
+	moved := map[string]error{}
+	for id, old := range had {
+		if aims(r.Targets, old) {
+			continue
 		}
-		if err := b.applyTo(c, r, &t); err != nil {
+		if err := b.removeTrigger(c, r, &old); err != nil {
+			moved[id] = err
+		}
+	}
+	ids := []string{}
+	for _, t := range put {
+		ids = append(ids, t.ID)
+	}
+	wrong, err := b.settle(c, r, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range put {
+		if err := cmp.Or(moved[t.ID], wrong[t.ID]); err != nil {
 			failed = append(failed, failTarget(t.ID, err))
 		}
 	}
@@ -223,7 +243,7 @@ func (b *EventBridge) removeTargets(c *eventsCall) (any, error) {
 		return nil, err
 	}
 	var failed []failedTarget
-	gone := map[string]bool{}
+	gone := map[string]ruleTarget{}
 	for _, id := range req.IDs {
 		i := slices.IndexFunc(r.Targets, func(t ruleTarget) bool { return t.ID == id })
 		if i < 0 {
@@ -233,13 +253,24 @@ func (b *EventBridge) removeTargets(c *eventsCall) (any, error) {
 			failed = append(failed, failTarget(id, err))
 			continue
 		}
-		gone[id] = true
+		gone[id] = r.Targets[i]
 	}
 	if err := b.editRule(c, r, func(now *rule) error {
-		now.Targets = slices.DeleteFunc(slices.Clone(now.Targets), func(t ruleTarget) bool { return gone[t.ID] })
+		now.Targets = slices.DeleteFunc(slices.Clone(now.Targets), func(t ruleTarget) bool {
+			old, is := gone[t.ID]
+			return is && old.Function == t.Function
+		})
 		return nil
 	}); err != nil {
 		return nil, err
+	}
+	// A deploy, or a change of the rule, that had read of the target before may have brought its trigger again.
+	for _, id := range slices.Sorted(maps.Keys(gone)) {
+		if t := gone[id]; !aims(r.Targets, t) {
+			if err := b.removeTrigger(c, r, &t); err != nil {
+				failed = append(failed, failTarget(id, err))
+			}
+		}
 	}
 	return answerTargets(failed), nil
 }

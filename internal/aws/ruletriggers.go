@@ -91,48 +91,6 @@ func (b *EventBridge) targets(r *rule) []ruleTarget {
 	return there
 }
 
-// apply makes the triggers of a rule what it says. One that fails keeps none of the others from it; the first error is returned, and the same request once
-// more does what is left.
-func (b *EventBridge) apply(c *eventsCall, r *rule) error {
-	var first error
-	for _, t := range r.Targets {
-		if _, err := b.l.function(t.Function, ""); err != nil {
-			continue // it was removed, and the target with it
-		}
-		if err := b.applyTo(c, r, &t); err != nil && first == nil {
-			first = fault.New(fault.KindOf(err), "target %s: %w", t.ID, err).WithHint("%s", fault.HintOf(err))
-		}
-	}
-	return first
-}
-
-// applyTo makes the trigger of one target what the rule says. A disabled rule makes no trigger, and one that is there waits: what runs then runs with
-// what comes after it was enabled.
-func (b *EventBridge) applyTo(c *eventsCall, r *rule, t *ruleTarget) error {
-	wanted, err := b.trigger(r, t)
-	if err != nil {
-		return err
-	}
-	have := b.declaredFor(r, t)
-	if r.Disabled {
-		if have == nil {
-			return nil
-		}
-		if err := b.pause(c, t.Function, wanted.Name); err != nil {
-			return err
-		}
-	}
-	if have == nil || !sameTrigger(*have, wanted) {
-		if err := b.declare(c, t.Function, wanted); err != nil {
-			return err
-		}
-	}
-	if r.Disabled {
-		return nil
-	}
-	return b.resume(c, t.Function, &wanted)
-}
-
 // sameTrigger compares what the log has kept of a trigger, whose filter may be written otherwise, with another.
 func sameTrigger(a, b function.Trigger) bool {
 	var filters [2]any
@@ -188,35 +146,4 @@ func (b *EventBridge) canWait(r *rule) error {
 		}
 	}
 	return nil
-}
-
-// pause lets a trigger wait that is there.
-func (b *EventBridge) pause(c *eventsCall, fn, trigger string) error {
-	f, err := b.l.function(fn, "")
-	if err != nil {
-		return err
-	}
-	if t := liveTrigger(f, trigger); t != nil && t.Paused {
-		return nil
-	}
-	_, err = b.l.o.Catalog.Submit(c.ctx(), catalog.Pause{Function: fn, Trigger: trigger, Paused: true})
-	return err
-}
-
-// resume lets a trigger that waits go on with what comes from now on: a rule does not see what came while it was disabled.
-func (b *EventBridge) resume(c *eventsCall, fn string, made *function.Trigger) error {
-	f, err := b.l.function(fn, "")
-	if err != nil {
-		return err
-	}
-	if t := liveTrigger(f, made.Name); t == nil || !t.Paused {
-		return nil
-	}
-	if made.Schedule == "" { // the times of a schedule that is paused pass by themselves
-		if err := b.passage.SkipToEnd(c.ctx(), fn, made.Name); err != nil {
-			return err
-		}
-	}
-	_, err = b.l.o.Catalog.Submit(c.ctx(), catalog.Pause{Function: fn, Trigger: made.Name, Paused: false})
-	return err
 }
