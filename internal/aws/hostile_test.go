@@ -142,3 +142,13 @@ func TestWhatIsTooLargeIsRefused(t *testing.T) {
 	_, err = n.lambda.UpdateFunctionConfiguration(t.Context(), &service.UpdateFunctionConfigurationInput{FunctionName: sdk.String("pay"), Description: sdk.String(strings.Repeat("x", 1<<20))})
 	refused(t, "settings of more than 1 MiB", err, "RequestTooLargeException", 413)
 }
+
+func TestAnEmptyQualifierIsNotTheFunction(t *testing.T) {
+	n := startNode(t)
+	n.create("pay", "one")
+	a := attempt{method: "DELETE", path: "/2015-03-31/functions/pay?Qualifier=", key: n.key, service: "lambda", region: "us-east-1", at: time.Now()}
+	if status, typ, message := n.attempt(a); status != 400 || typ != "InvalidParameterValueException" {
+		t.Errorf("DeleteFunction = %d %s %s", status, typ, message)
+	}
+	n.newest("pay")
+}

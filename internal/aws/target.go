@@ -42,6 +42,9 @@ func (l *Lambda) function(name, qualifier string) (*catalog.Function, error) {
 func (c *call) name() (name, qualifier string, err error) {
 	name, qualifier = function.ParseARN(c.r.PathValue("name"))
 	given := c.q.Get("Qualifier")
+	if c.q.Has("Qualifier") && given == "" { // a script's empty variable would name the function itself, to be deleted, too
+		return "", "", badValue("1 validation error detected: Value '' at 'qualifier' failed to satisfy constraint: Member must have length greater than or equal to 1")
+	}
 	if qualifier != "" && given != "" && given != qualifier {
 		return "", "", badValue("The derived qualifier from the function name does not match the specified qualifier: %q and %q.", fault.Clip(qualifier), fault.Clip(given))
 	}
