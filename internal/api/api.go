@@ -136,9 +136,11 @@ type Options struct {
 	Repositories Repositories
 	Builds       Builds // nil = none are made
 	// Routes is the OpenAPI document of the gateway's routes: of an environment, or of one function, where that is named. nil = there are none.
-	Routes  func(environment, function string) []byte
-	Signed  bool  // refuse versions that this node has not built itself
-	Hooks   Hooks // what hooks are told; nil = nothing
+	Routes func(environment, function string) []byte
+	Signed bool  // refuse versions that this node has not built itself
+	Hooks  Hooks // what hooks are told; nil = nothing
+	// Aims says whether the rule that a trigger is of still has the function as that target; nil = there are no rules.
+	Aims    func(view *catalog.View, fn string, t *function.Trigger) bool
 	Caller  Caller
 	Ticks   Ticks
 	Delayed Delayed
@@ -177,6 +179,7 @@ type API struct {
 	builds       Builds
 	signed       bool
 	hooks        Hooks
+	aims         func(view *catalog.View, fn string, t *function.Trigger) bool
 	caller       Caller
 	ticks        Ticks
 	delayed      Delayed
@@ -221,6 +224,7 @@ func New(o Options) (*API, error) {
 	a := &API{
 		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets, still: o.Still,
 		hooks: o.Hooks,
+		aims:  o.Aims,
 		gates: o.Routes,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		people:   o.People,

@@ -53,6 +53,7 @@ type part struct {
 	out    wire.Deployed
 	image  *function.Image
 	digest string
+	kept   []string          // the names of those of its triggers that are there because a rule has them
 	rolls  bool              // the alias moves by a roll-out
 	rolled bool              // and that has started, or is not needed
 	same   *function.Version // that is there already; nil = none
@@ -75,7 +76,6 @@ func (a *API) Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.De
 		if err := p.sameImage(); err != nil {
 			return nil, named(reqs, p.req.Spec.Name, err)
 		}
-		p.digest = p.req.Spec.Digest(p.req.Code, p.image.Named())
 	}
 	for i, round := range rounds(parts) {
 		if err := a.persist(ctx, round, func() error { return a.appendAll(ctx, round) }); err != nil {
@@ -125,17 +125,18 @@ func isError(err error) bool { return err != nil }
 // check refuses what can be refused before an image is looked for.
 func (a *API) check(ctx context.Context, reqs []wire.DeployRequest) ([]*part, []error) {
 	beside := together(slices.Clone(reqs))
+	kept := make([][]string, len(reqs))
 	for i := range beside {
 		if beside[i].Alias == "" {
 			beside[i].Alias = function.LiveAlias
 		}
-		keepRules(a.catalog.View(), &beside[i])
+		kept[i] = a.keepRules(a.catalog.View(), &beside[i])
 	}
 	var parts []*part
 	errs := beside.notFor(access.From(ctx))
 	refused := slices.ContainsFunc(errs, isError)
 	for i := range beside {
-		p := &part{req: beside[i]}
+		p := &part{req: beside[i], kept: kept[i]}
 		p.out = wire.Deployed{Function: p.req.Spec.Name, Alias: p.req.Alias}
 		parts = append(parts, p)
 		if refused {
@@ -222,6 +223,7 @@ func (a *API) appendAll(ctx context.Context, parts []*part) error {
 func (a *API) change(ctx context.Context, view *catalog.View, p *part) (catalog.Change, error) {
 	name := p.req.Spec.Name
 	p.rolls, p.other = rolls(view, &p.req), ""
+	a.withRules(view, p)
 	if f, err := view.Function(name); err == nil {
 		if err := f.Unchanged(p.req.Expects); err != nil {
 			return nil, err
@@ -255,7 +257,13 @@ func (a *API) change(ctx context.Context, view *catalog.View, p *part) (catalog.
 	if err := a.open(ctx, name); err != nil {
 		return nil, err
 	}
-	return catalog.Deploy{Version: version, Alias: p.req.Alias, Aside: p.rolls, Expects: p.req.Expects, Needed: a.deadLettersOn(ctx, name)}, nil
+	return catalog.Deploy{
+		Version: version, Alias: p.req.Alias, Aside: p.rolls, Expects: p.req.Expects, Needed: a.deadLettersOn(ctx, name),
+		Amend: func(view *catalog.View, v *function.Version) {
+			a.withRules(view, p)
+			v.Spec, v.Digest = p.req.Spec, p.digest
+		},
+	}, nil
 }
 
 // finish starts the roll-out of a part whose version is there.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -108,5 +109,37 @@ func TestARuleThatIsChangedByTwoIsWhatItSays(t *testing.T) {
 			t.Fatalf("%d: targets = %v, triggers = %v", i, got, triggers)
 		}
 		put("2", "ship")()
+	}
+}
+
+func TestADeletedRuleDoesNotComeBackWithAnOldVersion(t *testing.T) {
+	n := startNode(t)
+	n.reporter("pay")
+	n.aim("paid", `{"source":["shop"]}`, "pay")
+	with := n.newest("pay").Number
+	n.bridged("RemoveTargets", object{"Rule": "paid", "Ids": []string{"1"}})
+	n.bridged("DeleteRule", object{"Name": "paid"})
+	_, err := n.client.Shift(t.Context(), "pay", function.LiveAlias, wire.ShiftRequest{Shares: []wire.Share{{Version: with}}})
+	ok(t, err)
+	n.deployed("pay")
+	if triggers := n.spec("pay")["triggers"]; triggers != nil {
+		t.Errorf("triggers = %v", triggers)
+	}
+}
+
+func TestTargetsThatAreRemovedBesideADeployDoNotComeBack(t *testing.T) {
+	n := startNode(t)
+	n.reporter("pay")
+	for i := range 6 {
+		n.aim("paid", `{"source":["shop"]}`, "pay")
+		v := n.newest("pay")
+		v.Spec.Triggers, v.Spec.Env = nil, map[string]string{"AGAIN": fmt.Sprint(v.Number)}
+		var deploy sync.WaitGroup
+		deploy.Go(func() { _, _ = n.client.Deploy(t.Context(), wire.DeployRequest{Spec: v.Spec, Code: v.Code}) })
+		out, typ := n.bridge("RemoveTargets", object{"Rule": "paid", "Ids": []string{"1"}})
+		deploy.Wait()
+		if triggers := n.spec("pay")["triggers"]; triggers != nil {
+			t.Fatalf("%d: triggers = %v after %v %s", i, triggers, out, typ)
+		}
 	}
 }

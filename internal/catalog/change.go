@@ -35,6 +35,8 @@ type Deploy struct {
 	Expects *int64
 	// Needed says which versions somebody needs whom the catalog does not know; nil = none. See Retained.
 	Needed func(version int) bool
+	// Amend makes the version what it has to be beside what else is there when it is made; nil = it is that already.
+	Amend func(view *View, version *function.Version)
 }
 
 // Remove takes a function away, with its versions, triggers and their progress.
@@ -104,6 +106,9 @@ func (d Deploy) event(ctx context.Context, at scene) (*event.Event, error) {
 	}
 	if f, ok := v.functions[name]; ok {
 		version.Number = f.newest() + 1
+	}
+	if d.Amend != nil {
+		d.Amend(v, &version)
 	}
 	if err := v.Provides(&version.Spec); err != nil {
 		return nil, err
