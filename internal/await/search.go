@@ -13,10 +13,8 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-const (
-	searchTime = 2 * time.Second // of one search; the next one goes on
-	clockSkew  = time.Minute     // by which the clocks of nodes and brokers may differ
-)
+// searchTime bounds one search; the next one goes on.
+const searchTime = 2 * time.Second
 
 // place is how far the log is known that follows a request. It never changes.
 type place struct {
@@ -47,12 +45,16 @@ func (f *Follower) search(ctx context.Context, want Want) (found Found, whole bo
 		found.Event, err = f.read(ctx, *from.found)
 		return found, true, err
 	}
-	s := &search{f: f, want: &want, until: time.Now().Add(searchTime), next: maps.Clone(from.next), dead: slices.Clone(from.dead), whole: true}
-	if s.next == nil {
-		s.next = map[eventlog.Partition]int64{}
+	s := &search{want: &want, dead: slices.Clone(from.dead)}
+	w := eventlog.Walk{
+		Log: f.log, Topics: []string{want.Topic, function.TopicDead}, Since: want.Since, Rest: time.Now().Add(searchTime), Next: maps.Clone(from.next), Each: s.meet,
 	}
-	if err := s.run(ctx); err != nil {
-		f.places.Set(want.ID, place{next: s.next, dead: s.dead}) // who waits no longer may come again
+	if w.Next == nil {
+		w.Next = map[eventlog.Partition]int64{}
+	}
+	whole, err = w.Go(ctx)
+	if err != nil {
+		f.places.Set(want.ID, place{next: w.Next, dead: s.dead}) // who waits no longer may come again
 		return found, false, fmt.Errorf("look for what followed from %s: %w", want.ID, err)
 	}
 	if s.event != nil {
@@ -60,8 +62,8 @@ func (f *Follower) search(ctx context.Context, want Want) (found Found, whole bo
 		f.places.Set(want.ID, place{found: &at})
 		return Found{Event: s.event}, true, nil
 	}
-	f.places.Set(want.ID, place{next: s.next, dead: s.dead})
-	return Found{Dead: len(s.dead) > 0}, s.whole, nil
+	f.places.Set(want.ID, place{next: w.Next, dead: s.dead})
+	return Found{Dead: len(s.dead) > 0}, whole, nil
 }
 
 // read returns the event at a position; nil = the log has it no more.
@@ -78,89 +80,36 @@ func (f *Follower) read(ctx context.Context, at eventlog.Position) (*event.Event
 
 // search is one under way.
 type search struct {
-	f     *Follower
-	want  *Want
-	until time.Time
-	next  map[eventlog.Partition]int64
-	dead  []string
-	whole bool
+	want *Want
+	dead []string
 
 	event *event.Event // the oldest of those that stand first in their partitions
 	at    eventlog.Position
 	time  time.Time
 }
 
-func (s *search) run(ctx context.Context) error {
-	topics, err := s.f.log.Topics(ctx)
-	if err != nil {
-		return fmt.Errorf("list topics: %w", err)
-	}
-	for _, t := range topics {
-		if t.Name != s.want.Topic && t.Name != function.TopicDead {
-			continue
-		}
-		for id := range t.Partitions {
-			if err := s.partition(ctx, eventlog.Partition{Topic: t.Name, ID: id}, t.ID); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// partition reads one from where it is known to where something is found, to its end, or until the search's time is over.
-func (s *search) partition(ctx context.Context, p eventlog.Partition, topicID string) error {
-	next, known := s.next[p]
-	if !known {
-		var err error
-		if next, err = s.f.log.OffsetAt(ctx, p, s.want.Since.Add(-clockSkew)); err != nil {
-			return fmt.Errorf("find %s in %s/%d: %w", s.want.Since.UTC().Format(time.RFC3339), p.Topic, p.ID, err)
-		}
-	}
-	defer func() { s.next[p] = next }()
-	for {
-		if time.Now().After(s.until) {
-			s.whole = false
-			return nil
-		}
-		rs, err := s.f.log.Read(ctx, p, next, eventlog.ReadOptions{NoWait: true, TopicID: topicID})
-		if err != nil {
-			return fmt.Errorf("read %s/%d: %w", p.Topic, p.ID, err)
-		}
-		if len(rs) == 0 {
-			return nil
-		}
-		for i := range rs {
-			if s.meet(&rs[i]) {
-				return nil
-			}
-		}
-		next = rs[len(rs)-1].Offset + 1
-	}
-}
-
-// meet looks at one record, and says whether it is what is looked for.
-func (s *search) meet(r *eventlog.Record) bool {
+// meet looks at one record. What is looked for ends the search of its partition; an older one may be in another.
+func (s *search) meet(r *eventlog.Record) eventlog.Step {
 	if r.Topic == function.TopicDead && r.Value == nil { // a dead letter is resolved
 		s.dead = slices.DeleteFunc(s.dead, func(key string) bool { return key == string(r.Key) })
-		return false
+		return eventlog.Further
 	}
 	if threadOf(r) != s.want.ID {
-		return false
+		return eventlog.Further
 	}
 	if r.Topic == function.TopicDead {
 		if !slices.Contains(s.dead, string(r.Key)) {
 			s.dead = append(s.dead, string(r.Key))
 		}
-		return false
+		return eventlog.Further
 	}
 	e := eventlog.EventOf(r)
 	if e == nil || !s.want.wants(e) {
-		return false
+		return eventlog.Further
 	}
 	if s.event == nil || r.Time.Before(s.time) {
 		s.event, s.time = e, r.Time
 		s.at = eventlog.Position{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
 	}
-	return true
+	return eventlog.Enough
 }
