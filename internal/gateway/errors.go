@@ -28,7 +28,7 @@ func (g *Gateway) fail(x *exchange, err error) {
 		body = wire.ErrorOf(fault.New(fault.Internal, "dalamb failed to answer this request").WithHint("the node's log says why"))
 	case kind == fault.Unauthenticated:
 		if h["Www-Authenticate"] == nil {
-			h.Set("WWW-Authenticate", `Bearer realm="dalamb"`)
+			h.Set("WWW-Authenticate", wire.TokenChallenge)
 		}
 	case status == http.StatusBadRequest:
 		if invalid, is := errors.AsType[*undocumented](err); is {
