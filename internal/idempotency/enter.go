@@ -154,8 +154,11 @@ func (k *Keys) claim(ctx context.Context, p *part, r *Request, is *entry) (*Ente
 	}
 	var before Before
 	if is.open != nil && is.open.Fingerprint == r.Fingerprint { // nobody knows how far it came: this is its next attempt
-		rec.Run, rec.Attempt, rec.Begun = is.open.Run, is.open.Attempt+1, is.open.Begun
+		rec.Run, rec.Attempt, rec.Begun = is.open.Run, is.open.Attempt+1, is.open.begun()
 		before = Before{rec.Begun, is.open.Deadline}
+		if is.yielded != nil { // it came to nothing, so this one takes its place
+			rec.Attempt, before = is.open.Attempt, *is.yielded
+		}
 	}
 	offset, holds, err := k.put(ctx, p, r.Key, rec)
 	switch {
@@ -196,6 +199,17 @@ func (p *part) orphan(key Digest, claim string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e := p.state.keys[key]; e != nil && e.open != nil && e.open.Claim == claim {
+		e.open.giveUp()
+	}
+}
+
+// Yield leaves an attempt to who comes next at this node, before it has brought about anything: what that has to look through is what this one had to,
+// before. It appends nothing: another node takes the claim for one that is made use of, until its time is over.
+func (c *Claim) Yield(before Before) {
+	c.part.mu.Lock()
+	defer c.part.mu.Unlock()
+	if e := c.part.state.keys[c.digest]; e != nil && e.open != nil && e.open.Claim == c.rec.Claim {
+		e.yielded = &before
 		e.open.giveUp()
 	}
 }

@@ -20,6 +20,9 @@ type entry struct {
 	last    int64 // and of its newest record
 	expires int64 // in Unix seconds: when the answer is forgotten
 	open    *open // nil = it is answered
+
+	// yielded is what who was to make this attempt had to look through, and gave it up; nil = he has not. This node alone knows.
+	yielded *Before
 }
 
 // open is a claim that is not answered.

@@ -452,3 +452,32 @@ func TestARecordIsOfItsKeyAndItsClaim(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAttemptThatIsYieldedIsMadeByWhoComesNext(t *testing.T) {
+	log := openLog(t)
+	gone, stop := node(t, Options{Log: alone{log}})
+	first := claim(t, gone, request("k"))
+	stop()
+	k, _ := node(t, Options{Log: alone{log}})
+	second := claim(t, k, request("k"))
+	if second.Attempt != 2 || second.Run != first.Run {
+		t.Fatalf("after a crash it is attempt %d of %s", second.Attempt, second.Run)
+	}
+	for range 2 {
+		second.Claim.Yield(second.Before)
+		next := claim(t, k, request("k"))
+		if next.Attempt != 2 || next.Run != first.Run || !next.Before.Since.Equal(second.Before.Since) || !next.Before.Until.Equal(second.Before.Until) {
+			t.Errorf("who comes next makes attempt %d of %s, and looks through %v; want 2 of %s and %v", next.Attempt, next.Run, next.Before, first.Run, second.Before)
+		}
+		second = next
+	}
+}
+
+func TestAClaimThatDoesNotSayWhenItsRequestWasBegun(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for attempt, want := range map[int]time.Time{1: at, 3: at.Add(-2 * (time.Minute + function.MaxKeep))} {
+		if got := (&record{Attempt: attempt, At: at, Deadline: at.Add(time.Minute)}).begun(); !got.Equal(want) {
+			t.Errorf("attempt %d: %s, want %s", attempt, got, want)
+		}
+	}
+}

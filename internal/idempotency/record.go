@@ -43,6 +43,15 @@ type record struct {
 	Answer  *function.Answer `json:"answer,omitempty"`
 }
 
+// begun is when the first attempt was begun, or not later. Records of old do not say: then each attempt before was claimed as long as this one, and the
+// next came as late as it could, when the claim was all but forgotten.
+func (r *record) begun() time.Time {
+	if !r.Begun.IsZero() {
+		return r.Begun
+	}
+	return r.At.Add(-time.Duration(r.Attempt-1) * (r.Deadline.Sub(r.At) + function.MaxKeep))
+}
+
 // MarshalText implements encoding.TextMarshaler.
 func (d Digest) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:]), nil }
 
