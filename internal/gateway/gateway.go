@@ -46,6 +46,7 @@ type Log interface {
 	Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error)
 	Topics(ctx context.Context) ([]eventlog.Topic, error)
 	Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error)
+	Bounds(ctx context.Context, p eventlog.Partition) (eventlog.Bounds, error)
 	OffsetAt(ctx context.Context, p eventlog.Partition, t time.Time) (int64, error)
 }
 
@@ -145,6 +146,7 @@ type Gateway struct {
 	runs      Runs
 	awaits    Awaits
 	keys      Keys
+	before    *searches
 	upstreams Upstreams
 	waiters   *waiters
 	// background are attempts, and questions who may call, that a request may leave behind.
@@ -225,7 +227,7 @@ func New(o Options) (*Gateway, error) {
 		awaits: o.Awaits,
 		bodies: o.Bodies,
 		runs:   o.Runs, waiters: newWaiters(),
-		keys: o.Keys,
+		keys: o.Keys, before: newSearches(),
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },

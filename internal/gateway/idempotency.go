@@ -122,6 +122,9 @@ func (o *once) longest() times {
 	if r.Timeout != nil && r.Timeout.Total != 0 {
 		t.wait = r.Timeout.Total.Std()
 	}
+	if runsLater(r) {
+		t.bound += storeTimeout // to look whether the log has the request of an earlier attempt
+	}
 	if r.Retry != nil {
 		t.bound += time.Duration(r.Retry.Attempts-1) * (queue + one + maxRetryWait)
 	}
@@ -171,6 +174,16 @@ func (o *once) gone() error {
 		WithHint("look for what it has brought about; with another key it would be run again")
 }
 
+// lost is the answer to a request of which nobody can tell whether it was run: the log has dropped what would say so. Who asks again is told the same.
+func (o *once) lost(k *keyed) error {
+	if err := k.finish(&function.Answer{Status: http.StatusAccepted, Header: http.Header{}, Size: 1}); err != nil { // one that is not kept
+		return err
+	}
+	o.count(keyGone)
+	return fault.New(fault.Conflict, "the request with this %s may have been run, and the log does not have it any more", function.HeaderIdempotencyKey).
+		WithHint("look for what it has brought about; with another key it would be run again")
+}
+
 // run gives a request to the function, and the answer to the client when it is in the log.
 func (o *once) run(ctx context.Context, x *exchange, c *Call, e *idempotency.Entered, next handler) error {
 	k := &keyed{g: o.g, claim: e.Claim, keep: o.rule.Keep.Std(), function: c.Function, of: answererOf(o.trigger.Route), request: c.Request}
@@ -179,6 +192,9 @@ func (o *once) run(ctx context.Context, x *exchange, c *Call, e *idempotency.Ent
 		c.ID, c.Run, c.Attempt, c.made = event.NewID(), e.Run, e.Attempt, &atomic.Int64{}
 		c.made.Store(int64(e.Attempt))
 		if done, err := o.accepted(ctx, x, k, e); done || err != nil {
+			if err != nil { // nothing was appended: who comes next makes this attempt
+				e.Claim.Yield(e.Before)
+			}
 			return err
 		}
 	}

@@ -24,6 +24,8 @@ const runsPrefix = "/_/runs/"
 type Runs interface {
 	// RunAt is the newest run of an event; nil = nothing has come of it yet.
 	RunAt(at function.EventRef) (*function.Run, error)
+	// RunOf is the newest run of an event in a topic, wherever it stands there; nil = nothing is known.
+	RunOf(topic, eventID string) (*function.Run, error)
 	// Cancelled says whether it was asked that the event be not run.
 	Cancelled(eventID string) (bool, error)
 	// Watch puts a token into changed when there is something new of an event's runs, until stop is called.
@@ -34,6 +36,8 @@ type Runs interface {
 type noRuns struct{}
 
 func (noRuns) RunAt(function.EventRef) (*function.Run, error) { return nil, nil }
+
+func (noRuns) RunOf(string, string) (*function.Run, error) { return nil, nil }
 
 func (noRuns) Cancelled(string) (bool, error) { return false, nil }
 

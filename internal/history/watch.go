@@ -61,3 +61,21 @@ func (h *History) RunAt(at function.EventRef) (*function.Run, error) {
 	}
 	return page.Rows[0], nil
 }
+
+// RunOf is RunAt for who does not know where the event stands in its topic.
+func (h *History) RunOf(topic, eventID string) (*function.Run, error) {
+	for q := (Query{EventID: eventID}); ; {
+		page, err := h.Runs(q)
+		if err != nil {
+			return nil, err
+		}
+		for _, run := range page.Rows {
+			if run.Event.Topic == topic {
+				return run, nil
+			}
+		}
+		if q.After = page.Next; q.After == "" {
+			return nil, nil
+		}
+	}
+}
