@@ -37,7 +37,7 @@ func (s invoke) target(w *work) (target, error) {
 	if to.version != 0 {
 		if f.Gone(to.version) {
 			w.condition = conditionNoRetry
-			w.settle(function.RunDead, "version %d of %s, which was asked for, was let go (keep)", to.version, fn)
+			w.settle(function.RunDead, "version %d of %s, which was asked for, is not there any more: it was removed, or newer ones took its place (keep)", to.version, fn)
 		}
 		return to, nil
 	}
