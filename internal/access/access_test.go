@@ -102,6 +102,7 @@ func TestCheckRefusesGrants(t *testing.T) {
 		{access.Grant{Role: access.Viewer, Functions: []string{"a"}}, "is not bounded by functions"},
 		{access.Grant{Role: access.Admin, Functions: []string{"a"}}, "is not bounded by functions"},
 		{access.Grant{Role: access.Sender, Functions: []string{"a"}}, "is not bounded by functions"},
+		{access.Grant{Role: access.Deployer, Functions: []string{}}, "the list names none"},
 		{access.Grant{Role: access.Deployer, Functions: many}, "65 are more than 64"},
 		{access.Grant{Role: access.Viewer, Expires: now}, "is over already"},
 		{access.Grant{Role: access.Deployer, Functions: []string{""}}, "names no functions"},

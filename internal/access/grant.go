@@ -31,6 +31,8 @@ func (g Grant) Check(now time.Time) error {
 		return fault.New(fault.Invalid, "role: %q is none", fault.Clip(string(g.Role))).WithHint("there are %s; docs/access.md says what each may", strings.Join(names, ", "))
 	}
 	switch {
+	case g.Functions != nil && len(g.Functions) == 0: // who meant a bound would give all
+		return fault.New(fault.Invalid, "functions: the list names none, and a %s is for some or for all", fault.Clip(string(g.Role))).WithHint("name functions, such as shop-*; or leave functions out, for all")
 	case len(g.Functions) > 0 && !g.Role.bounded():
 		return fault.New(fault.Invalid, "functions: what a %s may is not bounded by functions", g.Role).WithHint("leave functions out, or give the role deployer or operator")
 	case len(g.Functions) > maxGlobs:

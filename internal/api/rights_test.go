@@ -257,6 +257,7 @@ func TestCreateTokenRefuses(t *testing.T) {
 	for body, says := range map[string]string{
 		`{"name":"a","role":"root"}`:                                                      "root",
 		`{"name":"a","role":"deployer","functions":["shop/*"]}`:                           "names no functions",
+		`{"name":"a","role":"deployer","functions":[]}`:                                   "the list names none",
 		`{"name":"a","role":"viewer","functions":["a"]}`:                                  "not bounded",
 		`{"name":"a","role":"viewer","expires":"2001-01-01T00:00:00Z"}`:                   "over already",
 		`{"name":"a","role":"viewer","ttl":"1h","expires":"2901-01-01T00:00:00Z"}`:        "cannot be given with expires",

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -102,6 +103,9 @@ AWS's Lambda API has here.`,
   export $(dalamb token create ci-aws --aws)`,
 		RunE: func(c *cobra.Command, args []string) error {
 			asked.Name = args[0]
+			if c.Flags().Changed("functions") && len(asked.Functions) == 0 {
+				return usageError{c.CommandPath(), errors.New("--functions: it names none; name functions, such as shop-*, or leave it out, for all")}
+			}
 			if ttl != "" {
 				if err := asked.TTL.UnmarshalText([]byte(ttl)); err != nil || asked.TTL <= 0 {
 					return usageError{c.CommandPath(), fmt.Errorf("--ttl: %q is not how long the token is good for, such as 24h or 30d", ttl)}

@@ -31,11 +31,11 @@ type AccessKey struct {
 // TokenCreate asks for a token, or for an access key.
 type TokenCreate struct {
 	Name      string            `json:"name"`
-	AWS       bool              `json:"aws,omitempty"`       // an access key, which AWS's tools sign requests with
-	Role      string            `json:"role,omitempty"`      // sender by default; of an access key admin
-	Functions []string          `json:"functions,omitempty"` // patterns of the names of functions that it is for; absent = all
-	TTL       function.Duration `json:"ttl,omitempty"`       // how long from now; absent = see expires
-	Expires   time.Time         `json:"expires,omitzero"`    // when; absent = never
+	AWS       bool              `json:"aws,omitempty"`      // an access key, which AWS's tools sign requests with
+	Role      string            `json:"role,omitempty"`     // sender by default; of an access key admin
+	Functions []string          `json:"functions,omitzero"` // patterns of the names of functions that it is for; absent = all, and one that is empty is refused
+	TTL       function.Duration `json:"ttl,omitempty"`      // how long from now; absent = see expires
+	Expires   time.Time         `json:"expires,omitzero"`   // when; absent = never
 }
 
 // Token is a token or an access key that was made.
