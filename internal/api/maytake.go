@@ -8,6 +8,7 @@ import (
 	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // mayTake refuses secrets to a function, or a build, of whom has rights over some functions alone: what code is given it can tell. He may have those that
@@ -25,6 +26,15 @@ func (a *API) mayTake(ctx context.Context, secrets []string) error {
 	}
 	return fault.New(fault.Denied, "the %s is for the functions %s, none of which takes %s", who, strings.Join(who.Functions, ", "), strings.Join(not, ", ")).
 		WithHint("let somebody whose token is for all functions deploy it once, or take a secret whose name fits as a function's would")
+}
+
+// mayBuild is mayTake for the secrets that a build for a function sees, which are those of the function's environment.
+func (a *API) mayBuild(ctx context.Context, fn string, how *function.Build) error {
+	var secrets []string
+	for _, name := range how.Secrets {
+		secrets = append(secrets, function.Full(function.Environment(fn), name))
+	}
+	return a.mayTake(ctx, secrets)
 }
 
 // maySet refuses a change of a secret or a configuration value to whom has no right over all that take it. One that nothing takes has a name that

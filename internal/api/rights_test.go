@@ -320,3 +320,32 @@ func TestCatalogRefusesAnothersFunction(t *testing.T) {
 	_, err := n.catalog.Submit(ctx, catalog.Remove{Function: "pay"})
 	wantFault(t, "Submit", err, fault.Denied, `not for "pay"`, "")
 }
+
+// What a build opens is a secret of its function's environment, whatever secret of production has the same name.
+func TestABuildTakesSecretsOfItsEnvironment(t *testing.T) {
+	n := newNode(t)
+	y := &yard{}
+	n.api.builds = y
+	source := n.upload("source")
+	pay := n.tokenOf("ci-pay", wire.TokenCreate{Role: "deployer", Functions: []string{"pay*", "staging.web"}})
+	staging := n.tokenOf("ci-staging", wire.TokenCreate{Role: "deployer", Functions: []string{"staging.*"}})
+	for _, c := range []struct {
+		token, function, secret string
+		status, builds          int
+		says                    string
+	}{
+		{pay, "staging.web", "pay-db", http.StatusForbidden, 0, "none of which takes staging.pay-db"},
+		{staging, "staging.web", "npm", http.StatusOK, 1, ""},
+		{pay, "pay-web", "pay-db", http.StatusOK, 1, ""},
+		{pay, "pay-web", "npm", http.StatusForbidden, 0, "none of which takes npm"},
+	} {
+		y.asks = nil
+		body, err := json.Marshal(wire.BuildRequest{Function: c.function, Source: source, Build: function.Build{
+			Type: function.BuildDockerfile, Secrets: []string{c.secret}, Network: function.NetworkNone, Timeout: function.BuildTimeout,
+		}})
+		ok(t, err)
+		if a := n.as(c.token, "POST", "/v1/builds", string(body)); a.status != c.status || len(y.asks) != c.builds || !strings.Contains(a.body, c.says) {
+			t.Errorf("%s with %s = %d %s, %d builds; want %d with %q, %d builds", c.function, c.secret, a.status, a.body, len(y.asks), c.status, c.says, c.builds)
+		}
+	}
+}
