@@ -61,7 +61,7 @@ func causes(ctx context.Context, v *visit, at *wire.EventAt, head *eventHead) (r
 			causation, first.Type = h.CausationID, h.Type
 		}
 	}
-	g := growth{v: v, here: head.ID, left: maxCauses, seen: map[string]bool{}}
+	g := growth{v: v, here: head.ID, left: maxCauses - 1, seen: map[string]bool{}}
 	root = &cause{ID: first.ID, Type: first.Type, Place: &first, Here: first.ID == head.ID}
 	if err := g.grow(ctx, root); err != nil {
 		return nil, false, err
@@ -73,7 +73,7 @@ func causes(ctx context.Context, v *visit, at *wire.EventAt, head *eventHead) (r
 type growth struct {
 	v    *visit
 	here string
-	left int
+	left int // events that may still be put below others, those that are there twice among them
 	seen map[string]bool
 	cut  bool
 }
@@ -83,7 +83,7 @@ func (g *growth) grow(ctx context.Context, c *cause) error {
 		return nil
 	}
 	g.seen[c.ID] = true
-	if g.left--; g.left < 0 || c.Deep >= maxDeep {
+	if c.Deep >= maxDeep {
 		g.cut = true
 		return nil
 	}
@@ -98,6 +98,11 @@ func (g *growth) grow(ctx context.Context, c *cause) error {
 		}
 		one := causedRun{ID: r.ID, Function: r.Function, Trigger: r.Trigger, State: r.State}
 		for _, e := range r.Emitted {
+			if g.left == 0 {
+				g.cut = true
+				break
+			}
+			g.left--
 			child := &cause{ID: e.ID, Type: e.Type, Here: e.ID == g.here, Deep: c.Deep + 1}
 			one.Events = append(one.Events, child)
 			if err := g.grow(ctx, child); err != nil {

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -114,7 +115,11 @@ func placeOf(ctx context.Context, v *visit, id string) (*function.EventRef, erro
 func (p *eventsPage) filter() (string, error) {
 	pattern := map[string]any{}
 	if p.Pattern != "" {
-		if err := json.Unmarshal([]byte(p.Pattern), &pattern); err != nil {
+		err := json.Unmarshal([]byte(p.Pattern), &pattern)
+		if err == nil && pattern == nil {
+			err = errors.New("it is null")
+		}
+		if err != nil {
 			return "", fault.New(fault.Invalid, "the pattern is no JSON object: %w", err).WithHint(`such as {"type":["order.created"],"data":{"total":[{"numeric":[">",100]}]}}`)
 		}
 	}

@@ -73,3 +73,12 @@ func TestASearchFindsTheNewestAndLooksNoFurther(t *testing.T) {
 		t.Errorf("since no time:\n%s", got)
 	}
 }
+
+func TestAPatternIsAnObject(t *testing.T) {
+	for _, pattern := range []string{"null", "[]", "1", "%7B"} {
+		got := signedIn(t, &longTopic{held: 9, now: time.Now()}).get("/events?type=x&pattern=" + pattern)
+		if text := got.Body.String(); got.Code != http.StatusOK || !strings.Contains(text, "the pattern is no JSON object") {
+			t.Errorf("the pattern %s = %d, want it refused:\n%.2000s", pattern, got.Code, text)
+		}
+	}
+}
