@@ -41,12 +41,11 @@ func (i inside) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case <-a.begun:
 	case <-ctx.Done():
-		cancel()
-		body.Close()
 		if err := context.Cause(r.Context()); err != nil {
+			body.Close()
 			return nil, err
 		}
-		<-a.begun // the handler has ended by itself
+		<-a.begun // the handler has ended by itself; that its body ends is still to be read
 	}
 	if a.failed != nil {
 		return nil, a.failed

@@ -102,3 +102,23 @@ func TestAPanicOfTheHandlerIsAnError(t *testing.T) {
 		t.Errorf("body = %q, %v; want half, and an error", text, err)
 	}
 }
+
+// A handler that has ended when it is first looked at ends its context, too: both are ready then, and either may be seen.
+func TestAnAnswerIsWholeWhoeverIsFirst(t *testing.T) {
+	c := inside{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })}
+	for i := range 50_000 {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://control/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatalf("answer %d: %v, want its end", i, err)
+		}
+	}
+}
