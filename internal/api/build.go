@@ -42,7 +42,7 @@ func (a *API) build(w http.ResponseWriter, r *http.Request, _ query) error {
 	if err := access.From(r.Context()).Over(access.Deploy, req.Function); err != nil {
 		return err
 	}
-	if err := a.mayBuild(r.Context(), req.Function, &req.Build); err != nil {
+	if err := a.MayBuild(r.Context(), req.Function, &req.Build); err != nil {
 		return err
 	}
 	if err := req.Build.Validate(); err != nil {

@@ -28,8 +28,9 @@ func (a *API) mayTake(ctx context.Context, secrets []string) error {
 		WithHint("let somebody whose token is for all functions deploy it once, or take a secret whose name fits as a function's would")
 }
 
-// mayBuild is mayTake for the secrets that a build for a function sees, which are those of the function's environment.
-func (a *API) mayBuild(ctx context.Context, fn string, how *function.Build) error {
+// MayBuild refuses a build, for the function of a full name, that would see secrets which who asks has no right to; they are those of the function's
+// environment. Whatever begins builds for somebody asks it first: the builder opens what a build names.
+func (a *API) MayBuild(ctx context.Context, fn string, how *function.Build) error {
 	var secrets []string
 	for _, name := range how.Secrets {
 		secrets = append(secrets, function.Full(function.Environment(fn), name))

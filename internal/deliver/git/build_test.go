@@ -167,3 +167,28 @@ func TestANewerPushEndsABuild(t *testing.T) {
 		t.Errorf("live is at version %d, want the one version of the second push", n)
 	}
 }
+
+// Who deploys some functions gets no secret of others by what a build sees.
+func TestABuildTakesNoSecretOfOthers(t *testing.T) {
+	h, w := newHost(t), newWork(t)
+	y := newYard(h)
+	h.images = map[string]string{function.ToBeBuilt: "sha256:" + strings.Repeat("0", 64)}
+	url := strings.Replace(h.url, testToken, "shop-deployer", 1)
+	manifest := func(secret string) map[string]string {
+		return map[string]string{"dalamb.yaml": "name: shop-web\nentry: {type: stdio, command: [./web]}\nbuild: {type: dockerfile, secrets: [" + secret + "]}\n", "Dockerfile": "FROM scratch\n"}
+	}
+	w.commit("Another's", manifest("pay-db"))
+	said, ok := w.push(url, "main")
+	if ok || len(y.runs) != 0 {
+		t.Errorf("a push that takes another's secret was taken, or built %d:\n%s", len(y.runs), said)
+	}
+	wantText(t, said, "dalamb.yaml: the secret pay-db is not his")
+	w.commit("His own", manifest("shop-db"))
+	if w.pushed(url, "main"); len(y.runs) != 1 {
+		t.Errorf("%d builds with a secret of his own, want one", len(y.runs))
+	}
+	w.commit("Another's again", manifest("pay-db"))
+	if w.pushed(h.url, "main"); len(y.runs) != 2 {
+		t.Errorf("%d builds, want one more of who may all", len(y.runs))
+	}
+}

@@ -24,6 +24,7 @@ import (
 	"github.com/dalamb/dalamb/internal/build"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -46,6 +47,8 @@ type Deployer interface {
 	// Check says of each function why a release of all of them would be refused; nil = it would not, and then the image that it names is here.
 	// Code need not be. found says which image that is.
 	Check(ctx context.Context, reqs []wire.DeployRequest) (found []wire.Deployed, errs []error)
+	// MayBuild refuses a build that would see secrets which who asks has no right to; fn is the full name of the function that it is for.
+	MayBuild(ctx context.Context, fn string, how *function.Build) error
 	// Release makes a version of each function and points aliases at them: all of it or nothing. With an error it returns what is made nevertheless,
 	// as where a roll-out does not start, which comes after that; the error says it, too.
 	Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, error)

@@ -68,6 +68,16 @@ func (f *platform) Check(_ context.Context, reqs []wire.DeployRequest) ([]wire.D
 	return found, errs
 }
 
+// MayBuild lets who has rights over some functions take secrets that are called so.
+func (f *platform) MayBuild(ctx context.Context, fn string, how *function.Build) error {
+	for _, name := range how.Secrets {
+		if full := function.Full(function.Environment(fn), name); !access.From(ctx).Covers(full) {
+			return fault.New(fault.Denied, "the secret %s is not his", full)
+		}
+	}
+	return nil
+}
+
 // Release asks the gate about all functions before it makes the first version.
 func (f *platform) Release(ctx context.Context, reqs []wire.DeployRequest) ([]wire.Deployed, error) {
 	if _, errs := f.Check(ctx, reqs); fault.All(errs) != nil {

@@ -155,6 +155,9 @@ func (p *push) check(ctx context.Context, changes []*change) error {
 		}
 		found, errs := p.server.deployer.Check(ctx, reqs)
 		for i, err := range errs {
+			if f := c.functions[i]; err == nil && f.Build != nil {
+				err = p.server.deployer.MayBuild(ctx, f.Spec.Name, f.Build)
+			}
 			if err != nil {
 				err = inFile(c.functions[i].manifest, err)
 			}
