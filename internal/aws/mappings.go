@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -180,6 +181,11 @@ func (l *Lambda) createMapping(c *call) (any, error) {
 	if qualifier != "" && qualifier != function.LiveAlias {
 		return nil, badValue("FunctionName: triggers are of the alias %s, and not of %q", function.LiveAlias, fault.Clip(qualifier))
 	}
+	if req.Enabled != nil && !*req.Enabled {
+		if err := mayPause(c, name); err != nil {
+			return nil, err
+		}
+	}
 	made := function.NewTrigger()
 	random := make([]byte, 6)
 	rand.Read(random) // never fails: crypto/rand
@@ -207,6 +213,10 @@ func (l *Lambda) createMapping(c *call) (any, error) {
 	return l.enable(c, t, made.Name, req.Enabled)
 }
 
+// mayPause refuses to pause a mapping, or to let it go on, to whom may only deploy. It is asked before anything is deployed, so that what is refused has
+// changed nothing.
+func mayPause(c *call, fn string) error { return access.From(c.ctx()).Over(access.Operate, fn) }
+
 // enable lets a mapping's trigger run, or wait, and tells of it as the version has it that was deployed for it.
 func (l *Lambda) enable(c *call, t target, trigger string, enabled *bool) (any, error) {
 	f, err := l.function(t.f.Name, "")
@@ -214,6 +224,9 @@ func (l *Lambda) enable(c *call, t target, trigger string, enabled *bool) (any, 
 		return nil, err // removed again at once by somebody else
 	}
 	if enabled != nil && slices.ContainsFunc(f.Triggers, func(t *catalog.Trigger) bool { return t.Name == trigger && t.Paused == *enabled }) {
+		if err := mayPause(c, f.Name); err != nil {
+			return nil, err // it was paused, or let go on, since that was asked
+		}
 		view, err := l.o.Catalog.Submit(c.ctx(), catalog.Pause{Function: f.Name, Trigger: trigger, Paused: !*enabled})
 		if err != nil {
 			return nil, err
@@ -357,6 +370,11 @@ func (l *Lambda) updateMapping(c *call) (any, error) {
 	name, _ := function.ParseARN(req.FunctionName)
 	if len(req.Topics) > 0 || req.StartingPosition != "" || req.SelfManagedEventSource != nil || name != "" && name != f.Name {
 		return nil, badValue("a mapping stays with its function, its topic and its start").WithHint("delete it, and create another; or dalamb seek")
+	}
+	if req.Enabled != nil && was.Paused == *req.Enabled {
+		if err := mayPause(c, f.Name); err != nil {
+			return nil, err
+		}
 	}
 	t, err := l.respec(c, f.Name, func(s *function.Spec) error {
 		i := slices.IndexFunc(s.Triggers, func(t function.Trigger) bool { return t.Name == was.Name })

@@ -6,6 +6,7 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	service "github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -96,4 +97,30 @@ func TestExpiredAccessKey(t *testing.T) {
 	}
 	_, err := soon.ListFunctions(t.Context(), nil)
 	refused(t, "an expired key", err, "ExpiredTokenException", 403)
+}
+
+// To pause a trigger is not to deploy, whichever API asks for it; what is refused has deployed nothing before.
+func TestADeployerPausesNoMapping(t *testing.T) {
+	n := startNode(t)
+	n.create("shop-web", "one")
+	ctx, ci := t.Context(), n.signer("ci-shop", wire.TokenCreate{Role: "deployer", Functions: []string{"shop-*"}})
+	create := func(topic string, enabled bool) (*service.CreateEventSourceMappingOutput, error) {
+		return ci.CreateEventSourceMapping(ctx, &service.CreateEventSourceMappingInput{
+			FunctionName: sdk.String("shop-web"), Topics: []string{topic}, StartingPosition: types.EventSourcePositionLatest, Enabled: sdk.Bool(enabled),
+		})
+	}
+	made, err := create("events", true)
+	ok(t, err)
+	_, err = create("others", false)
+	refused(t, "a deployer's paused mapping", err, "AccessDeniedException", 403)
+	_, err = ci.UpdateEventSourceMapping(ctx, &service.UpdateEventSourceMappingInput{UUID: made.UUID, Enabled: sdk.Bool(false), BatchSize: sdk.Int32(7)})
+	refused(t, "a deployer's pause", err, "AccessDeniedException", 403)
+	now, err := n.lambda.GetEventSourceMapping(ctx, &service.GetEventSourceMappingInput{UUID: made.UUID})
+	if err != nil || sdk.ToString(now.State) != "Enabled" || sdk.ToInt32(now.BatchSize) != 100 {
+		t.Errorf("then it is %+v, %v; want it as it was", now, err)
+	}
+	changed, err := ci.UpdateEventSourceMapping(ctx, &service.UpdateEventSourceMappingInput{UUID: made.UUID, Enabled: sdk.Bool(true), BatchSize: sdk.Int32(7)})
+	if err != nil || sdk.ToInt32(changed.BatchSize) != 7 {
+		t.Errorf("a change that pauses nothing = %+v, %v", changed, err)
+	}
 }
