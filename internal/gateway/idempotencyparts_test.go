@@ -47,21 +47,6 @@ func TestWhatIsTheSameRequest(t *testing.T) {
 	}
 }
 
-func TestAnUpgradeWithAKeyIsNoRequestThatIsRunOnce(t *testing.T) {
-	n := start(t, says("x"))
-	r := httptest.NewRequest("POST", "/x", http.NoBody)
-	r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Idempotency-Key": {"k"}}
-	o := &once{n.Gateway, &function.Idempotency{Required: true}, &catalog.Trigger{Function: "f", Trigger: onceRoute()}}
-	passed := false
-	err := o.policy(&exchange{ResponseWriter: httptest.NewRecorder()}, &Call{Function: "f", Request: r}, func(_ *exchange, c *Call) error {
-		passed = c.keyed == nil
-		return nil
-	})
-	if err != nil || !passed {
-		t.Errorf("it passes: %v, %v", passed, err)
-	}
-}
-
 func TestWhatStandsInAKey(t *testing.T) {
 	for given, want := range map[string]string{" k\t": "k", `"a b, \"c\" \\"`: `a b, "c" \`, "\"a\x01\"": "", "\"a\u00e9\"": "", "a\x01": "", `"a`: ""} {
 		key, err := idempotencyKeyOf(http.Header{"Idempotency-Key": {given}})
