@@ -126,20 +126,3 @@ func TestADeletedRuleDoesNotComeBackWithAnOldVersion(t *testing.T) {
 		t.Errorf("triggers = %v", triggers)
 	}
 }
-
-func TestTargetsThatAreRemovedBesideADeployDoNotComeBack(t *testing.T) {
-	n := startNode(t)
-	n.reporter("pay")
-	for i := range 6 {
-		n.aim("paid", `{"source":["shop"]}`, "pay")
-		v := n.newest("pay")
-		v.Spec.Triggers, v.Spec.Env = nil, map[string]string{"AGAIN": fmt.Sprint(v.Number)}
-		var deploy sync.WaitGroup
-		deploy.Go(func() { _, _ = n.client.Deploy(t.Context(), wire.DeployRequest{Spec: v.Spec, Code: v.Code}) })
-		out, typ := n.bridge("RemoveTargets", object{"Rule": "paid", "Ids": []string{"1"}})
-		deploy.Wait()
-		if triggers := n.spec("pay")["triggers"]; triggers != nil {
-			t.Fatalf("%d: triggers = %v after %v %s", i, triggers, out, typ)
-		}
-	}
-}
