@@ -254,7 +254,7 @@ func TestARedriveFollowsRetryOnAndRefusesAVersionThatIsGone(t *testing.T) {
 	w.jobCount(w.redrive(RedriveRequest{Function: "f", Version: 1}))
 	w.await("the refusal", func() bool {
 		for _, dl := range w.dead() {
-			return strings.HasPrefix(dl.Run.Reason, "version 1 of f, which was asked for, was let go")
+			return strings.HasPrefix(dl.Run.Reason, "version 1 of f, which was asked for, is not there any more: it was removed, or newer ones")
 		}
 		return false
 	})
