@@ -302,22 +302,24 @@ func TestAnotherRequestIsNoAttemptOfWhatIsOver(t *testing.T) {
 	}
 }
 
-// hole is a log that has lost what stood at an offset, and has what came behind.
+// hole is a log that has lost, from when it is said where, what stood at an offset, and has what came behind.
 type hole struct {
 	eventlog.Log
-	at eventlog.Position
+	lost atomic.Pointer[eventlog.Position]
 }
 
-func (l hole) Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
-	if p.Topic == l.at.Topic && p.ID == l.at.Partition && from == l.at.Offset {
+func (*hole) Shared() bool { return true }
+
+func (l *hole) Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
+	if at := l.lost.Load(); at != nil && p.Topic == at.Topic && p.ID == at.Partition && from == at.Offset {
 		from++
 	}
 	return l.Log.Read(ctx, p, from, o)
 }
 
 func TestWhatComesBehindAnAnswerIsNotItsOwn(t *testing.T) {
-	log := openLog(t)
-	k, _ := node(t, Options{Log: shared{log}})
+	log := &hole{Log: openLog(t)}
+	k, _ := node(t, Options{Log: log})
 	answer(t, claim(t, k, request("k")).Claim, "lost")
 	again := request("k")
 	p := partitionOf(again.Key)
@@ -327,7 +329,7 @@ func TestWhatComesBehindAnAnswerIsNotItsOwn(t *testing.T) {
 			break
 		}
 	}
-	k.o.Log = hole{log, eventlog.Position{Topic: function.TopicIdempotency, Partition: p, Offset: 1}}
+	log.lost.Store(&eventlog.Position{Topic: function.TopicIdempotency, Partition: p, Offset: 1})
 	if e, err := k.Enter(t.Context(), again); !errors.Is(err, ErrGone) {
 		t.Errorf("Enter = %+v, %v; want ErrGone", e, err)
 	}
