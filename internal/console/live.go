@@ -40,7 +40,7 @@ func (s *stream) tell(name string, data any) bool {
 	return s.control.Flush() == nil
 }
 
-// live tells a page that it should be fetched again: when something was changed, and every few seconds. It ends when the node stops, or the token does.
+// live tells a page that it should be fetched again: when something was changed, and every few seconds. It ends when the node stops, or the page is left; see docs/access.md for a token that ends meanwhile.
 func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	v := c.visitor(w, r)
 	if v == nil {
