@@ -30,7 +30,11 @@ func openLog(t *testing.T, o enginetest.Options) eventlog.Log {
 	}
 	t.Cleanup(func() { log.Close() })
 	for name, partitions := range map[string]int32{function.TopicControl: 1, function.TopicInvoke: 2, "events": 2, "other": 1} {
-		if err := log.CreateTopic(t.Context(), eventlog.Topic{Name: name, Partitions: partitions}); err != nil {
+		topic := eventlog.Topic{Name: name, Partitions: partitions}
+		if name == function.TopicControl {
+			topic.Retention, topic.MaxBytes = eventlog.Forever, eventlog.Forever // as a node makes it: tests give its events old times
+		}
+		if err := log.CreateTopic(t.Context(), topic); err != nil {
 			t.Fatal(err)
 		}
 	}
