@@ -100,6 +100,9 @@ func (s *state) fold(one part) (accepted bool, err error) {
 		return false, fmt.Errorf("%s lacks what such an event says", typ)
 	}
 	s.last[p.Function] = r.Offset
+	if typ == event.TypeNoteChanged && p.Note != nil && p.Note.Text == nil {
+		s.forgetNotes()
+	}
 	return true, nil
 }
 

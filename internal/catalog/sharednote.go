@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -15,6 +16,9 @@ import (
 const (
 	maxSharedNote  = 32 << 10 // bytes of one
 	maxSharedNotes = 2000
+	// maxForgotten is of how many notes that are gone it is known since when, so that a change decided upon the note is refused. A note that is forgotten
+	// altogether is as one that there never was.
+	maxForgotten = 1000
 )
 
 // SharedNote keeps something that belongs to no function, for who speaks another API's language: a rule that has no target yet, an archive. It runs
@@ -26,7 +30,9 @@ type SharedNote struct {
 	Expects int64
 }
 
-func sharedNoteEntity(key string) string { return "note/" + key }
+const sharedNotePrefix = "note/"
+
+func sharedNoteEntity(key string) string { return sharedNotePrefix + key }
 
 func (n SharedNote) event(_ context.Context, at scene) (*event.Event, error) {
 	entity, notes := sharedNoteEntity(n.Key), at.view.settings.Notes
@@ -61,6 +67,24 @@ func (s *settings) remember(typ string, p payload) (ok bool) {
 		s.Notes[p.Note.Key] = p.Note.Text
 	}
 	return true
+}
+
+// forgetNotes keeps the newest of the offsets of notes that are gone. What is kept follows from the events alone, whatever snapshot a node began with.
+func (s *state) forgetNotes() {
+	var gone []string
+	for entity := range s.last {
+		key, is := strings.CutPrefix(entity, sharedNotePrefix)
+		if _, there := s.settings.Notes[key]; is && !there {
+			gone = append(gone, entity)
+		}
+	}
+	if len(gone) <= maxForgotten {
+		return
+	}
+	slices.SortFunc(gone, func(x, y string) int { return cmp.Compare(s.last[x], s.last[y]) })
+	for _, entity := range gone[:len(gone)-maxForgotten] {
+		delete(s.last, entity)
+	}
 }
 
 // SharedNote is the text of a shared note, nil = there is none, and what a change of it expects.

@@ -73,3 +73,48 @@ func TestSharedNotesAreBounded(t *testing.T) {
 		t.Errorf("a note that is there: %v", err)
 	}
 }
+
+func TestNotesThatAreGoneAreForgottenInTheEnd(t *testing.T) {
+	log, store := newLog(t), &memory{}
+	c, stop := start(t, log, store)
+	const over = 5
+	key := func(i int) string { return fmt.Sprintf("replay/%04d", i) }
+	var added, removed []Change
+	for i := range maxForgotten + over {
+		added = append(added, SharedNote{Key: key(i), Text: json.RawMessage(`1`), Expects: -1})
+	}
+	v, err := c.SubmitAll(t.Context(), added)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxForgotten + over {
+		_, last := v.SharedNote(key(i))
+		removed = append(removed, SharedNote{Key: key(i), Expects: last})
+	}
+	if _, err := c.SubmitAll(t.Context(), removed); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string, v *View) {
+		t.Helper()
+		if len(v.last) != maxForgotten {
+			t.Errorf("%s: %d offsets are kept, want %d", when, len(v.last), maxForgotten)
+		}
+		for i := range maxForgotten + over {
+			if _, last := v.SharedNote(key(i)); (last >= 0) != (i >= over) {
+				t.Fatalf("%s: note %d is expected at %d", when, i, last)
+			}
+		}
+	}
+	check("at once", c.View())
+	stop()
+	c, stop = start(t, log, store)
+	check("from the snapshot", caughtUp(t, c))
+	stop()
+	c, _ = start(t, log, nil)
+	check("from the log", caughtUp(t, c))
+	_, was := v.SharedNote(key(0))
+	if _, err := c.Submit(t.Context(), SharedNote{Key: key(0), Text: json.RawMessage(`2`), Expects: was}); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("a change of a note that was forgotten: %v, want a conflict", err)
+	}
+	submit(t, c, SharedNote{Key: key(0), Text: json.RawMessage(`2`), Expects: -1})
+}
