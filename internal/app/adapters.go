@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/api"
@@ -34,14 +33,7 @@ func (f functions) VersionNumber(fn string, n int) (*function.Version, error) {
 
 func (f functions) Wanted() ([]*function.Version, <-chan struct{}) {
 	changed := f.Changed() // before the view, so that no change falls between
-	view := f.View()
-	wanted := view.Wanted()
-	for _, p := range provisioned(view) {
-		if !slices.Contains(wanted, p.Version) { // no alias points at it
-			wanted = append(wanted, p.Version)
-		}
-	}
-	return wanted, changed
+	return f.View().Wanted(), changed
 }
 
 func (f functions) Prepared() []fleet.Prepared {

@@ -30,7 +30,8 @@ type Functions interface {
 	VersionNumber(fn string, n int) (*function.Version, error)
 	// Wanted are the versions that an alias points at; others drain. changed is closed when there may be other ones.
 	Wanted() (versions []*function.Version, changed <-chan struct{})
-	// Prepared are those of Wanted of which instances are kept for a roll-out, or because somebody said so.
+	// Prepared are those of which instances are kept for a roll-out, or because somebody said so. Of one that is not wanted these alone are kept, whatever
+	// its manifest says.
 	Prepared() []Prepared
 }
 

@@ -22,6 +22,16 @@ func (s *shop) rollOut(next *function.Version, prepared ...Prepared) {
 	s.changed = make(chan struct{})
 }
 
+// keep lets a shop have instances of a version that no alias points at.
+func (s *shop) keep(v *function.Version, instances int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.versions["pay"] = append(s.versions["pay"], v)
+	s.prepared = []Prepared{{Version: v, Instances: instances}}
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
 // over ends it: only the live version is wanted.
 func (s *shop) over() {
 	s.mu.Lock()
@@ -70,6 +80,37 @@ func TestAVersionIsReadyBeforeItsFirstCallAndStaysSo(t *testing.T) {
 		synctest.Wait()
 		if got := count(f, 2); got != 0 {
 			t.Errorf("%d instances of it after the roll-out, want none", got)
+		}
+	})
+}
+
+func TestOfAVersionThatIsNotWantedSoManyAreKeptAsAreAskedForAndNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStarter{work: takes(time.Millisecond)}
+		old := second(scale(3, 5), func(s *function.Spec) { s.Scale.Reserved = 4 })
+		shop := newShop(version("pay"))
+		f := start(t, s, shop)
+		shop.keep(old, 1)
+		if err := f.Ready(t.Context(), old); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour) // longer than an instance may be idle
+		synctest.Wait()
+		f.mu.Lock()
+		reserved := f.shareOf("pay").reserved
+		f.mu.Unlock()
+		if got := count(f, 2); got != 1 || reserved != 0 {
+			t.Errorf("%d instances are kept, and %d reserved; want 1 and none", got, reserved)
+		}
+		c := call("pay")
+		c.Version = 2
+		if r := mustInvoke(t, f, c); r.Cold {
+			t.Error("a call of it is cold")
+		}
+		shop.over()
+		synctest.Wait()
+		if got := count(f, 2); got != 0 {
+			t.Errorf("%d instances are there when none is asked for", got)
 		}
 	})
 }

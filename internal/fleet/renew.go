@@ -26,12 +26,18 @@ func (noValues) Offset(*function.Version) int64                              { r
 func (noValues) Values(*function.Version) (v entry.Values, n int64, e error) { return v, 0, nil }
 
 // offsets are those of all versions that have something to take.
-func (f *Fleet) offsets(versions []*function.Version) map[poolKey]int64 {
+func (f *Fleet) offsets(versions []*function.Version, prepared []Prepared) map[poolKey]int64 {
 	all := map[poolKey]int64{}
-	for _, v := range versions {
+	add := func(v *function.Version) {
 		if n := f.o.Values.Offset(v); n > 0 {
 			all[keyOf(v)] = n
 		}
+	}
+	for _, v := range versions {
+		add(v)
+	}
+	for _, p := range prepared {
+		add(p.Version)
 	}
 	return all
 }

@@ -77,7 +77,10 @@ func (p *pool) ahead() int {
 
 // plan finds how many instances a pool keeps now. The caller holds mu.
 func (f *Fleet) plan(p *pool) {
-	p.min, p.minUntil = p.version.Spec.Scale.MinAt(p.version.Created, f.o.Now())
+	p.min, p.minUntil = 0, time.Time{}
+	if f.wanted == nil || f.wanted[p.key] {
+		p.min, p.minUntil = p.version.Spec.Scale.MinAt(p.version.Created, f.o.Now())
+	}
 	p.min = max(p.min, p.prepared)
 	if !p.minUntil.IsZero() {
 		f.wakeBy(p.minUntil)
@@ -167,9 +170,10 @@ func (f *Fleet) feed() {
 	}
 }
 
-// want takes the versions that aliases point at. Of the others, idle instances stop at once and busy ones after their work.
+// want takes the versions that are wanted, whose manifests count, and those of which instances are kept beside them: of these exactly those. Of all others,
+// idle instances stop at once and busy ones after their work.
 func (f *Fleet) want(versions []*function.Version, prepared []Prepared) {
-	offsets := f.offsets(versions)
+	offsets := f.offsets(versions, prepared)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if short := f.reserve(versions); len(short) > 0 {
@@ -184,7 +188,7 @@ func (f *Fleet) want(versions []*function.Version, prepared []Prepared) {
 	}
 	f.prepare(prepared)
 	for key, p := range f.pools {
-		p.wanted = f.wanted[key]
+		p.wanted = f.wanted[key] || p.prepared > 0
 		if p.wanted {
 			f.renew(p, offsets[key])
 			f.ensure(p)
