@@ -2,7 +2,6 @@ package event
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"unicode"
 )
@@ -24,13 +23,8 @@ func (e *Event) SetResources(list []string) error {
 		e.Subject = list[0]
 		return nil
 	}
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(list); err != nil {
-		return fmt.Errorf("encode resources: %w", err)
-	}
-	return e.SetExtension(ExtResources, strings.TrimSuffix(b.String(), "\n"))
+	// Written here, since encoding/json escapes what JSON need not.
+	return e.SetExtension(ExtResources, `["`+strings.Join(list, `","`)+`"]`)
 }
 
 // ResourcesOf is what an event is about, its subject first; never nil. An extension resources that is no array of texts counts for nothing.

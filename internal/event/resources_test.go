@@ -14,6 +14,7 @@ func TestResourcesAreTheSubjectOrAnExtension(t *testing.T) {
 		{nil, "", nil},
 		{[]string{"arn:a"}, "arn:a", nil},
 		{[]string{"arn:a", "b<&>ü"}, "", `["arn:a","b<&>ü"]`},
+		{[]string{"a\u2028b", "c\u2029"}, "", "[\"a\u2028b\",\"c\u2029\"]"},
 	} {
 		e := &Event{ID: "1", Source: "/a", Type: "t"}
 		if err := e.SetResources(c.list); err != nil || e.Subject != c.subject || e.Extensions[ExtResources] != c.extension {
@@ -26,7 +27,7 @@ func TestResourcesAreTheSubjectOrAnExtension(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, bad := range []string{"", `a"b`, `a\b`, "a\nb", "a\ufffdb"} {
+	for _, bad := range []string{"", `a"b`, `a\b`, "a\nb", "a\ufffdb", "a\xffb"} {
 		e := &Event{}
 		if e.SetResources([]string{"good", bad}) == nil || e.Extensions != nil {
 			t.Errorf("the resource %q is taken", bad)
