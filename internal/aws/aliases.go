@@ -231,10 +231,6 @@ func (l *Lambda) deleteAlias(c *call) (any, error) {
 	if _, there := f.Aliases[alias]; !there {
 		return nil, nil // as AWS answers
 	}
-	if _, err = l.o.Control.RemoveAlias(c.ctx(), api.Alias{Function: name, Name: alias}); err != nil {
-		return nil, err
-	}
-	// What was kept for it goes at once: an alias of the same name is another one.
-	_, err = l.remember(c.ctx(), name, func(*catalog.Function, *note) error { return nil })
+	_, err = l.o.Control.RemoveAlias(c.ctx(), api.Alias{Function: name, Name: alias})
 	return nil, err
 }

@@ -19,6 +19,7 @@ type note struct {
 	Versions    map[int]string         `json:"versions,omitempty"`    // number -> description that it was published with
 	Provisioned map[string]provisioned `json:"provisioned,omitempty"` // version or alias -> instances that are kept ready for it
 	Policies    map[string][]statement `json:"policies,omitempty"`    // qualifier, "" = none -> what is permitted
+	Born        map[string]int64       `json:"born,omitempty"`        // alias that something is kept of -> catalog.Function.Born
 	Archives    map[string]upload      `json:"archives,omitempty"`    // digest of the code -> the archive that it came as
 }
 
@@ -28,13 +29,14 @@ type upload struct {
 	Size int64  `json:"size"`
 }
 
-// noteOf reads the note of a function. One that cannot be read is as none.
+// noteOf reads the note of a function, without what is of aliases and versions that are gone, whoever removed them. One that cannot be read is as none.
 func noteOf(f *catalog.Function) (n note) {
 	if text := f.Notes[noteKey]; text != nil {
 		if json.Unmarshal(text, &n) != nil {
 			return note{}
 		}
 	}
+	n.tidy(f)
 	return n
 }
 
@@ -75,10 +77,15 @@ func (l *Lambda) remember(ctx context.Context, name string, edit func(f *catalog
 	}
 }
 
-// tidy forgets what is of aliases and code that are not there any more.
+// tidy forgets what is of aliases and code that are not there any more. An alias that was made again is another one.
 func (n *note) tidy(f *catalog.Function) {
+	isAlias := func(name string) bool {
+		_, there := f.Aliases[name]
+		born, known := n.Born[name]
+		return there && (!known || born == f.Born[name])
+	}
 	for name := range n.Aliases {
-		if _, there := f.Aliases[name]; !there {
+		if !isAlias(name) {
 			delete(n.Aliases, name)
 		}
 	}
@@ -93,8 +100,7 @@ func (n *note) tidy(f *catalog.Function) {
 	}
 	names := func(qualifier string) bool {
 		number, isNumber := numberOf(qualifier)
-		_, isAlias := f.Aliases[qualifier]
-		return isAlias || isNumber && numbers[number]
+		return isAlias(qualifier) || isNumber && numbers[number]
 	}
 	for qualifier := range n.Provisioned {
 		if !names(qualifier) {
@@ -109,6 +115,14 @@ func (n *note) tidy(f *catalog.Function) {
 	for digest := range n.Archives {
 		if !code[digest] {
 			delete(n.Archives, digest)
+		}
+	}
+	n.Born = nil
+	for name := range f.Aliases {
+		_, described := n.Aliases[name]
+		_, ready := n.Provisioned[name]
+		if described || ready || n.Policies[name] != nil {
+			set(&n.Born, name, f.Born[name])
 		}
 	}
 }

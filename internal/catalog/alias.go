@@ -184,9 +184,18 @@ func (f *Function) Before(alias string) (int, error) {
 		WithHint("dalamb versions %[1]s lists those that there are; dalamb rollback %[1]s --to VERSION takes the alias to one of them", f.Name)
 }
 
+// bear notes since when an alias is there.
+func (f *Function) bear(alias string, offset int64) {
+	if f.Born == nil {
+		f.Born = map[string]int64{}
+	}
+	f.Born[alias] = offset
+}
+
 // removeAlias changes f, which is the fold's own fresh copy, and puts it in place.
 func (s *state) removeAlias(f *Function, alias string, offset int64) {
 	delete(f.Aliases, alias)
+	delete(f.Born, alias)
 	delete(f.Trails, alias)
 	delete(f.Delivered, alias)
 	f.Last = offset

@@ -104,6 +104,12 @@ func TestAliasesAreRemoved(t *testing.T) {
 	if _, err := first.Alias("pay", "preview/x"); err != nil {
 		t.Errorf("the view before has lost it too: %v", err)
 	}
+	shifted := submit(t, c, to("live", 1)).functions["pay"].Born["live"]
+	again := submit(t, c, to("preview/x", 1)).functions["pay"].Born
+	if was := first.functions["pay"].Born; v.functions["pay"].Born["preview/x"] != 0 || was["preview/x"] == 0 || again["preview/x"] <= was["preview/x"] || shifted != was["live"] {
+		t.Errorf("aliases were born at %v and %v", was, again)
+	}
+	submit(t, c, RemoveAlias{Function: "pay", Alias: "preview/x"})
 	if got, want := matching(v, "events", "x"), []string{"pay/a"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("matching = %v, want %v", got, want)
 	}

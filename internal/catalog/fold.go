@@ -149,6 +149,9 @@ func (s *state) shift(f *Function, p payload, b birth) {
 	}
 	a := *p.Alias
 	f.trace(a)
+	if _, there := f.Aliases[a.Name]; !there {
+		f.bear(a.Name, b.offset)
+	}
 	f.Aliases[a.Name] = a
 	if a.Name == function.LiveAlias {
 		f.Triggers = triggersOf(f, b)

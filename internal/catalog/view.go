@@ -29,6 +29,7 @@ type Function struct {
 	Versions  []*function.Version // by number, rising
 	Newest    int                 `json:"newest,omitempty"` // number of the newest version, where that was removed; 0 = the last of Versions is it
 	Aliases   map[string]function.Alias
+	Born      map[string]int64            `json:"born,omitempty"`      // alias -> control offset of what made it: one of the same name later is another
 	Trails    map[string][]int            `json:"trails,omitempty"`    // alias -> the primaries that it had before, the newest last; see Function.trace
 	Delivered map[string]*function.Origin `json:"delivered,omitempty"` // alias -> whose deploy moved it last; see Deliverer
 	Triggers  []*Trigger                  // of the live version, the implicit function.InvokeTrigger first
@@ -113,6 +114,7 @@ func (f *Function) clone() *Function {
 	c := *f
 	c.Versions = slices.Clone(f.Versions)
 	c.Aliases = maps.Clone(f.Aliases)
+	c.Born = maps.Clone(f.Born)
 	c.Trails = maps.Clone(f.Trails)
 	c.Delivered = maps.Clone(f.Delivered)
 	c.Notes = maps.Clone(f.Notes)
