@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -24,6 +25,7 @@ const (
 type archive struct {
 	Name          string
 	Bus           string
+	TopicID       string `json:",omitempty"` // of the bus
 	Description   string
 	EventPattern  string
 	RetentionDays int // 0 = for ever
@@ -115,10 +117,13 @@ func (b *EventBridge) createArchive(c *eventsCall) (any, error) {
 	}
 	var made archive
 	err = keep(c.ctx(), b, archiveNotes+req.ArchiveName, func(a *archive, there bool) error {
-		if there {
+		if _, _, err := b.archive(c, req.ArchiveName); there && fault.KindOf(err) != fault.NotFound { // else it is of a bus that is gone
+			if err != nil {
+				return err
+			}
 			return ofType(alreadyThere, fault.New(fault.Conflict, "Archive %s already exists.", req.ArchiveName))
 		}
-		made = archive{Name: req.ArchiveName, Bus: on.name, Created: b.l.o.Now().UTC()}
+		made = archive{Name: req.ArchiveName, Bus: on.name, TopicID: topic.ID, Created: b.l.o.Now().UTC()}
 		*a = made
 		if err := b.applyArchive(a, &req, topic); err != nil {
 			return err
@@ -143,11 +148,7 @@ func (b *EventBridge) updateArchive(c *eventsCall) (any, error) {
 	if req.EventSourceArn != "" {
 		return nil, badValue("EventSourceArn: an archive stays with its bus")
 	}
-	was, err := b.archive(req.ArchiveName)
-	if err != nil {
-		return nil, err
-	}
-	_, topic, err := b.busThere(c, was.Bus)
+	was, topic, err := b.archive(c, req.ArchiveName)
 	if err != nil {
 		return nil, err
 	}
@@ -167,15 +168,30 @@ func noArchive(name string) error {
 	return ofType(noSuchThing, fault.New(fault.NotFound, "Archive %s does not exist.", fault.Clip(name)))
 }
 
-func (b *EventBridge) archive(name string) (*archive, error) {
+// archive is one whose bus is there, and the topic of that.
+func (b *EventBridge) archive(c *eventsCall, name string) (*archive, wire.Topic, error) {
 	a, there := kept[archive](b, archiveNotes+name)
 	if !there {
-		return nil, noArchive(name)
+		return nil, wire.Topic{}, noArchive(name)
 	}
-	return &a, nil
+	_, topic, err := b.busThere(c, a.Bus)
+	if fault.KindOf(err) == fault.NotFound || err == nil && !sameTopic(a.TopicID, topic) {
+		return nil, wire.Topic{}, noArchive(name)
+	}
+	return &a, topic, err
 }
 
-func (b *EventBridge) archives() []archive { return allKept[archive](b, archiveNotes) }
+// archives are those whose buses are there, by their names.
+func (b *EventBridge) archives(c *eventsCall) ([]archive, error) {
+	list, err := b.topics.Topics(c.ctx())
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(allKept[archive](b, archiveNotes), func(a archive) bool {
+		on, err := b.bus(a.Bus)
+		return err != nil || !slices.ContainsFunc(list.Topics, func(t wire.Topic) bool { return t.Name == on.topic && sameTopic(a.TopicID, t) })
+	}), nil
+}
 
 // archiveAnswer is AWS's Archive. What DescribeArchive tells besides is absent of lists.
 type archiveAnswer struct {
@@ -200,7 +216,7 @@ func (b *EventBridge) describeArchive(c *eventsCall) (any, error) {
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	a, err := b.archive(req.ArchiveName)
+	a, _, err := b.archive(c, req.ArchiveName)
 	if err != nil {
 		return nil, err
 	}
@@ -218,8 +234,12 @@ func (b *EventBridge) listArchives(c *eventsCall) (any, error) {
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
+	archives, err := b.archives(c)
+	if err != nil {
+		return nil, err
+	}
 	var all []archiveAnswer
-	for _, a := range b.archives() {
+	for _, a := range archives {
 		one := b.tellArchive(&a)
 		if (req.EventSourceArn == "" || req.EventSourceArn == one.EventSourceArn) && (req.State == "" || req.State == one.State) {
 			all = append(all, one)
@@ -240,8 +260,8 @@ func (b *EventBridge) deleteArchive(c *eventsCall) (any, error) {
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	if _, err := b.archive(req.ArchiveName); err != nil {
-		return nil, err
+	if _, there := kept[archive](b, archiveNotes+req.ArchiveName); !there { // its bus may be gone
+		return nil, noArchive(req.ArchiveName)
 	}
 	return nil, forget(c.ctx(), b, archiveNotes+req.ArchiveName)
 }

@@ -63,6 +63,10 @@ func (b *EventBridge) busThere(c *eventsCall, text string) (bus, wire.Topic, err
 	return one, topic, err
 }
 
+// sameTopic says whether what is kept with the id of a bus's topic is of that topic: one of the same name that came later is another bus, which has none
+// of the rules and archives of the one before. What was kept without an id is of any.
+func sameTopic(id string, t wire.Topic) bool { return id == "" || id == t.ID }
+
 func noBus(name string) error {
 	return fault.New(fault.NotFound, "Event bus %s does not exist.", fault.Clip(name))
 }
@@ -241,14 +245,18 @@ func (b *EventBridge) deleteBus(c *eventsCall) (any, error) {
 	if one.name == defaultBus {
 		return nil, badValue("Cannot delete event bus %s.", defaultBus)
 	}
-	if _, err := b.topics.Topic(c.ctx(), one.topic); fault.KindOf(err) == fault.NotFound {
+	topic, err := b.topics.Topic(c.ctx(), one.topic)
+	if fault.KindOf(err) == fault.NotFound {
 		return nil, nil
 	}
-	if rules := b.l.o.Catalog.View().SharedNotes(ruleNotes + one.name + "/"); len(rules) > 0 {
-		return nil, badValue("Event bus %s can't be deleted since it has rules: %s", one.name, strings.TrimPrefix(rules[0], ruleNotes+one.name+"/"))
+	if err != nil {
+		return nil, err
 	}
-	for _, a := range b.archives() {
-		if a.Bus == one.name {
+	if rules := b.rulesOf(one, topic); len(rules) > 0 {
+		return nil, badValue("Event bus %s can't be deleted since it has rules: %s", one.name, rules[0].Name)
+	}
+	for _, a := range allKept[archive](b, archiveNotes) {
+		if a.Bus == one.name && sameTopic(a.TopicID, topic) {
 			return nil, badValue("Event bus %s can't be deleted since the archive %s is of its events", one.name, a.Name)
 		}
 	}

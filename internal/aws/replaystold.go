@@ -11,16 +11,21 @@ func noReplay(name string) error {
 	return fault.New(fault.NotFound, "Replay %s does not exist.", fault.Clip(name))
 }
 
-// forgetReplays makes room for one more.
+// forgetReplays makes room for one more. Of those that stay it is kept how they ended: the parts of the new one may be what the catalog forgets theirs for.
 func (b *EventBridge) forgetReplays(c *eventsCall) error {
 	all := allKept[bridgeReplay](b, replayNotes)
+	for i := range all {
+		if _, err := b.settleReplay(c, &all[i]); err != nil && fault.KindOf(err) != fault.NotFound {
+			return err
+		}
+	}
 	slices.SortFunc(all, func(x, y bridgeReplay) int { return x.Started.Compare(y.Started) })
 	left := len(all)
 	for _, r := range all {
 		if left < keptReplays {
 			return nil
 		}
-		if b.stateOf(&r).state == replayRunning {
+		if s := b.stateOf(&r); !s.over() {
 			continue
 		}
 		if err := forget(c.ctx(), b, replayNotes+r.Name); err != nil {
@@ -46,8 +51,8 @@ type replayAnswer struct {
 	ReplayEndTime   *float64 `json:",omitempty"`
 }
 
-func (b *EventBridge) tellReplay(r *bridgeReplay) replayAnswer {
-	s := b.stateOf(r)
+func (b *EventBridge) tellReplay(c *eventsCall, r *bridgeReplay) replayAnswer {
+	s := b.seenReplay(c, r)
 	out := replayAnswer{
 		ReplayName: r.Name, EventSourceArn: eventsARN(b.l.o.Region, "archive", r.Archive), State: s.state, StateReason: s.reason,
 		EventStartTime: unixSeconds(r.From), EventEndTime: unixSeconds(r.To), ReplayStartTime: unixSeconds(r.Started),
@@ -68,7 +73,7 @@ func (b *EventBridge) describeReplay(c *eventsCall) (any, error) {
 	if !there {
 		return nil, noReplay(req.ReplayName)
 	}
-	out := b.tellReplay(&r)
+	out := b.tellReplay(c, &r)
 	out.ReplayArn, out.Description = eventsARN(b.l.o.Region, "replay", r.Name), r.Description
 	out.Destination = &replayDestination{bus{name: r.Bus}.arn(b.l.o.Region), r.FilterArns}
 	return out, nil
@@ -85,7 +90,7 @@ func (b *EventBridge) listReplays(c *eventsCall) (any, error) {
 	}
 	var all []replayAnswer
 	for _, r := range allKept[bridgeReplay](b, replayNotes) {
-		one := b.tellReplay(&r)
+		one := b.tellReplay(c, &r)
 		if (req.State == "" || req.State == one.State) && (req.EventSourceArn == "" || req.EventSourceArn == one.EventSourceArn) {
 			all = append(all, one)
 		}
@@ -119,5 +124,5 @@ func (b *EventBridge) cancelReplay(c *eventsCall) (any, error) {
 			return nil, err
 		}
 	}
-	return struct{ ReplayArn, State string }{eventsARN(b.l.o.Region, "replay", r.Name), b.stateOf(&r).state}, nil
+	return struct{ ReplayArn, State string }{eventsARN(b.l.o.Region, "replay", r.Name), b.seenReplay(c, &r).state}, nil
 }

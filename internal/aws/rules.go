@@ -3,10 +3,10 @@ package aws
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // ruleNotes begins the keys of rules: events/rule/BUS/NAME.
@@ -25,6 +25,7 @@ const (
 type rule struct {
 	Name               string
 	Bus                string
+	TopicID            string `json:",omitempty"` // of the bus that it is of; "" = of none, as schedules are
 	EventPattern       string
 	ScheduleExpression string
 	Description        string
@@ -105,7 +106,7 @@ func (b *EventBridge) putRule(c *eventsCall) (any, error) {
 	if err := req.check(); err != nil {
 		return nil, err
 	}
-	on, _, err := b.busThere(c, req.EventBusName)
+	on, topic, err := b.busThere(c, req.EventBusName)
 	if err != nil {
 		return nil, err
 	}
@@ -113,12 +114,20 @@ func (b *EventBridge) putRule(c *eventsCall) (any, error) {
 		return nil, badValue("ScheduleExpression is supported only on the default event bus.")
 	}
 	wanted := rule{Name: req.Name, Bus: on.name}
-	if others := b.l.o.Catalog.View().SharedNotes(ruleNotes + on.name + "/"); len(others) >= maxRules && !slices.Contains(others, wanted.key()) {
+	others := b.rulesOf(on, topic)
+	if len(others) >= maxRules && !slices.ContainsFunc(others, func(r rule) bool { return r.Name == wanted.Name }) {
 		return nil, fault.New(fault.Exhausted, "The requested resource exceeds the maximum number allowed: %d rules of the event bus %s.", maxRules, on.name)
 	}
+	if err := b.forgetRuleBefore(c, &wanted, topic); err != nil {
+		return nil, err
+	}
 	err = keep(c.ctx(), b, wanted.key(), func(r *rule, _ bool) error {
+		id := topic.ID
+		if req.ScheduleExpression != "" {
+			id = ""
+		}
 		wanted = rule{
-			Name: req.Name, Bus: on.name, EventPattern: req.EventPattern, ScheduleExpression: req.ScheduleExpression, Description: req.Description,
+			Name: req.Name, Bus: on.name, TopicID: id, EventPattern: req.EventPattern, ScheduleExpression: req.ScheduleExpression, Description: req.Description,
 			RoleArn: req.RoleArn, Disabled: req.State == "DISABLED", Targets: r.Targets,
 		}
 		wanted.Waking = !wanted.Disabled && (r.Disabled || r.Waking)
@@ -152,16 +161,35 @@ func (b *EventBridge) rule(c *eventsCall, of ruleNamed) (*rule, error) {
 	if err := checkEventsName("Name", of.Name, maxRuleName); err != nil {
 		return nil, err
 	}
-	on, _, err := b.busThere(c, of.EventBusName)
+	on, topic, err := b.busThere(c, of.EventBusName)
 	if err != nil {
 		return nil, err
 	}
 	r := &rule{Name: of.Name, Bus: on.name}
 	found, there := kept[rule](b, r.key())
-	if !there {
+	if !there || !sameTopic(found.TopicID, topic) {
 		return nil, noRule(r)
 	}
 	return &found, nil
+}
+
+// rulesOf are those of a bus, by their names.
+func (b *EventBridge) rulesOf(on bus, topic wire.Topic) []rule {
+	return slices.DeleteFunc(allKept[rule](b, ruleNotes+on.name+"/"), func(r rule) bool { return !sameTopic(r.TopicID, topic) })
+}
+
+// forgetRuleBefore takes a rule away that has the name of one, and was of another bus of the name of its bus.
+func (b *EventBridge) forgetRuleBefore(c *eventsCall, r *rule, topic wire.Topic) error {
+	before, there := kept[rule](b, r.key())
+	if !there || sameTopic(before.TopicID, topic) {
+		return nil
+	}
+	for _, t := range before.Targets {
+		if err := b.removeTrigger(c, &before, &t); err != nil {
+			return err
+		}
+	}
+	return forget(c.ctx(), b, r.key())
 }
 
 func noRule(r *rule) error {
@@ -188,11 +216,11 @@ func (b *EventBridge) listRules(c *eventsCall) (any, error) {
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	on, _, err := b.busThere(c, req.EventBusName)
+	on, topic, err := b.busThere(c, req.EventBusName)
 	if err != nil {
 		return nil, err
 	}
-	rules, next, err := part(req.listed, allKept[rule](b, ruleNotes+on.name+"/"), func(r rule) string { return r.Name })
+	rules, next, err := part(req.listed, b.rulesOf(on, topic), func(r rule) string { return r.Name })
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +271,7 @@ func (b *EventBridge) editRule(c *eventsCall, r *rule, edit func(*rule) error) e
 	})
 }
 
-// deleteRule says nothing of a rule that is not there, as AWS does.
+// deleteRule says nothing of a rule that is not there, as AWS does. Its bus may be gone.
 func (b *EventBridge) deleteRule(c *eventsCall) (any, error) {
 	var req struct {
 		ruleNamed
@@ -252,14 +280,27 @@ func (b *EventBridge) deleteRule(c *eventsCall) (any, error) {
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	r, err := b.rule(c, req.ruleNamed)
-	if fault.KindOf(err) == fault.NotFound && strings.HasPrefix(err.Error(), "Rule ") {
-		return nil, nil
+	if err := checkEventsName("Name", req.Name, maxRuleName); err != nil {
+		return nil, err
 	}
+	on, err := b.bus(req.EventBusName)
 	if err != nil {
 		return nil, err
 	}
-	if left := b.targets(r); len(left) > 0 {
+	topic, err := b.topics.Topic(c.ctx(), on.topic)
+	if err != nil && fault.KindOf(err) != fault.NotFound {
+		return nil, err
+	}
+	gone := err != nil
+	r, there := kept[rule](b, (&rule{Name: req.Name, Bus: on.name}).key())
+	switch {
+	case !there && gone:
+		return nil, noBus(on.name)
+	case !there:
+		return nil, nil
+	case r.TopicID != "" && (gone || !sameTopic(r.TopicID, topic)):
+		return nil, b.forgetRuleBefore(c, &r, topic)
+	case len(b.targets(&r)) > 0:
 		return nil, badValue("Rule can't be deleted since it has targets.")
 	}
 	return nil, forget(c.ctx(), b, r.key())
@@ -275,13 +316,13 @@ func (b *EventBridge) listRuleNames(c *eventsCall) (any, error) {
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	on, _, err := b.busThere(c, req.EventBusName)
+	on, topic, err := b.busThere(c, req.EventBusName)
 	if err != nil {
 		return nil, err
 	}
 	name, _ := function.ParseARN(req.TargetArn)
 	var names []string
-	for _, r := range allKept[rule](b, ruleNotes+on.name+"/") {
+	for _, r := range b.rulesOf(on, topic) {
 		if slices.ContainsFunc(b.targets(&r), func(t ruleTarget) bool { return t.Function == name }) {
 			names = append(names, r.Name)
 		}

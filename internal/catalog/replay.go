@@ -15,7 +15,7 @@ import (
 
 // Bounds of replays.
 const (
-	maxReplays = 16  // that are not over, in the installation
+	MaxReplays = 16  // that are not over, in the installation
 	keptEnded  = 100 // that are over, of one function
 )
 
@@ -100,13 +100,8 @@ func (s StartReplay) event(ctx context.Context, at scene) (*event.Event, error) 
 	if _, err := at.view.Replay(r.Name); err == nil {
 		return nil, fault.New(fault.Conflict, "there is a replay %q already", r.Name).WithHint("choose another name; the name is part of what its runs are known by")
 	}
-	active := 0
-	for _, other := range at.view.Replays() {
-		if other.Ended == nil {
-			active++
-		}
-	}
-	if active >= maxReplays {
+	active := at.view.Replaying()
+	if active >= MaxReplays {
 		return nil, fault.New(fault.Exhausted, "%d replays are under way, and no more can be", active).WithHint("wait until one is over, or cancel one: dalamb replay ls")
 	}
 	story, err := storyEnd(ctx, at.log, r.Name)
@@ -217,6 +212,16 @@ func (v *View) Replays() []*Replay {
 		rs = append(rs, f.Replays...)
 	}
 	return rs
+}
+
+// Replaying counts the replays that are not over.
+func (v *View) Replaying() (active int) {
+	for _, r := range v.Replays() {
+		if r.Ended == nil {
+			active++
+		}
+	}
+	return active
 }
 
 // Replay returns a replay by its name, or NotFound with the nearest names.
