@@ -173,13 +173,15 @@ func (c *httpConn) Invoke(_ context.Context, inv *function.Invocation) (*functio
 	}
 	r, err := c.exchange(inv, req, until)
 	if err != nil {
-		if r, err = c.broken(err); err != nil {
+		if r, err = c.broken(inv, err); err != nil {
 			return nil, err
 		}
 	}
 	r.MemoryKB = c.memoryKB()
 	t.finish(r)
-	c.hearOut(inv)
+	if c.alone { // what it prints is of several otherwise, who may run on
+		c.hearOut(inv, r)
+	}
 	return r, nil
 }
 
@@ -189,7 +191,7 @@ func (c *httpConn) exchange(inv *function.Invocation, req *http.Request, until t
 		return r, err
 	}
 	if inv.Responder != nil && streams(a.Response) {
-		return c.stream(inv.Responder, a)
+		return c.stream(inv, a)
 	}
 	body, err := a.collect(c.entries.most(inv))
 	switch {
@@ -221,7 +223,7 @@ func beginFor(client httpSpeaker, inv *function.Invocation, req *http.Request, u
 }
 
 // broken says what an exchange means that did not come to its end.
-func (c *httpConn) broken(cause error) (*function.Result, error) {
+func (c *httpConn) broken(inv *function.Invocation, cause error) (*function.Result, error) {
 	if client, ok := errors.AsType[errUpload](cause); ok {
 		return incomplete(client), nil
 	}
@@ -252,7 +254,7 @@ func (c *httpConn) broken(cause error) (*function.Result, error) {
 	var before errDial
 	switch {
 	case errors.As(cause, &before):
-		return nil, ErrUndelivered
+		return nil, c.undelivered(inv)
 	case exited:
 		return c.ended(), nil
 	}

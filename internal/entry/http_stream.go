@@ -32,12 +32,12 @@ func streams(resp *http.Response) bool {
 }
 
 // stream passes an answer on. An error says that the function's side ended before the answer did.
-func (c *httpConn) stream(to function.Responder, a *answering) (*function.Result, error) {
-	r, err := pass(to, a)
+func (c *httpConn) stream(inv *function.Invocation, a *answering) (*function.Result, error) {
+	r, err := pass(inv.Responder, a)
 	if err == nil {
 		return r, nil
 	}
-	failed, err := c.broken(err)
+	failed, err := c.broken(inv, err)
 	if err != nil {
 		return nil, err
 	}

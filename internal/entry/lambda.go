@@ -177,12 +177,12 @@ func (c *lambdaConn) Invoke(_ context.Context, inv *function.Invocation) (*funct
 			timer.Reset(call.deadline.Sub(c.entries.Now()))
 		case <-timer.C:
 			if c.withdraw(call) {
-				return nil, ErrUndelivered
+				return nil, c.undelivered(inv)
 			}
 			return c.finish(call, timedOut(call.limit)), nil
 		case <-c.done:
 			if c.withdraw(call) {
-				return nil, ErrUndelivered
+				return nil, c.undelivered(inv)
 			}
 			select {
 			case r := <-call.answer: // it answered with its last breath
@@ -199,13 +199,25 @@ func (c *lambdaConn) Invoke(_ context.Context, inv *function.Invocation) (*funct
 	}
 }
 
+func (c *lambdaConn) undelivered(inv *function.Invocation) error {
+	for _, o := range c.outs {
+		o.leave()
+	}
+	return c.instance.undelivered(inv)
+}
+
 func (c *lambdaConn) finish(call *lambdaCall, r *function.Result) *function.Result {
 	if call.inv.Request != nil && r.Outcome == function.Failed {
 		r.Body, r.Header = nil, nil // AWS: a failed function answers 502 and keeps its error to itself
 	}
 	r.MemoryKB = c.memoryKB()
 	clock{c.entries.Now, call.start}.finish(r)
-	c.hearOut(call.inv)
+	c.mu.Lock()
+	toldOfTheEnd := slices.ContainsFunc(c.ext.all, func(e *extension) bool { return e.shutdown })
+	c.mu.Unlock()
+	if r.Outcome != function.TimedOut || !toldOfTheEnd { // else they come first: Stop tells them
+		c.hearOut(call.inv, r)
+	}
 	c.mu.Lock()
 	c.lastOutcome, call.outcome, call.errorType = r.Outcome, r.Outcome, errorType(r)
 	rests := c.ext.rest != nil

@@ -60,6 +60,13 @@ func (o *output) beginFirst(inv *function.Invocation) {
 	o.mu.Unlock()
 }
 
+// leave ends what begin began: what is printed from then on is of no invocation.
+func (o *output) leave() {
+	o.mu.Lock()
+	o.run, o.tail = "", nil
+	o.mu.Unlock()
+}
+
 // overheard gives what was printed to who wants it as it is.
 func (o *output) overheard(p []byte) {
 	o.mu.Lock()

@@ -120,14 +120,28 @@ func (in *instance) memoryKB() int64 {
 	return peak
 }
 
-// hearOut waits until what the function has printed is there, for an invocation whose caller wants it.
-func (in *instance) hearOut(inv *function.Invocation) {
+// hearOut waits until what the function has printed is there, for an invocation whose caller wants it. One that is over its time does not run on
+// meanwhile: it is stopped as it would be afterwards, and has said all when it is gone.
+func (in *instance) hearOut(inv *function.Invocation, r *function.Result) {
 	if inv.Tail == nil {
+		return
+	}
+	if r.Outcome == function.TimedOut {
+		in.box.Stop(hearing)
 		return
 	}
 	if box, can := in.box.(runner.Flusher); can {
 		box.Flush(hearing)
 	}
+}
+
+// undelivered is the error of an invocation that the instance has not taken: what it has printed meanwhile is not of that, and another instance gets it.
+func (in *instance) undelivered(inv *function.Invocation) error {
+	in.out.leave()
+	if inv.Tail != nil {
+		inv.Tail.Clear()
+	}
+	return ErrUndelivered
 }
 
 // ended is the result of an invocation during which the sandbox ended. Valid after the sandbox is done.

@@ -151,7 +151,7 @@ func (c *stdioConn) await(in *instance, inv *function.Invocation, answer *captur
 	}
 	r.MemoryKB = in.memoryKB()
 	t.finish(r)
-	in.hearOut(inv)
+	in.hearOut(inv, r)
 	return r, nil
 }
 

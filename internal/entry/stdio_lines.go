@@ -126,7 +126,7 @@ func (c *linesConn) Invoke(_ context.Context, inv *function.Invocation) (*functi
 			r = c.result(inv, a)
 		default:
 			if unsent != nil { // without its end the line is none
-				return nil, ErrUndelivered
+				return nil, c.undelivered(inv)
 			}
 			r = c.ended()
 		}
@@ -135,7 +135,7 @@ func (c *linesConn) Invoke(_ context.Context, inv *function.Invocation) (*functi
 	}
 	r.MemoryKB = c.memoryKB()
 	t.finish(r)
-	c.hearOut(inv)
+	c.hearOut(inv, r)
 	return r, nil
 }
 

@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,14 @@ func TestATailHasAllThatWasPrintedBeforeTheAnswer(t *testing.T) {
 			r := s.invoke(c, inv)
 			return r, string(inv.Tail.Take())
 		}
+		gone := func(c Conn) bool {
+			select {
+			case <-c.Done(): // it is noticed a moment after the sandbox has ended
+				return true
+			case <-time.After(5 * time.Second):
+				return false
+			}
+		}
 		c := s.start(version("lambda:print"))
 		for range 50 {
 			_, got := tailed(c)
@@ -26,13 +35,33 @@ func TestATailHasAllThatWasPrintedBeforeTheAnswer(t *testing.T) {
 		if _, got := tailed(s.start(version("lambda:crash"))); !strings.Contains(got, "segmentation fault, sort of\n") {
 			t.Errorf("the tail of a crash is %q", got)
 		}
-		r, got := tailed(s.start(version("lambda:hang", within(200*time.Millisecond))))
-		wantOutcome(t, r, function.TimedOut)
-		if got != "hanging\n" {
-			t.Errorf("the tail of a function that hangs is %q", got)
+		for _, behaves := range []string{"lambda:hang", "http:hang", "stdio:hang"} {
+			hangs := s.start(version(behaves, within(200*time.Millisecond)))
+			r, got := tailed(hangs)
+			wantOutcome(t, r, function.TimedOut)
+			if ended := gone(hangs); got != "hanging\n" || !ended {
+				t.Errorf("%s: the tail of a function that hangs is %q, and it is gone: %v", behaves, got, ended)
+			}
 		}
 		if _, got := tailed(s.start(version("stdio:exit=3"))); got != "the reason is on stderr\n" {
 			t.Errorf("the tail of a program is %q", got)
+		}
+	})
+}
+
+// What an instance says that ends before it takes an invocation is not of that.
+func TestATailHasNothingOfAnInstanceThatDidNotTakeTheInvocation(t *testing.T) {
+	forRunners(t, func(t *testing.T, s *stage) {
+		inv := payload(`{"long":"` + strings.Repeat("x", 1<<20) + `"}`) // more than a pipe holds
+		inv.Tail = function.NewTail(4 << 10)
+		if _, err := s.start(version("stdio:lines-unfit=no such module", byLines)).Invoke(t.Context(), inv); !errors.Is(err, ErrUndelivered) {
+			t.Fatalf("Invoke = %v, want ErrUndelivered", err)
+		}
+		if r := s.invoke(s.start(version("stdio:lines-count", byLines)), inv); r.Outcome != function.Succeeded {
+			t.Fatalf("the other instance: %+v", r)
+		}
+		if got := string(inv.Tail.Take()); strings.Contains(got, "no such module") {
+			t.Errorf("the tail is %q", got)
 		}
 	})
 }

@@ -28,6 +28,13 @@ func (t *Tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Clear forgets what was printed so far: it was by an instance that has not taken the invocation.
+func (t *Tail) Clear() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept = nil
+}
+
 // Take gives what is kept, and keeps nothing more: what comes later is of no invocation, or of the next one.
 func (t *Tail) Take() []byte {
 	t.mu.Lock()
