@@ -8,7 +8,6 @@ import (
 	"math"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/access"
@@ -310,17 +309,4 @@ func (a *API) editDead(r *http.Request, _ query) (any, error) {
 	}
 	id, err := a.dispatcher.Edit(r.Context(), d.Run.ID, e, req.Version)
 	return wire.DeadEdited{Event: id}, err
-}
-
-// deadLettersOn says of a version of a function whether there are dead letters whose last attempt it had. When that cannot be known,
-// there are.
-func (a *API) deadLettersOn(ctx context.Context, fn string) func(version int) bool {
-	known := sync.OnceValue(func() bool { return a.history.CatchUp(ctx) == nil })
-	return func(version int) bool {
-		if !known() {
-			return true
-		}
-		page, err := a.history.DeadLetters(history.Query{Function: fn, Version: version, Limit: 1})
-		return err != nil || len(page.Rows) > 0
-	}
 }

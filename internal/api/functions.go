@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -140,6 +141,9 @@ func (a *API) RemoveVersion(ctx context.Context, name string, version int) error
 	f, err := a.catalog.View().Function(name)
 	if err != nil {
 		return err
+	}
+	if _, err := a.catalog.View().VersionNumber(f.Name, version); err == nil && a.callsOn(ctx, f.Name)(version) {
+		return fault.New(fault.Conflict, "asynchronous calls wait for version %d of %s", version, f.Name).WithHint("wait until they are done: dalamb runs %s lists them", f.Name)
 	}
 	_, err = a.catalog.Submit(ctx, catalog.RemoveVersion{Function: f.Name, Version: version, Needed: a.deadLettersOn(ctx, f.Name)})
 	return err

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // A target is removed after the deploy was checked, and before its version is made.
@@ -29,5 +31,40 @@ func TestATargetThatIsRemovedBesideADeployIsNotBroughtBack(t *testing.T) {
 		}
 		_, err = n.client.Deploy(t.Context(), with)
 		ok(t, err)
+	}
+}
+
+// The same of a deploy of what is there already, which only moves the alias: the target is removed while it is looked at, or before the alias moves.
+func TestATargetThatIsRemovedBesideAShiftIsNotBroughtBack(t *testing.T) {
+	n := newNode(t)
+	made := function.NewTrigger()
+	made.Name, made.Topic, made.Rule = "rule-paid", function.TopicEvents, function.RuleARN(function.AWSRegion, "", "paid")
+	for at := range 4 { // looks until somebody removes it
+		req := n.request(fmt.Sprint("pay", at))
+		first := req
+		first.Spec.Triggers, first.Rules = []function.Trigger{made}, true
+		with := first
+		with.Code = n.upload("other")
+		without := with
+		without.Spec.Triggers = nil
+		for _, r := range []wire.DeployRequest{first, with} {
+			_, err := n.api.Release(t.Context(), []wire.DeployRequest{r})
+			ok(t, err)
+		}
+		left := at
+		n.api.aims = func(*catalog.View, string, *function.Trigger) bool {
+			if left--; left == -1 {
+				_, err := n.api.Release(t.Context(), []wire.DeployRequest{without})
+				ok(t, err)
+			}
+			return left >= -1
+		}
+		done, err := n.client.Deploy(t.Context(), req)
+		ok(t, err)
+		f, err := n.catalog.View().Function(req.Spec.Name)
+		ok(t, err)
+		if live := f.Live(); left < 0 && (live.Number != done.Version || live.Code != first.Code || len(live.Spec.Triggers) != 0) {
+			t.Errorf("%d: live is version %d of %s with the triggers %v; want %d without one", at, live.Number, live.Code, live.Spec.Triggers, done.Version)
+		}
 	}
 }

@@ -57,6 +57,7 @@ type part struct {
 	rolls  bool              // the alias moves by a roll-out
 	rolled bool              // and that has started, or is not needed
 	same   *function.Version // that is there already; nil = none
+	shifts bool              // to same, whose triggers were looked at in a view that may be over
 	other  string            // the warning that somebody else moved the alias before; "" = nobody did, or it does not move
 }
 
@@ -222,7 +223,7 @@ func (a *API) appendAll(ctx context.Context, parts []*part) error {
 // change is what has to be appended for a part; nil = nothing.
 func (a *API) change(ctx context.Context, view *catalog.View, p *part) (catalog.Change, error) {
 	name := p.req.Spec.Name
-	p.rolls, p.other = rolls(view, &p.req), ""
+	p.rolls, p.shifts, p.other = rolls(view, &p.req), false, ""
 	a.withRules(view, p)
 	if f, err := view.Function(name); err == nil {
 		if err := f.Unchanged(p.req.Expects); err != nil {
@@ -238,8 +239,10 @@ func (a *API) change(ctx context.Context, view *catalog.View, p *part) (catalog.
 				return nil, nil
 			}
 			p.other = otherDeliverer(f, &p.req)
+			// Decided upon this function: the version has triggers of rules that these may give up meanwhile, which takes a version more.
+			p.shifts = p.req.Expects == nil
 			return catalog.Shift{
-				Function: name, Alias: function.Alias{Name: p.req.Alias, Primary: p.same.Number}, Deliverer: catalog.Deliverer(p.req.Origin), Expects: p.req.Expects,
+				Function: name, Alias: function.Alias{Name: p.req.Alias, Primary: p.same.Number}, Deliverer: catalog.Deliverer(p.req.Origin), Expects: &f.Last,
 			}, nil
 		}
 		p.other = otherDeliverer(f, &p.req)
@@ -258,7 +261,7 @@ func (a *API) change(ctx context.Context, view *catalog.View, p *part) (catalog.
 		return nil, err
 	}
 	return catalog.Deploy{
-		Version: version, Alias: p.req.Alias, Aside: p.rolls, Expects: p.req.Expects, Needed: a.deadLettersOn(ctx, name),
+		Version: version, Alias: p.req.Alias, Aside: p.rolls, Expects: p.req.Expects, Needed: a.neededOf(ctx, name),
 		Amend: func(view *catalog.View, v *function.Version) {
 			a.withRules(view, p)
 			v.Spec, v.Digest = p.req.Spec, p.digest
@@ -284,11 +287,14 @@ func (a *API) finish(ctx context.Context, p *part) error {
 	return nil
 }
 
-// persist tries again where a roll-out that is under way took its next step first, which changes the function by itself.
+// persist tries again where a roll-out that is under way took its next step first, which changes the function by itself, and where somebody else changed
+// one that is to shift to a version that is there: whether it still is the right one is to be seen.
 func (a *API) persist(ctx context.Context, parts []*part, change func() error) error {
 	for left := rolloutTries - 1; ; left-- {
 		rolling := slices.ContainsFunc(parts, func(p *part) bool { return a.rolling(p.req.Spec.Name) })
-		if err := change(); fault.KindOf(err) != fault.Conflict || !rolling || left == 0 || ctx.Err() != nil {
+		err := change()
+		again := rolling || slices.ContainsFunc(parts, func(p *part) bool { return p.shifts })
+		if fault.KindOf(err) != fault.Conflict || !again || left == 0 || ctx.Err() != nil {
 			return err
 		}
 	}
