@@ -245,8 +245,12 @@ func TestEventPatternsAreTested(t *testing.T) {
 	for _, bad := range []string{``, `{}`, `{"source":"shop"}`, `{"source":[{"sounds-like":"shop"}]}`, `[]`, `{"a":["` + strings.Repeat("x", 4096) + `"]}`} {
 		n.unbridged("TestEventPattern", object{"EventPattern": bad, "Event": event}, "InvalidEventPatternException", "Event pattern is not valid")
 	}
-	n.unbridged("TestEventPattern", object{"EventPattern": `{"a":[1]}`, "Event": `{"id":"1"}`}, "ValidationException", "detail-type is a required field")
-	n.unbridged("TestEventPattern", object{"EventPattern": `{"a":[1]}`, "Event": `no`}, "ValidationException", "no JSON object")
+	for _, bad := range []string{`{"resources":[","]}`, `{"resources":[{"wildcard":"a*"}]}`, `{"colour":["red"]}`} {
+		n.unbridged("TestEventPattern", object{"EventPattern": bad, "Event": event}, "InvalidEventPatternException", "Event pattern is not valid")
+		n.unbridged("PutRule", object{"Name": "r", "EventPattern": bad}, "InvalidEventPatternException", "Event pattern is not valid")
+	}
+	n.unbridged("TestEventPattern", object{"EventPattern": `{"source":["shop"]}`, "Event": `{"id":"1"}`}, "ValidationException", "detail-type is a required field")
+	n.unbridged("TestEventPattern", object{"EventPattern": `{"source":["shop"]}`, "Event": `no`}, "ValidationException", "no JSON object")
 }
 
 func TestBusesAreTopics(t *testing.T) {

@@ -44,6 +44,9 @@ func (b *EventBridge) testPattern(c *eventsCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := b.filterOf(req.EventPattern); err != nil {
+		return nil, err // what no rule can have would say nothing of one
+	}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal([]byte(req.Event), &fields) != nil || fields == nil {
 		return nil, badValue("Parameter Event is not valid. Reason: it is no JSON object.")

@@ -15,7 +15,7 @@ import (
 func sampleEvents(t testing.TB) []*event.Event {
 	t.Helper()
 	var events []*event.Event
-	for _, resources := range [][]string{nil, {"arn:a"}, {"arn:b"}, {"arn:a", "arn:b"}, {"x", "arn:ab"}, {"a*", `b`}} {
+	for _, resources := range [][]string{nil, {"arn:a"}, {"arn:b"}, {"arn:a", "arn:b"}, {"x", "arn:ab"}, {"a*", `b`}, {"a,b", "[c]"}, {"x\u2028y", "z"}} {
 		for _, e := range []*event.Event{
 			{ID: "1", Source: "shop", Type: "order.paid", Data: []byte(`{"n":1,"city":"Bonn"}`)},
 			{ID: "2", Source: "bank", Type: "order.paid", Data: []byte(`{"n":[1,7]}`)},
@@ -46,7 +46,7 @@ func asGiven(t testing.TB, e *event.Event) []byte {
 func FuzzAFilterMeansWhatItsPatternMeans(f *testing.F) {
 	for _, text := range []string{
 		`{"source":["shop"],"resources":["arn:a",{"suffix":"b"}]}`, `{"$or":[{"source":["bank"]},{"resources":["arn:a"]}],"resources":[{"prefix":"x"}]}`,
-		`{"detail":{"n":[{"numeric":[">",1]}]},"detail.city":[null]}`, `{"account":[{"prefix":"0"}],"$or":[{"id":["1"]},{"$or":[{"detail-type":["other"]},{"version":["0"]}]}]}`,
+		`{"detail":{"n":[{"numeric":[">",1]}]},"detail.city":[null]}`, `{"resources":[","]}`, `{"resources":[{"suffix":"]"},{"prefix":",["}]}`, `{"account":[{"prefix":"0"}],"$or":[{"id":["1"]},{"$or":[{"detail-type":["other"]},{"version":["0"]}]}]}`,
 	} {
 		f.Add(text)
 	}
@@ -88,6 +88,10 @@ func TestAFilterMeansWhatItsPatternMeans(t *testing.T) {
 		`{"resources":[{"suffix":"b"}]}`,
 		`{"resources":[{"prefix":"b"}]}`,
 		`{"resources":[{"exactly":"a*"}]}`,
+		`{"resources":["a,b"]}`,
+		`{"resources":[{"prefix":"[c"},{"suffix":",b"}]}`,
+		"{\"resources\":[\"x\u2028y\"]}",
+		`{"resources":[{"prefix":"x\u2028"}]}`,
 		`{"resources":[{"exists":true}],"source":["bank"]}`,
 		`{"account":["000000000000"],"region":[{"prefix":"us-"}],"version":["0"],"source":["bank"]}`,
 		`{"account":["000000000000"]}`,
@@ -127,6 +131,8 @@ func TestAFilterMeansWhatItsPatternMeans(t *testing.T) {
 	}
 	for _, text := range []string{
 		`{"resources":[{"wildcard":"arn:*"}]}`, `{"resources":[{"anything-but":"a"}]}`, `{"resources":[{"exists":false}]}`, `{"resources":["a\"b"]}`, `{"resources":[null]}`,
+		`{"resources":[","]}`, `{"resources":[{"exactly":","}]}`, `{"resources":[{"prefix":","}]}`, `{"resources":[{"suffix":","}]}`, `{"resources":[{"prefix":"]"}]}`, `{"resources":[{"suffix":"["}]}`,
+		`{"resources":[" , "]}`,
 		`{"replay-name":[{"exists":false}]}`, `{"$or":["a"]}`, `{"$or":[{"colour":["red"]},{"source":["a"]}]}`, `{"region":["eu-west-1"]}`,
 	} {
 		filter, err := b.filterOf(text)

@@ -46,7 +46,7 @@ func eventsOperations() []eventsOperation {
 	)
 	return []eventsOperation{
 		{Name: "PutEvents", asks: access.Send, max: maxEntries, serve: (*EventBridge).putEvents, Note: "each entry is an event of the bus's topic, and durable when it is answered; entries that are refused say why"},
-		{Name: "TestEventPattern", asks: access.Read, serve: (*EventBridge).testPattern, Note: "the event is looked at as it is given"},
+		{Name: "TestEventPattern", asks: access.Read, serve: (*EventBridge).testPattern, Note: "takes the patterns that a rule takes; the event is looked at as it is given"},
 		{Name: "CreateEventBus", serve: (*EventBridge).createBus, Note: "makes the topic, with the defaults of every topic"},
 		{Name: "DescribeEventBus", asks: access.Read, serve: (*EventBridge).describeBus, Note: "a topic"},
 		{Name: "ListEventBuses", asks: access.Read, serve: (*EventBridge).listBuses, Note: "all topics that are not dalamb's own"},

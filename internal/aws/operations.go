@@ -108,7 +108,7 @@ func operations() []operation {
 		{Name: "GetFunction", Method: "GET", Path: one, serve: (*Lambda).getFunction, Note: "`Code.Location` is a link to a zip archive, good for ten minutes"},
 		{Name: "GetFunctionConfiguration", Method: "GET", Path: one + "/configuration", serve: (*Lambda).getConfiguration, Note: "a version's settings; `$LATEST` is what `live` points at"},
 		{Name: "ListFunctions", Method: "GET", Path: functions, Collection: true, serve: (*Lambda).listFunctions, Note: "functions that were deployed otherwise, too"},
-		{Name: "DeleteFunction", Method: "DELETE", Path: one, Status: http.StatusNoContent, serve: (*Lambda).deleteFunction, Note: "removes the function; with a `Qualifier` the version that it names, where no alias, roll-out, replay or dead letter needs it"},
+		{Name: "DeleteFunction", Method: "DELETE", Path: one, Status: http.StatusNoContent, serve: (*Lambda).deleteFunction, Note: "removes the function; with a `Qualifier` the version that it names, where no alias, roll-out, replay, dead letter or waiting asynchronous call needs it"},
 		{Name: "Invoke", Method: "POST", Path: one + "/invocations", max: maxPayload, invokes: true, Note: "`RequestResponse`, `Event` (by the log) and `DryRun`; `LogType` `Tail` with what was printed before the answer"},
 		{Name: "InvokeWithResponseStream", Method: "POST", Path: "/2021-11-15/functions/{name}/response-streaming-invocations", max: maxPayload, invokes: true,
 			Note: "`ExecutedVersion` of a function that streams is empty; `LogType` as for `Invoke`"},

@@ -25,10 +25,10 @@ func translateResources(raw json.RawMessage) ([]translated, error) {
 }
 
 // withinArray is the test of an array's text that holds where one of its elements meets a test. What stands between the quotation marks of an element has
-// none itself: event.SetResources sees to that.
+// none itself: event.SetResources sees to that. What could be what stands between two elements, or before the first or after the last, is refused.
 func withinArray(test json.RawMessage) (any, error) {
 	if text, ok := plainText(test); ok {
-		return wildcard(`*"` + text + `"*`), nil
+		return inElement(test, text, `*"`+text+`"*`)
 	}
 	var operator map[string]json.RawMessage
 	if json.Unmarshal(test, &operator) == nil && len(operator) == 1 {
@@ -38,18 +38,24 @@ func withinArray(test json.RawMessage) (any, error) {
 			case name == "exists" && string(operand) == "true":
 				return map[string]bool{"exists": true}, nil
 			case name == "prefix" && ok:
-				return wildcard(`*"` + text + `*`), nil
+				return inElement(test, text, `*"`+text+`*`)
 			case name == "suffix" && ok:
-				return wildcard(`*` + text + `"*`), nil
+				return inElement(test, text, `*`+text+`"*`)
 			case name == "exactly" && ok:
-				return wildcard(`*"` + text + `"*`), nil
+				return inElement(test, text, `*"`+text+`"*`)
 			}
 		}
 	}
 	return nil, badPattern("resources: %s is not there; a text, exactly, prefix, suffix and exists: true are", test)
 }
 
-func wildcard(text string) any { return map[string]string{"wildcard": text} }
+// inElement is a wildcard for a text of an element.
+func inElement(test json.RawMessage, text, wildcard string) (any, error) {
+	if text != "" && strings.Trim(text, ",[] \t\r\n") == "" {
+		return nil, badPattern("resources: %s could be what stands between two of them; a text with another character than commas, brackets and spaces could not", test)
+	}
+	return map[string]string{"wildcard": wildcard}, nil
+}
 
 // plainText is a text as it stands in an array's text and in a wildcard. One with a quotation mark could reach over two elements.
 func plainText(raw json.RawMessage) (string, bool) {
