@@ -470,9 +470,7 @@ func TestAFloodOfRequestsTakesNoMoreThanTheRouteMay(t *testing.T) {
 	if total > 96<<10 {
 		t.Errorf("all caches may hold %d bytes, the node %d", total, 96<<10)
 	}
-	if used := n.held.used.Load(); used != 0 {
-		t.Errorf("%d bytes of the node's memory for bodies are not given back", used)
-	}
+	n.holdsNothing(t)
 }
 
 // TestAClientCannotEmptyWhatItDoesNotName: neither with a host of its own, nor with more paths than anything could remember.

@@ -346,6 +346,17 @@ func (n *node) until(there func() bool) {
 	}
 }
 
+// holdsNothing fails the test where bodies stay in memory when all is over. A client may have its answer a moment before the handler lets go of the body.
+func (n *node) holdsNothing(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); n.held.used.Load() != 0; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Errorf("%d bytes are held when all is over", n.held.used.Load())
+			return
+		}
+	}
+}
+
 // followers is how many requests wait for the answer to another one.
 func (n *node) followers() (waiting int) {
 	for _, a := range n.routesNow().caches {

@@ -167,9 +167,7 @@ func TestBodyLimit(t *testing.T) {
 			})
 		}
 	}
-	if used := n.held.used.Load(); used != 0 {
-		t.Errorf("%d bytes of bodies are still held", used)
-	}
+	n.holdsNothing(t)
 }
 
 // TestContinueIsNotSaidToWhatIsTooLarge: a client that asks first is refused before it sends.
@@ -211,9 +209,7 @@ func TestSlowBody(t *testing.T) {
 			t.Errorf("POST %s = %d %s, want %d", path, g.status, g.body, status)
 		}
 	}
-	if used := n.held.used.Load(); used != 0 {
-		t.Errorf("%d bytes of bodies are still held", used)
-	}
+	n.holdsNothing(t)
 }
 
 // TestSlowFunctionOutlivesTheBodyTimeout: the bound on the body is no bound on what comes after it.

@@ -424,9 +424,7 @@ func TestALongBodyWithAKeyIsRefused(t *testing.T) {
 	if g := n.do(r); g.status != 413 {
 		t.Errorf("answer = %d %s, want 413", g.status, g.body)
 	}
-	if used := n.held.used.Load(); used != 0 {
-		t.Errorf("%d bytes are held when all is over", used)
-	}
+	n.holdsNothing(t)
 }
 
 func TestAnAttemptThatComesWhenItsKeyIsFreeIsNotMade(t *testing.T) {

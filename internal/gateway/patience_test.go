@@ -39,9 +39,7 @@ func TestTimesThatAreOver(t *testing.T) {
 				t.Errorf("the record says %+v, want what the function did in the end", q)
 			}
 			n.background.Wait()
-			if used := n.held.used.Load(); used != 0 {
-				t.Errorf("%d bytes are held when all is over", used)
-			}
+			n.holdsNothing(t)
 		})
 	}
 }
@@ -170,9 +168,7 @@ func TestATimeThatIsOverWhileTheBodyComes(t *testing.T) {
 				if g := n.send("POST", "/x", "a second one"); g.status != 500 { // whole, which a parrot does not take
 					t.Errorf("the next answer = %d %s", g.status, g.body)
 				}
-				if used := n.held.used.Load(); used != 0 {
-					t.Errorf("%d bytes are held when all is over", used)
-				}
+				n.holdsNothing(t)
 			})
 		}
 	}

@@ -149,9 +149,7 @@ func TestWhateverAFunctionDoesEachClientHasOneAnswer(t *testing.T) {
 	clients.Wait()
 	client.CloseIdleConnections()
 	n.background.Wait()
-	if used := n.held.used.Load(); used != 0 {
-		t.Errorf("%d bytes are held when all is over", used)
-	}
+	n.holdsNothing(t)
 	if answered.Load() < 100 {
 		t.Errorf("%d were answered, %d cut off", answered.Load(), cut.Load())
 	}

@@ -160,9 +160,7 @@ func TestABodyThatComesOnceIsTriedOnce(t *testing.T) {
 			if g := n.do(req); g.status != 503 || calls.Load() != 1 {
 				t.Errorf("answer = %d %s after %d attempts, want the first", g.status, g.body, calls.Load())
 			}
-			if used := n.held.used.Load(); used != 0 {
-				t.Errorf("%d bytes are held when all is over", used)
-			}
+			n.holdsNothing(t)
 		})
 	}
 }

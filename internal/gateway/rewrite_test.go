@@ -127,9 +127,7 @@ func TestARouteTakesBodiesOfSoManyBytes(t *testing.T) {
 			if g := n.raw(t, "POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n"); g.status != 413 {
 				t.Errorf("who asks first: %d, want 413", g.status)
 			}
-			if used := n.held.used.Load(); used != 0 {
-				t.Errorf("%d bytes of bodies are still held", used)
-			}
+			n.holdsNothing(t)
 		})
 	}
 }

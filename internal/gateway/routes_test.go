@@ -176,7 +176,5 @@ func TestConcurrentCallsAndDeploys(t *testing.T) {
 	if es := n.events("events"); len(es) != clients*each {
 		t.Errorf("topic events holds %d, want %d", len(es), clients*each)
 	}
-	if used := n.held.used.Load(); used != 0 {
-		t.Errorf("%d bytes of bodies are still held", used)
-	}
+	n.holdsNothing(t)
 }

@@ -80,9 +80,7 @@ func TestSeveralFunctionsAnswerTogether(t *testing.T) {
 				t.Errorf("header = %v", g.header)
 			}
 			n.background.Wait()
-			if used := n.held.used.Load(); used != 0 {
-				t.Errorf("%d bytes are held when all is over", used)
-			}
+			n.holdsNothing(t)
 			if got := n.metric("dalamb_gateway_scatter_parts_total"); got != 3 {
 				t.Errorf("%v parts are counted, want 3", got)
 			}
@@ -113,9 +111,7 @@ func TestALeafThatIsLateHoldsNobody(t *testing.T) {
 		t.Errorf("the parts are of the traces %v, want one", traces)
 	}
 	n.background.Wait()
-	if used := n.held.used.Load(); used != 0 {
-		t.Errorf("%d bytes are held when all is over", used)
-	}
+	n.holdsNothing(t)
 }
 
 func TestWhatLeavesAreAsked(t *testing.T) {
@@ -256,9 +252,7 @@ func TestEachShardHasItsOwnKeys(t *testing.T) {
 		t.Errorf("answer = %d %.200s, want 503: there is no room for a body of each shard's own", g.status, g.body)
 	}
 	n.background.Wait()
-	if used := n.held.used.Load(); used != 0 {
-		t.Errorf("%d bytes are held when all is over", used)
-	}
+	n.holdsNothing(t)
 }
 
 func TestAFunctionMergesTheParts(t *testing.T) {

@@ -91,9 +91,7 @@ func TestARouteRefusesWhatItsDocumentDoesNotKnow(t *testing.T) {
 	if got := n.metric("dalamb_gateway_requests_invalid_total"); got != 3 {
 		t.Errorf("requests that were refused: %v, want 3", got)
 	}
-	if used := n.held.used.Load(); used != 0 {
-		t.Errorf("%d bytes of bodies are still held", used)
-	}
+	n.holdsNothing(t)
 }
 
 func TestTheFunctionGetsTheBodyThatWasChecked(t *testing.T) {
@@ -170,9 +168,7 @@ func TestSomeAnswersAreHeldAgainstTheDocument(t *testing.T) {
 	if len(told) != newsAtOnce || told[0].Operation != "GET /orders" || told[0].Status != 200 || strings.Join(told[0].Problems, "|") != "body is object, not array" {
 		t.Errorf("events: %+v", told)
 	}
-	if used := n.held.used.Load(); used != 0 {
-		t.Errorf("%d bytes of answers are still held", used)
-	}
+	n.holdsNothing(t)
 }
 
 // TestAMistakeInACheckOfAnAnswerDoesNotEndTheNode: nobody else would catch it, since no request waits for the check.
