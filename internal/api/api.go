@@ -33,6 +33,9 @@ const (
 	maxPayload      = 6 << 20 // of a synchronous call; AWS Lambda's bound
 )
 
+// retryAfter is in how many seconds who is answered 503 should ask again. RFC 9110, section 10.2.3.
+const retryAfter = "1"
+
 // Call is a synchronous call of a function, as Caller takes it.
 type Call struct {
 	ID            string // of the invocation; a UUID
@@ -164,6 +167,8 @@ type Options struct {
 type API struct {
 	log          eventlog.Log
 	catalog      *catalog.Catalog
+	pasts        *catalog.Pasts
+	searches     chan struct{} // a place for each that is under way
 	history      *history.History
 	dispatcher   Dispatcher
 	replays      Replays
@@ -225,6 +230,7 @@ func New(o Options) (*API, error) {
 		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets, still: o.Still,
 		hooks: o.Hooks,
 		aims:  o.Aims,
+		pasts: catalog.NewPasts(o.Log), searches: make(chan struct{}, maxSearches),
 		gates: o.Routes,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		people:   o.People,
@@ -330,6 +336,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 		status, b = http.StatusInternalServerError, []byte(`{"error":{"kind":"internal","message":"the answer cannot be encoded"}}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter)
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(append(b, '\n'))
 }

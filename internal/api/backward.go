@@ -46,6 +46,9 @@ func (s *backward) run(ctx context.Context, ps []eventlog.Partition) error {
 	}
 	until := s.now().Add(scanTime)
 	for {
+		if err := ctx.Err(); err != nil {
+			return err // records that are there are read whether anybody waits or not
+		}
 		more := false
 		for i := range left {
 			l := &left[i]

@@ -41,7 +41,7 @@ func (a *API) streamEvents(w http.ResponseWriter, r *http.Request, q query) erro
 	if err != nil {
 		return err
 	}
-	from := q.text("from")
+	key, from := q.text("key"), q.text("from")
 	if from == "" {
 		from = string(function.StartEarliest)
 		if follow {
@@ -65,6 +65,9 @@ func (a *API) streamEvents(w http.ResponseWriter, r *http.Request, q query) erro
 		s.caught = func() error { return errors.Join(out.begin(), out.flush()) }
 	}
 	return out.end(a.follow(r.Context(), s, func(rec eventlog.Record) error {
+		if key != "" && keyAt(&rec) != key {
+			return nil
+		}
 		at, ok := eventAt(rec, pattern)
 		if !ok {
 			return nil
@@ -114,6 +117,14 @@ func parsePattern(what string, text []byte) (*match.Pattern, error) {
 		return nil, fault.New(fault.Invalid, "%s: %w", what, err)
 	}
 	return p, nil
+}
+
+// keyAt is the key of a record's event; of a record that is no event, its own.
+func keyAt(r *eventlog.Record) string {
+	if e := eventlog.EventOf(r); e != nil {
+		return e.Key()
+	}
+	return string(r.Key)
 }
 
 // eventAt is a record as one line. With a pattern, what does not match it or is no event is left out.

@@ -57,6 +57,8 @@ func TestEventsAreMergedByTime(t *testing.T) {
 		{"all", client.EventQuery{}, "0 1 2 3 4 5 6 7"},
 		{"earliest", client.EventQuery{From: "earliest"}, "0 1 2 3 4 5 6 7"},
 		{"latest", client.EventQuery{From: "latest"}, ""},
+		{"key", client.EventQuery{Key: "key-3"}, "3"},
+		{"key in another partition", client.EventQuery{Key: "key-3", Partition: new(1 - eventlog.PartitionFor([]byte("key-3"), 2))}, ""},
 		{"time", client.EventQuery{From: start.Add(5 * time.Minute).Format(time.RFC3339)}, "5 6 7"},
 		{"how long ago", client.EventQuery{From: fmt.Sprint(time.Since(start.Add(6*time.Minute - time.Second)).Round(time.Second))}, "6 7"},
 		{"limit", client.EventQuery{Limit: 3}, "0 1 2"},

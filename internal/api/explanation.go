@@ -60,7 +60,7 @@ func (s *story) tell(ctx context.Context) (*wire.Explanation, error) {
 	if s.topic, err = s.api.topic(ctx, at.Topic); err != nil {
 		return nil, err
 	}
-	past, err := catalog.ReadPast(ctx, s.api.log, catalog.PastQuery{At: s.found.record.Time})
+	past, err := s.api.pasts.At(ctx, catalog.PastQuery{At: s.found.record.Time})
 	if err != nil {
 		return nil, err
 	}

@@ -167,6 +167,9 @@ func timeOfID(id string) (time.Time, bool) {
 func (a *API) findAround(ctx context.Context, ps []eventlog.Partition, id string, from, to time.Time) (*found, error) {
 	looked := 0
 	for _, p := range ps {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		at, err := a.log.OffsetAt(ctx, p, from.Add(-windowBefore))
 		if err != nil {
 			return nil, fmt.Errorf("find %s in %s/%d: %w", from, p.Topic, p.ID, err)

@@ -25,7 +25,7 @@ func (a *API) getPast(r *http.Request, q query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	past, err := catalog.ReadPast(r.Context(), a.log, catalog.PastQuery{At: at})
+	past, err := a.pasts.At(r.Context(), catalog.PastQuery{At: at})
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +99,8 @@ func (a *API) listChanges(r *http.Request, q query) (any, error) {
 		return nil, err
 	}
 	fn, env := q.text("function"), q.text("env")
-	past, err := catalog.ReadPast(r.Context(), a.log, catalog.PastQuery{At: until, Max: int(limit), Want: func(s *catalog.Step) bool {
-		return !s.Time.Before(since) && (fn == "" || s.About.Kind == "" && s.About.Name == fn) && (env == "" || function.Within(env, s.About.Name))
+	past, err := a.pasts.At(r.Context(), catalog.PastQuery{At: until, Since: since, Max: int(limit), Want: func(s *catalog.Step) bool {
+		return (fn == "" || s.About.Kind == "" && s.About.Name == fn) && (env == "" || function.Within(env, s.About.Name))
 	}})
 	if err != nil {
 		return nil, err

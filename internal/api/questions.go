@@ -9,13 +9,13 @@ func (a *API) questionRoutes() []route {
 	return []route{
 		{Method: "GET", Path: "/v1/explanation", Name: "explainEvent", Summary: "The story of one event: where it came from, which triggers wanted it and which did not and why, and what became of it.",
 			Query:  []param{{Name: "id", Type: "string", About: "of the event, of a run of it, or TOPIC/PARTITION@OFFSET"}, topic},
-			Answer: wire.Explanation{}, serve: a.explainEvent},
+			Answer: wire.Explanation{}, serve: a.bounded(a.explainEvent)},
 		{Method: "GET", Path: "/v1/trace", Name: "traceEvent", Summary: "The tree of events and runs that an event belongs to, from the first that can be found.",
 			Query:  []param{{Name: "id", Type: "string", About: "of an event or a run, a W3C trace id, or TOPIC/PARTITION@OFFSET"}, topic},
-			Answer: wire.Trace{}, serve: a.traceEvent},
+			Answer: wire.Trace{}, serve: a.bounded(a.traceEvent)},
 		{Method: "GET", Path: "/v1/past", Name: "getPast", Summary: "The platform as it was at a time: functions, versions, aliases, triggers, names of values.",
 			Query:  []param{{Name: "at", Type: "string", About: "a time, or how long ago (15m); now by default"}, fn},
-			Answer: wire.Past{}, serve: a.getPast},
+			Answer: wire.Past{}, serve: a.bounded(a.getPast)},
 		{Method: "GET", Path: "/v1/changes", Name: "listChanges", Summary: "What was changed on the platform, the newest last.",
 			Query: []param{
 				{Name: "since", Type: "string", About: "a time, or how long ago (15m)"},
@@ -23,6 +23,6 @@ func (a *API) questionRoutes() []route {
 				fn,
 				{Name: "env", Type: "string", About: "only of functions and values of this environment"},
 				{Name: "limit", Type: "integer", About: "the newest so many; 100, at most 10000"},
-			}, Answer: wire.ChangeList{}, serve: a.listChanges},
+			}, Answer: wire.ChangeList{}, serve: a.bounded(a.listChanges)},
 	}
 }

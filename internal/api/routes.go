@@ -167,6 +167,7 @@ func (a *API) routes() []route {
 			Query: []param{
 				{Name: "topic", Type: "string", About: "events by default"},
 				{Name: "partition", Type: "integer", About: "only this one"},
+				{Name: "key", Type: "string", About: "only events of this key: of its partition, unless one is named"},
 				{Name: "from", Type: "string", About: "earliest, latest, an offset, a time, or how long ago (15m); earliest by default, latest when following"},
 				{Name: "filter", Type: "string", About: "a pattern in JSON; only events that match"},
 				{Name: "follow", Type: "boolean", About: "go on with what is appended from now on"},

@@ -260,6 +260,9 @@ func partitions(t eventlog.Topic, q query) ([]eventlog.Partition, error) {
 	if err != nil {
 		return nil, err
 	}
+	if key := q.text("key"); key != "" && only < 0 {
+		only = int64(eventlog.PartitionFor([]byte(key), t.Partitions))
+	}
 	var ps []eventlog.Partition
 	for id := range t.Partitions {
 		if only < 0 || int64(id) == only {

@@ -17,12 +17,12 @@ import (
 )
 
 // newLog is a real log with the topics that a catalog needs.
-func newLog(t *testing.T) eventlog.Log {
+func newLog(t testing.TB) eventlog.Log {
 	t.Helper()
 	return openLog(t, enginetest.Options{})
 }
 
-func openLog(t *testing.T, o enginetest.Options) eventlog.Log {
+func openLog(t testing.TB, o enginetest.Options) eventlog.Log {
 	t.Helper()
 	log, err := enginetest.Open(o)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"github.com/dalamb/dalamb/internal/event"
@@ -25,6 +26,28 @@ type state struct {
 
 func newState() *state {
 	return &state{last: map[string]int64{}, functions: map[string]*Function{}, dirty: map[string]bool{}, parts: map[string][]part{}}
+}
+
+// clone is a state that goes on by itself.
+func (s *state) clone() *state {
+	c := *s
+	c.last, c.functions, c.dirty = maps.Clone(s.last), maps.Clone(s.functions), maps.Clone(s.dirty)
+	c.parts = map[string][]part{}
+	for id, parts := range s.parts {
+		c.parts[id] = slices.Clip(parts)
+	}
+	return &c
+}
+
+// waiting are the offsets of parts of several that wait for the rest.
+func (s *state) waiting() map[int64]bool {
+	pending := map[int64]bool{}
+	for _, parts := range s.parts {
+		for _, p := range parts {
+			pending[p.record.Offset] = true
+		}
+	}
+	return pending
 }
 
 // foldAll folds records and returns those that were not accepted.

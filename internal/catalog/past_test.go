@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -55,7 +57,7 @@ func TestThePastIsTheFoldUpToThatTime(t *testing.T) {
 		{day.Add(time.Minute), 1, true},
 		{day.Add(time.Hour), 0, false},
 	} {
-		p, err := ReadPast(t.Context(), log, PastQuery{At: tt.at})
+		p, err := NewPasts(log).At(t.Context(), PastQuery{At: tt.at})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +74,7 @@ func TestThePastIsTheFoldUpToThatTime(t *testing.T) {
 	}
 
 	every := func(*Step) bool { return true }
-	p, err := ReadPast(t.Context(), log, PastQuery{At: day.Add(time.Hour), Want: every, Max: 10})
+	p, err := NewPasts(log).At(t.Context(), PastQuery{At: day.Add(time.Hour), Want: every, Max: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,12 +82,12 @@ func TestThePastIsTheFoldUpToThatTime(t *testing.T) {
 	if got := lines(p.Steps); !slices.Equal(got, want) {
 		t.Errorf("steps = %q, want %q", got, want)
 	}
-	p, err = ReadPast(t.Context(), log, PastQuery{At: day.Add(time.Hour), Want: every, Max: 2})
+	p, err = NewPasts(log).At(t.Context(), PastQuery{At: day.Add(time.Hour), Want: every, Max: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := lines(p.Steps); !slices.Equal(got, want[3:]) || p.Older != 3 {
-		t.Errorf("the newest two steps = %q and %d older, want %q and 3", got, p.Older, want[3:])
+	if got := lines(p.Steps); !slices.Equal(got, want[3:]) || !p.Older {
+		t.Errorf("the newest two steps = %q and older ones: %v, want %q and true", got, p.Older, want[3:])
 	}
 }
 
@@ -98,7 +100,7 @@ func TestAStepThatWasNotAcceptedIsNoneOfThePast(t *testing.T) {
 	if _, err := log.Append(t.Context(), []eventlog.Record{part}); err != nil {
 		t.Fatal(err)
 	}
-	p, err := ReadPast(t.Context(), log, PastQuery{At: time.Now(), Want: func(*Step) bool { return true }, Max: 10})
+	p, err := NewPasts(log).At(t.Context(), PastQuery{At: time.Now(), Want: func(*Step) bool { return true }, Max: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,4 +138,110 @@ func TestWordsOfSteps(t *testing.T) {
 			t.Errorf("%s has no words", typ)
 		}
 	}
+}
+
+// counted is a log that counts the control events that are read.
+type counted struct {
+	eventlog.Log
+	read int
+}
+
+func (c *counted) Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
+	o.MaxRecords = min(o.MaxRecords, 3)
+	rs, err := c.Log.Read(ctx, p, from, o)
+	c.read += len(rs)
+	return rs, err
+}
+
+// changed fills a log with 200 changes of two functions, a minute each, the part of several that waits for the rest, and what is refused.
+func changed(t *testing.T) (log eventlog.Log, day time.Time) {
+	day = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	at := &dated{Log: newLog(t), at: day}
+	c, _ := start(t, at, nil)
+	submit(t, c, Deploy{Version: version("pay", on("a", "events", "x"))})
+	submit(t, c, Deploy{Version: version("take", on("a", "events", "x"))})
+	for i := range 200 {
+		at.at = day.Add(time.Duration(i+1) * time.Minute)
+		submit(t, c, Pause{Function: []string{"pay", "take"}[i%2], Trigger: "a", Paused: i%4 < 2})
+		if i == 100 {
+			write(t, at, event.TypeFunctionRemoved, "pay", 1, "")
+			if _, err := at.Append(t.Context(), []eventlog.Record{partOf(t, "pay", together{ID: "1", Part: 1, Parts: 2}, "")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return at, day
+}
+
+// told is all that a view says of functions.
+func told(t *testing.T, v *View) string {
+	text, err := json.Marshal(v.Functions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestAMarkChangesNoAnswer(t *testing.T) {
+	log, day := changed(t)
+	reader := &counted{Log: log}
+	kept := NewPasts(reader)
+	kept.every = 2 // so that marks are thinned out, too
+	for minute := 200; minute >= 0; minute -= 4 {
+		q := PastQuery{At: day.Add(time.Duration(minute) * time.Minute), Since: day.Add(time.Duration(minute/2) * time.Minute), Want: func(*Step) bool { return true }, Max: 40}
+		got, err := kept.At(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := NewPasts(log).At(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told(t, got.View) != told(t, want.View) || got.View.Offset != want.View.Offset {
+			t.Errorf("minute %d: with marks the view is another one", minute)
+		}
+		if !slices.Equal(lines(got.Steps), lines(want.Steps)) || got.Older != want.Older {
+			t.Errorf("minute %d: steps = %q, %v, want %q, %v", minute, lines(got.Steps), got.Older, lines(want.Steps), want.Older)
+		}
+	}
+	if len(kept.marks) > maxMarks {
+		t.Errorf("%d marks are kept, want at most %d", len(kept.marks), maxMarks)
+	}
+	reader.read = 0
+	if _, err := kept.At(t.Context(), PastQuery{At: day.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if reader.read > 30 {
+		t.Errorf("%d control events were read, where a mark is near", reader.read)
+	}
+}
+
+func TestAFoldThatIsGivenUpLeavesItsMarks(t *testing.T) {
+	log, day := changed(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	given := &givenUp{Log: log, after: 50, cancel: cancel}
+	kept := NewPasts(given)
+	kept.every = 10
+	if _, err := kept.At(ctx, PastQuery{At: day.Add(24 * time.Hour)}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("err = %v, want that it was given up", err)
+	}
+	if n := len(kept.marks); n < 3 {
+		t.Errorf("%d marks are left, want those of the first 50 control events", n)
+	}
+}
+
+// givenUp is a log whose reader is given up after some control events.
+type givenUp struct {
+	eventlog.Log
+	after  int
+	cancel func()
+}
+
+func (g *givenUp) Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
+	o.MaxRecords = min(o.MaxRecords, 10)
+	rs, err := g.Log.Read(ctx, p, from, o)
+	if g.after -= len(rs); g.after <= 0 {
+		g.cancel()
+	}
+	return rs, err
 }

@@ -25,7 +25,9 @@ offset, a time (2026-12-01T09:00:00Z, or 2026-12-01 in UTC), or how long ago (15
 earliest event, and -f at the latest.
 
 A line shows when the event was appended, its partition@offset, type, key (partitionkey, else subject) and the beginning of its
-data. -o json prints all of it, one JSON object a line: {topic, partition, offset, time, event}.`,
+data. -o json prints all of it, one JSON object a line: {topic, partition, offset, time, event}.
+
+--key reads the partition of that key alone. What was appended before the topic was widened may stand in another one: look for that with --filter.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			asJSON, err := out.json()
@@ -68,6 +70,7 @@ data. -o json prints all of it, one JSON object a line: {topic, partition, offse
 	f.StringVar(&o.From, "from", "", "earliest, latest, an offset, a time, or how long ago")
 	f.StringVar(&filter, "filter", "", "only events that match this pattern: JSON, or @FILE, or -")
 	f.BoolVarP(&o.Follow, "follow", "f", false, "go on with what is appended from now on")
+	f.StringVar(&o.Key, "key", "", "only events of this key")
 	f.Int64Var(&o.Limit, "limit", 0, "end after so many events (0: no bound)")
 	out.flag(c)
 	return c

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -28,18 +29,9 @@ An event that has run on some trigger is found at once, and so is one whose id d
 --topic says where. See docs/questions.md.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := out.json(); err != nil {
-				return err
-			}
-			node, err := env.client()
-			if err != nil {
-				return err
-			}
-			e, err := node.Explanation(c.Context(), args[0], topic)
-			if err != nil {
-				return err
-			}
-			return out.print(c.OutOrStdout(), e, func(w io.Writer) { printExplanation(w, &e) })
+			return inquiry[wire.Explanation]{func(node *client.Client) (wire.Explanation, error) {
+				return node.Explanation(c.Context(), args[0], topic)
+			}, printExplanation}.run(c, env, &out)
 		},
 	}
 	c.Flags().StringVar(&topic, "topic", "", "look in this topic alone")

@@ -113,8 +113,8 @@ func clockTime(flag, text string, now time.Time) (time.Time, error) {
 }
 
 func printHistory(w io.Writer, list *wire.ChangeList) {
-	if list.Older > 0 {
-		fmt.Fprintf(w, "%s left out; --limit shows more\n", count(int64(list.Older), "older change"))
+	if list.Older {
+		fmt.Fprintln(w, "older changes are left out; --limit shows more")
 	}
 	var rows []row
 	for _, ch := range list.Changes {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -31,18 +32,7 @@ first, how long it took, and where that lies in the whole. A tree ends at 500 no
 No index knows W3C trace ids: they are looked for in the log, from the newest events on, in --topic or in all. See docs/questions.md.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := out.json(); err != nil {
-				return err
-			}
-			node, err := env.client()
-			if err != nil {
-				return err
-			}
-			t, err := node.Trace(c.Context(), args[0], topic)
-			if err != nil {
-				return err
-			}
-			return out.print(c.OutOrStdout(), t, func(w io.Writer) { printTrace(w, &t) })
+			return inquiry[wire.Trace]{func(node *client.Client) (wire.Trace, error) { return node.Trace(c.Context(), args[0], topic) }, printTrace}.run(c, env, &out)
 		},
 	}
 	c.Flags().StringVar(&topic, "topic", "", "look in this topic alone")

@@ -21,6 +21,7 @@ const maxLine = 16 << 20
 type EventQuery struct {
 	Topic     string // "" = events
 	Partition *int32 // nil = all
+	Key       string // "" = all
 	From      string // earliest, latest, an offset, a time or how long ago; "" = earliest, latest when following
 	Filter    string // a pattern
 	Follow    bool
@@ -34,6 +35,7 @@ func (c *Client) Events(ctx context.Context, q EventQuery) iter.Seq2[wire.EventA
 	if q.Partition != nil {
 		v["partition"] = []string{fmt.Sprint(*q.Partition)}
 	}
+	v.text("key", q.Key)
 	v.text("from", q.From)
 	v.text("filter", q.Filter)
 	v.flag("follow", q.Follow)

@@ -39,7 +39,7 @@ type PastTrigger struct {
 // ChangeList are changes of the platform, the oldest first.
 type ChangeList struct {
 	Changes []Change `json:"changes"`
-	Older   int      `json:"older,omitempty"` // that were left out, before the first
+	Older   bool     `json:"older,omitempty"` // there are more, before the first
 }
 
 // Change is one change of the platform.
