@@ -78,8 +78,13 @@ func configurationPage() []byte {
 
 ## A node
 
-Defaults < the file of ` + "`dalamb up --config FILE`" + ` < DALAMB_DATA and DALAMB_LOG (the data directory and the log alone) < flags. An unknown or bad setting stops the
-start and is named with its line.
+Defaults < the file of ` + "`dalamb up --config FILE`" + ` < environment variables < flags. An unknown or bad setting stops the start and is named with its line, its variable or
+its flag. ` + "`dalamb config check FILE`" + ` tells all mistakes ahead, and looks at the files that are named.
+
+A variable that is empty says nothing. Items of a list are joined by commas. No setting is a secret: where one is needed, the setting names its file.
+
+With SIGHUP a node reads its file again. Settings marked so below then hold as the file says; of the others that have changed the node's log says that they
+take a restart ([operations](../operations.md#configuration)).
 
 ` + config.Reference() + `
 A complete file, every setting at its default:
@@ -92,7 +97,6 @@ The other commands find their node by the environment:
 | variable | value | default |
 |---|---|---|
 | ` + "`DALAMB_DATA`" + ` | the node's data directory; its files node.json and token say where the node is and what it wants to see | dalamb-data |
-| ` + "`DALAMB_LOG`" + ` | of ` + "`dalamb up`" + ` alone: as --log | disk |
 | ` + "`DALAMB_CONTROL`" + ` | URL of the control listener | what node.json says |
 | ` + "`DALAMB_TOKEN`" + ` | the control token | what the file token holds |
 | ` + "`DALAMB_CA`" + ` | file with the authority of a node that speaks TLS; as --ca | tls/ca.pem in the data directory, where it is there; beside what the machine believes |

@@ -20,6 +20,7 @@ import (
 	"github.com/dalamb/dalamb/internal/aws"
 	"github.com/dalamb/dalamb/internal/body"
 	"github.com/dalamb/dalamb/internal/build"
+	"github.com/dalamb/dalamb/internal/callback"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/certificate"
 	"github.com/dalamb/dalamb/internal/codeshare"
@@ -59,6 +60,7 @@ type Options struct {
 	Config      *config.Node
 	Version     string // of this binary
 	Logger      *slog.Logger
+	Level       *slog.LevelVar           // of Logger, for Reload; nil = it stays as it is
 	Ready       func(*Node)              // called by Run once the node serves and NodeFile is there; may be nil
 	Waiting     func(*Node, error)       // called by Run, once, when the log cannot be reached and the control listener says so; may be nil
 	Environment func(name string) string // for settings that name a variable; nil = none is set
@@ -66,9 +68,11 @@ type Options struct {
 
 // Node is a node: opened, not yet serving.
 type Node struct {
-	config  *config.Node
+	config  *config.Node // as the node was started
+	taken   configured
 	version string
 	logger  *slog.Logger
+	level   *slog.LevelVar
 	started time.Time
 	ready   func(*Node)
 	waiting func(*Node, error)
@@ -104,6 +108,7 @@ type Node struct {
 	awaits     *await.Follower
 	bodies     *body.Store
 	keys       *idempotency.Keys
+	callback   *callback.Keeper
 	shadow     *shadow.Shadow
 	gateway    *gateway.Gateway
 	api        *api.API
@@ -133,7 +138,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if c.Data, err = filepath.Abs(c.Data); err != nil { // sandboxes are made from elsewhere
 		return nil, fmt.Errorf("find the data directory: %w", err)
 	}
-	n := &Node{config: &c, version: o.Version, logger: o.Logger, ready: o.Ready, waiting: o.Waiting, started: time.Now(), parts: newParts(), removals: newRemovals(), metrics: telemetry.Registry(), getenv: o.Environment}
+	n := &Node{config: &c, taken: configured{now: o.Config}, version: o.Version, logger: o.Logger, level: o.Level, ready: o.Ready, waiting: o.Waiting, started: time.Now(), parts: newParts(), removals: newRemovals(), metrics: telemetry.Registry(), getenv: o.Environment}
 	if n.getenv == nil {
 		n.getenv = func(string) string { return "" }
 	}

@@ -1,21 +1,23 @@
 package app
 
 import (
-	"fmt"
 	"net/netip"
 
 	"github.com/dalamb/dalamb/internal/callback"
+	"github.com/dalamb/dalamb/internal/config"
 )
 
-// callbacks makes what tells clients what came of their requests. The gateway is there.
-func (n *Node) callbacks() (*callback.Keeper, error) {
+// openCallbacks makes what tells clients what came of their requests. The gateway is there.
+func (n *Node) openCallbacks() (err error) {
+	n.callback, err = callback.New(callback.Options{Log: n.log, State: n.gateway.StateOf, Secret: n.opened.open, Allow: calledBack(n.config), Logger: n.logger, Metrics: n.metrics})
+	return err
+}
+
+// calledBack are the networks of callbacks.allow, which config has read already.
+func calledBack(c *config.Node) []netip.Prefix {
 	var allow []netip.Prefix
-	for _, text := range n.config.Callbacks.Allow {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("read callbacks.allow: %w", err)
-		}
-		allow = append(allow, p)
+	for _, text := range c.Callbacks.Allow {
+		allow = append(allow, netip.MustParsePrefix(text))
 	}
-	return callback.New(callback.Options{Log: n.log, State: n.gateway.StateOf, Secret: n.opened.open, Allow: allow, Logger: n.logger, Metrics: n.metrics})
+	return allow
 }

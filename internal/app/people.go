@@ -18,6 +18,7 @@ func (n *Node) people() func(ctx context.Context, token string) (access.Actor, e
 	if s.Issuer == "" {
 		return nil
 	}
+	n.taken.signin.Store(&s)
 	known := issuer.New(issuer.Options{Issuer: s.Issuer, Audience: []string{s.Client}})
 	return func(ctx context.Context, token string) (access.Actor, error) {
 		claims, err := known.Verify(ctx, token)
@@ -28,7 +29,7 @@ func (n *Node) people() func(ctx context.Context, token string) (access.Actor, e
 			n.logger.Warn("the keys of the issuer that people sign in with cannot be had", "err", err)
 			return access.Actor{}, fault.New(fault.Unavailable, "the keys of %s cannot be had, so that nobody knows whose the token is", s.Issuer).WithHint("try again in a moment; the node's log says why")
 		}
-		return person(claims, &s)
+		return person(claims, n.taken.signin.Load())
 	}
 }
 

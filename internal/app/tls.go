@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -27,11 +26,7 @@ func (n *Node) openTLS() (err error) {
 			return err
 		}
 	}
-	n.tls, err = certificate.NewServer(certificate.Options{
-		Cert: c.Cert, Key: c.Key, Clients: c.Clients, Logger: n.logger,
-		ACME: certificate.ACME{Domains: c.ACME.Domains, Directory: c.ACME.Directory, Email: c.ACME.Email, CA: c.ACME.CA, Dir: filepath.Join(n.config.Data, "acme")},
-	})
-	if err != nil {
+	if n.tls, err = certificate.NewServer(n.shown(n.config)); err != nil {
 		return err
 	}
 	if until := n.certificateEnds(); !until.IsZero() && time.Until(until) < soon {

@@ -15,7 +15,6 @@ import (
 	"github.com/dalamb/dalamb/internal/discovery"
 	"github.com/dalamb/dalamb/internal/dispatch"
 	"github.com/dalamb/dalamb/internal/fleet"
-	"github.com/dalamb/dalamb/internal/forwarded"
 	"github.com/dalamb/dalamb/internal/gateway"
 	"github.com/dalamb/dalamb/internal/idempotency"
 	"github.com/dalamb/dalamb/internal/purge"
@@ -78,7 +77,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.gateway, err = gateway.New(gateway.Options{
-		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: n.opened.open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.Believes(), Proxies: forwarded.Trust{Proxies: c.Proxies.Networks(), Way: c.Proxies.Header}, Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
+		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: n.opened.open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.Believes(), Proxies: trusted(c), Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
 		Keys:      n.keys,
 		Bodies:    n.bodies,
 		Runs:      n.history,
@@ -94,8 +93,7 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
-	calling, err := n.callbacks()
-	if err != nil {
+	if err := n.openCallbacks(); err != nil {
 		return err
 	}
 	n.rollouts, err = deliver.New(deliver.Options{Log: n.log, Catalog: n.catalog, Fleet: n.fleet, Caller: checker{caller{n.gateway.Caller()}}, Logger: n.logger})
@@ -103,7 +101,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
-		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services, calling}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services, n.callback}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		Bodies:     n.bodies,
 		Cancels:    n.history,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,6 +49,7 @@ type Options struct {
 // Keeper makes callbacks. It is a dispatch.Duty.
 type Keeper struct {
 	o      Options
+	allow  atomic.Pointer[[]netip.Prefix]
 	client *http.Client
 	made   *prometheus.CounterVec
 }
@@ -66,15 +68,24 @@ func New(o Options) (*Keeper, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	k := &Keeper{o: o, client: newClient(o.Allow), made: prometheus.NewCounterVec(prometheus.CounterOpts{
+	k := &Keeper{o: o, made: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dalamb_callbacks_total", Help: "Callbacks by what came of them: made, or given up.",
 	}, []string{"outcome"})}
+	k.client = newClient(func() []netip.Prefix { return *k.allow.Load() })
+	k.Allow(o.Allow)
 	if o.Metrics != nil {
 		if err := o.Metrics.Register(k.made); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
 	}
 	return k, nil
+}
+
+// Allow replaces the networks that are not of the internet, and may be told nevertheless. Connections that are idle are closed: some may lead to what
+// is allowed no longer.
+func (k *Keeper) Allow(networks []netip.Prefix) {
+	k.allow.Store(&networks)
+	k.client.CloseIdleConnections()
 }
 
 // Topic is whose partitions share the callbacks out.

@@ -217,6 +217,25 @@ func TestAStateThatIsGoneIsNotTold(t *testing.T) {
 	}
 }
 
+func TestWhoMayBeCalledBackCanChange(t *testing.T) {
+	w := newWorld(t)
+	k, err := New(w.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := listen(t, func(int, http.ResponseWriter, *http.Request) {})
+	for i, allow := range [][]netip.Prefix{w.o.Allow, nil, w.o.Allow} {
+		k.Allow(allow)
+		r, err := k.client.Get(e.URL)
+		if err == nil {
+			r.Body.Close()
+		}
+		if (err == nil) != (allow != nil) {
+			t.Errorf("change %d, to %v: %v", i, allow, err)
+		}
+	}
+}
+
 func TestOnlyTheInternetIsCalledBack(t *testing.T) {
 	w := newWorld(t)
 	w.o.Allow = nil

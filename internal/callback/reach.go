@@ -13,13 +13,13 @@ import (
 
 // newClient is a client that reaches the internet and what is allowed, nothing else. The address is looked at when it is dialled, after its name was
 // resolved: a name whose answer changes between a check and the use of it, and one that leads to a private address, come to nothing.
-func newClient(allow []netip.Prefix) *http.Client {
+func newClient(allow func() []netip.Prefix) *http.Client {
 	dialer := &net.Dialer{Timeout: patience, Control: func(_, address string, _ syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return fault.New(fault.Denied, "%s is no address", address)
 		}
-		return reachable(at.Addr(), allow)
+		return reachable(at.Addr(), allow())
 	}}
 	return &http.Client{
 		Timeout: patience,

@@ -425,3 +425,49 @@ func TestNamesThatNoCertificateCanHave(t *testing.T) {
 		t.Errorf("a server's certificate = %v, an authority %v; want none", err, leaf.IsCA)
 	}
 }
+
+func TestAServerTurnsToOtherFiles(t *testing.T) {
+	c := newClock()
+	a := authority(t, c)
+	apart := func(name string) Made { // from the next one, which has the same files
+		m, dir := server(t, a, name), t.TempDir()
+		for _, f := range []*string{&m.Cert, &m.Key} {
+			to := filepath.Join(dir, filepath.Base(*f))
+			if err := os.Rename(*f, to); err != nil {
+				t.Fatal(err)
+			}
+			*f = to
+		}
+		return m
+	}
+	one, two := apart("one.example"), apart("two.example")
+	s, err := NewServer(Options{Cert: one.Cert, Key: one.Key, Clients: a.Path(), Now: c.time})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Turn(Options{Cert: two.Cert, Key: one.Key + "x"}); err == nil {
+		t.Error("turned to files that are not there")
+	}
+	take, err := s.Turn(Options{Cert: two.Cert, Key: two.Key, Clients: a.Path()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Name("one.example"); got != "" {
+		t.Errorf("shows %q before it was told to", got)
+	}
+	take()
+	if got := s.Name("two.example"); got != "" {
+		t.Errorf("shows %q, not two.example", got)
+	}
+	// From now on it is these files that are watched.
+	again := apart("three.example")
+	for from, to := range map[string]string{again.Cert: two.Cert, again.Key: two.Key} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.pass(2 * lookEvery)
+	if got := s.Name("three.example"); got != "" {
+		t.Errorf("shows %q, not three.example", got)
+	}
+}

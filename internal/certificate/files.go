@@ -19,15 +19,20 @@ const lookEvery = time.Second
 
 // watched is a value that is made of files and made again when one of them has changed. Safe for concurrent use.
 type watched[T any] struct {
-	files  []string
-	read   func() (T, error)
 	logger *slog.Logger
 	now    func() time.Time
 
 	mu     sync.Mutex
+	from   *origin[T]
 	value  T
 	looked time.Time
 	seen   []stamp // of the files that were read last, well or not
+}
+
+// origin is where a value comes from.
+type origin[T any] struct {
+	files []string
+	read  func() (T, error)
 }
 
 // stamp is what tells that a file is another one.
@@ -39,16 +44,33 @@ type stamp struct {
 
 // watch reads the files for the first time; what is wrong with them then is the caller's error.
 func watch[T any](o Options, read func() (T, error), files ...string) (*watched[T], error) {
-	w := &watched[T]{files: files, read: read, logger: o.Logger, now: o.Now}
-	w.seen, w.looked = w.stamps(), w.now()
-	var err error
-	w.value, err = read()
-	return w, err
+	w := &watched[T]{logger: o.Logger, now: o.Now}
+	take, err := w.turn(read, files...)
+	if err != nil {
+		return w, err
+	}
+	take()
+	return w, nil
 }
 
-func (w *watched[T]) stamps() []stamp {
-	out := make([]stamp, len(w.files))
-	for i, f := range w.files {
+// turn reads other files, or the same ones again, at once. What was read counts when take is called.
+func (w *watched[T]) turn(read func() (T, error), files ...string) (take func(), err error) {
+	from := &origin[T]{files, read}
+	seen, looked := from.stamps(), w.now()
+	value, err := read()
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.from, w.value, w.seen, w.looked = from, value, seen, looked
+	}, nil
+}
+
+func (o *origin[T]) stamps() []stamp {
+	out := make([]stamp, len(o.files))
+	for i, f := range o.files {
 		info, err := os.Stat(f)
 		if err != nil {
 			out[i].missing = true
@@ -63,7 +85,7 @@ func (w *watched[T]) stamps() []stamp {
 func (w *watched[T]) get() T {
 	now := w.now()
 	w.mu.Lock()
-	value, due, seen := w.value, now.Sub(w.looked) >= lookEvery, w.seen
+	value, due, seen, from := w.value, now.Sub(w.looked) >= lookEvery, w.seen, w.from
 	if due {
 		w.looked = now
 	}
@@ -71,19 +93,22 @@ func (w *watched[T]) get() T {
 	if !due {
 		return value
 	}
-	found := w.stamps()
+	found := from.stamps()
 	if slices.Equal(found, seen) {
 		return value
 	}
-	fresh, err := w.read()
+	fresh, err := from.read()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.seen = found // also of files that are bad, so that the log says it once
-	if err != nil {
-		w.logger.Error("certificate not read again; the one before holds", "file", w.files[0], "err", err)
+	if w.from != from { // turned to other files meanwhile
 		return w.value
 	}
-	w.logger.Info("certificate read again", "file", w.files[0])
+	w.seen = found // also of files that are bad, so that the log says it once
+	if err != nil {
+		w.logger.Error("certificate not read again; the one before holds", "file", from.files[0], "err", err)
+		return w.value
+	}
+	w.logger.Info("certificate read again", "file", from.files[0])
 	w.value = fresh
 	return fresh
 }

@@ -71,6 +71,31 @@ func modern() []uint16 {
 	}
 }
 
+// Turn reads the files of options that name others than before, or the same ones anew, at once and whether they have changed or not. They count when
+// take is called; an error leaves all as it was. Where a server has its certificate from, and whether it asks clients for theirs, stays as it is.
+func (s *Server) Turn(o Options) (take func(), err error) {
+	var takes []func()
+	if s.pair != nil && o.Cert != "" {
+		t, err := s.pair.turn(func() (*tls.Certificate, error) { return readPair(o.Cert, o.Key) }, o.Cert, o.Key)
+		if err != nil {
+			return nil, err
+		}
+		takes = append(takes, t)
+	}
+	if s.clients != nil && o.Clients != "" {
+		t, err := s.clients.turn(func() (*x509.CertPool, error) { return readPool(o.Clients) }, o.Clients)
+		if err != nil {
+			return nil, err
+		}
+		takes = append(takes, t)
+	}
+	return func() {
+		for _, t := range takes {
+			t()
+		}
+	}, nil
+}
+
 // Private is the TLS of a listener that knows its clients by other means: none is asked for a certificate.
 func (s *Server) Private() *tls.Config {
 	return &tls.Config{

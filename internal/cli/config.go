@@ -15,15 +15,16 @@ import (
 
 func configCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
-		Use: "config", Short: "Set, list and remove configuration values that functions take", Args: cobra.NoArgs,
+		Use: "config", Short: "Set, list and remove configuration values that functions take; check a node's own", Args: cobra.NoArgs,
 		Long: `Set, list and remove configuration values: text that functions take by name, as a variable, and that anybody with the token can read.
 
   config:
     - {name: log-level, env: LOG_LEVEL}
 
-Setting one anew replaces the instances that have it. The node's own settings are another thing: dalamb up --help.`,
+Setting one anew replaces the instances that have it. The node's own settings are another thing: dalamb up --help lists them, dalamb config check looks
+for mistakes in them.`,
 	}
-	c.AddCommand(configSet(env), configList(env), removeValue(env, "config"))
+	c.AddCommand(configSet(env), configList(env), removeValue(env, "config"), configCheck(env))
 	return c
 }
 

@@ -22,7 +22,9 @@ func upCommand(env *environment) *cobra.Command {
 it at once, as kill -9 does; neither loses anything that was acknowledged.
 
 The first start makes the data directory and a token in it (file "token", readable by its owner alone). Without --config the
-defaults hold; DALAMB_DATA and DALAMB_LOG are stronger than the file, and a flag is stronger than both.
+defaults hold. Every setting has an environment variable too, such as DALAMB_DATA or DALAMB_LIMITS_EVENT, which is stronger than the file; a flag is
+stronger than both. dalamb config check looks for mistakes ahead. With SIGHUP the file is read again; docs/reference/configuration.md says what of it a
+running node takes.
 
 Events are kept in the data directory, or on Apache Kafka: --log kafka://host:9092,host:9092[?options]. Several nodes on one Kafka
 share the work; each has a data directory of its own. docs/kafka.md has the options for TLS and passwords.
@@ -37,14 +39,15 @@ where --insecure says so. docs/tls.md.`,
 		if err != nil {
 			return err
 		}
-		logger, err := telemetry.Logger(telemetry.LogOptions{Writer: c.ErrOrStderr(), Format: node.Log.Format, Level: node.Log.Level})
+		level := &slog.LevelVar{}
+		logger, err := telemetry.Logger(telemetry.LogOptions{Writer: c.ErrOrStderr(), Format: node.Log.Format, Level: node.Log.Level, Lever: level})
 		if err != nil {
 			return err
 		}
 		// net/http's clients know no other logger: what they say of a function that breaks the rules of HTTP/2 is the function's noise.
 		log.SetFlags(0)
 		log.SetOutput(slog.NewLogLogger(logger.Handler(), slog.LevelDebug).Writer())
-		o := app.Options{Config: node, Version: buildInfo().Version, Logger: logger, Environment: env.get}
+		o := app.Options{Config: node, Version: buildInfo().Version, Logger: logger, Level: level, Environment: env.get}
 		addresses := func(n *app.Node) {
 			info := n.Info()
 			fmt.Fprintf(c.OutOrStdout(), "gateway  %s\ncontrol  %s\ndata     %s\nlog      %s\n", info.Gateway, info.Control, node.Data, node.EventLog.Place())
@@ -69,11 +72,14 @@ where --insecure says so. docs/tls.md.`,
 			}
 			fmt.Fprintf(c.OutOrStdout(), "runner   %s\nready\n", n.Fence())
 		}
+		hangups := hearHangups() // before the node is made, which one that comes early would end
 		n, err := app.New(c.Context(), o)
 		if err != nil {
 			return err
 		}
-		return n.Run(c.Context())
+		until, end := hangups.follow(c.Context(), n, settings, logger)
+		defer end()
+		return n.Run(until)
 	}
 	return c
 }
@@ -100,17 +106,11 @@ func nodeSettings(c *cobra.Command, env *environment) func() (*config.Node, erro
 	}
 	return func() (*config.Node, error) {
 		set := map[string]string{}
-		if dir := env.get("DALAMB_DATA"); dir != "" {
-			set["data"] = dir // where the other commands look for the node
-		}
-		if log := env.get("DALAMB_LOG"); log != "" {
-			set["eventlog"] = log
-		}
 		c.Flags().Visit(func(f *pflag.Flag) {
 			if key, ok := keys[f.Name]; ok {
 				set[key] = f.Value.String()
 			}
 		})
-		return config.Load(config.Source{File: file, Set: set})
+		return config.Load(config.Source{File: file, Environment: env.get, Set: set})
 	}
 }

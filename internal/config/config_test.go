@@ -163,7 +163,7 @@ func TestReferenceHasEverySetting(t *testing.T) {
 		}
 	}
 	if !slices.ContainsFunc(strings.Split(page, "\n"), func(l string) bool {
-		return strings.HasPrefix(l, "| `drain` | `--drain` | duration | `30s` |")
+		return strings.HasPrefix(l, "| `drain` | `--drain` | `DALAMB_DRAIN` | duration | `30s` |  |")
 	}) {
 		t.Errorf("reference page lacks the line of drain:\n%s", page)
 	}

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -15,15 +17,16 @@ import (
 	"github.com/dalamb/dalamb/internal/yamlfault"
 )
 
-// Source says what Load reads, the weaker first: the defaults, the file, then Set.
+// Source says what Load reads, the weaker first: the defaults, the file, the environment, then Set.
 type Source struct {
-	File string            // path of a YAML file; "" = none
-	Set  map[string]string // by Setting.Key, as the flags gave them
+	File        string                   // path of a YAML file; "" = none
+	Environment func(name string) string // a variable that is empty says nothing; nil = there are none
+	Set         map[string]string        // by Setting.Key, as the flags gave them
 }
 
 // Problem is one thing wrong with the configuration.
 type Problem struct {
-	Where string // file:line:column, or --flag
+	Where string // file:line:column, the variable, or --flag
 	Key   string // "" when it is about the whole
 	What  string
 	Hint  string
@@ -54,31 +57,45 @@ const maxFile = 1 << 20
 // Load returns the complete configuration. An error is of kind Invalid and wraps Problems when values are wrong, else says
 // why the file cannot be read; its hint names the next step.
 func Load(s Source) (*Node, error) {
-	n := Default()
-	l := &loader{node: n, settings: Settings(), from: map[string]string{}}
+	l, err := read(s)
+	if err != nil {
+		return nil, err
+	}
+	if len(l.problems) > 0 {
+		return nil, l.problems.fault()
+	}
+	return l.node, nil
+}
+
+// fault is the error that they are together.
+func (ps Problems) fault() error {
+	f := fault.New(fault.Invalid, "%w", ps)
+	if hint := ps[0].Hint; hint != "" {
+		return f.WithHint("%s", hint)
+	}
+	return f.WithHint("`dalamb up --help` and docs/reference/configuration.md list all settings")
+}
+
+// read is all of Load but what follows from problems.
+func read(s Source) (*loader, error) {
+	l := &loader{node: Default(), settings: Settings(), from: map[string]string{}, unread: map[string]bool{}, places: map[string]place{}}
 	if s.File != "" {
 		data, err := readFile(s.File)
 		if err != nil {
 			return nil, err
 		}
-		n.Sources = append(n.Sources, s.File)
+		l.node.Sources = append(l.node.Sources, s.File)
 		l.file(s.File, data)
+	}
+	if s.Environment != nil {
+		l.environment(s.Environment)
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.Set)) {
 		l.flag(key, s.Set[key])
 	}
-	if len(l.problems) == 0 {
-		l.check()
-	}
-	if len(l.problems) == 0 {
-		return n, nil
-	}
-	first := l.problems[0]
-	f := fault.New(fault.Invalid, "%w", l.problems)
-	if first.Hint != "" {
-		return nil, f.WithHint("%s", first.Hint)
-	}
-	return nil, f.WithHint("`dalamb up --help` and docs/reference/configuration.md list all settings")
+	l.check()
+	l.sorted()
+	return l, nil
 }
 
 func readFile(path string) ([]byte, error) {
@@ -102,6 +119,8 @@ type loader struct {
 	node     *Node
 	settings []Setting
 	from     map[string]string // setting -> where its value came from
+	unread   map[string]bool   // settings whose value could not be read
+	places   map[string]place  // by Problem.Where
 	problems Problems
 }
 
@@ -124,10 +143,27 @@ func (l *loader) flag(key, text string) {
 		return
 	}
 	where := "--" + s.Flag
-	l.from[key] = where
 	l.node.Sources = append(l.node.Sources, where)
+	l.set(where, s, text)
+}
+
+func (l *loader) environment(get func(string) string) {
+	for i := range l.settings {
+		s := &l.settings[i]
+		if text := get(s.Variable()); text != "" {
+			l.node.Sources = append(l.node.Sources, s.Variable())
+			l.set(s.Variable(), s, text)
+		}
+	}
+}
+
+// set gives a setting its value. What a weaker source said of it may have been wrong, and was told; the stronger one counts.
+func (l *loader) set(where string, s *Setting, text string) {
+	l.from[s.Key] = where
+	delete(l.unread, s.Key)
 	if err := s.set(l.node, text); err != nil {
-		l.wrong(where, key, hint(s, err), "%v", err)
+		l.unread[s.Key] = true
+		l.wrong(where, s.Key, hint(s, err), "%v", err)
 	}
 }
 
@@ -153,7 +189,7 @@ func (l *loader) file(name string, data []byte) {
 	if root := doc.Content[0]; root.Kind == yaml.MappingNode {
 		l.mapping(name, "", root)
 	} else if root.Tag != "!!null" {
-		l.wrong(at(name, root), "", "", "is not a mapping of settings")
+		l.wrong(l.at(name, root), "", "", "is not a mapping of settings")
 	}
 }
 
@@ -167,7 +203,7 @@ func (l *loader) mapping(name, prefix string, m *yaml.Node) {
 	for i := 0; i+1 < len(m.Content); i += 2 {
 		k, v := m.Content[i], m.Content[i+1]
 		key := prefix + k.Value
-		where := at(name, k)
+		where := l.at(name, k)
 		switch s := l.setting(key); {
 		case k.Kind != yaml.ScalarNode || k.Tag != "!!str":
 			l.wrong(where, "", "", "%q is not the name of a setting", k.Value)
@@ -191,8 +227,8 @@ func (l *loader) mapping(name, prefix string, m *yaml.Node) {
 }
 
 func (l *loader) value(name string, s *Setting, v *yaml.Node) {
-	where := at(name, v)
-	l.from[s.Key] = where
+	where := l.at(name, v)
+	l.unread[s.Key] = true // until its value is one
 	text := v.Value
 	switch {
 	case v.Kind == yaml.AliasNode:
@@ -202,7 +238,7 @@ func (l *loader) value(name string, s *Setting, v *yaml.Node) {
 		items := make([]string, len(v.Content))
 		for i, item := range v.Content {
 			if item.Kind != yaml.ScalarNode || strings.Contains(item.Value, ",") {
-				l.wrong(at(name, item), s.Key, form(s), "has an item that is no plain text")
+				l.wrong(l.at(name, item), s.Key, form(s), "has an item that is no plain text")
 				return
 			}
 			items[i] = item.Value
@@ -212,14 +248,15 @@ func (l *loader) value(name string, s *Setting, v *yaml.Node) {
 		l.wrong(where, s.Key, form(s), "has no value that fits")
 		return
 	}
-	if err := s.set(l.node, text); err != nil {
-		l.wrong(where, s.Key, hint(s, err), "%v", err)
-	}
+	l.set(where, s, text)
 }
 
-// check holds every value to its rule, in the table's order. It runs when each could be read.
+// check holds every value to its rule, in the table's order, but for those that could not be read, and what is compared with them.
 func (l *loader) check() {
 	for _, s := range l.settings {
+		if slices.ContainsFunc(append(s.with, s.Key), func(key string) bool { return l.unread[key] }) {
+			continue
+		}
 		if what := s.check(l.node); what != "" {
 			where := l.from[s.Key]
 			if where == "" {
@@ -263,4 +300,26 @@ func hint(s *Setting, err error) string {
 
 func form(s *Setting) string { return s.Key + " takes: " + s.Form }
 
-func at(name string, n *yaml.Node) string { return fmt.Sprintf("%s:%d:%d", name, n.Line, n.Column) }
+// at is where something stands in the file.
+func (l *loader) at(name string, n *yaml.Node) string {
+	where := fmt.Sprintf("%s:%d:%d", name, n.Line, n.Column)
+	l.places[where] = place{n.Line, n.Column}
+	return where
+}
+
+type place struct{ line, column int }
+
+func (l *loader) placeOf(p Problem) place {
+	if at, ok := l.places[p.Where]; ok {
+		return at
+	}
+	return place{line: math.MaxInt}
+}
+
+// sorted puts what is wrong with the file into its order, and the rest behind it.
+func (l *loader) sorted() {
+	slices.SortStableFunc(l.problems, func(a, b Problem) int {
+		x, y := l.placeOf(a), l.placeOf(b)
+		return cmp.Or(cmp.Compare(x.line, y.line), cmp.Compare(x.column, y.column))
+	})
+}

@@ -1,5 +1,5 @@
 // Package config owns the settings of a node: their names, defaults, meaning and checks, in one table that the file, the
-// flags and the reference page all follow. It does not read the environment or the command line; cli hands over what it found.
+// environment, the flags and the reference page all follow. Where the environment and the command line are is cli's to know.
 package config
 
 import (

@@ -35,7 +35,7 @@ func network(text string) (netip.Prefix, error) {
 
 func proxySettings() []Setting {
 	return []Setting{
-		{Key: "proxies.trusted", Flag: "trusted-proxies", Form: "list of networks", List: true, Help: "Proxies before the gateway, such as 10.0.0.0/8, that are believed on where a request comes from. Of others such fields are dropped. Default: nobody; docs/tls.md.",
+		{Key: "proxies.trusted", Flag: "trusted-proxies", Form: "list of networks", List: true, Live: true, Help: "Proxies before the gateway, such as 10.0.0.0/8, that are believed on where a request comes from. Of others such fields are dropped. Default: nobody; docs/tls.md.",
 			value: func(n *Node) any { return &n.Proxies.Trusted },
 			check: func(n *Node) string {
 				for _, text := range n.Proxies.Trusted {
@@ -49,7 +49,7 @@ func proxySettings() []Setting {
 				}
 				return ""
 			}},
-		{Key: "proxies.header", Flag: "proxy-header", Form: "x-forwarded or forwarded", Help: "How they say it: by X-Forwarded-For, -Proto and -Host, or by Forwarded (RFC 7239). They have to write all of it anew: what they let through would be a client's own word.",
+		{Key: "proxies.header", Flag: "proxy-header", Form: "x-forwarded or forwarded", Live: true, Help: "How they say it: by X-Forwarded-For, -Proto and -Host, or by Forwarded (RFC 7239). They have to write all of it anew: what they let through would be a client's own word.",
 			value: func(n *Node) any { return &n.Proxies.Header }, check: func(n *Node) string { return oneOf(n.Proxies.Header, "x-forwarded", "forwarded") }},
 	}
 }

@@ -9,14 +9,18 @@ import (
 // that Load follows.
 func Reference() string {
 	var b strings.Builder
-	b.WriteString("| setting | flag | value | default | meaning |\n|---|---|---|---|---|\n")
+	b.WriteString("| setting | flag | variable | value | default | again | meaning |\n|---|---|---|---|---|---|---|\n")
 	n := Default()
 	for _, s := range Settings() {
 		flag := "none"
 		if s.Flag != "" {
 			flag = "`--" + s.Flag + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | %s |\n", s.Key, flag, s.Form, written(s, n), s.Help)
+		again := ""
+		if s.Live {
+			again = "SIGHUP"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | `%s` | %s | %s |\n", s.Key, flag, s.Variable(), s.Form, written(s, n), again, s.Help)
 	}
 	return b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,9 +20,20 @@ type Setting struct {
 	Form string // what a value looks like, for people
 	Help string
 	List bool // takes a list in the file; on the command line values are joined by commas
+	Live bool // a node that runs takes a new value when it reads its configuration again
 
-	value func(n *Node) any // pointer to the field
-	check func(n *Node) string
+	variable string            // of the environment, where it is not made of the key
+	with     []string          // settings whose values the check reads too
+	value    func(n *Node) any // pointer to the field
+	check    func(n *Node) string
+}
+
+// Variable is the environment variable that has the setting's value: DALAMB_LIMITS_EVENT for limits.event.
+func (s *Setting) Variable() string {
+	if s.variable != "" {
+		return s.variable
+	}
+	return "DALAMB_" + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))
 }
 
 // Settings is the table, in the order of the reference page.
@@ -33,11 +45,11 @@ func nodeSettings() []Setting {
 	return []Setting{
 		{Key: "data", Flag: "data", Form: "directory", Help: "Where the log, code and token are kept. Made when it is not there.",
 			value: func(n *Node) any { return &n.Data }, check: func(n *Node) string { return filled(n.Data) }},
-		{Key: "eventlog", Flag: "log", Form: "disk or kafka://host:port,...", Help: "Where the events are: in the data directory, or on Apache Kafka; docs/kafka.md has the options.",
+		{Key: "eventlog", Flag: "log", variable: "DALAMB_LOG", Form: "disk or kafka://host:port,...", Help: "Where the events are: in the data directory, or on Apache Kafka; docs/kafka.md has the options.",
 			value: func(n *Node) any { return &n.EventLog }, check: func(*Node) string { return "" }},
 		{Key: "gateway", Flag: "gateway", Form: "host:port", Help: "Where requests to functions and events come in. Port 0 takes a free one.",
 			value: func(n *Node) any { return &n.Gateway }, check: func(n *Node) string { return address(n.Gateway) }},
-		{Key: "control", Flag: "control", Form: "host:port", Help: "Where the control API and /metrics are. Everything on it needs the token but /_/health.",
+		{Key: "control", Flag: "control", variable: "DALAMB_CONTROL_LISTEN", Form: "host:port", Help: "Where the control API and /metrics are. Everything on it needs the token but /_/health.",
 			value: func(n *Node) any { return &n.Control },
 			check: func(n *Node) string {
 				if n.Control == n.Gateway && !strings.HasSuffix(n.Control, ":0") {
@@ -51,13 +63,14 @@ func nodeSettings() []Setting {
 			value: func(n *Node) any { return &n.Drain }, check: func(n *Node) string {
 				return span(n.Drain, 0, function.Duration(time.Hour))
 			}},
-		{Key: "log.level", Flag: "log-level", Form: "debug, info, warn or error", Help: "The least serious log lines that are written.",
+		{Key: "log.level", Flag: "log-level", Form: "debug, info, warn or error", Live: true, Help: "The least serious log lines that are written.",
 			value: func(n *Node) any { return &n.Log.Level }, check: func(n *Node) string { return oneOf(n.Log.Level, "debug", "info", "warn", "error") }},
 		{Key: "log.format", Flag: "log-format", Form: "text or json", Help: "How log lines look.",
 			value: func(n *Node) any { return &n.Log.Format }, check: func(n *Node) string { return oneOf(n.Log.Format, "text", "json") }},
 		{Key: "limits.event", Form: "size", Help: "The largest event, as it is stored. Over it: 413.",
 			value: func(n *Node) any { return &n.Limits.Event }, check: func(n *Node) string { return span(n.Limits.Event, 1<<10, 16<<20) }},
-		{Key: "limits.batch", Form: "size", Help: "The largest body of one batch of events. Over it: 413.",
+		{Key: "limits.batch", Form: "size", Live: true, Help: "The largest body of one batch of events. Over it: 413.",
+			with:  []string{"limits.event"},
 			value: func(n *Node) any { return &n.Limits.Batch },
 			check: func(n *Node) string {
 				if n.Limits.Batch < n.Limits.Event {
@@ -67,7 +80,8 @@ func nodeSettings() []Setting {
 			}},
 		{Key: "limits.request", Form: "size", Help: "The largest body of a request that is read whole before the function gets it. Over it: 413.",
 			value: func(n *Node) any { return &n.Limits.Request }, check: func(n *Node) string { return span(n.Limits.Request, 1<<10, 256<<20) }},
-		{Key: "limits.upload", Form: "size", Help: "The largest body of a request that an http function gets while it comes: one that is longer than limits.request, or whose length is not known ahead. Over it: 413.",
+		{Key: "limits.upload", Form: "size", Live: true, Help: "The largest body of a request that an http function gets while it comes: one that is longer than limits.request, or whose length is not known ahead. Over it: 413.",
+			with:  []string{"limits.request"},
 			value: func(n *Node) any { return &n.Limits.Upload },
 			check: func(n *Node) string {
 				if n.Limits.Upload < n.Limits.Request {
@@ -78,6 +92,7 @@ func nodeSettings() []Setting {
 		{Key: "limits.response", Form: "size", Help: "The largest answer of a function that is not streamed. Over it the call fails, and is not tried again.",
 			value: func(n *Node) any { return &n.Limits.Response }, check: func(n *Node) string { return span(n.Limits.Response, 1<<10, 256<<20) }},
 		{Key: "limits.held", Form: "size", Help: "All request bodies that the gateway holds at a time. Over it: 503.",
+			with:  []string{"limits.request", "limits.batch"},
 			value: func(n *Node) any { return &n.Limits.Held },
 			check: func(n *Node) string {
 				if most := max(n.Limits.Request, n.Limits.Batch); n.Limits.Held < most {
@@ -87,7 +102,7 @@ func nodeSettings() []Setting {
 			}},
 		{Key: "limits.cache", Form: "size", Help: "All answers that the gateway keeps for routes with a cache; where these may keep more together, each gets its part.",
 			value: func(n *Node) any { return &n.Limits.Cache }, check: func(n *Node) string { return span(n.Limits.Cache, 1<<20, 1<<40) }},
-		{Key: "limits.instances", Form: "number", Help: "Instances of all functions together on this node.",
+		{Key: "limits.instances", Form: "number", Live: true, Help: "Instances of all functions together on this node.",
 			value: func(n *Node) any { return &n.Limits.Instances }, check: func(n *Node) string {
 				return span(n.Limits.Instances, 1, 100_000)
 			}},
@@ -122,13 +137,21 @@ func outsideSettings() []Setting {
 			}},
 		{Key: "registries", Form: "list of addresses", List: true, Help: "How image registries are spoken to, where it is not as usual: http://HOST for plain HTTP, https://HOST?mirror=HOST, https://HOST?user=NAME&password-file=FILE; docs/images.md.",
 			value: func(n *Node) any { return &n.Registries }, check: func(*Node) string { return "" }},
-		{Key: "redact", Form: "list of header names", List: true, Help: "Headers whose values are not kept with requests in the log, beside authorization, proxy-authorization, cookie, set-cookie and x-api-key.",
+		{Key: "redact", Form: "list of header names", List: true, Live: true, Help: "Headers whose values are not kept with requests in the log, beside authorization, proxy-authorization, cookie, set-cookie and x-api-key.",
 			value: func(n *Node) any { return &n.Redact }, check: func(n *Node) string { return headerNames(n.Redact) }},
 		{Key: "aws.runtimes", Form: "list of RUNTIME=IMAGE", List: true, Help: "Images upon which functions are laid that AWS's API makes with a runtime of a name, such as python3.12=public.ecr.aws/lambda/python:3.12; docs/aws.md. Default: none, the machine's own interpreters.",
 			value: func(n *Node) any { return &n.AWS.Runtimes }, check: func(*Node) string { return "" }},
-		{Key: "callbacks.allow", Form: "list of networks", List: true, Help: "Networks that are not of the internet and may be called back nevertheless, such as 10.1.0.0/16; docs/async.md. Default: none.",
+		{Key: "callbacks.allow", Form: "list of networks", List: true, Live: true, Help: "Networks that are not of the internet and may be called back nevertheless, such as 10.1.0.0/16; docs/async.md. Default: none.",
 			value: func(n *Node) any { return &n.Callbacks.Allow }, check: func(n *Node) string { return networks(n.Callbacks.Allow) }},
 	}
+}
+
+// Same says whether the setting has one value in two configurations.
+func (s *Setting) Same(a, b *Node) bool { return reflect.DeepEqual(s.value(a), s.value(b)) }
+
+// Copy gives the setting in one configuration the value that it has in another.
+func (s *Setting) Copy(to, from *Node) {
+	reflect.ValueOf(s.value(to)).Elem().Set(reflect.ValueOf(s.value(from)).Elem())
 }
 
 // set reads text into the setting's field. The error says what a value looks like.

@@ -51,12 +51,13 @@ func (g Groups) String() string {
 func signinSettings() []Setting {
 	return []Setting{
 		{Key: "signin.issuer", Form: "URL", Help: "The OpenID provider whose ID tokens, or access tokens that are JWTs, open the control listener: https://id.example. Its keys are found by OpenID Connect Discovery. Default: none; docs/access.md.",
+			with:  []string{"signin.groups"},
 			value: func(n *Node) any { return &n.Signin.Issuer }, check: func(n *Node) string { return n.Signin.check() }},
 		{Key: "signin.client", Form: "text", Help: "What this installation is called there (client_id): a token must be for it (aud).",
 			value: func(n *Node) any { return &n.Signin.Client }, check: func(*Node) string { return "" }},
-		{Key: "signin.claim", Form: "text", Help: "The claim of a token that lists the groups of who has it.",
+		{Key: "signin.claim", Form: "text", Live: true, Help: "The claim of a token that lists the groups of who has it.",
 			value: func(n *Node) any { return &n.Signin.Claim }, check: func(*Node) string { return "" }},
-		{Key: "signin.groups", Form: "list of GROUP=ROLE", List: true, Help: "The role of each group: viewer, deployer, operator or admin. Who is in several has the one that is named last in that order; who is in none may nothing.",
+		{Key: "signin.groups", Form: "list of GROUP=ROLE", List: true, Live: true, Help: "The role of each group: viewer, deployer, operator or admin. Who is in several has the one that is named last in that order; who is in none may nothing.",
 			value: func(n *Node) any { return &n.Signin.Groups },
 			check: func(n *Node) string {
 				for group, role := range n.Signin.Groups {

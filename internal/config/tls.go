@@ -29,7 +29,7 @@ func (t *TLS) On() bool { return t.Cert != "" || len(t.ACME.Domains) > 0 }
 
 func tlsSettings() []Setting {
 	return []Setting{
-		{Key: "tls.cert", Flag: "tls-cert", Form: "file", Help: "The certificate of both listeners, in PEM, with those that lead to its authority behind it. Read again when it changes. Default: plain HTTP; docs/tls.md.",
+		{Key: "tls.cert", Flag: "tls-cert", Form: "file", Live: true, Help: "The certificate of both listeners, in PEM, with those that lead to its authority behind it. Read again when it changes. Default: plain HTTP; docs/tls.md.",
 			value: func(n *Node) any { return &n.TLS.Cert },
 			check: func(n *Node) string {
 				switch {
@@ -40,9 +40,9 @@ func tlsSettings() []Setting {
 				}
 				return plain(n.TLS.Cert)
 			}},
-		{Key: "tls.key", Flag: "tls-key", Form: "file", Help: "The key of tls.cert, in PEM.",
+		{Key: "tls.key", Flag: "tls-key", Form: "file", Live: true, Help: "The key of tls.cert, in PEM.",
 			value: func(n *Node) any { return &n.TLS.Key }, check: func(n *Node) string { return plain(n.TLS.Key) }},
-		{Key: "tls.clients", Flag: "tls-client-ca", Form: "file", Help: "The authorities, in PEM, whose certificates clients of the gateway may show; routes with auth: {certificate: {}} want one. Default: clients are not asked.",
+		{Key: "tls.clients", Flag: "tls-client-ca", Form: "file", Live: true, Help: "The authorities, in PEM, whose certificates clients of the gateway may show; routes with auth: {certificate: {}} want one. Default: clients are not asked.",
 			value: func(n *Node) any { return &n.TLS.Clients },
 			check: func(n *Node) string {
 				if n.TLS.Clients != "" && !n.TLS.On() {

@@ -296,6 +296,35 @@ func TestTheNodesBoundIsShared(t *testing.T) {
 	})
 }
 
+func TestTheNodesBoundCanBeMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStarter{delay: time.Second, work: takes(time.Minute)}
+		f := start(t, s, newShop(version("a"), version("b")), func(o *Options) { o.MaxInstances = 1 })
+		one, two := begin(t.Context(), f, call("a")), begin(t.Context(), f, call("b"))
+		time.Sleep(10 * time.Second)
+		if s.mostAll != 1 {
+			t.Fatalf("%d instances, want 1", s.mostAll)
+		}
+		f.Bound(2) // what waits begins
+		time.Sleep(10 * time.Second)
+		if s.mostAll != 2 {
+			t.Errorf("%d instances after the bound was raised, want 2", s.mostAll)
+		}
+		for _, c := range []<-chan answer{one, two} {
+			if got := <-c; got.err != nil {
+				t.Error(got.err)
+			}
+		}
+		f.Bound(1)
+		one, two = begin(t.Context(), f, call("a")), begin(t.Context(), f, call("b"))
+		for _, c := range []<-chan answer{one, two} { // one after the other, or both in what is there already
+			if got := <-c; got.err != nil {
+				t.Error(got.err)
+			}
+		}
+	})
+}
+
 func TestTheQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStarter{work: takes(time.Second)}

@@ -87,6 +87,16 @@ func (f *Fleet) reserve(versions []*function.Version) (short []string) {
 	return short
 }
 
+// Bound changes how many instances the node may have: at least one. Those that are beyond it end when they have nothing to do.
+func (f *Fleet) Bound(instances int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.o.MaxInstances = instances
+	for _, p := range f.pools {
+		f.ensure(p)
+	}
+}
+
 // room is how many instances more a function may have now. The caller holds mu.
 func (f *Fleet) room(s *share) int {
 	free := f.o.MaxInstances - f.total

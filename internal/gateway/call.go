@@ -72,7 +72,7 @@ type Caller struct {
 	shadow   Shadow
 	limits   Limits
 	queue    time.Duration // for an instance, at most
-	redact   *redactor
+	redacts  atomic.Pointer[redactor]
 	recorder *recorder
 	rules    func(topic string) function.TopicRules
 	metrics  *metrics
@@ -151,7 +151,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		rec.body, rec.answer = nil, nil
 	}
 	rec.keep(call.recorded())
-	rec.start, rec.took, rec.names, rec.redact = start, c.now().Sub(start), out.names, c.redact
+	rec.start, rec.took, rec.names, rec.redact = start, c.now().Sub(start), out.names, c.redact()
 	if !durable && len(out.records) == 0 {
 		c.recorder.offer(rec)
 		a.Result = res

@@ -123,7 +123,8 @@ type Gateway struct {
 	delay   Delayer
 	widths  *widths
 	token   [sha256.Size]byte
-	limits  Limits
+	limits  Limits // what of them does not change
+	live    atomic.Pointer[live]
 	held    budget
 	// strangers is the part of held that the bodies of hooks may take while they are read.
 	strangers crowd
@@ -134,7 +135,6 @@ type Gateway struct {
 	secret    Secret
 	code      func(digest string) (dir string, err error)
 	clients   func(chains [][]*x509.Certificate) bool
-	proxies   forwarded.Trust
 	logger    *slog.Logger
 	metrics   *metrics
 	now       func() time.Time
@@ -220,20 +220,22 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{
+	g := &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
-		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, proxies: o.Proxies, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
+		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
 		code: o.Code, rand: o.Rand, upstreams: o.Upstreams,
 		awaits: o.Awaits,
 		bodies: o.Bodies,
 		runs:   o.Runs, waiters: newWaiters(),
 		keys: o.Keys, before: newSearches(),
 		caller: &Caller{
-			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m, redact: newRedactor(o.Redact),
+			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m,
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },
 			recorder: newRecorder(o.Log, o.Logger, m),
 		},
-	}, nil
+	}
+	g.Change(Live{Batch: o.Limits.Batch, Upload: o.Limits.Upload, Redact: o.Redact, Proxies: o.Proxies})
+	return g, nil
 }
 
 func (l Limits) withDefaults() Limits {

@@ -93,7 +93,7 @@ func (o *once) request(c *Call, key string, bound time.Duration) idempotency.Req
 	if c.Identity != nil {
 		who = c.Identity
 	} else {
-		for _, name := range o.g.caller.redact.names() {
+		for _, name := range o.g.caller.redact().names() {
 			if values := r.Header[name]; values != nil {
 				shown += name + "\x00" + strings.Join(values, "\x00") + "\x00"
 			}

@@ -44,7 +44,7 @@ func (g *Gateway) ingest(x *exchange, r *http.Request) {
 	}
 	limit, what := g.limits.Event, "the event"
 	if isCloudEventsJSON(r.Header) {
-		limit, what = g.limits.Batch, "the body"
+		limit, what = g.live.Load().limits.Batch, "the body"
 	}
 	body, held, err := g.read(x, r, limit, what)
 	defer g.held.give(held)

@@ -73,8 +73,8 @@ func (g *Gateway) accept(c *Call, id string) (*lateRun, error) {
 		return nil, err
 	}
 	req := function.InvokeRequest{Function: c.Function, ID: id, Request: &function.LateRequest{
-		Route: c.Trigger.Name, Method: r.Method, Target: g.caller.redact.path(r.URL), Scheme: r.URL.Scheme, Host: r.Host, Remote: r.RemoteAddr, Pattern: r.Pattern,
-		Params: pathValues(r), Header: g.caller.redact.without(r.Header), Body: c.Body, Identity: c.Identity, Callback: told, Await: c.Trigger.Route.Await,
+		Route: c.Trigger.Name, Method: r.Method, Target: g.caller.redact().path(r.URL), Scheme: r.URL.Scheme, Host: r.Host, Remote: r.RemoteAddr, Pattern: r.Pattern,
+		Params: pathValues(r), Header: g.caller.redact().without(r.Header), Body: c.Body, Identity: c.Identity, Callback: told, Await: c.Trigger.Route.Await,
 	}}
 	e := &event.Event{
 		ID: id, Source: "/dalamb/gateway", Type: event.TypeInvokeRequested, Subject: c.Function, Time: g.now(), DataContentType: "application/json",

@@ -17,7 +17,7 @@ const maxRequestID = 128
 // locate gives a request the address of its client, and the scheme and host that this has asked for, as proxies that are trusted say. What
 // anybody says of that is taken out: a function is told by the node alone. Behind it RemoteAddr, URL.Scheme and Host are true.
 func (g *Gateway) locate(r *http.Request) {
-	o := g.proxies.Of(r)
+	o := g.live.Load().proxies.Of(r)
 	for name := range r.Header {
 		if function.SaysOrigin(name) || pretends(name) {
 			delete(r.Header, name)

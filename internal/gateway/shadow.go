@@ -21,6 +21,6 @@ func (c *Caller) copied(call *Call, key string, inv *function.Invocation, res *f
 	if url == nil {
 		url = call.Request.URL
 	}
-	one.Name = func() string { return method + " " + c.redact.path(url) }
+	one.Name = func() string { return method + " " + c.redact().path(url) }
 	c.shadow.Offer(one)
 }

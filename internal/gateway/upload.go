@@ -15,6 +15,7 @@ type upload struct {
 	g     *Gateway
 	x     *exchange
 	from  *http.Request // with the body as net/http gives it
+	most  int64         // bytes
 	major int           // version of HTTP
 	busy  chan struct{} // holds a value while a Read is under way
 
@@ -41,10 +42,11 @@ func (g *Gateway) uploads(r *http.Request, c *Call) bool {
 }
 
 func (g *Gateway) newUpload(x *exchange, r *http.Request) (*upload, error) {
-	if r.ContentLength > g.limits.Upload {
-		return nil, tooLarge("the request's body", g.limits.Upload)
+	most := g.live.Load().limits.Upload
+	if r.ContentLength > most {
+		return nil, tooLarge("the request's body", most)
 	}
-	return &upload{g: g, x: x, from: &http.Request{Body: r.Body, ContentLength: r.ContentLength}, major: r.ProtoMajor, busy: make(chan struct{}, 1)}, nil
+	return &upload{g: g, most: most, x: x, from: &http.Request{Body: r.Body, ContentLength: r.ContentLength}, major: r.ProtoMajor, busy: make(chan struct{}, 1)}, nil
 }
 
 // Open implements function.Upload.
@@ -73,8 +75,8 @@ func (u *upload) Read(p []byte) (int, error) {
 	u.size += int64(n)
 	u.first = append(u.first, p[:min(n, keptBody-len(u.first))]...)
 	switch {
-	case u.size > u.g.limits.Upload:
-		n, u.err = 0, tooLarge("the request's body", u.g.limits.Upload)
+	case u.size > u.most:
+		n, u.err = 0, tooLarge("the request's body", u.most)
 	case err == nil:
 		return n, nil
 	case err == io.EOF:

@@ -15,6 +15,8 @@ type LogOptions struct {
 	Writer io.Writer
 	Format string // "text" or "json"; "" = text
 	Level  string // "debug", "info", "warn" or "error"; "" = info
+	// Lever is set to Level, and moves it later; nil = it stays.
+	Lever *slog.LevelVar
 }
 
 // Logger makes the node's logger. Invalid when the format or the level is not known.
@@ -24,6 +26,10 @@ func Logger(o LogOptions) (*slog.Logger, error) {
 		return nil, err
 	}
 	ho := &slog.HandlerOptions{Level: level}
+	if o.Lever != nil {
+		o.Lever.Set(level)
+		ho.Level = o.Lever
+	}
 	switch o.Format {
 	case "", "text":
 		return slog.New(slog.NewTextHandler(o.Writer, ho)), nil

@@ -1,0 +1,103 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// named is something outside of the configuration that a setting names.
+type named struct {
+	key, path string
+	kind      kind
+	secret    bool // who else can read it knows what nobody else may
+}
+
+type kind int
+
+const (
+	isFile     kind = iota
+	isFileToBe      // or nothing yet: it is made
+	isDirectory
+	isDirectoryToBe
+	isProgram
+	isUnset // a variable that has nothing in it
+)
+
+// names are all things that the configuration names, in the order of the settings.
+func (n *Node) names(environment func(string) string) []named {
+	all := []named{{key: "data", path: n.Data, kind: isDirectoryToBe}}
+	if k := n.EventLog.Kafka; k != nil {
+		all = append(all, named{key: "eventlog", path: k.CA}, named{key: "eventlog", path: k.Cert}, named{key: "eventlog", path: k.Key, secret: true},
+			named{key: "eventlog", path: k.PasswordFile, secret: true})
+		if k.PasswordEnv != "" && environment != nil && environment(k.PasswordEnv) == "" {
+			all = append(all, named{key: "eventlog", path: k.PasswordEnv, kind: isUnset})
+		}
+	}
+	all = append(all, named{key: "tls.cert", path: n.TLS.Cert}, named{key: "tls.key", path: n.TLS.Key, secret: true}, named{key: "tls.clients", path: n.TLS.Clients},
+		named{key: "acme.ca", path: n.TLS.ACME.CA})
+	for _, dir := range n.Build.Tools {
+		all = append(all, named{key: "build.tools", path: dir, kind: isDirectory})
+	}
+	all = append(all, named{key: "secrets.key", path: n.Secrets.Key, kind: isFileToBe, secret: true})
+	if !strings.HasPrefix(n.Secrets.Passphrase, "fd:") {
+		all = append(all, named{key: "secrets.passphrase", path: n.Secrets.Passphrase, secret: true})
+	}
+	if words := strings.Fields(n.Secrets.KMS); len(words) > 0 {
+		all = append(all, named{key: "secrets.kms", path: words[0], kind: isProgram})
+	}
+	for _, r := range n.Registries {
+		all = append(all, named{key: "registries", path: r.PasswordFile, secret: true})
+	}
+	return all
+}
+
+// look holds one thing against what it has to be.
+func (f *Finding) look(n named) {
+	const hint = "name another, or make it; who runs the node must be able to read it"
+	switch {
+	case n.path == "":
+		return
+	case n.kind == isUnset:
+		f.Wrong(n.key, "set it where the node is started, or use password-file=FILE", "takes a password from the variable %s, which is empty here", n.path)
+		return
+	case n.kind == isProgram:
+		if _, err := exec.LookPath(n.path); err != nil {
+			f.Wrong(n.key, "write its whole path", "cannot be started: %v", err)
+		}
+		return
+	}
+	at := n.path
+	info, err := os.Stat(at)
+	if n.kind == isFileToBe || n.kind == isDirectoryToBe {
+		for errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) { // what is not there yet is made, where its directory is
+			at = filepath.Dir(at)
+			info, err = os.Stat(at)
+		}
+	}
+	if err != nil {
+		f.Wrong(n.key, hint, "cannot be read: %v", err)
+		return
+	}
+	wantsDirectory := n.kind == isDirectory || n.kind == isDirectoryToBe || at != n.path
+	switch {
+	case wantsDirectory && !info.IsDir():
+		f.Wrong(n.key, hint, "needs a directory, and %s is none", at)
+		return
+	case !wantsDirectory && !info.Mode().IsRegular():
+		f.Wrong(n.key, hint, "needs a file, and %s is none", at)
+		return
+	}
+	opened, err := os.Open(at)
+	if err != nil {
+		f.Wrong(n.key, hint, "cannot be read: %v", err)
+		return
+	}
+	opened.Close()
+	if n.secret && at == n.path && info.Mode().Perm()&0o007 != 0 {
+		f.warn(n.key, "chmod o= "+at, "is a secret, and everybody on this machine may use %s, whose mode is %04o", at, info.Mode().Perm())
+	}
+}
