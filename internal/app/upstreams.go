@@ -1,7 +1,9 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"net"
 	"sync"
 
 	"github.com/dalamb/dalamb/internal/catalog"
@@ -14,9 +16,20 @@ import (
 func (n *Node) openUpstreams() (err error) {
 	n.upstreams, err = upstream.New(upstream.Options{
 		Catalog: n.catalog, Services: n.instancesOf, MaxAnswer: int64(n.config.Limits.Response), Logger: n.logger, Metrics: n.metrics,
-		Secret: func(name string) ([]byte, int64, error) { return n.opened.open(name) }, // which is made later
+		Secret:  func(name string) ([]byte, int64, error) { return n.opened.open(name) }, // which is made later
+		Cluster: n.cluster(),
 	})
 	return err
+}
+
+// cluster is the Kubernetes that the settings name, or else the one that has started the node in a pod and says so in the environment: Kubernetes, "Accessing the
+// Kubernetes API from a Pod".
+func (n *Node) cluster() upstream.Cluster {
+	c := upstream.Cluster{URL: n.config.Kubernetes.URL, Account: n.config.Kubernetes.Account}
+	if host := n.getenv("KUBERNETES_SERVICE_HOST"); c.URL == "" && host != "" {
+		c.URL = "https://" + net.JoinHostPort(host, cmp.Or(n.getenv("KUBERNETES_SERVICE_PORT"), "443"))
+	}
+	return c
 }
 
 // instancesOf are those of a service; one that is not known has none.

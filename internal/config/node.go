@@ -33,6 +33,7 @@ type Node struct {
 	Redact     []string // header names, in lower case
 	AWS        AWS
 	Callbacks  Callbacks
+	Kubernetes Kubernetes
 	Sources    []string // the files and flags that were read, for the log at start
 }
 
@@ -44,6 +45,12 @@ type AWS struct{ Runtimes Runtimes }
 
 // Callbacks says who may be told what came of a request.
 type Callbacks struct{ Allow []string } // networks that are not of the internet
+
+// Kubernetes says which cluster the node has an account at, whose services its routes may have as upstreams.
+type Kubernetes struct {
+	URL     string // of the API; "" = that of the pod that the node is in, if it is in one
+	Account string // directory with the files token and ca.crt
+}
 
 // Secrets says where the key is that secrets are encrypted with, and how it is kept.
 type Secrets struct {
@@ -85,8 +92,9 @@ func Default() *Node {
 			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Upload: 1 << 30, Response: 6 << 20, Held: 256 << 20, Cache: 256 << 20,
 			Instances: 256,
 		},
-		Health:  defaultHealth(),
-		Build:   defaultBuild(),
-		Sandbox: Sandbox{IDs: IDs{First: 0x70000000, Count: 0x0f000000}, Spares: 16},
+		Health:     defaultHealth(),
+		Build:      defaultBuild(),
+		Kubernetes: Kubernetes{Account: "/var/run/secrets/kubernetes.io/serviceaccount"},
+		Sandbox:    Sandbox{IDs: IDs{First: 0x70000000, Count: 0x0f000000}, Spares: 16},
 	}
 }

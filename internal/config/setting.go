@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,6 +124,10 @@ func outsideSettings() []Setting {
 				}
 				return address(n.DNS)
 			}},
+		{Key: "kubernetes.url", Form: "https://host:port", Help: "The API of the Kubernetes whose services routes may have as upstreams, where they name no other; docs/upstreams.md. Default: that of the pod that the node is in, if it is in one.",
+			value: func(n *Node) any { return &n.Kubernetes.URL }, check: func(n *Node) string { return secured(n.Kubernetes.URL) }},
+		{Key: "kubernetes.account", Form: "directory", Help: "Where the node's account for that API is, in the files token and ca.crt. Default: where Kubernetes puts a pod's.",
+			value: func(n *Node) any { return &n.Kubernetes.Account }, check: func(n *Node) string { return filled(n.Kubernetes.Account) }},
 		{Key: "secrets.key", Flag: "secret-key", Form: "file", Help: "The key that secrets are encrypted with, the same on all nodes. Made when the first secret is set. Default: secret.key in the data directory; docs/secrets.md.",
 			value: func(n *Node) any { return &n.Secrets.Key }, check: func(n *Node) string { return plain(n.Secrets.Key) }},
 		{Key: "secrets.passphrase", Flag: "secret-passphrase", Form: "file or fd:N", Help: "Where the passphrase is that the secrets' key is encrypted with. Default: it is not.",
@@ -247,6 +252,18 @@ func (s *Setting) Switch() bool {
 func plain(v string) string {
 	if strings.ContainsAny(v, "\x00\n") {
 		return "is no single line"
+	}
+	return ""
+}
+
+// secured is about the address of a server that gets to see a token; it may be empty.
+func secured(v string) string {
+	u, err := url.Parse(v)
+	switch {
+	case v == "":
+		return ""
+	case err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Sprintf("is %q, not an address such as https://10.0.0.1:6443", v)
 	}
 	return ""
 }

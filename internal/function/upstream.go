@@ -10,11 +10,12 @@ import (
 
 // Upstream are servers that are no functions and answer a route in the function's place. Exactly one of its sources says which they are.
 type Upstream struct {
-	Static  []UpstreamServer `json:"static,omitempty"`
-	Service string           `json:"service,omitempty"` // one that registers itself with dalamb
-	DNS     *UpstreamDNS     `json:"dns,omitempty"`
-	Consul  *UpstreamConsul  `json:"consul,omitempty"`
-	Etcd    *UpstreamEtcd    `json:"etcd,omitempty"`
+	Static     []UpstreamServer    `json:"static,omitempty"`
+	Service    string              `json:"service,omitempty"` // one that registers itself with dalamb
+	DNS        *UpstreamDNS        `json:"dns,omitempty"`
+	Consul     *UpstreamConsul     `json:"consul,omitempty"`
+	Etcd       *UpstreamEtcd       `json:"etcd,omitempty"`
+	Kubernetes *UpstreamKubernetes `json:"kubernetes,omitempty"`
 
 	Scheme   UpstreamScheme `json:"scheme,omitempty"`   // "" = http; those of Static say it themselves
 	Balance  Balance        `json:"balance,omitempty"`  // "" = roundRobin
@@ -262,6 +263,8 @@ func (u *Upstream) Text() string {
 		return "consul " + u.Consul.Service
 	case u.Etcd != nil:
 		return "etcd " + u.Etcd.Prefix
+	case u.Kubernetes != nil:
+		return u.Kubernetes.Text()
 	}
 	return fmt.Sprintf("static, %d", len(u.Static))
 }

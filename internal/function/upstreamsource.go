@@ -64,6 +64,7 @@ func upstreamSources() []member[Upstream] {
 			field("url", "Where etcd's JSON gateway is: http://HOST:2379 or https://.", text[string](), func(e *UpstreamEtcd) *string { return &e.URL }),
 			field("prefix", "Such as /services/search/.", text[string](), func(e *UpstreamEtcd) *string { return &e.Prefix }),
 		), none[UpstreamEtcd]), func(u *Upstream) **UpstreamEtcd { return &u.Etcd }),
+		field("kubernetes", "Instead of static: the endpoints of a service in Kubernetes.", pointer(upstreamKubernetesValue(), none[UpstreamKubernetes]), func(u *Upstream) **UpstreamKubernetes { return &u.Kubernetes }),
 	}
 }
 
@@ -101,7 +102,7 @@ func (u *Upstream) sources() []string {
 	for _, s := range []struct {
 		given bool
 		name  string
-	}{{u.Static != nil, "static"}, {u.Service != "", "service"}, {u.DNS != nil, "dns"}, {u.Consul != nil, "consul"}, {u.Etcd != nil, "etcd"}} {
+	}{{u.Static != nil, "static"}, {u.Service != "", "service"}, {u.DNS != nil, "dns"}, {u.Consul != nil, "consul"}, {u.Etcd != nil, "etcd"}, {u.Kubernetes != nil, "kubernetes"}} {
 		if s.given {
 			names = append(names, s.name)
 		}
@@ -111,7 +112,7 @@ func (u *Upstream) sources() []string {
 
 func (c *checker) upstreamSource(at string, u *Upstream) {
 	if given := u.sources(); len(given) != 1 {
-		c.add(at, "one of static, service, dns, consul, etcd", "has %d sources of servers", len(given))
+		c.add(at, "one of static, service, dns, consul, etcd, kubernetes", "has %d sources of servers", len(given))
 	}
 	if len(u.Static) > MaxUpstreamServers {
 		c.add(at+".static", "", "has %d servers; it may have %d", len(u.Static), MaxUpstreamServers)
@@ -144,6 +145,7 @@ func (c *checker) upstreamSource(at string, u *Upstream) {
 			c.add(at+".etcd.prefix", "such as /services/search/", "%q is no prefix of keys", clip(e.Prefix))
 		}
 	}
+	c.upstreamKubernetes(at+".kubernetes", u.Kubernetes)
 }
 
 // directory checks where a directory of servers is.
@@ -159,10 +161,23 @@ func ValidServerAddress(address string) bool { return checkServiceAddress(addres
 
 // SecretName is the secret that an upstream's source is asked with; "" = none.
 func (u *Upstream) SecretName() string {
-	if u == nil || u.Consul == nil {
-		return ""
+	if token := u.token(); token != nil {
+		return *token
 	}
-	return u.Consul.Token
+	return ""
+}
+
+// token is where the name of that secret is; nil = the source takes none.
+func (u *Upstream) token() *string {
+	switch {
+	case u == nil:
+		return nil
+	case u.Consul != nil:
+		return &u.Consul.Token
+	case u.Kubernetes != nil:
+		return &u.Kubernetes.Token
+	}
+	return nil
 }
 
 // place returns an Upstream whose secret has another name.
@@ -170,9 +185,15 @@ func (u *Upstream) place(name func(string) string) *Upstream {
 	if u.SecretName() == "" {
 		return u
 	}
-	placed, consul := *u, *u.Consul
-	consul.Token = name(consul.Token)
-	placed.Consul = &consul
+	placed := *u
+	if u.Consul != nil {
+		placed.Consul = new(*u.Consul)
+	}
+	if u.Kubernetes != nil {
+		placed.Kubernetes = new(*u.Kubernetes)
+	}
+	token := placed.token()
+	*token = name(*token)
 	return &placed
 }
 

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 const (
 	// maxDirectory bounds an answer of a directory, in bytes.
 	maxDirectory = 8 << 20
+	// maxRefusal bounds what is read of an answer that is not 200, in bytes.
+	maxRefusal = 4 << 10
 	// directoryTime is how long a directory may take to begin an answer that it has.
 	directoryTime = 10 * time.Second
 	// directoryWait is how long a directory is asked to wait for something to change.
@@ -27,12 +30,25 @@ type directory struct {
 	client *http.Client
 }
 
-// newDirectory follows no redirect and takes no proxy: what it sends may have a token in it.
-func newDirectory(name, at string) *directory {
+// newDirectory follows no redirect and takes no proxy: what it sends may have a token in it. secured says how one of https proves who it is; nil = by the
+// authorities of the machine.
+func newDirectory(name, at string, secured *tls.Config) *directory {
 	return &directory{name: name, url: strings.TrimSuffix(at, "/"), client: &http.Client{
-		Transport:     &http.Transport{MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true},
+		Transport:     &http.Transport{TLSClientConfig: secured, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// refusal is an answer that is not 200.
+type refusal struct {
+	name   string // of the directory
+	status int
+	said   string
+}
+
+func (r *refusal) Error() string {
+	said := strings.ToValidUTF8(r.said[:min(len(r.said), 300)], "")
+	return fmt.Sprintf("ask %s: it answered %d %s", r.name, r.status, strings.TrimSpace(said))
 }
 
 // request is a question to a directory.
@@ -70,9 +86,9 @@ func (d *directory) begin(ctx context.Context, q request) (*http.Response, error
 		return nil, fmt.Errorf("ask %s: %w", d.name, err)
 	}
 	if res.StatusCode != http.StatusOK {
-		said, _ := io.ReadAll(io.LimitReader(res.Body, 200)) // the status says enough
+		said, _ := io.ReadAll(io.LimitReader(res.Body, maxRefusal)) // the status says enough
 		res.Body.Close()
-		return nil, fmt.Errorf("ask %s: it answered %d %s", d.name, res.StatusCode, strings.TrimSpace(strings.ToValidUTF8(string(said), "")))
+		return nil, &refusal{name: d.name, status: res.StatusCode, said: string(said)}
 	}
 	return res, nil
 }

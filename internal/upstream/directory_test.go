@@ -245,7 +245,7 @@ func TestDirectoriesThatMisbehave(t *testing.T) {
 		fmt.Fprint(w, answers[r.URL.Path])
 	}))
 	defer s.Close()
-	d := newDirectory("Consul", s.URL)
+	d := newDirectory("Consul", s.URL, nil)
 	for path, want := range map[string]string{"/long": "longer than", "/odd": "decode the answer of Consul", "/away": "it answered 302"} {
 		var into any
 		if _, err := d.ask(t.Context(), request{path: path}, time.Minute, &into); err == nil || !strings.Contains(err.Error(), want) {

@@ -58,9 +58,11 @@ func (u *Upstreams) sourceOf(rule *function.Upstream) Source {
 	case rule.DNS != nil:
 		return newNames(rule.DNS, scheme)
 	case rule.Consul != nil:
-		return &consul{directory: newDirectory("Consul", rule.Consul.URL), rule: rule.Consul, scheme: scheme, secret: u.o.Secret}
+		return &consul{directory: newDirectory("Consul", rule.Consul.URL, nil), rule: rule.Consul, scheme: scheme, secret: u.o.Secret}
 	case rule.Etcd != nil:
-		return &etcd{directory: newDirectory("etcd", rule.Etcd.URL), prefix: rule.Etcd.Prefix, scheme: scheme}
+		return &etcd{directory: newDirectory("etcd", rule.Etcd.URL, nil), prefix: rule.Etcd.Prefix, scheme: scheme}
+	case rule.Kubernetes != nil:
+		return &kubernetes{rule: rule.Kubernetes, scheme: scheme, cluster: u.o.Cluster, secret: u.o.Secret}
 	}
 	return listed(rule.Static)
 }

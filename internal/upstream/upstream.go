@@ -43,6 +43,7 @@ type Options struct {
 	Catalog   Catalog
 	Services  Services
 	Secret    Secret                // nil = there are none
+	Cluster   Cluster               // the Kubernetes that the node belongs to
 	MaxAnswer int64                 // bytes of an answer that is not passed on as it comes
 	Permit    func(netip.Addr) bool // addresses that may be connected to although a name server has said them; nil = none but the usual
 	Logger    *slog.Logger

@@ -11,7 +11,7 @@ type UpstreamList struct {
 type Upstream struct {
 	Function string           `json:"function"`
 	Route    string           `json:"route"`          // the trigger's name
-	Source   string           `json:"source"`         // what says which they are: static, service NAME, dns NAME
+	Source   string           `json:"source"`         // what says which they are: static, service NAME, dns NAME, kubernetes NAMESPACE/NAME
 	Lost     string           `json:"lost,omitempty"` // why the source says nothing now; the servers are those that it named last
 	Left     []string         `json:"left,omitempty"` // servers that it has named and nobody may connect to, with the reason
 	Balance  string           `json:"balance"`
