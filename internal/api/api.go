@@ -290,6 +290,11 @@ func (a *API) handler(rt route, n need) http.Handler {
 			a.fail(w, r, err)
 			return
 		}
+		if rt.Lasts {
+			ctx, release := a.whileKnown(r)
+			defer release()
+			r = r.WithContext(ctx)
+		}
 		if rt.raw != nil {
 			if err := rt.raw(w, r, q); err != nil {
 				a.fail(w, r, err)

@@ -27,6 +27,9 @@ func (a *API) checkpoint(w http.ResponseWriter, r *http.Request, _ query) error 
 	case <-a.ending:
 		return out.end(fault.New(fault.Unavailable, "the node is stopping").WithHint("do it again when it has stopped, or is back"))
 	case <-r.Context().Done():
+		if err := ended(r.Context()); err != nil {
+			return out.end(err)
+		}
 		return nil
 	}
 }

@@ -20,6 +20,7 @@ type route struct {
 	AnswerType   string // media type; "" = application/json
 	Status       int    // of success; 0 = 200
 	Also         []int  // other statuses that it answers with, beside those that every route has
+	Lasts        bool   // until its client ends it: it ends with the client's token, too
 
 	// Exactly one of serve and raw is set. serve returns the answer; raw writes it, or returns an error before it has
 	// written anything.
@@ -58,7 +59,7 @@ func (a *API) routes() []route {
 			}, AnswerType: "application/json", raw: a.getRoutesOpenAPI},
 		{Method: "GET", Path: "/v1/node", Name: "getNode", Summary: "What this node is, and what fences its functions.", Answer: wire.Node{}, serve: a.getNode},
 		{Method: "POST", Path: "/v1/checkpoints", Name: "checkpoint", Summary: "Keep a copy of the event log, and remove nothing that it refers to, until the client ends the answer; its one line says where the files are, on the node's machine.",
-			Answer: wire.Checkpoint{}, AnswerType: ndjson, Also: []int{503}, raw: a.checkpoint},
+			Answer: wire.Checkpoint{}, AnswerType: ndjson, Also: []int{503}, Lasts: true, raw: a.checkpoint},
 
 		{Method: "GET", Path: "/v1/functions", Name: "listFunctions", Summary: "All functions.", Answer: wire.FunctionList{}, serve: a.listFunctions},
 		{Method: "POST", Path: "/v1/functions", Name: "deploy", Summary: "Make a version of a function and point an alias at it. The code was uploaded before.",
@@ -172,7 +173,7 @@ func (a *API) routes() []route {
 				{Name: "filter", Type: "string", About: "a pattern in JSON; only events that match"},
 				{Name: "follow", Type: "boolean", About: "go on with what is appended from now on"},
 				{Name: "limit", Type: "integer", About: "end after so many events"},
-			}, Answer: wire.EventAt{}, AnswerType: ndjson, raw: a.streamEvents},
+			}, Answer: wire.EventAt{}, AnswerType: ndjson, Lasts: true, raw: a.streamEvents},
 		{Method: "GET", Path: "/v1/events/{topic}/{partition}/{offset}", Name: "getEvent", Summary: "The event at one position.", Answer: wire.EventAt{}, serve: a.getEvent},
 
 		{Method: "POST", Path: "/v1/patterns/try", Name: "tryPattern", Summary: "Which events of a stretch of a topic a pattern matches, and how that differs from a trigger's rule.",
@@ -219,7 +220,7 @@ func (a *API) routes() []route {
 				{Name: "run", Type: "string", About: "only of this run"},
 				{Name: "follow", Type: "boolean", About: "go on with what is written from now on"},
 				{Name: "limit", Type: "integer", About: "the last so many lines; 1000, at most 100000"},
-			}, Answer: function.LogLine{}, AnswerType: ndjson, raw: a.streamLogs},
+			}, Answer: function.LogLine{}, AnswerType: ndjson, Lasts: true, raw: a.streamLogs},
 
 		{Method: "POST", Path: "/2015-03-31/functions/{name}/invocations", Name: "invoke", Summary: "Call a function as AWS Lambda's Invoke does. Headers X-Amz-Invocation-Type (RequestResponse, Event, DryRun) and X-Amz-Client-Context; errors in AWS's shapes.",
 			Query:    []param{{Name: "Qualifier", Type: "string", About: "an alias, a version's number or $LATEST"}},

@@ -88,6 +88,6 @@ func (a *API) serviceRoutes() []route {
 			Query: []param{
 				{Name: "kind", Type: "string", About: "only of this kind", Enum: watchedKinds()},
 				{Name: "since", Type: "string", About: "the position to go on from; the header Last-Event-ID is stronger"},
-			}, Answer: wire.Watched{}, AnswerType: eventStream, raw: a.watch},
+			}, Answer: wire.Watched{}, AnswerType: eventStream, Lasts: true, raw: a.watch},
 	}
 }

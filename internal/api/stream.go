@@ -31,6 +31,9 @@ func (a *API) follow(ctx context.Context, s *scan, each func(eventlog.Record) er
 	if errors.Is(context.Cause(ctx), errEnding) {
 		err = errEnding
 	}
+	if gone := ended(ctx); gone != nil {
+		err = gone
+	}
 	cancel(nil)
 	wg.Wait()
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/dalamb/dalamb/internal/access"
@@ -43,6 +44,9 @@ func person(claims map[string]any, s *config.Signin) (access.Actor, error) {
 		return access.Actor{}, fault.New(fault.Unauthenticated, "the token does not say whose it is").WithHint("its claim sub must be a name")
 	}
 	who := access.Actor{Type: access.User, ID: subject}
+	if at, ok := claims["exp"].(float64); ok {
+		who.Expires = time.Unix(int64(at), 0)
+	}
 	in := groupsOf(claims[s.Claim])
 	for _, role := range access.Roles() { // the widest is the last
 		for group, has := range s.Groups {

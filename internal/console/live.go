@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
 )
 
 const (
@@ -40,7 +42,8 @@ func (s *stream) tell(name string, data any) bool {
 	return s.control.Flush() == nil
 }
 
-// live tells a page that it should be fetched again: when something was changed, and every few seconds. It ends when the node stops, or the page is left; see docs/access.md for a token that ends meanwhile.
+// live tells a page that it should be fetched again: when something was changed, and every few seconds. It ends when the node stops, the page is left,
+// or the session or its token ends.
 func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	v := c.visitor(w, r)
 	if v == nil {
@@ -68,7 +71,14 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-changed:
 		case <-tick.C:
+		case <-v.session.over:
+			out.tell("ended", struct{}{})
+			return
 		case <-over:
+			if _, err := v.Node(ctx); fault.KindOf(err) == fault.Unauthenticated {
+				c.sessions.end(r)
+				out.tell("ended", struct{}{})
+			}
 			return
 		case <-ctx.Done():
 			return
@@ -83,16 +93,29 @@ func (c *Console) liveLogs(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-v.session.over:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	defer func() { cancel(); wg.Wait() }()
 	out := newStream(w)
 	if !out.tell("begin", struct{}{}) {
 		return
 	}
 	for line, err := range v.Logs(ctx, client.LogQuery{Function: r.PathValue("function"), Follow: true, Limit: liveLogs}) {
-		if err != nil {
-			if ctx.Err() == nil {
-				out.tell("broken", err.Error())
-			}
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return
+		case fault.KindOf(err) == fault.Unauthenticated:
+			c.sessions.end(r)
+			out.tell("ended", struct{}{})
+			return
+		case err != nil:
+			out.tell("broken", err.Error())
 			return
 		}
 		if !out.tell("line", line) {

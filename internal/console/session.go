@@ -22,7 +22,8 @@ const (
 // session is one visitor in one browser. The browser holds a random name for it; the token stays here.
 type session struct {
 	token string
-	form  string // that each form of this visitor's pages carries
+	form  string        // that each form of this visitor's pages carries
+	over  chan struct{} // closed when the session ends, and with it what its pages follow
 
 	mu     sync.Mutex
 	used   time.Time
@@ -90,7 +91,7 @@ func (s *sessions) begin(token string) string {
 	for key, one := range s.all {
 		used := one.lastUsed()
 		if s.now().Sub(used) > sessionIdle {
-			delete(s.all, key)
+			s.forget(key)
 			continue
 		}
 		if since.IsZero() || used.Before(since) {
@@ -98,9 +99,9 @@ func (s *sessions) begin(token string) string {
 		}
 	}
 	if len(s.all) >= maxSessions {
-		delete(s.all, oldest)
+		s.forget(oldest)
 	}
-	s.all[sha256.Sum256([]byte(name))] = &session{token: token, form: rand.Text(), used: s.now()}
+	s.all[sha256.Sum256([]byte(name))] = &session{token: token, form: rand.Text(), over: make(chan struct{}), used: s.now()}
 	return name
 }
 
@@ -125,7 +126,15 @@ func (s *sessions) end(r *http.Request) {
 	if c, err := r.Cookie(cookieOf(r)); err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.all, sha256.Sum256([]byte(c.Value)))
+		s.forget(sha256.Sum256([]byte(c.Value)))
+	}
+}
+
+// forget needs mu.
+func (s *sessions) forget(key [sha256.Size]byte) {
+	if one := s.all[key]; one != nil {
+		close(one.over)
+		delete(s.all, key)
 	}
 }
 

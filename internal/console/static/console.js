@@ -67,6 +67,7 @@
         source = null;
       } else if (!source) {
         source = new EventSource(url);
+        source.addEventListener("ended", () => location.replace("/signin?to=" + encodeURIComponent(location.pathname + location.search)));
         on(source);
       }
     };
