@@ -33,7 +33,7 @@ func needs() map[string]need {
 		"listRollouts": read, "getRollout": read, "listSchedules": read, "listDelayed": read, "listKeys": read,
 		"listImages": read, "listPulls": read, "listRepositories": read, "hasCode": read, "getCode": read,
 		"listBuilds": read, "getBuild": read, "getBuildLog": read, "getBuildKey": read, "getProvenance": read, "getVersionBuild": read, "getVersionLog": read,
-		"listTopics": read, "getTopic": read, "listCopies": read, "getCopy": read, "listTokens": read,
+		"listTopics": read, "getTopic": read, "listCopies": read, "getCopy": read, "listTokens": read, "getSelf": read,
 		"streamEvents": read, "getEvent": read, "tryPattern": read, "listRuns": read, "getRun": read, "streamLogs": read,
 		"listReplays": read, "getReplay": read, "listDeadLetters": read, "getDeadLetter": read, "getRedrive": read,
 		"listSecrets": read, "listConfig": read, "listHooks": read, "getHook": read,

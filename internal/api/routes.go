@@ -160,6 +160,7 @@ func (a *API) routes() []route {
 			Body: wire.CopyPositions{}, Answer: wire.CopyPlaced{}, Also: []int{409}, serve: a.placeCopy},
 
 		{Method: "GET", Path: "/v1/tokens", Name: "listTokens", Summary: "The names of the tokens that can send events, beside the node's own, and the access keys of AWS's tools.", Answer: wire.TokenList{}, serve: a.listTokens},
+		{Method: "GET", Path: "/v1/self", Name: "getSelf", Summary: "Who holds the token that the request shows, and what he may; see docs/access.md.", Answer: wire.Self{}, serve: getSelf},
 		{Method: "POST", Path: "/v1/tokens", Name: "createToken", Summary: "Make a token that can send events to the gateway, and nothing else; or an access key for AWS's tools, see docs/aws.md. It is told once.",
 			Body: wire.TokenCreate{}, Answer: wire.Token{}, Status: http.StatusCreated, Also: []int{409}, serve: a.createToken},
 		{Method: "DELETE", Path: "/v1/tokens/{name}", Name: "removeToken", Summary: "End a token or an access key.", Status: http.StatusNoContent, serve: a.removeToken},

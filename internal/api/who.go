@@ -75,3 +75,9 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	writeError(w, err)
 }
+
+// getSelf says who asks.
+func getSelf(r *http.Request, _ query) (any, error) {
+	who := access.From(r.Context())
+	return wire.Self{Type: who.Type, ID: who.ID, Role: string(who.Role), Functions: who.Functions, Expires: who.Expires}, nil
+}

@@ -28,6 +28,15 @@ type AccessKey struct {
 	ID string `json:"id"`
 }
 
+// Self is who asks, and what he may.
+type Self struct {
+	Type      string    `json:"type" enum:"user,api_key"`
+	ID        string    `json:"id"` // a person's name at the issuer, or a token's; node is the node's own
+	Role      string    `json:"role" enum:"sender,viewer,deployer,operator,admin"`
+	Functions []string  `json:"functions,omitempty"` // patterns of their names; absent = all
+	Expires   time.Time `json:"expires,omitzero"`    // absent = never
+}
+
 // TokenCreate asks for a token, or for an access key.
 type TokenCreate struct {
 	Name      string            `json:"name"`
