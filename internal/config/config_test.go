@@ -104,6 +104,8 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		{"an issuer by http", "signin: {issuer: 'http://id.example', client: a, groups: [x=admin]}\n", nil, "signin.issuer must be https", ""},
 		{"an issuer for whomever", "signin: {issuer: 'https://id.example', groups: [x=admin]}\n", nil, "without signin.client", ""},
 		{"an issuer for nobody", "signin: {issuer: 'https://id.example', client: a}\n", nil, "without signin.groups", ""},
+		{"an origin with a path", "signin: {issuer: 'https://id.example', client: a, groups: [x=admin], origin: 'https://console.example/'}\n", nil, "signin.origin is not like", ""},
+		{"an origin by http", "signin: {issuer: 'https://id.example', client: a, groups: [x=admin], origin: 'http://console.example'}\n", nil, "signin.origin must be https", ""},
 		{"groups of nobody's", "signin: {groups: [x=admin]}\n", nil, "signin.issuer is not given", ""},
 		{"a group without a role", "signin: {groups: [x]}\n", nil, `"x" is not GROUP=ROLE`, "signin.groups takes: list of GROUP=ROLE"},
 		{"a group of senders", "signin: {issuer: 'https://id.example', client: a, groups: [X=sender]}\n", nil, `the group "X" that is "sender"; allowed: viewer, deployer, operator, admin`, ""},

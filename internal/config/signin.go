@@ -13,6 +13,9 @@ import (
 type Signin struct {
 	Issuer string // "" = nobody's
 	Client string // the audience that a token must be for
+	Secret string // file with what the issuer gave the client to show it is the client; "" = it has none
+	Scopes List   // beside openid, that people are asked for at a browser
+	Origin string // by which browsers reach the control listener, scheme://host; "" = as they say
 	Claim  string // that holds the groups
 	Groups Groups
 }
@@ -55,6 +58,12 @@ func signinSettings() []Setting {
 			value: func(n *Node) any { return &n.Signin.Issuer }, check: func(n *Node) string { return n.Signin.check() }},
 		{Key: "signin.client", Form: "text", Help: "What this installation is called there (client_id): a token must be for it (aud).",
 			value: func(n *Node) any { return &n.Signin.Client }, check: func(*Node) string { return "" }},
+		{Key: "signin.secret", Form: "file", Help: "The file with the client secret that the issuer gave, where it gave one: people sign in with a browser by it. Read at each sign-in.",
+			value: func(n *Node) any { return &n.Signin.Secret }, check: func(*Node) string { return "" }},
+		{Key: "signin.scopes", Form: "list of scopes", List: true, Help: "What is asked for at a browser beside openid, such as groups. Default: none.",
+			value: func(n *Node) any { return &n.Signin.Scopes }, check: func(*Node) string { return "" }},
+		{Key: "signin.origin", Form: "https://HOST[:PORT]", Help: "How browsers reach the control listener, where something stands before it. The issuer has to know ORIGIN/signin/callback as redirect URI. Default: the host that they ask for, by https where the listener has TLS.",
+			value: func(n *Node) any { return &n.Signin.Origin }, check: func(n *Node) string { return origin(n.Signin.Origin) }},
 		{Key: "signin.claim", Form: "text", Live: true, Help: "The claim of a token that lists the groups of who has it.",
 			value: func(n *Node) any { return &n.Signin.Claim }, check: func(*Node) string { return "" }},
 		{Key: "signin.groups", Form: "list of GROUP=ROLE", List: true, Live: true, Help: "The role of each group: viewer, deployer, operator or admin. Who is in several has the one that is named last in that order; who is in none may nothing.",
@@ -73,8 +82,8 @@ func signinSettings() []Setting {
 // check says what is wrong with whom it names, for the setting signin.issuer.
 func (s *Signin) check() string {
 	if s.Issuer == "" {
-		if s.Client != "" || len(s.Groups) > 0 {
-			return "is not given, and signin.client and signin.groups mean nothing without it"
+		if s.Client != "" || len(s.Groups) > 0 || s.Secret != "" || s.Origin != "" {
+			return "is not given, and the other settings of signin mean nothing without it"
 		}
 		return ""
 	}
@@ -88,6 +97,19 @@ func (s *Signin) check() string {
 		return "is given without signin.client: every token of the issuer's would do, whatever it is for"
 	case len(s.Groups) == 0:
 		return "is given without signin.groups: nobody could do anything"
+	}
+	return ""
+}
+
+// origin says what is wrong with a scheme and a host.
+func origin(text string) string {
+	u, err := url.Parse(text)
+	switch {
+	case text == "":
+	case err != nil || u.Host == "" || text != u.Scheme+"://"+u.Host:
+		return "is not like https://console.example: a scheme and a host alone"
+	case u.Scheme != "https" && (u.Scheme != "http" || !onThisMachine(u.Hostname())):
+		return "must be https, but on this machine: whoever is on the way could take the session"
 	}
 	return ""
 }

@@ -141,7 +141,7 @@ func (d *desk) finish(x *exchange, r *http.Request, sealed string) error {
 	done := d.cookie(r, signinCookie(r, pending.State), "", -time.Second)
 	done.Path = signinPath
 	http.SetCookie(x, done)
-	claimed, err := d.provider.Finish(r.Context(), pending, string(secret), r.URL.Query())
+	signed, err := d.provider.Finish(r.Context(), pending, string(secret), r.URL.Query())
 	if refused, is := errors.AsType[*signin.Refusal](err); is {
 		return fault.New(fault.Denied, "%s", refused.Reason).WithHint("open the page again")
 	}
@@ -149,11 +149,11 @@ func (d *desk) finish(x *exchange, r *http.Request, sealed string) error {
 		return closed(d.whose, err)
 	}
 	for name, want := range d.rule.Claims {
-		if !claims(claimed[name], want) {
+		if !claims(signed.Claims[name], want) {
 			return fault.New(fault.Denied, "the issuer does not say what this route wants of %s", name)
 		}
 	}
-	who, _ := claimed[d.rule.IdentityClaim()].(string)
+	who, _ := signed.Claims[d.rule.IdentityClaim()].(string)
 	if who == "" || !sayable(who) {
 		return fault.New(fault.Denied, "the issuer does not say who you are").WithHint("its token has no claim %s", d.rule.IdentityClaim())
 	}

@@ -80,31 +80,50 @@ func (p *Provider) Begin(ctx context.Context, callback string) (Pending, string,
 }
 
 func (p *Provider) config(known *oidc.Provider, secret, callback string) *oauth2.Config {
+	at := known.Endpoint()
+	if secret == "" { // a public client, which says its name alone: RFC 6749, section 3.2.1
+		at.AuthStyle = oauth2.AuthStyleInParams
+	}
 	return &oauth2.Config{
-		ClientID: p.o.Client, ClientSecret: secret, Endpoint: known.Endpoint(), RedirectURL: callback,
+		ClientID: p.o.Client, ClientSecret: secret, Endpoint: at, RedirectURL: callback,
 		Scopes: append([]string{oidc.ScopeOpenID}, p.o.Scopes...),
 	}
 }
 
-// Finish takes what the browser brings from the provider, and gives the claims of who signed in. An error that is no Refusal says that it
-// could not be found out.
-func (p *Provider) Finish(ctx context.Context, b Pending, secret string, brought url.Values) (map[string]any, error) {
+// SignedIn is who has signed in.
+type SignedIn struct {
+	Claims map[string]any
+	Token  string // the ID token that says so
+}
+
+// Finish takes what the browser brings from the provider, and says who signed in. An error that is no Refusal says that it could not be found out.
+func (p *Provider) Finish(ctx context.Context, b Pending, secret string, brought url.Values) (SignedIn, error) {
+	text, err := p.exchange(ctx, b, secret, brought)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	claims, err := p.verify(ctx, text, b.Nonce)
+	return SignedIn{Claims: claims, Token: text}, err
+}
+
+// exchange gets the ID token for what the browser brings. Nothing of it is verified.
+func (p *Provider) exchange(ctx context.Context, b Pending, secret string, brought url.Values) (string, error) {
 	if subtle.ConstantTimeCompare([]byte(brought.Get("state")), []byte(b.State)) != 1 {
-		return nil, &Refusal{"the sign-in is another one than this browser has begun"}
+		return "", &Refusal{"the sign-in is another one than this browser has begun"}
 	}
 	if iss := brought.Get("iss"); iss != "" && iss != p.o.Issuer { // RFC 9207
-		return nil, &Refusal{"the answer is another issuer's"}
+		return "", &Refusal{"the answer is another issuer's"}
 	}
 	if said := brought.Get("error"); said != "" {
-		return nil, &Refusal{"the issuer did not sign you in: " + word(said)}
+		return "", &Refusal{"the issuer did not sign you in: " + word(said)}
 	}
 	code := brought.Get("code")
 	if code == "" {
-		return nil, &Refusal{"the issuer's answer has no code"}
+		return "", &Refusal{"the issuer's answer has no code"}
 	}
 	known, err := p.discover(ctx)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	limited, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -113,15 +132,15 @@ func (p *Provider) Finish(ctx context.Context, b Pending, secret string, brought
 	if err != nil {
 		var refused *oauth2.RetrieveError
 		if errors.As(err, &refused) && refused.ErrorCode == "invalid_grant" {
-			return nil, &Refusal{"the issuer does not know this sign-in any more"}
+			return "", &Refusal{"the issuer does not know this sign-in any more"}
 		}
-		return nil, fmt.Errorf("exchange the code with %s: %w", p.o.Issuer, err)
+		return "", fmt.Errorf("exchange the code with %s: %w", p.o.Issuer, err)
 	}
 	text, ok := token.Extra("id_token").(string)
 	if !ok {
-		return nil, fmt.Errorf("exchange the code with %s: there is no ID token in its answer", p.o.Issuer)
+		return "", fmt.Errorf("exchange the code with %s: there is no ID token in its answer", p.o.Issuer)
 	}
-	return p.verify(limited, known, text, b.Nonce)
+	return text, nil
 }
 
 // signatures are the algorithms that an ID token may be signed with: public keys alone. RFC 8725, section 3.1.
@@ -130,7 +149,13 @@ func signatures() []string {
 }
 
 // verify checks an ID token: OpenID Connect Core 1.0, section 3.1.3.7.
-func (p *Provider) verify(ctx context.Context, known *oidc.Provider, text, nonce string) (map[string]any, error) {
+func (p *Provider) verify(ctx context.Context, text, nonce string) (map[string]any, error) {
+	known, err := p.discover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, p.client), askTimeout)
+	defer cancel()
 	v := known.Verifier(&oidc.Config{ClientID: p.o.Client, SupportedSigningAlgs: signatures(), Now: p.o.Now})
 	token, err := v.Verify(ctx, text)
 	if err != nil {
