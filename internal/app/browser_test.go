@@ -92,6 +92,10 @@ func (b *browser) open(path string) {
 // press follows a link or presses a button, and waits until the next page shows what it should.
 func (b *browser) press(css, then string) {
 	b.t.Helper()
+	until(b.t, "the page to be whole", func() bool { // what is there before may be found, and gone when it is pressed
+		state, err := told[string](b, "document.readyState")
+		return err == nil && state == "complete"
+	})
 	b.do("press "+css, chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible))
 	b.shows(then)
 }

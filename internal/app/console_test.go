@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/need"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // hostileMarkup is what somebody would like the console to run.
@@ -75,6 +77,7 @@ func TestConsole(t *testing.T) {
 	until(t, "the shop to be done", func() bool {
 		return len(n.runs(client.RunQuery{Function: "mailer", State: function.RunSucceeded})) == 4 && len(n.runs(client.RunQuery{State: function.RunDead})) == 4
 	})
+	n.replayed(wire.ReplayRequest{Name: "again", Function: "pay", Trigger: "on-validated", From: "earliest"})
 	control, token := n.client.Address()
 	b := openBrowser(t, control)
 
@@ -101,6 +104,21 @@ func TestConsole(t *testing.T) {
 			t.Error("the trigger is still paused")
 		}
 	})
+	t.Run("keys", func(t *testing.T) {
+		b.open("/functions/pay")
+		b.press(`#triggers a[href="/functions/pay/keys/on-validated"]`, "None is paused.")
+		b.do("name a key", chromedp.SendKeys(chromedp.CSS("#key"), "o-77"))
+		b.press(`form[action="/act/key-pause"] button`, `Pause the key "o-77" of pay, on-validated?`)
+		b.press("main form button", `The key "o-77" is paused.`)
+		if list, err := n.client.Keys(t.Context(), "pay", "on-validated"); err != nil || !slices.Equal(list.Paused, []string{"o-77"}) {
+			t.Errorf("the keys that are paused: %v (%v)", list.Paused, err)
+		}
+		b.press(`#paused a[href*="key-resume"]`, "go on?")
+		b.press("main form button", `The key "o-77" goes on.`)
+		if list, err := n.client.Keys(t.Context(), "pay", "on-validated"); err != nil || len(list.Paused) != 0 {
+			t.Errorf("the keys that are paused: %v (%v)", list.Paused, err)
+		}
+	})
 	t.Run("try", func(t *testing.T) {
 		b.open("/functions/validate")
 		b.do("fill in", chromedp.SetValue(chromedp.CSS("#payload"), `{"no`))
@@ -122,6 +140,18 @@ func (n *node) noise(q url.Values) {
 	if err := n.emitTo(function.TopicEvents, q.Get("type"), q.Get("subject"), q.Get("key"), `{"noise":true,"text":"<script>window.bad=1</script>"}`); err != nil {
 		n.t.Fatal(err)
 	}
+}
+
+// replayed runs a stretch of history again, to its end.
+func (n *node) replayed(asked wire.ReplayRequest) {
+	n.t.Helper()
+	if _, err := n.client.StartReplay(n.t.Context(), asked); err != nil {
+		n.t.Fatal(err)
+	}
+	until(n.t, "the replay to end", func() bool {
+		r, err := n.client.Replay(n.t.Context(), asked.Name)
+		return err == nil && r.State == "finished"
+	})
 }
 
 // trigger is one of a function's, as the API has it.
@@ -160,6 +190,8 @@ func (n *node) lookAround(b *browser) {
 		{"settings", "/settings", "Room for the log"},
 		{"topic", "/topics/events", "Who listens"},
 		{"flow", "/flow", "order.requested"},
+		{"keys", "/functions/pay/keys/on-validated", "Pause a key"},
+		{"replay", "/replays/again", "Against the runs that were"},
 		{"ask", "/act/redrive?run=" + dead.ID, "Redrive this dead letter?"},
 	} {
 		b.look(page.name, page.path)
@@ -246,4 +278,11 @@ func (n *node) release(b *browser, shop string) {
 	b.press("main form button", "The roll-out of mailer to version 3 is aborted.")
 	b.look("function-rollout", "/functions/mailer")
 	b.look("releases-later", "/releases")
+	b.press(`#rollouts tbody a[href^="/rollouts/mailer/"]`, "Roll-out of mailer to version")
+	b.shows("by token node")
+	at, err := told[string](b, "location.pathname")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	b.look("rollout", at)
 }

@@ -1,16 +1,21 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/console"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/issuer"
+	"github.com/dalamb/dalamb/internal/signin"
 )
 
 // people knows who a token is of that the configured issuer has signed; nil where there is none.
@@ -30,7 +35,37 @@ func (n *Node) people() func(ctx context.Context, token string) (access.Actor, e
 			n.logger.Warn("the keys of the issuer that people sign in with cannot be had", "err", err)
 			return access.Actor{}, fault.New(fault.Unavailable, "the keys of %s cannot be had, so that nobody knows whose the token is", s.Issuer).WithHint("try again in a moment; the node's log says why")
 		}
-		return person(claims, n.taken.signin.Load())
+		who, err := person(claims, n.taken.signin.Load())
+		if err == nil && who.Grant.Expired(time.Now()) { // to the second, so that it ends here when it ends for what it has opened
+			err = fault.New(fault.Unauthenticated, "the token has expired").WithHint("get a new one from %s", s.Issuer)
+		}
+		return who, err
+	}
+}
+
+// provider is with whom people sign in at a browser; nil where nobody is configured.
+func (n *Node) provider() *console.Provider {
+	s := n.config.Signin
+	if s.Issuer == "" {
+		return nil
+	}
+	return &console.Provider{
+		Provider: signin.New(signin.Options{Issuer: s.Issuer, Client: s.Client, Scopes: s.Scopes}),
+		Issuer:   s.Issuer,
+		Origin:   s.Origin,
+		Secret: func() (string, error) {
+			if s.Secret == "" {
+				return "", nil
+			}
+			text, err := os.ReadFile(s.Secret)
+			if err == nil && len(bytes.TrimSpace(text)) == 0 {
+				err = fmt.Errorf("%s is empty", s.Secret)
+			}
+			if err != nil {
+				return "", fmt.Errorf("read signin.secret: %w", err)
+			}
+			return strings.TrimSpace(string(text)), nil
+		},
 	}
 }
 

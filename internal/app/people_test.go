@@ -9,7 +9,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,11 +22,15 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// provider is an OpenID provider that signs with one key.
+// provider is an OpenID provider that signs with one key. People sign in at its page /authorize; see signin_test.go.
 type provider struct {
 	t   *testing.T
 	url string
 	key *ecdsa.PrivateKey
+
+	mu     sync.Mutex
+	begun  map[string]url.Values // code -> what the browser was sent with
+	people map[string]func() map[string]any
 }
 
 func newProvider(t *testing.T) *provider {
@@ -33,17 +39,22 @@ func newProvider(t *testing.T) *provider {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &provider{t: t, key: key}
+	p := &provider{t: t, key: key, begun: map[string]url.Values{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, p.url, p.url+"/keys")
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"authorization_endpoint":%q,"token_endpoint":%q,"end_session_endpoint":%q,"id_token_signing_alg_values_supported":["ES256"]}`,
+			p.url, p.url+"/keys", p.url+"/authorize", p.url+"/token", p.url+"/end")
 	})
+	mux.HandleFunc("GET /authorize", p.authorize)
+	mux.HandleFunc("POST /token", p.token)
+	mux.HandleFunc("GET /end", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "<!doctype html><p>bye") })
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k", Use: "sig"}}})
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	p.url = server.URL
+	p.url = strings.Replace(server.URL, "127.0.0.1", "localhost", 1) // another site than the node's
 	return p
 }
 

@@ -126,7 +126,7 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
-	if n.console, err = console.New(console.Options{API: n.api, Logger: n.logger}); err != nil {
+	if n.console, err = console.New(console.Options{API: n.api, Provider: n.provider(), Logger: n.logger}); err != nil {
 		return err
 	}
 	if err := n.openAWS(token); err != nil {

@@ -43,6 +43,10 @@ func acts() map[string]act {
 		"start":    {ask("Start an instance of %s?", "The answer comes when it is ready. It then waits for work as any other.", "Start an instance", false), start},
 		"redrive":  {askRedrive, redriveDead},
 		"discard":  {askDiscard, discardDead},
+
+		"key-pause":     {askKey(true), holdKey(true)},
+		"key-resume":    {askKey(false), holdKey(false)},
+		"replay-cancel": {askCancelReplay, cancelReplay},
 	}
 	for verb, text := range map[string]string{
 		"pause":   "No more steps are taken; the gates are judged all the same.",

@@ -14,9 +14,10 @@ import (
 
 // Options of New.
 type Options struct {
-	API    http.Handler     // the control API; required. It is asked in this process, as its clients ask it
-	Logger *slog.Logger     // nil = nowhere
-	Now    func() time.Time // nil = time.Now
+	API      http.Handler     // the control API; required. It is asked in this process, as its clients ask it
+	Provider *Provider        // with which people sign in; nil = with tokens alone
+	Logger   *slog.Logger     // nil = nowhere
+	Now      func() time.Time // nil = time.Now
 }
 
 // Console is the handler of the pages. Safe for concurrent use.
@@ -25,6 +26,7 @@ type Console struct {
 	logger   *slog.Logger
 	now      func() time.Time
 	sessions *sessions
+	desk     *desk // nil = nobody signs in with a provider
 	rates    *rates
 	pages    pages
 	mux      *http.ServeMux
@@ -41,7 +43,7 @@ func New(o Options) (*Console, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Console{api: inside{o.API}, logger: o.Logger, now: o.Now, sessions: newSessions(o.Now), rates: newRates(), mux: http.NewServeMux()}
+	c := &Console{api: inside{o.API}, logger: o.Logger, now: o.Now, sessions: newSessions(o.Now), desk: newDesk(o.Provider), rates: newRates(), mux: http.NewServeMux()}
 	var err error
 	if c.pages, err = readPages(o.Now); err != nil {
 		return nil, err
@@ -53,6 +55,8 @@ func New(o Options) (*Console, error) {
 	c.mux.Handle("GET /console/", http.StripPrefix("/console/", still(http.FileServerFS(files))))
 	c.mux.HandleFunc("GET /signin", c.askToken)
 	c.mux.HandleFunc("POST /signin", c.signIn)
+	c.mux.HandleFunc("GET /signin/provider", c.toProvider)
+	c.mux.HandleFunc("GET "+callbackPath, c.fromProvider)
 	c.mux.HandleFunc("POST /signout", c.signOut)
 	for path, show := range c.views() {
 		c.mux.Handle("GET "+path, c.page(show))
@@ -69,8 +73,8 @@ func New(o Options) (*Console, error) {
 // Paths are the patterns of the control listener's paths that are the console's.
 func Paths() []string {
 	return []string{
-		"GET /{$}", "/console/", "/signin", "/signout", "/functions", "/functions/", "/events", "/events/", "/runs", "/runs/", "/dead", "/dead/",
-		"/redrives/", "/releases", "/builds/", "/settings", "/topics/", "/flow", "/act/", "/live", "/live/",
+		"GET /{$}", "/console/", "/signin", "/signin/", "/signout", "/functions", "/functions/", "/events", "/events/", "/runs", "/runs/", "/dead", "/dead/",
+		"/redrives/", "/replays/", "/rollouts/", "/releases", "/builds/", "/settings", "/topics/", "/flow", "/act/", "/live", "/live/",
 	}
 }
 
@@ -80,6 +84,7 @@ func (c *Console) views() map[string]show {
 		"/{$}":                                 c.overview,
 		"/functions":                           c.functions,
 		"/functions/{function}":                c.function,
+		"/functions/{function}/keys/{trigger}": c.keys,
 		"/events":                              c.events,
 		"/events/{topic}/{partition}/{offset}": c.event,
 		"/runs":                                c.runs,
@@ -88,6 +93,8 @@ func (c *Console) views() map[string]show {
 		"/dead":                                c.dead,
 		"/dead/{run}":                          c.deadLetter,
 		"/redrives/{job}":                      c.redrive,
+		"/replays/{replay}":                    c.replay,
+		"/rollouts/{function}/{rollout}":       c.rollout,
 		"/releases":                            c.releases,
 		"/builds/{build}":                      c.build,
 		"/settings":                            c.settings,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +12,6 @@ import (
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
-	"github.com/dalamb/dalamb/internal/match"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -21,23 +21,13 @@ const maxListeners = 300
 // eventPage is one event.
 type eventPage struct {
 	wire.EventAt
-	Head      eventHead
-	Problems  []string
-	Runs      []function.Run
-	MoreRuns  bool
-	Matched   []verdict
-	Unmatched []verdict
-	Tree      *cause
-	Cut       bool // the tree is larger
-}
-
-// verdict is what a trigger's rule says of an event.
-type verdict struct {
-	Function, Trigger string
-	Filter            json.RawMessage
-	Path, Reason      string // the first field that did not fit, and why
-	Run               *function.Run
-	Paused            bool
+	Head     eventHead
+	Problems []string
+	Runs     []function.Run
+	MoreRuns bool
+	Story    *wire.Explanation // nil = it could not be told
+	Tree     *cause
+	Cut      bool // the tree is larger
 }
 
 func (c *Console) event(v *visit) (frame, error) {
@@ -62,51 +52,20 @@ func (c *Console) event(v *visit) (frame, error) {
 			return err
 		})
 		all.ask("what it led to", func() (err error) { p.Tree, p.Cut, err = causes(ctx, v, &at, &p.Head); return err })
+		all.ask("who wanted it", func() error {
+			place := fmt.Sprintf("%s/%d@%d", at.Topic, at.Partition, at.Offset)
+			story, err := v.Explanation(ctx, place, "")
+			if err == nil {
+				p.Story = &story
+			}
+			return err
+		})
 		if p.Problems, err = all.wait(); err != nil {
 			return frame{}, err
-		}
-		if err := p.judge(ctx, v); err != nil {
-			p.Problems = append(p.Problems, "triggers: "+err.Error())
 		}
 	}
 	f.Body = p
 	return f, nil
-}
-
-// judge holds the event against the rules of all triggers of its topic, as they are now.
-func (p *eventPage) judge(ctx context.Context, v *visit) error {
-	triggers, err := triggersOf(ctx, v)
-	if err != nil {
-		return err
-	}
-	for _, t := range triggers {
-		if t.Topic != p.Topic || t.Route != nil || t.Schedule != "" {
-			continue
-		}
-		one := verdict{Function: t.Of, Trigger: t.Name, Filter: t.Filter, Paused: t.Paused}
-		for i := range p.Runs {
-			if r := &p.Runs[i]; r.Function == t.Of && r.Trigger == t.Name && r.Event.Partition == p.Partition && r.Event.Offset == p.Offset {
-				one.Run = r
-			}
-		}
-		matched := true
-		if len(t.Filter) > 0 {
-			pattern, err := match.Parse(t.Filter)
-			if err != nil {
-				return err
-			}
-			if one.Path, one.Reason, matched, err = pattern.Explain(p.Event); err != nil {
-				return err
-			}
-			one.Reason = cut(300, one.Reason)
-		}
-		if matched {
-			p.Matched = append(p.Matched, one)
-		} else {
-			p.Unmatched = append(p.Unmatched, one)
-		}
-	}
-	return nil
 }
 
 // functionTrigger is a trigger and whose it is.

@@ -119,6 +119,14 @@ func hostileAPI(t *testing.T) http.Handler {
 	rollout.Ended = time.Time{}
 	rollouts := full[wire.RolloutList]()
 	rollouts.Rollouts[0].Ended = time.Time{}
+	self := full[wire.Self]()
+	self.Role, self.Functions = "admin", nil
+	say("GET /v1/self", self)
+	say("GET /v1/explanation", full[wire.Explanation]())
+	say("GET /v1/triggers/{f}/{t}/keys", full[wire.KeyList]())
+	replay := full[wire.Replay]()
+	replay.State = wire.ReplayRunning
+	say("GET /v1/replays/{r}", replay)
 	say("GET /v1/node", full[wire.Node]())
 	say("GET /v1/health", full[wire.NodeHealth]())
 	say("GET /v1/functions", full[wire.FunctionList]())
@@ -226,7 +234,7 @@ func everyPage() []string {
 	return []string{
 		"/", "/functions", "/functions?search=" + q, "/functions/" + p, "/events", "/events?type=" + q + "&key=" + q + "&pattern=" + q, "/events?from=1h&type=" + q, "/events?from=" + q,
 		"/events/" + p + "/1/1", "/runs", "/runs?state=" + q + "&function=" + q, "/runs?since=" + q, "/runs/" + p, "/runs/" + p + "/logs", "/dead", "/dead?error=" + q + "&pattern=" + q,
-		"/dead/" + p, "/redrives/" + p, "/releases", "/releases?at=5m", "/releases?at=" + q + "&function=" + q, "/builds/" + p, "/settings", "/topics/" + p, "/flow", "/flow?search=" + q,
+		"/dead/" + p, "/redrives/" + p, "/replays/" + p, "/rollouts/" + p + "/1", "/functions/" + p + "/keys/" + p, "/act/key-pause?function=" + q + "&trigger=" + q + "&key=" + q, "/act/key-resume?function=" + q + "&trigger=" + q + "&key=" + q, "/act/replay-cancel?replay=" + q, "/releases", "/releases?at=5m", "/releases?at=" + q + "&function=" + q, "/builds/" + p, "/settings", "/topics/" + p, "/flow", "/flow?search=" + q,
 		"/act/rollback?function=" + q, "/act/start?function=" + q, "/act/redrive?error=" + q, "/act/redrive?run=" + q, "/act/discard?run=" + q, "/act/trigger-pause?function=" + q + "&trigger=" + q,
 		"/act/rollout-abort?function=" + q, "/act/" + p, "/signin?to=" + q,
 	}

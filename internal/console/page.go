@@ -26,8 +26,10 @@ type frame struct {
 	Title  string
 	Nav    string // the entry of the navigation that it is under
 	Form   string // what its forms carry; "" = nobody is signed in
+	Next   string // a path that the browser goes on to by itself; "" = it stays
 	Notice string
-	Live   bool // it shows what goes on, and is fetched again while it is looked at
+	Who    visitor // who looks at it, where somebody is signed in
+	Live   bool    // it shows what goes on, and is fetched again while it is looked at
 	Body   any
 }
 
@@ -37,6 +39,7 @@ type visit struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	session *session
+	who     visitor
 	now     time.Time
 }
 
@@ -100,7 +103,13 @@ func (c *Console) page(show show) http.Handler {
 			c.fail(w, s, err)
 			return
 		}
-		f, err := show(&visit{Client: asked, w: w, r: r, session: s, now: c.now()})
+		v := &visit{Client: asked, w: w, r: r, session: s, now: c.now()}
+		var f frame
+		self, err := asked.Self(r.Context())
+		if err == nil {
+			v.who = visitorOf(self)
+			f, err = show(v)
+		}
 		switch {
 		case fault.KindOf(err) == fault.Unauthenticated: // the token has ended
 			c.sessions.end(r)
@@ -108,7 +117,7 @@ func (c *Console) page(show show) http.Handler {
 		case err != nil:
 			c.fail(w, s, err)
 		case f.Page != "":
-			f.Form, f.Notice = s.form, s.heard()
+			f.Form, f.Who, f.Notice = s.form, v.who, s.heard()
 			c.write(w, http.StatusOK, f)
 		}
 	})

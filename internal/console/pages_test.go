@@ -106,6 +106,9 @@ func (a *recording) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(r.URL.Path, "/rollback") {
 		answer = `{"function":"f","to":[{"version":2}],"expects":7}`
 	}
+	if r.URL.Path == "/v1/self" {
+		answer = `{"type":"api_key","id":"ci","role":"admin"}`
+	}
 	_, _ = w.Write([]byte(answer))
 }
 
@@ -121,6 +124,9 @@ func TestOnlyWhatIsMarkedRunsAgain(t *testing.T) {
 		{"rolled back as it was asked", "/act/rollback", "function=f&to=2&expects=7", `POST /v1/functions/f/rollback {"to":2,"expects":7}`},
 		{"an alias's roll-out", "/act/rollout-abort", "function=f&alias=x", `POST /v1/functions/f/rollout/abort?alias=x `},
 		{"a trigger", "/act/trigger-resume", "function=f&trigger=t", `POST /v1/triggers/f/t/resume `},
+		{"a key", "/act/key-pause", "function=f&trigger=t&key=a+b+", `POST /v1/triggers/f/t/keys/pause {"key":"a b "}`},
+		{"a key again", "/act/key-resume", "function=f&trigger=t&key=a", `POST /v1/triggers/f/t/keys/resume {"key":"a"}`},
+		{"a replay", "/act/replay-cancel", "replay=r", `POST /v1/replays/r/cancel `},
 		{"an instance", "/act/start", "function=f&version=2", `POST /v1/functions/f/start?version=2 `},
 	} {
 		api.asked = nil

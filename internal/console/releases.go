@@ -160,6 +160,20 @@ func liveThen(ctx context.Context, v *visit, at time.Time) (all []liveAt, cut bo
 	}), cut, nil
 }
 
+// rollout is one roll-out, whatever became of it.
+func (c *Console) rollout(v *visit) (frame, error) {
+	fn := v.r.PathValue("function")
+	id, err := strconv.ParseInt(v.r.PathValue("rollout"), 10, 64)
+	if err != nil {
+		return frame{}, fault.New(fault.NotFound, "no roll-out has the number %q", cut(40, v.r.PathValue("rollout"))).WithHint("go on from the releases of %s", cut(80, fn))
+	}
+	r, err := v.RolloutByID(v.r.Context(), fn, id)
+	if err != nil {
+		return frame{}, err
+	}
+	return frame{Page: "rollout", Title: "Roll-out of " + fn, Nav: "releases", Live: !r.Over(), Body: r}, nil
+}
+
 // buildPage is one build and what it said.
 type buildPage struct {
 	wire.Build

@@ -21,9 +21,10 @@ const (
 
 // session is one visitor in one browser. The browser holds a random name for it; the token stays here.
 type session struct {
-	token string
-	form  string        // that each form of this visitor's pages carries
-	over  chan struct{} // closed when the session ends, and with it what its pages follow
+	token  string
+	form   string        // that each form of this visitor's pages carries
+	person bool          // who has signed in with the provider
+	over   chan struct{} // closed when the session ends, and with it what its pages follow
 
 	mu     sync.Mutex
 	used   time.Time
@@ -81,8 +82,8 @@ func newSessions(now func() time.Time) *sessions {
 	return &sessions{now: now, all: map[[sha256.Size]byte]*session{}}
 }
 
-// begin makes a session for a token, which the API has taken, and returns the name of it.
-func (s *sessions) begin(token string) string {
+// begin makes a session for a token, which the API has taken, and returns the name of it. person: it is the provider's.
+func (s *sessions) begin(token string, person bool) string {
 	name := rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,7 +102,7 @@ func (s *sessions) begin(token string) string {
 	if len(s.all) >= maxSessions {
 		s.forget(oldest)
 	}
-	s.all[sha256.Sum256([]byte(name))] = &session{token: token, form: rand.Text(), over: make(chan struct{}), used: s.now()}
+	s.all[sha256.Sum256([]byte(name))] = &session{token: token, person: person, form: rand.Text(), over: make(chan struct{}), used: s.now()}
 	return name
 }
 

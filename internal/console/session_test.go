@@ -30,6 +30,10 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		g.changed++
 	}
+	if r.URL.Path == "/v1/self" {
+		_, _ = w.Write([]byte(`{"type":"api_key","id":"ci","role":"admin"}`))
+		return
+	}
 	_, _ = w.Write([]byte("{}"))
 }
 
@@ -142,7 +146,7 @@ func TestASessionEnds(t *testing.T) {
 	now := time.Now()
 	s := newSessions(func() time.Time { return now })
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.AddCookie(&http.Cookie{Name: cookieName, Value: s.begin("t")})
+	r.AddCookie(&http.Cookie{Name: cookieName, Value: s.begin("t", false)})
 	for _, step := range []struct {
 		after time.Duration
 		lasts bool
@@ -157,10 +161,10 @@ func TestASessionEnds(t *testing.T) {
 func TestSessionsAreBounded(t *testing.T) {
 	now := time.Now()
 	s := newSessions(func() time.Time { return now })
-	first := s.begin("t")
+	first := s.begin("t", false)
 	for i := range maxSessions + 5 {
 		now = now.Add(time.Second)
-		s.begin(strconv.Itoa(i))
+		s.begin(strconv.Itoa(i), false)
 	}
 	if len(s.all) != maxSessions {
 		t.Errorf("%d sessions, want %d", len(s.all), maxSessions)

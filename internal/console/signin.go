@@ -17,13 +17,20 @@ const maxForm = 8 << 20
 type signInPage struct {
 	Error, Hint string
 	To          string // where the visitor wanted to go
+	Provider    string // with which people sign in; "" = there is none
 }
+
+// signedOutPage says that the provider still knows who it was.
+type signedOutPage struct{ Provider, End string }
 
 func (c *Console) askToken(w http.ResponseWriter, r *http.Request) {
 	c.showSignIn(w, http.StatusOK, signInPage{To: local(r.URL.Query().Get("to"))})
 }
 
 func (c *Console) showSignIn(w http.ResponseWriter, status int, p signInPage) {
+	if c.desk != nil {
+		p.Provider = c.desk.host()
+	}
 	c.write(w, status, frame{Page: "signin", Title: "Sign in", Body: p})
 }
 
@@ -42,7 +49,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.sessions.end(r) // one that this browser had before
-	http.SetCookie(w, cookie(r, c.sessions.begin(token)))
+	http.SetCookie(w, cookie(r, c.sessions.begin(token, false)))
 	http.Redirect(w, r, p.To, http.StatusSeeOther)
 }
 
@@ -55,6 +62,12 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
 	}
 	c.sessions.end(r)
 	http.SetCookie(w, cookie(r, ""))
+	if s != nil && s.person && c.desk != nil {
+		if at := c.desk.End(); at != "" { // a form may lead to no other site: guard
+			c.write(w, http.StatusOK, frame{Page: "signedout", Title: "Signed out", Body: signedOutPage{c.desk.host(), at}})
+			return
+		}
+	}
 	http.Redirect(w, r, "/signin", http.StatusSeeOther)
 }
 

@@ -39,6 +39,11 @@ func words(now func() time.Time) template.FuncMap {
 		"inc":     func(n int) int { return n + 1 },
 		"plus":    func(a, b int) int { return a + b },
 		"minus":   func(a, b int64) int64 { return a - b },
+		"left":    func(all, shown int) int { return all - shown },
+		"triggerOf": func(t string) string { // FUNCTION/TRIGGER
+			fn, _, _ := strings.Cut(t, "/")
+			return href("functions", fn) + "#triggers"
+		},
 		"seconds": func(s float64) string { return long(time.Duration(s * float64(time.Second))) },
 	}
 }

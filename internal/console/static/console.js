@@ -73,6 +73,8 @@
     };
     document.addEventListener("visibilitychange", turn);
     addEventListener("pagehide", () => source?.close());
+    // Who signs out is led on by the answer to the form, and not by the end of what the page follows.
+    addEventListener("submit", (e) => { if (!e.defaultPrevented) source?.close(); });
     turn();
   };
 

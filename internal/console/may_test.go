@@ -1,0 +1,45 @@
+package console
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// What a visitor may not has no button. Functions of the fake API are called what no pattern covers.
+func TestWhatAVisitorMayNotHasNoButton(t *testing.T) {
+	acts := []string{"/act/rollback", "/act/rollout-", "/act/trigger-", `/try#try"`, `href="/act/redrive`, "/act/discard", "/edit", "/act/key-", "/act/replay-cancel"}
+	for _, tt := range []struct {
+		self wire.Self
+		want []string
+	}{
+		{wire.Self{Role: "viewer"}, nil},
+		{wire.Self{Role: "deployer"}, []string{"/act/rollback", "/act/rollout-", `/try#try"`}},
+		{wire.Self{Role: "deployer", Functions: []string{"shop-*"}}, nil},
+		{wire.Self{Role: "operator"}, acts},
+		{wire.Self{Role: "operator", Functions: []string{"shop-*"}}, []string{`href="/act/redrive`, "/act/discard"}}, // of a list, some of which may be his
+		{wire.Self{Role: "admin"}, acts},
+	} {
+		api := hostileAPI(t)
+		v := signedIn(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v1/self" {
+				_ = json.NewEncoder(w).Encode(tt.self)
+				return
+			}
+			api.ServeHTTP(w, r)
+		}))
+		all := ""
+		for _, path := range []string{"/", "/functions", "/functions/f", "/functions/f/keys/t", "/runs/r", "/dead", "/dead/r", "/replays/r", "/settings"} {
+			all += v.get(path).Body.String()
+		}
+		for _, act := range acts {
+			if got, want := strings.Contains(all, act), slices.Contains(tt.want, act); got != want {
+				t.Errorf("%s of %q: %s is on a page: %v, want %v", tt.self.Role, tt.self.Functions, act, got, want)
+			}
+		}
+	}
+}
