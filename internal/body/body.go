@@ -32,13 +32,14 @@ const (
 	resultStored  = "stored"
 	resultGiven   = "given"
 	resultLost    = "lost"    // what should be in the log is not
-	resultRefused = "refused" // the log has little room left
+	resultRefused = "refused" // the log has little room left, or bodies have had theirs
 )
 
 // Options of New. Log and Most are required.
 type Options struct {
 	Log     eventlog.Log
 	Most    int64                 // bytes of one body
+	Room    int64                 // bytes that all of them may take of the log, as far as that says so; 0 = no bound
 	Metrics prometheus.Registerer // nil = counted, not shown
 }
 
@@ -47,6 +48,7 @@ type Store struct {
 	log     eventlog.Log
 	chunks  chunk.Store
 	most    int64
+	quota   quota
 	held    int64 // bound of room
 	room    *semaphore.Weighted
 	results *prometheus.CounterVec
@@ -70,6 +72,10 @@ func New(o Options) (*Store, error) {
 		log: o.Log, chunks: chunk.Store{Log: o.Log, Topic: function.TopicBodies}, most: o.Most, held: heldMost, room: semaphore.NewWeighted(heldMost), parts: map[string]*part{},
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dalamb_bodies_total", Help: "Bodies of requests that are too long for an event, by what became of them."}, []string{"result"}),
 	}
+	s.quota.room, s.quota.asking = o.Room, make(chan struct{}, 1)
+	if sizer, ok := o.Log.(eventlog.Sizer); ok {
+		s.quota.sizer = sizer
+	}
 	if o.Metrics != nil {
 		if err := o.Metrics.Register(s.results); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
@@ -79,14 +85,20 @@ func New(o Options) (*Store, error) {
 }
 
 // Put stores a body and returns where it stands. Blocks until it is durable. Unavailable where the log has little room left, also while it still takes
-// events: those are worth more than the body of one request.
+// events: those are worth more than the body of one request. The same where bodies take all that they may.
 func (s *Store) Put(ctx context.Context, body []byte) (*function.StoredBody, error) {
 	if l, ok := s.log.(eventlog.SpaceReporter); ok && l.Space() != eventlog.SpaceOK {
 		s.results.WithLabelValues(resultRefused).Inc()
 		return nil, fault.New(fault.Unavailable, "the log has no room for a body of %d bytes", len(body)).WithHint("the node's disk is nearly full; free some space")
 	}
+	done, err := s.quota.admit(ctx, int64(len(body)))
+	if err != nil {
+		s.results.WithLabelValues(resultRefused).Inc()
+		return nil, err
+	}
 	digest := digestOf(body)
 	at, err := s.chunks.Append(ctx, digest, bytes.NewReader(body))
+	done(err == nil)
 	if err != nil {
 		return nil, fmt.Errorf("store a body of %d bytes: %w", len(body), err)
 	}

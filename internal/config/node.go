@@ -70,6 +70,7 @@ type Limits struct {
 	Event     function.Bytes // one event as it is stored
 	Batch     function.Bytes // the body of one batch of events
 	Request   function.Bytes // the body of one request to a function that takes it whole
+	Bodies    function.Bytes // of requests that are answered later, which the log keeps beside their events, all together
 	Upload    function.Bytes // the body of one that a function gets while it comes
 	Response  function.Bytes // a function's answer that is collected
 	Held      function.Bytes // bodies of all requests under way on the gateway
@@ -89,7 +90,7 @@ func Default() *Node {
 		Drain:   function.Duration(30 * time.Second),
 		Log:     Log{Level: "info", Format: "text"},
 		Limits: Limits{
-			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Upload: 1 << 30, Response: 6 << 20, Held: 256 << 20, Cache: 256 << 20,
+			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Bodies: 10 << 30, Upload: 1 << 30, Response: 6 << 20, Held: 256 << 20, Cache: 256 << 20,
 			Instances: 256,
 		},
 		Health:     defaultHealth(),

@@ -81,6 +81,15 @@ func nodeSettings() []Setting {
 			}},
 		{Key: "limits.request", Form: "size", Help: "The largest body of a request that is read whole before the function gets it. Over it: 413.",
 			value: func(n *Node) any { return &n.Limits.Request }, check: func(n *Node) string { return span(n.Limits.Request, 1<<10, 256<<20) }},
+		{Key: "limits.bodies", Form: "size", Help: "What the bodies that are too long for an event may take of the log together: those of requests that are answered later. One more: 503.",
+			with:  []string{"limits.request"},
+			value: func(n *Node) any { return &n.Limits.Bodies },
+			check: func(n *Node) string {
+				if n.Limits.Bodies < n.Limits.Request {
+					return fmt.Sprintf("is %s, less than limits.request, %s", n.Limits.Bodies, n.Limits.Request)
+				}
+				return span(n.Limits.Bodies, 1<<10, 1<<50)
+			}},
 		{Key: "limits.upload", Form: "size", Live: true, Help: "The largest body of a request that an http function gets while it comes: one that is longer than limits.request, or whose length is not known ahead. Over it: 413.",
 			with:  []string{"limits.request"},
 			value: func(n *Node) any { return &n.Limits.Upload },

@@ -170,6 +170,13 @@ type SpaceReporter interface {
 	Space() Space
 }
 
+// Sizer is an optional ability of a Log, found by assertion.
+type Sizer interface {
+	// Size is how many bytes a topic's records take, copies not counted, those included that are about to be removed. NotFound for a topic that is not
+	// there, Denied where this user may not know. Blocks as Topics does.
+	Size(ctx context.Context, topic string) (int64, error)
+}
+
 // Checkpointer is an optional ability of a Log that is files of this machine alone, found by assertion.
 type Checkpointer interface {
 	// Checkpoint copies the log, as it is at one moment, into a directory beside it that it makes and names: all that was

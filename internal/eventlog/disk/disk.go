@@ -77,6 +77,7 @@ type Log struct {
 var (
 	_ eventlog.Log           = (*Log)(nil)
 	_ eventlog.SpaceReporter = (*Log)(nil)
+	_ eventlog.Sizer         = (*Log)(nil)
 )
 
 // Open opens the log in a directory, or makes one. It refuses, and changes nothing, where another format wrote the

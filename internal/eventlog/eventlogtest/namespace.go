@@ -155,6 +155,15 @@ func (n *namespace) Join(ctx context.Context, o eventlog.JoinOptions) (eventlog.
 	return &namespaceMember{m, n}, nil
 }
 
+// Size is eventlog.Sizer's, of a log that is one.
+func (n *namespace) Size(ctx context.Context, topic string) (int64, error) {
+	sizer, can := n.log.(eventlog.Sizer)
+	if !can {
+		return 0, errNoSize
+	}
+	return sizer.Size(ctx, n.in(topic))
+}
+
 func (n *namespace) Close() error { return n.log.Close() }
 
 type namespaceMember struct {

@@ -59,6 +59,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Factory) {
 		{"RetentionBySize", testRetentionBySize},
 		{"Compaction", testCompaction},
 		{"CompactionOfTombstones", testTombstones},
+		{"Size", testSize},
 		{"History", testHistory},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, fresh(t)) })

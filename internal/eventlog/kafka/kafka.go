@@ -75,6 +75,7 @@ type Log struct {
 var (
 	_ eventlog.Log    = (*Log)(nil)
 	_ eventlog.Sharer = (*Log)(nil)
+	_ eventlog.Sizer  = (*Log)(nil)
 )
 
 // Open makes a Log and does not wait for the cluster: while no broker answers, methods return Unavailable.
