@@ -12,7 +12,8 @@ const (
 	chunkSize   = 32 << 10
 	chunksAhead = 32              // how far a writer may be behind: 1 MiB
 	writerWait  = 2 * time.Second // how long a writer that is behind may hold the function up; a busy machine is no slow writer
-	drainWait   = 2 * time.Second // how long a writer may hold Done up
+	drainWait   = 2 * time.Second // how long a writer may hold Done up that takes nothing
+	drainRounds = 5               // of drainWait, for which one that takes something is waited for
 	settleWait  = 200 * time.Millisecond
 )
 
@@ -23,6 +24,7 @@ type Output struct {
 	raw  syscall.RawConn // of the pipe; nil = it is no file
 	done chan struct{}
 	lost atomic.Int64
+	left atomic.Bool // Drain has left the writer behind
 
 	given   atomic.Int64 // bytes of those that came, that the writer has taken or lost
 	waiting atomic.Bool  // flushes has some
@@ -46,7 +48,11 @@ func Carry(pipe io.ReadCloser, write func(p []byte)) *Output {
 	both.Go(func() { o.pull(chunks) })
 	both.Go(func() {
 		for c := range chunks {
-			write(c)
+			if o.left.Load() {
+				o.lost.Add(int64(len(c)))
+			} else {
+				write(c)
+			}
 			o.give(len(c))
 		}
 	})
@@ -94,27 +100,42 @@ func (o *Output) pass(chunks chan<- []byte, c []byte, behind bool) bool {
 }
 
 // Drain waits until all was read and written. It is called when nothing that could write is left; what still holds the pipe
-// open beyond a short time is cut off, and a writer that does not return is left behind.
+// open beyond a short time is cut off, and a writer that does not return is left behind: what it has not taken is lost. A busy machine is no slow writer: one
+// that goes on has longer.
 func (o *Output) Drain() {
-	o.wait()
+	for range drainRounds {
+		before := o.given.Load()
+		if o.await(drainWait) || o.given.Load() == before {
+			break
+		}
+	}
 	o.pipe.Close()
-	o.wait()
+	o.await(drainWait)
+	o.left.Store(true)
 }
 
 // Settle waits until all was read and written of a program that has ended. What that program left behind may hold the pipe open: then
 // it waits for a moment only.
 func (o *Output) Settle() { o.await(settleWait) }
 
-func (o *Output) wait() { o.await(drainWait) }
-
-func (o *Output) await(d time.Duration) {
+func (o *Output) await(d time.Duration) (done bool) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-o.done:
+		return true
 	case <-t.C:
+		return false
 	}
 }
 
-// Lost is how many bytes the writer was too slow for.
-func (o *Output) Lost() int64 { return o.lost.Load() }
+// Lost is how many bytes the writer was too slow for; after Drain those among them that it had not taken by then.
+func (o *Output) Lost() int64 {
+	lost := o.lost.Load()
+	if o.left.Load() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		lost += o.read - o.given.Load()
+	}
+	return lost
+}

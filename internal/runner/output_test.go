@@ -3,6 +3,7 @@ package runner
 import (
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +48,33 @@ func TestCarryLosesWhatASlowWriterCannotTake(t *testing.T) {
 			t.Errorf("got %d bytes and lost %d, want %d together, some of each", got, o.Lost(), n)
 		}
 	})
+}
+
+func TestDrainWaitsForAWriterThatGoesOnAndCountsWhatItLeaves(t *testing.T) {
+	for each, all := range map[time.Duration]bool{200 * time.Millisecond: true, 700 * time.Millisecond: false} {
+		synctest.Test(t, func(t *testing.T) {
+			r, w := io.Pipe()
+			var got atomic.Int64
+			o := Carry(r, func(p []byte) {
+				time.Sleep(each)
+				got.Add(int64(len(p)))
+			})
+			const n = 30 * chunkSize // fewer than may be ahead
+			if _, err := w.Write(make([]byte, n)); err != nil {
+				t.Fatal(err)
+			}
+			w.Close()
+			begin := time.Now()
+			o.Drain()
+			if took, most := time.Since(begin), (drainRounds+1)*drainWait; got.Load()+o.Lost() != n || (o.Lost() == 0) != all || took > most {
+				t.Errorf("%s for each chunk: got %d bytes and lost %d in %s, want %d together, within %s, and all of them: %v", each, got.Load(), o.Lost(), took, n, most, all)
+			}
+			<-o.done
+			if got.Load()+o.Lost() != n {
+				t.Errorf("%s for each chunk: got %d bytes and lost %d in the end, want %d together", each, got.Load(), o.Lost(), n)
+			}
+		})
+	}
 }
 
 func TestDrainIsBounded(t *testing.T) {

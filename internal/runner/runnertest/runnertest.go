@@ -165,12 +165,18 @@ func start(t *testing.T, r runner.Runner, spec runner.Spec) *box {
 // end waits for the command to end by itself.
 func (b *box) end() runner.Exit {
 	b.t.Helper()
-	select {
-	case <-b.Done():
-	case <-time.After(patience):
-		b.t.Fatalf("%v does not end; stdout %q, stderr %q", b.spec.Command, b.out.tail(), b.err.tail())
+	for printed := int64(0); ; {
+		select {
+		case <-b.Done():
+			return b.Exit()
+		case <-time.After(patience):
+		}
+		// A gigabyte takes a busy machine minutes: what prints goes on.
+		before := printed
+		if printed = b.out.count() + b.err.count(); printed == before {
+			b.t.Fatalf("%v does not end; stdout %q, stderr %q", b.spec.Command, b.out.tail(), b.err.tail())
+		}
 	}
-	return b.Exit()
 }
 
 // prints waits until stdout contains text.
