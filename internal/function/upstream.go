@@ -264,7 +264,7 @@ func (u *Upstream) Text() string {
 	case u.Etcd != nil:
 		return "etcd " + u.Etcd.Prefix
 	case u.Kubernetes != nil:
-		return u.Kubernetes.Text()
+		return "kubernetes " + u.Kubernetes.Name()
 	}
 	return fmt.Sprintf("static, %d", len(u.Static))
 }

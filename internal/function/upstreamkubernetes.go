@@ -21,8 +21,8 @@ type UpstreamKubernetes struct {
 // InNamespace is where the service is.
 func (k *UpstreamKubernetes) InNamespace() string { return cmp.Or(k.Namespace, "default") }
 
-// Text names the service, for people.
-func (k *UpstreamKubernetes) Text() string { return "kubernetes " + k.InNamespace() + "/" + k.Service }
+// Name is the service's with its namespace, for people.
+func (k *UpstreamKubernetes) Name() string { return k.InNamespace() + "/" + k.Service }
 
 // validLabel is a name of a service, a namespace or a port. Kubernetes, "Object Names and IDs", RFC 1123 label names.
 var validLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)

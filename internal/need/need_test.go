@@ -25,6 +25,14 @@ func TestMissingSkipsByNameOrFails(t *testing.T) {
 	if r.failed == "" || r.skipped != "" {
 		t.Errorf("with DALAMB_NO_SKIP=1: skipped %q, failed %q; want a failure alone", r.skipped, r.failed)
 	}
+	t.Run("Kubernetes without etcd", func(t *testing.T) {
+		t.Setenv("PATH", "")
+		r := &recorder{TB: t}
+		Kubernetes(r)
+		if r.failed == "" || r.skipped != "" {
+			t.Errorf("without etcd: skipped %q, failed %q; want a failure alone", r.skipped, r.failed)
+		}
+	})
 	t.Setenv("DALAMB_WITHOUT", "kafka")
 	r = &recorder{TB: t}
 	Kafka(r)

@@ -70,7 +70,7 @@ func (e *endpoints) put(s *endpointSlice) error {
 		long = long || len(one.TargetRef.UID) > maxEndpointsText || len(one.Addresses) > 0 && len(one.Addresses[0]) > maxEndpointsText
 	}
 	if long {
-		return fmt.Errorf("an EndpointSlice of %s has more in it than Kubernetes allows", e.rule.Text())
+		return fmt.Errorf("an EndpointSlice of service %s has more in it than Kubernetes allows", e.rule.Name())
 	}
 	e.slices[s.Metadata.Name] = s
 	all := 0
@@ -78,7 +78,7 @@ func (e *endpoints) put(s *endpointSlice) error {
 		all += len(s.Endpoints)
 	}
 	if len(e.slices) > maxSlices || all > maxEndpoints {
-		return fmt.Errorf("%s has more than %d EndpointSlices, or %d endpoints", e.rule.Text(), maxSlices, maxEndpoints)
+		return fmt.Errorf("service %s has more than %d EndpointSlices, or %d endpoints", e.rule.Name(), maxSlices, maxEndpoints)
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (e *endpoints) put(s *endpointSlice) error {
 // move says which version all of it is of.
 func (e *endpoints) move(version string) error {
 	if version == "" || len(version) > maxEndpointsText {
-		return fmt.Errorf("%s has a resourceVersion of %d bytes", e.rule.Text(), len(version))
+		return fmt.Errorf("service %s has a resourceVersion of %d bytes", e.rule.Name(), len(version))
 	}
 	e.version = version
 	return nil
@@ -225,11 +225,11 @@ func (e *endpoints) lacksPort() error {
 	case len(has) == 0 && e.empty():
 		return nil
 	case len(has) == 0:
-		return fmt.Errorf("%s says of no port; write in kubernetes.port on which number its endpoints listen", e.rule.Text())
+		return fmt.Errorf("service %s says of no port; write in kubernetes.port on which number its endpoints listen", e.rule.Name())
 	case e.rule.Port == "":
-		return fmt.Errorf("%s does not have one port of TCP but %s; say in kubernetes.port which", e.rule.Text(), listing(has))
+		return fmt.Errorf("service %s does not have one port of TCP but %s; say in kubernetes.port which", e.rule.Name(), listing(has))
 	}
-	return fmt.Errorf("%s has no port %s of TCP; it has %s", e.rule.Text(), e.rule.Port, listing(has))
+	return fmt.Errorf("service %s has no port %s of TCP; it has %s", e.rule.Name(), e.rule.Port, listing(has))
 }
 
 func (e *endpoints) empty() bool {

@@ -174,7 +174,7 @@ func TestKubernetesThatMisbehaves(t *testing.T) {
 		want   string
 	}{
 		"no JSON":             {"<html>", nil, "decode the answer of Kubernetes"},
-		"no version":          {`{"items":[]}`, nil, "kubernetes shop/search has a resourceVersion of 0 bytes"},
+		"no version":          {`{"items":[]}`, nil, "service shop/search has a resourceVersion of 0 bytes"},
 		"long version":        {listText(long), nil, "has a resourceVersion of 254 bytes"},
 		"long name":           {listText("1", sliceText(long, "1", "10.0.0.1")), nil, "has more in it than Kubernetes allows"},
 		"long address":        {listText("1", sliceText("a", "1", long)), nil, "has more in it than Kubernetes allows"},
