@@ -77,8 +77,8 @@ const (
 func (p *Pool) feed(ctx context.Context) {
 	wait := firstAgain
 	for {
+		began := time.Now()
 		err := p.source.Watch(ctx, func(list []Server) {
-			wait = firstAgain
 			p.lose(nil)
 			p.take(list)
 		})
@@ -87,6 +87,9 @@ func (p *Pool) feed(ctx context.Context) {
 		}
 		p.lose(err)
 		p.once.Do(func() { close(p.known) })
+		if time.Since(began) > wait { // else it has only come to go again, as one that may be asked for the list and not for its changes
+			wait = firstAgain
+		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 
@@ -128,6 +130,39 @@ func TestServersThatRegister(t *testing.T) {
 		stop()
 		work.Wait()
 	})
+}
+
+// fleeting says something, and is gone after a while.
+type fleeting struct {
+	lasts time.Duration
+	asked int
+}
+
+func (f *fleeting) Watch(ctx context.Context, take func([]Server)) error {
+	f.asked++
+	take(nil)
+	select {
+	case <-time.After(f.lasts):
+	case <-ctx.Done():
+	}
+	return errors.New("it may not be followed")
+}
+
+// TestASourceThatOnlyComesAndGoes is asked ever less often, and one that was there for long at once.
+func TestASourceThatOnlyComesAndGoes(t *testing.T) {
+	for lasts, want := range map[time.Duration]int{0: 14, 59 * time.Second: 5} { // at 0, 1, 3, 7, 15, 31 s and every 30 s of five minutes; every minute
+		synctest.Test(t, func(t *testing.T) {
+			p := pool(t, function.Upstream{})
+			f := &fleeting{lasts: lasts}
+			p.source = f
+			ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute-time.Second)
+			defer stop()
+			p.feed(ctx)
+			if f.asked != want {
+				t.Errorf("a source that lasts %s is asked %d times in five minutes, want %d", lasts, f.asked, want)
+			}
+		})
+	}
 }
 
 // TestHowServersAreSpokenTo: by TLS with an authority of one's own, and by HTTP/2 without TLS.
