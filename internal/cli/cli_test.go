@@ -85,6 +85,7 @@ func params() testscript.Params {
 			"layout":    makeLayout,
 			"zip":       makeZip,
 			"halting":   serveHalting,
+			"supervise": supervise,
 			"answering": new(servers).answering,
 		},
 		Condition: condition,

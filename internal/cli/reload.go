@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -33,7 +32,7 @@ func hearHangups() *hangups {
 
 // follow lets the node read its configuration again at each hang-up. The context that it returns ends with the one that it is given, or with the
 // terminal; end waits until nothing of this is under way.
-func (h *hangups) follow(ctx context.Context, n *app.Node, read func() (*config.Node, error), logger *slog.Logger) (until context.Context, end func()) {
+func (h *hangups) follow(ctx context.Context, n *app.Node, read func() (*config.Node, error), manager *supervisor) (until context.Context, end func()) {
 	until, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -45,17 +44,19 @@ func (h *hangups) follow(ctx context.Context, n *app.Node, read func() (*config.
 			case <-h.heard:
 			}
 			if h.terminal != nil && !term.IsTerminal(int(h.terminal.Fd())) { // a terminal that was closed answers nothing any longer
-				logger.Info("the terminal was closed")
+				manager.logger.Info("the terminal was closed")
 				cancel()
 				return
 			}
-			c, err := read()
-			if err == nil {
-				err = n.Reload(c)
-			}
-			if err != nil {
-				logger.Error("configuration not taken; all stays as it was", "err", err)
-			}
+			manager.reload(func() {
+				c, err := read()
+				if err == nil {
+					err = n.Reload(c)
+				}
+				if err != nil {
+					manager.logger.Error("configuration not taken; all stays as it was", "err", err)
+				}
+			})
 		}
 	}()
 	return until, func() {

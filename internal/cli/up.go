@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"log/slog"
@@ -52,7 +53,9 @@ where --insecure says so. docs/tls.md.`,
 			info := n.Info()
 			fmt.Fprintf(c.OutOrStdout(), "gateway  %s\ncontrol  %s\ndata     %s\nlog      %s\n", info.Gateway, info.Control, node.Data, node.EventLog.Place())
 		}
+		manager := &supervisor{logger: logger}
 		o.Waiting = func(n *app.Node, err error) {
+			manager.waiting(err)
 			addresses(n)
 			fmt.Fprintf(c.OutOrStdout(), "waiting  %v\n", err)
 			if hint := fault.HintOf(err); hint != "" {
@@ -71,14 +74,19 @@ where --insecure says so. docs/tls.md.`,
 				fmt.Fprintf(c.OutOrStdout(), "insecure %s: plain HTTP to other machines, who is between can read tokens and data\n", l)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "runner   %s\nready\n", n.Fence())
+			manager.ready()
 		}
 		hangups := hearHangups() // before the node is made, which one that comes early would end
 		n, err := app.New(c.Context(), o)
 		if err != nil {
 			return err
 		}
-		until, end := hangups.follow(c.Context(), n, settings, logger)
+		until, end := hangups.follow(c.Context(), n, settings, manager)
 		defer end()
+		defer context.AfterFunc(until, func() { manager.stopping(node.Drain.Std()) })()
+		watching, done := context.WithCancel(context.WithoutCancel(until)) // also while it drains
+		defer done()
+		go manager.watch(watching, n) // ends with this command, within its patience
 		return n.Run(until)
 	}
 	return c

@@ -1,0 +1,2 @@
+// Package packaging holds the tests of what is in deploy.
+package packaging
