@@ -44,23 +44,23 @@ func (r removals) begin() (done func(), ok bool) {
 // the backup without its code.
 func (n *Node) checkpoint(ctx context.Context) (made wire.Checkpoint, release func(), err error) {
 	made.Data = n.config.Data
-	release, err = n.removals.hold(ctx)
+	letGo, err := n.removals.hold(ctx)
 	if err != nil {
 		return made, nil, err
 	}
 	log, ok := n.log.(eventlog.Checkpointer)
 	if !ok {
-		return made, release, nil
+		return made, letGo, nil
 	}
 	dir, err := log.Checkpoint(ctx)
 	if err != nil {
-		release()
+		letGo()
 		return made, nil, err
 	}
 	made.Log = dir
 	n.logger.Info("a backup is being taken", "checkpoint", dir)
 	return made, func() {
-		defer release()
+		defer letGo() // release is this function by now
 		if err := os.RemoveAll(dir); err != nil {
 			n.logger.Warn("a checkpoint could not be removed; the next start does", "dir", dir, "err", err)
 		}

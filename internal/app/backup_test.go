@@ -126,3 +126,19 @@ func TestABackupThatLosesItsNodeIsTold(t *testing.T) {
 	}
 	n.stop()
 }
+
+// What keeps the node still for a backup ends with it: the node goes on, and stops as any other.
+func TestANodeThatWasBackedUpStops(t *testing.T) {
+	t.Parallel()
+	n := start(t, filepath.Join(t.TempDir(), "data"), "drain=10m") // longer than the test waits: a stop that something holds up is not gentle
+	for range 2 {
+		if err := n.client.Checkpoint(t.Context(), func(context.Context, wire.Checkpoint) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "the checkpoints to be gone", func() bool {
+		left, err := os.ReadDir(filepath.Join(n.data, "log", "checkpoints"))
+		return err == nil && len(left) == 0
+	})
+	n.stop()
+}
