@@ -72,6 +72,8 @@ const (
 
 	TypeCachePurged = "dalamb.cache.purged.v1"
 
+	TypeCheckpointSigned = "dalamb.checkpoint.signed.v1"
+
 	TypeBuildStarted  = "dalamb.build.started.v1"
 	TypeBuildFinished = "dalamb.build.finished.v1"
 

@@ -1,0 +1,162 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
+)
+
+// tree is one that this node lets grow.
+type tree struct {
+	id    treeID
+	topic string
+	files files
+	front frontier
+	next  int64 // the offset to read on from
+	safe  int64 // so many leaves are durable
+}
+
+// openTree reads what is kept of a tree that was signed, or of a new one (signed = nil). What is beyond the signed part goes, and comes again from the log:
+// nobody was told of it, it may not be whole where the node was killed, and a log that was restored may have other records there.
+func openTree(dir string, id treeID, topic string, signed *head) (*tree, error) {
+	t := &tree{id: id, topic: topic, files: treeFiles(dir, id.topicID, id.partition)}
+	if err := os.MkdirAll(filepath.Dir(t.files.leaves), 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of leaves: %w", err)
+	}
+	leaves, tiles, err := t.files.kept()
+	if err != nil {
+		return nil, fmt.Errorf("look for leaves: %w", err)
+	}
+	if signed != nil {
+		if leaves < signed.size {
+			return nil, fmt.Errorf("%s has %d leaves, and %d were signed", t.files.leaves, leaves, signed.size)
+		}
+		if tiles < signed.size/tileWidth {
+			return nil, fmt.Errorf("%s has %d tiles, and %d were signed", t.files.tiles, tiles, signed.size/tileWidth)
+		}
+		if t.front, err = frontierAt(signed.size, t.files); err != nil {
+			return nil, err
+		}
+		if t.front.root() != signed.root {
+			return nil, fmt.Errorf("the leaves of %s/%d do not make the tree that was signed", topic, id.partition)
+		}
+		t.next, t.safe = signed.end, signed.size
+	}
+	for path, size := range map[string]int64{t.files.leaves: t.front.n * entrySize, t.files.tiles: t.front.n / tileWidth * tlog.HashSize} {
+		if err := os.Truncate(path, size); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("cut what was not signed: %w", err)
+		}
+	}
+	return t, nil
+}
+
+// add takes more leaves. The files have them when it returns, and disks by the next sync.
+func (t *tree) add(es []entry) error {
+	if len(es) == 0 {
+		return nil
+	}
+	var leaves, tiles []byte
+	for _, e := range es {
+		leaves = appendEntry(leaves, e)
+		if tile, full := t.front.add(e.hash); full {
+			tiles = append(tiles, tile[:]...)
+		}
+	}
+	if err := appendFile(t.files.leaves, leaves); err != nil {
+		return fmt.Errorf("keep leaves: %w", err)
+	}
+	if err := appendFile(t.files.tiles, tiles); err != nil {
+		return fmt.Errorf("keep tiles: %w", err)
+	}
+	t.next = es[len(es)-1].offset + 1
+	return nil
+}
+
+func appendFile(path string, b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Close())
+}
+
+// sync makes the files durable, and their names when they are new.
+func (t *tree) sync() error {
+	if t.safe == t.front.n {
+		return nil
+	}
+	if err := syncPath(t.files.leaves); err != nil {
+		return err
+	}
+	tiles := t.front.n / tileWidth
+	if tiles > t.safe/tileWidth {
+		if err := syncPath(t.files.tiles); err != nil {
+			return err
+		}
+	}
+	if t.safe == 0 || t.safe < tileWidth && tiles > 0 {
+		if err := syncPath(filepath.Dir(t.files.leaves)); err != nil {
+			return err
+		}
+	}
+	t.safe = t.front.n
+	return nil
+}
+
+// head is the tree as it is now.
+func (t *tree) head() head {
+	return head{id: t.id, topic: t.topic, size: t.front.n, end: t.next, root: t.front.root()}
+}
+
+// step is how many records of one tree are read before others have their turn, and who asks for a proof.
+const step = 100_000
+
+// follow reads what the log has behind the tree's last leaf, about a step of it.
+func (t *tree) follow(ctx context.Context, log Log, h *hasher) (records int, err error) {
+	p := eventlog.Partition{Topic: t.topic, ID: t.id.partition}
+	b, err := log.Bounds(ctx, p)
+	if err != nil {
+		return 0, fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
+	}
+	if b.End < t.next {
+		return 0, &cutError{p, b.End, t.next}
+	}
+	for t.next < b.End && records < step {
+		rs, err := log.Read(ctx, p, t.next, eventlog.ReadOptions{NoWait: true, TopicID: t.id.topicID})
+		if err != nil {
+			return records, fmt.Errorf("read %s/%d: %w", p.Topic, p.ID, err)
+		}
+		if len(rs) == 0 {
+			return records, nil
+		}
+		es := make([]entry, len(rs))
+		for i := range rs {
+			es[i] = entry{rs[i].Offset, h.leaf(t.id.topicID, &rs[i])}
+		}
+		if err := t.add(es); err != nil {
+			return records, err
+		}
+		records += len(rs)
+	}
+	return records, nil
+}
+
+// cutError: the log is shorter than what has been seen of it.
+type cutError struct {
+	p         eventlog.Partition
+	end, next int64
+}
+
+func (e *cutError) Error() string {
+	return fmt.Sprintf("%s/%d ends at offset %d, and records up to %d were there", e.p.Topic, e.p.ID, e.end, e.next)
+}

@@ -1,0 +1,30 @@
+package audit
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	records, checkpoints, failed prometheus.Counter
+	signed, still                prometheus.Gauge
+}
+
+// newMetrics registers with r, where there is one.
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		records:     prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_audit_records_total", Help: "Records that were hashed into the trees of their partitions."}),
+		checkpoints: prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_audit_checkpoints_total", Help: "Checkpoints that were signed."}),
+		failed:      prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_audit_outside_failures_total", Help: "Times that checkpoints could not be added to the file outside. They are added later."}),
+		signed:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "dalamb_audit_last_checkpoint_seconds", Help: "When the last checkpoint was signed, in seconds since 1970; 0 before the first since the start."}),
+		still:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "dalamb_audit_standing_still", Help: "1 where the log and what was signed contradict each other, and nothing is signed any more."}),
+	}
+	if r == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.records, m.checkpoints, m.failed, m.signed, m.still} {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}

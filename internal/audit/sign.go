@@ -1,0 +1,159 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/dalamb/dalamb/internal/durable"
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// signAll signs what has grown since the last checkpoint, where that is more than checkpoints.
+func (k *Keeper) signAll(ctx context.Context) error {
+	for {
+		c, more, err := k.changed(ctx)
+		if err != nil || c == nil {
+			return errors.Join(err, k.bringOutside(ctx))
+		}
+		if err := k.sign(ctx, c); err != nil {
+			return err
+		}
+		if !more {
+			return k.bringOutside(ctx)
+		}
+	}
+}
+
+// changed is the next checkpoint; nil = there is nothing to say.
+func (k *Keeper) changed(ctx context.Context) (c *checkpoint, more bool, err error) {
+	topics, err := k.Log.Topics(ctx)
+	if err != nil {
+		return nil, false, fmt.Errorf("list topics: %w", err)
+	}
+	there := map[string]bool{}
+	for _, t := range topics {
+		there[t.ID] = true
+	}
+	c = &checkpoint{seq: k.state.seq + 1, time: k.Now(), prev: k.state.last}
+	told, news := map[string]bool{}, false
+	for _, h := range k.state.sorted() {
+		if !there[h.id.topicID] && !told[h.id.topicID] {
+			c.gone = append(c.gone, gone{h.id.topicID, h.topic})
+			told[h.id.topicID], news = true, true
+		}
+	}
+	for id, t := range k.trees {
+		old := k.state.trees[id]
+		if !there[id.topicID] {
+			if old == nil {
+				k.drop(id.topicID) // nobody was told of it
+			}
+			continue
+		}
+		if t.front.n > 0 && (old == nil || old.size < t.front.n) {
+			c.head = append(c.head, t.head())
+			news = news || t.topic != function.TopicCheckpoints
+		}
+	}
+	if !news {
+		return nil, false, nil
+	}
+	slices.SortFunc(c.head, func(a, b head) int { return compareTrees(a.id, b.id) })
+	if more = len(c.head) > k.most; more {
+		c.head = c.head[:k.most]
+	}
+	return c, more, nil
+}
+
+// sign makes a checkpoint durable: leaves first, then the log, then the state, so that what was signed is always there.
+func (k *Keeper) sign(ctx context.Context, c *checkpoint) error {
+	for i := range c.head {
+		if err := k.trees[c.head[i].id].sync(); err != nil {
+			return fmt.Errorf("sync leaves: %w", err)
+		}
+	}
+	raw, err := sign(c.text(), k.key)
+	if err != nil {
+		return err
+	}
+	e := &event.Event{
+		ID: event.NewID(), Source: "/dalamb/audit", Type: event.TypeCheckpointSigned, Subject: k.key.Name(), Time: c.time.UTC(), DataContentType: "text/plain", Data: raw,
+	}
+	at, err := k.Log.Append(ctx, []eventlog.Record{eventlog.FromEvent(function.TopicCheckpoints, e)})
+	if err != nil {
+		// It may be in the log nevertheless: the state is read from there again.
+		k.ready = false
+		clear(k.trees)
+		return fmt.Errorf("append checkpoint %d: %w", c.seq, err)
+	}
+	if err := k.state.take(&Signed{*c, raw}, at[0].Offset); err != nil {
+		return &standError{err}
+	}
+	for _, g := range c.gone {
+		k.drop(g.topicID)
+	}
+	k.metrics.checkpoints.Inc()
+	k.metrics.signed.Set(float64(c.time.UnixMilli()) / 1e3)
+	return k.keepState()
+}
+
+func (k *Keeper) keepState() error {
+	sealed, err := k.state.seal(k.key)
+	if err != nil {
+		return err
+	}
+	if err := durable.Replace(filepath.Join(k.Dir, stateFile), sealed); err != nil {
+		return fmt.Errorf("keep the state of the audit: %w", err)
+	}
+	return nil
+}
+
+// drop removes the leaves of a topic that is no more.
+func (k *Keeper) drop(topicID string) {
+	for id := range k.trees {
+		if id.topicID == topicID {
+			delete(k.trees, id)
+		}
+	}
+	dir := filepath.Join(k.Dir, treesDir, hexName(topicID))
+	if err := os.RemoveAll(dir); err != nil {
+		k.Logger.Warn("leaves of a topic that is gone could not be removed", "dir", dir, "err", err)
+	}
+}
+
+// bringOutside adds the checkpoints to the file outside that it lacks.
+func (k *Keeper) bringOutside(ctx context.Context) error {
+	if k.outside.next >= k.state.next {
+		return nil
+	}
+	last, err := k.outside.look(k.check)
+	if err != nil {
+		return err
+	}
+	var have int64
+	if last != nil {
+		have = last.seq
+	}
+	var add []byte
+	err = readCheckpoints(ctx, k.Log, k.outside.next, k.check, func(c *Signed, at int64, err error) error {
+		if err == nil && c.seq > have {
+			add = append(add, c.raw...)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := k.outside.add(add); err != nil {
+		k.metrics.failed.Inc()
+		return fmt.Errorf("add checkpoints to %s: %w", k.Outside, err)
+	}
+	k.outside.next = k.state.next
+	return nil
+}
