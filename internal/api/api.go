@@ -149,6 +149,7 @@ type Options struct {
 	Delayed Delayed
 	Copies  Copies
 	Secrets *secret.Box
+	Audit   Audit // nil = none
 	// Still keeps a copy of the node's log until release is called; nil = it cannot.
 	Still func(context.Context) (made wire.Checkpoint, release func(), err error)
 	Token string // the node's own
@@ -190,6 +191,7 @@ type API struct {
 	delayed      Delayed
 	copies       Copies
 	secrets      *secret.Box
+	audit        Audit // nil = none
 	still        func(context.Context) (wire.Checkpoint, func(), error)
 	token        [sha256.Size]byte
 	people       func(ctx context.Context, token string) (access.Actor, error)
@@ -227,7 +229,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets, still: o.Still,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets, still: o.Still, audit: o.Audit,
 		hooks: o.Hooks,
 		aims:  o.Aims,
 		pasts: catalog.NewPasts(o.Log), searches: make(chan struct{}, maxSearches),

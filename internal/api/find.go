@@ -38,13 +38,22 @@ type found struct {
 // place is how commands write where an event stands.
 var place = regexp.MustCompile(`^([^/@\s]+)/(\d{1,9})@(\d{1,18})$`)
 
+// placeOf reads TOPIC/PARTITION@OFFSET; ok is false for any other text.
+func placeOf(id string) (at eventlog.Position, ok bool) {
+	m := place.FindStringSubmatch(id)
+	if m == nil {
+		return at, false
+	}
+	partition, _ := strconv.ParseInt(m[2], 10, 32)
+	offset, _ := strconv.ParseInt(m[3], 10, 64) // so few digits are numbers
+	return eventlog.Position{Topic: m[1], Partition: int32(partition), Offset: offset}, true
+}
+
 // find looks for an event by its id, by the id of a run of it, or by TOPIC/PARTITION@OFFSET. First what takes the same time however much is
 // stored: the index of runs, and the time that is in the ids which dalamb gives. Then the log from its newest events on, bounded.
 func (a *API) find(ctx context.Context, id, topic string) (*found, error) {
-	if m := place.FindStringSubmatch(id); m != nil {
-		partition, _ := strconv.ParseInt(m[2], 10, 32)
-		offset, _ := strconv.ParseInt(m[3], 10, 64) // so few digits are numbers
-		return a.foundAt(ctx, eventlog.Position{Topic: m[1], Partition: int32(partition), Offset: offset}, "place")
+	if at, ok := placeOf(id); ok {
+		return a.foundAt(ctx, at, "place")
 	}
 	if f, err := a.findByIndex(ctx, id, topic); f != nil || err != nil {
 		return f, err

@@ -38,7 +38,7 @@ func needs() map[string]need {
 		"listReplays": read, "getReplay": read, "listDeadLetters": read, "getDeadLetter": read, "getRedrive": read,
 		"listSecrets": read, "listConfig": read, "listHooks": read, "getHook": read,
 		"explainEvent": read, "traceEvent": read, "getPast": read, "listChanges": read,
-		"listServices": read, "getService": read, "watch": read, "listUpstreams": read, "listEnvironments": read,
+		"getAudit": read, "proveRecord": read, "listServices": read, "getService": read, "watch": read, "listUpstreams": read, "listEnvironments": read,
 
 		// What functions are.
 		"putCode":        {access.Deploy, nothing},

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dalamb/dalamb/internal/api"
+	"github.com/dalamb/dalamb/internal/audit"
 	"github.com/dalamb/dalamb/internal/await"
 	"github.com/dalamb/dalamb/internal/aws"
 	"github.com/dalamb/dalamb/internal/body"
@@ -99,6 +100,7 @@ type Node struct {
 	follower   *follow.Follower
 	fleet      *fleet.Fleet
 	health     *health.Health
+	audit      *audit.Keeper // nil = none
 	services   *discovery.Discovery
 	upstreams  *upstream.Upstreams
 	dispatcher *dispatch.Dispatcher
@@ -224,6 +226,9 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	n.advise(ctx)
 	n.parts.start("log sink", func(ctx context.Context) error { n.sink.run(ctx); return nil })
+	if n.audit != nil {
+		n.parts.start("audit", n.audit.Run) // ends after all that writes to the log
+	}
 	n.parts.start("history", n.history.Run)
 	n.parts.start("services", n.services.Run)
 	n.parts.start("replays", n.replays.Run)

@@ -22,6 +22,7 @@ import (
 func TestMetricsPageListsEveryMetric(t *testing.T) {
 	c := config.Default()
 	c.Data, c.Runner, c.Gateway, c.Control = t.TempDir(), "process", "127.0.0.1:0", "127.0.0.1:0"
+	c.Audit.Checkpoints = filepath.Join(t.TempDir(), "checkpoints")
 	logger, err := telemetry.Logger(telemetry.LogOptions{Writer: t.Output(), Format: "text", Level: "warn"})
 	if err != nil {
 		t.Fatal(err)

@@ -40,6 +40,9 @@ func (n *Node) wire(token string) error {
 	if err := n.openHealth(); err != nil {
 		return err
 	}
+	if err := n.openAudit(); err != nil {
+		return err
+	}
 	calls, timed := watched{n.fleet, n.health}, n.health.Log(n.log)
 	if n.services, err = discovery.New(discovery.Options{Log: n.log, Logger: n.logger}); err != nil {
 		return err
@@ -122,6 +125,7 @@ func (n *Node) wire(token string) error {
 		Routes:   n.gateway.OpenAPI,
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Still: n.checkpoint, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 		Upstreams: n.upstreams.State,
+		Audit:     n.audited(),
 	})
 	if err != nil {
 		return err

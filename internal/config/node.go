@@ -26,6 +26,7 @@ type Node struct {
 	Log        Log
 	Limits     Limits
 	Health     Health
+	Audit      Audit
 	Sandbox    Sandbox
 	Build      Build
 	Secrets    Secrets
@@ -97,5 +98,6 @@ func Default() *Node {
 		Build:      defaultBuild(),
 		Kubernetes: Kubernetes{Account: "/var/run/secrets/kubernetes.io/serviceaccount"},
 		Sandbox:    Sandbox{IDs: IDs{First: 0x70000000, Count: 0x0f000000}, Spares: 16},
+		Audit:      defaultAudit(),
 	}
 }

@@ -39,7 +39,7 @@ func (s *Setting) Variable() string {
 
 // Settings is the table, in the order of the reference page.
 func Settings() []Setting {
-	return slices.Concat(nodeSettings(), tlsSettings(), proxySettings(), signinSettings(), healthSettings(), buildSettings(), outsideSettings())
+	return slices.Concat(nodeSettings(), tlsSettings(), proxySettings(), signinSettings(), healthSettings(), auditSettings(), buildSettings(), outsideSettings())
 }
 
 func nodeSettings() []Setting {

@@ -1,0 +1,80 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/api"
+	"github.com/dalamb/dalamb/internal/audit"
+	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/eventlog/disk"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// auditDir is the audit's, in the data directory.
+const auditDir = "audit"
+
+// openAudit makes the log tamper-evident where that is wanted.
+func (n *Node) openAudit() error {
+	c := n.config.Audit
+	if c.Checkpoints == "" {
+		return nil
+	}
+	outside, err := filepath.Abs(c.Checkpoints)
+	if err != nil {
+		return err
+	}
+	n.audit, err = audit.New(audit.Options{
+		Log: n.log, Dir: filepath.Join(n.config.Data, auditDir), Outside: outside, Every: c.Every.Std(), Except: c.Except, Logger: n.logger, Metrics: n.metrics,
+	})
+	return err
+}
+
+// audited is what the API asks of the audit; nil where there is none.
+func (n *Node) audited() api.Audit {
+	if n.audit == nil {
+		return nil // and not an *audit.Keeper that is nil
+	}
+	return n.audit
+}
+
+// AuditOf says what is verified, and by what.
+type AuditOf struct {
+	Still       wire.Checkpoint     // the data directory, while it holds still
+	Kafka       *config.Kafka       // the log, where Still has none
+	Environment func(string) string // as Options.Environment
+	Verify      audit.VerifyOptions // without its Log and Dir
+}
+
+// VerifyAudit compares the log of a data directory with what was signed of it.
+func VerifyAudit(ctx context.Context, o AuditOf) (report *wire.AuditReport, err error) {
+	log, err := o.open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	o.Verify.Log, o.Verify.Dir = log, filepath.Join(o.Still.Data, auditDir)
+	return audit.Verify(ctx, o.Verify)
+}
+
+func (o *AuditOf) open() (eventlog.Log, error) {
+	quiet := slog.New(slog.DiscardHandler)
+	switch {
+	case o.Still.Log != "":
+		// Retention is not to begin in the copy.
+		l, err := disk.Open(disk.Options{Dir: o.Still.Log, SweepEvery: 365 * 24 * time.Hour, Log: quiet})
+		if err != nil {
+			return nil, err // and not a *disk.Log that is nil
+		}
+		return l, nil
+	case o.Kafka != nil:
+		n := &Node{config: &config.Node{Data: o.Still.Data}, logger: quiet, getenv: o.Environment}
+		return openKafka(n, kafkaUse{cluster: o.Kafka, as: "-verify", flag: "--log"})
+	}
+	return nil, fault.New(fault.Invalid, "the log of %s is not in it", o.Still.Data).WithHint("name it as the node does: --log kafka://HOST:PORT")
+}

@@ -1,0 +1,19 @@
+package client
+
+import (
+	"context"
+
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// Audit is what the node has signed of its log.
+func (c *Client) Audit(ctx context.Context) (out wire.Audit, err error) {
+	return out, c.call(ctx, get("v1", "audit"), &out)
+}
+
+// Prove asks for the proof that an event is in what the node has signed. id is that of the event, of a run of it, or TOPIC/PARTITION@OFFSET.
+func (c *Client) Prove(ctx context.Context, id, topic string) (out wire.AuditProof, err error) {
+	r := about("audit", id, topic)
+	r.path = append(r.path, "proof")
+	return out, c.call(ctx, r, &out)
+}
