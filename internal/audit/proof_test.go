@@ -236,6 +236,8 @@ func TestLeavesOfDifferentRecordsDiffer(t *testing.T) {
 		{Time: at, Headers: []eventlog.Header{{Name: "a", Value: []byte("b")}}},
 		{Time: at, Headers: []eventlog.Header{{Name: "ab"}}},
 		{Time: at, Headers: []eventlog.Header{{Name: "a"}, {Name: "b"}}},
+		{Time: at, Headers: []eventlog.Header{{Name: "a", Value: []byte("\x00\x00\x00\x00")}}}, // what stands between these two could be of either
+		{Time: at, Headers: []eventlog.Header{{Name: "a\x00\x00\x00\x04"}}},
 		{Time: at, Partition: 1},
 		{Time: at, Offset: 1},
 		{Time: at.Add(time.Millisecond)},

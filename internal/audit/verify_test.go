@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -96,6 +97,17 @@ func TestChangesAreFoundAndLocated(t *testing.T) {
 				return v
 			})
 		}, recordMissing, at},
+		{"a record put between others", func(r *rig) {
+			// The leaf of the record goes, and those behind it move up: as if it had never been there.
+			path := r.files("orders", 0).leaves
+			text, err := os.ReadFile(path)
+			if err == nil {
+				err = os.WriteFile(path, slices.Concat(text[:17*entrySize], text[18*entrySize:]), 0o600)
+			}
+			if err != nil {
+				r.t.Fatal(err)
+			}
+		}, recordAdded, at},
 		{"the end removed", func(r *rig) {
 			r.rows(recordRow, func(_, v []byte) []byte {
 				if bytes.Contains(v, []byte("e-00339")) {
@@ -176,6 +188,38 @@ func TestChangesAreFoundAndLocated(t *testing.T) {
 			r.found(report, tt.kind, tt.at)
 		})
 	}
+}
+
+// A log whose engine cannot read some of its records tells of each, and of the others what it can.
+func TestRecordsThatCannotBeReadAreNamed(t *testing.T) {
+	r := newRig(t)
+	r.topic(eventlog.Topic{Name: "orders", Partitions: 1})
+	r.emit("orders", 0, 50)
+	r.sign()
+	key, err := ParseKey(r.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := Verify(t.Context(), VerifyOptions{Log: &broken{r.log}, Dir: r.keep.Dir, Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := report.Findings; len(f) != 1 || f[0].Kind != unreadable || f[0].Offset != 20 || f[0].To != 22 || report.Records != 47 {
+		t.Errorf("report = %+v, want that orders/0@20 to 22 cannot be read, and 47 records", report)
+	}
+}
+
+// broken cannot read the records at the offsets 20 to 22 of orders.
+type broken struct{ *disk.Log }
+
+func (b *broken) Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
+	rs, err := b.Log.Read(ctx, p, from, o)
+	for i := range rs {
+		if p.Topic == "orders" && rs[i].Offset >= 20 && rs[i].Offset <= 22 {
+			return nil, errors.New("checksum mismatch")
+		}
+	}
+	return rs, err
 }
 
 func without(topic string) func(k, v []byte) []byte {
