@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/dalamb/dalamb/internal/audit"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+func auditCommand(env *environment) *cobra.Command {
+	var out output
+	c := &cobra.Command{
+		Use: "audit", Short: "Say what was signed of the log; verify it, and prove what was in it", Args: cobra.NoArgs,
+		Long: `Say what was signed of the log. A node that was started with --audit FILE hashes every record into a Merkle tree of its partition, signs what the
+trees have become every minute, and adds that to FILE, which is to lie where who can change the data directory cannot change it.
+
+  dalamb audit verify --checkpoints FILE --key PUBLIC      finds what was changed in the log, and where
+  dalamb audit prove EVENT-ID > proof.json                 proves that an event is in what was signed
+  dalamb audit check proof.json --key PUBLIC               checks that without a node
+
+See docs/audit.md.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			a, err := env.audit(c)
+			if err != nil {
+				return err
+			}
+			return out.print(c.OutOrStdout(), a, func(w io.Writer) { printAudit(w, &a) })
+		},
+	}
+	out.flag(c)
+	c.AddCommand(auditKey(env), auditVerify(env), auditProve(env), auditCheck())
+	return c
+}
+
+// audit asks the node for its audit, which must be on.
+func (e *environment) audit(c *cobra.Command) (wire.Audit, error) {
+	node, err := e.client()
+	if err != nil {
+		return wire.Audit{}, err
+	}
+	a, err := node.Audit(c.Context())
+	if err == nil && !a.On {
+		err = fault.New(fault.Unavailable, "this node signs nothing of its log").WithHint("start it with --audit FILE, or audit.checkpoints; docs/audit.md")
+	}
+	return a, err
+}
+
+func printAudit(w io.Writer, a *wire.Audit) {
+	if a.Checkpoint == 0 {
+		fmt.Fprintln(w, "checkpoint  none yet")
+	} else {
+		fmt.Fprintf(w, "checkpoint  %d, signed %s\n", a.Checkpoint, stamp(a.Time))
+	}
+	fmt.Fprintf(w, "covers      %s of %s\n", count(a.Records, "record"), count(int64(a.Trees), "partition"))
+	if len(a.Except) > 0 {
+		fmt.Fprintf(w, "left out    %s\n", strings.Join(a.Except, ", "))
+	}
+	fmt.Fprintf(w, "outside     %s\n", clean(a.Outside))
+	if a.Missing > 0 {
+		fmt.Fprintln(w, "            the last checkpoints are not there yet; the node's log says why")
+	}
+	if a.Key != "" {
+		fmt.Fprintf(w, "key         %s\n", a.Key)
+	}
+	if a.Trouble != "" {
+		fmt.Fprintf(w, "it stands still, and signs nothing: %s\n", clean(a.Trouble))
+	}
+}
+
+func auditKey(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use: "key", Short: "Print the public key that checkpoints are checked with", Args: cobra.NoArgs,
+		Long: `Print the public key that checkpoints are checked with. Keep it where who can change the data directory cannot change it, beside the file of checkpoints.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			a, err := env.audit(c)
+			if err != nil {
+				return err
+			}
+			if a.Key == "" {
+				return fault.New(fault.Unavailable, "the node has no key yet").WithHint("ask again in a moment")
+			}
+			_, err = fmt.Fprintln(c.OutOrStdout(), a.Key)
+			return err
+		},
+	}
+}
+
+func auditProve(env *environment) *cobra.Command {
+	var topic string
+	c := &cobra.Command{
+		Use: "prove ID|TOPIC/PARTITION@OFFSET [--topic T]", Short: "Print a proof that an event is in what was signed", Args: cobra.ExactArgs(1),
+		Long: `Print a proof, in JSON, that an event is in what the node has signed. Where it is in no checkpoint yet, one is signed. The proof has the event in it, and
+dalamb audit check needs nothing else but the public key. Of an event that retention has taken the proof has the hash alone.
+
+ID is that of the event or of a run of it; it is looked for as by dalamb explain.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			p, err := node.Prove(c.Context(), args[0], topic)
+			if err != nil {
+				return err
+			}
+			text, err := json.MarshalIndent(p, "", "  ")
+			if err != nil {
+				return fmt.Errorf("encode a proof: %w", err)
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s\n", text)
+			return err
+		},
+	}
+	c.Flags().StringVar(&topic, "topic", "", "look in this topic alone")
+	return c
+}
+
+// checked is what a proof proves, as it is printed.
+type checked struct {
+	Topic      string `json:"topic"`
+	Partition  int32  `json:"partition"`
+	Offset     int64  `json:"offset"`
+	Checkpoint int64  `json:"checkpoint"`
+	Signed     string `json:"signed"`
+	Key        string `json:"key"`
+	Record     bool   `json:"record"` // the proof has it
+	Event      bool   `json:"event"`  // --event was given, and it is that
+}
+
+func auditCheck() *cobra.Command {
+	var out output
+	var key, event string
+	c := &cobra.Command{
+		Use: "check PROOF --key PUBLIC [--event FILE]", Short: "Check a proof, without a node, and say what it proves", Args: cobra.ExactArgs(1),
+		Long: `Check a proof, without a node, and say what it proves. PROOF is a file, or - for stdin. PUBLIC is what dalamb audit key printed, or a file with that; have
+it from whom you trust, and not from who gave you the proof.
+
+--event compares the proof with an event that you have: a CloudEvent in JSON, or a line of dalamb events -o json.
+
+Exit codes: 0 the proof holds, 1 it does not, 2 the input is wrong.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := out.json(); err != nil {
+				return err
+			}
+			verifier, err := publicKey(key)
+			if err != nil {
+				return err
+			}
+			text, err := fileOrInput(c, args[0])
+			if err != nil {
+				return err
+			}
+			p, err := audit.ReadProof(text)
+			if err != nil {
+				return err
+			}
+			proved, err := audit.Check(p, verifier)
+			if err != nil {
+				return err
+			}
+			if event != "" {
+				text, err := fileOrInput(c, event)
+				if err != nil {
+					return err
+				}
+				if err := audit.CheckEvent(p, text); err != nil {
+					return err
+				}
+			}
+			done := checked{p.Topic, p.Partition, p.Offset, proved.Checkpoint, stamp(proved.Time), proved.Key, p.Record != nil, event != ""}
+			return out.print(c.OutOrStdout(), done, func(w io.Writer) { printChecked(w, &done) })
+		},
+	}
+	c.Flags().StringVar(&key, "key", "", "the public key, or a file with it")
+	c.Flags().StringVar(&event, "event", "", "compare with the event in this file")
+	_ = c.MarkFlagRequired("key") // it is there
+	out.flag(c)
+	return c
+}
+
+func printChecked(w io.Writer, d *checked) {
+	fmt.Fprintf(w, "the proof holds: when checkpoint %d was signed, %s by the clock of who signed,\n", d.Checkpoint, d.Signed)
+	what := "a record, of which the proof has the hash alone,"
+	switch {
+	case d.Event:
+		what = "this event"
+	case d.Record:
+		what = "the record in the proof"
+	}
+	fmt.Fprintf(w, "%s stood at %s/%d@%d of a log whose node has the key %s\n", what, clean(d.Topic), d.Partition, d.Offset, d.Key)
+}
+
+// publicKey reads a public key that is given as itself or as a file.
+func publicKey(given string) (note.Verifier, error) {
+	if text, err := os.ReadFile(given); err == nil {
+		given = string(text)
+	}
+	return audit.ParseKey(given)
+}
+
+// fileOrInput reads a file, or standard input for "-".
+func fileOrInput(c *cobra.Command, name string) ([]byte, error) {
+	var text []byte
+	var err error
+	if name == "-" {
+		text, err = io.ReadAll(c.InOrStdin())
+	} else {
+		text, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "%w", err).WithHint("name a file that this user can read, or - for stdin")
+	}
+	return text, nil
+}
