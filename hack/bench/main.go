@@ -34,6 +34,7 @@ type row struct {
 func rows() []row {
 	return []row{
 		{"append", appendRow},
+		{"audit", auditRow},
 		{"latency", latencyRow},
 		{"throughput", throughputRow},
 		{"batch", batchRow},
