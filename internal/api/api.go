@@ -130,6 +130,7 @@ type Options struct {
 	Rollouts   Rollouts // nil = what they are judged by is told when a step is over
 	Fleet      Fleet
 	Health     Health
+	Shipping   func() []wire.Shipping // how the sinks of functions' log lines do; nil = there are none
 	Services   Services
 	Upstreams  func(fn string) []wire.Upstream // of a function, or of all where it is ""; nil = there are none
 	Code       Code
@@ -176,6 +177,7 @@ type API struct {
 	rollouts     Rollouts
 	fleet        Fleet
 	health       Health
+	shipping     func() []wire.Shipping
 	services     Services
 	upstreams    func(fn string) []wire.Upstream
 	code         Code
@@ -229,7 +231,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets, still: o.Still, audit: o.Audit,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, shipping: o.Shipping, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets, still: o.Still, audit: o.Audit,
 		hooks: o.Hooks,
 		aims:  o.Aims,
 		pasts: catalog.NewPasts(o.Log), searches: make(chan struct{}, maxSearches),

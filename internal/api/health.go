@@ -26,6 +26,9 @@ func wireHealth(fn string, r health.Report) wire.Health {
 
 func (a *API) getHealth(*http.Request, query) (any, error) {
 	out := wire.NodeHealth{Health: wireHealth("", a.health.Node()), Functions: []wire.Health{}}
+	if a.shipping != nil {
+		out.Shipping = a.shipping()
+	}
 	for _, f := range a.catalog.View().Functions() {
 		if r := a.health.Function(f.Name); called(r) {
 			out.Functions = append(out.Functions, wireHealth(f.Name, r))

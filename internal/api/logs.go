@@ -2,13 +2,12 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 
-	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -19,10 +18,16 @@ const (
 
 // streamLogs gives the last lines, oldest first, and then, when following, those that come.
 func (a *API) streamLogs(w http.ResponseWriter, r *http.Request, q query) error {
-	want := logFilter{function: q.text("function"), run: q.text("run")}
+	want, err := readLogFilter(q)
+	if err != nil {
+		return err
+	}
 	follow, err := q.flag("follow")
 	if err != nil {
 		return err
+	}
+	if follow && !want.until.IsZero() {
+		return fault.New(fault.Invalid, "query parameters \"follow\" and \"until\" exclude each other")
 	}
 	limit, err := q.number("limit", defaultLogLines, 1, maxLogLines)
 	if err != nil {
@@ -73,17 +78,6 @@ func (a *API) logPartitions(ctx context.Context, fn string) ([]eventlog.Partitio
 	return ps, nil
 }
 
-type logFilter struct{ function, run string }
-
-func (f logFilter) line(r eventlog.Record) (function.LogLine, bool) {
-	var line function.LogLine
-	e, err := eventlog.ToEvent(r)
-	if err != nil || e.Type != event.TypeLogWritten || json.Unmarshal(e.Data, &line) != nil {
-		return line, false
-	}
-	return line, (f.function == "" || line.Function == f.function) && (f.run == "" || line.Run == f.run)
-}
-
 // recentLines are the last lines, and where following goes on without a gap.
 type recentLines struct {
 	lines []function.LogLine
@@ -98,6 +92,13 @@ func (a *API) lastLines(ctx context.Context, ps []eventlog.Partition, want logFi
 		b, err := a.log.Bounds(ctx, p)
 		if err != nil {
 			return out, fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
+		}
+		if !want.since.IsZero() { // a line is never stored before it was written
+			from, err := a.log.OffsetAt(ctx, p, want.since)
+			if err != nil {
+				return out, fmt.Errorf("find a time in %s/%d: %w", p.Topic, p.ID, err)
+			}
+			b.Start = max(b.Start, from)
 		}
 		bounds[i] = b
 		out.ends = append(out.ends, &cursor{partition: p, from: b.End, to: b.End})

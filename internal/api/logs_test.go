@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -54,6 +56,45 @@ func TestLogsGiveTheLastLines(t *testing.T) {
 	}
 	if got := strings.Fields(n.logs(client.LogQuery{})); len(got) != 4 {
 		t.Errorf("all logs = %q, want four lines", got)
+	}
+}
+
+func TestLogsAreChosen(t *testing.T) {
+	n := newNode(t)
+	at := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	for i, l := range []function.LogLine{
+		{Version: 1, Text: "plain"},
+		{Version: 1, Text: `{"level":"warn","msg":"Flour"}`},
+		{Version: 2, Text: "ERROR-flour"},
+		{Version: 2, Text: "[error] none"},
+	} {
+		l.Function, l.Stream, l.Time = "pay", "stdout", at.Add(time.Duration(i)*time.Minute)
+		_, err := n.log.Append(t.Context(), []eventlog.Record{eventlog.FromEvent(function.TopicLogs, fact(event.TypeLogWritten, "pay", l))})
+		ok(t, err)
+	}
+	for _, c := range []struct {
+		name string
+		q    client.LogQuery
+		want string
+	}{
+		{"version", client.LogQuery{Version: 2}, "ERROR-flour [error] none"},
+		{"level", client.LogQuery{Level: "warn"}, `{"level":"warn","msg":"Flour"} [error] none`},
+		{"level error", client.LogQuery{Level: "error"}, "[error] none"},
+		{"text", client.LogQuery{Text: "flour"}, `{"level":"warn","msg":"Flour"} ERROR-flour`},
+		{"since", client.LogQuery{Since: "2026-01-02T03:02:00Z"}, "ERROR-flour [error] none"},
+		{"until", client.LogQuery{Until: "2026-01-02T03:01:00Z"}, "plain"},
+		{"all of it", client.LogQuery{Function: "pay", Version: 1, Level: "warn", Text: "FLOUR", Since: "2026-01-02T03:01:00Z", Until: "2026-01-02T03:02:00Z"}, `{"level":"warn","msg":"Flour"}`},
+	} {
+		if got := n.logs(c.q); got != c.want {
+			t.Errorf("%s: logs = %q, want %q", c.name, got, c.want)
+		}
+	}
+	for _, bad := range []client.LogQuery{{Level: "loud"}, {Since: "yesterday"}, {Version: -1}, {Follow: true, Until: "1m"}} {
+		for _, err := range n.client.Logs(t.Context(), bad) {
+			if fault.KindOf(err) != fault.Invalid {
+				t.Errorf("%+v: %v, want Invalid", bad, err)
+			}
+		}
 	}
 }
 

@@ -218,7 +218,12 @@ func (a *API) routes() []route {
 		{Method: "GET", Path: "/v1/logs", Name: "streamLogs", Summary: "What functions wrote to stdout and stderr, oldest first, one JSON object a line.",
 			Query: []param{
 				{Name: "function", Type: "string", About: "only of this function"},
+				{Name: "version", Type: "integer", About: "only of this version"},
 				{Name: "run", Type: "string", About: "only of this run"},
+				{Name: "level", Type: "string", About: "only what is at least so serious; a line that names no level is info", Enum: function.LogLevels()},
+				{Name: "text", Type: "string", About: "only with this text, in capitals or not"},
+				{Name: "since", Type: "string", About: "written at or after this time, or how long ago (15m)"},
+				{Name: "until", Type: "string", About: "written before this time"},
 				{Name: "follow", Type: "boolean", About: "go on with what is written from now on"},
 				{Name: "limit", Type: "integer", About: "the last so many lines; 1000, at most 100000"},
 			}, Answer: function.LogLine{}, AnswerType: ndjson, Lasts: true, raw: a.streamLogs},

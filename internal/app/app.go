@@ -51,6 +51,7 @@ import (
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/secret"
 	"github.com/dalamb/dalamb/internal/shadow"
+	"github.com/dalamb/dalamb/internal/ship"
 	"github.com/dalamb/dalamb/internal/source/hook"
 	"github.com/dalamb/dalamb/internal/telemetry"
 	"github.com/dalamb/dalamb/internal/upstream"
@@ -62,6 +63,7 @@ type Options struct {
 	Version     string // of this binary
 	Logger      *slog.Logger
 	Level       *slog.LevelVar           // of Logger, for Reload; nil = it stays as it is
+	Stdout      io.Writer                // where functions' log lines go that are shipped to stdout; nil = nowhere
 	Ready       func(*Node)              // called by Run once the node serves and NodeFile is there; may be nil
 	Waiting     func(*Node, error)       // called by Run, once, when the log cannot be reached and the control listener says so; may be nil
 	Environment func(name string) string // for settings that name a variable; nil = none is set
@@ -75,6 +77,7 @@ type Node struct {
 	logger  *slog.Logger
 	level   *slog.LevelVar
 	started time.Time
+	stdout  io.Writer
 	ready   func(*Node)
 	waiting func(*Node, error)
 	getenv  func(string) string
@@ -121,6 +124,7 @@ type Node struct {
 	incoming   *incoming.Keeper
 	refusals   *hook.Refusals
 	sink       *logSink
+	ship       *ship.Ship // nil = lines are shipped nowhere
 
 	gatewayListener, controlListener net.Listener
 	dns                              *dns.Server         // nil = none
@@ -140,9 +144,12 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if c.Data, err = filepath.Abs(c.Data); err != nil { // sandboxes are made from elsewhere
 		return nil, fmt.Errorf("find the data directory: %w", err)
 	}
-	n := &Node{config: &c, taken: configured{now: o.Config}, version: o.Version, logger: o.Logger, level: o.Level, ready: o.Ready, waiting: o.Waiting, started: time.Now(), parts: newParts(), removals: newRemovals(), metrics: telemetry.Registry(), getenv: o.Environment}
+	n := &Node{config: &c, taken: configured{now: o.Config}, version: o.Version, logger: o.Logger, level: o.Level, stdout: o.Stdout, ready: o.Ready, waiting: o.Waiting, started: time.Now(), parts: newParts(), removals: newRemovals(), metrics: telemetry.Registry(), getenv: o.Environment}
 	if n.getenv == nil {
 		n.getenv = func(string) string { return "" }
+	}
+	if n.stdout == nil {
+		n.stdout = io.Discard
 	}
 	if err := n.open(ctx); err != nil {
 		n.close()
@@ -289,6 +296,11 @@ func (n *Node) close() {
 	}
 	if n.dns != nil {
 		n.dns.Close() // as the listeners
+	}
+	if n.ship != nil {
+		if err := n.ship.Close(); err != nil {
+			n.logger.Warn("close the sinks of log lines", "err", err)
+		}
 	}
 	if n.runner != nil {
 		if err := n.runner.Close(); err != nil {

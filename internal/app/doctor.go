@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -49,11 +50,11 @@ func Doctor(ctx context.Context, o Options) ([]doctor.Finding, error) {
 	defer os.RemoveAll(scratch)
 	place := c.Data
 	c.Data = scratch // nothing of the real one is touched
-	n := &Node{config: &c, logger: o.Logger, getenv: o.Environment}
+	n := &Node{config: &c, logger: o.Logger, stdout: io.Discard, getenv: o.Environment}
 	if n.getenv == nil {
 		n.getenv = func(string) string { return "" }
 	}
-	return slices.Concat(all, n.tryRunner(ctx), n.tryOthers(ctx), n.tryLog(ctx, place)), nil
+	return slices.Concat(all, n.tryRunner(ctx), n.tryOthers(ctx), n.trySinks(ctx), n.tryLog(ctx, place)), nil
 }
 
 // port tries to listen.

@@ -103,8 +103,15 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	duties := []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services, n.callback}
+	if err := n.openShip(); err != nil {
+		return err
+	}
+	if n.ship != nil {
+		duties = append(duties, n.ship)
+	}
 	n.dispatcher, err = dispatch.New(dispatch.Options{
-		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services, n.callback}, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
+		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: duties, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		Bodies:     n.bodies,
 		Cancels:    n.history,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
@@ -123,6 +130,7 @@ func (n *Node) wire(token string) error {
 		People:   n.people(),
 		Rollouts: n.rollouts,
 		Routes:   n.gateway.OpenAPI,
+		Shipping: n.shipping,
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Still: n.checkpoint, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 		Upstreams: n.upstreams.State,
 		Audit:     n.audited(),

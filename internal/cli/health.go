@@ -18,7 +18,7 @@ func healthCommand(env *environment) *cobra.Command {
 		Short: "Say how well the node, or a function on it, does",
 		Long: `Say how well the node and its functions do that were called lately, or one function: healthy, degraded or unhealthy, by averages over the last while
 (health.window) that are held against the node's bounds (health.store, queue, errors, response). A measure with few samples is healthy. BOUNDS are those from which on an average is
-degraded and unhealthy. See docs/health.md.
+degraded and unhealthy. Of the sinks of log lines (logs.ship) it says how far they are behind, and why they fail. See docs/health.md.
 
 Exit codes: 0 healthy or degraded, 1 unhealthy, or there is no such node or function, 2 the input is wrong.`,
 		Args: cobra.MaximumNArgs(1),
@@ -40,7 +40,7 @@ Exit codes: 0 healthy or degraded, 1 unhealthy, or there is no such node or func
 			if err != nil {
 				return err
 			}
-			if err := out.print(c.OutOrStdout(), answer, func(w io.Writer) { printHealth(w, list()) }); err != nil {
+			if err := out.print(c.OutOrStdout(), answer, func(w io.Writer) { printHealth(w, list()); printShipping(w, all.Shipping) }); err != nil {
 				return err
 			}
 			if all.Grade == "unhealthy" {
@@ -73,6 +73,26 @@ func printHealth(w io.Writer, all []wire.Health) {
 		}
 	}
 	table(w, []string{"WHO", "MEASURE", "GRADE", "AVERAGE", "BOUNDS", "SAMPLES"}, rows)
+}
+
+// printShipping tells how the sinks of log lines do, where there are any.
+func printShipping(w io.Writer, all []wire.Shipping) {
+	if len(all) == 0 {
+		return
+	}
+	var rows []row
+	for _, s := range all {
+		state, since := "ok", "-"
+		if s.Failing != "" {
+			state = s.Failing
+		}
+		if s.Since != nil {
+			since = stamp(*s.Since)
+		}
+		rows = append(rows, cells(s.Sink, strconv.FormatInt(s.Behind, 10), since, state))
+	}
+	fmt.Fprintln(w)
+	table(w, []string{"LOG SINK", "BEHIND", "FAILS SINCE", "STATE"}, rows)
 }
 
 // measured writes a value in the unit of its measure.

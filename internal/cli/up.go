@@ -48,7 +48,7 @@ where --insecure says so. docs/tls.md.`,
 		// net/http's clients know no other logger: what they say of a function that breaks the rules of HTTP/2 is the function's noise.
 		log.SetFlags(0)
 		log.SetOutput(slog.NewLogLogger(logger.Handler(), slog.LevelDebug).Writer())
-		o := app.Options{Config: node, Version: buildInfo().Version, Logger: logger, Level: level, Environment: env.get}
+		o := app.Options{Config: node, Version: buildInfo().Version, Logger: logger, Level: level, Stdout: c.OutOrStdout(), Environment: env.get}
 		addresses := func(n *app.Node) {
 			info := n.Info()
 			fmt.Fprintf(c.OutOrStdout(), "gateway  %s\ncontrol  %s\ndata     %s\nlog      %s\n", info.Gateway, info.Control, node.Data, node.EventLog.Place())

@@ -48,6 +48,10 @@ func (c *Client) Events(ctx context.Context, q EventQuery) iter.Seq2[wire.EventA
 // LogQuery selects log lines. Zero fields select all.
 type LogQuery struct {
 	Function, Run string
+	Version       int64
+	Level         string // the least serious one
+	Text          string
+	Since, Until  string // times, or how long ago
 	Follow        bool
 	Limit         int64 // the last so many; 0 = 1000
 }
@@ -57,6 +61,11 @@ func (c *Client) Logs(ctx context.Context, q LogQuery) iter.Seq2[function.LogLin
 	v := values{}
 	v.text("function", q.Function)
 	v.text("run", q.Run)
+	v.number("version", q.Version)
+	v.text("level", q.Level)
+	v.text("text", q.Text)
+	v.text("since", q.Since)
+	v.text("until", q.Until)
 	v.flag("follow", q.Follow)
 	v.number("limit", q.Limit)
 	r := get("v1", "logs")

@@ -24,6 +24,7 @@ type Node struct {
 	Signin   Signin
 
 	Log        Log
+	Logs       Logs
 	Limits     Limits
 	Health     Health
 	Audit      Audit
@@ -40,6 +41,9 @@ type Node struct {
 
 // Log says how log lines look.
 type Log struct{ Level, Format string }
+
+// Logs says what becomes of functions' log lines beside their being kept.
+type Logs struct{ Ship Sinks }
 
 // AWS says what AWS's API finds on the node.
 type AWS struct{ Runtimes Runtimes }

@@ -39,7 +39,7 @@ func (s *Setting) Variable() string {
 
 // Settings is the table, in the order of the reference page.
 func Settings() []Setting {
-	return slices.Concat(nodeSettings(), tlsSettings(), proxySettings(), signinSettings(), healthSettings(), auditSettings(), buildSettings(), outsideSettings())
+	return slices.Concat(nodeSettings(), tlsSettings(), proxySettings(), signinSettings(), healthSettings(), auditSettings(), shipSettings(), buildSettings(), outsideSettings())
 }
 
 func nodeSettings() []Setting {
@@ -205,6 +205,10 @@ func (s *Setting) set(n *Node, text string) error {
 		list, err := parseRegistries(text)
 		*p = list
 		return err
+	case *Sinks:
+		list, err := parseSinks(text)
+		*p = list
+		return err
 	case *[]string:
 		*p = nil
 		for item := range strings.SplitSeq(text, ",") {
@@ -227,6 +231,8 @@ func (s *Setting) Text(n *Node) string {
 		return strconv.FormatBool(*p)
 	case *[]Registry:
 		return registriesText(*p)
+	case *Sinks:
+		return p.String()
 	case *[]string:
 		return "[" + strings.Join(*p, ", ") + "]"
 	case *function.Bytes:

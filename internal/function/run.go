@@ -180,18 +180,6 @@ type Request struct {
 	Instance   string              `json:"instance,omitempty"`
 }
 
-// LogLine is the data of a log.written event in _dalamb.logs, keyed by function.
-type LogLine struct {
-	Time     time.Time `json:"time"`
-	Function string    `json:"function"`
-	Version  int       `json:"version"`
-	Instance string    `json:"instance"`
-	Run      string    `json:"run,omitempty"` // "" for a line written outside an invocation
-	Stream   string    `json:"stream"`        // stdout or stderr
-	Text     string    `json:"text"`
-	Dropped  int       `json:"dropped,omitempty"` // lines lost before this one because there were too many
-}
-
 // System topics.
 const (
 	TopicControl  = "_dalamb.control"

@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/dalamb/dalamb/internal/function"
+import (
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
 
 // Health is how well a node, or a function on it, does: its grade is the worst of its measures.
 type Health struct {
@@ -24,5 +28,14 @@ type HealthMeasure struct {
 // NodeHealth is how a node and those of its functions do that were called.
 type NodeHealth struct {
 	Health
-	Functions []Health `json:"functions"`
+	Functions []Health   `json:"functions"`
+	Shipping  []Shipping `json:"shipping,omitempty"` // of functions' log lines, where the configuration says so
+}
+
+// Shipping is how a sink does that functions' log lines are shipped to.
+type Shipping struct {
+	Sink    string     `json:"sink"`
+	Behind  int64      `json:"behind"`            // events of the log that it has not got from this node yet
+	Failing string     `json:"failing,omitempty"` // what the last try met; "" = it takes lines
+	Since   *time.Time `json:"since,omitempty"`   // that it fails
 }

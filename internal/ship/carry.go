@@ -1,0 +1,214 @@
+package ship
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+)
+
+const (
+	mostLines  = 500 // of one Send
+	mostBytes  = 1 << 20
+	patience   = 30 * time.Second // for one Send
+	firstPause = 200 * time.Millisecond
+	mostPause  = 30 * time.Second
+	saying     = 5 * time.Second // how long the last position may take to be stored at a stop
+)
+
+// carrier takes one partition to one sink. One goroutine owns it.
+type carrier struct {
+	ship   *Ship
+	target *target
+	at     eventlog.Partition
+	next   int64
+}
+
+// Group is the consumer group in which the log keeps how far a sink is.
+func Group(sink string) string { return "dalamb-ship." + sink }
+
+// run ships until ctx is done or the log fails; then the owner calls it again.
+func (c *carrier) run(ctx context.Context) error {
+	if err := c.begin(ctx); err != nil {
+		return err
+	}
+	for {
+		rs, err := c.read(ctx)
+		if err != nil {
+			return err
+		}
+		if !c.deliver(ctx, c.wanted(rs)) {
+			return ctx.Err()
+		}
+		if err := c.mark(ctx, rs[len(rs)-1].Offset+1); err != nil {
+			return err
+		}
+	}
+}
+
+// begin goes on where the sink was. One that the log does not know yet begins at the end, which is stored at once: what comes
+// while it has not taken anything is not missed after a restart.
+func (c *carrier) begin(ctx context.Context) error {
+	stored, err := c.ship.log.Offsets(ctx, Group(c.target.Name))
+	if err != nil {
+		return fmt.Errorf("read the position of sink %s: %w", c.target.Name, err)
+	}
+	for _, o := range stored {
+		if o.Partition == c.at {
+			c.next = o.Offset
+			return nil
+		}
+	}
+	b, err := c.bounds(ctx)
+	if err != nil {
+		return err
+	}
+	return c.mark(ctx, b.End)
+}
+
+func (c *carrier) bounds(ctx context.Context) (eventlog.Bounds, error) {
+	b, err := c.ship.log.Bounds(ctx, c.at)
+	if err != nil {
+		return b, fmt.Errorf("read the bounds of %s/%d: %w", c.at.Topic, c.at.ID, err)
+	}
+	return b, nil
+}
+
+// read waits for records, and a moment for more of them: a sink takes many at once for little more than one.
+func (c *carrier) read(ctx context.Context) ([]eventlog.Record, error) {
+	o := eventlog.ReadOptions{MaxRecords: mostLines, MaxBytes: mostBytes}
+	rs, err := c.ship.log.Read(ctx, c.at, c.next, o)
+	if err == nil && len(rs) < mostLines/2 {
+		if !pause(ctx, c.ship.linger) {
+			return nil, ctx.Err()
+		}
+		o.NoWait = true
+		rs, err = c.ship.log.Read(ctx, c.at, c.next, o)
+		if err == nil && len(rs) == 0 {
+			return nil, fmt.Errorf("read %s/%d from offset %d: what was there is gone", c.at.Topic, c.at.ID, c.next)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s/%d: %w", c.at.Topic, c.at.ID, err)
+	}
+	b, err := c.bounds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if lost := min(b.Start, rs[0].Offset) - c.next; lost > 0 {
+		c.ship.metrics.lines.WithLabelValues(c.target.Name, "expired").Add(float64(lost))
+		c.ship.logger.Warn("log lines went before a sink had them", "sink", c.target.Name, "partition", c.at.ID, "offset", c.next, "lines", lost)
+	}
+	c.target.lag(c.at.ID, b.End-c.next)
+	return rs, nil
+}
+
+// wanted are the lines of some records that the sink is to get.
+func (c *carrier) wanted(rs []eventlog.Record) []Line {
+	var lines []Line
+	for i := range rs {
+		e, err := eventlog.ToEvent(rs[i])
+		if err != nil || e.Type != event.TypeLogWritten {
+			continue
+		}
+		l := Line{ID: e.ID}
+		if json.Unmarshal(e.Data, &l.LogLine) != nil || c.target.Wants != nil && !c.target.Wants(l.Function) {
+			continue
+		}
+		if l.Said = l.Read(); l.Said.Level.AtLeast(c.target.Level) {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// deliver sends until the sink has taken the lines. False = ctx was done before.
+func (c *carrier) deliver(ctx context.Context, lines []Line) bool {
+	if len(lines) == 0 {
+		return true
+	}
+	wait := firstPause
+	for {
+		sending, cancel := context.WithTimeout(ctx, patience)
+		err := c.target.Sink.Send(sending, lines)
+		cancel()
+		switch {
+		case err == nil:
+			c.ship.metrics.lines.WithLabelValues(c.target.Name, "sent").Add(float64(len(lines)))
+			if c.target.does(c.at.ID) {
+				c.ship.logger.Info("log lines are shipped again", "sink", c.target.Name)
+			}
+			return true
+		case ctx.Err() != nil:
+			return false
+		case !refused(err):
+		case len(lines) > 1: // one of them may be what is wrong
+			half := len(lines) / 2
+			return c.deliver(ctx, lines[:half]) && c.deliver(ctx, lines[half:])
+		default:
+			c.ship.metrics.lines.WithLabelValues(c.target.Name, "refused").Inc()
+			c.ship.logger.Warn("a sink refuses a log line, which is left out", "sink", c.target.Name, "function", lines[0].Function, "event", lines[0].ID, "err", err)
+			c.target.does(c.at.ID)
+			return true
+		}
+		if c.target.fails(c.at.ID, err) {
+			c.ship.logger.Warn("log lines are not shipped; they stay in the log and are tried again", "sink", c.target.Name, "err", err)
+		}
+		if b, err := c.bounds(ctx); err == nil {
+			c.target.lag(c.at.ID, b.End-c.next)
+		}
+		var busy busy
+		errors.As(err, &busy)
+		if !pause(ctx, max(busy.again, wait/2+rand.N(wait/2))) {
+			return false
+		}
+		wait = min(2*wait, mostPause)
+	}
+}
+
+// refused says whether a sink will never take what it was sent.
+func refused(err error) bool {
+	kind := fault.KindOf(err)
+	return kind == fault.Invalid || kind == fault.TooLarge
+}
+
+// busy is a sink's word that it wants to be left alone for a while.
+type busy struct {
+	again time.Duration
+	err   error
+}
+
+func (b busy) Error() string { return b.err.Error() }
+func (b busy) Unwrap() error { return b.err }
+
+// mark stores how far the sink is, also while the node stops: lines that it has taken need not be sent again.
+func (c *carrier) mark(ctx context.Context, next int64) error {
+	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), saying)
+	defer cancel()
+	err := c.ship.log.CommitOffsets(storing, Group(c.target.Name), []eventlog.GroupOffset{{Partition: c.at, Offset: next}})
+	if err != nil {
+		return fmt.Errorf("store the position of sink %s: %w", c.target.Name, err)
+	}
+	c.next = next
+	if b, err := c.bounds(storing); err == nil {
+		c.target.lag(c.at.ID, b.End-next)
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
