@@ -155,6 +155,16 @@ func (d dispatcher) Lag(ctx context.Context, fn string) map[api.TriggerRef]int64
 	return lags
 }
 
+// lags are how far the trigger of each function is behind that is furthest behind, for alerts. The dispatcher runs.
+func (n *Node) lags(ctx context.Context) (map[string]int64, error) {
+	all, err := n.dispatcher.LagOverall(ctx, "")
+	most := map[string]int64{}
+	for _, l := range all {
+		most[l.Function] = max(most[l.Function], l.Behind)
+	}
+	return most, err
+}
+
 // delayed shows the delayed events to the API.
 type delayed struct{ *delay.Delay }
 

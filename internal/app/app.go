@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/dalamb/dalamb/internal/alert"
 	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/audit"
 	"github.com/dalamb/dalamb/internal/await"
@@ -124,6 +125,7 @@ type Node struct {
 	incoming   *incoming.Keeper
 	refusals   *hook.Refusals
 	sink       *logSink
+	alerts     *alert.Keeper
 	ship       *ship.Ship // nil = lines are shipped nowhere
 
 	gatewayListener, controlListener net.Listener

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/dalamb/dalamb/internal/alert"
 	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/await"
 	"github.com/dalamb/dalamb/internal/aws"
@@ -103,7 +104,10 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
-	duties := []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services, n.callback}
+	if n.alerts, err = alert.New(alert.Options{Log: n.log, Catalog: n.catalog, Lag: n.lags, Logger: n.logger}); err != nil {
+		return err
+	}
+	duties := []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services, n.callback, n.alerts}
 	if err := n.openShip(); err != nil {
 		return err
 	}
@@ -131,6 +135,7 @@ func (n *Node) wire(token string) error {
 		Rollouts: n.rollouts,
 		Routes:   n.gateway.OpenAPI,
 		Shipping: n.shipping,
+		Alerts:   n.alerts,
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Still: n.checkpoint, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 		Upstreams: n.upstreams.State,
 		Audit:     n.audited(),

@@ -216,9 +216,11 @@ func (p *keeper) make(ctx context.Context, key string, c *function.Callback) boo
 
 // try makes one request, in its host's turn. again is how long the host asks to be left alone.
 func (p *keeper) try(ctx context.Context, key string, c *function.Callback) (again time.Duration, err error) {
-	body, err := p.o.State(ctx, key)
-	if err != nil {
-		return 0, err
+	body := []byte(c.Body)
+	if body == nil {
+		if body, err = p.o.State(ctx, key); err != nil {
+			return 0, err
+		}
 	}
 	secret, _, err := p.o.Secret(c.Secret)
 	if err != nil {

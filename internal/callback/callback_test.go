@@ -136,6 +136,22 @@ func (e *ear) all() string {
 	return strings.Join(e.heard, "; ")
 }
 
+func TestACallbackMayHaveATextOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	w.o.State = func(context.Context, string) ([]byte, error) { return nil, fault.New(fault.NotFound, "no such run") }
+	e := listen(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	value, err := json.Marshal(function.Callback{Function: "alert", URL: e.URL, Secret: "s", Body: json.RawMessage(`{"fires":true}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.append(eventlog.Record{Topic: own.Topic, Partition: 0, Key: []byte("event-1"), Value: value})
+	defer w.keep()()
+	w.settled(1)
+	if got := e.all(); got != `POST event-1 {"fires":true}` {
+		t.Errorf("heard %s", got)
+	}
+}
+
 func TestACallbackIsMadeUntilItIsTaken(t *testing.T) {
 	for name, c := range map[string]struct {
 		status func(n int) int

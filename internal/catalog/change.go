@@ -73,6 +73,7 @@ type payload struct {
 	Value     *valuePayload        `json:"value,omitempty"`
 	Rollout   *rolloutPayload      `json:"rollout,omitempty"`
 	Hook      *function.Hook       `json:"hook,omitempty"`
+	Alert     *function.Alert      `json:"alert,omitempty"`
 	Note      *notePayload         `json:"note,omitempty"`
 	Access    *AccessKey           `json:"access,omitempty"`
 	Back      bool                 `json:"back,omitempty"`  // a shift that takes back others

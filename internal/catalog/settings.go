@@ -26,6 +26,7 @@ type settings struct {
 	Secrets map[string]Value `json:"secrets,omitempty"`
 	Config  map[string]Value `json:"config,omitempty"`
 	Hooks   map[string]Hook  `json:"hooks,omitempty"`
+	Alerts  map[string]Alert `json:"alerts,omitempty"`
 
 	Notes map[string]json.RawMessage `json:"notes,omitempty"` // that belong to no function
 }

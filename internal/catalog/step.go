@@ -84,6 +84,7 @@ func plainWords() map[string]string {
 		event.TypeTriggerPaused: "paused: trigger", event.TypeTriggerResumed: "goes on: trigger", event.TypeTriggerSought: "sought: trigger",
 		event.TypeCopyStarted: "copy started", event.TypeNoteChanged: "changed", event.TypeSecretChanged: "set", event.TypeSecretRemoved: "removed",
 		event.TypeConfigChanged: "set", event.TypeConfigRemoved: "removed", event.TypeHookChanged: "set", event.TypeHookRemoved: "removed",
+		event.TypeAlertChanged: "set", event.TypeAlertRemoved: "removed",
 	}
 }
 

@@ -82,6 +82,9 @@ func (k valueKind) remove(at scene, name string) (*event.Event, error) {
 		return nil, fault.New(fault.Conflict, "%s %q is taken by %s", k.word, name, strings.Join(takers, ", ")).
 			WithHint("deploy the functions without it first, or remove them")
 	}
+	if alerts := at.view.secretAlerts(name); k.command == "secret" && len(alerts) > 0 {
+		return nil, fault.New(fault.Conflict, "secret %q signs what alert %s tells", name, strings.Join(alerts, ", ")).WithHint("give the alert another, or remove it: dalamb alert rm")
+	}
 	if hooks := at.view.SecretHooks(name); k.command == "secret" && len(hooks) > 0 {
 		return nil, fault.New(fault.Conflict, "secret %q is taken by hook %s", name, strings.Join(hooks, ", ")).
 			WithHint("set the hooks without it first, or remove them: dalamb hook rm %s", hooks[0])

@@ -63,6 +63,9 @@ type controlData struct {
 	Hook struct {
 		Name string `json:"name"`
 	} `json:"hook"`
+	Alert struct {
+		Name string `json:"name"`
+	} `json:"alert"`
 	Access struct {
 		Name string `json:"name"`
 	} `json:"access"`
@@ -199,7 +202,7 @@ func changeOf(doc json.RawMessage, at time.Time, offset int64) (change, bool) {
 		if kind == "key" {
 			c.Text = fmt.Sprintf("key %q of trigger %s %s", cut(80, d.Key), d.Trigger, rest)
 		}
-	case "topic", "token", "accesskey", "secret", "config", "hook", "replay", "copy":
+	case "topic", "token", "accesskey", "secret", "config", "hook", "alert", "replay", "copy":
 		c.Text = strings.TrimSpace(kind + " " + cut(120, d.named()) + " " + rest)
 	default:
 		return c, false
@@ -269,7 +272,7 @@ func (d *controlData) aliasName() string {
 
 // named is the name of what an event is about that is no function.
 func (d *controlData) named() string {
-	for _, name := range []string{d.Topic, d.Token, d.Access.Name, d.Value.Name, d.Hook.Name, d.Replay.Name, d.Copy.Name} {
+	for _, name := range []string{d.Topic, d.Token, d.Access.Name, d.Value.Name, d.Hook.Name, d.Alert.Name, d.Replay.Name, d.Copy.Name} {
 		if name != "" {
 			return name
 		}

@@ -30,6 +30,8 @@ const (
 	TypeConfigRemoved    = "dalamb.config.removed.v1"
 	TypeHookChanged      = "dalamb.hook.changed.v1"
 	TypeHookRemoved      = "dalamb.hook.removed.v1"
+	TypeAlertChanged     = "dalamb.alert.changed.v1"
+	TypeAlertRemoved     = "dalamb.alert.removed.v1"
 	TypeRolloutStarted   = "dalamb.rollout.started.v1"
 	TypeRolloutStepped   = "dalamb.rollout.stepped.v1"
 	TypeRolloutPaused    = "dalamb.rollout.paused.v1"
@@ -59,6 +61,9 @@ const (
 	TypeBreakerOpened     = "dalamb.breaker.opened.v1" // a route's, on one node
 	TypeBreakerHalfOpened = "dalamb.breaker.half-opened.v1"
 	TypeBreakerClosed     = "dalamb.breaker.closed.v1"
+
+	TypeAlertFired    = "dalamb.alert.fired.v1"
+	TypeAlertResolved = "dalamb.alert.resolved.v1"
 
 	TypeResponseInvalid = "dalamb.response.invalid.v1" // a function's answer is not as the document of its route says
 
@@ -90,7 +95,7 @@ func ControlTypes() []string {
 		TypeFunctionDeployed, TypeFunctionRemoved, TypeVersionRemoved, TypeAliasShifted, TypeAliasRemoved, TypeTopicChanged, TypeTokenCreated, TypeTokenRemoved, TypeAccessKeyCreated,
 		TypeFunctionNoted, TypeNoteChanged,
 		TypeTriggerPaused, TypeTriggerResumed, TypeTriggerSought, TypeKeyPaused, TypeKeyResumed, TypeReplayStarted, TypeReplayEnded,
-		TypeCopyStarted, TypeCopyEnded, TypeSecretChanged, TypeSecretRemoved, TypeConfigChanged, TypeConfigRemoved, TypeHookChanged, TypeHookRemoved,
+		TypeCopyStarted, TypeCopyEnded, TypeSecretChanged, TypeSecretRemoved, TypeConfigChanged, TypeConfigRemoved, TypeHookChanged, TypeHookRemoved, TypeAlertChanged, TypeAlertRemoved,
 		TypeRolloutStarted, TypeRolloutStepped, TypeRolloutPaused, TypeRolloutResumed, TypeRolloutFailed, TypeRolloutFinished,
 	}
 }

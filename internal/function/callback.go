@@ -1,6 +1,7 @@
 package function
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -24,6 +25,8 @@ type Callback struct {
 	Function string `json:"function"`
 	URL      string `json:"url"`
 	Secret   string `json:"secret"` // its full name
+	// Body is what is told, in place of the state of a run; the record's key is then an event's id.
+	Body json.RawMessage `json:"body,omitempty"`
 }
 
 // Fields of a callback's request.

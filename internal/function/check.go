@@ -312,7 +312,7 @@ func (c *checker) topicTrigger(at, function string, t *Trigger) {
 // systemTopics are those of dalamb's own topics that a trigger may listen to. What they tell of the trigger's own function is not
 // offered to it: it would feed itself.
 func systemTopics() []string {
-	return []string{TopicBuilds, "_dalamb.control", "_dalamb.dead", "_dalamb.requests", "_dalamb.runs"}
+	return []string{TopicAlerts, TopicBuilds, "_dalamb.control", "_dalamb.dead", "_dalamb.requests", "_dalamb.runs"}
 }
 
 func (c *checker) filter(field string, err error) {

@@ -139,7 +139,7 @@ dalamb.yaml:6:9: triggers[2].name: "A" is no name for a trigger (a lower-case le
 		{minimal + "triggers:\n- filter: {type: [a]}\n- {name: b}\n- route: {path: /a}\n- topic: c", `dalamb.yaml:4:3: triggers[0].name: each of several triggers on topics needs a name (progress is kept under the trigger's name)
 dalamb.yaml:7:3: triggers[3].name: each of several triggers on topics needs a name (progress is kept under the trigger's name)`},
 		{minimal + "triggers:\n- topic: _dalamb.logs\n  name: a\n- topic: _dalamb.jobs\n  name: b\n- topic: a b\n  name: c\n- emit: {topic: _x}\n  name: d\n- emit: {}\n  name: e", `dalamb.yaml:4:10: triggers[0].topic: a function cannot listen to logs: its own would make it run for ever
-dalamb.yaml:6:10: triggers[1].topic: triggers cannot listen to the system topic "_dalamb.jobs" (allowed: _dalamb.builds, _dalamb.control, _dalamb.dead, _dalamb.requests, _dalamb.runs)
+dalamb.yaml:6:10: triggers[1].topic: triggers cannot listen to the system topic "_dalamb.jobs" (allowed: _dalamb.alerts, _dalamb.builds, _dalamb.control, _dalamb.dead, _dalamb.requests, _dalamb.runs)
 dalamb.yaml:8:10: triggers[2].topic: "a b" is no name for a topic (letters, digits, dot, hyphen and underscore, at most 249)
 dalamb.yaml:10:17: triggers[3].emit.topic: topics that begin with an underscore are written by dalamb alone (choose a name without the underscore)
 dalamb.yaml:12:9: triggers[4].emit.topic: "" is no name for a topic (letters, digits, dot, hyphen and underscore, at most 249)`},
