@@ -131,6 +131,7 @@ type Options struct {
 	Fleet      Fleet
 	Health     Health
 	Alerts     Alerts
+	Usage      Usage
 	Shipping   func() []wire.Shipping // how the sinks of functions' log lines do; nil = there are none
 	Services   Services
 	Upstreams  func(fn string) []wire.Upstream // of a function, or of all where it is ""; nil = there are none
@@ -179,6 +180,7 @@ type API struct {
 	fleet        Fleet
 	health       Health
 	alerts       Alerts
+	usage        Usage
 	shipping     func() []wire.Shipping
 	services     Services
 	upstreams    func(fn string) []wire.Upstream
@@ -215,8 +217,8 @@ type API struct {
 // New checks the options and builds the handler.
 func New(o Options) (*API, error) {
 	switch {
-	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Secrets == nil, o.Node == nil, o.Runner == nil, o.Health == nil, o.Alerts == nil, o.Services == nil:
-		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events, copies, a box for secrets, a node, its runners, its health, its alerts and its services")
+	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Secrets == nil, o.Node == nil, o.Runner == nil, o.Health == nil, o.Alerts == nil, o.Usage == nil, o.Services == nil:
+		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events, copies, a box for secrets, a node, its runners, its health, its alerts, its usage and its services")
 	case o.Token == "":
 		return nil, errors.New("api needs a token: without one anybody could change everything")
 	}
@@ -233,7 +235,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, alerts: o.Alerts, shipping: o.Shipping, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets, still: o.Still, audit: o.Audit,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, alerts: o.Alerts, usage: o.Usage, shipping: o.Shipping, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets, still: o.Still, audit: o.Audit,
 		hooks: o.Hooks,
 		aims:  o.Aims,
 		pasts: catalog.NewPasts(o.Log), searches: make(chan struct{}, maxSearches),

@@ -253,7 +253,7 @@ func newNode(t *testing.T) *node {
 	n.services, err = discovery.New(discovery.Options{Log: l})
 	ok(t, err)
 	a, err := New(Options{
-		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Health: graded{}, Alerts: &noted{}, Services: n.services, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Copies: noCopies{}, Secrets: box, Token: token,
+		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Health: graded{}, Alerts: &noted{}, Usage: &used{}, Services: n.services, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Copies: noCopies{}, Secrets: box, Token: token,
 		Runner: func(_ context.Context, name string) (wire.Runner, error) {
 			if name != "oci:crun" {
 				return wire.Runner{}, fault.New(fault.Unavailable, "the runner %s is not here", name).WithHint("install it")

@@ -37,6 +37,7 @@ func systemTopics() []eventlog.Topic {
 		bounded(function.TopicHooks),
 		{Name: function.TopicCallbacks, Partitions: 8, Retention: week, MaxBytes: eventlog.Forever, Compact: true},
 		bounded(function.TopicBuilds),
+		{Name: function.TopicUsage, Partitions: 1, Retention: 400 * 24 * time.Hour, MaxBytes: 2 * gib},
 		{Name: function.TopicAlerts, Partitions: 1, Retention: 90 * 24 * time.Hour, MaxBytes: gib},
 		{Name: function.TopicCache, Partitions: 1, Retention: week, MaxBytes: gib},
 		{Name: function.TopicIdempotency, Partitions: idempotency.Partitions, Retention: function.MaxKeep + 24*time.Hour, MaxBytes: 2 * gib, Compact: true},

@@ -24,6 +24,7 @@ import (
 	"github.com/dalamb/dalamb/internal/source/cron"
 	"github.com/dalamb/dalamb/internal/source/delay"
 	"github.com/dalamb/dalamb/internal/telemetry"
+	"github.com/dalamb/dalamb/internal/usage"
 )
 
 func (n *Node) wire(token string) error {
@@ -107,7 +108,11 @@ func (n *Node) wire(token string) error {
 	if n.alerts, err = alert.New(alert.Options{Log: n.log, Catalog: n.catalog, Lag: n.lags, Logger: n.logger}); err != nil {
 		return err
 	}
-	duties := []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services, n.callback, n.alerts}
+	counting, err := usage.New(usage.Options{Log: n.log, Catalog: n.catalog, Logger: n.logger})
+	if err != nil {
+		return err
+	}
+	duties := []dispatch.Duty{ticks, waiting, copying, n.rollouts, n.incoming, n.services, n.callback, n.alerts, counting}
 	if err := n.openShip(); err != nil {
 		return err
 	}
@@ -136,6 +141,7 @@ func (n *Node) wire(token string) error {
 		Routes:   n.gateway.OpenAPI,
 		Shipping: n.shipping,
 		Alerts:   n.alerts,
+		Usage:    counting,
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Still: n.checkpoint, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 		Upstreams: n.upstreams.State,
 		Audit:     n.audited(),

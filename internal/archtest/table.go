@@ -78,6 +78,7 @@ func Table() []Room {
 		{"internal/discovery", []string{"function", "eventlog", "event", "fault"}},
 		{"internal/discovery/dns", []string{"discovery", "function", "fault"}},
 		{"internal/health", []string{"fleet", "function", "eventlog", "fault"}},
+		{"internal/usage", []string{"catalog", "function", "eventlog", "event", "fault"}},
 		{"internal/alert", []string{"catalog", "function", "eventlog", "event", "fault"}},
 		{"internal/ship", []string{"function", "eventlog", "event", "fault"}},
 		{"internal/upstream", []string{"catalog", "function", "wire", "fault"}},

@@ -65,6 +65,9 @@ const (
 	TypeAlertFired    = "dalamb.alert.fired.v1"
 	TypeAlertResolved = "dalamb.alert.resolved.v1"
 
+	TypeUsage          = "dalamb.usage.v1"           // what a function used in an hour
+	TypeUsageCompleted = "dalamb.usage.completed.v1" // all that was used in an hour is told
+
 	TypeResponseInvalid = "dalamb.response.invalid.v1" // a function's answer is not as the document of its route says
 
 	TypeGitPushed    = "dalamb.git.pushed.v1"

@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/big"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// production is what an environment is called that has no name.
+const production = "production"
+
+func usageCommand(env *environment) *cobra.Command {
+	var since, until, by, prices, format string
+	c := &cobra.Command{
+		Use:   "usage [--since TIME] [--until TIME] [--by function|environment|day]",
+		Short: "Say what functions used, and what that costs: invocations, GB-seconds, bytes, build minutes",
+		Long: `Say what functions used: invocations, GiB times seconds, bytes of requests and answers, minutes of builds. It is counted by the hour, and hours are
+not divided: --since 30m is all of the hour that was then. With --prices FILE it says what that costs. See docs/usage.md.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if !slices.Contains([]string{"function", "environment", "day"}, by) {
+				return usageError{c.CommandPath(), fmt.Errorf("--by: %q is none of function, environment, day", by)}
+			}
+			if !slices.Contains([]string{"text", "json", "csv"}, format) {
+				return usageError{c.CommandPath(), fmt.Errorf("-o: %q is none of text, json, csv", format)}
+			}
+			list, err := readPrices(prices)
+			if err != nil {
+				return err
+			}
+			for _, t := range []string{since, until} {
+				if _, err := moment(t); err != nil {
+					return err
+				}
+			}
+			node, err := env.client()
+			if err != nil {
+				return err
+			}
+			used, err := node.Usage(c.Context(), since, until)
+			if err != nil {
+				return err
+			}
+			lines, err := sumUp(used, by, list)
+			if err != nil {
+				return err
+			}
+			switch format {
+			case "json":
+				return printLine(c.OutOrStdout(), map[string]any{"usage": lines})
+			case "csv":
+				return reportCSV(c.OutOrStdout(), lines, by)
+			}
+			if len(lines) == 0 {
+				fmt.Fprintln(c.ErrOrStderr(), "nothing was used in that time")
+				return nil
+			}
+			var rows []row
+			for _, l := range lines {
+				rows = append(rows, cells(l.cells()...))
+			}
+			table(c.OutOrStdout(), reportHead(by, list), rows)
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&since, "since", "", "from the hour of this time on, or how long ago (default 1d)")
+	f.StringVar(&until, "until", "", "hours that begin before this time (default now)")
+	f.StringVar(&by, "by", "function", "what is summed up: function, environment or day (in UTC)")
+	f.StringVar(&prices, "prices", "", "file with prices (YAML)")
+	f.StringVarP(&format, "output", "o", "text", "text, json or csv")
+	return c
+}
+
+// reportLine is what one function, environment or day used.
+type reportLine struct {
+	Name        string `json:"name"`
+	Invocations int64  `json:"invocations"`
+	Seconds     string `json:"seconds"`
+	GBSeconds   string `json:"gbSeconds"`
+	BytesIn     int64  `json:"bytesIn"`
+	BytesOut    int64  `json:"bytesOut"`
+	BuildMin    string `json:"buildMinutes"`
+	Cost        string `json:"cost,omitempty"`
+	Currency    string `json:"currency,omitempty"`
+}
+
+func (l *reportLine) cells() []string {
+	all := []string{l.Name, strconv.FormatInt(l.Invocations, 10), l.Seconds, l.GBSeconds, strconv.FormatInt(l.BytesIn, 10), strconv.FormatInt(l.BytesOut, 10), l.BuildMin}
+	if l.Cost != "" {
+		all = append(all, l.Cost)
+	}
+	return all
+}
+
+func reportHead(by string, p *function.Prices) []string {
+	head := []string{strings.ToUpper(by), "INVOCATIONS", "SECONDS", "GB-SECONDS", "BYTES IN", "BYTES OUT", "BUILD MIN"}
+	if p != nil {
+		head = append(head, strings.TrimSpace("COST "+p.Currency))
+	}
+	return head
+}
+
+// sumUp sums up, by name, with a total where that is of several.
+func sumUp(used []function.Usage, by string, p *function.Prices) ([]reportLine, error) {
+	sums := map[string]*function.Usage{}
+	var total function.Usage
+	for _, u := range used {
+		name := u.Function
+		switch by {
+		case "environment":
+			env, _, of := strings.Cut(u.Function, ".")
+			name = cmp.Or(map[bool]string{true: env}[of], production)
+		case "day":
+			name = u.Hour.UTC().Format(time.DateOnly)
+		}
+		if sums[name] == nil {
+			sums[name] = &function.Usage{}
+		}
+		sums[name].Add(u)
+		total.Add(u)
+	}
+	var lines []reportLine
+	names := slices.Sorted(maps.Keys(sums))
+	if len(names) > 1 {
+		names, sums["total"] = append(names, "total"), &total
+	}
+	for _, name := range names {
+		u := sums[name]
+		l := reportLine{
+			Name: name, Invocations: u.Invocations, Seconds: big.NewRat(u.Millis, 1000).FloatString(3), GBSeconds: u.GBSeconds().FloatString(6),
+			BytesIn: u.BytesIn, BytesOut: u.BytesOut, BuildMin: big.NewRat(u.BuildMillis, 60_000).FloatString(2),
+		}
+		if p != nil {
+			cost, err := p.Of(u)
+			if err != nil {
+				return nil, err
+			}
+			l.Cost, l.Currency = cost.FloatString(6), p.Currency
+		}
+		lines = append(lines, l)
+	}
+	return lines, nil
+}
+
+func reportCSV(to io.Writer, lines []reportLine, by string) error {
+	w := csv.NewWriter(to)
+	_ = w.Write([]string{by, "invocations", "seconds", "gb_seconds", "bytes_in", "bytes_out", "build_minutes", "cost", "currency"}) // Flush says what is wrong
+	for _, l := range lines {
+		fields := l.cells()
+		if l.Cost == "" {
+			fields = append(fields, "")
+		}
+		_ = w.Write(append(fields, l.Currency))
+	}
+	w.Flush()
+	return w.Error()
+}
+
+// maxPrices is far beyond any price list.
+const maxPrices = 64 << 10
+
+// readPrices reads a price list; nil where there is no file.
+func readPrices(path string) (*function.Prices, error) {
+	if path == "" {
+		return nil, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "read prices: %w", err)
+	}
+	defer file.Close()
+	// As text, so that a price is what is written, and no binary fraction near it.
+	var text struct {
+		Currency    string `yaml:"currency"`
+		Invocation  string `yaml:"invocation"`
+		GBSecond    string `yaml:"gbSecond"`
+		GBIn        string `yaml:"gbIn"`
+		GBOut       string `yaml:"gbOut"`
+		BuildMinute string `yaml:"buildMinute"`
+	}
+	d := yaml.NewDecoder(io.LimitReader(file, maxPrices))
+	d.KnownFields(true)
+	if err := d.Decode(&text); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fault.New(fault.Invalid, "prices in %s: %s", path, strings.ReplaceAll(err.Error(), "\n", "")).WithHint("fields: currency, invocation, gbSecond, gbIn, gbOut, buildMinute")
+	}
+	p := function.Prices(text)
+	if _, err := p.Of(&function.Usage{}); err != nil {
+		return nil, err
+	}
+	return &p, nil
+}

@@ -1,0 +1,241 @@
+package usage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/eventlog/disk"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// world is a log, a catalog with two functions, and a clock that the test sets.
+type world struct {
+	*testing.T
+	log     *disk.Log
+	catalog *catalog.Catalog
+	now     time.Time
+	keeper  *Keeper
+}
+
+var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{T: t, now: noon.Add(10 * time.Minute)}
+	var err error
+	w.log, err = disk.Open(disk.Options{Dir: "log", FS: vfs.NewMem(), FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }})
+	w.ok(err)
+	for _, topic := range []string{function.TopicControl, function.TopicInvoke, function.TopicUsage, function.TopicRequests, function.TopicRuns, function.TopicBuilds} {
+		w.ok(w.log.CreateTopic(t.Context(), eventlog.Topic{Name: topic, Partitions: 1}))
+	}
+	w.catalog, err = catalog.New(catalog.Options{Log: w.log})
+	w.ok(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = w.catalog.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait(); w.log.Close() })
+	for name, memory := range map[string]function.Bytes{"pay": 128 << 20, "staging.pay": 512 << 20} {
+		v := function.Version{Code: "sha256:" + strings.Repeat("0", 64), Spec: function.Spec{Name: name, Resources: function.Resources{Memory: memory}}}
+		_, err := w.catalog.Submit(t.Context(), catalog.Deploy{Version: v, Alias: "live"})
+		w.ok(err)
+	}
+	w.keeper, err = New(Options{Log: w.log, Catalog: w.catalog, Now: func() time.Time { return w.now }})
+	w.ok(err)
+	return w
+}
+
+func (w *world) ok(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// at says that something happened so long after noon.
+func (w *world) at(after time.Duration, topic, typ string, data any) {
+	w.Helper()
+	text, err := json.Marshal(data)
+	w.ok(err)
+	r := eventlog.FromEvent(topic, &event.Event{ID: event.NewID(), Source: "/x", Type: typ, Data: text})
+	r.Time = noon.Add(after)
+	_, err = w.log.Append(w.Context(), []eventlog.Record{r})
+	w.ok(err)
+}
+
+// day is what happens from 12:00 to 13:30. By hand, of 12: pay is called twice, for 100 ms and 0.2 ms, which is 1, and runs an event for 1 s: 1101 ms with 128 MiB are
+// 140928 MiB ms; a batch for 2 s is one invocation, 2000 ms more, 256000; its build took 90 s. staging.pay is called once, for 3 ms with 512 MiB: 1536. And of 13 one call of 10 ms.
+func (w *world) day() {
+	w.Helper()
+	call := func(after time.Duration, fn string, took time.Duration) {
+		w.at(after, function.TopicRequests, event.TypeRequestCompleted, function.Request{Function: fn, Version: 1, BodySize: 10, AnswerSize: 100, Duration: function.Duration(took)})
+	}
+	attempt := func(id string, took time.Duration, o function.Outcome) []function.Attempt {
+		return []function.Attempt{{ID: id, Version: 1, Duration: function.Duration(took), Outcome: o}}
+	}
+	call(-time.Second, "pay", time.Hour) // of the hour before
+	call(0, "pay", 100*time.Millisecond)
+	call(time.Minute, "pay", 200*time.Microsecond)
+	call(time.Minute, "staging.pay", 3*time.Millisecond)
+	run := function.Run{Function: "pay", State: function.RunSucceeded, Attempts: attempt("a", time.Second, function.Succeeded)}
+	w.at(time.Minute, function.TopicRuns, event.TypeRunFinished, run)
+	for range 3 { // one attempt with three events, of each of which is told
+		run.Attempts = attempt("b", 2*time.Second, function.Failed)
+		w.at(2*time.Minute, function.TopicRuns, event.TypeAttemptFailed, run)
+	}
+	for range 2 { // a build's end may be there twice
+		w.at(3*time.Minute, function.TopicBuilds, event.TypeBuildFinished, function.BuildEvent{ID: "b", Functions: []string{"pay", "other"}, Took: function.Duration(90 * time.Second)})
+	}
+	call(time.Hour, "pay", 10*time.Millisecond)
+}
+
+const (
+	twelve   = "12 pay: 4 invocations, 3101 ms, 396928 MiB ms, 20 in, 200 out, 90000 built; 12 staging.pay: 1 invocations, 3 ms, 1536 MiB ms, 10 in, 100 out, 0 built; "
+	thirteen = "13 pay: 1 invocations, 10 ms, 1280 MiB ms, 10 in, 100 out, 0 built; "
+)
+
+func told(all []function.Usage) string {
+	said := ""
+	for _, u := range all {
+		said += fmt.Sprintf("%d %s: %d invocations, %d ms, %d MiB ms, %d in, %d out, %d built; ", u.Hour.Hour(), u.Function, u.Invocations, u.Millis, u.MiBMillis, u.BytesIn, u.BytesOut, u.BuildMillis)
+	}
+	return said
+}
+
+// stored are the events of usage in the log.
+func (w *world) stored() (ids map[string]int, said string) {
+	w.Helper()
+	ids = map[string]int{}
+	var all []function.Usage
+	_, err := eventlog.ReadAll(w.Context(), w.log, place(), func(r *eventlog.Record) error {
+		e, err := eventlog.ToEvent(*r)
+		w.ok(err)
+		ids[e.ID]++
+		if u, typ, ok := decode(r); ok && typ == event.TypeUsage {
+			all = append(all, u)
+		}
+		return nil
+	})
+	w.ok(err)
+	return ids, told(all)
+}
+
+// keep has an owner count what is over; commit may end him.
+func (w *world) keep(commit func(context.Context, []eventlog.Record) ([]eventlog.Position, error)) error {
+	w.Helper()
+	ctx, cancel := context.WithCancel(w.Context())
+	ended := make(chan error, 1)
+	done := make(chan struct{})
+	once := sync.OnceFunc(func() { close(done) })
+	last := w.now.Add(-time.Hour - settling).Truncate(time.Hour)
+	go func() {
+		ended <- w.keeper.Keep(ctx, eventlog.Owned{Partition: eventlog.Partition{Topic: function.TopicJobs}, Commit: func(ctx context.Context, rs []eventlog.Record) ([]eventlog.Position, error) {
+			at, err := commit(ctx, rs)
+			if u, _, ok := decode(&rs[len(rs)-1]); ok && err == nil && u.Hour.Equal(last) {
+				once()
+			}
+			return at, err
+		}})
+	}()
+	select {
+	case err := <-ended:
+		cancel()
+		return err
+	case <-done:
+	case <-time.After(10 * time.Second):
+		w.Error("the last hour is not stored in 10s")
+	}
+	cancel()
+	return <-ended
+}
+
+func TestHoursAreCountedOnceWhateverEndsANode(t *testing.T) {
+	w := newWorld(t)
+	w.day()
+	all, err := w.keeper.Usage(t.Context(), noon, w.now)
+	if err != nil || told(all) != twelve {
+		t.Errorf("while the hour goes on: %s, %v, want %s", told(all), err, twelve)
+	}
+	if n, err := w.keeper.next(t.Context()); err != nil || !n.Equal(noon.Add(-time.Hour)) {
+		t.Errorf("a log that was never counted begins with %v, %v, want the hour of its oldest record", n, err)
+	}
+	first, err := record(event.TypeUsageCompleted, function.Usage{Hour: noon.Add(-time.Hour)})
+	w.ok(err)
+	if _, err := w.log.Append(t.Context(), []eventlog.Record{first}); err != nil {
+		t.Fatal(err)
+	}
+	w.now = noon.Add(2*time.Hour + 5*time.Minute)
+
+	killed := errors.New("killed")
+	if err := w.keep(func(context.Context, []eventlog.Record) ([]eventlog.Position, error) { return nil, killed }); !errors.Is(err, killed) {
+		t.Fatalf("a node that was killed before it stored: %v", err)
+	}
+	if _, said := w.stored(); said != "" {
+		t.Fatalf("stored: %s, want nothing", said)
+	}
+	n := 0
+	err = w.keep(func(ctx context.Context, rs []eventlog.Record) ([]eventlog.Position, error) {
+		if n++; n == 1 { // stored, and nobody was told
+			if _, err := w.log.Append(ctx, rs); err != nil {
+				return nil, err
+			}
+		}
+		return nil, killed
+	})
+	if !errors.Is(err, killed) {
+		t.Fatalf("a node that was killed after it stored: %v", err)
+	}
+	if _, said := w.stored(); said != twelve {
+		t.Fatalf("stored: %s, want %s", said, twelve)
+	}
+	for range 2 { // the second finds nothing to do
+		ctx, cancel := context.WithCancel(t.Context())
+		if n, err := w.keeper.next(ctx); err == nil && n.Equal(noon.Add(time.Hour)) {
+			w.ok(w.keep(w.log.Append))
+		}
+		cancel()
+	}
+	ids, said := w.stored()
+	if said != twelve+thirteen {
+		t.Errorf("stored: %s, want %s", said, twelve+thirteen)
+	}
+	for id, n := range ids {
+		if n != 1 {
+			t.Errorf("event %s is there %d times", id, n)
+		}
+	}
+	all, err = w.keeper.Usage(t.Context(), noon.Add(-24*time.Hour), w.now)
+	if err != nil || told(all) != twelve+thirteen {
+		t.Errorf("afterwards: %s, %v, want %s", told(all), err, twelve+thirteen)
+	}
+	if all, err = w.keeper.Usage(t.Context(), noon.Add(time.Hour), noon.Add(2*time.Hour)); err != nil || told(all) != thirteen {
+		t.Errorf("of one hour: %s, %v, want %s", told(all), err, thirteen)
+	}
+}
+
+func TestOnlyTheOwnerOfTheFirstPartitionCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &Keeper{}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- k.Keep(ctx, eventlog.Owned{Partition: eventlog.Partition{Topic: function.TopicJobs, ID: 1}})
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Keep = %v", err)
+		}
+	})
+}
