@@ -30,8 +30,9 @@ type carrier struct {
 	next   int64
 }
 
-// Group is the consumer group in which the log keeps how far a sink is.
-func Group(sink string) string { return "dalamb-ship." + sink }
+// Group is the consumer group in which the log keeps how far a sink is: below dalamb., which is what a node may on a cluster with ACLs, and no
+// function's, whose names have no underscore.
+func Group(sink string) string { return "dalamb._ship." + sink }
 
 // run ships until ctx is done or the log fails; then the owner calls it again.
 func (c *carrier) run(ctx context.Context) error {

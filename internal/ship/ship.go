@@ -2,7 +2,7 @@
 // are the events of _dalamb.logs, which stay there for as long as the topic keeps them; and it knows no configuration.
 //
 // Who owns a partition of _dalamb.logs ships what is in it, to each sink on a goroutine of its own: one that is away holds up no other. How far a
-// sink is stands in the log as the position of the consumer group dalamb-ship.NAME, moved after the sink has taken the lines: a line is shipped at
+// sink is stands in the log as the position of the consumer group dalamb._ship.NAME, moved after the sink has taken the lines: a line is shipped at
 // least once, with the same id.
 package ship
 
