@@ -55,6 +55,7 @@ import (
 	"github.com/dalamb/dalamb/internal/ship"
 	"github.com/dalamb/dalamb/internal/source/hook"
 	"github.com/dalamb/dalamb/internal/telemetry"
+	"github.com/dalamb/dalamb/internal/tracing"
 	"github.com/dalamb/dalamb/internal/upstream"
 )
 
@@ -84,7 +85,9 @@ type Node struct {
 	getenv  func(string) string
 
 	metrics    *prometheus.Registry
-	lock       io.Closer // of the data directory; nil where the log has one of its own
+	otlp       *telemetry.OTLP
+	tracer     *tracing.Tracer // nil = nothing is traced
+	lock       io.Closer       // of the data directory; nil where the log has one of its own
 	log        eventlog.Log
 	catalog    *catalog.Catalog
 	history    *history.History
@@ -304,6 +307,7 @@ func (n *Node) close() {
 			n.logger.Warn("close the sinks of log lines", "err", err)
 		}
 	}
+	n.closeOTLP()
 	if n.runner != nil {
 		if err := n.runner.Close(); err != nil {
 			n.logger.Warn("close the runner", "err", err)

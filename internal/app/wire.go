@@ -30,11 +30,14 @@ import (
 func (n *Node) wire(token string) error {
 	c := n.config
 	n.sink = newLogSink(n.log, n.logger, n.metrics)
-	var err error
+	err := n.openOTLP()
+	if err != nil {
+		return err
+	}
 	n.fleet, err = fleet.New(fleet.Options{
 		Runner: n.runner, Functions: functions{n.catalog}, Code: n.share.Dir, Image: n.images.Root, Values: values{n.catalog, n.secrets}, Log: n.sink.write, Replaced: n.sink.replaced,
 		Calls:  func(c fleet.Caller, l net.Listener) { n.gateway.ServeCalls(c, l) },
-		Logger: n.logger, Metrics: n.metrics, MaxAnswer: int64(c.Limits.Response), MaxInstances: c.Limits.Instances,
+		Logger: n.logger, Metrics: n.metrics, Tracer: n.tracer, MaxAnswer: int64(c.Limits.Response), MaxInstances: c.Limits.Instances,
 	})
 	if err != nil {
 		return err
@@ -84,6 +87,7 @@ func (n *Node) wire(token string) error {
 	n.gateway, err = gateway.New(gateway.Options{
 		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: n.opened.open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.Believes(), Proxies: trusted(c), Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
 		Keys:      n.keys,
+		Tracer:    n.tracer,
 		Bodies:    n.bodies,
 		Runs:      n.history,
 		Awaits:    n.awaits,
@@ -123,6 +127,7 @@ func (n *Node) wire(token string) error {
 		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: duties, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		Bodies:     n.bodies,
 		Cancels:    n.history,
+		Tracer:     n.tracer,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
 	})
 	if err != nil {

@@ -92,6 +92,7 @@ func Table() []Room {
 		{"internal/console", []string{"client", "wire"}},
 		{"internal/config", []string{"fault", "yamlfault"}},
 		{"internal/telemetry", []string{"fault"}},
+		{"internal/tracing", nil},
 		{"internal/doctor", []string{"fault"}},
 		{"internal/watch", []string{"fault"}},
 		{"internal/starter", []string{"function", "fault"}},
@@ -142,6 +143,9 @@ func Edges() []Edge {
 		{"gateway", "issuer", "what a token of an issuer claims is a room of its own; what a route wants of it is the route's policy"},
 		{"gateway", "await", "a route says which event answers; who waits for it is told by one reader of each topic"},
 		{"upstream", "entry", "a server is asked as an http function is: the same header, bodies, streams and tunnels"},
+		{"gateway", "tracing", "its requests, and what they put in the log, are spans; what a span says is a matter of its own"},
+		{"fleet", "tracing", "the same of invocations"},
+		{"dispatch", "tracing", "the same of attempts"},
 		{"gateway", "health", "what it tells of the node's grade is health's"},
 		{"api", "discovery", "it answers who serves what, and takes the registrations"},
 		{"api", "health", "the same, with its figures"},
@@ -184,7 +188,7 @@ func testRooms() []string {
 // testModules are modules that only tests may import.
 func testModules() []string {
 	return []string{"github.com/cloudevents/sdk-go", "pgregory.net/rapid", "github.com/rogpeppe/go-internal",
-		"golang.org/x/net/bpf", "golang.org/x/net/http2", "golang.org/x/crypto/ssh", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2", "google.golang.org/grpc", "github.com/chromedp"}
+		"golang.org/x/net/bpf", "go.opentelemetry.io/proto/otlp", "golang.org/x/net/http2", "golang.org/x/crypto/ssh", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2", "github.com/chromedp"}
 }
 
 // Exception is a file or package that may break a habit, with the reason.

@@ -25,6 +25,7 @@ type Node struct {
 
 	Log        Log
 	Logs       Logs
+	OTLP       OTLP
 	Limits     Limits
 	Health     Health
 	Audit      Audit
@@ -94,6 +95,7 @@ func Default() *Node {
 		Signin:  Signin{Claim: "groups"},
 		Drain:   function.Duration(30 * time.Second),
 		Log:     Log{Level: "info", Format: "text"},
+		OTLP:    defaultOTLP(),
 		Limits: Limits{
 			Event: 1 << 20, Batch: 8 << 20, Request: 6 << 20, Bodies: 10 << 30, Upload: 1 << 30, Response: 6 << 20, Held: 256 << 20, Cache: 256 << 20,
 			Instances: 256,

@@ -39,7 +39,7 @@ func (s *Setting) Variable() string {
 
 // Settings is the table, in the order of the reference page.
 func Settings() []Setting {
-	return slices.Concat(nodeSettings(), tlsSettings(), proxySettings(), signinSettings(), healthSettings(), auditSettings(), shipSettings(), buildSettings(), outsideSettings())
+	return slices.Concat(nodeSettings(), tlsSettings(), proxySettings(), signinSettings(), otlpSettings(), healthSettings(), auditSettings(), shipSettings(), buildSettings(), outsideSettings())
 }
 
 func nodeSettings() []Setting {
@@ -193,6 +193,8 @@ func (s *Setting) set(n *Node, text string) error {
 		return p.UnmarshalText([]byte(text))
 	case *IDs:
 		return p.UnmarshalText([]byte(text))
+	case *Ratio:
+		return p.UnmarshalText([]byte(text))
 	case *Runtimes:
 		return p.UnmarshalText([]byte(text))
 	case *Bounds:
@@ -246,6 +248,8 @@ func (s *Setting) Text(n *Node) string {
 	case *EventLog:
 		return p.String()
 	case *IDs:
+		return p.String()
+	case *Ratio:
 		return p.String()
 	case *Runtimes:
 		return p.String()

@@ -220,7 +220,7 @@ func (p *partition) settleBatch(lead *entry, w *work) {
 	lead.batch = nil
 	for i, e := range members {
 		if w := w.batch[i]; w.final() {
-			p.d.metrics.settled(w)
+			p.d.settled(w)
 			l.drop(e)
 		} else {
 			p.carryOn(e, w)

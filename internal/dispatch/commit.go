@@ -238,7 +238,7 @@ func (p *partition) keep(sc scope, t *txn, positions []eventlog.Position) {
 		e := it.entry
 		switch {
 		case e == nil && it.work != nil:
-			p.d.metrics.settled(it.work)
+			p.d.settled(it.work)
 		case e == nil:
 		case it.work != nil && it.work.batch != nil:
 			p.settleBatch(e, it.work)
@@ -259,7 +259,7 @@ func (p *partition) keep(sc scope, t *txn, positions []eventlog.Position) {
 
 // settle does what follows from an outcome that is stored: the run is over, or it waits for its next attempt.
 func (p *partition) settle(e *entry, w *work) {
-	p.d.metrics.settled(w)
+	p.d.settled(w)
 	if w.final() {
 		e.lane.finish(e)
 		return

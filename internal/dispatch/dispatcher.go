@@ -18,6 +18,7 @@ import (
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // Options of New. Log, Catalog and Invoker are required.
@@ -39,6 +40,7 @@ type Options struct {
 	Rand    func() float64 // in [0,1), for jitter; safe for concurrent use
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // nil = counted, not shown
+	Tracer  *tracing.Tracer       // nil = nothing is traced
 }
 
 // Dispatcher is one node's part in running what the log asks for. Safe for concurrent use.
@@ -123,9 +125,9 @@ func New(o Options) (*Dispatcher, error) {
 		unwrap{view: o.Catalog.View},
 		stale{},
 		guard{now: o.Now, loops: &loops{most: loopPasses}},
-		invoke{invoker: o.Invoker, shadow: o.Shadow, view: o.Catalog.View, now: o.Now, cancels: o.Cancels, bodies: o.Bodies},
+		invoke{invoker: o.Invoker, shadow: o.Shadow, view: o.Catalog.View, now: o.Now, cancels: o.Cancels, bodies: o.Bodies, tracer: o.Tracer},
 		classify{now: o.Now, rand: o.Rand},
-		emit{topics: d.topics, limit: o.EventLimit, now: o.Now, view: o.Catalog.View},
+		emit{topics: d.topics, limit: o.EventLimit, now: o.Now, view: o.Catalog.View, tracer: o.Tracer},
 		publish{log: o.Log},
 		d.ending,
 	}

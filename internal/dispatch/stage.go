@@ -10,6 +10,7 @@ import (
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // stage is one step of an attempt. It works on w and may settle it, after which only the record stage still acts. An
@@ -84,6 +85,8 @@ type work struct {
 	sent        *eventlog.Record // and the record of that
 	outputs     []eventlog.Record
 	records     []eventlog.Record // all that the outcome puts in the log, outputs included
+	process     *tracing.Span     // of the attempt, and of all in its batch
+	sending     *tracing.Span     // of what it emits, until that is in the log
 }
 
 // since is when the age of the event begins to count: for one that was there before the trigger was, with the trigger.

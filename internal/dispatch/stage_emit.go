@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // emit turns the events that a run answered with into records, or ends the run when they may not be written.
@@ -17,12 +19,14 @@ type emit struct {
 	limit  int // bytes of one event
 	now    func() time.Time
 	view   func() *catalog.View
+	tracer *tracing.Tracer
 }
 
 func (s emit) do(ctx context.Context, w *work) error {
 	if w.state != function.RunSucceeded || w.result == nil || len(w.result.Events) == 0 {
 		return nil
 	}
+	w.sending = s.tracer.Send(tracing.Sending{Parent: w.process.TraceParent(), Topic: w.emitTo, Events: len(w.result.Events)})
 	for i, given := range w.result.Events {
 		r, err := s.record(ctx, w, i, given)
 		switch kind := fault.KindOf(err); {
@@ -42,6 +46,7 @@ func (s emit) do(ctx context.Context, w *work) error {
 func (w *work) refuse(err *fault.Error) {
 	w.outputs, w.emitted, w.captured, w.condition = nil, nil, nil, conditionBadAnswer
 	w.attempt.Outcome = function.BadAnswer
+	w.sending.Failed(err.Kind.String())
 	w.attempt.Failure = &function.Failure{Type: failureType(err.Kind), Message: clip(err.Message, maxFailureText)}
 	w.settle(function.RunDead, "%s: %s", err.Kind, clip(err.Message, maxFailureText))
 }
@@ -108,7 +113,7 @@ func (s emit) complete(w *work, i int, e *event.Event) error {
 			inherit[event.ExtCorrelationID] = c
 		}
 	}
-	if t := cause.Extension(event.ExtTraceParent); t != "" && e.Extension(event.ExtTraceParent) == "" {
+	if t := cmp.Or(w.sending.TraceParent(), cause.Extension(event.ExtTraceParent)); t != "" && e.Extension(event.ExtTraceParent) == "" {
 		inherit[event.ExtTraceParent] = t
 	}
 	// The key of a request to invoke is the function's name, which says nothing about what the function then emits.

@@ -11,6 +11,7 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/payload"
 	"github.com/dalamb/dalamb/internal/shadow"
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // Invoker runs an invocation. An error means that dalamb failed and the function has not answered; what the function did, however
@@ -29,6 +30,7 @@ type invoke struct {
 	view    func() *catalog.View
 	now     func() time.Time
 	cancels Cancels
+	tracer  *tracing.Tracer
 	bodies  Bodies
 }
 
@@ -62,9 +64,9 @@ func (s invoke) do(ctx context.Context, w *work) error {
 func (s invoke) call(ctx context.Context, g group, inv *function.Invocation) (*function.Result, error) {
 	w := g.ws[0]
 	inv.Chain = before(g.ws)
-	inv.TraceParent = w.cause.Extension(event.ExtTraceParent)
-	if w.input != nil && w.input.Extension(event.ExtTraceParent) != "" {
-		inv.TraceParent = w.input.Extension(event.ExtTraceParent)
+	inv.TraceParent = w.traceParent()
+	if span := s.process(g); span != nil {
+		inv.TraceParent = span.TraceParent()
 	}
 	// An interrupted attempt is given up also where the function has begun: the partition is left, and nobody waits for the outcome.
 	c := fleet.Call{Function: w.trigger.Function, Alias: g.alias, Version: g.version, Invocation: inv, Kill: ctx.Done()}

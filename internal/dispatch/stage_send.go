@@ -143,6 +143,9 @@ func (s send) event(w *work) (*event.Event, error) {
 			e.Extensions[name] = v
 		}
 	}
+	if t := w.process.TraceParent(); t != "" {
+		e.Extensions[event.ExtTraceParent] = t
+	}
 	if w.input != nil && cause.Key() != "" {
 		e.Extensions[event.ExtPartitionKey] = cause.Key()
 	}

@@ -160,6 +160,7 @@ func (p *partition) begin(sc scope, e *entry) {
 			w.run = runID(topicID, w.position.Partition, w.position.Offset, w.trigger.In(w.position.Partition), w.trigger.ReplayName())
 		})
 		err := p.d.stages.run(sc.work, w)
+		w.each(func(w *work) { w.processed(err) })
 		p.box.post(&ran{entry: e, work: w, err: err})
 	})
 }

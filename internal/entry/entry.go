@@ -108,6 +108,9 @@ type Silent interface {
 	Settles() time.Duration
 }
 
+// Launched is an ability of a Conn: it knows when its sandbox was made and ran the program, which then had to become ready.
+type Launched interface{ Launched() time.Time }
+
 // Unused is an ability of a Conn: it knows why it ended by itself before it took an invocation.
 type Unused interface {
 	// Unused says so in the program's own words. Valid after Done.

@@ -23,6 +23,7 @@ type instance struct {
 	out     *output
 	box     runner.Sandbox
 	missing func() string // what else it waits for before it is ready; nil = nothing
+	began   time.Time     // when its sandbox was made
 
 	mu        sync.Mutex
 	peak      int64
@@ -89,12 +90,15 @@ func (in *instance) launch(ctx context.Context, inv *function.Invocation, spec r
 	if err != nil {
 		return fmt.Errorf("start instance %s of %s: %w", in.start.ID, in.start.Version.Function(), err)
 	}
-	in.box = box
+	in.box, in.began = box, in.entries.Now()
 	if c, can := box.(runner.Caller); can && c.Calls() != nil {
 		in.start.Calls(c.Calls())
 	}
 	return nil
 }
+
+// Launched implements Launched.
+func (in *instance) Launched() time.Time { return in.began }
 
 func (in *instance) Usage() runner.Usage { return in.box.Usage() }
 

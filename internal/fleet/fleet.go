@@ -21,6 +21,7 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // Functions is the catalog, as fleet sees it.
@@ -54,6 +55,7 @@ type Options struct {
 	Region       string                                             // what lambda functions are told; default us-east-1
 	Logger       *slog.Logger
 	Metrics      prometheus.Registerer
+	Tracer       *tracing.Tracer // nil = nothing is traced
 	Now          func() time.Time
 	Rand         func() uint64 // tickets of calls without a key
 	MaxAnswer    int64         // of a function that is collected, in bytes; default 6 MiB
@@ -147,17 +149,28 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 	if inv.ID == "" {
 		inv.ID = event.NewID()
 	}
+	span := f.span(v, inv)
+	r, err := f.invoke(ctx, v, c, span)
+	endSpan(span, r, err)
+	return r, err
+}
+
+// invoke runs an invocation of a version that is known.
+func (f *Fleet) invoke(ctx context.Context, v *function.Version, c Call, span *tracing.Span) (*function.Result, error) {
+	inv := c.Invocation
 	if inv.Request != nil {
 		if err := entry.Admit(v, inv.Request); err != nil {
 			return nil, err
 		}
 	}
 	for {
+		asked := f.o.Now()
 		g := f.acquire(ctx, v, c.Kill)
+		f.waited(span, asked, g)
 		if g.instance == nil {
 			if g.result != nil {
 				g.result.Version, g.result.Start = v.Number, f.o.Now()
-				f.metrics.invoked(v, g.result)
+				f.metrics.invoked(v, g.result, span)
 			}
 			return g.result, g.err
 		}
@@ -178,7 +191,7 @@ func (f *Fleet) Invoke(ctx context.Context, c Call) (*function.Result, error) {
 		if g.cold {
 			r.Init = g.instance.started.Sub(g.instance.created)
 		}
-		f.metrics.invoked(v, r)
+		f.metrics.invoked(v, r, span)
 		return r, nil
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // metrics are what the fleet counts. Labels are entry, outcome and state: their number does not grow with functions.
@@ -87,10 +88,10 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(m.queued, prometheus.GaugeValue, float64(queued))
 }
 
-func (m *metrics) invoked(v *function.Version, r *function.Result) {
+func (m *metrics) invoked(v *function.Version, r *function.Result, span *tracing.Span) {
 	typ := string(v.Spec.Entry.Type)
 	m.invocations.WithLabelValues(typ, string(r.Outcome)).Inc()
-	m.durations.WithLabelValues(typ).Observe(r.Duration.Seconds())
+	span.Observe(m.durations.WithLabelValues(typ), r.Duration)
 }
 
 // coldStart leaves stdio out: its program starts with the invocation, so that an instance is ready before anything has started.

@@ -68,6 +68,7 @@ type grant struct {
 	instance *instance
 	cold     bool
 	thaw     bool // it has to be made warm first
+	queued   bool // the call has waited for it
 	result   *function.Result
 	err      error
 }
@@ -171,7 +172,9 @@ func (f *Fleet) await(ctx context.Context, p *pool, w *waiter, kill <-chan struc
 	select {
 	case <-w.granted:
 		f.metrics.waited(p.version, f.o.Now().Sub(w.since))
-		return w.grant
+		g := w.grant
+		g.queued = true
+		return g
 	case <-ctx.Done():
 	case <-kill:
 	}

@@ -90,5 +90,16 @@ type Result struct {
 	MemoryKB int64 // peak of the instance so far; 0 = not known
 }
 
+// FailureType is what has failed, in one word: the type that the function gave, or else the outcome; "" = nothing has.
+func (r *Result) FailureType() string {
+	switch {
+	case r.Outcome == Succeeded:
+		return ""
+	case r.Failure != nil && r.Failure.Type != "":
+		return r.Failure.Type
+	}
+	return string(r.Outcome)
+}
+
 // Retryable says whether the run may be tried again after this result.
 func (r *Result) Retryable() bool { return r.Outcome != Succeeded && !r.NoRetry }

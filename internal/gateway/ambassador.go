@@ -44,7 +44,7 @@ func (a *ambassador) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.RemoteAddr = a.who.Version.Function() // it has no address that means anything out here; as no proxy it is not believed what it says of one
 	a.g.locate(r)
 	x.identify(r)
-	defer func() { a.g.metrics.request(x.kind, x.status, a.g.now().Sub(x.start)) }()
+	defer a.g.answered(x, r, r.Method)
 	if err := a.serve(x, r); err != nil {
 		a.g.fail(x, err)
 	}
@@ -65,6 +65,7 @@ func (a *ambassador) serve(x *exchange, r *http.Request) error {
 	if _, named := r.Header["Traceparent"]; !named && trace != "" {
 		r.Header["Traceparent"] = []string{trace}
 	}
+	x.span = a.g.traced(r)
 	x.asker = &asker{chain, &function.Identity{Type: function.AuthFunction, ID: a.who.Version.Function()}}
 	switch path := r.URL.Path; {
 	case !strings.HasPrefix(path, "/"): // OPTIONS *, CONNECT

@@ -16,6 +16,7 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // Call asks for one synchronous call of a function.
@@ -76,6 +77,7 @@ type Caller struct {
 	recorder *recorder
 	rules    func(topic string) function.TopicRules
 	metrics  *metrics
+	tracer   *tracing.Tracer
 	now      func() time.Time
 }
 
@@ -118,7 +120,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	var res *function.Result
 	var err error
 	if call.to != nil {
-		res, err = call.to.Invoke(wait, inv)
+		res, err = c.upstream(wait, &call, inv)
 	} else {
 		res, err = c.fleet.Invoke(wait, fleet.Call{Function: call.Function, Alias: call.Alias, Version: call.Version, Key: key, Invocation: inv})
 	}
@@ -189,7 +191,12 @@ func (e effect) records() []eventlog.Record {
 func (c *Caller) store(ctx context.Context, e effect) (*function.Result, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
+	span := e.out.span
+	if span == nil {
+		span = c.tracer.Send(tracing.Sending{Parent: e.rec.trace, Topic: function.TopicRequests, ID: e.rec.id, Events: 1})
+	}
 	_, err := c.log.Append(ctx, e.records())
+	ended(span, err)
 	if fault.KindOf(err) == fault.NotFound && len(e.out.records) > 0 {
 		// The topic to emit to is not there: a mistake of the route, which the record tells as it tells any other failure.
 		e.res = refused(e.res, err)

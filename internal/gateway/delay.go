@@ -21,6 +21,7 @@ type intake struct {
 	topic  string
 	events []*event.Event
 	batch  bool
+	trace  string    // of events that do not say themselves; "" = none
 	sender string    // the name of the token that was shown
 	due    time.Time // of events that do not say themselves; zero = now
 }

@@ -10,12 +10,14 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // emitted is what a route's answer puts in the log.
 type emitted struct {
 	records []eventlog.Record
 	names   []function.Emitted
+	span    *tracing.Span // until they are in the log
 }
 
 // refusedEvent is the type of the failure of an answer whose events may not be emitted.
@@ -23,7 +25,7 @@ const refusedEvent = "Function.EventRefused"
 
 // emitted makes the records of the events that a route's function returned, by the same rules as dispatch: the id is
 // dalamb's (the call's id and the event's index), the function's own is kept as originid; the chain goes on from the call.
-func (c *Caller) emitted(inv *function.Invocation, t *catalog.Trigger, res *function.Result) (emitted, error) {
+func (c *Caller) emitted(inv *function.Invocation, t *catalog.Trigger, res *function.Result) (out emitted, err error) {
 	topic := t.Emit.Topic
 	if topic == "" {
 		topic = function.TopicEvents
@@ -36,18 +38,25 @@ func (c *Caller) emitted(inv *function.Invocation, t *catalog.Trigger, res *func
 	if err := rules.MayWrite(topic, function.FunctionWriter(t.Function)); err != nil {
 		return emitted{}, err
 	}
-	var out emitted
-	for i, from := range res.Events {
-		e, err := c.emit(inv, t.Function, i, from)
+	out.span = c.tracer.Send(tracing.Sending{Parent: inv.TraceParent, Topic: topic, Events: len(res.Events)})
+	defer func() {
 		if err != nil {
-			return emitted{}, fmt.Errorf("event %d: %w", i, err)
+			ended(out.span, err)
+			out = emitted{}
+		}
+	}()
+	parent := cmp.Or(out.span.TraceParent(), inv.TraceParent)
+	for i, from := range res.Events {
+		e, err := c.emit(inv, t.Function, i, from, parent)
+		if err != nil {
+			return out, fmt.Errorf("event %d: %w", i, err)
 		}
 		r := eventlog.FromEvent(topic, e)
 		if err := rules.Fits(topic, recordSize(&r)); err != nil {
-			return emitted{}, fmt.Errorf("event %d: %w", i, err)
+			return out, fmt.Errorf("event %d: %w", i, err)
 		}
 		if recordSize(&r) > c.limits.Event {
-			return emitted{}, fmt.Errorf("event %d: %w", i, tooLarge("the event", c.limits.Event))
+			return out, fmt.Errorf("event %d: %w", i, tooLarge("the event", c.limits.Event))
 		}
 		out.records = append(out.records, r)
 		out.names = append(out.names, function.Emitted{Topic: topic, ID: e.ID, Type: e.Type})
@@ -55,7 +64,7 @@ func (c *Caller) emitted(inv *function.Invocation, t *catalog.Trigger, res *func
 	return out, nil
 }
 
-func (c *Caller) emit(inv *function.Invocation, fn string, i int, from *event.Event) (*event.Event, error) {
+func (c *Caller) emit(inv *function.Invocation, fn string, i int, from *event.Event, parent string) (*event.Event, error) {
 	if event.Reserved(from.Type) {
 		return nil, fault.New(fault.Denied, "events of type %q are written by dalamb alone", from.Type)
 	}
@@ -72,7 +81,7 @@ func (c *Caller) emit(inv *function.Invocation, fn string, i int, from *event.Ev
 		set[event.ExtOriginID] = from.ID
 	}
 	if e.Extension(event.ExtTraceParent) == "" {
-		set[event.ExtTraceParent] = inv.TraceParent
+		set[event.ExtTraceParent] = parent
 	}
 	for name, v := range set {
 		if err := e.SetExtension(name, v); err != nil {

@@ -38,6 +38,7 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/health"
 	"github.com/dalamb/dalamb/internal/shadow"
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // Log is what the gateway needs of the event log. Where the log is an eventlog.SpaceReporter too, bodies are left out of
@@ -104,6 +105,7 @@ type Options struct {
 	Grade   func() health.Report // how well the node does; nil = nobody knows
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
+	Tracer  *tracing.Tracer // nil = nothing is traced
 	Now     func() time.Time
 	Rand    func() float64 // from 0 to 1, without 1; nil = any
 	// Code gives the directory of the code with a digest, of which routes show files; nil = there is none.
@@ -137,6 +139,7 @@ type Gateway struct {
 	clients   func(chains [][]*x509.Certificate) bool
 	logger    *slog.Logger
 	metrics   *metrics
+	tracer    *tracing.Tracer
 	now       func() time.Time
 	rand      func() float64
 	slow      time.Duration
@@ -223,13 +226,15 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
 		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
-		code: o.Code, rand: o.Rand, upstreams: o.Upstreams,
+		tracer: o.Tracer,
+		code:   o.Code, rand: o.Rand, upstreams: o.Upstreams,
 		awaits: o.Awaits,
 		bodies: o.Bodies,
 		runs:   o.Runs, waiters: newWaiters(),
 		keys: o.Keys, before: newSearches(),
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m,
+			tracer:   o.Tracer,
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },
 			recorder: newRecorder(o.Log, o.Logger, m),
 		},
@@ -296,7 +301,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	endHop(r) // first: a client may not name what the node adds
 	g.locate(r)
 	x.identify(r)
-	defer func() { g.metrics.request(x.kind, x.status, g.now().Sub(x.start)) }() // also of an answer that is cut off
+	x.span = g.traced(r)
+	defer g.answered(x, r, r.Method) // also of an answer that is cut off
 	g.serve(x, r)
 }
 
@@ -343,6 +349,7 @@ type exchange struct {
 	status int
 	// mute keeps back what http.ServeMux itself would answer, so that it can be said in this gateway's own form.
 	mute  bool
+	span  *tracing.Span
 	asker *asker // a function whose request it is; nil = somebody outside
 	cors  bool   // the route has rules for pages of other origins
 	// varies are names of header fields that have decided what answers, beside those that the answer itself names.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // stored is one line of the answer to POST /_/events.
@@ -67,7 +69,7 @@ func (g *Gateway) ingest(x *exchange, r *http.Request) {
 		g.fail(x, err)
 		return
 	}
-	out, err := g.append(r.Context(), intake{topic: q.topic(), events: events, batch: batch, due: due, sender: sender})
+	out, err := g.append(r.Context(), intake{topic: q.topic(), events: events, batch: batch, due: due, trace: givenTrace(r.Header), sender: sender})
 	if err != nil {
 		g.fail(x, err)
 		return
@@ -111,7 +113,7 @@ func invalid(err error) error {
 }
 
 // append stores the events of one request. One that may not be stored keeps all of them out; the error says which.
-func (g *Gateway) append(ctx context.Context, in intake) ([]stored, error) {
+func (g *Gateway) append(ctx context.Context, in intake) (_ []stored, err error) {
 	topic, events, batch := in.topic, in.events, in.batch
 	if function.SystemTopic(topic) {
 		return nil, fault.New(fault.Denied, "topic %q is written by dalamb alone", topic).
@@ -120,8 +122,18 @@ func (g *Gateway) append(ctx context.Context, in intake) ([]stored, error) {
 	if len(events) == 0 { // an empty batch is a batch; section 3.3
 		return []stored{}, g.known(ctx, topic)
 	}
+	sending := tracing.Sending{Parent: in.trace, Topic: topic, Events: len(events)}
+	if len(events) == 1 {
+		sending.ID = events[0].ID
+	}
+	span := g.tracer.Send(sending)
+	defer func() { ended(span, err) }()
+	parent := cmp.Or(span.TraceParent(), in.trace)
 	records, out := make([]eventlog.Record, len(events)), make([]stored, len(events))
 	for i, e := range events {
+		if err := continued(e, parent); err != nil {
+			return nil, err
+		}
 		records[i] = eventlog.FromEvent(topic, e)
 		g.widths.spread(ctx, topic, e, &records[i])
 		err := g.admissible(e, &records[i])

@@ -12,6 +12,7 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // later takes requests whose answers come later: each becomes an event of function.TopicInvoke, which dispatch runs as it runs every
@@ -76,10 +77,12 @@ func (g *Gateway) accept(c *Call, id string) (*lateRun, error) {
 		Route: c.Trigger.Name, Method: r.Method, Target: g.caller.redact().path(r.URL), Scheme: r.URL.Scheme, Host: r.Host, Remote: r.RemoteAddr, Pattern: r.Pattern,
 		Params: pathValues(r), Header: g.caller.redact().without(r.Header), Body: c.Body, Identity: c.Identity, Callback: told, Await: c.Trigger.Route.Await,
 	}}
+	parent := traceParent(r.Header)
+	span := g.tracer.Send(tracing.Sending{Parent: parent, Topic: function.TopicInvoke, ID: id, Events: 1})
 	e := &event.Event{
 		ID: id, Source: "/dalamb/gateway", Type: event.TypeInvokeRequested, Subject: c.Function, Time: g.now(), DataContentType: "application/json",
 		// Requests have no order among them; by their ids they spread over the partitions, those of a client that stays on one version by its key.
-		Extensions: map[string]any{event.ExtPartitionKey: cmp.Or(c.Trigger.Route.Sticky.Key(r), id), event.ExtTraceParent: traceParent(r.Header)},
+		Extensions: map[string]any{event.ExtPartitionKey: cmp.Or(c.Trigger.Route.Sticky.Key(r), id), event.ExtTraceParent: cmp.Or(span.TraceParent(), parent)},
 	}
 	if who := c.Identity; who != nil {
 		e.Extensions[event.ExtAuthType], e.Extensions[event.ExtAuthID] = who.Type, who.ID
@@ -96,6 +99,7 @@ func (g *Gateway) accept(c *Call, id string) (*lateRun, error) {
 		return nil, err
 	}
 	at, err := g.log.Append(ctx, []eventlog.Record{*record})
+	ended(span, err)
 	if err != nil {
 		err = fmt.Errorf("append a request to %s: %w", c.Function, err)
 		switch fault.KindOf(err) {

@@ -145,9 +145,9 @@ func (m *metrics) documents() {
 	}, []string{"function", "trigger", "result"})
 }
 
-func (m *metrics) request(kind string, status int, took time.Duration) {
-	m.requests.WithLabelValues(kind, statusText(status)).Inc()
-	m.seconds.WithLabelValues(kind).Observe(took.Seconds())
+func (m *metrics) request(x *exchange, took time.Duration) {
+	m.requests.WithLabelValues(x.kind, statusText(x.status)).Inc()
+	x.span.Observe(m.seconds.WithLabelValues(x.kind), took)
 }
 
 // statusText spares the usual case its string.

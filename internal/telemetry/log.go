@@ -1,4 +1,4 @@
-// Package telemetry owns how a node's log lines and metrics are set up: format, level, registry and the page that shows it.
+// Package telemetry owns how a node's log lines, metrics and traces are set up: format, level, registry, the page that shows it, and the way to a receiver.
 // It does not decide what is logged or counted; each room does, through the logger and the registerer that it is given.
 package telemetry
 
