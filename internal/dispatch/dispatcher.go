@@ -195,6 +195,7 @@ func (d *Dispatcher) follow(ctx context.Context) error {
 			}
 		}
 		d.gates.prune(pl.triggers)
+		d.metrics.keep(pl)
 		for _, p := range d.owned() {
 			p.box.post(replan{plan: pl})
 		}

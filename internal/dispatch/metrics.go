@@ -8,9 +8,10 @@ import (
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/series"
 )
 
-// metrics counts. Its labels are names of functions and triggers, which are bounded by what is deployed.
+// metrics counts. Its labels are names of functions and triggers, bounded by what is deployed and by names.
 type metrics struct {
 	runs     *prometheus.CounterVec
 	attempts *prometheus.CounterVec
@@ -19,6 +20,8 @@ type metrics struct {
 	forgot   *prometheus.CounterVec
 	commits  *prometheus.HistogramVec
 	sizes    prometheus.Histogram
+	took     *prometheus.HistogramVec
+	names    *series.Bound
 	others   []prometheus.Collector
 }
 
@@ -39,19 +42,24 @@ func newMetrics(d *Dispatcher, r prometheus.Registerer) (*metrics, error) {
 		forgot: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dalamb_rule_memory_exceeded_total", Help: "Events or keys that a rule (dedupe, stale) had to forget before their time.",
 		}, []string{"function", "trigger", "rule"}),
-		commits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		commits: prometheus.NewHistogramVec(series.Histogram(prometheus.HistogramOpts{
 			Name: "dalamb_progress_commit_seconds", Help: "Time of a commit of outcomes and progress.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
-		}, []string{"result"}),
-		sizes: prometheus.NewHistogram(prometheus.HistogramOpts{
+		}), []string{"result"}),
+		sizes: prometheus.NewHistogram(series.Histogram(prometheus.HistogramOpts{
 			Name: "dalamb_progress_commit_outcomes", Help: "Outcomes in one commit.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 7),
-		}),
+		})),
 	}
+	m.took = prometheus.NewHistogramVec(series.Histogram(prometheus.HistogramOpts{
+		Name: "dalamb_run_seconds", Help: "From when the log took an event to the end of its run.",
+		Buckets: prometheus.ExponentialBuckets(0.001, 4, 10), // 1 ms to 4 min
+	}), []string{"function", "trigger"})
+	m.names = series.NewBound("function", "trigger", 0, m.runs, m.attempts, m.trouble, m.rules, m.forgot, m.took)
 	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dalamb_dispatch_held_bytes", Help: "Memory that pending events take.",
 	}, func() float64 { return float64(d.budget.held.Load()) })
-	m.others = []prometheus.Collector{m.runs, m.attempts, m.trouble, m.rules, m.forgot, m.commits, m.sizes, held, newLagCollector(d)}
+	m.others = []prometheus.Collector{m.runs, m.attempts, m.trouble, m.rules, m.forgot, m.commits, m.sizes, m.took, held, newLagCollector(d)}
 	if r == nil {
 		return m, nil
 	}
@@ -63,22 +71,27 @@ func newMetrics(d *Dispatcher, r prometheus.Registerer) (*metrics, error) {
 }
 
 // settled counts an outcome that is stored. A replay's are in its report.
-func (m *metrics) settled(w *work) {
+func (m *metrics) settled(w *work, now time.Time) {
 	if w.trigger.Replay != nil {
 		return
 	}
 	if w.attempt.Number > 0 && w.attempt.Outcome != function.Succeeded {
-		m.attempts.WithLabelValues(w.trigger.Function, w.trigger.Name, string(w.attempt.Outcome)).Inc()
+		m.attempts.WithLabelValues(m.names.Of(w.trigger.Function, w.trigger.Name, string(w.attempt.Outcome))...).Inc()
 	}
 	if w.final() {
-		m.runs.WithLabelValues(w.trigger.Function, w.trigger.Name, string(w.state)).Inc()
+		m.runs.WithLabelValues(m.names.Of(w.trigger.Function, w.trigger.Name, string(w.state))...).Inc()
+		if !w.appended.IsZero() {
+			w.process.Observe(m.took.WithLabelValues(m.names.Of(w.trigger.Function, w.trigger.Name)...), now.Sub(w.appended))
+		}
 		if w.rule != "" {
-			m.rules.WithLabelValues(w.trigger.Function, w.trigger.Name, string(w.rule)).Inc()
+			m.rules.WithLabelValues(m.names.Of(w.trigger.Function, w.trigger.Name, string(w.rule))...).Inc()
 		}
 	}
 }
 
-func (m *metrics) troubled(t *catalog.Trigger) { m.trouble.WithLabelValues(t.Function, t.Name).Inc() }
+func (m *metrics) troubled(t *catalog.Trigger) {
+	m.trouble.WithLabelValues(m.names.Of(t.Function, t.Name)...).Inc()
+}
 
 func (m *metrics) committed(took time.Duration, outcomes int, err error) {
 	result := "stored"
@@ -118,15 +131,33 @@ func (c *lagCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector. The triggers for asynchronous calls are shown only where there is something to show.
 func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
+	var others Lag
+	some := false
 	for _, l := range c.d.Lag() {
 		if l.Trigger == function.InvokeTrigger && l.Behind == 0 {
 			continue
 		}
-		ch <- prometheus.MustNewConstMetric(c.behind, prometheus.GaugeValue, float64(l.Behind), l.Function, l.Trigger)
-		ch <- prometheus.MustNewConstMetric(c.pending, prometheus.GaugeValue, float64(l.Pending), l.Function, l.Trigger)
-		ch <- prometheus.MustNewConstMetric(c.parked, prometheus.GaugeValue, float64(l.Parked), l.Function, l.Trigger)
-		ch <- prometheus.MustNewConstMetric(c.detached, prometheus.GaugeValue, float64(l.Detached), l.Function, l.Trigger)
+		if labels := c.d.metrics.names.Of(l.Function, l.Trigger); labels[0] == series.Other {
+			some = true
+			others.Behind += l.Behind
+			others.Pending += l.Pending
+			others.Parked += l.Parked
+			others.Detached += l.Detached
+			continue
+		}
+		c.show(ch, l)
 	}
+	if some {
+		others.Function, others.Trigger = series.Other, series.Other
+		c.show(ch, others)
+	}
+}
+
+func (c *lagCollector) show(ch chan<- prometheus.Metric, l Lag) {
+	ch <- prometheus.MustNewConstMetric(c.behind, prometheus.GaugeValue, float64(l.Behind), l.Function, l.Trigger)
+	ch <- prometheus.MustNewConstMetric(c.pending, prometheus.GaugeValue, float64(l.Pending), l.Function, l.Trigger)
+	ch <- prometheus.MustNewConstMetric(c.parked, prometheus.GaugeValue, float64(l.Parked), l.Function, l.Trigger)
+	ch <- prometheus.MustNewConstMetric(c.detached, prometheus.GaugeValue, float64(l.Detached), l.Function, l.Trigger)
 }
 
 // rule is a delivery rule that ends runs before an attempt.
@@ -138,5 +169,14 @@ const (
 )
 
 func (m *metrics) forgotten(t *catalog.Trigger, r rule) {
-	m.forgot.WithLabelValues(t.Function, t.Name, string(r)).Inc()
+	m.forgot.WithLabelValues(m.names.Of(t.Function, t.Name, string(r))...).Inc()
+}
+
+// keep forgets the triggers that a plan has no more.
+func (m *metrics) keep(pl *plan) {
+	there := map[[2]string]bool{}
+	for _, t := range pl.triggers {
+		there[[2]string{t.Function, t.Name}] = true
+	}
+	m.names.Keep(func(fn, trigger string) bool { return there[[2]string{fn, trigger}] })
 }

@@ -57,6 +57,6 @@ func (w *work) processed(err error) {
 
 // settled counts an outcome that is stored, and ends what was to wait for that.
 func (d *Dispatcher) settled(w *work) {
-	d.metrics.settled(w)
+	d.metrics.settled(w, d.now())
 	w.sending.End()
 }

@@ -72,9 +72,10 @@ type Fleet struct {
 
 	mu       sync.Mutex
 	pools    map[poolKey]*pool
-	wanted   map[poolKey]bool  // nil until Run has looked
-	shares   map[string]*share // by function
-	keepers  []*share          // those with a reservation
+	wanted   map[poolKey]bool         // nil until Run has looked
+	shares   map[string]*share        // by function
+	spent    map[string]time.Duration // by function, of the CPU, by instances that are gone
+	keepers  []*share                 // those with a reservation
 	starts   starts
 	untold   []Replacement // that Options.Replaced has to get
 	total    int           // instances of all pools, the stopping ones included
@@ -124,7 +125,7 @@ func New(o Options) (*Fleet, error) {
 	if o.MaxQueue == 0 {
 		o.MaxQueue = 10000
 	}
-	f := &Fleet{o: o, pools: make(map[poolKey]*pool), shares: make(map[string]*share), starts: newStarts(o.MaxStarts), drained: make(chan struct{}), earlier: make(chan struct{})}
+	f := &Fleet{o: o, pools: make(map[poolKey]*pool), shares: make(map[string]*share), spent: make(map[string]time.Duration), starts: newStarts(o.MaxStarts), drained: make(chan struct{}), earlier: make(chan struct{})}
 	m, err := newMetrics(o.Metrics, f)
 	if err != nil {
 		return nil, fmt.Errorf("make fleet: %w", err)

@@ -261,9 +261,11 @@ func (f *Fleet) retire(i *instance, grace time.Duration) {
 func (f *Fleet) gone(i *instance) {
 	var bad *backOff
 	defer func() { f.warn(bad) }()
+	cpu := i.conn.Usage().CPU
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := i.pool
+	f.spent[p.key.name] += cpu
 	i.untouched = !i.ending && !i.delivered
 	f.remove(i)
 	bad = f.lost(i)

@@ -67,7 +67,7 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 		for name := range got {
-			if strings.Contains(name, "pay") {
+			if named := strings.HasPrefix(name, "dalamb_version_") || strings.HasPrefix(name, "dalamb_function_"); strings.Contains(name, "pay") && !named { // how many of these there are is bounded
 				t.Errorf("%s grows with the number of functions", name)
 			}
 		}

@@ -41,6 +41,11 @@ func (f *Fleet) forget(p *pool) {
 	if p.share.pools == 0 && p.share.reserved == 0 {
 		delete(f.shares, p.key.name)
 	}
+	last := p.share.pools == 0
+	if last {
+		delete(f.spent, p.key.name)
+	}
+	f.metrics.forget(p.version, last)
 }
 
 // reserve keeps places for the functions that ask for that, in the order of their names as far as they go. It returns those that do not

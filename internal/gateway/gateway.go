@@ -350,8 +350,9 @@ type exchange struct {
 	// mute keeps back what http.ServeMux itself would answer, so that it can be said in this gateway's own form.
 	mute  bool
 	span  *tracing.Span
-	asker *asker // a function whose request it is; nil = somebody outside
-	cors  bool   // the route has rules for pages of other origins
+	route *catalog.Trigger // that was asked for; nil = none
+	asker *asker           // a function whose request it is; nil = somebody outside
+	cors  bool             // the route has rules for pages of other origins
 	// varies are names of header fields that have decided what answers, beside those that the answer itself names.
 	varies []string
 	cached string // what the cache says of an answer that does not go through it; "" = nothing

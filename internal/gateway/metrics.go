@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalamb/dalamb/internal/series"
 )
 
 // Reasons for a call without a record.
@@ -26,6 +28,10 @@ type metrics struct {
 	cache    *prometheus.CounterVec
 	awaits   *prometheus.CounterVec
 
+	routes  *prometheus.CounterVec
+	routing *prometheus.HistogramVec
+	names   *series.Bound // of routes
+
 	undocumented *prometheus.CounterVec
 	answers      *prometheus.CounterVec
 	idempotency  *prometheus.CounterVec
@@ -43,6 +49,7 @@ func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.awaits,
 		m.requests, m.seconds, m.events, m.recorded, m.dropped, m.refused, m.streams, m.crowded, m.cache,
+		m.routes, m.routing,
 		m.undocumented, m.answers,
 		m.idempotency,
 		m.timeouts, m.retries, m.hedges, m.fallbacks, m.breakers, m.breakerRefused, m.parts,
@@ -65,10 +72,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dalamb_gateway_requests_total", Help: "Requests that the gateway answered, by kind and status.",
 		}, []string{"kind", "status"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		seconds: prometheus.NewHistogramVec(series.Histogram(prometheus.HistogramOpts{
 			Name: "dalamb_gateway_request_seconds", Help: "From a request's headers to the end of its answer.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
-		}, []string{"kind"}),
+		}), []string{"kind"}),
 		events: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "dalamb_gateway_events_total", Help: "Events that the gateway took in and stored.",
 		}),
@@ -97,8 +104,16 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m.idempotency = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dalamb_gateway_idempotency_total", Help: "Requests to routes with idempotency that have a key or lack it, by what became of them: run, replayed (the answer was given again), busy (it is still being run), other (the key was another request's), gone (the answer is not kept), invalid.",
 	}, []string{"result"})
+	m.routes = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dalamb_route_requests_total", Help: "Requests that a route answered, by the class of their status.",
+	}, []string{"function", "trigger", "status"})
+	m.routing = prometheus.NewHistogramVec(series.Histogram(prometheus.HistogramOpts{
+		Name: "dalamb_route_request_seconds", Help: "From the header of a route's request to the end of its answer.",
+		Buckets: prometheus.ExponentialBuckets(0.001, 4, 9), // 1 ms to 65 s
+	}), []string{"function", "trigger"})
 	m.resilience()
 	m.documents()
+	m.names = series.NewBound("function", "trigger", 0, m.routes, m.routing, m.crowded, m.undocumented, m.answers)
 	for _, reason := range []string{dropFull, dropLog} {
 		m.dropped.WithLabelValues(reason)
 	}
@@ -148,6 +163,10 @@ func (m *metrics) documents() {
 func (m *metrics) request(x *exchange, took time.Duration) {
 	m.requests.WithLabelValues(x.kind, statusText(x.status)).Inc()
 	x.span.Observe(m.seconds.WithLabelValues(x.kind), took)
+	if t := x.route; t != nil {
+		m.routes.WithLabelValues(m.names.Of(t.Function, t.Name, classOf(x.status))...).Inc()
+		x.span.Observe(m.routing.WithLabelValues(m.names.Of(t.Function, t.Name)...), took)
+	}
 }
 
 // statusText spares the usual case its string.
@@ -159,4 +178,17 @@ func statusText(status int) string {
 		return "202"
 	}
 	return strconv.Itoa(status)
+}
+
+// classOf is the class of a status; RFC 9110, section 15.
+func classOf(status int) string {
+	if status == 0 {
+		status = 200
+	}
+	return strconv.Itoa(status/100) + "xx"
+}
+
+// keep forgets the routes that are no more.
+func (m *metrics) keep(guards map[routeKey]guard) {
+	m.names.Keep(func(fn, trigger string) bool { _, is := guards[routeKey{fn, trigger}]; return is })
 }

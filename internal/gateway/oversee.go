@@ -101,7 +101,7 @@ func (o *overseer) begin() bool {
 }
 
 func (o *overseer) count(result string) {
-	o.g.metrics.answers.WithLabelValues(o.function, o.route, result).Inc()
+	o.g.metrics.answers.WithLabelValues(o.g.metrics.names.Of(o.function, o.route, result)...).Inc()
 }
 
 func (o *overseer) judge(m *openapi.Match, heard *overheard, header http.Header) {

@@ -77,6 +77,7 @@ func (g *Gateway) routesNow() *routes {
 	shareRoom(rs.caches, g.limits.Cache)
 	rs.shelf.before = nil // what no route has any more can go
 	g.routes.Store(rs)
+	g.metrics.keep(rs.guards)
 	return rs
 }
 
@@ -95,7 +96,7 @@ type target struct {
 // ServeHTTP is called by the mux, with r's path values set.
 func (t *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := w.(*exchange) // serveRoute gives the mux nothing else
-	x.mute = false
+	x.mute, x.route = false, t.trigger
 	if x.asker == nil {
 		x.kind = kindRoute
 	}

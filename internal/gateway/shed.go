@@ -18,7 +18,7 @@ func (g *Gateway) shedding(t *catalog.Trigger) policy {
 		if g.spare(priority) > g.rand() {
 			return next(x, c)
 		}
-		g.metrics.crowded.WithLabelValues(t.Function, t.Name, crowdedShed).Inc()
+		g.metrics.crowded.WithLabelValues(g.metrics.names.Of(t.Function, t.Name, crowdedShed)...).Inc()
 		return fault.New(fault.Exhausted, "%w: the node has more to do than it can", errCrowded).WithHint("send it again in a moment")
 	}
 }

@@ -40,7 +40,9 @@ const (
 func newSlots(t *catalog.Trigger, g *Gateway) *slots {
 	s := &slots{
 		g: g, rule: t.Route.Concurrency, now: g.now,
-		refused: func(why string) { g.metrics.crowded.WithLabelValues(t.Function, t.Name, why).Inc() },
+		refused: func(why string) {
+			g.metrics.crowded.WithLabelValues(g.metrics.names.Of(t.Function, t.Name, why)...).Inc()
+		},
 	}
 	if s.rule.Adaptive {
 		s.tide = newTide(s.rule.Max, g.now())

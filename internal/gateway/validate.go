@@ -77,7 +77,7 @@ func (v *validating) policy(x *exchange, c *Call, next handler) error {
 			}
 		}
 		if faults := m.CheckRequest(c.Request, c.Body); len(faults) > 0 {
-			v.g.metrics.undocumented.WithLabelValues(v.sees.function, v.sees.route).Inc()
+			v.g.metrics.undocumented.WithLabelValues(v.g.metrics.names.Of(v.sees.function, v.sees.route)...).Inc()
 			return &undocumented{file: v.rule.File, faults: faults}
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalamb/dalamb/internal/series"
 )
 
 // metrics is what the log says of itself to Prometheus.
@@ -17,6 +19,7 @@ type metrics struct {
 	bytes   prometheus.Counter
 	groups  prometheus.Counter
 	commit  prometheus.Histogram
+	sizes   prometheus.Histogram
 }
 
 func newMetrics(r prometheus.Registerer, l *Log) (*metrics, error) {
@@ -25,10 +28,14 @@ func newMetrics(r prometheus.Registerer, l *Log) (*metrics, error) {
 		records:  prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_log_records_total", Help: "Records made durable."}),
 		bytes:    prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_log_bytes_total", Help: "Bytes of records made durable, as stored."}),
 		groups:   prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_log_groups_total", Help: "Groups of writes that shared an fsync."}),
-		commit: prometheus.NewHistogram(prometheus.HistogramOpts{
+		sizes: prometheus.NewHistogram(series.Histogram(prometheus.HistogramOpts{
+			Name: "dalamb_log_group_records", Help: "Records in one group of writes.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 8),
+		})),
+		commit: prometheus.NewHistogram(series.Histogram(prometheus.HistogramOpts{
 			Name: "dalamb_log_commit_seconds", Help: "Time from building a group of writes to its being durable.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
-		}),
+		})),
 	}
 	if r == nil {
 		return m, nil
@@ -42,7 +49,7 @@ func newMetrics(r prometheus.Registerer, l *Log) (*metrics, error) {
 			}
 			return 0
 		})
-	for _, c := range []prometheus.Collector{m.records, m.bytes, m.groups, m.commit, space, failed, newWrittenMetric(l)} {
+	for _, c := range []prometheus.Collector{m.records, m.bytes, m.groups, m.commit, m.sizes, space, failed, newWrittenMetric(l)} {
 		if err := r.Register(c); err != nil {
 			return nil, errors.Join(fmt.Errorf("register log metrics: %w", err), m.close())
 		}
@@ -53,6 +60,7 @@ func newMetrics(r prometheus.Registerer, l *Log) (*metrics, error) {
 
 func (m *metrics) group(g *group, took time.Duration) {
 	m.records.Add(float64(g.records))
+	m.sizes.Observe(float64(g.records))
 	m.bytes.Add(float64(g.bytes))
 	m.groups.Inc()
 	m.commit.Observe(took.Seconds())

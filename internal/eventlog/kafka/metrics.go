@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalamb/dalamb/internal/series"
 )
 
 // metrics is what the log says of itself to Prometheus, by the names that the embedded log uses where it is the same.
@@ -18,6 +20,7 @@ type metrics struct {
 	groups  prometheus.Counter
 	aborts  prometheus.Counter
 	commit  prometheus.Histogram
+	sizes   prometheus.Histogram
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -27,15 +30,19 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		bytes:    prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_log_bytes_total", Help: "Bytes of records made durable, as stored."}),
 		groups:   prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_log_groups_total", Help: "Groups of writes that shared an fsync, a batch or a transaction."}),
 		aborts:   prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_log_aborts_total", Help: "Kafka transactions that were aborted."}),
-		commit: prometheus.NewHistogram(prometheus.HistogramOpts{
+		sizes: prometheus.NewHistogram(series.Histogram(prometheus.HistogramOpts{
+			Name: "dalamb_log_group_records", Help: "Records in one group of writes.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 8),
+		})),
+		commit: prometheus.NewHistogram(series.Histogram(prometheus.HistogramOpts{
 			Name: "dalamb_log_commit_seconds", Help: "Time from building a group of writes to its being durable.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
-		}),
+		})),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.records, m.bytes, m.groups, m.aborts, m.commit} {
+	for _, c := range []prometheus.Collector{m.records, m.bytes, m.groups, m.aborts, m.commit, m.sizes} {
 		if err := r.Register(c); err != nil {
 			return nil, errors.Join(fmt.Errorf("register log metrics: %w", err), m.close())
 		}
@@ -47,6 +54,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 // stored counts a group of writes.
 func (m *metrics) stored(records, bytes int, took time.Duration) {
 	m.records.Add(float64(records))
+	m.sizes.Observe(float64(records))
 	m.bytes.Add(float64(bytes))
 	m.groups.Inc()
 	m.commit.Observe(took.Seconds())
