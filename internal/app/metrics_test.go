@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,6 +71,33 @@ func TestMetricsPageListsEveryMetric(t *testing.T) {
 	for name := range page {
 		t.Errorf("docs/metrics.md lists %s, which no node has", name)
 	}
+	for _, file := range []string{"grafana/dalamb.json", "prometheus/alerts.yaml", "prometheus/alerts_test.yaml"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "deploy", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range unknown(string(text), registered(n.metrics)) {
+			t.Errorf("deploy/%s names %s, which no node has", file, name)
+		}
+	}
+	if got := unknown("rate(dalamb_runs_totl[5m]) / dalamb_run_seconds_bucket", registered(n.metrics)); !slices.Equal(got, []string{"dalamb_runs_totl"}) {
+		t.Errorf("of a misspelt name and a right one unknown = %q, want the misspelt one", got)
+	}
+}
+
+// unknown are the metrics of dalamb that a text names and nobody has.
+func unknown(text string, there map[string]string) (list []string) {
+	for _, name := range regexp.MustCompile(`dalamb_[a-z_]+`).FindAllString(text, -1) {
+		plain := name
+		for _, part := range []string{"_bucket", "_sum", "_count"} {
+			plain = strings.TrimSuffix(plain, part)
+		}
+		_, whole := there[name]
+		if _, is := there[plain]; !is && !whole {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // registered lists dalamb's own metrics with their labels, also of those that have no value yet.

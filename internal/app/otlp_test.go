@@ -209,7 +209,7 @@ func TestAReceiverThatIsNotThereHarmsNobody(t *testing.T) {
 }
 
 // page is what the control listener serves.
-func (n *node) page(path string) string {
+func (n *node) page(path string, header ...string) string {
 	n.t.Helper()
 	text, err := os.ReadFile(filepath.Join(n.data, app.NodeFile))
 	if err != nil {
@@ -224,6 +224,9 @@ func (n *node) page(path string) string {
 		n.t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+n.token)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		n.t.Fatal(err)
