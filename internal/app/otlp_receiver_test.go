@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"compress/gzip"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -57,7 +56,7 @@ func httpReceiver(t testing.TB) (*receiver, string) {
 	t.Helper()
 	r := newReceiver()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		body, err := bodyOf(q)
+		body, err := io.ReadAll(q.Body)
 		if err == nil {
 			r.token(q.Header.Get("Authorization"))
 			switch q.URL.Path {
@@ -81,17 +80,6 @@ func httpReceiver(t testing.TB) (*receiver, string) {
 	}))
 	t.Cleanup(s.Close)
 	return r, s.URL + "/otlp"
-}
-
-func bodyOf(q *http.Request) ([]byte, error) {
-	if q.Header.Get("Content-Encoding") != "gzip" {
-		return io.ReadAll(q.Body)
-	}
-	z, err := gzip.NewReader(q.Body)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(z)
 }
 
 func (r *receiver) Export(ctx context.Context, in *collectortrace.ExportTraceServiceRequest) (*collectortrace.ExportTraceServiceResponse, error) {

@@ -114,7 +114,7 @@ func (o *OTLPOptions) spanClient() otlptrace.Client {
 	if o.HTTP {
 		options := []otlptracehttp.Option{
 			otlptracehttp.WithEndpointURL(strings.TrimSuffix(o.Endpoint, "/") + "/v1/traces"), otlptracehttp.WithHeaders(o.Headers), otlptracehttp.WithTimeout(sendTimeout),
-			otlptracehttp.WithCompression(otlptracehttp.GzipCompression), otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: sendTimeout}),
+			otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: sendTimeout}),
 		}
 		if o.TLS != nil {
 			options = append(options, otlptracehttp.WithTLSClientConfig(o.TLS))
@@ -123,7 +123,7 @@ func (o *OTLPOptions) spanClient() otlptrace.Client {
 	}
 	options := []otlptracegrpc.Option{
 		otlptracegrpc.WithEndpointURL(o.Endpoint), otlptracegrpc.WithHeaders(o.Headers), otlptracegrpc.WithTimeout(sendTimeout),
-		otlptracegrpc.WithCompressor("gzip"), otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: sendTimeout}),
+		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: sendTimeout}),
 	}
 	if o.TLS != nil {
 		options = append(options, otlptracegrpc.WithTLSCredentials(credentials.NewTLS(o.TLS)))
@@ -135,7 +135,7 @@ func (o *OTLPOptions) metricExporter(ctx context.Context) (metric.Exporter, erro
 	if o.HTTP {
 		options := []otlpmetrichttp.Option{
 			otlpmetrichttp.WithEndpointURL(strings.TrimSuffix(o.Endpoint, "/") + "/v1/metrics"), otlpmetrichttp.WithHeaders(o.Headers), otlpmetrichttp.WithTimeout(sendTimeout),
-			otlpmetrichttp.WithCompression(otlpmetrichttp.GzipCompression), otlpmetrichttp.WithRetry(otlpmetrichttp.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: sendTimeout}),
+			otlpmetrichttp.WithRetry(otlpmetrichttp.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: sendTimeout}),
 		}
 		if o.TLS != nil {
 			options = append(options, otlpmetrichttp.WithTLSClientConfig(o.TLS))
@@ -144,7 +144,7 @@ func (o *OTLPOptions) metricExporter(ctx context.Context) (metric.Exporter, erro
 	}
 	options := []otlpmetricgrpc.Option{
 		otlpmetricgrpc.WithEndpointURL(o.Endpoint), otlpmetricgrpc.WithHeaders(o.Headers), otlpmetricgrpc.WithTimeout(sendTimeout),
-		otlpmetricgrpc.WithCompressor("gzip"), otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: sendTimeout}),
+		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: sendTimeout}),
 	}
 	if o.TLS != nil {
 		options = append(options, otlpmetricgrpc.WithTLSCredentials(credentials.NewTLS(o.TLS)))
