@@ -42,6 +42,7 @@ func rows() []row {
 		{"triggers", triggersRow},
 		{"sync", syncRow},
 		{"policies", policiesRow},
+		{"telemetry", telemetryRow},
 		{"hops", hopsRow},
 		{"cache", cacheRow},
 		{"overload", overloadRow},
