@@ -249,9 +249,9 @@ func TestAnAlertThatIsChangedOrRemovedIsResolved(t *testing.T) {
 func TestAWebhookIsToldInTheSameTransaction(t *testing.T) {
 	w := newWorld(t, function.Alert{Name: "a", When: "invocations > 0", Webhook: "https://ops.example/in", Secret: "key"})
 	w.ok(w.keeper.Test(t.Context(), "a"))
+	w.restart() // what was a try is no state
 	w.called("pay", 1, 0)
 	w.after(time.Second)
-	w.restart() // what was a try is no state
 	w.after(time.Second)
 	w.want("a", "firing 0, firing 1")
 	said := ""
