@@ -132,7 +132,8 @@ type Options struct {
 	Health     Health
 	Alerts     Alerts
 	Usage      Usage
-	Shipping   func() []wire.Shipping // how the sinks of functions' log lines do; nil = there are none
+	Shipping   func() []wire.Shipping         // how the sinks of functions' log lines do; nil = there are none
+	Machine    func() ([]wire.Finding, error) // what the machine gives the node; nil = nothing is known
 	Services   Services
 	Upstreams  func(fn string) []wire.Upstream // of a function, or of all where it is ""; nil = there are none
 	Code       Code
@@ -182,6 +183,7 @@ type API struct {
 	alerts       Alerts
 	usage        Usage
 	shipping     func() []wire.Shipping
+	machine      func() ([]wire.Finding, error)
 	services     Services
 	upstreams    func(fn string) []wire.Upstream
 	code         Code
@@ -241,6 +243,7 @@ func New(o Options) (*API, error) {
 		pasts: catalog.NewPasts(o.Log), searches: make(chan struct{}, maxSearches),
 		gates: o.Routes,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
+		machine:  o.Machine,
 		people:   o.People,
 		ending:   make(chan struct{}),
 		rollouts: o.Rollouts,

@@ -60,16 +60,13 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 		out.Aliases = append(out.Aliases, f.Aliases[name])
 	}
 	out.Error, out.Troubles, out.Follows = a.imageTrouble(f.Live()), a.troubles(f.Name), a.follows(f)
-	lags := a.dispatcher.Lag(r.Context(), f.Name)
+	positions, err := a.positionsOf(r.Context(), f.Name)
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range f.Triggers {
-		w := wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, PausedKeys: len(t.PausedKeys), Max: t.Max}
-		if lag, ok := lags[TriggerRef{f.Name, t.Name}]; ok && t.Route == nil {
-			w.Lag = &lag
-		}
-		if w.Error, err = a.troubleOf(r.Context(), t); err != nil {
-			return nil, err
-		}
-		if w.Lost, err = a.lostOf(t); err != nil {
+		w, err := a.wireTrigger(r.Context(), t, positions)
+		if err != nil {
 			return nil, err
 		}
 		out.Triggers = append(out.Triggers, w)
@@ -78,6 +75,52 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 		out.Instances = []wire.Instance{}
 	}
 	return out, nil
+}
+
+// listTriggers is all triggers at once: what listens to a topic is asked of all functions.
+func (a *API) listTriggers(r *http.Request, q query) (any, error) {
+	out := wire.TriggerList{Triggers: []wire.FunctionTrigger{}}
+	topic := q.text("topic")
+	positions, err := a.positionsOf(r.Context(), "")
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range a.catalog.View().Functions() {
+		for _, t := range f.Triggers {
+			if topic != "" && t.Topic != topic {
+				continue
+			}
+			w, err := a.wireTrigger(r.Context(), t, positions)
+			if err != nil {
+				return nil, err
+			}
+			out.Triggers = append(out.Triggers, wire.FunctionTrigger{Function: f.Name, Trigger: w})
+		}
+	}
+	return out, nil
+}
+
+// triggerPositions is how far triggers are.
+type triggerPositions struct{ lag, lost map[TriggerRef]int64 }
+
+// positionsOf asks for those of a function's triggers at once, "" = of all.
+func (a *API) positionsOf(ctx context.Context, fn string) (p triggerPositions, err error) {
+	p.lag = a.dispatcher.Lag(ctx, fn)
+	p.lost, err = a.lost(fn)
+	return p, err
+}
+
+func (a *API) wireTrigger(ctx context.Context, t *catalog.Trigger, p triggerPositions) (w wire.Trigger, err error) {
+	ref := TriggerRef{t.Function, t.Name}
+	w = wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, PausedKeys: len(t.PausedKeys), Max: t.Max}
+	if lag, ok := p.lag[ref]; ok && t.Route == nil {
+		w.Lag = &lag
+	}
+	if t.Topic != "" {
+		w.Lost = p.lost[ref]
+	}
+	w.Error, err = a.troubleOf(ctx, t)
+	return w, err
 }
 
 // lacks is what of a whole fence a function does not have.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/dalamb/dalamb/internal/function"
@@ -59,5 +60,20 @@ func (a *API) healthRoutes() []route {
 	return []route{
 		{Method: "GET", Path: "/v1/health", Name: "getHealth", Summary: "How well this node does, and those of its functions that were called within the window: rolling averages and their bounds.", Answer: wire.NodeHealth{}, serve: a.getHealth},
 		{Method: "GET", Path: "/v1/functions/{name}/health", Name: "getFunctionHealth", Summary: "How well a function does on this node.", Answer: wire.Health{}, serve: a.getFunctionHealth},
+		{Method: "GET", Path: "/v1/machine", Name: "getMachine", Summary: "What the node's machine gives it, and how to get the rest: of what dalamb doctor looks at, all but what it tries out.", Answer: wire.MachineReport{}, serve: a.getMachine},
 	}
+}
+
+// getMachine looks at the machine, now.
+func (a *API) getMachine(*http.Request, query) (any, error) {
+	out := wire.MachineReport{Findings: []wire.Finding{}}
+	if a.machine == nil {
+		return out, nil
+	}
+	all, err := a.machine()
+	if err != nil {
+		return nil, fmt.Errorf("look at the machine: %w", err)
+	}
+	out.Findings = append(out.Findings, all...)
+	return out, nil
 }

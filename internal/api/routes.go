@@ -83,6 +83,8 @@ func (a *API) routes() []route {
 			Query: []param{{Name: "function", Type: "string", About: "of this function alone"}}, Answer: wire.InstanceList{}, serve: a.listInstances},
 		{Method: "DELETE", Path: "/v1/functions/{name}", Name: "removeFunction", Summary: "Take a function away, with its versions, triggers and their progress.",
 			Answer: wire.Removed{}, Also: []int{409}, serve: a.removeFunction},
+		{Method: "GET", Path: "/v1/triggers", Name: "listTriggers", Summary: "The triggers of all functions.",
+			Query: []param{{Name: "topic", Type: "string", About: "only those that listen to this topic"}}, Answer: wire.TriggerList{}, serve: a.listTriggers},
 		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/pause", Name: "pauseTrigger", Summary: "Start no more runs of a trigger. Events wait in the log.",
 			Answer: wire.TriggerState{}, Also: []int{409}, serve: a.pauseTrigger},
 		{Method: "POST", Path: "/v1/triggers/{function}/{trigger}/resume", Name: "resumeTrigger", Summary: "Let a paused trigger go on where it stopped.",

@@ -25,19 +25,16 @@ func (a *API) troubleOf(ctx context.Context, t *catalog.Trigger) (string, error)
 	return "", err
 }
 
-// lostOf is how many offsets of its topic retention took before a trigger had looked at them, as far as runs are kept.
-func (a *API) lostOf(t *catalog.Trigger) (int64, error) {
-	if t.Topic == "" {
-		return 0, nil
-	}
-	lost := int64(0)
-	for q := (history.Query{Function: t.Function, Trigger: t.Name, State: function.RunExpired, Limit: history.MaxLimit}); ; {
+// lost is how many offsets of its topic retention took before a trigger had looked at them, as far as runs are kept: of a function's triggers, "" = of all.
+func (a *API) lost(fn string) (map[TriggerRef]int64, error) {
+	lost := map[TriggerRef]int64{}
+	for q := (history.Query{Function: fn, State: function.RunExpired, Limit: history.MaxLimit}); ; {
 		page, err := a.history.Runs(q)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		for _, run := range page.Rows {
-			lost += max(1, run.Lost)
+			lost[TriggerRef{run.Function, run.Trigger}] += max(1, run.Lost)
 		}
 		if q.After = page.Next; q.After == "" {
 			return lost, nil

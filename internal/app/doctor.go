@@ -18,6 +18,7 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/runner/oci"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // doctorPatience is how long a log or a trial sandbox may take.
@@ -55,6 +56,19 @@ func Doctor(ctx context.Context, o Options) ([]doctor.Finding, error) {
 		n.getenv = func(string) string { return "" }
 	}
 	return slices.Concat(all, n.tryRunner(ctx), n.tryOthers(ctx), n.trySinks(ctx), n.tryLog(ctx, place)), nil
+}
+
+// machine is what the machine of a node gives it that runs.
+func (n *Node) machine() ([]wire.Finding, error) {
+	m, err := doctor.This(n.config.Data)
+	if err != nil {
+		return nil, err
+	}
+	var all []wire.Finding
+	for _, f := range append(m.Look(), findGit()) {
+		all = append(all, wire.Finding{Name: f.Name, State: string(f.State), Detail: f.Detail, Remedy: f.Remedy})
+	}
+	return all, nil
 }
 
 // port tries to listen.

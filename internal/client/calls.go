@@ -134,6 +134,17 @@ func (c *Client) DeleteTopic(ctx context.Context, name string) error {
 	return c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "topics", name}}, nil)
 }
 
+// Triggers lists the triggers of all functions, those that listen to a topic alone where it is named.
+func (c *Client) Triggers(ctx context.Context, topic string) ([]wire.FunctionTrigger, error) {
+	v := values{}
+	v.text("topic", topic)
+	r := get("v1", "triggers")
+	r.query = url.Values(v)
+	var out wire.TriggerList
+	err := c.call(ctx, r, &out)
+	return out.Triggers, err
+}
+
 // PauseTrigger starts no more runs of a trigger.
 func (c *Client) PauseTrigger(ctx context.Context, fn, trigger string) error {
 	return c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "triggers", fn, trigger, "pause"}}, nil)

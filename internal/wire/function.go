@@ -57,6 +57,17 @@ type Trigger struct {
 	Error      string `json:"error,omitempty"`
 }
 
+// TriggerList is the answer to GET /v1/triggers.
+type TriggerList struct {
+	Triggers []FunctionTrigger `json:"triggers"`
+}
+
+// FunctionTrigger is a trigger and whose it is.
+type FunctionTrigger struct {
+	Function string `json:"function"`
+	Trigger
+}
+
 // Instance is a live sandbox of one version.
 type Instance struct {
 	ID       string    `json:"id"`

@@ -26,3 +26,16 @@ type Runner struct {
 	Lacks    []string `json:"lacks,omitempty"` // what of a whole fence it does not give; a function with isolation: strict is refused for it
 	Notes    []string `json:"notes,omitempty"`
 }
+
+// MachineReport says what a node's machine gives it.
+type MachineReport struct {
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is one thing that a node wants from its machine.
+type Finding struct {
+	Name   string `json:"name"`
+	State  string `json:"state" enum:"ok,warning,missing"`
+	Detail string `json:"detail"`           // what there is
+	Remedy string `json:"remedy,omitempty"` // how to get more; absent when all is well
+}
