@@ -92,11 +92,16 @@ func (b *browser) open(path string) {
 // press follows a link or presses a button, and waits until the next page shows what it should.
 func (b *browser) press(css, then string) {
 	b.t.Helper()
-	until(b.t, "the page to be whole", func() bool { // what is there before may be found, and gone when it is pressed
-		state, err := told[string](b, "document.readyState")
-		return err == nil && state == "complete"
+	var err error
+	until(b.t, css+" to be pressed", func() bool {
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		defer cancel()
+		err = chromedp.Do(ctx, chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible))
+		return err == nil || !strings.Contains(err.Error(), "Could not find node") // the page has put another in its place before it was pressed
 	})
-	b.do("press "+css, chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible))
+	if err != nil {
+		b.t.Fatalf("press %s: %v; the page says:\n%s", css, err, b.text())
+	}
 	b.shows(then)
 }
 

@@ -181,13 +181,13 @@ func (n *node) lookAround(b *browser) {
 		{"events", "/events", "order.delivered"},
 		{"events-search", "/events?type=order.*&key=o-1", "found that fit"},
 		{"event", event, "no match"},
-		{"runs", "/runs", "on-delivered"},
+		{"runs", "/runs", "By error"},
 		{"run", "/runs/" + dead.ID, "used up its 4 attempts"},
 		{"run-logs", "/runs/" + dead.ID + "/logs", "Logs of run"},
 		{"dead", "/dead", "the bank declines this card"},
 		{"deadletter", "/dead/" + dead.ID, "Edit and redrive"},
 		{"releases", "/releases?at=1s", "version 1 deployed"},
-		{"settings", "/settings", "Room for the log"},
+		{"settings", "/settings", "user namespaces"},
 		{"topic", "/topics/events", "Who listens"},
 		{"flow", "/flow", "order.requested"},
 		{"keys", "/functions/pay/keys/on-validated", "Pause a key"},
@@ -238,7 +238,13 @@ func (n *node) bury(b *browser) {
 	b.do("mark one", chromedp.Click(chromedp.CSS(`tbody input[name="run"]`)))
 	b.press(`form[action="/act/redrive"] button:not([formaction])`, "Redrive this dead letter?")
 	b.press("main form button", "1 dead letter to run again.")
+	b.shows("1 of 1 dead letters")
 	b.shows("finished")
+	at, err := told[string](b, "location.pathname + location.search")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	b.look("redrive", at)
 
 	b.open("/dead?function=pay&error=declines")
 	b.press("tbody .id", "Edit and redrive")

@@ -87,7 +87,7 @@ func redriveDead(v *visit) (done, error) {
 		return done{}, err
 	}
 	s, err := v.Redrive(v.r.Context(), r)
-	return done{letters(s.Selected) + " to run again.", href("redrives", s.Job)}, err
+	return done{letters(s.Selected) + " to run again.", href("redrives", s.Job, "?", "of", s.Selected)}, err
 }
 
 func askDiscard(v *visit) (question, error) {

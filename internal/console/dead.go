@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -84,11 +85,17 @@ func (c *Console) edit(v *visit) (frame, error) {
 	return deadFrame(deadLetterPage{DeadLetter: d, Edited: text, Problem: err.Error(), Hint: fault.HintOf(err)}), nil
 }
 
-// redrive is how far a redrive is.
+// redrivePage is how far a redrive is.
+type redrivePage struct {
+	wire.RedriveState
+	Of int // dead letters that were selected when it began; 0 = the page's address does not say
+}
+
 func (c *Console) redrive(v *visit) (frame, error) {
 	state, err := v.Client.RedriveState(v.r.Context(), v.r.PathValue("job"))
 	if err != nil {
 		return frame{}, err
 	}
-	return frame{Page: "redrive", Title: "Redrive " + state.Job, Nav: "dead", Live: !state.Finished, Body: state}, nil
+	of, _ := strconv.Atoi(v.query("of")) // what is no number says nothing
+	return frame{Page: "redrive", Title: "Redrive " + state.Job, Nav: "dead", Live: !state.Finished, Body: redrivePage{state, max(0, of)}}, nil
 }

@@ -2,21 +2,15 @@ package console
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
-
-// maxListeners bounds how many functions are asked what they listen to.
-const maxListeners = 300
 
 // eventPage is one event.
 type eventPage struct {
@@ -66,35 +60,4 @@ func (c *Console) event(v *visit) (frame, error) {
 	}
 	f.Body = p
 	return f, nil
-}
-
-// functionTrigger is a trigger and whose it is.
-type functionTrigger struct {
-	Of string
-	wire.Trigger
-}
-
-// triggersOf are the triggers of all functions, of as many as are asked.
-func triggersOf(ctx context.Context, v *visit) ([]functionTrigger, error) {
-	list, err := v.Client.Functions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []functionTrigger
-	for _, f := range list[:min(len(list), maxListeners)] {
-		whole, err := v.Client.Function(ctx, f.Name)
-		if fault.KindOf(err) == fault.NotFound {
-			continue // it went in between
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range whole.Triggers {
-			all = append(all, functionTrigger{f.Name, t})
-		}
-	}
-	slices.SortStableFunc(all, func(a, b functionTrigger) int {
-		return cmp.Or(strings.Compare(a.Of, b.Of), strings.Compare(a.Name, b.Name))
-	})
-	return all, nil
 }

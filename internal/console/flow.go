@@ -10,6 +10,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 const (
@@ -69,7 +70,7 @@ func (d *drawing) put(column int, key string, b box) {
 
 func (c *Console) flow(v *visit) (frame, error) {
 	ctx := v.r.Context()
-	triggers, err := triggersOf(ctx, v)
+	triggers, err := v.Triggers(ctx, "")
 	if err != nil {
 		return frame{}, err
 	}
@@ -78,7 +79,7 @@ func (c *Console) flow(v *visit) (frame, error) {
 		return frame{}, err
 	}
 	p := flowPage{Search: v.query("search")}
-	triggers = slices.DeleteFunc(triggers, func(t functionTrigger) bool { return !strings.Contains(t.Of, p.Search) })
+	triggers = slices.DeleteFunc(triggers, func(t wire.FunctionTrigger) bool { return !strings.Contains(t.Function, p.Search) })
 	if p.Cut = len(triggers) > flowMost; p.Cut {
 		triggers = triggers[:flowMost]
 	}
@@ -92,7 +93,7 @@ type passed struct {
 	topics     map[string]int // events that it emitted, by topic
 }
 
-func (p *flowPage) draw(triggers []functionTrigger, runs []function.Run) {
+func (p *flowPage) draw(triggers []wire.FunctionTrigger, runs []function.Run) {
 	lately := map[string]*passed{}
 	for _, r := range runs {
 		key := r.Function + "/" + r.Trigger
@@ -108,13 +109,13 @@ func (p *flowPage) draw(triggers []functionTrigger, runs []function.Run) {
 		}
 	}
 	late := steps(runs)
-	slices.SortStableFunc(triggers, func(a, b functionTrigger) int { return cmp.Compare(late[a.Of], late[b.Of]) })
+	slices.SortStableFunc(triggers, func(a, b wire.FunctionTrigger) int { return cmp.Compare(late[a.Function], late[b.Function]) })
 	d := &drawing{boxes: map[string]*box{}, runs: map[string]int{}}
 	for _, r := range runs {
 		d.runs[r.Function]++
 	}
 	for _, t := range triggers {
-		was := lately[t.Of+"/"+t.Name]
+		was := lately[t.Function+"/"+t.Name]
 		if was == nil {
 			was = &passed{topics: map[string]int{}}
 		}
@@ -157,9 +158,9 @@ func steps(runs []function.Run) map[string]int {
 }
 
 // trigger puts the way of one trigger into the drawing, from where its events come to where its function's go.
-func (d *drawing) trigger(t functionTrigger, was *passed) {
-	key, fn := "trigger/"+t.Of+"/"+t.Name, "function/"+t.Of
-	b := box{Kind: "trigger", Name: t.Name, Link: href("runs", "?", "function", t.Of, "trigger", t.Name), Bad: was.dead > 0 || t.Error != ""}
+func (d *drawing) trigger(t wire.FunctionTrigger, was *passed) {
+	key, fn := "trigger/"+t.Function+"/"+t.Name, "function/"+t.Function
+	b := box{Kind: "trigger", Name: t.Name, Link: href("runs", "?", "function", t.Function, "trigger", t.Name), Bad: was.dead > 0 || t.Error != ""}
 	from := "topic/" + t.Topic
 	switch {
 	case t.Route != nil:
@@ -185,7 +186,7 @@ func (d *drawing) trigger(t functionTrigger, was *passed) {
 	}
 	b.Note = cut(34, b.Note)
 	d.put(2, key, b)
-	d.put(3, fn, box{Kind: "function", Name: t.Of, Note: fmt.Sprintf("%d runs in 15 min", d.runs[t.Of]), Link: href("functions", t.Of)})
+	d.put(3, fn, box{Kind: "function", Name: t.Function, Note: fmt.Sprintf("%d runs in 15 min", d.runs[t.Function]), Link: href("functions", t.Function)})
 	title := fmt.Sprintf("%d runs in 15 min", was.runs)
 	d.ways = append(d.ways, way{from, key, was.runs > 0, title}, way{key, fn, was.runs > 0, title})
 	outs := maps.Clone(was.topics)

@@ -137,6 +137,8 @@ func hostileAPI(t *testing.T) http.Handler {
 	say("GET /v1/functions/{f}/health", full[wire.Health]())
 	say("POST /v1/functions/{f}/rollback", full[wire.Shifted]())
 	say("GET /v1/instances", full[wire.InstanceList]())
+	say("GET /v1/triggers", full[wire.TriggerList]())
+	say("GET /v1/machine", full[wire.MachineReport]())
 	say("GET /v1/topics", full[wire.TopicList]())
 	say("GET /v1/topics/{t}", topic)
 	say("GET /v1/rollouts", rollouts)
@@ -234,7 +236,7 @@ func everyPage() []string {
 	return []string{
 		"/", "/functions", "/functions?search=" + q, "/functions/" + p, "/events", "/events?type=" + q + "&key=" + q + "&pattern=" + q, "/events?from=1h&type=" + q, "/events?from=" + q,
 		"/events/" + p + "/1/1", "/runs", "/runs?state=" + q + "&function=" + q, "/runs?since=" + q, "/runs/" + p, "/runs/" + p + "/logs", "/dead", "/dead?error=" + q + "&pattern=" + q,
-		"/dead/" + p, "/redrives/" + p, "/replays/" + p, "/rollouts/" + p + "/1", "/functions/" + p + "/keys/" + p, "/act/key-pause?function=" + q + "&trigger=" + q + "&key=" + q, "/act/key-resume?function=" + q + "&trigger=" + q + "&key=" + q, "/act/replay-cancel?replay=" + q, "/releases", "/releases?at=5m", "/releases?at=" + q + "&function=" + q, "/builds/" + p, "/settings", "/topics/" + p, "/flow", "/flow?search=" + q,
+		"/dead/" + p, "/redrives/" + p, "/redrives/" + p + "?of=" + q, "/redrives/" + p + "?of=9", "/replays/" + p, "/rollouts/" + p + "/1", "/functions/" + p + "/keys/" + p, "/act/key-pause?function=" + q + "&trigger=" + q + "&key=" + q, "/act/key-resume?function=" + q + "&trigger=" + q + "&key=" + q, "/act/replay-cancel?replay=" + q, "/releases", "/releases?at=5m", "/releases?at=" + q + "&function=" + q, "/builds/" + p, "/settings", "/topics/" + p, "/flow", "/flow?search=" + q,
 		"/act/rollback?function=" + q, "/act/start?function=" + q, "/act/redrive?error=" + q, "/act/redrive?run=" + q, "/act/discard?run=" + q, "/act/trigger-pause?function=" + q + "&trigger=" + q,
 		"/act/rollout-abort?function=" + q, "/act/" + p, "/signin?to=" + q,
 	}

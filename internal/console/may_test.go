@@ -13,6 +13,7 @@ import (
 // What a visitor may not has no button. Functions of the fake API are called what no pattern covers.
 func TestWhatAVisitorMayNotHasNoButton(t *testing.T) {
 	acts := []string{"/act/rollback", "/act/rollout-", "/act/trigger-", `/try#try"`, `href="/act/redrive`, "/act/discard", "/edit", "/act/key-", "/act/replay-cancel"}
+	api := hostileAPI(t)
 	for _, tt := range []struct {
 		self wire.Self
 		want []string
@@ -24,7 +25,6 @@ func TestWhatAVisitorMayNotHasNoButton(t *testing.T) {
 		{wire.Self{Role: "operator", Functions: []string{"shop-*"}}, []string{`href="/act/redrive`, "/act/discard"}}, // of a list, some of which may be his
 		{wire.Self{Role: "admin"}, acts},
 	} {
-		api := hostileAPI(t)
 		v := signedIn(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/v1/self" {
 				_ = json.NewEncoder(w).Encode(tt.self)

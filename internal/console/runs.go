@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/client"
@@ -19,6 +20,7 @@ type runsPage struct {
 	Function, Trigger, State, Event, Since, Before string
 	States                                         []function.RunState
 	Rows                                           []function.Run
+	Groups                                         []errorGroup // of those of Rows that failed and are dead or tried again
 	Next                                           string
 	Problem, Hint                                  string
 }
@@ -34,6 +36,9 @@ func (c *Console) runs(v *visit) (frame, error) {
 		var page wire.RunList
 		page, err = v.Client.Runs(v.r.Context(), q)
 		p.Rows, p.Next = page.Runs, page.Next
+		p.Groups = grouped(slices.DeleteFunc(slices.Clone(page.Runs), func(r function.Run) bool {
+			return r.State != function.RunDead && r.State != function.RunRetrying
+		}))
 	}
 	if err := p.told(err); err != nil {
 		return frame{}, err

@@ -17,7 +17,7 @@ const (
 	// searchTime bounds one search: what was found by then is shown, and said to be a part.
 	searchTime = 3 * time.Second
 	// searchFirst is how many offsets of each partition are looked at first, from the end back; each time after that it is searchMore times as many.
-	searchFirst = 500
+	searchFirst = 60
 	searchMore  = 8
 )
 

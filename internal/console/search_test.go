@@ -53,10 +53,10 @@ func TestASearchFindsTheNewestAndLooksNoFurther(t *testing.T) {
 		held, looks int64
 		want        string
 	}{
-		{"earliest", 100_000, 500 + 4000, "445 found that fit, the newest first; 100 are shown."}, // enough in the second stretch
-		{"605s", 100_000, 500 + 4000, "68 found that fit, the newest first."},                     // no older ones, though the stretch has some
-		{"305s", 100_000, 500, "34 found that fit, the newest first."},
-		{"earliest", 300, 300, "34 found that fit, the newest first."},
+		{"earliest", 100_000, 60 + 480 + 3840, "427 found that fit, the newest first; 100 are shown."}, // enough in the third stretch
+		{"605s", 100_000, 60 + 480 + 3840, "68 found that fit, the newest first."},                     // no older ones, though the stretch has some
+		{"305s", 100_000, 60 + 480, "34 found that fit, the newest first."},
+		{"earliest", 300, 60 + 300, "34 found that fit, the newest first."},
 	} {
 		newest := (tt.held - 1) / 9 * 9
 		api := &longTopic{held: tt.held, now: time.Now()}

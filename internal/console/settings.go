@@ -9,6 +9,7 @@ import (
 type settingsPage struct {
 	Problems     []string
 	Node         wire.Node
+	Machine      []wire.Finding
 	Topics       []wire.Topic
 	Own          []wire.Topic // dalamb's
 	Tokens       wire.TokenList
@@ -30,6 +31,7 @@ func (c *Console) settings(v *visit) (frame, error) {
 	ctx := v.r.Context()
 	all := together{}
 	all.ask("the node", func() (err error) { p.Node, err = v.Node(ctx); return err })
+	all.ask("the machine", func() (err error) { p.Machine, err = v.Machine(ctx); return err })
 	all.ask("topics", func() error {
 		list, err := v.Client.Topics(ctx)
 		for _, t := range list {
@@ -74,7 +76,7 @@ type topicPage struct {
 	wire.Topic
 	Problems  []string
 	Held      int64
-	Listeners []functionTrigger
+	Listeners []wire.FunctionTrigger
 	Events    bool // it holds events for people to look at
 }
 
@@ -88,15 +90,10 @@ func (c *Console) topic(v *visit) (frame, error) {
 	for _, b := range t.Bounds {
 		p.Held += b.End - b.Start
 	}
-	triggers, err := triggersOf(ctx, v)
+	triggers, err := v.Triggers(ctx, t.Name)
 	if err != nil {
 		p.Problems = append(p.Problems, "triggers: "+err.Error())
 	}
-	for _, one := range triggers {
-		if one.Topic == t.Name {
-			p.Listeners = append(p.Listeners, one)
-		}
-	}
-	p.Listeners, p.Bounds = first(p.Listeners), first(p.Bounds)
+	p.Listeners, p.Bounds = first(triggers), first(p.Bounds)
 	return frame{Page: "topic", Title: "Topic " + t.Name, Nav: "settings", Live: true, Body: p}, nil
 }
