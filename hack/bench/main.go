@@ -57,6 +57,7 @@ func rows() []row {
 		{"live", liveRow},
 		{"writes", writesRow},
 		{"restart", restartRow},
+		{"console", consoleRow},
 		{"push", pushRow},
 		{"watch", watchRow},
 		{"lag", lagRow},
