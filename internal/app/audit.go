@@ -19,6 +19,9 @@ import (
 // auditDir is the audit's, in the data directory.
 const auditDir = "audit"
 
+// auditLook is how often a log is looked at that asks a cluster for the ends of each partition.
+const auditLook = 10 * time.Second
+
 // openAudit makes the log tamper-evident where that is wanted.
 func (n *Node) openAudit() error {
 	c := n.config.Audit
@@ -29,8 +32,12 @@ func (n *Node) openAudit() error {
 	if err != nil {
 		return err
 	}
+	look := time.Duration(0)
+	if l, ok := n.log.(eventlog.Sharer); ok && l.Shared() {
+		look = auditLook
+	}
 	n.audit, err = audit.New(audit.Options{
-		Log: n.log, Dir: filepath.Join(n.config.Data, auditDir), Outside: outside, Every: c.Every.Std(), Except: c.Except, Logger: n.logger, Metrics: n.metrics,
+		Log: n.log, Look: look, Dir: filepath.Join(n.config.Data, auditDir), Outside: outside, Every: c.Every.Std(), Except: c.Except, Logger: n.logger, Metrics: n.metrics,
 	})
 	return err
 }

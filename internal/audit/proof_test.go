@@ -126,6 +126,8 @@ func TestAProofThatWasChangedAnywhereDoesNotHold(t *testing.T) {
 		"no value":                  func(p *wire.AuditProof) { p.Record.Value = nil },
 		"leaf":                      func(p *wire.AuditProof) { p.Leaf[31]++ },
 		"leaf without its record":   func(p *wire.AuditProof) { p.Record, p.Leaf[0] = nil, p.Leaf[0]+1 },
+		"an offset before its leaf": func(p *wire.AuditProof) { p.Record, p.Offset = nil, p.Index-1 },
+		"an offset behind the end":  func(p *wire.AuditProof) { p.Record, p.Offset = nil, 300 },
 		"short leaf":                func(p *wire.AuditProof) { p.Leaf = p.Leaf[:31] },
 		"no leaf":                   func(p *wire.AuditProof) { p.Leaf = nil },
 		"index":                     func(p *wire.AuditProof) { p.Index-- },

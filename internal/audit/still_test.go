@@ -19,6 +19,7 @@ func TestTheAuditStandsStillWhereTheLogContradictsIt(t *testing.T) {
 	}{
 		{"leaves cut off", func(r *rig) { truncate(r.t, r.files("orders", 0).leaves, 10*entrySize) }, "10 leaves, and 40 were signed"},
 		{"leaf changed", func(r *rig) { flip(r.t, r.files("orders", 0).leaves, 36*entrySize+20) }, "leaf 36"},
+		{"leaf changed, with its sum", func(r *rig) { r.forge("orders", 36, func(e *entry) { e.hash[0]++ }) }, "do not make the tree that was signed"},
 		{"state changed", func(r *rig) { flip(r.t, filepath.Join(r.keep.Dir, stateFile), 40) }, "state"},
 		{"trees of the state changed", func(r *rig) {
 			path := filepath.Join(r.keep.Dir, stateFile)

@@ -187,12 +187,14 @@ Exit codes: 0 the proof holds, 1 it does not, 2 the input is wrong.`,
 
 func printChecked(w io.Writer, d *checked) {
 	fmt.Fprintf(w, "the proof holds: when checkpoint %d was signed, %s by the clock of who signed,\n", d.Checkpoint, d.Signed)
-	what := "a record, of which the proof has the hash alone,"
+	what := "this event"
 	switch {
 	case d.Event:
-		what = "this event"
 	case d.Record:
 		what = "the record in the proof"
+	default: // its place is in what the hash is of, and that is not there
+		fmt.Fprintf(w, "a record with the hash in the proof was in %s/%d of a log whose node has the key %s; --event shows which, and where it stood\n", clean(d.Topic), d.Partition, d.Key)
+		return
 	}
 	fmt.Fprintf(w, "%s stood at %s/%d@%d of a log whose node has the key %s\n", what, clean(d.Topic), d.Partition, d.Offset, d.Key)
 }
