@@ -3,7 +3,7 @@
 GO ?= go
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test test-bare test-long bench tools generate check cross
+.PHONY: build demo test test-bare test-long bench tools generate check cross package image
 
 build:
 	$(GO) build -trimpath -o bin/dalamb ./cmd/dalamb
@@ -43,6 +43,13 @@ generate: build
 
 check:
 	./hack/check
+
+# dist/dalamb_VERSION_ARCH.deb, and dist/dalamb.oci, an OCI image layout. ARCH=arm64 makes them for other machines.
+package image: export GOOS = linux
+package image: export GOARCH = $(or $(ARCH),$(shell $(GO) env GOARCH))
+package image:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags=-s -o dist/$(GOARCH)/dalamb ./cmd/dalamb
+	GOOS= GOARCH= $(GO) run ./hack/package -binary dist/$(GOARCH)/dalamb $(if $(filter package,$@),deb,image)
 
 # Every platform that is promised compiles.
 cross:

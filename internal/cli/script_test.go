@@ -28,7 +28,12 @@ const (
 func setup(e *testscript.Env) error {
 	e.Setenv("DALAMB_DATA", filepath.Join(e.WorkDir, "data"))
 	e.Setenv("HOME", e.WorkDir)
-	e.Setenv("GORACE", "atexit_sleep_ms=0") // else every command takes a second longer under the race detector
+	e.Setenv("GORACE", "atexit_sleep_ms=0")    // else every command takes a second longer under the race detector
+	kept, err := filepath.Abs("testdata/data") // data directories that earlier versions have written
+	if err != nil {
+		return err
+	}
+	e.Setenv("KEPT", kept)
 	fn, err := exec.LookPath("fn")
 	e.Setenv("FN", fn)
 	if busybox, err := exec.LookPath("busybox"); err == nil {

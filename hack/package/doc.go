@@ -1,2 +1,0 @@
-// Package packaging holds the tests of what is in deploy.
-package packaging
