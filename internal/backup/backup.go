@@ -37,6 +37,7 @@ type Options struct {
 type Taken struct {
 	Manifest Manifest
 	New      int64 // bytes that were added to the directory of backups
+	Damaged  error // why the list of the backup before could not be read, so that every file was read anew; nil = it could
 }
 
 // quickly is how much older than a backup a file must have been for a later one to believe its time: within one tick of a
@@ -67,8 +68,8 @@ func Take(ctx context.Context, o Options) (out Taken, err error) {
 			m.ID = after(newest)
 		}
 		last, err := s.manifest(newest)
-		if err != nil {
-			return out, err
+		if out.Damaged = err; err != nil {
+			last.Files = nil // what is stored is known by its digest all the same
 		}
 		for _, f := range last.Files {
 			if f.Digest != "" && f.Modified.Before(last.Taken.Add(-quickly)) {
@@ -96,7 +97,8 @@ func Take(ctx context.Context, o Options) (out Taken, err error) {
 	if err != nil {
 		return out, fmt.Errorf("back up %s: %w", o.Data, err)
 	}
-	return Taken{Manifest: m, New: s.added}, nil
+	out.Manifest, out.New = m, s.added
+	return out, nil
 }
 
 // List returns the backups in a directory, the oldest first.

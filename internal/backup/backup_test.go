@@ -217,6 +217,44 @@ func TestDamageIsFoundAndNotRestored(t *testing.T) {
 	}
 }
 
+// One list that went bad is no reason to have no backups from then on.
+func TestADamagedListStopsNoNewBackup(t *testing.T) {
+	dir, log := data(t)
+	o := backup.Options{To: t.TempDir(), Data: dir, Log: log}
+	first := take(t, o)
+	flip(t, filepath.Join(o.To, "backups", first.Manifest.ID+".json"))
+	second := take(t, o)
+	if fault.KindOf(second.Damaged) != fault.Invalid || second.New > 4096 {
+		t.Errorf("the next backup says %v, and added %d bytes; want the damage, and the list alone", second.Damaged, second.New)
+	}
+	if all := restored(t, o.To, second.Manifest.ID); all["token"] != "a token\n" {
+		t.Errorf("restored %v", all)
+	}
+	if third := take(t, o); third.Damaged != nil {
+		t.Errorf("the one after that says %v", third.Damaged)
+	}
+}
+
+func TestARestoreFollowsALinkToItsPlace(t *testing.T) {
+	dir, log := data(t)
+	to := t.TempDir()
+	take(t, backup.Options{To: to, Data: dir, Log: log})
+	disk, link := filepath.Join(t.TempDir(), "disk"), filepath.Join(t.TempDir(), "data")
+	if err := errors.Join(os.Mkdir(disk, 0o700), os.Symlink(disk, link)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backup.Restore(t.Context(), to, "", link); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Chmod(filepath.Join(disk, "code", "sha256", "ab"), 0o755) })
+	if target, err := os.Readlink(link); err != nil || target != disk {
+		t.Errorf("the link leads to %q, %v", target, err)
+	}
+	if _, err := os.Stat(filepath.Join(disk, "token")); err != nil {
+		t.Error(err)
+	}
+}
+
 func flip(t *testing.T, path string) {
 	t.Helper()
 	text, err := os.ReadFile(path)

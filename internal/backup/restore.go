@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,10 @@ func Restore(ctx context.Context, from, id, data string) (m Manifest, err error)
 	if m, err = s.manifest(ids[len(ids)-1]); err != nil {
 		return m, err
 	}
-	if list, err := os.ReadDir(data); err == nil && len(list) > 0 {
+	list, err := os.ReadDir(data)
+	there := err == nil
+	list = slices.DeleteFunc(list, func(e fs.DirEntry) bool { return e.Name() == "lost+found" }) // of a file system that is mounted there
+	if len(list) > 0 {
 		return m, fault.New(fault.Conflict, "%s holds something already", data).WithHint("name a directory that is empty or not there yet")
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return m, fault.New(fault.Invalid, "%s cannot be a data directory: %w", data, err).WithHint("name a directory that is empty or not there yet")
@@ -38,22 +42,53 @@ func Restore(ctx context.Context, from, id, data string) (m Manifest, err error)
 	if err := os.MkdirAll(filepath.Dir(data), 0o700); err != nil {
 		return m, fault.New(fault.Unavailable, "%s cannot be made: %w", data, err)
 	}
-	// Beside its place, so that a restore that was interrupted is not taken for a data directory.
-	coming, err := os.MkdirTemp(filepath.Dir(data), filepath.Base(data)+".restoring-") // mode 0700
+	// Beside its place, so that a restore that was interrupted is not taken for a data directory. In one that is there already, which may be a mount point or
+	// be reached by a link, it is within.
+	beside, name := filepath.Dir(data), filepath.Base(data)+".restoring-"
+	if there {
+		beside, name = data, ".restoring-"
+	}
+	coming, err := os.MkdirTemp(beside, name) // mode 0700
 	if err != nil {
 		return m, fault.New(fault.Unavailable, "%s cannot be made: %w", data, err)
 	}
 	defer os.RemoveAll(coming) // by then it is in its place, or not wanted
-	if err = s.unpack(ctx, &m, coming); err == nil {
-		err = os.Rename(coming, data) // takes the place of an empty directory
+	err = s.unpack(ctx, &m, coming)
+	switch {
+	case err == nil && there:
+		err = moveUp(coming, data)
+	case err == nil:
+		err = os.Rename(coming, data)
 	}
 	if err == nil {
-		err = durable.Sync(filepath.Dir(data))
+		err = durable.Sync(beside)
 	}
 	if err != nil {
 		return m, fmt.Errorf("restore backup %s: %w", m.ID, err)
 	}
 	return m, nil
+}
+
+// moveUp gives a directory, which is empty but for coming, what is in coming, the log last: without it nothing there is taken for a node's.
+func moveUp(coming, data string) error {
+	list, err := os.ReadDir(coming)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(list, func(a, b fs.DirEntry) int { return cmp.Compare(rank(a.Name()), rank(b.Name())) })
+	for _, e := range list {
+		if err := os.Rename(filepath.Join(coming, e.Name()), filepath.Join(data, e.Name())); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(data, 0o700) // a token is in it
+}
+
+func rank(name string) int {
+	if name == logDir {
+		return 1
+	}
+	return 0
 }
 
 func (s *store) unpack(ctx context.Context, m *Manifest, dir string) error {

@@ -50,6 +50,9 @@ so the directory is made for its owner alone. Of a node whose log is on Kafka it
 		err := env.still(c.Context(), data, func(ctx context.Context, at wire.Checkpoint) error {
 			taken, err := backup.Take(ctx, backup.Options{To: to, Data: at.Data, Log: at.Log, Version: buildInfo().Version, Key: withKey})
 			done.backupLine, done.New = lineOf(taken.Manifest), taken.New
+			if taken.Damaged != nil {
+				fmt.Fprintf(c.ErrOrStderr(), "warning: every file was read anew, since %v\nhint: %s\n", taken.Damaged, fault.HintOf(taken.Damaged))
+			}
 			return err
 		})
 		if err != nil {
