@@ -29,19 +29,24 @@ func (a *API) getPast(r *http.Request, q query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := wire.Past{At: at, Control: past.View.Offset, Functions: []wire.PastFunction{}, Config: []string{}, Secrets: []string{}}
-	for _, f := range past.View.Functions() {
-		if only := q.text("function"); only == "" || f.Name == only {
+	return pastOf(past.View, at, q.text("function")), nil
+}
+
+// pastOf is a view as an answer; only names the one function that is wanted, "" = all are.
+func pastOf(view *catalog.View, at time.Time, only string) wire.Past {
+	out := wire.Past{At: at, Control: view.Offset, Functions: []wire.PastFunction{}, Config: []string{}, Secrets: []string{}}
+	for _, f := range view.Functions() {
+		if only == "" || f.Name == only {
 			out.Functions = append(out.Functions, pastFunction(f))
 		}
 	}
-	for _, v := range past.View.Config() {
+	for _, v := range view.Config() {
 		out.Config = append(out.Config, v.Name)
 	}
-	for _, v := range past.View.Secrets() {
+	for _, v := range view.Secrets() {
 		out.Secrets = append(out.Secrets, v.Name)
 	}
-	return out, nil
+	return out
 }
 
 // momentOf is a time that is not to come; absent it is now.

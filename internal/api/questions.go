@@ -13,6 +13,11 @@ func (a *API) questionRoutes() []route {
 		{Method: "GET", Path: "/v1/trace", Name: "traceEvent", Summary: "The tree of events and runs that an event belongs to, from the first that can be found.",
 			Query:  []param{{Name: "id", Type: "string", About: "of an event or a run, a W3C trace id, or TOPIC/PARTITION@OFFSET"}, topic},
 			Answer: wire.Trace{}, serve: a.bounded(a.traceEvent)},
+		{Method: "GET", Path: "/v1/bundle", Name: "exportTrace", Summary: "A trace with all that belongs to it, as a tar archive: events, runs, logs, versions with their code, rules and configuration values. No secret's value.",
+			Query: []param{
+				{Name: "id", Type: "string", About: "of an event or a run, a W3C trace id, or TOPIC/PARTITION@OFFSET"}, topic,
+				{Name: "causes", Type: "boolean", About: "from the first cause on that can be found; else from the event on"},
+			}, AnswerType: "application/x-tar", raw: a.exportTrace},
 		{Method: "GET", Path: "/v1/past", Name: "getPast", Summary: "The platform as it was at a time: functions, versions, aliases, triggers, names of values.",
 			Query:  []param{{Name: "at", Type: "string", About: "a time, or how long ago (15m); now by default"}, fn},
 			Answer: wire.Past{}, serve: a.bounded(a.getPast)},

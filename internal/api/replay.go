@@ -76,6 +76,13 @@ func (a *API) planReplay(ctx context.Context, req *wire.ReplayRequest) (*replayP
 	if t.Err != nil {
 		return nil, fault.New(fault.Invalid, "the filter of trigger %s/%s cannot be read by this node: %w", t.Function, t.Name, t.Err)
 	}
+	only, err := placesOf(req.Events)
+	if err != nil {
+		return nil, err
+	}
+	if only != nil && req.From == "" {
+		req.From = string(function.StartEarliest)
+	}
 	filter, err := a.checkReplay(req)
 	if err != nil {
 		return nil, err
@@ -101,8 +108,12 @@ func (a *API) planReplay(ctx context.Context, req *wire.ReplayRequest) (*replayP
 		TopicID: topic.ID, From: map[int32]int64{}, To: map[int32]int64{},
 	}}
 	for _, c := range s.cursors {
+		if only != nil {
+			c.narrow(only[c.partition.ID])
+		}
 		p.start.From[c.partition.ID], p.start.To[c.partition.ID] = c.from, max(c.from, c.to)
 	}
+	p.start.Only = only
 	if req.FailedOnly {
 		if err := a.failedIn(p, from); err != nil {
 			return nil, err
@@ -182,8 +193,12 @@ func (a *API) failedIn(p *replayPlan, since time.Time) error {
 		return fault.New(fault.Invalid, "%d events failed in that time, and one replay takes at most %d of them", len(found), maxOnly).
 			WithHint("choose a shorter time, or replay all events")
 	}
+	wanted := p.start.Only
 	p.start.Only = map[int32][]int64{}
 	for at := range found {
+		if wanted != nil && !slices.Contains(wanted[at.Partition], at.Offset) {
+			continue
+		}
 		p.start.Only[at.Partition] = append(p.start.Only[at.Partition], at.Offset)
 	}
 	for id := range p.start.Only {

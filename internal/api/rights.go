@@ -35,9 +35,9 @@ func needs() map[string]need {
 		"listBuilds": read, "getBuild": read, "getBuildLog": read, "getBuildKey": read, "getProvenance": read, "getVersionBuild": read, "getVersionLog": read,
 		"listTopics": read, "getTopic": read, "listCopies": read, "getCopy": read, "listTokens": read, "getSelf": read,
 		"streamEvents": read, "getEvent": read, "tryPattern": read, "listRuns": read, "getRun": read, "streamLogs": read,
-		"listReplays": read, "getReplay": read, "listDeadLetters": read, "getDeadLetter": read, "getRedrive": read,
+		"listReplays": read, "getReplay": read, "getReplayedRuns": read, "listDeadLetters": read, "getDeadLetter": read, "getRedrive": read,
 		"listSecrets": read, "listConfig": read, "listHooks": read, "getHook": read, "listAlerts": read, "getAlert": read, "getUsage": read,
-		"explainEvent": read, "traceEvent": read, "getPast": read, "listChanges": read,
+		"explainEvent": read, "exportTrace": read, "traceEvent": read, "getPast": read, "listChanges": read,
 		"getAudit": read, "proveRecord": read, "listServices": read, "getService": read, "watch": read, "listUpstreams": read, "listEnvironments": read,
 
 		// What functions are.

@@ -198,6 +198,8 @@ func (a *API) routes() []route {
 			Body: wire.ReplayRequest{}, Answer: wire.Replay{}, Status: http.StatusAccepted, Also: []int{409, 429}, serve: a.startReplay},
 		{Method: "GET", Path: "/v1/replays", Name: "listReplays", Summary: "Replays, those under way and those that are over, the newest first, without their differences.", Answer: wire.ReplayList{}, serve: a.listReplays},
 		{Method: "GET", Path: "/v1/replays/{replay}", Name: "getReplay", Summary: "One replay and its report.", Answer: wire.Replay{}, serve: a.getReplay},
+		{Method: "GET", Path: "/v1/replays/{replay}/runs", Name: "getReplayedRuns", Summary: "What came of each run of a replay, with the events that were captured; the first 1000, as far as they are kept.",
+			Answer: wire.ReplayedRuns{}, serve: a.bounded(a.getReplayedRuns)},
 		{Method: "POST", Path: "/v1/replays/{replay}/cancel", Name: "cancelReplay", Summary: "End a replay before it is over. Its report stays.", Answer: wire.Replay{}, Also: []int{409}, serve: a.cancelReplay},
 
 		{Method: "GET", Path: "/v1/dead", Name: "listDeadLetters", Summary: "Dead letters, newest first.",

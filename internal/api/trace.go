@@ -35,15 +35,33 @@ func (a *API) traceEvent(r *http.Request, q query) (any, error) {
 		return nil, fault.New(fault.Invalid, "query parameter \"id\": none is given").WithHint("the id of an event or of a run, a W3C trace id, or TOPIC/PARTITION@OFFSET")
 	}
 	t := tracer{api: a, seen: map[string]bool{}, out: wire.Trace{ID: id, Roots: []wire.TraceNode{}}}
-	starts, err := t.starts(r.Context(), id, q.text("topic"))
+	if _, err := t.grow(r.Context(), id, q.text("topic"), true); err != nil {
+		return nil, err
+	}
+	return &t.out, nil
+}
+
+// tracer makes one trace.
+type tracer struct {
+	api  *API
+	seen map[string]bool // ids of events that are in the tree
+	out  wire.Trace
+
+	met func(*found, *function.Run) error // called with one of both for each node of which there is more than its name; nil = nobody wants to know
+}
+
+// grow makes the trees that an event, or a W3C trace, belongs to: from the first causes on, or from the event itself.
+func (t *tracer) grow(ctx context.Context, id, topic string, causes bool) (roots []*found, err error) {
+	starts, err := t.starts(ctx, id, topic)
 	if err != nil {
 		return nil, err
 	}
-	var roots []*found
 	for _, f := range starts {
-		root, err := t.climb(r.Context(), f)
-		if err != nil {
-			return nil, err
+		root := f
+		if causes || len(starts) > 1 {
+			if root, err = t.climb(ctx, f); err != nil {
+				return nil, err
+			}
 		}
 		same := func(o *found) bool { return o.event.ID == root.event.ID }
 		switch {
@@ -59,20 +77,13 @@ func (a *API) traceEvent(r *http.Request, q query) (any, error) {
 		if t.seen[root.event.ID] {
 			continue
 		}
-		n, err := t.event(r.Context(), root, 0)
+		n, err := t.event(ctx, root, 0)
 		if err != nil {
 			return nil, err
 		}
 		t.out.Roots = append(t.out.Roots, n)
 	}
-	return &t.out, nil
-}
-
-// tracer makes one trace.
-type tracer struct {
-	api  *API
-	seen map[string]bool // ids of events that are in the tree
-	out  wire.Trace
+	return roots, nil
 }
 
 func (t *tracer) cut(what string) {
@@ -163,6 +174,11 @@ func (t *tracer) event(ctx context.Context, f *found, depth int) (n wire.TraceNo
 	rec, e := f.record, f.event
 	t.seen[e.ID] = true
 	t.out.Nodes++
+	if t.met != nil {
+		if err := t.met(f, nil); err != nil {
+			return n, err
+		}
+	}
 	n = wire.TraceNode{Kind: "event", ID: e.ID, Name: e.Type, Key: e.Key(), At: fmt.Sprintf("%s/%d@%d", rec.Topic, rec.Partition, rec.Offset), Began: rec.Time}
 	var req function.Request
 	if e.Type == event.TypeRequestCompleted && decodeData(f, &req) {
@@ -212,6 +228,11 @@ func beganAt(r *function.Run) time.Time {
 
 func (t *tracer) run(ctx context.Context, r *function.Run, depth int) (n wire.TraceNode, err error) {
 	t.out.Nodes++
+	if t.met != nil {
+		if err := t.met(nil, r); err != nil {
+			return n, err
+		}
+	}
 	n = wire.TraceNode{
 		Kind: "run", ID: r.ID, Name: r.Function + "/" + r.Trigger, Began: beganAt(r), State: string(r.State),
 		Attempts: len(r.Attempts), Version: function.LastVersion(r.Attempts), Note: r.Reason,

@@ -91,16 +91,7 @@ func (e *environment) still(ctx context.Context, data string, use func(context.C
 	if _, err := os.Stat(filepath.Join(data, app.NodeFile)); err != nil {
 		return stillStopped(ctx, data, use)
 	}
-	at := &environment{ca: e.ca, get: func(name string) string {
-		switch name {
-		case "DALAMB_DATA":
-			return data
-		case "DALAMB_CONTROL", "DALAMB_TOKEN": // of the node of this directory, and of no other
-			return ""
-		}
-		return e.get(name)
-	}}
-	node, err := at.client()
+	node, err := e.at(data).client()
 	if err != nil {
 		return err
 	}

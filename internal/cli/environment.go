@@ -59,6 +59,19 @@ func (e *environment) client() (*client.Client, error) {
 	return client.New(client.Options{Address: control, Token: token, TokenHint: hint, HTTP: &http.Client{Transport: way}})
 }
 
+// at is the environment of the node of a data directory, and of no other.
+func (e *environment) at(data string) *environment {
+	return &environment{ca: e.ca, get: func(name string) string {
+		switch name {
+		case "DALAMB_DATA":
+			return data
+		case "DALAMB_CONTROL", "DALAMB_TOKEN":
+			return ""
+		}
+		return e.get(name)
+	}}
+}
+
 // node reads where the node of the data directory listens.
 func (e *environment) node() (*app.NodeInfo, error) {
 	text, err := os.ReadFile(filepath.Join(e.dir(), app.NodeFile))

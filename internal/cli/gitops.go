@@ -20,14 +20,25 @@ import (
 const exitDiffers exitCode = 3
 
 func exportCommand(env *environment) *cobra.Command {
-	return &cobra.Command{
-		Use: "export DIR", Short: "Write what the installation is declared to be as files, for apply and for git", Args: cobra.ExactArgs(1),
+	var trace traceExport
+	c := &cobra.Command{
+		Use: "export DIR | --trace ID -o FILE | --event ID -o FILE", Short: "Write the installation as files, for apply and for git; or an incident as one, for up --bundle", Args: cobra.MaximumNArgs(1),
 		Long: `Write functions with their code (as their aliases have them), topics and rules, configuration values, names of secrets, hooks and paused triggers as
 files into DIR: a new or an empty directory, or one of an earlier export, where installation.yaml, functions/ and environments/ are replaced and all else stays.
 Environments are in directories of their own below environments/; with --env one of them is written alone.
 
-Values of secrets, tokens, events, progress and older versions are not in it: that is a back-up's. See docs/gitops.md.`,
+Values of secrets, tokens, events, progress and older versions are not in it: that is a back-up's. See docs/gitops.md.
+
+With --trace it writes one incident into a file instead: the events of the tree that ID (of an event, a run, or a W3C trace) belongs to, from its first cause on, their runs
+and logs, the versions that ran with their code, the rules that there were then, and configuration values. With --event the file begins at that event. Secrets are not in it,
+only their names; bodies of requests and events are. The file is for dalamb up --bundle. See docs/incidents.md.`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if asked, err := trace.check(c, args); asked || err != nil {
+				if err != nil {
+					return err
+				}
+				return trace.write(c, env)
+			}
 			node, err := env.client()
 			if err != nil {
 				return err
@@ -48,6 +59,8 @@ Values of secrets, tokens, events, progress and older versions are not in it: th
 			return nil
 		},
 	}
+	trace.flags(c)
+	return c
 }
 
 func applyCommand(env *environment) *cobra.Command {

@@ -221,12 +221,7 @@ func printReplay(w io.Writer, r *wire.Replay) {
 		fmt.Fprintf(w, "only      %s\n", strings.Join(narrow, ", "))
 	}
 	p := r.Report
-	fmt.Fprintf(w, "\nruns           %d, %d of them failing\nsame           %d\ndifferent      %d\nnewly failing  %d\nnewly passing  %d\nno original    %d\n",
-		p.Runs, p.Failing, p.Same, p.Different, p.NewlyFailing, p.NewlyPassing, p.NoOriginal)
-	if p.NotRun > 0 {
-		fmt.Fprintf(w, "not run        %d\n", p.NotRun)
-	}
-	fmt.Fprintln(w)
+	printVerdicts(w, p)
 	var rows []row
 	for _, l := range []struct {
 		what string
@@ -238,6 +233,16 @@ func printReplay(w io.Writer, r *wire.Replay) {
 	for _, d := range p.Differences {
 		printDifference(w, &d)
 	}
+}
+
+// printVerdicts counts the runs of a report.
+func printVerdicts(w io.Writer, p *function.ReplayReport) {
+	fmt.Fprintf(w, "\nruns           %d, %d of them failing\nsame           %d\ndifferent      %d\nnewly failing  %d\nnewly passing  %d\nno original    %d\n",
+		p.Runs, p.Failing, p.Same, p.Different, p.NewlyFailing, p.NewlyPassing, p.NoOriginal)
+	if p.NotRun > 0 {
+		fmt.Fprintf(w, "not run        %d\n", p.NotRun)
+	}
+	fmt.Fprintln(w)
 }
 
 func printDifference(w io.Writer, d *function.ReplayDifference) {

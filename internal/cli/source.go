@@ -111,9 +111,9 @@ func (s *source) statOf(d *function.Declared) func(path string) (fs.FileInfo, er
 // cargo is a source with all that belongs to it, looked at and packed.
 type cargo struct {
 	*source
-	images  imageFiles
-	built   sources
-	bundles bundles
+	images imageFiles
+	built  sources
+	packed packed
 }
 
 // load has to be closed, also with an error.
@@ -125,7 +125,7 @@ func (s *source) load(shown progress) (c *cargo, err error) {
 	if c.built, err = sourcesOf(s); err != nil {
 		return c, err
 	}
-	if c.bundles, err = s.pack(); err != nil {
+	if c.packed, err = s.pack(); err != nil {
 		return c, err
 	}
 	return c, checkPrograms(s, c.built)
@@ -133,14 +133,14 @@ func (s *source) load(shown progress) (c *cargo, err error) {
 
 func (c *cargo) close() {
 	c.images.close()
-	c.bundles.remove()
+	c.packed.remove()
 }
 
 // send brings to the node what its functions need, and returns what they are to be deployed with.
 func (c *cargo) send(ctx context.Context, node *client.Client, alias string, w io.Writer) ([]wire.DeployRequest, error) {
 	var requests []wire.DeployRequest
 	for _, f := range c.manifest.Functions {
-		b := c.bundles[f.CodePath]
+		b := c.packed[f.CodePath]
 		req := wire.DeployRequest{Spec: f.Spec, Code: b.digest, Alias: alias}
 		if err := c.images.ask(ctx, node, req); err != nil {
 			return nil, fmt.Errorf("deploy %s: %w", f.Spec.Name, err)

@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
+	"io"
 	"net/url"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -16,6 +18,23 @@ func (c *Client) Explanation(ctx context.Context, id, topic string) (out wire.Ex
 // Trace tells what led to an event and what it led to. The id may be that of a run, a W3C trace id, or TOPIC/PARTITION@OFFSET; topic "" = any.
 func (c *Client) Trace(ctx context.Context, id, topic string) (out wire.Trace, err error) {
 	return out, c.call(ctx, about("trace", id, topic), &out)
+}
+
+// Export writes a trace with all that belongs to it as a tar archive: see package bundle. With causes it begins at the first one that can be found,
+// else at the event. What was written is not whole where there is an error.
+func (c *Client) Export(ctx context.Context, id, topic string, causes bool, w io.Writer) error {
+	r := about("bundle", id, topic)
+	v := values(r.query)
+	v.flag("causes", causes)
+	answer, err := c.do(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if _, err := io.Copy(w, answer.Body); err != nil {
+		return fault.New(fault.Unavailable, "the bundle was cut short: %w", err).WithHint("export it again; the node's log says what went wrong there")
+	}
+	return nil
 }
 
 func about(question, id, topic string) request {

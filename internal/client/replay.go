@@ -24,6 +24,11 @@ func (c *Client) Replay(ctx context.Context, name string) (out wire.Replay, err 
 	return out, c.call(ctx, get("v1", "replays", name), &out)
 }
 
+// ReplayedRuns returns what came of the runs of a replay, as far as they are kept.
+func (c *Client) ReplayedRuns(ctx context.Context, name string) (out wire.ReplayedRuns, err error) {
+	return out, c.call(ctx, get("v1", "replays", name, "runs"), &out)
+}
+
 // CancelReplay ends a replay before it is over.
 func (c *Client) CancelReplay(ctx context.Context, name string) (out wire.Replay, err error) {
 	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "replays", name, "cancel"}}, &out)

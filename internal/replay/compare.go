@@ -54,26 +54,35 @@ func (c comparer) judge(ctx context.Context, r *function.ReplayedRun, batched bo
 	if err != nil || o == nil {
 		return verdict{}, err
 	}
+	kind, err := kindOf(ctx, o, &r.Run, batched, c.find)
+	return verdict{original: o, kind: kind}, err
+}
+
+// Find returns an event that a run emitted when it finished; nil = its bytes are not kept.
+type Find func(ctx context.Context, e function.Emitted, finished time.Time) (*event.Event, error)
+
+// kindOf is the kind of a ReplayDifference, "" = the same. find is asked for events of the first run of which no digest is known.
+func kindOf(ctx context.Context, o, r *function.Run, batched bool, find Find) (string, error) {
 	passed, passes := o.State == function.RunSucceeded, r.State == function.RunSucceeded
-	v := verdict{original: o}
 	switch {
 	case passed && !passes:
-		v.kind = function.ReplayNewlyFailing
+		return function.ReplayNewlyFailing, nil
 	case !passed && passes:
-		v.kind = function.ReplayNewlyPassing
+		return function.ReplayNewlyPassing, nil
 	case batched:
-	case !passed && lastError(o) != lastError(&r.Run), passed && !sameResult(o, &r.Run):
-		v.kind = function.ReplayDifferent
+		return "", nil
+	case !passed && lastError(o) != lastError(r), passed && !sameResult(o, r):
+		return function.ReplayDifferent, nil
 	case passed:
-		same, err := c.sameEvents(ctx, o, &r.Run)
+		same, err := sameEvents(ctx, o, r, find)
 		if err != nil {
-			return v, err
+			return "", err
 		}
 		if !same {
-			v.kind = function.ReplayDifferent
+			return function.ReplayDifferent, nil
 		}
 	}
-	return v, nil
+	return "", nil
 }
 
 // lastError is why a run failed, in the function's words.
@@ -105,14 +114,14 @@ func result(r *function.Run) any {
 	return none{}
 }
 
-func (c comparer) sameEvents(ctx context.Context, o, r *function.Run) (bool, error) {
+func sameEvents(ctx context.Context, o, r *function.Run, find Find) (bool, error) {
 	if len(o.Emitted) != len(r.Emitted) {
 		return false, nil
 	}
 	for i := range o.Emitted {
 		a, b := o.Emitted[i], r.Emitted[i]
 		if a.Digest == "" { // written by an older dalamb
-			e, err := c.find(ctx, a, o.Finished)
+			e, err := find(ctx, a, o.Finished)
 			if err != nil {
 				return false, err
 			}
@@ -130,32 +139,71 @@ func (c comparer) sameEvents(ctx context.Context, o, r *function.Run) (bool, err
 // difference says in what a run differs from its original.
 func (c comparer) difference(ctx context.Context, v verdict, r *function.ReplayedRun) (function.ReplayDifference, error) {
 	out := function.ReplayDifference{Kind: v.kind, Event: r.Event, Original: v.original.ID, Replayed: r.ID}
+	var err error
+	out.Changes, out.Note, err = changes(ctx, v.original, &r.Run, v.kind, c.find, capturedOr(r, c.find))
+	return out, err
+}
+
+// capturedOr finds what a replayed run has captured in the run itself.
+func capturedOr(r *function.ReplayedRun, find Find) Find {
+	return func(ctx context.Context, e function.Emitted, finished time.Time) (*event.Event, error) {
+		for i := range r.Emitted {
+			if r.Emitted[i].ID != e.ID || i >= len(r.Captured) {
+				continue
+			}
+			captured := new(event.Event)
+			if err := json.Unmarshal(r.Captured[i], captured); err != nil {
+				return nil, nil // what cannot be read is not kept
+			}
+			return captured, nil
+		}
+		return find(ctx, e, finished)
+	}
+}
+
+// changes are the places in which a run differs from its original. note says what could not be compared.
+func changes(ctx context.Context, o, r *function.Run, kind string, before, after Find) (list []function.ReplayChange, note string, err error) {
 	var d differ
-	o := v.original
 	if o.State != function.RunSucceeded || r.State != function.RunSucceeded {
 		d.compare("state", string(o.State), string(r.State))
-		d.compare("error", orNone(o), orNone(&r.Run))
+		d.compare("error", orNone(o), orNone(r))
 	}
-	if v.kind == function.ReplayDifferent {
-		d.compare("result", result(o), result(&r.Run))
+	if kind == function.ReplayDifferent {
+		d.compare("result", result(o), result(r))
 	}
 	for i := range max(len(o.Emitted), len(r.Emitted)) {
-		before, missing, err := c.content(ctx, o, i, nil)
+		was, missing, err := content(ctx, o, i, before)
 		if err != nil {
-			return out, err
+			return nil, "", err
 		}
-		after, gone, err := c.content(ctx, &r.Run, i, r.Captured)
+		is, gone, err := content(ctx, r, i, after)
 		if err != nil {
-			return out, err
+			return nil, "", err
 		}
 		if missing || gone {
-			out.Note = "not all events that were emitted are kept; those are compared by their digests alone"
+			note = "not all events that were emitted are kept; those are compared by their digests alone"
 			continue
 		}
-		d.compare(fmt.Sprintf("emitted[%d]", i), before, after)
+		d.compare(fmt.Sprintf("emitted[%d]", i), was, is)
 	}
-	out.Changes = d.changes
-	return out, nil
+	return d.changes, note, nil
+}
+
+// Runs holds a run against another one of the same trigger on the same event, each with what finds its events. A zero Kind = they came to the same.
+func Runs(ctx context.Context, first, second *function.Run, batched bool, before, after Find) (function.ReplayDifference, error) {
+	out := function.ReplayDifference{Event: first.Event, Original: first.ID, Replayed: second.ID}
+	var err error
+	if out.Kind, err = kindOf(ctx, first, second, batched, before); err != nil || out.Kind == "" {
+		return out, err
+	}
+	out.Changes, out.Note, err = changes(ctx, first, second, out.Kind, before, after)
+	return out, err
+}
+
+// Replayed holds a replayed run against another one of the same event, as Runs does.
+func Replayed(ctx context.Context, first, second *function.ReplayedRun) (function.ReplayDifference, error) {
+	none := func(context.Context, function.Emitted, time.Time) (*event.Event, error) { return nil, nil }
+	return Runs(ctx, &first.Run, &second.Run, false, capturedOr(first, none), capturedOr(second, none))
 }
 
 func orNone(r *function.Run) any {
@@ -166,16 +214,12 @@ func orNone(r *function.Run) any {
 }
 
 // content is the i-th event of a run, as a value; none where there is no i-th one. gone = there was, and its bytes are not kept.
-func (c comparer) content(ctx context.Context, r *function.Run, i int, captured []json.RawMessage) (v any, gone bool, err error) {
+func content(ctx context.Context, r *function.Run, i int, find Find) (v any, gone bool, err error) {
 	if i >= len(r.Emitted) {
 		return none{}, false, nil
 	}
-	e := new(event.Event)
-	if i < len(captured) {
-		if err := json.Unmarshal(captured[i], e); err != nil {
-			return nil, true, nil
-		}
-	} else if e, err = c.find(ctx, r.Emitted[i], r.Finished); err != nil || e == nil {
+	e, err := find(ctx, r.Emitted[i], r.Finished)
+	if err != nil || e == nil {
 		return nil, true, err
 	}
 	content := contentOf(e)

@@ -17,6 +17,7 @@ type ReplayRequest struct {
 	Filter     json.RawMessage       `json:"filter,omitempty"`     // of what the trigger's own filter matches
 	Key        string                `json:"key,omitempty"`        // only events of this key
 	FailedOnly bool                  `json:"failedOnly,omitempty"` // only events whose run failed for good
+	Events     []string              `json:"events,omitempty"`     // only these, as PARTITION@OFFSET of the trigger's topic; then from may be absent
 	Version    string                `json:"version,omitempty"`    // a number or an alias; absent = live
 	Output     function.ReplayOutput `json:"output,omitempty" enum:"capture,publish,discard"`
 	Rate       float64               `json:"rate,omitempty"` // runs a second; absent = no bound
@@ -38,6 +39,12 @@ const (
 	ReplayPlanned = "planned"
 	ReplayRunning = "running"
 )
+
+// ReplayedRuns is the answer to GET /v1/replays/{replay}/runs.
+type ReplayedRuns struct {
+	Runs []function.ReplayedRun `json:"runs"` // in the order in which they ended
+	More bool                   `json:"more"` // there are others behind them
+}
 
 // ReplayList is the answer to GET /v1/replays.
 type ReplayList struct {

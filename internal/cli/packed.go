@@ -11,17 +11,17 @@ import (
 	"github.com/dalamb/dalamb/internal/image"
 )
 
-// bundle is a code directory packed into a file.
-type bundle struct {
+// packedCode is a code directory packed into a file.
+type packedCode struct {
 	file   string
 	digest string // "" = there is no code, and nothing to send
 	sent   bool
 }
 
-// bundles are the packed code directories of a manifest, by their path in it.
-type bundles map[string]*bundle
+// packed are the packed code directories of a manifest, by their path in it.
+type packed map[string]*packedCode
 
-func (bs bundles) remove() {
+func (bs packed) remove() {
 	for _, b := range bs {
 		if b.file != "" {
 			os.Remove(b.file)
@@ -30,14 +30,14 @@ func (bs bundles) remove() {
 }
 
 // pack packs each code directory of a manifest once.
-func (s *source) pack() (bundles, error) {
-	bs := bundles{}
+func (s *source) pack() (packed, error) {
+	bs := packed{}
 	for _, d := range s.manifest.Functions {
 		if bs[d.CodePath] != nil {
 			continue
 		}
 		if d.CodePath == "" {
-			bs[""] = &bundle{sent: true}
+			bs[""] = &packedCode{sent: true}
 			continue
 		}
 		f, err := os.CreateTemp("", "dalamb-code-*")
@@ -45,7 +45,7 @@ func (s *source) pack() (bundles, error) {
 			return bs, fault.New(fault.Unavailable, "pack the code of %s: %w", d.Spec.Name, err).
 				WithHint("set TMPDIR to a directory that can be written to")
 		}
-		b := &bundle{file: f.Name()}
+		b := &packedCode{file: f.Name()}
 		bs[d.CodePath] = b
 		b.digest, err = image.Pack(s.codeDir(&d), f)
 		if closeErr := f.Close(); err == nil {
@@ -59,7 +59,7 @@ func (s *source) pack() (bundles, error) {
 }
 
 // upload sends the code where the node does not hold it.
-func (b *bundle) upload(ctx context.Context, node *client.Client) error {
+func (b *packedCode) upload(ctx context.Context, node *client.Client) error {
 	if b.sent {
 		return nil
 	}
