@@ -41,7 +41,7 @@ func inEnvironments() map[string]named {
 		"copy ls": noNames, "copy show": noNames, "copy cancel": noNames, "copy positions": noNames,
 		"topic ls": noNames, "topic show": topics, "topic create": topics, "topic alter": topics, "topic delete": topics, "topic copy": topics,
 		"secret ls": noNames, "secret set": firstName, "secret rm": firstName, "config ls": noNames, "config set": allNames, "config rm": firstName,
-		"runs": noNames, "runs show": noNames, "top": noNames, "audit prove": noNames, "audit verify": noNames, "explain": noNames, "trace": noNames, "history": noNames, "dlq": noNames, "dlq ls": noNames, "dlq show": noNames, "dlq edit": noNames, "dlq redrive": noNames, "dlq discard": noNames,
+		"bisect": firstName, "runs": noNames, "runs show": noNames, "top": noNames, "audit prove": noNames, "audit verify": noNames, "explain": noNames, "trace": noNames, "history": noNames, "dlq": noNames, "dlq ls": noNames, "dlq show": noNames, "dlq edit": noNames, "dlq redrive": noNames, "dlq discard": noNames,
 		"export": noNames, "apply": noNames,
 	}
 }
