@@ -119,13 +119,8 @@ func parsePattern(what string, text []byte) (*match.Pattern, error) {
 	return p, nil
 }
 
-// keyAt is the key of a record's event; of a record that is no event, its own.
-func keyAt(r *eventlog.Record) string {
-	if e := eventlog.EventOf(r); e != nil {
-		return e.Key()
-	}
-	return string(r.Key)
-}
+// keyAt is the key by which a record has its partition. To decode every event of the partition for it would take most of the time of a search.
+func keyAt(r *eventlog.Record) string { return string(r.Key) }
 
 // eventAt is a record as one line. With a pattern, what does not match it or is no event is left out.
 func eventAt(r eventlog.Record, pattern *match.Pattern) (wire.EventAt, bool) {

@@ -227,3 +227,18 @@ func TestTwoStoriesAreCompared(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatWasEmittedIsComparedToo(t *testing.T) {
+	deep := func(state function.RunState) *Bundle {
+		b := story(t, "1", function.RunSucceeded)
+		b.Runs = append(b.Runs, function.Run{ID: "run-2", Function: "g", Trigger: "t", State: state, Event: function.EventRef{ID: "e-1-out"}})
+		return b
+	}
+	got, err := Compare(deep(function.RunSucceeded), deep(function.RunDead), map[string]string{"e-1": "e-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Runs != 2 || got.Same != 1 || got.NewlyFailing != 1 {
+		t.Errorf("report = %+v, want the first run the same and the second failing", got)
+	}
+}
