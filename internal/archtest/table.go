@@ -201,7 +201,7 @@ func testRooms() []string {
 // testModules are modules that only tests may import.
 func testModules() []string {
 	return []string{"github.com/cloudevents/sdk-go", "pgregory.net/rapid", "github.com/rogpeppe/go-internal",
-		"golang.org/x/net/bpf", "go.opentelemetry.io/proto/otlp", "golang.org/x/net/http2", "golang.org/x/crypto/ssh", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2", "github.com/chromedp"}
+		"golang.org/x/net/bpf", "golang.org/x/net/http2", "golang.org/x/crypto/ssh", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2", "github.com/chromedp"}
 }
 
 // Exception is a file or package that may break a habit, with the reason.
