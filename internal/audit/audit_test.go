@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,19 +21,27 @@ import (
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
+// sharedClock is what time it is for a log, which looks at it beside the test, and for its audit.
+type sharedClock struct{ at atomic.Int64 }
+
+func (c *sharedClock) Now() time.Time { return time.Unix(0, c.at.Load()).UTC() }
+
+func (c *sharedClock) add(d time.Duration) { c.at.Add(int64(d)) }
+
 // rig is a log and its audit, as a node has them.
 type rig struct {
 	t    *testing.T
 	data string // has log and audit
 	file string // of checkpoints, elsewhere
-	now  time.Time
+	now  *sharedClock
 	key  string // public, as it was kept elsewhere
 	log  *disk.Log
 	keep *Keeper
 }
 
 func newRig(t *testing.T) *rig {
-	r := &rig{t: t, data: filepath.Join(t.TempDir(), "data"), file: filepath.Join(t.TempDir(), "checkpoints"), now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	r := &rig{t: t, data: filepath.Join(t.TempDir(), "data"), file: filepath.Join(t.TempDir(), "checkpoints"), now: &sharedClock{}}
+	r.now.at.Store(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).UnixNano())
 	r.open()
 	return r
 }
@@ -40,7 +49,7 @@ func newRig(t *testing.T) *rig {
 func (r *rig) open() {
 	r.t.Helper()
 	var err error
-	r.log, err = disk.Open(disk.Options{Dir: filepath.Join(r.data, "log"), Now: func() time.Time { return r.now }, SweepEvery: time.Hour})
+	r.log, err = disk.Open(disk.Options{Dir: filepath.Join(r.data, "log"), Now: r.now.Now, SweepEvery: time.Hour})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -53,7 +62,7 @@ func (r *rig) open() {
 func (r *rig) again() {
 	r.t.Helper()
 	var err error
-	r.keep, err = New(Options{Log: r.log, Dir: filepath.Join(r.data, "audit"), Outside: r.file, Now: func() time.Time { return r.now }})
+	r.keep, err = New(Options{Log: r.log, Dir: filepath.Join(r.data, "audit"), Outside: r.file, Now: r.now.Now})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -97,7 +106,7 @@ func order(i int) *event.Event {
 // sign is a round that is due.
 func (r *rig) sign() {
 	r.t.Helper()
-	r.now = r.now.Add(time.Minute)
+	r.now.add(time.Minute)
 	if err := r.keep.round(r.t.Context(), true); err != nil {
 		r.t.Fatal(err)
 	}
@@ -229,7 +238,7 @@ func TestALogThatNobodyChangedIsClean(t *testing.T) {
 	r.sign()
 
 	// Retention takes all of orders that stands there, compaction most of stock.
-	r.now = r.now.Add(31 * 24 * time.Hour)
+	r.now.add(31 * 24 * time.Hour)
 	if err := r.log.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +259,7 @@ func TestALogFromBeforeTheAuditIsTakenAsItIs(t *testing.T) {
 	r := newRig(t)
 	r.topic(eventlog.Topic{Name: "orders", Partitions: 1})
 	r.emit("orders", 0, 20)
-	r.now = r.now.Add(31 * 24 * time.Hour)
+	r.now.add(31 * 24 * time.Hour)
 	if err := r.log.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}

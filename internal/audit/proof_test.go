@@ -181,7 +181,7 @@ func TestWhatRetentionHasTakenCanBeProved(t *testing.T) {
 	at := r.emit("orders", 0, 100)
 	r.sign()
 	stood := r.recordAt(at[42])
-	r.now = r.now.Add(31 * 24 * time.Hour)
+	r.now.add(31 * 24 * time.Hour)
 	if err := r.log.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func TestTheAuditStandsStillWhereTheLogContradictsIt(t *testing.T) {
 			if err != nil {
 				r.t.Fatal(err)
 			}
-			c := &checkpoint{seq: 3, time: r.now, prev: r.keep.state.last}
+			c := &checkpoint{seq: 3, time: r.now.Now(), prev: r.keep.state.last}
 			raw, err := sign(c.text(), r.keep.key)
 			if err == nil {
 				err = os.WriteFile(r.file, append(text, raw...), 0o600)
