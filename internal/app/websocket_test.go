@@ -97,6 +97,7 @@ func TestWebSockets(t *testing.T) {
 name: %[1]s
 code: %[2]s
 entry: {type: http, command: [%[3]s], concurrency: 8}
+resources: {memory: 512Mi} # it may be the test itself, under the race detector
 triggers: [{name: talk, route: {method: GET, path: /%[1]s}}]
 `
 	n.deploy(t.TempDir(), fmt.Sprintf(manifest, "go", ".", self(t)+", function, sockets, x"))
