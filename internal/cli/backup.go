@@ -95,18 +95,32 @@ func (e *environment) still(ctx context.Context, data string, use func(context.C
 	if err != nil {
 		return err
 	}
-	used := false
+	used, elsewhere := false, false
 	err = node.Checkpoint(ctx, func(ctx context.Context, made wire.Checkpoint) error {
+		if elsewhere = !sameDirectory(made.Data, data); elsewhere {
+			return nil
+		}
 		used = true
 		return use(ctx, made)
 	})
-	if !used && fault.KindOf(err) == fault.Unavailable {
-		// A node that was killed leaves its file behind. Where it runs, the lock says so.
+	if elsewhere || !used && fault.KindOf(err) == fault.Unavailable {
+		// A node that was killed leaves its file behind, and a copy of a data directory has the file of the node that it was copied from. Where one runs
+		// here, the lock says so.
 		if again := stillStopped(ctx, data, use); fault.KindOf(again) != fault.Conflict {
 			return again
 		}
 	}
 	return err
+}
+
+// sameDirectory says whether two paths lead to one directory. One that cannot be looked at is another.
+func sameDirectory(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 func stillStopped(ctx context.Context, data string, use func(context.Context, wire.Checkpoint) error) (err error) {
