@@ -33,6 +33,8 @@ type output struct {
 	dropped int
 	streams []*stream
 	words   map[string][]byte // the last lines of each stream
+
+	ending sync.Mutex // held while finish gathers; taken before mu
 }
 
 func newOutput(e *Entries, s Start) *output {
@@ -176,8 +178,9 @@ func (o *output) line(stream string, text []byte, cut int) (l function.LogLine, 
 }
 
 // finish gives what has no line end and tells of lines dropped at the very end. It is called when the sandbox is done; a
-// second call does nothing.
+// second call does nothing but wait for the first: after both the last words are whole.
 func (o *output) finish() {
+	o.ending.Lock()
 	o.mu.Lock()
 	streams := o.streams
 	o.streams = nil
@@ -190,6 +193,7 @@ func (o *output) finish() {
 		}
 		s.mu.Unlock()
 	}
+	o.ending.Unlock()
 	o.mu.Lock()
 	l := o.tag
 	l.Time, l.Stream, l.Dropped = o.now(), "stderr", o.dropped

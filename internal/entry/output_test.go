@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -126,4 +127,33 @@ func TestLogLinesOfAFunctionCarryItsRun(t *testing.T) {
 			t.Errorf("line = %+v, want run-1 on %s", l, stream)
 		}
 	}
+}
+
+// TestTheLastWordsAreThereForWhoeverFinishes has two see the sandbox's end: who comes second does not go on with half of what was printed.
+func TestTheLastWordsAreThereForWhoeverFinishes(t *testing.T) {
+	o, _, _ := printer()
+	w := o.stream("stderr")
+	w([]byte("cannot read the configuration"))
+	s := o.streams[0]
+	s.mu.Lock() // the first waits for a writer that is late
+	first, second := make(chan struct{}), make(chan struct{})
+	go func() {
+		o.finish()
+		close(first)
+	}()
+	for taken := false; !taken; runtime.Gosched() {
+		o.mu.Lock()
+		taken = o.streams == nil
+		o.mu.Unlock()
+	}
+	go func() {
+		<-second
+		s.mu.Unlock()
+	}()
+	close(second)
+	o.finish()
+	if got := o.lastWords(); got != "cannot read the configuration" {
+		t.Errorf("lastWords = %q after the second finish", got)
+	}
+	<-first
 }
