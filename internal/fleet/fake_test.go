@@ -180,6 +180,13 @@ func (s *fakeStarter) living() int {
 	return s.total
 }
 
+// mostOfAll is how many have lived at a time.
+func (s *fakeStarter) mostOfAll() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mostAll
+}
+
 func (s *fakeStarter) started() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

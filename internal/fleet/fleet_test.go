@@ -302,13 +302,13 @@ func TestTheNodesBoundCanBeMoved(t *testing.T) {
 		f := start(t, s, newShop(version("a"), version("b")), func(o *Options) { o.MaxInstances = 1 })
 		one, two := begin(t.Context(), f, call("a")), begin(t.Context(), f, call("b"))
 		time.Sleep(10 * time.Second)
-		if s.mostAll != 1 {
-			t.Fatalf("%d instances, want 1", s.mostAll)
+		if s.mostOfAll() != 1 {
+			t.Fatalf("%d instances, want 1", s.mostOfAll())
 		}
 		f.Bound(2) // what waits begins
 		time.Sleep(10 * time.Second)
-		if s.mostAll != 2 {
-			t.Errorf("%d instances after the bound was raised, want 2", s.mostAll)
+		if s.mostOfAll() != 2 {
+			t.Errorf("%d instances after the bound was raised, want 2", s.mostOfAll())
 		}
 		for _, c := range []<-chan answer{one, two} {
 			if got := <-c; got.err != nil {
