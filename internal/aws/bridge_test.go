@@ -28,6 +28,7 @@ type stand struct {
 	*EventBridge
 	topics  *topics
 	replays *replays
+	asker   context.Context // of whoever asks, who may go; nil = one who stays
 }
 
 // topics are name -> id.
@@ -65,12 +66,14 @@ type replays struct {
 	order     []string
 	conflicts int          // so many starts are refused since their function changed
 	start     func() error // called before each start
+	lost      string       // whose start is in the log, and its answer is not
+	stuck     string       // which cannot be cancelled
 	events    int64        // of each
 }
 
 func (s *replays) SkipToEnd(context.Context, string, string) error { return nil }
 
-func (s *replays) StartReplay(_ context.Context, req wire.ReplayRequest) (wire.Replay, error) {
+func (s *replays) StartReplay(ctx context.Context, req wire.ReplayRequest) (wire.Replay, error) {
 	r := wire.Replay{Replay: function.Replay{Name: req.Name, Function: req.Function, Events: s.events}, State: wire.ReplayRunning}
 	if req.DryRun {
 		return r, nil
@@ -89,6 +92,12 @@ func (s *replays) StartReplay(_ context.Context, req wire.ReplayRequest) (wire.R
 	}
 	s.all[req.Name] = r
 	s.order = append(s.order, req.Name)
+	if req.Name == s.lost {
+		return wire.Replay{}, fault.New(fault.Unavailable, "wait for the fold")
+	}
+	if err := ctx.Err(); err != nil {
+		return wire.Replay{}, fault.New(fault.Unavailable, "wait for the fold: %w", err)
+	}
 	return r, nil
 }
 
@@ -101,6 +110,9 @@ func (s *replays) Replay(name string) (wire.Replay, error) {
 }
 
 func (s *replays) CancelReplay(_ context.Context, name string) (wire.Replay, error) {
+	if name == s.stuck {
+		return wire.Replay{}, fault.New(fault.Unavailable, "the log is not there")
+	}
 	return s.end(name, function.ReplayCancelled)
 }
 
@@ -161,7 +173,11 @@ func (s *stand) do(operation string, in map[string]any) (out map[string]any, typ
 	}
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(string(body)))
-	s.serve(w, r.WithContext(access.With(r.Context(), access.Node())), s.operations[operation])
+	ctx := r.Context()
+	if s.asker != nil {
+		ctx = s.asker
+	}
+	s.serve(w, r.WithContext(access.With(ctx, access.Node())), s.operations[operation])
 	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
 		s.Fatalf("%s: %d %s", operation, w.Code, w.Body)
 	}

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -19,6 +20,11 @@ const maxReplayPart = 58
 
 // startTries bounds how often the start of a part is tried whose function changes meanwhile, as it does with the end of each other part.
 const startTries = 20
+
+var (
+	errStillRunning = errors.New("a part of it is under way")
+	errTaken        = errors.New("the name is another replay's")
+)
 
 // startReplay keeps the replay before it starts any part: so whatever ends the node, what runs can be told of and cancelled.
 func (b *EventBridge) startReplay(c *eventsCall) (any, error) {
@@ -49,8 +55,10 @@ func (b *EventBridge) startReplay(c *eventsCall) (any, error) {
 	for _, p := range parts {
 		made.Parts = append(made.Parts, p.Name)
 	}
-	key := replayNotes + made.Name
-	if err := keep(c.ctx(), b, key, func(r *bridgeReplay, there bool) error {
+	// Who asked may go, and all parts are started all the same, or none is left.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx()), startTime)
+	defer cancel()
+	if err := keep(ctx, b, replayNotes+made.Name, func(r *bridgeReplay, there bool) error {
 		if there {
 			return exists
 		}
@@ -60,14 +68,11 @@ func (b *EventBridge) startReplay(c *eventsCall) (any, error) {
 		return nil, err
 	}
 	made.Starting = false
-	if made.Parts, err = b.startParts(c, parts); err == nil {
-		err = keep(c.ctx(), b, key, func(r *bridgeReplay, _ bool) error {
-			*r = *made
-			return nil
-		})
+	if made.Parts, err = b.startParts(ctx, parts); err == nil {
+		err = b.keepReplay(ctx, made)
 	}
 	if err != nil {
-		b.withdraw(c, key, made.Parts)
+		b.withdraw(ctx, made)
 		return nil, err
 	}
 	s := b.stateOf(made)
@@ -78,16 +83,42 @@ func (b *EventBridge) startReplay(c *eventsCall) (any, error) {
 	}{eventsARN(b.l.o.Region, "replay", made.Name), s.state, unixSeconds(made.Started)}, nil
 }
 
-// withdraw cancels the parts of a replay that could not be started whole, and forgets it. Who asked may have gone.
-func (b *EventBridge) withdraw(c *eventsCall, key string, parts []string) {
-	ctx := context.WithoutCancel(c.ctx())
-	for _, name := range parts {
-		if _, err := b.passage.CancelReplay(ctx, name); err != nil && fault.KindOf(err) != fault.Conflict {
-			b.l.o.Logger.Warn("replay goes on", "replay", name, "err", err)
-		}
+// keepReplay keeps what was told of a replay before.
+func (b *EventBridge) keepReplay(ctx context.Context, made *bridgeReplay) error {
+	return keep(ctx, b, replayNotes+made.Name, func(r *bridgeReplay, _ bool) error {
+		*r = *made
+		return nil
+	})
+}
+
+// withdraw cancels the parts of a replay that could not be started whole, and forgets it when none is left. A start that failed may be in the log all the
+// same: the note is kept once more after it, and once that is folded each part that there is can be seen. As long as one may be under way the replay stays,
+// to be told of and to be cancelled.
+func (b *EventBridge) withdraw(ctx context.Context, made *bridgeReplay) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTime)
+	defer cancel()
+	err := b.keepReplay(ctx, made)
+	for _, name := range made.Parts {
+		err = cmp.Or(err, b.cancelPart(ctx, name))
 	}
-	if err := forget(ctx, b, key); err != nil {
-		b.l.o.Logger.Warn("replay is still told of", "replay", strings.TrimPrefix(key, replayNotes), "err", err)
+	if err == nil {
+		err = forget(ctx, b, replayNotes+made.Name)
+	}
+	if err != nil {
+		b.l.o.Logger.Warn("replay that could not be started is still told of", "replay", made.Name, "err", err)
+	}
+}
+
+// cancelPart ends a part, where there is one. A function that was changed meanwhile is no reason not to.
+func (b *EventBridge) cancelPart(ctx context.Context, name string) error {
+	for left := startTries; ; left-- {
+		_, err := b.passage.CancelReplay(ctx, name)
+		if p, missing := b.passage.Replay(name); fault.KindOf(missing) == fault.NotFound || missing == nil && p.State != wire.ReplayRunning {
+			return nil
+		}
+		if fault.KindOf(err) != fault.Conflict || left == 1 {
+			return cmp.Or(err, errStillRunning)
+		}
 	}
 }
 
@@ -145,29 +176,33 @@ func taken(part string) error {
 	return ofType(alreadyThere, fault.New(fault.Conflict, "Replay %s already exists.", part).WithHint("dalamb replay ls lists the names that are taken"))
 }
 
-// startParts starts what was planned, and says what it has started, with an error too. What expired meanwhile needs none.
-func (b *EventBridge) startParts(c *eventsCall, parts []wire.ReplayRequest) (started []string, err error) {
+// startParts starts what was planned, and says what may be under way of it, with an error too. What expired meanwhile needs none.
+func (b *EventBridge) startParts(ctx context.Context, parts []wire.ReplayRequest) (underway []string, err error) {
 	for _, p := range parts {
-		switch err := b.startPart(c, p); {
+		err := b.startPart(ctx, p)
+		switch {
 		case errors.Is(err, api.ErrNothingToReplay):
-		case err != nil:
-			return started, err
-		default:
-			started = append(started, p.Name)
+			continue
+		case errors.Is(err, errTaken):
+			return underway, taken(p.Name)
+		}
+		underway = append(underway, p.Name)
+		if err != nil {
+			return underway, err // it may be in the log
 		}
 	}
-	return started, nil
+	return underway, nil
 }
 
-// startPart tells a name that is taken from a function that was changed meanwhile, which is no reason not to start.
-func (b *EventBridge) startPart(c *eventsCall, p wire.ReplayRequest) error {
+// startPart tells a name that is taken, which is errTaken, from a function that was changed meanwhile, which is no reason not to start.
+func (b *EventBridge) startPart(ctx context.Context, p wire.ReplayRequest) error {
 	for left := startTries; ; left-- {
-		_, err := b.passage.StartReplay(c.ctx(), p)
+		_, err := b.passage.StartReplay(ctx, p)
 		if fault.KindOf(err) != fault.Conflict || left == 1 {
 			return err
 		}
 		if _, missing := b.passage.Replay(p.Name); missing == nil {
-			return taken(p.Name)
+			return errTaken
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"strings"
@@ -91,6 +92,58 @@ func TestAReplayIsToldOfWhateverHappensWhileItStarts(t *testing.T) {
 	}
 	if out := s.done("CancelReplay", map[string]any{"ReplayName": "half"}); out["State"] != "FAILED" {
 		t.Errorf("CancelReplay = %v", out)
+	}
+}
+
+func TestAReplayThatMayHaveStartedIsNotLeftUnknown(t *testing.T) {
+	s, ask := archived(t, 3)
+	s.replays.lost = "again-2"
+	if _, typ := s.do("StartReplay", ask); typ != "ServiceUnavailable" {
+		t.Errorf("StartReplay: %s", typ)
+	}
+	_, there := kept[bridgeReplay](s.EventBridge, replayNotes+"again")
+	if one, two := s.replays.all["again"].State, s.replays.all["again-2"].State; there || one != function.ReplayCancelled || two != function.ReplayCancelled {
+		t.Errorf("kept %v, its parts are %q and %q", there, one, two)
+	}
+
+	// What could not be cancelled either can be later.
+	ask["ReplayName"], s.replays.lost, s.replays.stuck = "stuck", "stuck-2", "stuck-2"
+	if _, typ := s.do("StartReplay", ask); typ != "ServiceUnavailable" {
+		t.Errorf("StartReplay: %s", typ)
+	}
+	if out := s.done("DescribeReplay", map[string]any{"ReplayName": "stuck"}); out["State"] != "RUNNING" {
+		t.Errorf("with a part that goes on: %v", out)
+	}
+	s.replays.stuck = ""
+	if out := s.done("CancelReplay", map[string]any{"ReplayName": "stuck"}); out["State"] != "CANCELLED" {
+		t.Errorf("CancelReplay = %v", out)
+	}
+
+	// Somebody else's of that name goes on.
+	ask["ReplayName"] = "other"
+	s.replays.start = func() error {
+		if len(s.replays.order) == 5 {
+			s.replays.all["other-2"] = wire.Replay{State: wire.ReplayRunning}
+			return fault.New(fault.Conflict, "other-2 is there already")
+		}
+		return nil
+	}
+	if _, typ := s.do("StartReplay", ask); typ != alreadyThere {
+		t.Errorf("StartReplay: %s", typ)
+	}
+	if one, two := s.replays.all["other"].State, s.replays.all["other-2"].State; one != function.ReplayCancelled || two != wire.ReplayRunning {
+		t.Errorf("its part is %q, and the other one %q", one, two)
+	}
+}
+
+func TestAReplayStartsThoughWhoAskedIsGone(t *testing.T) {
+	s, ask := archived(t, 3)
+	ctx, leave := context.WithCancel(t.Context())
+	s.asker, s.replays.start = ctx, func() error { leave(); return nil }
+	s.do("StartReplay", ask)
+	s.asker = nil
+	if out := s.done("DescribeReplay", map[string]any{"ReplayName": "again"}); out["State"] != "RUNNING" || len(s.replays.order) != 3 {
+		t.Errorf("DescribeReplay = %v, started %v", out, s.replays.order)
 	}
 }
 
