@@ -82,6 +82,8 @@ type Dispatcher interface {
 	Lag(ctx context.Context, function string) map[TriggerRef]int64
 	// Positions says for each partition of a trigger's topic below which offset the trigger has nothing left to do.
 	Positions(ctx context.Context, t *catalog.Trigger) (map[int32]int64, error)
+	// ParkedEvents gives each event that waits long for its next attempt by a trigger, whether its topic has it still or not.
+	ParkedEvents(ctx context.Context, t *catalog.Trigger, each func(*event.Event) error) error
 }
 
 // Replays is what the API needs of replay.

@@ -83,7 +83,8 @@ type script struct {
 	lacks     []string
 	log       eventlog.Log
 
-	unfinished bool // no trigger has finished any event
+	unfinished bool           // no trigger has finished any event
+	parked     []*event.Event // by each trigger
 }
 
 // play says what becomes of the calls to come.
@@ -157,6 +158,15 @@ func (s *script) Positions(_ context.Context, t *catalog.Trigger) (map[int32]int
 		}
 	}
 	return at, nil
+}
+
+func (s *script) ParkedEvents(_ context.Context, _ *catalog.Trigger, each func(*event.Event) error) error {
+	for _, e := range s.parked {
+		if err := each(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // noReplays knows of no run.

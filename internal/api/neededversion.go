@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/history"
@@ -64,18 +65,25 @@ func (a *API) calledVersions(ctx context.Context, fn string) (map[int]bool, erro
 		s.cursors = append(s.cursors, &cursor{partition: p, from: max(at, b.Start), to: b.End})
 	}
 	versions, left := map[int]bool{}, maxWaitingCalls
-	return versions, s.run(ctx, func(rec eventlog.Record) error {
+	note := func(e *event.Event) error {
 		if left--; left < 0 {
 			return errManyCalls
 		}
-		e, err := eventlog.ToEvent(rec)
-		if err != nil || e.Subject != fn {
-			return nil
-		}
 		var call function.InvokeRequest
-		if json.Unmarshal(e.Data, &call) == nil && call.Version != 0 {
+		if e != nil && e.Subject == fn && json.Unmarshal(e.Data, &call) == nil && call.Version != 0 {
 			versions[call.Version] = true
 		}
 		return nil
-	})
+	}
+	if err := s.run(ctx, func(rec eventlog.Record) error {
+		e, err := eventlog.ToEvent(rec)
+		if err != nil {
+			e = nil // no call, and read all the same
+		}
+		return note(e)
+	}); err != nil {
+		return nil, err
+	}
+	// What waits for hours may have expired in its topic. It is read after that: a call that moves on is in the one or the other.
+	return versions, a.dispatcher.ParkedEvents(ctx, t, note)
 }

@@ -12,9 +12,14 @@ import (
 // called stores an asynchronous call, which waits as long as no trigger has finished anything.
 func (n *node) called(fn string, version int) {
 	n.Helper()
+	n.emit(function.TopicInvoke, n.call(fn, version))
+}
+
+func (n *node) call(fn string, version int) *event.Event {
+	n.Helper()
 	data, err := json.Marshal(function.InvokeRequest{Version: version})
 	ok(n.T, err)
-	n.emit(function.TopicInvoke, &event.Event{ID: event.NewID(), Source: "/t", Type: event.TypeInvokeRequested, Subject: fn, DataContentType: "application/json", Data: data})
+	return &event.Event{ID: event.NewID(), Source: "/t", Type: event.TypeInvokeRequested, Subject: fn, DataContentType: "application/json", Data: data}
 }
 
 func TestAVersionThatAsynchronousCallsWaitForStays(t *testing.T) {
@@ -46,7 +51,11 @@ func TestAVersionThatAsynchronousCallsWaitForStays(t *testing.T) {
 	if !has(1) || has(2) {
 		t.Errorf("after the deploys: 1 %v, 2 %v; want the one that a call waits for", has(1), has(2))
 	}
-	n.script.unfinished = false
+	n.script.unfinished, n.script.parked = false, []*event.Event{n.call("pay", 1)}
+	if err := n.api.RemoveVersion(t.Context(), "pay", 1); fault.KindOf(err) != fault.Conflict || !has(1) {
+		t.Errorf("RemoveVersion of one that a call waits for whose topic has it no more: %v", err)
+	}
+	n.script.parked = nil
 	ok(t, n.api.RemoveVersion(t.Context(), "pay", 1))
 	if has(1) {
 		t.Error("the version is there though no call waits for it")

@@ -85,6 +85,18 @@ func attemptsOf(w *world, id string) int {
 	return 0
 }
 
+func parkedIDs(w *world, n *node, fn, trigger string) (ids []string) {
+	w.t.Helper()
+	t, err := w.cat.View().Trigger(fn, trigger)
+	if err == nil {
+		err = n.d.ParkedEvents(context.Background(), t, func(e *event.Event) error { ids = append(ids, e.ID); return nil })
+	}
+	if err != nil {
+		w.t.Fatalf("parked events: %v", err)
+	}
+	return ids
+}
+
 // TestAParkedRunOutlivesItsEvent lets retention take an event that waits for hours, with one behind it, and the node stop.
 func TestAParkedRunOutlivesItsEvent(t *testing.T) {
 	for _, restart := range []bool{false, true} {
@@ -117,6 +129,9 @@ func TestAParkedRunOutlivesItsEvent(t *testing.T) {
 				t.Errorf("delayed events = %v, want the one that waits", keys)
 			}
 			lost.lose(2) // the first two; what is behind is still there
+			if ids := parkedIDs(w, n, "f", "t"); !slices.Equal(ids, []string{"bad"}) {
+				t.Errorf("parked events = %v, want the one that waits", ids)
+			}
 			for attempt := 2; attempt <= 3; attempt++ {
 				if restart {
 					n.quit()
@@ -139,6 +154,9 @@ func TestAParkedRunOutlivesItsEvent(t *testing.T) {
 			}
 			if keys := slices.Concat(w.standing(function.TopicDelayed, ""), w.standing(function.TopicProgress, "r/")); len(keys) > 0 {
 				t.Errorf("left behind: %v", keys)
+			}
+			if ids := parkedIDs(w, n, "f", "t"); len(ids) > 0 {
+				t.Errorf("parked events = %v when all have run", ids)
 			}
 			w.await("all memory to be given back", func() bool { return n.d.budget.held.Load() == 0 })
 		})
