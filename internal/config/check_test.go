@@ -115,6 +115,16 @@ func TestCheckLooksAtFilesThatAreNamed(t *testing.T) {
 		{"a registry's password", "registries: ['https://r.example?user=a&password-file=" + none + "']\n", "registries cannot be read", ""},
 		{"Kafka's password", "eventlog: 'kafka://k:9092?sasl=plain&user=a&password-env=NONE'\n", "eventlog takes a password from the variable NONE, which is empty here", ""},
 		{"Kafka's certificates", "eventlog: 'kafka://k:9092?ca=" + none + "'\n", "eventlog cannot be read", ""},
+		{"no client secret", "signin: {issuer: 'https://id.example', client: c, groups: [a=admin], secret: " + none + "}\n", "signin.secret cannot be read", ""},
+		{"a client secret for everybody", "signin: {issuer: 'https://id.example', client: c, groups: [a=admin], secret: " + open + "}\n", "", "signin.secret is a secret, and everybody"},
+		{"no account", "kubernetes: {account: " + none + "}\n", "kubernetes.account cannot be read", ""},
+		{"header fields for everybody", "otlp: {headers: " + open + "}\n", "", "otlp.headers is a secret, and everybody"},
+		{"a key for everybody", "otlp: {cert: " + open + ", key: " + open + "}\n", "", "otlp.key is a secret, and everybody"},
+		{"files that are made", "audit: {checkpoints: " + none + "}\nlogs: {ship: ['file://" + none + "']}\n", "", ""},
+		{"checkpoints whose directory is not there", "audit: {checkpoints: " + none + "/deep}\n", "audit.checkpoints cannot be read: stat " + none, ""},
+		{"a sink that is a directory", "logs: {ship: ['file://" + dir + "']}\n", "logs.ship needs a file", ""},
+		{"a sink's authority", "logs: {ship: ['https://l.example?ca=" + none + "']}\n", "logs.ship cannot be read", ""},
+		{"a sink's value for everybody", "logs: {ship: ['https://l.example?value-file=" + open + "']}\n", "", "logs.ship is a secret, and everybody"},
 		{"a passphrase by a descriptor", "secrets: {passphrase: 'fd:9'}\n", "", ""},
 	} {
 		f, err := Check(Source{File: file(t, c.text), Environment: given(nil)})
@@ -129,6 +139,23 @@ func TestCheckLooksAtFilesThatAreNamed(t *testing.T) {
 			if (len(one.got) > 0) != (one.want != "") || one.want != "" && !strings.Contains(one.got[0].String(), one.want) {
 				t.Errorf("%s: %s = %v, want %q", c.name, one.what, one.got, one.want)
 			}
+		}
+	}
+}
+
+// A new setting that names a file is looked at too.
+func TestCheckLooksAtWhateverASettingNames(t *testing.T) {
+	const at = "/some/where"
+	for _, s := range Settings() {
+		if !strings.Contains(s.Form, "file") && !strings.Contains(s.Form, "director") {
+			continue
+		}
+		n := Default()
+		if err := s.set(n, at); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(n.names(nil), func(one named) bool { return one.key == s.Key && strings.HasPrefix(one.path, at) }) {
+			t.Errorf("%s takes a %s, at which nobody looks", s.Key, s.Form)
 		}
 	}
 }

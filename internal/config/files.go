@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // named is something outside of the configuration that a setting names.
@@ -24,7 +26,8 @@ const (
 	isDirectory
 	isDirectoryToBe
 	isProgram
-	isUnset // a variable that has nothing in it
+	isFileAdded // or nothing yet: it is made where its directory is, and written to
+	isUnset     // a variable that has nothing in it
 )
 
 // names are all things that the configuration names, in the order of the settings.
@@ -39,8 +42,20 @@ func (n *Node) names(environment func(string) string) []named {
 	}
 	all = append(all, named{key: "tls.cert", path: n.TLS.Cert}, named{key: "tls.key", path: n.TLS.Key, secret: true}, named{key: "tls.clients", path: n.TLS.Clients},
 		named{key: "acme.ca", path: n.TLS.ACME.CA})
+	all = append(all, named{key: "signin.secret", path: n.Signin.Secret, secret: true},
+		named{key: "otlp.headers", path: n.OTLP.Headers, secret: true}, named{key: "otlp.ca", path: n.OTLP.CA}, named{key: "otlp.cert", path: n.OTLP.Cert},
+		named{key: "otlp.key", path: n.OTLP.Key, secret: true}, named{key: "audit.checkpoints", path: n.Audit.Checkpoints, kind: isFileAdded})
+	for _, s := range n.Logs.Ship {
+		if s.Kind == SinkFile {
+			all = append(all, named{key: "logs.ship", path: s.Address, kind: isFileAdded})
+		}
+		all = append(all, named{key: "logs.ship", path: s.CA}, named{key: "logs.ship", path: s.ValueFile, secret: true})
+	}
 	for _, dir := range n.Build.Tools {
 		all = append(all, named{key: "build.tools", path: dir, kind: isDirectory})
+	}
+	if at := n.Kubernetes.Account; at != defaultAccount { // which is in a pod alone
+		all = append(all, named{key: "kubernetes.account", path: filepath.Join(at, "token"), secret: true}, named{key: "kubernetes.account", path: filepath.Join(at, "ca.crt")})
 	}
 	all = append(all, named{key: "secrets.key", path: n.Secrets.Key, kind: isFileToBe, secret: true})
 	if !strings.HasPrefix(n.Secrets.Passphrase, "fd:") {
@@ -57,7 +72,10 @@ func (n *Node) names(environment func(string) string) []named {
 
 // look holds one thing against what it has to be.
 func (f *Finding) look(n named) {
-	const hint = "name another, or make it; who runs the node must be able to read it"
+	hint := "name another, or make it; who runs the node must be able to read it"
+	if n.kind == isFileAdded {
+		hint = "name another, or make its directory; who runs the node must be able to write there"
+	}
 	switch {
 	case n.path == "":
 		return
@@ -72,6 +90,10 @@ func (f *Finding) look(n named) {
 	}
 	at := n.path
 	info, err := os.Stat(at)
+	if n.kind == isFileAdded && errors.Is(err, fs.ErrNotExist) {
+		at = filepath.Dir(at)
+		info, err = os.Stat(at)
+	}
 	if n.kind == isFileToBe || n.kind == isDirectoryToBe {
 		for errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) { // what is not there yet is made, where its directory is
 			at = filepath.Dir(at)
@@ -89,6 +111,12 @@ func (f *Finding) look(n named) {
 		return
 	case !wantsDirectory && !info.Mode().IsRegular():
 		f.Wrong(n.key, hint, "needs a file, and %s is none", at)
+		return
+	}
+	if n.kind == isFileAdded {
+		if err := unix.Access(at, unix.W_OK); err != nil {
+			f.Wrong(n.key, hint, "cannot be written: %s: %v", at, err)
+		}
 		return
 	}
 	opened, err := os.Open(at)

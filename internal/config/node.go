@@ -58,6 +58,9 @@ type Kubernetes struct {
 	Account string // directory with the files token and ca.crt
 }
 
+// defaultAccount is where Kubernetes puts a pod's.
+const defaultAccount = "/var/run/secrets/kubernetes.io/serviceaccount"
+
 // Secrets says where the key is that secrets are encrypted with, and how it is kept.
 type Secrets struct {
 	Key        string // file; "" = in the data directory
@@ -102,7 +105,7 @@ func Default() *Node {
 		},
 		Health:     defaultHealth(),
 		Build:      defaultBuild(),
-		Kubernetes: Kubernetes{Account: "/var/run/secrets/kubernetes.io/serviceaccount"},
+		Kubernetes: Kubernetes{Account: defaultAccount},
 		Sandbox:    Sandbox{IDs: IDs{First: 0x70000000, Count: 0x0f000000}, Spares: 16},
 		Audit:      defaultAudit(),
 	}
