@@ -43,7 +43,7 @@ func New(o Options) (*Console, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Console{api: inside{o.API}, logger: o.Logger, now: o.Now, sessions: newSessions(o.Now), desk: newDesk(o.Provider), rates: newRates(), mux: http.NewServeMux()}
+	c := &Console{api: inside{o.API}, logger: o.Logger, now: o.Now, sessions: newSessions(o.Now, waysOf(o.Provider)), desk: newDesk(o.Provider), rates: newRates(), mux: http.NewServeMux()}
 	var err error
 	if c.pages, err = readPages(o.Now); err != nil {
 		return nil, err

@@ -69,15 +69,20 @@ func (d *desk) origin(r *http.Request) string {
 	return "http://" + r.Host
 }
 
+// waysOf is by which browsers come to a console where people sign in with a provider.
+func waysOf(p *Provider) ways {
+	return ways{secure: p != nil && strings.HasPrefix(p.Origin, "https://")}
+}
+
 // pendingCookie has a name of its own for each sign-in, so that two at a time do not end each other. It is sent when a browser comes from the provider,
 // unlike the session's.
-func pendingCookie(r *http.Request, state, value string, lasts time.Duration) *http.Cookie {
+func (w ways) pendingCookie(r *http.Request, state, value string, lasts time.Duration) *http.Cookie {
 	sum := sha256.Sum256([]byte(state))
 	c := &http.Cookie{
 		Name: cookieName + "-signin-" + hex.EncodeToString(sum[:8]), Value: value, Path: callbackPath, MaxAge: int(lasts.Seconds()),
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: w.by(r),
 	}
-	if r.TLS != nil {
+	if w.by(r) {
 		c.Name = "__Secure-" + c.Name // RFC 6265bis, section 4.1.3.1
 	}
 	return c
@@ -109,7 +114,7 @@ func (c *Console) toProvider(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, to, err)
 		return
 	}
-	http.SetCookie(w, pendingCookie(r, pending.State, text, signinTime))
+	http.SetCookie(w, c.sessions.ways.pendingCookie(r, pending.State, text, signinTime))
 	http.Redirect(w, r, at, http.StatusSeeOther)
 }
 
@@ -120,7 +125,7 @@ func (c *Console) fromProvider(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, "/", err)
 		return
 	}
-	http.SetCookie(w, pendingCookie(r, pending.State, "", -time.Second))
+	http.SetCookie(w, c.sessions.ways.pendingCookie(r, pending.State, "", -time.Second))
 	secret, err := c.desk.Secret()
 	if err != nil {
 		c.refuse(w, pending.Return, c.unreachable(err))
@@ -144,7 +149,7 @@ func (c *Console) fromProvider(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.sessions.end(r)
-	http.SetCookie(w, cookie(r, c.sessions.begin(who.Token, true)))
+	http.SetCookie(w, c.sessions.ways.cookie(r, c.sessions.begin(who.Token, true)))
 	// The browser comes from another site, and would not send the cookie with what this answer leads it to; with what a page of this site leads to, it does.
 	c.write(w, http.StatusOK, frame{Page: "signedin", Title: "Signed in", Next: pending.Return, Body: pending.Return})
 }
@@ -155,7 +160,7 @@ func (c *Console) pending(r *http.Request) (p signin.Pending, err error) {
 	if c.desk == nil {
 		return p, notBegun
 	}
-	kept, err := r.Cookie(pendingCookie(r, r.URL.Query().Get("state"), "", 0).Name)
+	kept, err := r.Cookie(c.sessions.ways.pendingCookie(r, r.URL.Query().Get("state"), "", 0).Name)
 	if err != nil || c.desk.seal(r).Open(kept.Value, &p) != nil || c.now().Unix() >= p.Until {
 		return p, notBegun
 	}

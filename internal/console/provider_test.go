@@ -42,6 +42,12 @@ func TestPeopleSignInByHTTPSAlone(t *testing.T) {
 		if tt.leads != "" && (w.Code != http.StatusSeeOther || !strings.HasPrefix(to, server.URL+"/a?") || !strings.Contains(to, "redirect_uri="+tt.leads) || !strings.Contains(to, "code_challenge_method=S256")) {
 			t.Errorf("at %s: %d to %q, want it led to the provider and back to %s", tt.host, w.Code, to, tt.leads)
 		}
+		byHTTPS := tt.origin != "" // the part of the way that ends here is plain in all cases
+		for _, one := range append(w.Result().Cookies(), c.sessions.ways.cookie(r, "x")) {
+			if one.Secure != byHTTPS || strings.HasPrefix(one.Name, "__") != byHTTPS {
+				t.Errorf("at %s with the origin %q the cookie is %v", tt.host, tt.origin, one)
+			}
+		}
 	}
 }
 

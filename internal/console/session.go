@@ -72,14 +72,15 @@ func (s *session) lastUsed() time.Time {
 // sessions are those who are signed in, for as long as the process lives. They are found by a digest of the name that the browser holds, so that the
 // time it takes to look tells nothing of the names that there are.
 type sessions struct {
-	now func() time.Time
+	now  func() time.Time
+	ways ways
 
 	mu  sync.Mutex
 	all map[[sha256.Size]byte]*session
 }
 
-func newSessions(now func() time.Time) *sessions {
-	return &sessions{now: now, all: map[[sha256.Size]byte]*session{}}
+func newSessions(now func() time.Time, w ways) *sessions {
+	return &sessions{now: now, ways: w, all: map[[sha256.Size]byte]*session{}}
 }
 
 // begin makes a session for a token, which the API has taken, and returns the name of it. person: it is the provider's.
@@ -108,7 +109,7 @@ func (s *sessions) begin(token string, person bool) string {
 
 // of is the session of a request; nil = nobody is signed in.
 func (s *sessions) of(r *http.Request) *session {
-	c, err := r.Cookie(cookieOf(r))
+	c, err := r.Cookie(s.ways.cookieOf(r))
 	if err != nil {
 		return nil
 	}
@@ -124,7 +125,7 @@ func (s *sessions) of(r *http.Request) *session {
 
 // end forgets the session of a request.
 func (s *sessions) end(r *http.Request) {
-	if c, err := r.Cookie(cookieOf(r)); err == nil {
+	if c, err := r.Cookie(s.ways.cookieOf(r)); err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.forget(sha256.Sum256([]byte(c.Value)))
@@ -139,18 +140,26 @@ func (s *sessions) forget(key [sha256.Size]byte) {
 	}
 }
 
+// ways are by which browsers come.
+type ways struct {
+	secure bool // by https alone, whatever the last part of the way is: something before this listener has the certificate
+}
+
+// by says whether a browser's way here is https.
+func (w ways) by(r *http.Request) bool { return w.secure || r.TLS != nil }
+
 // cookie holds a session's name in the browser; scripts cannot read it, and other sites cannot have it sent. "" takes it away.
-func cookie(r *http.Request, name string) *http.Cookie {
-	c := &http.Cookie{Name: cookieOf(r), Value: name, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil}
+func (w ways) cookie(r *http.Request, name string) *http.Cookie {
+	c := &http.Cookie{Name: w.cookieOf(r), Value: name, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: w.by(r)}
 	if name == "" {
 		c.MaxAge = -1
 	}
 	return c
 }
 
-// cookieOf is the cookie's name: by TLS browsers hold it to be of this host alone. RFC 6265bis, section 4.1.3.2.
-func cookieOf(r *http.Request) string {
-	if r.TLS != nil {
+// cookieOf is the cookie's name: by https browsers hold it to be of this host alone. RFC 6265bis, section 4.1.3.2.
+func (w ways) cookieOf(r *http.Request) string {
+	if w.by(r) {
 		return "__Host-" + cookieName
 	}
 	return cookieName

@@ -48,7 +48,7 @@ func TestTheTokenStaysOnTheNode(t *testing.T) {
 	}
 	r := httptest.NewRequest(http.MethodPost, "/", nil)
 	r.TLS = &tls.ConnectionState{}
-	if c := cookie(r, "x"); !c.Secure || c.Name != "__Host-dalamb-console" {
+	if c := v.console.sessions.ways.cookie(r, "x"); !c.Secure || c.Name != "__Host-dalamb-console" {
 		t.Errorf("by TLS the cookie is %v, want it secure and of this host alone", c)
 	}
 }
@@ -144,7 +144,7 @@ func TestASessionEnds(t *testing.T) {
 	}
 
 	now := time.Now()
-	s := newSessions(func() time.Time { return now })
+	s := newSessions(func() time.Time { return now }, ways{})
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.AddCookie(&http.Cookie{Name: cookieName, Value: s.begin("t", false)})
 	for _, step := range []struct {
@@ -160,7 +160,7 @@ func TestASessionEnds(t *testing.T) {
 
 func TestSessionsAreBounded(t *testing.T) {
 	now := time.Now()
-	s := newSessions(func() time.Time { return now })
+	s := newSessions(func() time.Time { return now }, ways{})
 	first := s.begin("t", false)
 	for i := range maxSessions + 5 {
 		now = now.Add(time.Second)

@@ -49,7 +49,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.sessions.end(r) // one that this browser had before
-	http.SetCookie(w, cookie(r, c.sessions.begin(token, false)))
+	http.SetCookie(w, c.sessions.ways.cookie(r, c.sessions.begin(token, false)))
 	http.Redirect(w, r, p.To, http.StatusSeeOther)
 }
 
@@ -61,7 +61,7 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.sessions.end(r)
-	http.SetCookie(w, cookie(r, ""))
+	http.SetCookie(w, c.sessions.ways.cookie(r, ""))
 	if s != nil && s.person && c.desk != nil {
 		if at := c.desk.End(); at != "" { // a form may lead to no other site: guard
 			c.write(w, http.StatusOK, frame{Page: "signedout", Title: "Signed out", Body: signedOutPage{c.desk.host(), at}})
