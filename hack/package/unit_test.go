@@ -35,3 +35,17 @@ func TestTheUnitIsValidAndFenced(t *testing.T) {
 		t.Errorf("systemd-analyze security: %v\n%s", err, out)
 	}
 }
+
+// RestartPreventExitStatus is about the main process alone: what is checked before it would be tried for ever.
+func TestAWrongConfigurationIsTriedOnce(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "deploy/systemd/dalamb.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "\nRestartPreventExitStatus=2\n") || strings.Contains(string(text), "\nExecStartPre=") {
+		t.Error("the unit tries a wrong configuration again")
+	}
+	if !strings.Contains(string(text), "\nLogsDirectory=dalamb\n") {
+		t.Error("the unit has no directory for what the file sinks of docs/logs.md write")
+	}
+}
