@@ -71,9 +71,9 @@ func (s *Span) Invoked(outcome, failure, instance string, cold bool) {
 	if s == nil {
 		return
 	}
-	s.span.SetAttributes(attribute.String("dalamb.outcome", outcome), semconv.FaaSColdstartKey.Bool(cold))
+	s.says(attribute.String("dalamb.outcome", outcome), semconv.FaaSColdstartKey.Bool(cold))
 	if instance != "" {
-		s.span.SetAttributes(semconv.FaaSInstanceKey.String(instance))
+		s.says(semconv.FaaSInstanceKey.String(instance))
 	}
 	if failure != "" {
 		s.fail(failure)

@@ -28,7 +28,7 @@ func (t *Tracer) Send(m Sending) *Span {
 		semconv.MessagingDestinationNameKey.String(m.Topic),
 	}
 	if m.ID != "" {
-		says = append(says, semconv.MessagingMessageIDKey.String(clip(m.ID)))
+		says = append(says, semconv.MessagingMessageIDKey.String(m.ID))
 	}
 	if m.Events > 1 {
 		says = append(says, semconv.MessagingBatchMessageCountKey.Int(m.Events))
@@ -63,7 +63,7 @@ func (t *Tracer) Process(p Processing) *Span {
 	b := beginning{name: "process " + p.Topic, kind: trace.SpanKindConsumer}
 	if len(p.Parents) == 1 {
 		b.parent = p.Parents[0]
-		says = append(says, semconv.MessagingMessageIDKey.String(clip(p.ID)))
+		says = append(says, semconv.MessagingMessageIDKey.String(p.ID))
 	} else {
 		b.links = p.Parents
 		says = append(says, semconv.MessagingBatchMessageCountKey.Int(len(p.Parents)))
@@ -80,7 +80,7 @@ func (s *Span) Processed(outcome, failure string) {
 	if s == nil {
 		return
 	}
-	s.span.SetAttributes(attribute.String("dalamb.outcome", outcome))
+	s.says(attribute.String("dalamb.outcome", outcome))
 	if failure != "" {
 		s.fail(failure)
 	}

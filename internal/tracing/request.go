@@ -26,21 +26,21 @@ func (t *Tracer) Request(r Request) *Span {
 		return nil
 	}
 	path, query, _ := strings.Cut(r.Path, "?")
-	says := []attribute.KeyValue{semconv.URLPathKey.String(clip(path)), semconv.URLSchemeKey.String(schemeOf(r.Scheme)), semconv.ServerAddressKey.String(clip(r.Host))}
+	says := []attribute.KeyValue{semconv.URLPathKey.String(path), semconv.URLSchemeKey.String(schemeOf(r.Scheme)), semconv.ServerAddressKey.String(r.Host)}
 	method := methodOf(r.Method)
 	if method != r.Method {
-		says = append(says, semconv.HTTPRequestMethodKey.String("_OTHER"), semconv.HTTPRequestMethodOriginalKey.String(clip(r.Method)))
+		says = append(says, semconv.HTTPRequestMethodKey.String("_OTHER"), semconv.HTTPRequestMethodOriginalKey.String(r.Method))
 	} else {
 		says = append(says, semconv.HTTPRequestMethodKey.String(method))
 	}
 	if query != "" {
-		says = append(says, semconv.URLQueryKey.String(clip(query)))
+		says = append(says, semconv.URLQueryKey.String(query))
 	}
 	if r.Remote != "" {
 		says = append(says, semconv.ClientAddressKey.String(r.Remote))
 	}
 	if r.Agent != "" {
-		says = append(says, semconv.UserAgentOriginalKey.String(clip(r.Agent)))
+		says = append(says, semconv.UserAgentOriginalKey.String(r.Agent))
 	}
 	return t.begin(beginning{name: method, kind: trace.SpanKindServer, parent: r.Parent, says: says})
 }
@@ -70,10 +70,10 @@ func (s *Span) Answered(method, route string, status int) {
 		status = http.StatusOK
 	}
 	if route != "" {
-		s.span.SetName(methodOf(method) + " " + route)
-		s.span.SetAttributes(semconv.HTTPRouteKey.String(route))
+		s.span.SetName(clip(methodOf(method) + " " + route))
+		s.says(semconv.HTTPRouteKey.String(route))
 	}
-	s.span.SetAttributes(semconv.HTTPResponseStatusCodeKey.Int(status))
+	s.says(semconv.HTTPResponseStatusCodeKey.Int(status))
 	if status >= http.StatusInternalServerError {
 		s.fail(http.StatusText(status))
 	}

@@ -4,6 +4,7 @@ package tracing
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -44,7 +45,7 @@ type beginning struct {
 }
 
 func (t *Tracer) begin(b beginning) *Span {
-	options := []trace.SpanStartOption{trace.WithSpanKind(b.kind), trace.WithAttributes(b.says...)}
+	options := []trace.SpanStartOption{trace.WithSpanKind(b.kind), trace.WithAttributes(clipped(b.says)...)}
 	if !b.at.IsZero() {
 		options = append(options, trace.WithTimestamp(b.at))
 	}
@@ -57,7 +58,7 @@ func (t *Tracer) begin(b beginning) *Span {
 	if c := contextOf(b.parent); c.IsValid() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, c)
 	}
-	_, span := t.spans.Start(ctx, b.name, options...)
+	_, span := t.spans.Start(ctx, clip(b.name), options...)
 	return &Span{tracer: t, span: span, parent: textOf(span.SpanContext())}
 }
 
@@ -72,8 +73,11 @@ func (s *Span) TraceParent() string {
 // fail says that the span ended badly. What has failed says it in one word: texts of functions stay where they are, since they may hold anything.
 func (s *Span) fail(what string) {
 	s.span.SetStatus(codes.Error, "")
-	s.span.SetAttributes(semconv.ErrorTypeKey.String(clip(what)))
+	s.says(semconv.ErrorTypeKey.String(what))
 }
+
+// says adds to what a span tells of itself.
+func (s *Span) says(more ...attribute.KeyValue) { s.span.SetAttributes(clipped(more)...) }
 
 // End ends a span. Later ends of it change nothing.
 func (s *Span) End() {
@@ -90,13 +94,19 @@ func (s *Span) Failed(what string) {
 	}
 }
 
-// longest is how much of a name that others choose a span says, in bytes.
+// longest is how much of a text a span says, in bytes.
 const longest = 256
 
-// clip bounds a text that somebody else has chosen.
-func clip(s string) string {
-	if len(s) > longest {
-		return s[:longest]
+// clip bounds a text that somebody else may have chosen. What is no UTF-8 is replaced after the cut, which may go through a character: one such string in
+// a protobuf message, and none of the spans that are sent with it arrives.
+func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), longest)], "\ufffd") }
+
+// clipped clips all texts of attributes, in place.
+func clipped(says []attribute.KeyValue) []attribute.KeyValue {
+	for i, kv := range says {
+		if kv.Value.Type() == attribute.STRING {
+			says[i] = kv.Key.String(clip(kv.Value.AsString()))
+		}
 	}
-	return s
+	return says
 }
