@@ -44,7 +44,8 @@ func (k *Keeper) sources(ctx context.Context) ([]eventlog.Partition, error) {
 	return all, nil
 }
 
-// read gives each record of a stretch of time. The log's own stamps never go back on a partition.
+// read gives each record of a stretch of time. Stamps go back on a partition where the clocks of nodes differ: none of the stretch stands before the first
+// record that is not older than from, and after one that is later than to by what clocks may differ, none comes any more.
 func (k *Keeper) read(ctx context.Context, p eventlog.Partition, from, to time.Time, each func(*eventlog.Record)) error {
 	next, err := k.o.Log.OffsetAt(ctx, p, from)
 	if err != nil {
@@ -58,9 +59,9 @@ func (k *Keeper) read(ctx context.Context, p eventlog.Partition, from, to time.T
 		for i := range rs {
 			next = rs[i].Offset + 1
 			switch at := rs[i].Time; {
-			case !at.Before(to):
+			case !at.Before(to.Add(settling)):
 				return nil
-			case !at.Before(from):
+			case !at.Before(from) && at.Before(to):
 				each(&rs[i])
 			}
 		}

@@ -224,6 +224,26 @@ func TestHoursAreCountedOnceWhateverEndsANode(t *testing.T) {
 	}
 }
 
+// TestEachRecordIsOfOneHourThoughClocksDiffer has a node whose clock is fast tell of the next hour while others still tell of this one.
+func TestEachRecordIsOfOneHourThoughClocksDiffer(t *testing.T) {
+	w := newWorld(t)
+	for _, after := range []time.Duration{time.Hour - 2*time.Second, time.Hour + time.Millisecond, time.Hour - time.Second, time.Hour + settling - time.Second, time.Hour - time.Millisecond} {
+		w.at(after, function.TopicRequests, event.TypeRequestCompleted, function.Request{Function: "pay", Version: 1, Duration: function.Duration(time.Millisecond)})
+	}
+	for hour, want := range []int64{3, 2, 0} {
+		from := noon.Add(time.Duration(hour) * time.Hour)
+		all, err := w.keeper.count(t.Context(), from, from.Add(time.Hour))
+		w.ok(err)
+		var got int64
+		for _, u := range all {
+			got += u.Invocations
+		}
+		if got != want {
+			t.Errorf("%d invocations are of the hour from %s, want %d", got, from.Format(time.TimeOnly), want)
+		}
+	}
+}
+
 func TestOnlyTheOwnerOfTheFirstPartitionCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &Keeper{}
