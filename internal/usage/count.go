@@ -17,9 +17,21 @@ func (k *Keeper) count(ctx context.Context, from, to time.Time) ([]function.Usag
 	if err != nil {
 		return nil, err
 	}
-	c := &counter{keeper: k, hour: from, sums: map[string]*function.Usage{}, told: map[string]bool{}, memory: map[string]map[int]int64{}}
+	c := k.newCounter(from)
 	for _, p := range ps {
-		if err := k.read(ctx, p, from, to, c.take); err != nil {
+		at, err := k.offsetAt(ctx, p, from)
+		if err != nil {
+			return nil, err
+		}
+		// Stamps go back on a partition where the clocks of nodes differ: none of the hour stands before the first record that is not older than it, and after
+		// one that is later by what clocks may differ, none comes any more.
+		_, err = k.read(ctx, p, at, func(r *eventlog.Record) bool {
+			if !r.Time.Before(from) && r.Time.Before(to) {
+				c.take(r)
+			}
+			return r.Time.Before(to.Add(settling))
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -44,29 +56,29 @@ func (k *Keeper) sources(ctx context.Context) ([]eventlog.Partition, error) {
 	return all, nil
 }
 
-// read gives each record of a stretch of time. Stamps go back on a partition where the clocks of nodes differ: none of the stretch stands before the first
-// record that is not older than from, and after one that is later than to by what clocks may differ, none comes any more.
-func (k *Keeper) read(ctx context.Context, p eventlog.Partition, from, to time.Time, each func(*eventlog.Record)) error {
-	next, err := k.o.Log.OffsetAt(ctx, p, from)
+func (k *Keeper) offsetAt(ctx context.Context, p eventlog.Partition, t time.Time) (int64, error) {
+	at, err := k.o.Log.OffsetAt(ctx, p, t)
 	if err != nil {
-		return fmt.Errorf("find a time in %s/%d: %w", p.Topic, p.ID, err)
+		return 0, fmt.Errorf("find a time in %s/%d: %w", p.Topic, p.ID, err)
 	}
+	return at, nil
+}
+
+// read gives each record from an offset on until each says that it is enough, and returns where to read on, also with an error.
+func (k *Keeper) read(ctx context.Context, p eventlog.Partition, next int64, each func(*eventlog.Record) (on bool)) (int64, error) {
 	for {
 		rs, err := k.o.Log.Read(ctx, p, next, eventlog.ReadOptions{NoWait: true})
 		if err != nil {
-			return fmt.Errorf("read %s/%d: %w", p.Topic, p.ID, err)
+			return next, fmt.Errorf("read %s/%d: %w", p.Topic, p.ID, err)
 		}
 		for i := range rs {
 			next = rs[i].Offset + 1
-			switch at := rs[i].Time; {
-			case !at.Before(to.Add(settling)):
-				return nil
-			case !at.Before(from) && at.Before(to):
-				each(&rs[i])
+			if !each(&rs[i]) {
+				return next, nil
 			}
 		}
 		if len(rs) == 0 {
-			return nil
+			return next, nil
 		}
 	}
 }
@@ -76,8 +88,12 @@ type counter struct {
 	keeper *Keeper
 	hour   time.Time
 	sums   map[string]*function.Usage
-	told   map[string]bool          // attempts and builds that more than one record tells of
+	told   map[string]bool          // attempts and builds that more than one record may tell of
 	memory map[string]map[int]int64 // in MiB, of versions
+}
+
+func (k *Keeper) newCounter(hour time.Time) *counter {
+	return &counter{keeper: k, hour: hour, sums: map[string]*function.Usage{}, told: map[string]bool{}, memory: map[string]map[int]int64{}}
 }
 
 func (c *counter) of(fn string) *function.Usage {
@@ -138,7 +154,9 @@ func (c *counter) run(run *function.Run) {
 	if a.Version == 0 || a.ID != "" && c.told[a.ID] {
 		return // nobody knows what it took
 	}
-	c.told[a.ID] = true
+	if a.ID != "" && (a.Outcome != function.Succeeded || a.Batch > 1) { // one event's success is told of once
+		c.told[a.ID] = true
+	}
 	c.invoked(c.of(run.Function), a.Version, a.Duration)
 }
 

@@ -38,7 +38,10 @@ type Options struct {
 }
 
 // Keeper counts. It is a dispatch.Duty. Safe for concurrent use.
-type Keeper struct{ o Options }
+type Keeper struct {
+	o    Options
+	open open
+}
 
 // New checks the options and starts nothing.
 func New(o Options) (*Keeper, error) {
@@ -51,7 +54,7 @@ func New(o Options) (*Keeper, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Keeper{o}, nil
+	return &Keeper{o: o, open: open{turn: make(chan struct{}, 1)}}, nil
 }
 
 const (
@@ -76,7 +79,7 @@ func (k *Keeper) Keep(ctx context.Context, own eventlog.Owned) error {
 	if err := k.o.Catalog.CatchUp(ctx); err != nil {
 		return err
 	}
-	next, err := k.next(ctx)
+	next, _, err := k.next(ctx)
 	if err != nil {
 		return err
 	}
@@ -100,23 +103,28 @@ func (k *Keeper) Keep(ctx context.Context, own eventlog.Owned) error {
 	}
 }
 
-// next is the first hour that is not complete in the log.
-func (k *Keeper) next(ctx context.Context) (time.Time, error) {
-	from, err := k.first(ctx)
+// next is the first hour that is not complete in the log, and where in _dalamb.usage the hours after it will be.
+func (k *Keeper) next(ctx context.Context) (hour time.Time, at int64, err error) {
+	hour, err = k.first(ctx)
 	if err != nil {
-		return from, err
+		return hour, 0, err
 	}
-	_, err = eventlog.ReadAll(ctx, k.o.Log, place(), func(r *eventlog.Record) error {
+	bound := k.o.Now().Add(-oldest).Truncate(time.Hour)
+	// An hour is stored after its end: those from the bound on stand behind its time.
+	if at, err = k.offsetAt(ctx, place(), bound); err != nil {
+		return hour, 0, err
+	}
+	at, err = k.read(ctx, place(), at, func(r *eventlog.Record) bool {
 		if u, typ, ok := decode(r); ok && typ == event.TypeUsageCompleted {
-			from = u.Hour.Add(time.Hour)
+			hour = u.Hour.Add(time.Hour)
 		}
-		return nil
+		return true
 	})
-	if bound := k.o.Now().Add(-oldest).Truncate(time.Hour); from.Before(bound) {
-		k.o.Logger.Warn("hours were never counted, and the log does not tell of them any more", "from", from, "to", bound)
-		from = bound
+	if hour.Before(bound) {
+		k.o.Logger.Warn("hours were never counted, and the log does not tell of them any more", "from", hour, "to", bound)
+		hour = bound
 	}
-	return from, err
+	return hour, at, err
 }
 
 // first is the hour of the oldest record that tells of usage; this one where there is none.
@@ -188,41 +196,29 @@ func decode(r *eventlog.Record) (u function.Usage, typ string, ok bool) {
 }
 
 // Usage is what was used in the hours that begin from since on and before until, oldest first, of each function by its name. What nobody has stored yet, the
-// hour that is not over among it, is counted now.
+// hour that is not over among it, is as it is counted now.
 func (k *Keeper) Usage(ctx context.Context, since, until time.Time) ([]function.Usage, error) {
-	var all []function.Usage
-	next, err := k.first(ctx)
+	// What is stored from now on stands in both, and is taken from the count.
+	next, counted, err := k.opened(ctx, since, until)
+	if err != nil || !since.Before(next) {
+		return counted, err
+	}
+	at, err := k.offsetAt(ctx, place(), since) // an hour is stored after its end
 	if err != nil {
 		return nil, err
 	}
-	_, err = eventlog.ReadAll(ctx, k.o.Log, place(), func(r *eventlog.Record) error {
+	var all []function.Usage
+	_, err = k.read(ctx, place(), at, func(r *eventlog.Record) bool {
 		u, typ, ok := decode(r)
-		switch {
-		case !ok:
-		case typ == event.TypeUsageCompleted:
-			next = u.Hour.Add(time.Hour)
-		case !u.Hour.Before(since) && u.Hour.Before(until):
+		if !ok {
+			return true
+		}
+		if typ == event.TypeUsage && !u.Hour.Before(since) && u.Hour.Before(until) && u.Hour.Before(next) {
 			all = append(all, u)
 		}
-		return nil
+		return u.Hour.Before(until) && u.Hour.Before(next)
 	})
-	if err != nil {
-		return nil, err
-	}
-	if bound := k.o.Now().Add(-oldest).Truncate(time.Hour); next.Before(bound) {
-		next = bound
-	}
-	for ; next.Before(k.o.Now()); next = next.Add(time.Hour) {
-		if next.Before(since) || !next.Before(until) {
-			continue
-		}
-		open, err := k.count(ctx, next, next.Add(time.Hour))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, open...)
-	}
-	return all, nil
+	return append(all, counted...), err
 }
 
 // sorted are the sums of an hour by the functions' names.

@@ -167,7 +167,7 @@ func TestHoursAreCountedOnceWhateverEndsANode(t *testing.T) {
 	if err != nil || told(all) != twelve {
 		t.Errorf("while the hour goes on: %s, %v, want %s", told(all), err, twelve)
 	}
-	if n, err := w.keeper.next(t.Context()); err != nil || !n.Equal(noon.Add(-time.Hour)) {
+	if n, _, err := w.keeper.next(t.Context()); err != nil || !n.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("a log that was never counted begins with %v, %v, want the hour of its oldest record", n, err)
 	}
 	first, err := record(event.TypeUsageCompleted, function.Usage{Hour: noon.Add(-time.Hour)})
@@ -201,7 +201,7 @@ func TestHoursAreCountedOnceWhateverEndsANode(t *testing.T) {
 	}
 	for range 2 { // the second finds nothing to do
 		ctx, cancel := context.WithCancel(t.Context())
-		if n, err := w.keeper.next(ctx); err == nil && n.Equal(noon.Add(time.Hour)) {
+		if n, _, err := w.keeper.next(ctx); err == nil && n.Equal(noon.Add(time.Hour)) {
 			w.ok(w.keep(w.log.Append))
 		}
 		cancel()
@@ -241,6 +241,79 @@ func TestEachRecordIsOfOneHourThoughClocksDiffer(t *testing.T) {
 		if got != want {
 			t.Errorf("%d invocations are of the hour from %s, want %d", got, from.Format(time.TimeOnly), want)
 		}
+	}
+}
+
+// readings counts the records that are read.
+type readings struct {
+	eventlog.Log
+	records int
+}
+
+func (r *readings) Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
+	rs, err := r.Log.Read(ctx, p, from, o)
+	r.records += len(rs)
+	return rs, err
+}
+
+// TestWhatWasCountedIsNotReadAgain asks for the last hours of many, twice.
+func TestWhatWasCountedIsNotReadAgain(t *testing.T) {
+	w := newWorld(t)
+	for h := range 300 {
+		hour := noon.Add(time.Duration(h-300) * time.Hour)
+		for _, typ := range []string{event.TypeUsage, event.TypeUsageCompleted} {
+			r, err := record(typ, function.Usage{Hour: hour, Function: "pay", Invocations: 1})
+			w.ok(err)
+			r.Time = hour.Add(time.Hour + settling)
+			_, err = w.log.Append(t.Context(), []eventlog.Record{r})
+			w.ok(err)
+		}
+	}
+	for range 100 {
+		w.at(time.Minute, function.TopicRequests, event.TypeRequestCompleted, function.Request{Function: "pay", Version: 1, Duration: function.Duration(time.Millisecond)})
+	}
+	log := &readings{Log: w.log}
+	var err error
+	w.keeper, err = New(Options{Log: log, Catalog: w.catalog, Now: func() time.Time { return w.now }})
+	w.ok(err)
+	ask := func(want string) {
+		t.Helper()
+		all, err := w.keeper.Usage(t.Context(), noon.Add(-time.Hour), w.now)
+		said := ""
+		for _, u := range all {
+			said += fmt.Sprintf("%d: %d; ", u.Hour.Hour(), u.Invocations)
+		}
+		if err != nil || said != want {
+			t.Errorf("Usage = %s, %v, want %s", said, err, want)
+		}
+	}
+	ask("11: 1; 12: 100; ")
+	log.records = 0
+	w.at(2*time.Minute, function.TopicRequests, event.TypeRequestCompleted, function.Request{Function: "pay", Version: 1, Duration: function.Duration(time.Millisecond)})
+	ask("11: 1; 12: 101; ")
+	if log.records > 5 {
+		t.Errorf("the second answer read %d records, want one request and the stored hour that was asked for", log.records)
+	}
+	w.now = noon.Add(time.Hour + 5*time.Minute)
+	w.ok(w.keep(w.log.Append))
+	ask("11: 1; 12: 101; ")
+	ctx, cancel := context.WithCancel(t.Context())
+	w.keeper.open.turn <- struct{}{} // somebody counts
+	cancel()
+	if _, err := w.keeper.Usage(ctx, noon, w.now); !errors.Is(err, context.Canceled) {
+		t.Errorf("who has gone waits for his turn: %v", err)
+	}
+}
+
+func TestOnlyWhatMayBeToldAgainIsRemembered(t *testing.T) {
+	w := newWorld(t)
+	c := w.keeper.newCounter(noon)
+	for _, a := range []function.Attempt{{ID: "a", Outcome: function.Succeeded}, {ID: "b", Outcome: function.Failed}, {ID: "c", Batch: 2, Outcome: function.Succeeded}} {
+		a.Version = 1
+		c.run(&function.Run{Function: "pay", Attempts: []function.Attempt{a}})
+	}
+	if len(c.told) != 2 || c.told["a"] {
+		t.Errorf("remembered are %v, want b and c", c.told)
 	}
 }
 
