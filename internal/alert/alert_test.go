@@ -3,6 +3,7 @@ package alert
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ type world struct {
 	catalog *catalog.Catalog
 	now     time.Time
 	lags    map[string]int64
+	unasked error // why the lags are only a part
 	keeper  *Keeper
 	judge   *judge
 }
@@ -49,7 +51,7 @@ func newWorld(t *testing.T, alerts ...function.Alert) *world {
 	for _, a := range alerts {
 		w.submit(catalog.SetAlert{Alert: a})
 	}
-	w.keeper, err = New(Options{Log: w.log, Catalog: w.catalog, Now: func() time.Time { return w.now }, Lag: func(context.Context) (map[string]int64, error) { return w.lags, nil }})
+	w.keeper, err = New(Options{Log: w.log, Catalog: w.catalog, Now: func() time.Time { return w.now }, Lag: func(context.Context) (map[string]int64, error) { return w.lags, w.unasked }})
 	w.ok(err)
 	w.restart()
 	return w
@@ -243,6 +245,26 @@ func TestAnAlertThatIsChangedOrRemovedIsResolved(t *testing.T) {
 	if len(w.judge.watched) != 0 {
 		t.Errorf("a removed alert is judged: %+v", w.judge.watched)
 	}
+}
+
+// TestALagThatCannotBeAskedForChangesNothing has the log answer for one node only, or not at all.
+func TestALagThatCannotBeAskedForChangesNothing(t *testing.T) {
+	w := newWorld(t, function.Alert{Name: "behind", When: "lag > 1000"}, function.Alert{Name: "idle", When: "lag < 10 for 10s"})
+	w.lags = map[string]int64{"pay": 5000}
+	w.after(time.Second)
+	w.want("behind", "firing 5000")
+	w.lags, w.unasked = map[string]int64{"pay": 3}, errors.New("no broker answers")
+	for range 30 {
+		w.after(10 * time.Second)
+	}
+	w.want("behind", "firing 5000")
+	w.want("idle", "")
+	w.unasked = nil
+	for range 30 {
+		w.after(10 * time.Second)
+	}
+	w.want("behind", "firing 5000, ok 3")
+	w.want("idle", "firing 3")
 }
 
 // TestAWebhookIsToldInTheSameTransaction: the callback has the event, and a try is marked.

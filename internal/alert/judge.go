@@ -3,6 +3,7 @@ package alert
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/access"
@@ -19,6 +20,7 @@ type judge struct {
 	// Of the alerts as they stand.
 	watched []*watched
 	follow  *follow
+	blind   bool // the lags could not be asked for in the last round
 }
 
 // watched is an alert, what it measures, and how its condition stands.
@@ -44,12 +46,10 @@ func (j *judge) round(ctx context.Context) error {
 	if err != nil || !caught { // by half of what happened nothing can be said
 		return err
 	}
-	var lags map[string]int64
+	lags, err := j.lags(ctx)
 	for _, w := range j.watched {
-		if w.condition.Measure == function.AlertLag && lags == nil {
-			if lags, err = j.o.Lag(ctx); err != nil {
-				j.o.Logger.Debug("lag of other nodes is not known", "err", err)
-			}
+		if w.condition.Measure == function.AlertLag && err != nil {
+			continue // a part of the lag is no value: what holds, and since when, stays as it is
 		}
 		value, known := w.measure(j.o.Now(), lags)
 		if err := j.weigh(ctx, w, value, known); err != nil {
@@ -57,6 +57,23 @@ func (j *judge) round(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// lags are asked for where an alert is about them. With an error nothing is known of them.
+func (j *judge) lags(ctx context.Context) (map[string]int64, error) {
+	if !slices.ContainsFunc(j.watched, func(w *watched) bool { return w.condition.Measure == function.AlertLag }) {
+		return nil, nil
+	}
+	lags, err := j.o.Lag(ctx)
+	if blind := err != nil; blind != j.blind {
+		j.blind = blind
+		if blind {
+			j.o.Logger.Warn("alerts about lag stay as they are: how far triggers are behind is not known", "err", err)
+		} else {
+			j.o.Logger.Info("alerts about lag are judged again")
+		}
+	}
+	return lags, err
 }
 
 // settle begins to watch the alerts as they are now. One that has fired and is changed or gone is resolved.
