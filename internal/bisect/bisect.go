@@ -1,6 +1,7 @@
 package bisect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -143,6 +144,10 @@ func (r *run) ends(ctx context.Context) error {
 	if v, err = r.test(ctx, r.Bad); err != nil {
 		return err
 	}
+	if v == Skip {
+		why := cmp.Or(r.steps[len(r.steps)-1].Why, "the check says that it cannot be told")
+		return fault.New(fault.Invalid, "version %d of %s is said to be bad, and does not let itself be judged: %s", r.Bad, r.Function, why).WithHint("name another one that is bad and runs")
+	}
 	if v != Bad {
 		return fault.New(fault.Invalid, "version %d of %s is said to be bad, and is %s", r.Bad, r.Function, v).
 			WithHint("what these events come to is the same on both: name others, or give a --check that tells them apart")
@@ -218,6 +223,9 @@ func (r *run) outcome(ctx context.Context, version int) (*Outcome, error) {
 		started, err := r.Node.StartReplay(ctx, wire.ReplayRequest{
 			Name: name, Function: r.Function, Trigger: trigger, Events: byTrigger[trigger], Version: strconv.Itoa(version), Output: function.ReplayCapture,
 		})
+		if err != nil && ctx.Err() != nil {
+			err = errors.Join(err, r.cancel(ctx, name)) // the node may have begun it
+		}
 		if err != nil {
 			return nil, fmt.Errorf("run the events on version %d: %w", version, err)
 		}
@@ -247,15 +255,24 @@ func (r *run) wait(ctx context.Context, one wire.Replay) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			late, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer stop()
-			_, err := r.Node.CancelReplay(late, one.Name)
-			return errors.Join(ctx.Err(), err)
+			return errors.Join(ctx.Err(), r.cancel(ctx, one.Name))
 		}
-		var err error
-		if one, err = r.Node.Replay(ctx, one.Name); err != nil {
-			return err
+		now, err := r.Node.Replay(ctx, one.Name)
+		if err != nil {
+			return errors.Join(err, r.cancel(ctx, one.Name))
 		}
+		one = now
 	}
 	return nil
+}
+
+// cancel ends a replay, also where ctx is done. One that is not there needs no end.
+func (r *run) cancel(ctx context.Context, name string) error {
+	late, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer stop()
+	_, err := r.Node.CancelReplay(late, name)
+	if fault.KindOf(err) == fault.NotFound {
+		return nil
+	}
+	return err
 }
