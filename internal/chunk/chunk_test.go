@@ -139,6 +139,52 @@ func TestASweepTakesWhatNobodyNeeds(t *testing.T) {
 	}
 }
 
+// plain is a log that compacts in its own time.
+type plain struct{ eventlog.Log }
+
+// TestASweepGoesOnUntilTheRoomIsFree is of both kinds of log.
+func TestASweepGoesOnUntilTheRoomIsFree(t *testing.T) {
+	s := newStore(t, 2)
+	sizer := s.Log.(eventlog.Sizer)
+	what := Sweep{Before: time.Now().Add(time.Minute), Kept: func(string) bool { return false }}
+	sweep := func(s Store, want int) {
+		t.Helper()
+		if n, err := s.Sweep(t.Context(), what); n != want || err != nil {
+			t.Fatalf("Sweep = %d, %v; want %d", n, err, want)
+		}
+	}
+	ends := func() (n int64) {
+		t.Helper()
+		for id := range int32(2) {
+			b, err := s.Log.Bounds(t.Context(), eventlog.Partition{Topic: topic, ID: id})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += b.End
+		}
+		return n
+	}
+	s.mustAppend(t, "n", content(2*Size))
+	slow := Store{Log: plain{s.Log}, Topic: topic}
+	sweep(slow, 2)
+	before := ends()
+	sweep(slow, 0)
+	if n := ends() - before; n != 1 {
+		t.Errorf("a sweep appended %d records to the one partition that was not compacted since the last, want 1", n)
+	}
+
+	sweep(s, 0)
+	if n, err := sizer.Size(t.Context(), topic); err != nil || n > 10_000 {
+		t.Errorf("after Sweep the topic takes %d bytes, %v; want a few tombstones", n, err)
+	}
+	before = ends()
+	sweep(s, 0)
+	sweep(slow, 0)
+	if n := ends() - before; n != 0 {
+		t.Errorf("sweeps appended %d records where nothing takes room, want none", n)
+	}
+}
+
 func TestIDOfAKey(t *testing.T) {
 	if id, ok := ID(key("sha256:00", "ABC", 7)); id != "ABC" || !ok {
 		t.Errorf("ID = %q, %v", id, ok)

@@ -177,6 +177,13 @@ type Sizer interface {
 	Size(ctx context.Context, topic string) (int64, error)
 }
 
+// Compacter is an optional ability of a Log, found by assertion.
+type Compacter interface {
+	// Compact does at once what comes in its own time otherwise: it removes from a compacted topic what a newer record of its key has made old, and Size counts
+	// that no more. It reads the topic. Nothing happens to a topic that is not compacted. NotFound for one that is not there. Blocks until it is done.
+	Compact(ctx context.Context, topic string) error
+}
+
 // Checkpointer is an optional ability of a Log that is files of this machine alone, found by assertion.
 type Checkpointer interface {
 	// Checkpoint copies the log, as it is at one moment, into a directory beside it that it makes and names: all that was

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/dalamb/dalamb/internal/eventlog"
 )
 
 const (
@@ -24,6 +26,34 @@ func digestOf(key []byte) keyDigest {
 
 // errEnough ends a scan early.
 var errEnough = errors.New("enough")
+
+// Compact is eventlog.Compacter's. It waits for a sweep that runs.
+func (l *Log) Compact(ctx context.Context, topic string) error {
+	leave, err := l.enterSweep(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	l.view.RLock()
+	t := l.topics[topic]
+	var w topicView
+	if t != nil {
+		w = topicView{t.settings, t.partitions}
+	}
+	l.view.RUnlock()
+	if t == nil {
+		return eventlog.MissingTopic(topic, nil)
+	}
+	if !w.settings.Compact {
+		return nil
+	}
+	for _, p := range w.parts {
+		if err := l.compact(ctx, p, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // compact keeps the newest record of each key. A pass reads the records that no pass has seen, as many as have
 // compactKeys different keys, and then removes, from the start on, what those made old. It removes in offset order and

@@ -78,6 +78,7 @@ var (
 	_ eventlog.Log           = (*Log)(nil)
 	_ eventlog.SpaceReporter = (*Log)(nil)
 	_ eventlog.Sizer         = (*Log)(nil)
+	_ eventlog.Compacter     = (*Log)(nil)
 )
 
 // Open opens the log in a directory, or makes one. It refuses, and changes nothing, where another format wrote the

@@ -18,17 +18,12 @@ func (l *Log) Sweep(ctx context.Context) error { return l.sweep(ctx, true) }
 
 // sweep with all set compacts whatever can be, otherwise only where it is worth a pass.
 func (l *Log) sweep(ctx context.Context, all bool) error {
-	select {
-	case l.sweeps <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	defer func() { <-l.sweeps }()
-	if err := l.enter(); err != nil {
+	leave, err := l.enterSweep(ctx)
+	if err != nil {
 		return err
 	}
-	defer l.leave()
-	err := l.lookAtSpace()
+	defer leave()
+	err = l.lookAtSpace()
 	for _, w := range l.swept() {
 		if w.settings.Compact {
 			for _, p := range w.parts {
@@ -41,6 +36,23 @@ func (l *Log) sweep(ctx context.Context, all bool) error {
 		}
 	}
 	return errors.Join(err, l.forget(ctx), l.reclaimOrLeave(ctx))
+}
+
+// enterSweep begins what must not run beside a sweep, which would remove, and count, the same records.
+func (l *Log) enterSweep(ctx context.Context) (leave func(), err error) {
+	select {
+	case l.sweeps <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if err := l.enter(); err != nil {
+		<-l.sweeps
+		return nil, err
+	}
+	return func() {
+		l.leave()
+		<-l.sweeps
+	}, nil
 }
 
 // unlessGone forgives that a topic was deleted while it was swept.

@@ -59,6 +59,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Factory) {
 		{"RetentionBySize", testRetentionBySize},
 		{"Compaction", testCompaction},
 		{"CompactionOfTombstones", testTombstones},
+		{"CompactionAtOnce", testCompact},
 		{"Size", testSize},
 		{"History", testHistory},
 	} {
