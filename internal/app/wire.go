@@ -81,7 +81,7 @@ func (n *Node) wire(token string) error {
 	if n.keys, err = idempotency.New(idempotency.Options{Log: n.log, Logger: n.logger, Metrics: n.metrics}); err != nil {
 		return err
 	}
-	if n.bodies, err = body.New(body.Options{Log: n.log, Most: int64(c.Limits.Request), Room: int64(c.Limits.Bodies), Metrics: n.metrics}); err != nil {
+	if n.bodies, err = body.New(body.Options{Log: n.log, Most: int64(c.Limits.Request), Room: int64(c.Limits.Bodies), Logger: n.logger, Metrics: n.metrics}); err != nil {
 		return err
 	}
 	n.gateway, err = gateway.New(gateway.Options{

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,7 @@ type Options struct {
 	Log     eventlog.Log
 	Most    int64                 // bytes of one body
 	Room    int64                 // bytes that all of them may take of the log, as far as that says so; 0 = no bound
+	Logger  *slog.Logger          // nil = discarded
 	Metrics prometheus.Registerer // nil = counted, not shown
 }
 
@@ -72,7 +74,10 @@ func New(o Options) (*Store, error) {
 		log: o.Log, chunks: chunk.Store{Log: o.Log, Topic: function.TopicBodies}, most: o.Most, held: heldMost, room: semaphore.NewWeighted(heldMost), parts: map[string]*part{},
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dalamb_bodies_total", Help: "Bodies of requests that are too long for an event, by what became of them."}, []string{"result"}),
 	}
-	s.quota.room, s.quota.asking = o.Room, make(chan struct{}, 1)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s.quota.room, s.quota.logger, s.quota.asking = o.Room, o.Logger, make(chan struct{}, 1)
 	if sizer, ok := o.Log.(eventlog.Sizer); ok {
 		s.quota.sizer = sizer
 	}

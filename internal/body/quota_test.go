@@ -2,6 +2,9 @@ package body
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -49,26 +52,55 @@ func TestBodiesTakeNoMoreThanTheyMay(t *testing.T) {
 	if n, err := again.Sweep(t.Context(), nil); err != nil || n == 0 {
 		t.Fatalf("Sweep = %d, %v", n, err)
 	}
-	again.quota.sizer = emptied{} // as when the log has compacted the topic
 	again.quota.at = time.Time{}
 	put(t, again, length)
 }
 
-type emptied struct{}
-
-func (emptied) Size(context.Context, string) (int64, error) { return 0, nil }
-
 // silent is a log that does not say what it holds.
-type silent struct{}
+type silent struct{ speaks bool }
 
-func (silent) Size(context.Context, string) (int64, error) {
-	return 0, fault.New(fault.Denied, "%s is nobody's business", function.TopicBodies)
+func (s *silent) Size(ctx context.Context, _ string) (int64, error) {
+	if s.speaks {
+		return 0, nil
+	}
+	return 0, errors.Join(ctx.Err(), fault.New(fault.Denied, "%s is nobody's business", function.TopicBodies))
 }
 
 func TestALogThatDoesNotSayWhatItHoldsRefusesNobody(t *testing.T) {
-	s, _ := newStore(t, 1<<20)
-	s.quota.room, s.quota.sizer = 10_000_000, silent{}
-	put(t, s, 10_000)
+	_, log := newStore(t, 1<<20)
+	var said strings.Builder
+	s, err := New(Options{Log: log, Most: 1 << 20, Room: 10_000_000, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := &silent{}
+	s.quota.sizer = is
+	wantSaid := func(want int) {
+		t.Helper()
+		if n := strings.Count(said.String(), "\n"); n != want || strings.Count(said.String(), "nobody's business") != want {
+			t.Errorf("the node's log has %d lines %q, want %d that give the reason", n, said.String(), want)
+		}
+	}
+	again := func() {
+		t.Helper()
+		s.quota.at = time.Time{}
+		put(t, s, 10_000)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	s.quota.measure(gone) // a client that left; either way out of it says nothing
+	s.quota.measure(gone)
+	wantSaid(0)
+	again()
+	again()
+	wantSaid(1)
+	is.speaks = true
+	again()
+	is.speaks = false
+	again()
+	again()
+	wantSaid(2)
 	s.quota.sizer = nil
 	put(t, s, 10_000)
+	wantSaid(2)
 }
