@@ -112,6 +112,7 @@ func (l *Log) CreateTopic(ctx context.Context, s eventlog.Topic) error {
 	c["min.insync.replicas"] = strconv.Itoa(min(2, int(replication)))
 	if s.Compact {
 		c["delete.retention.ms"] = strconv.FormatInt((24 * time.Hour).Milliseconds(), 10)
+		c["max.compaction.lag.ms"] = strconv.FormatInt(maxLag.Milliseconds(), 10)
 	}
 	req := kmsg.NewPtrCreateTopicsRequest()
 	rt := kmsg.NewCreateTopicsRequestTopic()
@@ -136,6 +137,10 @@ func (l *Log) CreateTopic(ctx context.Context, s eventlog.Topic) error {
 	l.settle(ctx, s.Name, func(t *topic) bool { return t != nil && t.id == made.TopicID })
 	return nil
 }
+
+// maxLag is when a compacted topic is compacted however little has been written since, up to the last append: by itself Kafka waits for as much as is there
+// already, and for a segment of 1 GiB or a week. Under a day, so that what is appended daily ends a segment each time. KIP-354.
+const maxLag = 20 * time.Hour
 
 // The largest number of milliseconds that Kafka takes.
 const maxMillis = "9223372036854775807"

@@ -257,7 +257,7 @@ func TestTopicConfiguration(t *testing.T) {
 			"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1",
 		}},
 		{eventlog.Topic{Partitions: 1, Compact: true}, map[string]string{
-			"cleanup.policy": "compact", "delete.retention.ms": "86400000",
+			"cleanup.policy": "compact", "delete.retention.ms": "86400000", "max.compaction.lag.ms": "72000000",
 		}},
 		{eventlog.Topic{Partitions: 1, Compact: true, Retention: time.Hour}, map[string]string{
 			"cleanup.policy": "compact,delete", "retention.ms": "3600000", "retention.bytes": "-1",
