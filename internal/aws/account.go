@@ -22,9 +22,10 @@ type accountUsage struct {
 }
 
 func (l *Lambda) getAccount(*call) (any, error) {
+	instances := l.o.Instances()
 	out := accountAnswer{AccountLimit: accountLimit{
 		TotalCodeSize: image.MaxBytes, CodeSizeUnzipped: image.MaxBytes, CodeSizeZipped: maxUpload / 4 * 3,
-		ConcurrentExecutions: l.o.Instances, UnreservedConcurrentExecutions: l.o.Instances,
+		ConcurrentExecutions: instances, UnreservedConcurrentExecutions: instances,
 	}}
 	seen := map[string]bool{}
 	for _, f := range l.o.Catalog.View().Functions() {

@@ -56,8 +56,8 @@ type Options struct {
 	Brokers  []string // of the node's log; nil = it has none
 	// Warm is how many instances of a version are ready on this node, and why there are no more; "" = nothing is in the way.
 	Warm func(function string, version int) (ready int, trouble string)
-	// Instances is how many of all functions the node may have.
-	Instances int
+	// Instances is how many of all functions the node may have now.
+	Instances func() int
 	Region    string           // "" = function.AWSRegion
 	Logger    *slog.Logger     // nil = nowhere
 	Now       func() time.Time // nil = time.Now
@@ -73,7 +73,7 @@ type Lambda struct {
 
 // New checks the options and empties Dir.
 func New(o Options) (*Lambda, error) {
-	if o.Catalog == nil || o.Control == nil || o.Code == nil || o.Secrets == nil || o.Invoke == nil || o.Known == nil || o.Warm == nil || o.Dir == "" || len(o.Key) == 0 {
+	if o.Catalog == nil || o.Control == nil || o.Code == nil || o.Secrets == nil || o.Invoke == nil || o.Known == nil || o.Warm == nil || o.Instances == nil || o.Dir == "" || len(o.Key) == 0 {
 		return nil, errors.New("aws needs a catalog, a control API, a code store, a box for secrets, somebody who makes calls, somebody who asks for the token, somebody who knows instances, a directory and a key")
 	}
 	if o.Region == "" {

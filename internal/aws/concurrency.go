@@ -19,14 +19,14 @@ func (l *Lambda) putConcurrency(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := req.ReservedConcurrentExecutions
+	n, most := req.ReservedConcurrentExecutions, l.o.Instances()
 	switch {
 	case n == nil:
 		return nil, badValue("ReservedConcurrentExecutions: it is not there")
 	case *n == 0:
 		return nil, badValue("ReservedConcurrentExecutions: 0 is not there").WithHint("dalamb pause stops a function's triggers")
-	case *n < 0 || *n > l.o.Instances:
-		return nil, badValue("ReservedConcurrentExecutions: %d is not from 1 to the %d instances that a node may have", *n, l.o.Instances)
+	case *n < 0 || *n > most:
+		return nil, badValue("ReservedConcurrentExecutions: %d is not from 1 to the %d instances that a node may have", *n, most)
 	}
 	_, err = l.respec(c, name, func(s *function.Spec) error {
 		s.Scale.Max, s.Scale.Reserved = *n, *n

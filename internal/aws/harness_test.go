@@ -66,6 +66,8 @@ type node struct {
 	client  *client.Client
 	key     sdk.Credentials
 	lambda  *service.Client // signs with an access key
+	app     *app.Node
+	config  config.Node // that it was started with
 }
 
 func startNode(t *testing.T) *node {
@@ -105,7 +107,7 @@ func startNodeWith(t *testing.T, runner string, settings ...string) *node {
 		done <- err
 		t.Fatalf("the node ended: %v", err)
 	}
-	out := &node{T: t, control: n.Info().Control}
+	out := &node{T: t, control: n.Info().Control, app: n, config: *c}
 	token, err := os.ReadFile(filepath.Join(data, app.TokenFile))
 	ok(t, err)
 	out.token = strings.TrimSpace(string(token))

@@ -136,8 +136,8 @@ func (l *Lambda) mayProvision(f *catalog.Function, qualifier string, p provision
 				WithHint("version %d of %s has at most %d instances on a node: PutFunctionConcurrency, or the manifest's scale.max, raises that", number, f.Name, spec.Scale.Max)
 		}
 	}
-	if p.Instances > l.o.Instances {
-		return badValue("ProvisionedConcurrentExecutions: %d are more than the %d instances that a node may have", p.Instances, l.o.Instances)
+	if most := l.o.Instances(); p.Instances > most {
+		return badValue("ProvisionedConcurrentExecutions: %d are more than the %d instances that a node may have", p.Instances, most)
 	}
 	_, isNumber := numberOf(qualifier)
 	for other, was := range noteOf(f).Provisioned {

@@ -130,3 +130,30 @@ func TestAnInstanceThatDoesNotStartIsNotProvisioned(t *testing.T) {
 		t.Errorf("GetProvisionedConcurrencyConfig = %+v, want the function's own words", got)
 	}
 }
+
+func TestTheBoundOfInstancesIsTheOneThatTheNodeReadLast(t *testing.T) {
+	n := startNode(t)
+	n.create("pay", "one")
+	v, err := n.lambda.PublishVersion(t.Context(), &service.PublishVersionInput{FunctionName: sdk.String("pay")})
+	ok(t, err)
+	reserve := func(instances int32) error {
+		_, err := n.lambda.PutFunctionConcurrency(t.Context(), &service.PutFunctionConcurrencyInput{FunctionName: sdk.String("pay"), ReservedConcurrentExecutions: &instances})
+		return err
+	}
+	for _, most := range []int32{4, 2} {
+		next := n.config
+		next.Limits.Instances = int(most)
+		ok(t, n.app.Reload(&next))
+		account, err := n.lambda.GetAccountSettings(t.Context(), &service.GetAccountSettingsInput{})
+		ok(t, err)
+		if got := account.AccountLimit.ConcurrentExecutions; got != most {
+			t.Errorf("GetAccountSettings: %d instances, want %d", got, most)
+		}
+		refused(t, "more provisioned than there can be", n.provision("pay", sdk.ToString(v.Version), most+1), "InvalidParameterValueException", 400)
+		refused(t, "more reserved than there can be", reserve(most+1), "InvalidParameterValueException", 400)
+		ok(t, n.provision("pay", sdk.ToString(v.Version), most))
+		ok(t, reserve(most))
+	}
+	ok(t, n.app.Reload(&n.config))
+	ok(t, reserve(5))
+}

@@ -102,6 +102,13 @@ func (f *Fleet) Bound(instances int) {
 	}
 }
 
+// Most is how many instances all functions together may have now.
+func (f *Fleet) Most() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.o.MaxInstances
+}
+
 // room is how many instances more a function may have now. The caller holds mu.
 func (f *Fleet) room(s *share) int {
 	free := f.o.MaxInstances - f.total
