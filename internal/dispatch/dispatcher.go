@@ -343,7 +343,7 @@ func (d *Dispatcher) assigned(base context.Context, ids []eventlog.Partition) {
 	}
 }
 
-// stopGrace is how long interrupted attempts have to return, and their outcomes to be stored.
+// stopGrace is how long interrupted attempts have to return, and their outcomes to be stored; and duties to end.
 const stopGrace = 5 * time.Second
 
 // revoked leaves partitions in order, all at once. No attempt may hold up for long what else is to be shared out.
@@ -385,7 +385,11 @@ func (d *Dispatcher) drop(ids []eventlog.Partition, end func(p *partition)) {
 		ends.Go(j.stop)
 	}
 	for _, w := range ws {
-		ends.Go(w.stop)
+		ends.Go(func() {
+			if !w.stop(stopGrace) {
+				d.logger.Warn("a duty does not end; it is left behind", "grace", stopGrace)
+			}
+		})
 	}
 	ends.Wait()
 	d.mu.Lock()

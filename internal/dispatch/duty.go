@@ -53,9 +53,18 @@ func (d *Dispatcher) watch(ctx context.Context, duty Duty, id eventlog.Partition
 	return w
 }
 
-func (w *watch) stop() {
+// stop ends a duty, and says whether it has ended within the grace. One that has not goes on without its partition: its commits are refused, and a stop or
+// a rebalance of all the node's partitions cannot wait for it.
+func (w *watch) stop(grace time.Duration) bool {
 	w.cancel()
-	<-w.done
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case <-w.done:
+		return true
+	case <-t.C:
+		return false
+	}
 }
 
 // takeUp starts the duties of a partition, and says whether there are any. The caller holds d.mu.
