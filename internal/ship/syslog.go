@@ -92,6 +92,9 @@ func (s *Syslog) Send(ctx context.Context, lines []Line) error {
 	defer func() { <-s.turn }()
 	err := s.send(ctx, lines)
 	if err != nil {
+		if secured, ok := s.conn.(*tls.Conn); ok {
+			secured.NetConn().Close() // or a farewell would wait for a receiver that does not read
+		}
 		s.shut()
 		return fmt.Errorf("send to syslog at %s: %w", s.o.Address, err)
 	}
@@ -114,6 +117,16 @@ func (s *Syslog) send(ctx context.Context, lines []Line) error {
 			return err
 		}
 	}
+	conn := s.conn
+	watched := context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Now()) }) // of one that is closed there is nothing to end
+	err := s.write(lines)
+	if !watched() && err == nil {
+		s.shut() // its deadline may be set while the next lines are written
+	}
+	return err
+}
+
+func (s *Syslog) write(lines []Line) error {
 	if s.datagrams() {
 		for i := range lines {
 			if _, err := s.conn.Write(cut(s.message(&lines[i]), mostDatagram)); err != nil {

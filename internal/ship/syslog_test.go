@@ -2,6 +2,7 @@ package ship
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -116,6 +117,33 @@ func TestSyslogCountsOctetsInAStreamAndConnectsAgain(t *testing.T) {
 	}
 	if err := distrusted.Check(t.Context()); err == nil {
 		t.Error("a server that is not believed can be had")
+	}
+}
+
+func TestAReceiverOfSyslogThatDoesNotReadHoldsNobodyUp(t *testing.T) {
+	for _, network := range []string{"tcp", "tls"} {
+		here, there := net.Pipe() // takes nothing that is not read
+		defer there.Close()
+		s := syslog(t, SyslogOptions{Network: network, Address: "x:1"})
+		s.conn = here
+		if network == "tls" {
+			s.conn = tls.Client(here, &tls.Config{InsecureSkipVerify: true})
+		}
+		s.o.Network = "udp" // no look at the other side, which has not said anything
+		ctx, cancel := context.WithCancel(t.Context())
+		began := make(chan struct{})
+		sent := make(chan error)
+		go func() { close(began); sent <- s.Send(ctx, some("one")) }()
+		<-began
+		cancel()
+		select {
+		case err := <-sent:
+			if err == nil || s.conn != nil {
+				t.Errorf("%s: Send = %v, and the connection is kept", network, err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s: Send does not end with its context", network)
+		}
 	}
 }
 
