@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -114,10 +115,8 @@ func (o *OTLPOptions) spanClient() otlptrace.Client {
 	if o.HTTP {
 		options := []otlptracehttp.Option{
 			otlptracehttp.WithEndpointURL(strings.TrimSuffix(o.Endpoint, "/") + "/v1/traces"), otlptracehttp.WithHeaders(o.Headers), otlptracehttp.WithTimeout(sendTimeout),
+			otlptracehttp.WithHTTPClient(o.httpClient()),
 			otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: sendTimeout}),
-		}
-		if o.TLS != nil {
-			options = append(options, otlptracehttp.WithTLSClientConfig(o.TLS))
 		}
 		return otlptracehttp.NewClient(options...)
 	}
@@ -131,14 +130,19 @@ func (o *OTLPOptions) spanClient() otlptrace.Client {
 	return otlptracegrpc.NewClient(options...)
 }
 
+// httpClient follows no redirect: the headers are for nobody else, and Go's client leaves only some of them out on the way to another host.
+func (o *OTLPOptions) httpClient() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = o.TLS
+	return &http.Client{Transport: t, Timeout: sendTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
 func (o *OTLPOptions) metricExporter(ctx context.Context) (metric.Exporter, error) {
 	if o.HTTP {
 		options := []otlpmetrichttp.Option{
 			otlpmetrichttp.WithEndpointURL(strings.TrimSuffix(o.Endpoint, "/") + "/v1/metrics"), otlpmetrichttp.WithHeaders(o.Headers), otlpmetrichttp.WithTimeout(sendTimeout),
+			otlpmetrichttp.WithHTTPClient(o.httpClient()),
 			otlpmetrichttp.WithRetry(otlpmetrichttp.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: sendTimeout}),
-		}
-		if o.TLS != nil {
-			options = append(options, otlpmetrichttp.WithTLSClientConfig(o.TLS))
 		}
 		return otlpmetrichttp.New(ctx, options...)
 	}

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,6 +15,9 @@ const (
 
 // troubleText is how much of an error is told, in bytes: a receiver may answer with a page.
 const troubleText = 400
+
+// secretPart is from how many bytes on a part of a header's value is a secret of its own; Bearer and its like are shorter.
+const secretPart = 8
 
 // trouble tells the log that a receiver takes nothing: once, and then at intervals that grow. OpenTelemetry's package sends one after another.
 type trouble struct {
@@ -36,7 +40,13 @@ func (o *OTLPOptions) trouble(signal string) *trouble {
 	}
 	for _, v := range o.Headers {
 		t.secrets = append(t.secrets, v)
+		for _, part := range strings.Fields(v) { // a receiver may give back the token alone, without the scheme ahead of it
+			if len(part) >= secretPart {
+				t.secrets = append(t.secrets, part)
+			}
+		}
 	}
+	slices.SortFunc(t.secrets, func(a, b string) int { return len(b) - len(a) }) // a whole value ahead of its parts
 	return t
 }
 
