@@ -139,12 +139,15 @@ func (c *carrier) deliver(ctx context.Context, lines []Line) bool {
 		sending, cancel := context.WithTimeout(ctx, patience)
 		err := c.target.Sink.Send(sending, lines)
 		cancel()
+		var part partly
 		switch {
 		case err == nil:
-			c.ship.metrics.lines.WithLabelValues(c.target.Name, "sent").Add(float64(len(lines)))
-			if c.target.does(c.at.ID) {
-				c.ship.logger.Info("log lines are shipped again", "sink", c.target.Name)
-			}
+			c.taken(len(lines))
+			return true
+		case errors.As(err, &part):
+			n := min(part.refused, len(lines))
+			c.taken(len(lines) - n)
+			c.leftOut(lines[0], n, err)
 			return true
 		case ctx.Err() != nil:
 			return false
@@ -153,9 +156,8 @@ func (c *carrier) deliver(ctx context.Context, lines []Line) bool {
 			half := len(lines) / 2
 			return c.deliver(ctx, lines[:half]) && c.deliver(ctx, lines[half:])
 		default:
-			c.ship.metrics.lines.WithLabelValues(c.target.Name, "refused").Inc()
-			c.ship.logger.Warn("a sink refuses a log line, which is left out", "sink", c.target.Name, "function", lines[0].Function, "event", lines[0].ID, "err", err)
-			c.target.does(c.at.ID)
+			c.taken(0)
+			c.leftOut(lines[0], 1, err)
 			return true
 		}
 		if c.target.fails(c.at.ID, err) {
@@ -172,6 +174,30 @@ func (c *carrier) deliver(ctx context.Context, lines []Line) bool {
 		wait = min(2*wait, mostPause)
 	}
 }
+
+// taken notes that the sink answers, and has taken n lines.
+func (c *carrier) taken(n int) {
+	c.ship.metrics.lines.WithLabelValues(c.target.Name, "sent").Add(float64(n))
+	if c.target.does(c.at.ID) {
+		c.ship.logger.Info("log lines are shipped again", "sink", c.target.Name)
+	}
+}
+
+// leftOut counts lines that the sink refuses, and tells of them once in a while: a function may write nothing else. first is of the batch in which they are.
+func (c *carrier) leftOut(first Line, n int, err error) {
+	c.ship.metrics.lines.WithLabelValues(c.target.Name, "refused").Add(float64(n))
+	if all, tell := c.target.refuses(n, time.Now()); tell {
+		c.ship.logger.Warn("a sink refuses log lines, which are left out", "sink", c.target.Name, "lines", all, "function", first.Function, "event", first.ID, "err", err)
+	}
+}
+
+// partly is a sink's word that it has taken the lines but for some, which must not be sent again.
+type partly struct {
+	refused int
+	why     string
+}
+
+func (p partly) Error() string { return fmt.Sprintf("%d lines were rejected: %s", p.refused, p.why) }
 
 // refused says whether a sink will never take what it was sent.
 func refused(err error) bool {

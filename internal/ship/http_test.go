@@ -130,7 +130,8 @@ func TestWhatOTLPRejectsIsRefused(t *testing.T) {
 	partial := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 1)
 	partial = protowire.AppendString(protowire.AppendTag(partial, 2, protowire.BytesType), "too old")
 	s.answer = protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), partial)
-	if err := o.Send(t.Context(), some("a")); !refused(err) || !strings.Contains(err.Error(), "too old") {
+	var part partly
+	if err := o.Send(t.Context(), some("a", "b")); err == nil || refused(err) || !errors.As(err, &part) || part.refused != 1 || !strings.Contains(err.Error(), "too old") {
 		t.Errorf("a partial success: %v", err)
 	}
 	for _, nothing := range []string{"", "\n", "\n\x00", "{}", "<html>", "\n\x05ab"} {

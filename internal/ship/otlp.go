@@ -34,8 +34,8 @@ func (o *OTLP) Send(ctx context.Context, lines []Line) error {
 		return err
 	}
 	if n, why := rejected(answer); n > 0 {
-		// OTLP 1.7, "Partial Success": what was rejected is not sent again. One by one it is known which lines those are.
-		return fault.New(fault.Invalid, "%d lines were rejected: %s", n, fault.Clip(why))
+		// OTLP 1.7, "Partial Success": the request must not be sent again. Which lines were rejected is not said.
+		return partly{int(min(n, int64(len(lines)))), fault.Clip(why)}
 	}
 	return nil
 }

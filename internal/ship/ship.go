@@ -32,7 +32,7 @@ type Line struct {
 // Sink takes lines. Its methods are safe for concurrent use.
 type Sink interface {
 	// Send returns nil when all of the lines were taken. An error of kind Invalid or TooLarge means that the sink will never take them as they are;
-	// after any other they are sent again, for as long as it takes.
+	// after partly nothing is sent again, after any other all of them are, for as long as it takes.
 	Send(ctx context.Context, lines []Line) error
 	// Check says why lines could not be taken just now, without sending any.
 	Check(ctx context.Context) error
@@ -72,6 +72,8 @@ type target struct {
 	mu      sync.Mutex
 	behind  map[int32]int64 // offsets, by partition
 	failing map[int32]trouble
+	refused int       // lines that nobody was told of
+	told    time.Time // when somebody was told of refused lines last
 }
 
 type trouble struct {
@@ -194,6 +196,21 @@ func (t *target) does(partition int32) bool {
 	_, failed := t.failing[partition]
 	delete(t.failing, partition)
 	return failed && len(t.failing) == 0
+}
+
+// tellEvery is how often a sink's refusals are told of at most.
+const tellEvery = time.Minute
+
+// refuses notes that n lines were refused, and says whether it is time to tell of them, and of all since the last time.
+func (t *target) refuses(n int, now time.Time) (all int, tell bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refused += n
+	if !t.told.IsZero() && now.Sub(t.told) < tellEvery {
+		return 0, false
+	}
+	all, t.refused, t.told = t.refused, 0, now
+	return all, true
 }
 
 // leave forgets a partition that is no longer this node's.

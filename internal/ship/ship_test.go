@@ -216,6 +216,38 @@ func TestALineThatASinkRefusesIsLeftOutAlone(t *testing.T) {
 	}
 }
 
+func TestWhatASinkHasTakenInPartIsNotSentAgain(t *testing.T) {
+	w := newWorld(t)
+	var batches, sent int
+	p := &place{answer: func(lines []Line) error {
+		batches++
+		sent += len(lines)
+		return partly{1, "too old"}
+	}}
+	s, stop := w.keep(Target{Name: "p", Sink: p})
+	w.say("pay", "a", "b", "bad", "c", "d")
+	w.until("the position is behind it", func() bool { at, _ := w.position("p"); return at == 5 })
+	stop()
+	if refused := counted(t, s, "p", "refused"); sent != 5 || refused != float64(batches) || counted(t, s, "p", "sent") != 5-refused {
+		t.Errorf("%d lines were sent in %d batches, %v are refused; want each line once", sent, batches, refused)
+	}
+}
+
+func TestRefusalsAreToldOfOnceAMinute(t *testing.T) {
+	var to target
+	now := time.Unix(1, 0)
+	told := ""
+	for range 130 { // one a second
+		if n, tell := to.refuses(2, now); tell {
+			told += fmt.Sprint(n, " ")
+		}
+		now = now.Add(time.Second)
+	}
+	if told != "2 120 120 " {
+		t.Errorf("told of %s, want 2 120 120", told)
+	}
+}
+
 // forgetful is a log whose retention has taken what a sink had not got yet.
 type forgetful struct {
 	eventlog.Log
