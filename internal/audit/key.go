@@ -18,21 +18,33 @@ import (
 
 // What is in a node's directory of the audit.
 const (
-	keyFile    = "key"     // what checkpoints are signed with, in the form of golang.org/x/mod/sumdb/note; mode 0600
-	publicFile = "key.pub" // what others check them with
-	stateFile  = "state"   // the fold of all checkpoints, signed
-	treesDir   = "trees"   // TOPIC-ID/PARTITION.leaves and .tiles
+	keyFile     = "key"     // what checkpoints are signed with, in the form of golang.org/x/mod/sumdb/note; mode 0600
+	publicFile  = "key.pub" // what others check them with
+	stateFile   = "state"   // the fold of all checkpoints, signed
+	pendingFile = "pending" // the checkpoint that the log has not answered for
+	treesDir    = "trees"   // TOPIC-ID/PARTITION.leaves and .tiles
 )
 
-// loadKey reads the key of a directory, or makes it.
+// loadKey reads the key of a directory, or makes it where nothing tells of one before it: what that has signed would be checked by the wrong key.
 func loadKey(dir string) (note.Signer, string, error) {
+	for _, name := range []string{keyFile, publicFile, stateFile} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return readKey(dir)
+		}
+	}
+	if err := makeKey(dir); err != nil {
+		return nil, "", fmt.Errorf("make the key of checkpoints: %w", err)
+	}
+	return readKey(dir)
+}
+
+// readKey reads the key of a directory, and changes nothing there.
+func readKey(dir string) (note.Signer, string, error) {
 	path := filepath.Join(dir, keyFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeKey(dir); err != nil {
-			return nil, "", fmt.Errorf("make the key of checkpoints: %w", err)
-		}
-		text, err = os.ReadFile(path)
+		return nil, "", fault.New(fault.Invalid, "%s, which signed the checkpoints, is not there", path).
+			WithHint("restore the file; or move the directory %s away, and the next start begins another audit with another key", dir)
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("read the key of checkpoints: %w", err)

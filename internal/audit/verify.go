@@ -57,11 +57,11 @@ type VerifyOptions struct {
 
 // Verify reads a log, its leaves and the checkpoints, and says what is not as it was signed. Its error is that it could not do so.
 func Verify(ctx context.Context, o VerifyOptions) (*wire.AuditReport, error) {
-	v := &verifier{VerifyOptions: o, report: &wire.AuditReport{Findings: []wire.AuditFinding{}}, heads: map[treeID][]signedHead{}, gone: map[string]bool{}}
+	v := &verifier{VerifyOptions: o, report: &wire.AuditReport{Findings: []wire.AuditFinding{}}, heads: map[treeID][]signedHead{}, gone: map[string]int64{}}
 	own, err := KeyOf(o.Dir)
 	if err != nil {
 		v.find(badCheckpoint, "the key of the audit: %v", err)
-	} else if _, _, err := loadKey(o.Dir); err != nil {
+	} else if _, _, err := readKey(o.Dir); err != nil {
 		v.find(badCheckpoint, "the key of the audit: %v", err)
 	}
 	if v.Key == nil {
@@ -85,7 +85,7 @@ type verifier struct {
 	report *wire.AuditReport
 	state  state
 	heads  map[treeID][]signedHead // in the order of their sizes
-	gone   map[string]bool         // ids of topics that were deleted
+	gone   map[string]int64        // ids of topics that were deleted, and the checkpoint that says so
 }
 
 // signedHead is a tree as one checkpoint has it.
@@ -182,10 +182,15 @@ func (v *verifier) fold(all map[int64]*Signed, last int64) {
 		}
 		v.report.Checkpoints, v.report.Last, v.report.Time = v.report.Checkpoints+1, seq, c.time
 		for _, h := range c.head {
+			// One that is made anew has another id. Only who hides what was signed begins a tree again: such a root says nothing of the records.
+			if at := v.gone[h.id.topicID]; at > 0 {
+				v.find(rewritten, "checkpoint %d has %d records of %s/%d, and checkpoint %d says that the topic was deleted", seq, h.size, h.topic, h.id.partition, at)
+				continue
+			}
 			v.heads[h.id] = append(v.heads[h.id], signedHead{h, seq, c.time})
 		}
 		for _, g := range c.gone {
-			v.gone[g.topicID] = true
+			v.gone[g.topicID] = seq
 		}
 	}
 }
@@ -220,6 +225,9 @@ func (v *verifier) trees(ctx context.Context) error {
 		if v.Topic != "" && t.Name != v.Topic {
 			continue
 		}
+		if at := v.gone[t.ID]; at > 0 {
+			v.find(rewritten, "topic %s is there, and checkpoint %d says that it was deleted", t.Name, at)
+		}
 		for p := range t.Partitions {
 			w := &walk{v: v, topic: t, id: treeID{t.ID, p}, heads: v.heads[treeID{t.ID, p}], files: treeFiles(v.Dir, t.ID, p)}
 			if err := w.run(ctx); err != nil {
@@ -238,7 +246,7 @@ func (v *verifier) trees(ctx context.Context) error {
 	told := map[string]bool{}
 	for _, heads := range v.heads {
 		h := &heads[len(heads)-1]
-		if id := h.id.topicID; v.Topic == "" && !there[id] && !v.gone[id] && !told[id] {
+		if id := h.id.topicID; v.Topic == "" && !there[id] && v.gone[id] == 0 && !told[id] {
 			told[id] = true
 			v.find(topicMissing, "topic %s (%s) is not there, and no checkpoint says that it was deleted", h.topic, id)
 		}
