@@ -51,10 +51,17 @@ type outside struct {
 
 // look says which checkpoint the file ends with: none in a file that is empty or not there.
 func (o *outside) look(key note.Verifier) (*Signed, error) {
-	f, err := os.Open(o.path)
+	info, err := os.Stat(o.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err == nil && !info.Mode().IsRegular() { // to open a pipe may wait for ever
+		return nil, fault.New(fault.Conflict, "%s is no regular file", o.path).WithHint("name another file by audit.checkpoints")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the checkpoints outside: %w", err)
+	}
+	f, err := os.Open(o.path)
 	if err != nil {
 		return nil, fmt.Errorf("read the checkpoints outside: %w", err)
 	}

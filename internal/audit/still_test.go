@@ -2,9 +2,11 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -48,6 +50,11 @@ func TestTheAuditStandsStillWhereTheLogContradictsIt(t *testing.T) {
 			}
 			r.open()
 		}, "_dalamb.checkpoints/0 ends at offset 0"},
+		{"a pipe instead of the file outside", func(r *rig) {
+			if err := errors.Join(os.Remove(r.file), syscall.Mkfifo(r.file, 0o600)); err != nil {
+				r.t.Fatal(err)
+			}
+		}, "is no regular file"},
 		{"another audit and the old file outside", func(r *rig) {
 			if err := os.RemoveAll(r.keep.Dir); err != nil {
 				r.t.Fatal(err)
