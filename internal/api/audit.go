@@ -25,7 +25,7 @@ func (a *API) auditRoutes() []route {
 				{Name: "id", Type: "string", About: "of the event, of a run of it, or TOPIC/PARTITION@OFFSET"},
 				{Name: "topic", Type: "string", About: "look in this topic alone"},
 			},
-			Answer: wire.AuditProof{}, Also: []int{409, 503}, serve: a.proveRecord},
+			Answer: wire.AuditProof{}, Also: []int{409, 503}, serve: a.bounded(a.proveRecord)},
 	}
 }
 

@@ -69,8 +69,10 @@ type Keeper struct {
 	public  string
 	state   state
 	trees   map[treeID]*tree
+	behind  map[treeID]error // trees that could not grow when the log was looked at last, and why
 	outside outside
 	hasher  hasher
+	turn    time.Time // before it, nobody who asks for a proof has a checkpoint signed
 }
 
 // New checks the options and starts nothing.
@@ -200,6 +202,9 @@ func (k *Keeper) start(ctx context.Context) error {
 	if err := k.recall(ctx); err != nil {
 		return err
 	}
+	if err := k.again(ctx); err != nil {
+		return err
+	}
 	last, err := k.outside.look(k.check)
 	switch {
 	case err != nil && fault.KindOf(err) == fault.Conflict:
@@ -246,6 +251,12 @@ func (k *Keeper) recall(ctx context.Context) error {
 		return &standError{&cutError{p, b.End, k.state.next}}
 	}
 	return readCheckpoints(ctx, k.Log, k.state.next, k.check, func(c *Signed, at int64, err error) error {
+		if err == nil && c.seq <= k.state.seq {
+			if same, err := k.copied(ctx, c, at); same || err != nil {
+				k.state.next = at + 1
+				return err
+			}
+		}
 		if err == nil {
 			err = k.state.take(c, at)
 		}
@@ -283,26 +294,35 @@ func readCheckpoints(ctx context.Context, log Reader, from int64, key note.Verif
 	}
 }
 
-// grow reads what is new in the log, about a step of each tree.
+// grow reads what is new in the log, about a step of each tree. A tree that cannot grow is told of and tried again: the others go on.
 func (k *Keeper) grow(ctx context.Context) error {
 	topics, err := k.Log.Topics(ctx)
 	if err != nil {
 		return fmt.Errorf("list topics: %w", err)
 	}
+	behind := map[treeID]error{}
 	for _, t := range topics {
 		if slices.Contains(k.Except, t.Name) {
 			continue
 		}
 		for p := range t.Partitions {
 			id := treeID{t.ID, p}
-			if err := k.growOne(ctx, id, t.Name); err != nil {
-				if fault.KindOf(err) == fault.NotFound {
-					continue // the topic was deleted meanwhile
-				}
+			err := k.growOne(ctx, id, t.Name)
+			var stand *standError
+			switch {
+			case err == nil || fault.KindOf(err) == fault.NotFound: // the topic was deleted meanwhile
+			case errors.As(err, &stand) || ctx.Err() != nil:
 				return err
+			default:
+				if k.behind[id] == nil {
+					k.Logger.Warn("the audit is behind the log", "topic", t.Name, "partition", p, "err", err)
+				}
+				behind[id] = err
 			}
 		}
 	}
+	k.behind = behind
+	k.metrics.behind.Set(float64(len(behind)))
 	return nil
 }
 
@@ -327,8 +347,8 @@ func (k *Keeper) growOne(ctx context.Context, id treeID, topic string) error {
 	if errors.As(err, &cut) {
 		return &standError{err}
 	}
-	if err != nil {
-		delete(k.trees, id) // its files may have half of what it has
+	if one.torn {
+		delete(k.trees, id)
 	}
 	return err
 }

@@ -20,6 +20,7 @@ type tree struct {
 	front frontier
 	next  int64 // the offset to read on from
 	safe  int64 // so many leaves are durable
+	torn  bool  // its files may have half of what it has
 }
 
 // openTree reads what is kept of a tree that was signed, or of a new one (signed = nil). What is beyond the signed part goes, and comes again from the log:
@@ -68,12 +69,14 @@ func (t *tree) add(es []entry) error {
 			tiles = append(tiles, tile[:]...)
 		}
 	}
+	t.torn = true
 	if err := appendFile(t.files.leaves, leaves); err != nil {
 		return fmt.Errorf("keep leaves: %w", err)
 	}
 	if err := appendFile(t.files.tiles, tiles); err != nil {
 		return fmt.Errorf("keep tiles: %w", err)
 	}
+	t.torn = false
 	t.next = es[len(es)-1].offset + 1
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 
 type metrics struct {
 	records, checkpoints, failed prometheus.Counter
-	signed, still                prometheus.Gauge
+	signed, still, behind        prometheus.Gauge
 }
 
 // newMetrics registers with r, where there is one.
@@ -17,11 +17,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		failed:      prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_audit_outside_failures_total", Help: "Times that checkpoints could not be added to the file outside. They are added later."}),
 		signed:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "dalamb_audit_last_checkpoint_seconds", Help: "When the last checkpoint was signed, in seconds since 1970; 0 before the first since the start."}),
 		still:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "dalamb_audit_standing_still", Help: "1 where the log and what was signed contradict each other, and nothing is signed any more."}),
+		behind:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "dalamb_audit_trees_behind", Help: "Partitions that could not be read to their ends when the log was looked at last. The others are signed nevertheless."}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.records, m.checkpoints, m.failed, m.signed, m.still} {
+	for _, c := range []prometheus.Collector{m.records, m.checkpoints, m.failed, m.signed, m.still, m.behind} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

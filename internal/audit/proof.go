@@ -31,6 +31,10 @@ func (k *Keeper) State() wire.Audit {
 	if k.trouble != nil {
 		out.Trouble = k.trouble.Error()
 	}
+	for _, err := range k.behind {
+		out.Behind = append(out.Behind, err.Error())
+	}
+	slices.Sort(out.Behind)
 	out.Missing = k.state.next - k.outside.next
 	return out
 }
@@ -42,10 +46,8 @@ func (k *Keeper) Prove(ctx context.Context, at eventlog.Position) (*wire.AuditPr
 		return nil, err
 	}
 	id := treeID{topicID, at.Partition}
-	if !k.covers(id, at.Offset) {
-		if err := k.round(ctx, true); err != nil {
-			return nil, err
-		}
+	if err := k.signFor(ctx, id, at); err != nil {
+		return nil, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -87,6 +89,45 @@ func (k *Keeper) Prove(ctx context.Context, at eventlog.Position) (*wire.AuditPr
 		return nil, fault.New(fault.Conflict, "no proof can be made of %s/%d@%d: %w", at.Topic, at.Partition, at.Offset, err).WithHint("dalamb audit verify finds what is not as it was")
 	}
 	return p, nil
+}
+
+// askEvery is how far apart checkpoints are that somebody asks for.
+const askEvery = 2 * time.Second
+
+// signFor signs a checkpoint so that a record gets into it: not for one that the log does not have or that is left out, and not too often, since each stays
+// for good and who may read can ask without end.
+func (k *Keeper) signFor(ctx context.Context, id treeID, at eventlog.Position) error {
+	if k.covers(id, at.Offset) {
+		return nil
+	}
+	if slices.Contains(k.Except, at.Topic) {
+		return fault.New(fault.NotFound, "no record of %s is in a checkpoint: audit.except leaves the topic out", at.Topic)
+	}
+	b, err := k.Log.Bounds(ctx, eventlog.Partition{Topic: at.Topic, ID: at.Partition})
+	if err != nil {
+		return fmt.Errorf("read the bounds of %s/%d: %w", at.Topic, at.Partition, err)
+	}
+	if at.Offset < b.Start || at.Offset >= b.End {
+		return fault.New(fault.NotFound, "no record at %s/%d@%d is in a checkpoint", at.Topic, at.Partition, at.Offset).
+			WithHint("it was never there, or was gone before the audit began")
+	}
+	for !k.covers(id, at.Offset) {
+		k.mu.Lock()
+		wait := time.Until(k.turn)
+		if wait <= 0 {
+			k.turn = time.Now().Add(askEvery)
+		}
+		k.mu.Unlock()
+		if wait <= 0 {
+			return k.round(ctx, true)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // covers says whether a record is in what was signed already.

@@ -9,8 +9,6 @@ import (
 	"slices"
 
 	"github.com/dalamb/dalamb/internal/durable"
-	"github.com/dalamb/dalamb/internal/event"
-	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -82,21 +80,8 @@ func (k *Keeper) sign(ctx context.Context, c *checkpoint) error {
 	if err != nil {
 		return err
 	}
-	e := &event.Event{
-		ID: event.NewID(), Source: "/dalamb/audit", Type: event.TypeCheckpointSigned, Subject: k.key.Name(), Time: c.time.UTC(), DataContentType: "text/plain", Data: raw,
-	}
-	at, err := k.Log.Append(ctx, []eventlog.Record{eventlog.FromEvent(function.TopicCheckpoints, e)})
-	if err != nil {
-		// It may be in the log nevertheless: the state is read from there again.
-		k.ready = false
-		clear(k.trees)
-		return fmt.Errorf("append checkpoint %d: %w", c.seq, err)
-	}
-	if err := k.state.take(&Signed{*c, raw}, at[0].Offset); err != nil {
-		return &standError{err}
-	}
-	for _, g := range c.gone {
-		k.drop(g.topicID)
+	if err := k.put(ctx, &Signed{*c, raw}); err != nil {
+		return err
 	}
 	k.metrics.checkpoints.Inc()
 	k.metrics.signed.Set(float64(c.time.UnixMilli()) / 1e3)
@@ -143,7 +128,7 @@ func (k *Keeper) bringOutside(ctx context.Context) error {
 	var add []byte
 	err = readCheckpoints(ctx, k.Log, k.outside.next, k.check, func(c *Signed, at int64, err error) error {
 		if err == nil && c.seq > have {
-			add = append(add, c.raw...)
+			add, have = append(add, c.raw...), c.seq
 		}
 		return err
 	})

@@ -70,6 +70,9 @@ func printAudit(w io.Writer, a *wire.Audit) {
 	if a.Key != "" {
 		fmt.Fprintf(w, "key         %s\n", a.Key)
 	}
+	for _, what := range a.Behind {
+		fmt.Fprintf(w, "behind      %s\n", clean(what))
+	}
 	if a.Trouble != "" {
 		fmt.Fprintf(w, "it stands still, and signs nothing: %s\n", clean(a.Trouble))
 	}

@@ -13,6 +13,7 @@ type Audit struct {
 	Outside    string    `json:"outside,omitempty"`     // the file that checkpoints are added to
 	Missing    int64     `json:"missing"`               // offsets of checkpoints that may not be in that file yet
 	Trouble    string    `json:"trouble,omitempty"`     // why it stands still
+	Behind     []string  `json:"behind,omitempty"`      // what could not be read to its end, and why; the rest is signed
 	Except     []string  `json:"leftOut,omitempty"`     // topics that are not hashed
 	EverySecs  float64   `json:"everySeconds,omitzero"` // between two checkpoints
 }
