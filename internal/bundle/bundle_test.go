@@ -228,6 +228,22 @@ func TestTwoStoriesAreCompared(t *testing.T) {
 	}
 }
 
+// What attempts took is in the report, as it is in that of a replay.
+func TestTimesAreToldOfBothStories(t *testing.T) {
+	took := func(d time.Duration) *Bundle {
+		b := story(t, "1", function.RunSucceeded)
+		b.Runs[0].Attempts = []function.Attempt{{Number: 1, Duration: function.Duration(d)}}
+		return b
+	}
+	got, err := Compare(took(99*time.Millisecond), took(5*time.Millisecond), map[string]string{"e-1": "e-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Original.Max.Std() != 99*time.Millisecond || got.Original.P50.Std() != 99*time.Millisecond || got.Replayed.Max.Std() != 5*time.Millisecond {
+		t.Errorf("original = %+v, replayed = %+v, want 99 ms and 5 ms", got.Original, got.Replayed)
+	}
+}
+
 func TestWhatWasEmittedIsComparedToo(t *testing.T) {
 	deep := func(state function.RunState) *Bundle {
 		b := story(t, "1", function.RunSucceeded)

@@ -50,10 +50,11 @@ type comparison struct {
 	batched       map[string]bool // FUNCTION/TRIGGER
 	seen          map[string]bool // ids of events of before
 	report        function.ReplayReport
+	times         replay.Times
 }
 
 // Compare holds what came of source events against what is recorded of them, run by run, as a replay's report does: before and after are whole
-// bundles, and pairs has for the id of each source event of before that which it has in after. The times of attempts are not compared.
+// bundles, and pairs has for the id of each source event of before that which it has in after. What attempts took is told and not judged.
 func Compare(before, after *Bundle, pairs map[string]string) (function.ReplayReport, error) {
 	c := comparison{before: contentOf(before), after: contentOf(after), batched: map[string]bool{}, seen: map[string]bool{}}
 	c.report.Differences = []function.ReplayDifference{}
@@ -69,6 +70,7 @@ func Compare(before, after *Bundle, pairs map[string]string) (function.ReplayRep
 			return c.report, err
 		}
 	}
+	c.times.Into(&c.report)
 	return c.report, nil
 }
 
@@ -132,6 +134,7 @@ func (c *comparison) run(first, second *function.Run) error {
 		return err
 	}
 	c.count(d)
+	c.times.Add(first, second)
 	return c.below(first.Emitted, second.Emitted)
 }
 

@@ -16,6 +16,26 @@ type latency struct {
 
 const growth = 1.05
 
+// Times are how long the last attempts of runs took, and of those that they are held against. The zero value is ready.
+type Times struct{ original, replayed latency }
+
+// Add counts a pair of runs. An attempt of which the time is not known is left out.
+func (t *Times) Add(original, replayed *function.Run) {
+	for _, side := range []struct {
+		of   *function.Run
+		into *latency
+	}{{original, &t.original}, {replayed, &t.replayed}} {
+		if n := len(side.of.Attempts); n > 0 && side.of.Attempts[n-1].Duration > 0 {
+			side.into.add(side.of.Attempts[n-1].Duration.Std())
+		}
+	}
+}
+
+// Into writes the times into a report.
+func (t *Times) Into(r *function.ReplayReport) {
+	r.Original, r.Replayed = t.original.summary(), t.replayed.summary()
+}
+
 func (l *latency) add(d time.Duration) {
 	if l.buckets == nil {
 		l.buckets = map[int]int64{}

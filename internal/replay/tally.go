@@ -9,10 +9,10 @@ import (
 
 // tally is a report that grows.
 type tally struct {
-	mu                 sync.Mutex
-	report             function.ReplayReport
-	original, replayed latency
-	finished           map[int32]bool
+	mu       sync.Mutex
+	report   function.ReplayReport
+	times    Times
+	finished map[int32]bool
 }
 
 func newTally() *tally { return &tally{finished: map[int32]bool{}} }
@@ -21,7 +21,7 @@ func newTally() *tally { return &tally{finished: map[int32]bool{}} }
 func (t *tally) reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.report, t.original, t.replayed, t.finished = function.ReplayReport{}, latency{}, latency{}, map[int32]bool{}
+	t.report, t.times, t.finished = function.ReplayReport{}, Times{}, map[int32]bool{}
 }
 
 // add counts one run.
@@ -53,14 +53,7 @@ func (t *tally) add(r *function.ReplayedRun, v verdict, d *function.ReplayDiffer
 	if d != nil {
 		c.Differences = append(c.Differences, *d)
 	}
-	for _, side := range []struct {
-		of   *function.Run
-		into *latency
-	}{{v.original, &t.original}, {&r.Run, &t.replayed}} {
-		if n := len(side.of.Attempts); n > 0 && side.of.Attempts[n-1].Duration > 0 {
-			side.into.add(side.of.Attempts[n-1].Duration.Std())
-		}
-	}
+	t.times.Add(v.original, &r.Run)
 }
 
 // wantsDifference says whether the report has room for another difference.
@@ -89,6 +82,6 @@ func (t *tally) show() function.ReplayReport {
 	defer t.mu.Unlock()
 	r := t.report
 	r.Differences = append([]function.ReplayDifference{}, r.Differences...)
-	r.Original, r.Replayed = t.original.summary(), t.replayed.summary()
+	t.times.Into(&r)
 	return r
 }
