@@ -116,7 +116,9 @@ func (r *reenactment) run(c *cobra.Command, node *config.Node) (err error) {
 		return err
 	case failed != nil && c.Context().Err() == nil:
 		return failed
-	case r.exit && outcome != nil && !outcome.Same():
+	case r.exit && (failed != nil || outcome == nil):
+		return fault.New(fault.Unavailable, "there is no report: the node was ended before everything was over") // an outcome in the making differs in nothing yet
+	case r.exit && !outcome.Same():
 		return exitCode(exitFailed)
 	}
 	return nil
