@@ -121,6 +121,7 @@ func Edges() []Edge {
 		{"console", "access", "what a visitor may not has no button, by the rules that the API asks"},
 		{"console", "signin", "people sign in at a browser with an OpenID provider, as they do on a route"},
 		{"console", "event", "which changes say what was live is asked for by their types"},
+		{"cli", "yamlfault", "a price list that is no YAML is told with its place, as a manifest is"},
 		{"cli", "starter", "init says what was written; functions to begin with are a room of their own, because they are users' code"},
 		{"cli", "backup", "a backup is copied, and restored, on the machine of the data directory, by who may read it; the node only holds still"},
 		{"cli", "audit", "a proof is checked, and a log compared with what was signed, by who asks, where he asks: a node that was tampered with would say what it likes"},

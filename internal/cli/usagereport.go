@@ -3,21 +3,17 @@ package cli
 import (
 	"cmp"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math/big"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
-	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -56,25 +52,21 @@ not divided: --since 30m is all of the hour that was then. With --prices FILE it
 			if err != nil {
 				return err
 			}
-			lines, err := sumUp(used, by, list)
+			r, err := sumUp(used, by, list)
 			if err != nil {
 				return err
 			}
 			switch format {
 			case "json":
-				return printLine(c.OutOrStdout(), map[string]any{"usage": lines})
+				return printLine(c.OutOrStdout(), r)
 			case "csv":
-				return reportCSV(c.OutOrStdout(), lines, by)
+				return reportCSV(c.OutOrStdout(), r.Usage, by)
 			}
-			if len(lines) == 0 {
+			if len(r.Usage) == 0 {
 				fmt.Fprintln(c.ErrOrStderr(), "nothing was used in that time")
 				return nil
 			}
-			var rows []row
-			for _, l := range lines {
-				rows = append(rows, cells(l.cells()...))
-			}
-			table(c.OutOrStdout(), reportHead(by, list), rows)
+			table(c.OutOrStdout(), reportHead(by, list), r.rows())
 			return nil
 		},
 	}
@@ -87,9 +79,29 @@ not divided: --since 30m is all of the hour that was then. With --prices FILE it
 	return c
 }
 
-// reportLine is what one function, environment or day used.
+// usageReport is what was used, by function, environment or day. The total is no line of it: a function may have any name.
+type usageReport struct {
+	Usage []reportLine `json:"usage"`
+	Total reportLine   `json:"total"`
+}
+
+// rows are the report as a person reads it, with the total where that is of several.
+func (r *usageReport) rows() []row {
+	var rows []row
+	for _, l := range r.Usage {
+		rows = append(rows, cells(l.cells()...))
+	}
+	if len(r.Usage) > 1 {
+		total := r.Total
+		total.Name = "(total)"
+		rows = append(rows, cells(total.cells()...))
+	}
+	return rows
+}
+
+// reportLine is what one function, environment or day used; the total has no name.
 type reportLine struct {
-	Name        string `json:"name"`
+	Name        string `json:"name,omitempty"`
 	Invocations int64  `json:"invocations"`
 	Seconds     string `json:"seconds"`
 	GBSeconds   string `json:"gbSeconds"`
@@ -116,8 +128,8 @@ func reportHead(by string, p *function.Prices) []string {
 	return head
 }
 
-// sumUp sums up, by name, with a total where that is of several.
-func sumUp(used []function.Usage, by string, p *function.Prices) ([]reportLine, error) {
+// sumUp sums up, by name.
+func sumUp(used []function.Usage, by string, p *function.Prices) (*usageReport, error) {
 	sums := map[string]*function.Usage{}
 	var total function.Usage
 	for _, u := range used {
@@ -135,27 +147,33 @@ func sumUp(used []function.Usage, by string, p *function.Prices) ([]reportLine, 
 		sums[name].Add(u)
 		total.Add(u)
 	}
-	var lines []reportLine
-	names := slices.Sorted(maps.Keys(sums))
-	if len(names) > 1 {
-		names, sums["total"] = append(names, "total"), &total
-	}
-	for _, name := range names {
-		u := sums[name]
-		l := reportLine{
-			Name: name, Invocations: u.Invocations, Seconds: big.NewRat(u.Millis, 1000).FloatString(3), GBSeconds: u.GBSeconds().FloatString(6),
-			BytesIn: u.BytesIn, BytesOut: u.BytesOut, BuildMin: big.NewRat(u.BuildMillis, 60_000).FloatString(2),
+	r := &usageReport{Usage: []reportLine{}}
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		l, err := reported(name, sums[name], p)
+		if err != nil {
+			return nil, err
 		}
-		if p != nil {
-			cost, err := p.Of(u)
-			if err != nil {
-				return nil, err
-			}
-			l.Cost, l.Currency = cost.FloatString(6), p.Currency
-		}
-		lines = append(lines, l)
+		r.Usage = append(r.Usage, l)
 	}
-	return lines, nil
+	var err error
+	r.Total, err = reported("", &total, p)
+	return r, err
+}
+
+func reported(name string, u *function.Usage, p *function.Prices) (reportLine, error) {
+	l := reportLine{
+		Name: name, Invocations: u.Invocations, Seconds: big.NewRat(u.Millis, 1000).FloatString(3), GBSeconds: u.GBSeconds().FloatString(6),
+		BytesIn: u.BytesIn, BytesOut: u.BytesOut, BuildMin: big.NewRat(u.BuildMillis, 60_000).FloatString(2),
+	}
+	if p == nil {
+		return l, nil
+	}
+	cost, err := p.Of(u)
+	if err != nil {
+		return l, err
+	}
+	l.Cost, l.Currency = cost.FloatString(6), p.Currency
+	return l, nil
 }
 
 func reportCSV(to io.Writer, lines []reportLine, by string) error {
@@ -170,38 +188,4 @@ func reportCSV(to io.Writer, lines []reportLine, by string) error {
 	}
 	w.Flush()
 	return w.Error()
-}
-
-// maxPrices is far beyond any price list.
-const maxPrices = 64 << 10
-
-// readPrices reads a price list; nil where there is no file.
-func readPrices(path string) (*function.Prices, error) {
-	if path == "" {
-		return nil, nil
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "read prices: %w", err)
-	}
-	defer file.Close()
-	// As text, so that a price is what is written, and no binary fraction near it.
-	var text struct {
-		Currency    string `yaml:"currency"`
-		Invocation  string `yaml:"invocation"`
-		GBSecond    string `yaml:"gbSecond"`
-		GBIn        string `yaml:"gbIn"`
-		GBOut       string `yaml:"gbOut"`
-		BuildMinute string `yaml:"buildMinute"`
-	}
-	d := yaml.NewDecoder(io.LimitReader(file, maxPrices))
-	d.KnownFields(true)
-	if err := d.Decode(&text); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fault.New(fault.Invalid, "prices in %s: %s", path, strings.ReplaceAll(err.Error(), "\n", "")).WithHint("fields: currency, invocation, gbSecond, gbIn, gbOut, buildMinute")
-	}
-	p := function.Prices(text)
-	if _, err := p.Of(&function.Usage{}); err != nil {
-		return nil, err
-	}
-	return &p, nil
 }

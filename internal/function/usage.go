@@ -65,7 +65,7 @@ func (p *Prices) Of(u *Usage) (*big.Rat, error) {
 		}
 		price, err := decimal(one.price)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "%s: %w", one.field, err).WithHint("a decimal number in quotes, such as \"0.0000166667\"")
+			return nil, fault.New(fault.Invalid, "%s: %w", one.field, err).WithHint("a decimal number, such as 0.0000166667")
 		}
 		sum.Add(sum, price.Mul(price, one.amount))
 	}
