@@ -244,7 +244,7 @@ func printFound(w io.Writer, f *bisect.Found) {
 	}
 	fmt.Fprintf(w, "deployed  %s\n", f.Bad.Created.Local().Format("2006-01-02 15:04:05"))
 	if f.Bad.By != nil {
-		fmt.Fprintf(w, "by        %s %s\n", clean(f.Bad.By.Type), clean(f.Bad.By.ID))
+		fmt.Fprintf(w, "by        %s\n", clean(f.Bad.By.String()))
 	}
 	if o := f.Bad.Origin; o != nil {
 		fmt.Fprintf(w, "from      %s\n", clean(o.String()))

@@ -43,6 +43,9 @@ Exit codes: 0 healthy or degraded, 1 unhealthy, or there is no such node or func
 			if err := out.print(c.OutOrStdout(), answer, func(w io.Writer) { printHealth(w, list()); printShipping(w, all.Shipping) }); err != nil {
 				return err
 			}
+			if n, err := node.Node(c.Context()); err == nil { // who may not ask for it gets the grades nevertheless
+				fmt.Fprint(c.ErrOrStderr(), notKept(n.Space))
+			}
 			if all.Grade == "unhealthy" {
 				return exitCode(exitFailed)
 			}

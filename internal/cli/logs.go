@@ -38,6 +38,9 @@ other fields are shown; -o json has its text as it was written. See docs/logs.md
 				return err
 			}
 			o.Function = args[0]
+			if n, err := node.Node(c.Context()); err == nil { // who may not ask for it gets the lines nevertheless
+				fmt.Fprint(c.ErrOrStderr(), notKept(n.Space))
+			}
 			none := true
 			ctx, stop := follow(c, o.Follow)
 			defer stop()
@@ -83,6 +86,14 @@ other fields are shown; -o json has its text as it was written. See docs/logs.md
 	out.flag(c)
 	c.MarkFlagsMutuallyExclusive("follow", "until")
 	return c
+}
+
+// notKept says that a node with so much space keeps no lines; "" = it does.
+func notKept(space string) string {
+	if space != "low" && space != "empty" {
+		return ""
+	}
+	return "warning: lines that are written now are not kept, because the node's disk is nearly full (space: " + space + "); free some, dalamb doctor says how much there is\n"
 }
 
 // readable is a line as a person reads it: of an object of JSON the level, the message and the other fields.
