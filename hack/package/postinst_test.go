@@ -41,7 +41,8 @@ func TestThePackageIsConfiguredWhateverTheNodeDoes(t *testing.T) {
 			systemctl := `echo "$*" >>` + asked + `; case "$*" in *is-enabled*) exit ` + c.enabled + `;; esac; exit 1`
 			program("systemctl", systemctl)
 			program("deb-systemd-invoke", systemctl)
-			script := strings.NewReplacer("/run/systemd/system", dir, "/usr/sbin/policy-rc.d", program("policy", "exit "+c.policy)).Replace(string(text))
+			program("policy-rc.d", "exit "+c.policy)
+			script := strings.ReplaceAll(string(text), "/run/systemd/system", dir)
 			run := exec.CommandContext(t.Context(), "/bin/sh", "-c", script, "postinst", "configure", c.from)
 			run.Env = []string{"PATH=" + dir}
 			if out, err := run.CombinedOutput(); err != nil {
