@@ -106,7 +106,7 @@ func (e *environment) still(ctx context.Context, data string, use func(context.C
 	if elsewhere || !used && fault.KindOf(err) == fault.Unavailable {
 		// A node that was killed leaves its file behind, and a copy of a data directory has the file of the node that it was copied from. Where one runs
 		// here, the lock says so.
-		if again := stillStopped(ctx, data, use); fault.KindOf(again) != fault.Conflict {
+		if again := stillStopped(ctx, data, use); elsewhere || fault.KindOf(again) != fault.Conflict {
 			return again
 		}
 	}
