@@ -15,7 +15,6 @@ import (
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/telemetry"
-	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // openOTLP makes the way of traces and metrics to a receiver, which need not be there.
@@ -36,7 +35,7 @@ func (n *Node) openOTLP() error {
 	if n.otlp, err = telemetry.OpenOTLP(context.Background(), o); err != nil { // what it starts ends with closeOTLP
 		return err
 	}
-	n.tracer = tracing.New(n.otlp.Spans())
+	n.tracer = n.otlp.Tracer()
 	return nil
 }
 

@@ -155,6 +155,7 @@ func Edges() []Edge {
 		{"gateway", "tracing", "its requests, and what they put in the log, are spans; what a span says is a matter of its own"},
 		{"fleet", "tracing", "the same of invocations"},
 		{"dispatch", "tracing", "the same of attempts"},
+		{"telemetry", "tracing", "it sends the spans that have ended"},
 		{"gateway", "series", "how many series there may be, and what histograms look like, is said once"},
 		{"fleet", "series", "the same"},
 		{"dispatch", "series", "the same"},

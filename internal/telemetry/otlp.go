@@ -20,10 +20,12 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"go.opentelemetry.io/otel/trace"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 	"google.golang.org/grpc/credentials"
+
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // OTLPOptions of OpenOTLP. Endpoint "" sends nothing.
@@ -52,8 +54,9 @@ const sendTimeout = 10 * time.Second
 
 // OTLP sends spans and metrics to a receiver of OpenTelemetry's protocol. What it is given never waits for that.
 type OTLP struct {
-	spans   *sdktrace.TracerProvider // nil = none
-	metrics *metric.MeterProvider    // nil = none
+	spans   *spanQueue            // nil = none
+	tracer  *tracing.Tracer       // nil = none
+	metrics *metric.MeterProvider // nil = none
 }
 
 // OpenOTLP connects to nobody: the receiver need not be there. It must be closed.
@@ -68,12 +71,15 @@ func OpenOTLP(ctx context.Context, o OTLPOptions) (*OTLP, error) {
 	}
 	what := resource.NewSchemaless(semconv.ServiceName("dalamb"), semconv.ServiceVersion(o.Version), semconv.ServiceInstanceID(o.Instance), attribute.String("telemetry.sdk.language", "go"))
 	if o.Traces {
-		client, err := otlptrace.New(ctx, o.spanClient())
+		from, err := resource.Merge(resource.Environment(), what) // as the SDK does with metrics
 		if err != nil {
+			return nil, fmt.Errorf("say which node sends spans: %w", err)
+		}
+		q := &spanQueue{to: o.spanClient(), from: resourceOf(from), schema: from.SchemaURL(), most: waitingSpans, counts: counts, trouble: o.trouble("traces")}
+		if err := q.start(ctx); err != nil {
 			return nil, fmt.Errorf("open the way of spans to %s: %w", o.Endpoint, err)
 		}
-		q := newSpanQueue(client, waitingSpans, counts, o.trouble("traces"))
-		p.spans = sdktrace.NewTracerProvider(sdktrace.WithResource(what), sdktrace.WithSampler(keepErrors{sdktrace.ParentBased(sdktrace.TraceIDRatioBased(o.Sample))}), sdktrace.WithSpanProcessor(q))
+		p.spans, p.tracer = q, tracing.New(q, o.Sample)
 	}
 	if o.Metrics {
 		e, err := o.metricExporter(ctx)
@@ -88,19 +94,14 @@ func OpenOTLP(ctx context.Context, o OTLPOptions) (*OTLP, error) {
 	return p, nil
 }
 
-// Spans is where spans come from; nil = nobody wants any.
-func (p *OTLP) Spans() trace.TracerProvider {
-	if p.spans == nil {
-		return nil
-	}
-	return p.spans
-}
+// Tracer begins the spans that are sent; nil = nobody wants any.
+func (p *OTLP) Tracer() *tracing.Tracer { return p.tracer }
 
 // Close sends what waits, as long as ctx allows, and ends. Spans that end later are lost.
 func (p *OTLP) Close(ctx context.Context) error {
 	var errs []error
 	if p.spans != nil {
-		errs = append(errs, p.spans.Shutdown(ctx))
+		errs = append(errs, p.spans.close(ctx))
 	}
 	if p.metrics != nil {
 		errs = append(errs, p.metrics.Shutdown(ctx))
@@ -109,6 +110,14 @@ func (p *OTLP) Close(ctx context.Context) error {
 		return fmt.Errorf("send the last spans and metrics: %w", err)
 	}
 	return nil
+}
+
+func resourceOf(r *resource.Resource) *resourcepb.Resource {
+	out := &resourcepb.Resource{}
+	for _, kv := range r.Attributes() {
+		out.Attributes = append(out.Attributes, &common.KeyValue{Key: string(kv.Key), Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: kv.Value.Emit()}}})
+	}
+	return out
 }
 
 func (o *OTLPOptions) spanClient() otlptrace.Client {

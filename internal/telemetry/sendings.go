@@ -32,7 +32,8 @@ func newSendings(r prometheus.Registerer) (*sendings, error) {
 	}, nil
 }
 
-// metricSender counts, and tells of trouble, as spanSender does.
+// metricSender counts what is sent, and tells of trouble in its own time: an error that it returned would be printed by OpenTelemetry's package, for each
+// sending a line.
 type metricSender struct {
 	metric.Exporter
 	counts  *sendings

@@ -2,91 +2,119 @@ package telemetry
 
 import (
 	"context"
-	"sync/atomic"
+	"fmt"
+	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/codes"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
-// keepErrors has spans recorded that are not sampled, since it is known at their end only whether they went wrong.
-type keepErrors struct{ sdktrace.Sampler }
+// spansAtOnce is how many spans one sending has at most.
+const spansAtOnce = 1024
 
-func (s keepErrors) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
-	r := s.Sampler.ShouldSample(p)
-	if r.Decision == sdktrace.Drop {
-		r.Decision = sdktrace.RecordOnly
-	}
-	return r
-}
-
-// spanQueue holds the spans that are to be sent, and so many at most. The batches are OpenTelemetry's own processor's; it drops spans too, but tells
-// nobody, so that here no more come to it than it has room for.
+// spanQueue holds the spans that are to be sent, and so many at most. Who ends a span adds it to a list, and no more: one goroutine looks at that every second,
+// or when enough is there for a sending, and is not woken for each span.
 type spanQueue struct {
-	next    sdktrace.SpanProcessor
-	most    int64
-	waiting *atomic.Int64
+	to      otlptrace.Client
+	from    *resourcepb.Resource
+	schema  string
+	most    int
 	counts  *sendings
+	trouble *trouble
+
+	mu      sync.Mutex
+	list    []*tracing.Span
+	waiting int // those on their way included
+
+	enough chan struct{} // has room for one
+	end    chan struct{}
+	ended  chan struct{}
+	give   context.CancelFunc // gives up what is on its way
 }
 
-func newSpanQueue(to sdktrace.SpanExporter, most int64, c *sendings, t *trouble) *spanQueue {
-	q := &spanQueue{most: most, waiting: new(atomic.Int64), counts: c}
-	q.next = sdktrace.NewBatchSpanProcessor(spanSender{to, q.waiting, c, t},
-		sdktrace.WithMaxQueueSize(int(most)), sdktrace.WithMaxExportBatchSize(1024), sdktrace.WithBatchTimeout(time.Second), sdktrace.WithExportTimeout(2*sendTimeout))
-	return q
-}
-
-// OnStart implements sdktrace.SpanProcessor.
-func (q *spanQueue) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) { q.next.OnStart(ctx, s) }
-
-// OnEnd implements sdktrace.SpanProcessor. Of what is not sampled, what went wrong is sent nevertheless.
-func (q *spanQueue) OnEnd(s sdktrace.ReadOnlySpan) {
-	if !s.SpanContext().IsSampled() {
-		if s.Status().Code != codes.Error {
-			return
-		}
-		s = kept{s}
+// start connects to nobody yet. The queue must be closed.
+func (q *spanQueue) start(ctx context.Context) error {
+	if err := q.to.Start(ctx); err != nil {
+		return err
 	}
-	if q.waiting.Add(1) > q.most {
-		q.waiting.Add(-1)
+	q.enough, q.end, q.ended = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	ctx, q.give = context.WithCancel(context.WithoutCancel(ctx))
+	go q.run(ctx)
+	return nil
+}
+
+// Take implements tracing.Sink.
+func (q *spanQueue) Take(s *tracing.Span) {
+	q.mu.Lock()
+	full := q.waiting >= q.most
+	if !full {
+		q.waiting++
+		q.list = append(q.list, s)
+	}
+	enough := len(q.list) >= spansAtOnce
+	q.mu.Unlock()
+	if full {
 		q.counts.spansDropped.Inc()
 		return
 	}
-	q.next.OnEnd(s)
+	if enough {
+		select {
+		case q.enough <- struct{}{}:
+		default: // it knows
+		}
+	}
 }
 
-// Shutdown implements sdktrace.SpanProcessor.
-func (q *spanQueue) Shutdown(ctx context.Context) error { return q.next.Shutdown(ctx) }
-
-// ForceFlush implements sdktrace.SpanProcessor.
-func (q *spanQueue) ForceFlush(ctx context.Context) error { return q.next.ForceFlush(ctx) }
-
-// kept is a span that was not to be sampled. The processor sends no other than sampled ones.
-type kept struct{ sdktrace.ReadOnlySpan }
-
-func (k kept) SpanContext() trace.SpanContext {
-	c := k.ReadOnlySpan.SpanContext()
-	return c.WithTraceFlags(c.TraceFlags().WithSampled(true))
+func (q *spanQueue) run(ctx context.Context) {
+	defer close(q.ended)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for last := false; !last; {
+		select {
+		case <-tick.C:
+		case <-q.enough:
+		case <-q.end:
+			last = true
+		}
+		q.mu.Lock()
+		spans := q.list
+		q.list = nil
+		q.mu.Unlock()
+		for len(spans) > 0 {
+			n := min(len(spans), spansAtOnce)
+			q.send(ctx, spans[:n])
+			spans = spans[n:]
+		}
+	}
 }
 
-// spanSender counts what is sent, and tells of trouble in its own time: an error that it returned would be printed by OpenTelemetry's package, for
-// each batch a line.
-type spanSender struct {
-	sdktrace.SpanExporter
-	waiting *atomic.Int64
-	counts  *sendings
-	trouble *trouble
-}
-
-func (e spanSender) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	err := e.SpanExporter.ExportSpans(ctx, spans)
-	e.waiting.Add(-int64(len(spans)))
-	e.trouble.note(err)
+func (q *spanQueue) send(ctx context.Context, spans []*tracing.Span) {
+	ctx, cancel := context.WithTimeout(ctx, 2*sendTimeout)
+	defer cancel()
+	err := q.to.UploadTraces(ctx, []*tracepb.ResourceSpans{{Resource: q.from, SchemaUrl: q.schema, ScopeSpans: []*tracepb.ScopeSpans{tracing.Form(spans)}}})
+	q.mu.Lock()
+	q.waiting -= len(spans)
+	q.mu.Unlock()
+	q.trouble.note(err)
 	if err != nil {
-		e.counts.spansFailed.Add(float64(len(spans)))
+		q.counts.spansFailed.Add(float64(len(spans)))
 	} else {
-		e.counts.spansSent.Add(float64(len(spans)))
+		q.counts.spansSent.Add(float64(len(spans)))
+	}
+}
+
+// close sends what waits, as long as ctx allows. What is taken later is lost.
+func (q *spanQueue) close(ctx context.Context) error {
+	defer q.give()
+	defer context.AfterFunc(ctx, q.give)()
+	close(q.end)
+	<-q.ended
+	if err := q.to.Stop(ctx); err != nil {
+		return fmt.Errorf("end the way of spans: %w", err)
 	}
 	return nil
 }

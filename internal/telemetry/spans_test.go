@@ -3,38 +3,94 @@ package telemetry
 import (
 	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/dalamb/dalamb/internal/tracing"
 )
 
 // stuck is a receiver that takes nothing until it is let go.
 type stuck struct{ free chan struct{} }
 
-func (s stuck) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error { <-s.free; return nil }
-func (s stuck) Shutdown(context.Context) error                             { return nil }
+func (s stuck) Start(context.Context) error { return nil }
+func (s stuck) Stop(context.Context) error  { return nil }
 
-func TestSpansAreDroppedAndCountedRatherThanWaitedFor(t *testing.T) {
+func (s stuck) UploadTraces(ctx context.Context, _ []*tracepb.ResourceSpans) error {
+	select {
+	case <-s.free:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stuckQueue is the way of so many spans at most to a receiver that is stuck.
+func stuckQueue(t *testing.T, most int) (*spanQueue, stuck) {
+	t.Helper()
 	counts, err := newSendings(prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := stuck{make(chan struct{})}
-	o := OTLPOptions{}
-	spans := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(newSpanQueue(to, 64, counts, o.trouble("traces"))))
-	for range 1000 {
-		_, s := spans.Tracer("test").Start(t.Context(), "a")
-		s.End()
-	}
-	if got := testutil.ToFloat64(counts.spansDropped); got != 1000-64 {
-		t.Errorf("%g spans were dropped, want %d", got, 1000-64)
-	}
-	close(to.free)
-	if err := spans.Shutdown(t.Context()); err != nil {
+	to, o := stuck{make(chan struct{})}, OTLPOptions{}
+	q := &spanQueue{to: to, most: most, counts: counts, trouble: o.trouble("traces")}
+	if err := q.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := testutil.ToFloat64(counts.spansSent); got != 64 {
-		t.Errorf("%g spans were sent, want 64", got)
+	return q, to
+}
+
+func TestSpansAreDroppedAndCountedRatherThanWaitedFor(t *testing.T) {
+	for _, most := range []int{64, 3 * spansAtOnce} {
+		q, to := stuckQueue(t, most)
+		tr := tracing.New(q, 1)
+		for range most + 936 {
+			tr.Request(tracing.Request{Method: "GET"}).End()
+		}
+		if got := testutil.ToFloat64(q.counts.spansDropped); got != 936 {
+			t.Errorf("%g spans were dropped, want 936", got)
+		}
+		close(to.free)
+		if err := q.close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := testutil.ToFloat64(q.counts.spansSent); got != float64(most) {
+			t.Errorf("%g spans were sent, want %d", got, most)
+		}
 	}
+}
+
+func TestACloseWaitsNoLongerThanItMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := stuckQueue(t, 64)
+		tracing.New(q, 1).Request(tracing.Request{Method: "GET"}).End()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		if err := q.close(ctx); err != nil {
+			t.Error(err)
+		}
+		if got, took := testutil.ToFloat64(q.counts.spansFailed), time.Since(begun); got != 1 || took != time.Second {
+			t.Errorf("%g spans count as failed after %v, want the one that was given up, after 1s", got, took)
+		}
+	})
+}
+
+func TestSpansAreSentWithinASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, to := stuckQueue(t, 64)
+		close(to.free)
+		tracing.New(q, 1).Request(tracing.Request{Method: "GET"}).End()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := testutil.ToFloat64(q.counts.spansSent); got != 1 {
+			t.Errorf("%g spans were sent after a second, want 1", got)
+		}
+		if err := q.close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }

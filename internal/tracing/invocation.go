@@ -4,9 +4,8 @@ import (
 	"strconv"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"go.opentelemetry.io/otel/trace"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
 // Invocation is one of a function.
@@ -27,58 +26,82 @@ func (t *Tracer) Invocation(i Invocation) *Span {
 	if t == nil {
 		return nil
 	}
-	says := []attribute.KeyValue{
-		semconv.FaaSInvokedNameKey.String(i.Function), semconv.FaaSInvokedProviderKey.String(system), semconv.FaaSVersionKey.String(strconv.Itoa(i.Version)),
-		semconv.FaaSInvocationIDKey.String(i.ID), attribute.String("dalamb.run", i.Run), attribute.Int("dalamb.attempt", i.Attempt),
-	}
+	return t.begin(i.Parent, &i)
+}
+
+func (i *Invocation) describe(f *form) {
+	f.begins("invoke "+i.Function, tracepb.Span_SPAN_KIND_CLIENT)
+	f.says(semconv.FaaSInvokedNameKey, i.Function)
+	f.says(semconv.FaaSInvokedProviderKey, system)
+	f.says(semconv.FaaSVersionKey, strconv.Itoa(i.Version))
+	f.says(semconv.FaaSInvocationIDKey, i.ID)
+	f.says("dalamb.run", i.Run)
+	f.counts("dalamb.attempt", int64(i.Attempt))
 	if i.Trigger != "" {
-		says = append(says, attribute.String("dalamb.trigger", i.Trigger))
+		f.says("dalamb.trigger", i.Trigger)
 	}
 	if i.Shadow {
-		says = append(says, attribute.Bool("dalamb.shadow", true))
+		f.is("dalamb.shadow", true)
 	}
-	return t.begin(beginning{name: "invoke " + i.Function, kind: trace.SpanKindClient, parent: i.Parent, says: says})
 }
 
 // Waited tells, afterwards, of an invocation's wait for an instance.
-func (s *Span) Waited(from, to time.Time) {
-	if s == nil || !s.span.IsRecording() {
-		return
-	}
-	s.part("wait for an instance", from).End(trace.WithTimestamp(to))
+func (s *Span) Waited(from, to time.Time) { s.part(waiting{}, from, to) }
+
+type waiting struct{}
+
+func (waiting) describe(f *form) {
+	f.begins("wait for an instance", tracepb.Span_SPAN_KIND_INTERNAL)
 }
 
 // Started tells, afterwards, of the start that an invocation has waited for: made is when the sandbox ran the program, zero where that is not known.
 func (s *Span) Started(instance string, from, made, ready time.Time) {
-	if s == nil || !s.span.IsRecording() {
-		return
-	}
-	start := s.part("start an instance", from, semconv.FaaSInstanceKey.String(instance))
-	if !made.IsZero() {
-		start.AddEvent("sandbox made", trace.WithTimestamp(made))
-	}
-	start.AddEvent("ready", trace.WithTimestamp(ready))
-	start.End(trace.WithTimestamp(ready))
+	s.part(starting{instance, made, ready}, from, ready)
 }
 
-func (s *Span) part(name string, from time.Time, says ...attribute.KeyValue) trace.Span {
-	p := s.tracer.begin(beginning{name: name, kind: trace.SpanKindInternal, parent: s.parent, at: from, says: says})
-	return p.span
+type starting struct {
+	instance    string
+	made, ready time.Time
+}
+
+func (x starting) describe(f *form) {
+	f.begins("start an instance", tracepb.Span_SPAN_KIND_INTERNAL)
+	f.says(semconv.FaaSInstanceKey, x.instance)
+	if !x.made.IsZero() {
+		f.marks("sandbox made", x.made)
+	}
+	f.marks("ready", x.ready)
+}
+
+// part sends a span below s that is over already.
+func (s *Span) part(about description, from, to time.Time) {
+	if s == nil || !s.own.sampled {
+		return
+	}
+	p := s.tracer.begin(s.text, about)
+	p.ended.Store(true)
+	p.begun, p.until = from, to
+	s.tracer.to.Take(p)
 }
 
 // Invoked ends the span of an invocation. outcome is the function's, failure what has failed, "" = nothing.
 func (s *Span) Invoked(outcome, failure, instance string, cold bool) {
-	if s == nil {
-		return
+	if s.ends(failure) {
+		s.send(invoked{outcome, instance, cold}, failure)
 	}
-	s.says(attribute.String("dalamb.outcome", outcome), semconv.FaaSColdstartKey.Bool(cold))
-	if instance != "" {
-		s.says(semconv.FaaSInstanceKey.String(instance))
+}
+
+type invoked struct {
+	outcome, instance string
+	cold              bool
+}
+
+func (x invoked) describe(f *form) {
+	f.says("dalamb.outcome", x.outcome)
+	f.is(semconv.FaaSColdstartKey, x.cold)
+	if x.instance != "" {
+		f.says(semconv.FaaSInstanceKey, x.instance)
 	}
-	if failure != "" {
-		s.fail(failure)
-	}
-	s.span.End()
 }
 
 // Upstream begins the span of a request to a server that answers in a function's place. HTTP semantic conventions, "HTTP client".
@@ -86,7 +109,14 @@ func (t *Tracer) Upstream(parent, method, function, trigger string) *Span {
 	if t == nil {
 		return nil
 	}
-	return t.begin(beginning{name: methodOf(method), kind: trace.SpanKindClient, parent: parent, says: []attribute.KeyValue{
-		semconv.HTTPRequestMethodKey.String(methodOf(method)), attribute.String("dalamb.function", function), attribute.String("dalamb.trigger", trigger),
-	}})
+	return t.begin(parent, upstream{method, function, trigger})
+}
+
+type upstream struct{ method, function, trigger string }
+
+func (u upstream) describe(f *form) {
+	f.begins(methodOf(u.method), tracepb.Span_SPAN_KIND_CLIENT)
+	f.says(semconv.HTTPRequestMethodKey, methodOf(u.method))
+	f.says("dalamb.function", u.function)
+	f.says("dalamb.trigger", u.trigger)
 }

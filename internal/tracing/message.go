@@ -1,9 +1,8 @@
 package tracing
 
 import (
-	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"go.opentelemetry.io/otel/trace"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
 // system is what dalamb's topics are to OpenTelemetry, wherever they are kept.
@@ -23,17 +22,26 @@ func (t *Tracer) Send(m Sending) *Span {
 	if t == nil {
 		return nil
 	}
-	says := []attribute.KeyValue{
-		semconv.MessagingSystemKey.String(system), semconv.MessagingOperationTypeSend, semconv.MessagingOperationNameKey.String("send"),
-		semconv.MessagingDestinationNameKey.String(m.Topic),
-	}
+	return t.begin(m.Parent, &m)
+}
+
+func (m *Sending) describe(f *form) {
+	f.begins("send "+m.Topic, tracepb.Span_SPAN_KIND_PRODUCER)
+	f.operates("send", m.Topic)
 	if m.ID != "" {
-		says = append(says, semconv.MessagingMessageIDKey.String(m.ID))
+		f.says(semconv.MessagingMessageIDKey, m.ID)
 	}
 	if m.Events > 1 {
-		says = append(says, semconv.MessagingBatchMessageCountKey.Int(m.Events))
+		f.counts(semconv.MessagingBatchMessageCountKey, int64(m.Events))
 	}
-	return t.begin(beginning{name: "send " + m.Topic, kind: trace.SpanKindProducer, parent: m.Parent, says: says})
+}
+
+// operates says what is done with messages of a topic; what is OpenTelemetry's type of the operation and its name alike.
+func (f *form) operates(what, topic string) {
+	f.says(semconv.MessagingSystemKey, system)
+	f.says(semconv.MessagingOperationTypeKey, what)
+	f.says(semconv.MessagingOperationNameKey, what)
+	f.says(semconv.MessagingDestinationNameKey, topic)
 }
 
 // Processing is an attempt of a trigger on events.
@@ -55,34 +63,39 @@ func (t *Tracer) Process(p Processing) *Span {
 	if t == nil {
 		return nil
 	}
-	says := []attribute.KeyValue{
-		semconv.MessagingSystemKey.String(system), semconv.MessagingOperationTypeProcess, semconv.MessagingOperationNameKey.String("process"),
-		semconv.MessagingDestinationNameKey.String(p.Topic), semconv.MessagingDestinationPartitionIDKey.Int(int(p.Partition)), attribute.Int64("dalamb.offset", p.Offset),
-		attribute.String("dalamb.function", p.Function), attribute.String("dalamb.trigger", p.Trigger), attribute.String("dalamb.run", p.Run), attribute.Int("dalamb.attempt", p.Attempt),
-	}
-	b := beginning{name: "process " + p.Topic, kind: trace.SpanKindConsumer}
 	if len(p.Parents) == 1 {
-		b.parent = p.Parents[0]
-		says = append(says, semconv.MessagingMessageIDKey.String(p.ID))
+		return t.begin(p.Parents[0], &p)
+	}
+	return t.begin("", &p)
+}
+
+func (p *Processing) describe(f *form) {
+	f.begins("process "+p.Topic, tracepb.Span_SPAN_KIND_CONSUMER)
+	f.operates("process", p.Topic)
+	f.counts(semconv.MessagingDestinationPartitionIDKey, int64(p.Partition))
+	f.counts("dalamb.offset", p.Offset)
+	f.says("dalamb.function", p.Function)
+	f.says("dalamb.trigger", p.Trigger)
+	f.says("dalamb.run", p.Run)
+	f.counts("dalamb.attempt", int64(p.Attempt))
+	if len(p.Parents) == 1 {
+		f.says(semconv.MessagingMessageIDKey, p.ID)
 	} else {
-		b.links = p.Parents
-		says = append(says, semconv.MessagingBatchMessageCountKey.Int(len(p.Parents)))
+		for _, parent := range p.Parents {
+			f.links(parent)
+		}
+		f.counts(semconv.MessagingBatchMessageCountKey, int64(len(p.Parents)))
 	}
-	if p.Redrive != "" {
-		b.links = append(b.links, p.Redrive)
-	}
-	b.says = says
-	return t.begin(b)
+	f.links(p.Redrive)
 }
 
 // Processed ends the span of an attempt; outcome says how it went, failure what has failed, "" = nothing.
 func (s *Span) Processed(outcome, failure string) {
-	if s == nil {
-		return
+	if s.ends(failure) {
+		s.send(processed(outcome), failure)
 	}
-	s.says(attribute.String("dalamb.outcome", outcome))
-	if failure != "" {
-		s.fail(failure)
-	}
-	s.span.End()
 }
+
+type processed string
+
+func (p processed) describe(f *form) { f.says("dalamb.outcome", string(p)) }

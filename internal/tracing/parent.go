@@ -1,10 +1,10 @@
 package tracing
 
 import (
+	"encoding/binary"
 	"encoding/hex"
-	"time"
+	"math/rand/v2"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -16,49 +16,56 @@ const (
 	whole    = flagsAt + 2
 )
 
-// contextOf reads a traceparent; what is none gives a context that is not valid.
-func contextOf(parent string) trace.SpanContext {
+// point is a span of a trace, as a traceparent names it. The zero point is none.
+type point struct {
+	trace   trace.TraceID
+	span    trace.SpanID
+	sampled bool
+}
+
+func (p point) isNone() bool { return !p.trace.IsValid() }
+
+// pointOf reads a traceparent; what is none gives the zero point.
+func pointOf(parent string) point {
 	if len(parent) < whole || parent[traceAt-1] != '-' || parent[parentAt-1] != '-' || parent[flagsAt-1] != '-' {
-		return trace.SpanContext{}
+		return point{}
 	}
 	id, err := trace.TraceIDFromHex(parent[traceAt : parentAt-1])
 	if err != nil {
-		return trace.SpanContext{}
+		return point{}
 	}
 	span, err := trace.SpanIDFromHex(parent[parentAt : flagsAt-1])
 	if err != nil {
-		return trace.SpanContext{}
+		return point{}
 	}
-	flags, err := hex.DecodeString(parent[flagsAt:whole])
-	if err != nil {
-		return trace.SpanContext{}
+	var flags [1]byte
+	if _, err := hex.Decode(flags[:], []byte(parent[flagsAt:whole])); err != nil {
+		return point{}
 	}
-	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: span, TraceFlags: trace.TraceFlags(flags[0]), Remote: true})
+	return point{id, span, trace.TraceFlags(flags[0]).IsSampled()}
 }
 
-// textOf writes a traceparent; "" of a context that is not valid.
-func textOf(c trace.SpanContext) string {
-	if !c.IsValid() {
-		return ""
+// below is a new span below p, or that of a new trace, which is sampled when half of its id is less than a bound.
+func (p point) below(bound uint64) point {
+	c := p
+	if p.isNone() {
+		binary.BigEndian.PutUint64(c.trace[:8], rand.Uint64())
+		binary.BigEndian.PutUint64(c.trace[8:], rand.Uint64()|1) // no id is all zeros
+		c.sampled = binary.BigEndian.Uint64(c.trace[8:])>>1 < bound
 	}
-	id, span := c.TraceID(), c.SpanID()
+	binary.BigEndian.PutUint64(c.span[:], rand.Uint64()|1)
+	return c
+}
+
+// text writes a traceparent.
+func (p point) text() string {
 	b := make([]byte, 0, whole)
 	b = append(b, "00-"...)
-	b = hex.AppendEncode(b, id[:])
+	b = hex.AppendEncode(b, p.trace[:])
 	b = append(b, '-')
-	b = hex.AppendEncode(b, span[:])
-	b = append(b, '-')
-	b = hex.AppendEncode(b, []byte{byte(c.TraceFlags() & trace.FlagsSampled)})
-	return string(b)
-}
-
-// Observe notes how long something of the span took, and which trace shows one that took so long, where that can be found: what is not sampled is
-// nowhere. OpenMetrics 1.0, "Exemplars".
-func (s *Span) Observe(o prometheus.Observer, took time.Duration) {
-	with, can := o.(prometheus.ExemplarObserver)
-	if s == nil || !can || !s.span.SpanContext().IsSampled() {
-		o.Observe(took.Seconds())
-		return
+	b = hex.AppendEncode(b, p.span[:])
+	if p.sampled {
+		return string(append(b, "-01"...))
 	}
-	with.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": s.parent[traceAt : parentAt-1]})
+	return string(append(b, "-00"...))
 }

@@ -1,12 +1,13 @@
 package tracing
 
 import (
+	"cmp"
 	"net/http"
+	"strconv"
 	"strings"
 
-	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"go.opentelemetry.io/otel/trace"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
 // Request is one that the node answers. Its address is what may be told: who makes it has taken out what may be a secret.
@@ -25,24 +26,31 @@ func (t *Tracer) Request(r Request) *Span {
 	if t == nil {
 		return nil
 	}
-	path, query, _ := strings.Cut(r.Path, "?")
-	says := []attribute.KeyValue{semconv.URLPathKey.String(path), semconv.URLSchemeKey.String(schemeOf(r.Scheme)), semconv.ServerAddressKey.String(r.Host)}
+	return t.begin(r.Parent, &r)
+}
+
+func (r *Request) describe(f *form) {
 	method := methodOf(r.Method)
+	f.begins(method, tracepb.Span_SPAN_KIND_SERVER)
+	path, query, _ := strings.Cut(r.Path, "?")
+	f.says(semconv.URLPathKey, path)
+	f.says(semconv.URLSchemeKey, schemeOf(r.Scheme))
+	f.says(semconv.ServerAddressKey, r.Host)
 	if method != r.Method {
-		says = append(says, semconv.HTTPRequestMethodKey.String("_OTHER"), semconv.HTTPRequestMethodOriginalKey.String(r.Method))
+		f.says(semconv.HTTPRequestMethodKey, "_OTHER")
+		f.says(semconv.HTTPRequestMethodOriginalKey, r.Method)
 	} else {
-		says = append(says, semconv.HTTPRequestMethodKey.String(method))
+		f.says(semconv.HTTPRequestMethodKey, method)
 	}
 	if query != "" {
-		says = append(says, semconv.URLQueryKey.String(query))
+		f.says(semconv.URLQueryKey, query)
 	}
 	if r.Remote != "" {
-		says = append(says, semconv.ClientAddressKey.String(r.Remote))
+		f.says(semconv.ClientAddressKey, r.Remote)
 	}
 	if r.Agent != "" {
-		says = append(says, semconv.UserAgentOriginalKey.String(r.Agent))
+		f.says(semconv.UserAgentOriginalKey, r.Agent)
 	}
-	return t.begin(beginning{name: method, kind: trace.SpanKindServer, parent: r.Parent, says: says})
 }
 
 func schemeOf(scheme string) string {
@@ -63,19 +71,27 @@ func methodOf(method string) string {
 
 // Answered ends the span of a request. route is the path's pattern, "" = there is none.
 func (s *Span) Answered(method, route string, status int) {
-	if s == nil {
-		return
-	}
 	if status == 0 {
 		status = http.StatusOK
 	}
-	if route != "" {
-		s.span.SetName(clip(methodOf(method) + " " + route))
-		s.says(semconv.HTTPRouteKey.String(route))
-	}
-	s.says(semconv.HTTPResponseStatusCodeKey.Int(status))
+	failure := ""
 	if status >= http.StatusInternalServerError {
-		s.fail(http.StatusText(status))
+		failure = cmp.Or(http.StatusText(status), strconv.Itoa(status))
 	}
-	s.span.End()
+	if s.ends(failure) {
+		s.send(answered{method, route, status}, failure)
+	}
+}
+
+type answered struct {
+	method, route string
+	status        int
+}
+
+func (a answered) describe(f *form) {
+	if a.route != "" {
+		f.name = methodOf(a.method) + " " + a.route
+		f.says(semconv.HTTPRouteKey, a.route)
+	}
+	f.counts(semconv.HTTPResponseStatusCodeKey, int64(a.status))
 }

@@ -1,0 +1,38 @@
+package tracing
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Exemplars are for people who look at a page that is read every few seconds, and one takes as long as ten observations without. So what goes by fast and
+// often has fewer of them.
+const (
+	shownAll   = 100 // in a second: up to so many, each has one
+	shownAbove = 8   // above that, one span of so many; a power of two
+	shownSlow  = 100 * time.Millisecond
+)
+
+// shown counts exemplars second by second. It may count some too few when a second begins, since nobody waits for it.
+type shown struct{ second, count atomic.Int64 }
+
+// may says whether a span has an exemplar for something that took so long and ends now.
+func (x *shown) may(s *Span, took time.Duration, now time.Time) bool {
+	if second := now.Unix(); x.second.Swap(second) != second {
+		x.count.Store(0)
+	}
+	return x.count.Add(1) <= shownAll || took >= shownSlow || s.own.span[0]%shownAbove == 0
+}
+
+// Observe notes how long something of the span took, and which trace shows one that took so long, where that can be found: what is not sampled is
+// nowhere. OpenMetrics 1.0, "Exemplars".
+func (s *Span) Observe(o prometheus.Observer, took time.Duration) {
+	with, can := o.(prometheus.ExemplarObserver)
+	if s == nil || !can || !s.own.sampled || !s.tracer.shown.may(s, took, time.Now()) {
+		o.Observe(took.Seconds())
+		return
+	}
+	with.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": s.text[traceAt : parentAt-1]})
+}
