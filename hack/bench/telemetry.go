@@ -34,6 +34,7 @@ func telemetryRow(ctx context.Context, b *bench) error {
 		return err
 	}
 	var calls, events []func() (float64, error)
+	cpu := [2][3][]float64{} // of the node, for a call and for an event, case by case and turn by turn
 	cases := []struct{ name, sample string }{{"silent", ""}, {"every trace", "1"}, {"a tenth of the traces", "0.1"}}
 	for i, c := range cases {
 		var more []string
@@ -52,19 +53,28 @@ func telemetryRow(ctx context.Context, b *bench) error {
 		if err := b.deploy(ctx, n, "telemetry", telemetryManifest); err != nil {
 			return err
 		}
-		rate := func(c *caller) func() (float64, error) {
+		rate := func(c *caller, cpu *[]float64) func() (float64, error) {
 			return func() (float64, error) {
+				before, err := n.cpuSeconds()
+				if err != nil {
+					return 0, err
+				}
 				x, err := c.calls(ctx, connections, slice)
+				if err != nil {
+					return 0, err
+				}
+				after, err := n.cpuSeconds()
+				*cpu = append(*cpu, (after-before)*1e6/(x.rate*slice.Seconds()))
 				return x.rate, err
 			}
 		}
-		call, event := rate(n.caller("/bench/call")), rate(n.event("bench.told"))
+		call, event := rate(n.caller("/bench/call"), &cpu[0][i]), rate(n.event("bench.told"), &cpu[1][i])
 		if _, err := call(); err != nil {
 			return err
 		}
 		calls, events = append(calls, call), append(events, event)
 	}
-	for _, kind := range []struct {
+	for k, kind := range []struct {
 		what, unit string
 		things     []func() (float64, error)
 	}{{"http calls", "calls/s", calls}, {"events", "events/s", events}} {
@@ -74,6 +84,7 @@ func telemetryRow(ctx context.Context, b *bench) error {
 		}
 		for i, c := range cases[1:] {
 			value, of, ratio := s.against(i+1, 0)
+			b.note("%s, %s and metrics: %.0f µs of the node's CPU time for one, and %.0f µs on a node that sends none", kind.what, c.name, median(cpu[k][i+1]), median(cpu[k][0]))
 			b.add(line{Case: fmt.Sprintf("%s, %s and metrics, %d conn.", kind.what, c.name, connections), Unit: kind.unit, Value: value, Yardstick: "a node that sends none", Of: of, Ratio: ratio, Target: ratioAtLeast(0.9)})
 		}
 	}
