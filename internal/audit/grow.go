@@ -62,7 +62,8 @@ func (t *tree) add(es []entry) error {
 	if len(es) == 0 {
 		return nil
 	}
-	var leaves, tiles []byte
+	leaves := make([]byte, 0, len(es)*entrySize)
+	var tiles []byte
 	for _, e := range es {
 		leaves = appendEntry(leaves, e)
 		if tile, full := t.front.add(e.hash); full {
@@ -134,22 +135,22 @@ func (t *tree) follow(ctx context.Context, log Log, h *hasher) (records int, err
 	if b.End < t.next {
 		return 0, &cutError{p, b.End, t.next}
 	}
+	var es []entry
 	for t.next < b.End && records < step {
-		rs, err := log.Read(ctx, p, t.next, eventlog.ReadOptions{NoWait: true, TopicID: t.id.topicID})
+		es = es[:0]
+		n, err := eventlog.Lend(ctx, log, p, t.next, eventlog.ReadOptions{NoWait: true, TopicID: t.id.topicID}, func(r *eventlog.Record) {
+			es = append(es, entry{r.Offset, h.leaf(t.id.topicID, r)})
+		})
 		if err != nil {
 			return records, fmt.Errorf("read %s/%d: %w", p.Topic, p.ID, err)
 		}
-		if len(rs) == 0 {
+		if n == 0 {
 			return records, nil
-		}
-		es := make([]entry, len(rs))
-		for i := range rs {
-			es[i] = entry{rs[i].Offset, h.leaf(t.id.topicID, &rs[i])}
 		}
 		if err := t.add(es); err != nil {
 			return records, err
 		}
-		records += len(rs)
+		records += n
 	}
 	return records, nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Log is a log of which is told how long it takes to store: appends, and the commits of members. Of the optional abilities of l it has those
-// that are asked for where something is stored: eventlog.SpaceReporter and eventlog.Deduper.
+// that are asked for where something is stored, eventlog.SpaceReporter and eventlog.Deduper, and eventlog.Lender.
 func (h *Health) Log(l eventlog.Log) eventlog.Log {
 	t := &timedLog{Log: l, health: h}
 	if d, ok := l.(eventlog.Deduper); ok {
@@ -16,6 +16,11 @@ func (h *Health) Log(l eventlog.Log) eventlog.Log {
 	}
 	return t
 }
+
+var (
+	_ eventlog.SpaceReporter = (*timedLog)(nil)
+	_ eventlog.Lender        = (*timedLog)(nil)
+)
 
 type timedLog struct {
 	eventlog.Log
@@ -42,6 +47,11 @@ func (l *timedLog) Space() eventlog.Space {
 		return s.Space()
 	}
 	return eventlog.SpaceOK
+}
+
+// Lend implements eventlog.Lender: of a log that does not lend it reads.
+func (l *timedLog) Lend(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions, each func(*eventlog.Record)) (int, error) {
+	return eventlog.Lend(ctx, l.Log, p, from, o, each)
 }
 
 func (l *timedLog) Join(ctx context.Context, o eventlog.JoinOptions) (eventlog.Member, error) {

@@ -78,6 +78,7 @@ var (
 	_ eventlog.Log           = (*Log)(nil)
 	_ eventlog.SpaceReporter = (*Log)(nil)
 	_ eventlog.Sizer         = (*Log)(nil)
+	_ eventlog.Lender        = (*Log)(nil)
 	_ eventlog.Compacter     = (*Log)(nil)
 )
 

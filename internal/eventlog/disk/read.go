@@ -34,6 +34,48 @@ func (l *Log) Read(ctx context.Context, p eventlog.Partition, from int64, o even
 		return nil, err
 	}
 	defer l.leave()
+	part, err := l.read(p, &o)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		at, end, err := l.await(ctx, p, part, from, o.NoWait)
+		if err != nil || at >= end && o.NoWait {
+			return nil, err
+		}
+		records := make([]eventlog.Record, 0, max(0, min(int64(o.MaxRecords), end-at, 64)))
+		err = l.readRange(part, at, end, o, false, func(r *eventlog.Record) { records = append(records, *r) })
+		if err != nil {
+			return nil, err
+		}
+		if len(records) > 0 {
+			return records, nil
+		}
+		// All that was left up to the end has been compacted away.
+		from = end
+	}
+}
+
+// Lend is eventlog.Lender's. It copies nothing of what is stored.
+func (l *Log) Lend(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions, each func(*eventlog.Record)) (n int, err error) {
+	if err := l.enter(); err != nil {
+		return 0, err
+	}
+	defer l.leave()
+	part, err := l.read(p, &o)
+	if err != nil {
+		return 0, err
+	}
+	at, end, err := l.await(ctx, p, part, from, true)
+	if err != nil || at >= end {
+		return 0, err
+	}
+	err = l.readRange(part, at, end, o, true, func(r *eventlog.Record) { n++; each(r) })
+	return n, err
+}
+
+// read finds what is to be read, and gives o its defaults.
+func (l *Log) read(p eventlog.Partition, o *eventlog.ReadOptions) (*partition, error) {
 	if o.MaxRecords <= 0 {
 		o.MaxRecords = defaultReadRecords
 	}
@@ -41,77 +83,73 @@ func (l *Log) Read(ctx context.Context, p eventlog.Partition, from int64, o even
 		o.MaxBytes = defaultReadBytes
 	}
 	l.view.RLock()
+	defer l.view.RUnlock()
 	part, err := l.partition(p)
 	if err == nil && o.TopicID != "" && o.TopicID != part.topic.settings.ID {
 		err = eventlog.AnotherTopic(p.Topic)
 	}
-	l.view.RUnlock()
-	if err != nil {
-		return nil, err
-	}
+	return part, err
+}
+
+// await gives the bounds of what there is from an offset on. It waits until that is something, or says with noWait that it is nothing.
+func (l *Log) await(ctx context.Context, p eventlog.Partition, part *partition, from int64, noWait bool) (at, end int64, err error) {
 	for {
 		l.view.RLock()
 		start, end, wake := part.start, part.end, part.wake
-		if from >= end && !o.NoWait {
+		if from >= end && !noWait {
 			part.waited.Store(true)
 		}
 		l.view.RUnlock()
 		select {
 		case <-part.topic.gone:
-			return nil, eventlog.NoTopic(p.Topic)
+			return 0, 0, eventlog.NoTopic(p.Topic)
 		default:
 		}
-		if from < end {
-			records, err := l.readRange(part, max(from, start), end, o)
-			if err != nil || len(records) > 0 {
-				return records, err
-			}
-			// All that was left up to the end has been compacted away.
-			from = end
-			continue
-		}
-		if o.NoWait {
-			return nil, nil
+		if from < end || noWait {
+			return max(from, start), end, nil
 		}
 		select {
 		case <-wake:
 		case <-part.topic.gone:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("read %s/%d at %d: %w", p.Topic, p.ID, from, context.Cause(ctx))
+			return 0, 0, fmt.Errorf("read %s/%d at %d: %w", p.Topic, p.ID, from, context.Cause(ctx))
 		case <-l.closing:
-			return nil, eventlog.ErrClosed
+			return 0, 0, eventlog.ErrClosed
 		}
 	}
 }
 
-// readRange decodes the records in [from, to), as many as o allows.
-func (l *Log) readRange(p *partition, from, to int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
+// readRange decodes the records in [from, to), as many as o allows. One that is lent shares the store's memory and that of the one before it.
+func (l *Log) readRange(p *partition, from, to int64, o eventlog.ReadOptions, lent bool, each func(*eventlog.Record)) error {
 	it, err := l.db.NewIter(p.bounds(from, to))
 	if err != nil {
-		return nil, fmt.Errorf("read %s/%d at %d: %w", p.topic.name, p.id, from, err)
+		return fmt.Errorf("read %s/%d at %d: %w", p.topic.name, p.id, from, err)
 	}
-	records := make([]eventlog.Record, 0, min(int64(o.MaxRecords), to-from, 64))
-	bytes := 0
-	for ok := it.First(); ok && len(records) < o.MaxRecords; ok = it.Next() {
-		var r eventlog.Record
+	r := eventlog.Record{Topic: p.topic.name, Partition: p.id}
+	records, bytes := 0, 0
+	for ok := it.First(); ok && records < o.MaxRecords; ok = it.Next() {
 		stored, err := it.ValueAndErr()
 		if err == nil {
-			if bytes += len(stored); bytes > o.MaxBytes && len(records) > 0 {
+			if bytes += len(stored); bytes > o.MaxBytes && records > 0 {
 				break
 			}
-			r, err = readRecord(slices.Clone(stored))
+			if !lent {
+				stored = slices.Clone(stored)
+			}
+			err = readRecord(stored, &r, lent)
 		}
 		if err != nil {
 			it.Close()
-			return nil, fmt.Errorf("read %s/%d at %d: %w", p.topic.name, p.id, offsetOfKey(it.Key()), err)
+			return fmt.Errorf("read %s/%d at %d: %w", p.topic.name, p.id, offsetOfKey(it.Key()), err)
 		}
-		r.Topic, r.Partition, r.Offset = p.topic.name, p.id, offsetOfKey(it.Key())
-		records = append(records, r)
+		r.Offset = offsetOfKey(it.Key())
+		each(&r)
+		records++
 	}
 	if err := it.Close(); err != nil {
-		return nil, fmt.Errorf("read %s/%d at %d: %w", p.topic.name, p.id, from, err)
+		return fmt.Errorf("read %s/%d at %d: %w", p.topic.name, p.id, from, err)
 	}
-	return records, nil
+	return nil
 }
 
 // Bounds is eventlog.Log's.

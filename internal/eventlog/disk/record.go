@@ -107,46 +107,57 @@ func recordKeyOf(b []byte) (key []byte, tombstone bool, err error) {
 	return key, b[1]&flagValue == 0, nil
 }
 
-// readRecord decodes the stored form. The record shares b's memory.
-func readRecord(b []byte) (eventlog.Record, error) {
-	var r eventlog.Record
+// readRecord decodes the stored form into r, whose topic, partition and offset it leaves as they are. The record shares b's memory. Of what r was before it
+// uses the headers' memory again where again is true, and the names that are the same: records beside each other mostly have the same names.
+func readRecord(b []byte, r *eventlog.Record, again bool) error {
 	at, _, _, err := recordTimes(b)
 	if err != nil {
-		return r, err
+		return err
 	}
 	flags, rest, ok := b[1], b[recordHead:], true
 	if flags&flagSealed != 0 {
 		id, _, _ := takeBytes(rest)
-		return r, fmt.Errorf("record is encrypted with key %q, which this version of dalamb cannot open", id)
+		return fmt.Errorf("record is encrypted with key %q, which this version of dalamb cannot open", id)
 	}
 	r.Time = time.UnixMilli(at).UTC()
+	r.Key, r.Value = nil, nil
 	if flags&flagKey != 0 {
 		if r.Key, rest, ok = takeBytes(rest); !ok {
-			return r, errBadRecord(b)
+			return errBadRecord(b)
 		}
 	}
+	before := r.Headers
+	r.Headers = nil
 	if flags&flagHeaders != 0 {
 		n, w := binary.Uvarint(rest)
 		if w <= 0 || n > uint64(len(rest)) {
-			return r, errBadRecord(b)
+			return errBadRecord(b)
 		}
 		rest = rest[w:]
-		r.Headers = make([]eventlog.Header, n)
+		if again && n <= uint64(cap(before)) {
+			r.Headers = before[:n]
+		} else {
+			r.Headers = make([]eventlog.Header, n)
+		}
 		for i := range r.Headers {
 			var name []byte
 			if name, rest, ok = takeBytes(rest); !ok {
-				return r, errBadRecord(b)
+				return errBadRecord(b)
 			}
-			r.Headers[i].Name = string(name)
+			if i < len(before) && before[i].Name == string(name) {
+				r.Headers[i].Name = before[i].Name
+			} else {
+				r.Headers[i].Name = string(name)
+			}
 			if r.Headers[i].Value, rest, ok = takeBytes(rest); !ok {
-				return r, errBadRecord(b)
+				return errBadRecord(b)
 			}
 		}
 	}
 	if flags&flagValue != 0 {
 		r.Value = rest[:len(rest):len(rest)]
 	}
-	return r, nil
+	return nil
 }
 
 func takeBytes(b []byte) (p, rest []byte, ok bool) {

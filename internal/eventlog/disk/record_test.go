@@ -35,7 +35,7 @@ func TestSealedRecordIsRefused(t *testing.T) {
 	b := encode(&eventlog.Record{}, 5, 9, true)
 	b[1] = flagSealed
 	b = append(b, "\x05key-1\x03non"+"ciphertext"...)
-	if _, err := readRecord(b); err == nil || !strings.Contains(err.Error(), `"key-1"`) {
+	if err := readRecord(b, new(eventlog.Record), false); err == nil || !strings.Contains(err.Error(), `"key-1"`) {
 		t.Errorf("readRecord(sealed) = %v, want an error that names key-1", err)
 	}
 	if at, mark, _, err := recordTimes(b); at != 5 || mark != 9 || err != nil {
@@ -46,7 +46,7 @@ func TestSealedRecordIsRefused(t *testing.T) {
 func TestOtherRecordVersionIsRefused(t *testing.T) {
 	b := encode(&eventlog.Record{}, 5, 9, true)
 	b[0] = 2
-	if _, err := readRecord(b); err == nil || !strings.Contains(err.Error(), "version 2") || !strings.Contains(err.Error(), "reads 1") {
+	if err := readRecord(b, new(eventlog.Record), false); err == nil || !strings.Contains(err.Error(), "version 2") || !strings.Contains(err.Error(), "reads 1") {
 		t.Errorf("readRecord(version 2) = %v, want both versions named", err)
 	}
 }
@@ -55,6 +55,8 @@ func FuzzRecordRoundTrip(f *testing.F) {
 	f.Add([]byte("key"), []byte("value"), "name", []byte("header"), int64(1), byte(7))
 	f.Add([]byte{}, []byte{}, "", []byte{}, int64(-1), byte(0))
 	f.Add(bytes.Repeat([]byte("k"), 200), []byte{}, strings.Repeat("n", 300), []byte("w"), int64(1)<<50, byte(6))
+	f.Add([]byte("key"), []byte("value"), "name", []byte("header"), int64(1), byte(4|16))
+	f.Add([]byte("key"), []byte("value"), "name", []byte("header"), int64(1), byte(16))
 	f.Fuzz(func(t *testing.T, key, value []byte, name string, header []byte, at int64, has byte) {
 		var in eventlog.Record
 		if has&1 != 0 {
@@ -68,8 +70,8 @@ func FuzzRecordRoundTrip(f *testing.F) {
 		}
 		at %= 1 << 52
 		stored := encode(&in, at, at+1, has&8 != 0)
-		out, err := readRecord(stored)
-		if err != nil {
+		out := eventlog.Record{Key: []byte("old"), Value: []byte("old"), Headers: []eventlog.Header{{Name: "name", Value: []byte("old")}, {Name: "old"}}}
+		if err := readRecord(stored, &out, has&16 != 0); err != nil {
 			t.Fatalf("readRecord(%q) = %v", stored, err)
 		}
 		if !out.Time.Equal(time.UnixMilli(at)) || !bytes.Equal(in.Key, out.Key) || (in.Key == nil) != (out.Key == nil) ||
@@ -94,7 +96,8 @@ func FuzzReadRecord(f *testing.F) {
 	f.Add([]byte{1, 0xff})
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := readRecord(b)
+		var r eventlog.Record
+		err := readRecord(b, &r, false)
 		if err == nil && recordSize(&r) > len(b)+10*len(r.Headers)+20 {
 			t.Errorf("readRecord(%q) = %+v, which is more than was there", b, r)
 		}

@@ -46,6 +46,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Factory) {
 		{"Read", testRead},
 		{"ReadBlocks", testReadBlocks},
 		{"ReadUnblocks", testReadUnblocks},
+		{"Lend", testLend},
 		{"OffsetAt", testOffsetAt},
 		{"Offsets", testOffsets},
 		{"OffsetsRefused", testOffsetsRefused},
