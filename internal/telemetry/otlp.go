@@ -115,7 +115,7 @@ func (p *OTLP) Close(ctx context.Context) error {
 func resourceOf(r *resource.Resource) *resourcepb.Resource {
 	out := &resourcepb.Resource{}
 	for _, kv := range r.Attributes() {
-		out.Attributes = append(out.Attributes, &common.KeyValue{Key: string(kv.Key), Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: kv.Value.Emit()}}})
+		out.Attributes = append(out.Attributes, &common.KeyValue{Key: string(kv.Key), Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: kv.Value.String()}}})
 	}
 	return out
 }
