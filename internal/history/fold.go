@@ -24,6 +24,7 @@ type fold struct {
 	topicID   string
 	next      int64
 	changed   []string // ids of events of whose runs the batch under way tells
+	happened  []happened
 }
 
 func (f *fold) run(ctx context.Context) error {
@@ -64,7 +65,7 @@ func (f *fold) apply(records []eventlog.Record) error {
 	h := f.history
 	batch := h.db.NewIndexedBatch()
 	defer batch.Close()
-	f.changed = f.changed[:0]
+	f.changed, f.happened = f.changed[:0], f.happened[:0]
 	for _, r := range records {
 		if r.Offset < f.next {
 			continue
@@ -94,6 +95,7 @@ func (f *fold) apply(records []eventlog.Record) error {
 	}
 	h.advance(f.partition, f.next)
 	h.watchers.tell(f.changed)
+	h.tally.add(h.now(), f.happened)
 	return nil
 }
 
@@ -147,7 +149,11 @@ func (f *fold) ran(batch *pebble.Batch, r eventlog.Record) error {
 		if err := f.table.remove(batch, run.ID, old); err != nil {
 			return err
 		}
+		if err := f.gone(run.ID, old); err != nil {
+			return err
+		}
 	}
+	f.happened = append(f.happened, talliedOf(&run).happened(r.Time, 1))
 	return f.table.put(batch, run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: doc}, runTerms(&run))
 }
 
@@ -189,7 +195,22 @@ func (f *fold) resolved(batch *pebble.Batch, r eventlog.Record, e *event.Event) 
 	if err := f.table.remove(batch, run.ID, old); err != nil {
 		return err
 	}
+	if err := f.gone(run.ID, old); err != nil {
+		return err
+	}
+	f.happened = append(f.happened, talliedOf(&run).happened(r.Time, 1))
 	return f.table.put(batch, run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: doc}, runTerms(&run))
+}
+
+// gone has the run of a row that is replaced counted no more as what it was.
+func (f *fold) gone(id string, old row) error {
+	was, err := tallied(id, old)
+	if err != nil {
+		return err
+	}
+	was.runs = -was.runs
+	f.happened = append(f.happened, was)
+	return nil
 }
 
 // merge gives a run all attempts that are known of it: an event may tell only of those since the one before.

@@ -46,6 +46,7 @@ type History struct {
 	tidy   time.Duration
 
 	watchers watchers
+	tally    *tally
 
 	mu      sync.Mutex
 	next    map[eventlog.Partition]int64 // the next offset to fold
@@ -73,6 +74,7 @@ func Open(o Options) (*History, error) {
 	h := &History{
 		log: o.Log, db: db, logger: o.Logger, now: o.Now, tidy: o.Tidy,
 		next: map[eventlog.Partition]int64{}, changed: make(chan struct{}),
+		tally: newTally(o.Now()),
 	}
 	return h, nil
 }
@@ -92,7 +94,7 @@ func (h *History) Run(ctx context.Context) error {
 		running := map[eventlog.Partition]bool{}
 		tick := time.NewTicker(h.tidy)
 		defer tick.Stop()
-		for {
+		for seeded := false; ; {
 			fresh, err := h.survey(ctx, running)
 			switch {
 			case ctx.Err() != nil:
@@ -101,6 +103,12 @@ func (h *History) Run(ctx context.Context) error {
 				h.logger.Warn("history waits for the log", "err", err)
 			case err != nil:
 				return err
+			}
+			if err == nil && !seeded { // what a fold that begins anew has dropped is gone by now, and is counted when it is folded again
+				if err := h.seed(); err != nil {
+					return err
+				}
+				seeded = true
 			}
 			for _, f := range fresh {
 				running[f.partition] = true

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -35,19 +36,24 @@ func many(id string) bool { return len(id) > 0 && id[:1] == manyMark }
 
 // manyNames is what the index has to know of a function.RunBatch.
 type manyNames struct {
-	Run    manyName   `json:"run"`
+	Run    manyFirst  `json:"run"`
 	Others []manyName `json:"others"`
 }
 
 type manyName struct {
-	ID       string `json:"id"`
-	Function string `json:"function"` // of the first
-	Event    struct {
+	ID    string `json:"id"`
+	Event struct {
 		Topic     string `json:"topic"`
 		Partition int32  `json:"partition"`
 		Offset    int64  `json:"offset"`
 		ID        string `json:"id"`
 	} `json:"event"`
+}
+
+// manyFirst is the first run of a batch, which tells what is the same of all.
+type manyFirst struct {
+	ID string `json:"id"`
+	talliedRun
 }
 
 // batch folds the runs of a batch, of which nothing was told before and nothing will be.
@@ -56,11 +62,10 @@ func (f *fold) batch(batch *pebble.Batch, r eventlog.Record, e *event.Event) err
 	if err := json.Unmarshal(e.Data, &names); err != nil {
 		return &notUnderstood{fmt.Errorf("decode batch of runs: %w", err)}
 	}
-	for _, n := range append(names.Others, names.Run) {
-		if n.ID == "" {
-			return &notUnderstood{errors.New("a run without id")}
-		}
+	if names.Run.ID == "" || slices.ContainsFunc(names.Others, func(n manyName) bool { return n.ID == "" }) {
+		return &notUnderstood{errors.New("a run without id")}
 	}
+	f.happened = append(f.happened, names.Run.happened(r.Time, int64(1+len(names.Others))))
 	if 1+len(names.Others) >= manyLeast {
 		return f.table.put(batch, manyMark+names.Run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: e.Data}, names.terms())
 	}
@@ -106,15 +111,17 @@ func manyTerms(doc []byte) ([]term, error) {
 func (m *manyNames) terms() []term {
 	names := make([]byte, 0, 8*(1+len(m.Others)))
 	places := map[string][]byte{}
-	add := func(n *manyName) {
-		names = binary.LittleEndian.AppendUint32(names, hashOf(n.ID))
-		names = binary.LittleEndian.AppendUint32(names, hashOf(n.Event.ID))
-		place := placeTerm(n.Event.Topic, n.Event.Partition, n.Event.Offset).value
-		places[place] = binary.LittleEndian.AppendUint32(places[place], uint32(n.Event.Offset))
+	add := func(run, event, topic string, partition int32, offset int64) {
+		names = binary.LittleEndian.AppendUint32(names, hashOf(run))
+		names = binary.LittleEndian.AppendUint32(names, hashOf(event))
+		place := placeTerm(topic, partition, offset).value
+		places[place] = binary.LittleEndian.AppendUint32(places[place], uint32(offset))
 	}
-	add(&m.Run)
+	first := &m.Run.Event
+	add(m.Run.ID, first.ID, first.Topic, first.Partition, first.Offset)
 	for i := range m.Others {
-		add(&m.Others[i])
+		at := &m.Others[i].Event
+		add(m.Others[i].ID, at.ID, at.Topic, at.Partition, at.Offset)
 	}
 	ts := []term{{index: indexAll}, {index: indexFunction, value: m.Run.Function}, {index: indexNames, names: names}}
 	for place, offsets := range places {
