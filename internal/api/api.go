@@ -101,6 +101,8 @@ type TriggerRef struct{ Function, Trigger string }
 type Fleet interface {
 	// Instances lists the live instances of all functions.
 	Instances() []wire.Instance
+	// Counts is how many live instances each function has.
+	Counts() map[string]int
 	// Start blocks until an instance of a version is ready on this node, which is started where there is none. An error says why it does
 	// not start.
 	Start(ctx context.Context, v *function.Version) error

@@ -14,11 +14,11 @@ import (
 
 func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
 	runner := a.node(r.Context()).Runner
-	instances, lags := a.instances(), a.dispatcher.Lag(r.Context(), "")
+	instances, lags := a.fleet.Counts(), a.dispatcher.Lag(r.Context(), "")
 	troubles := a.fleet.Troubles()
 	list := wire.FunctionList{Functions: []wire.FunctionSummary{}}
 	for _, f := range a.catalog.View().Functions() {
-		s := wire.FunctionSummary{Name: f.Name, Instances: len(instances[f.Name]), Isolated: runner.Isolated, Lacks: runner.Lacks}
+		s := wire.FunctionSummary{Name: f.Name, Instances: instances[f.Name], Isolated: runner.Isolated, Lacks: runner.Lacks}
 		if v := f.Live(); v != nil {
 			own := a.runnerOf(r.Context(), &v.Spec)
 			s.Isolated, s.Lacks = own.Isolated, lacks(own, &v.Spec)

@@ -235,6 +235,14 @@ func (s *script) Instances() []wire.Instance {
 	return s.instances
 }
 
+func (s *script) Counts() map[string]int {
+	counts := map[string]int{}
+	for _, i := range s.Instances() {
+		counts[i.Function]++
+	}
+	return counts
+}
+
 func newNode(t *testing.T) *node {
 	t.Helper()
 	dir := t.TempDir()

@@ -15,7 +15,10 @@ func (a *API) getNode(r *http.Request, _ query) (any, error) {
 	}
 	n := a.node(r.Context())
 	n.Functions = len(a.catalog.View().Functions())
-	n.Instances = len(a.fleet.Instances())
+	n.Instances = 0
+	for _, instances := range a.fleet.Counts() {
+		n.Instances += instances
+	}
 	n.Topics = 0
 	for _, t := range topics {
 		if !function.SystemTopic(t.Name) {

@@ -36,6 +36,15 @@ func (a *API) listRuns(_ *http.Request, q query) (any, error) {
 	return list, nil
 }
 
+func (a *API) countRuns(*http.Request, query) (any, error) {
+	counts := a.history.Counts()
+	out := wire.RunCounts{Since: counts.Since, Triggers: []wire.TriggerRuns{}, Others: counts.Others}
+	for _, t := range counts.Triggers {
+		out.Triggers = append(out.Triggers, wire.TriggerRuns(t))
+	}
+	return out, nil
+}
+
 // historyQuery reads the parameters that runs and dead letters share.
 func (a *API) historyQuery(q query) (history.Query, error) {
 	hq := history.Query{Function: q.text("function"), Env: q.text("env"), Trigger: q.text("trigger"), After: q.text("after")}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/api"
@@ -240,6 +241,15 @@ func (n *Node) describe(ctx context.Context) wire.Node {
 	own, _ := n.describeRunner(ctx, "") // its own cannot fail: it was checked at the start
 	return wire.Node{
 		Version: n.version, Started: n.started, Gateway: n.gatewayListener.Addr().String(), Control: n.controlListener.Addr().String(), Data: n.config.Data,
-		Runner: own,
+		Runner: own, ID: n.id(), Partitions: n.dispatcher.Owned(),
 	}
+}
+
+// id is who the node is to a log that it shares; "" = it shares none.
+func (n *Node) id() string {
+	id, err := os.ReadFile(filepath.Join(n.config.Data, nodeIDFile))
+	if err != nil {
+		return "" // the embedded log asks for none
+	}
+	return strings.TrimSpace(string(id))
 }

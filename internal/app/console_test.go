@@ -126,6 +126,15 @@ func TestConsole(t *testing.T) {
 		b.do("fill in", chromedp.SetValue(chromedp.CSS("#payload"), `{"data":{"order":"o-9"}}`))
 		b.press("#try button", "version 1, call")
 	})
+	t.Run("scale", func(t *testing.T) {
+		b.open("/functions/validate")
+		b.press(`#cards a[href*="/act/scale"]`, "Scale validate?")
+		b.do("say how many", chromedp.SetValue(chromedp.CSS("#asks-max"), "3"))
+		b.press("main form button", "Version 2 of validate has the new bounds, and is live.")
+		if f, err := n.client.Function(t.Context(), "validate"); err != nil || f.Versions[0].Number != 2 || f.Versions[0].Spec.Scale.Max != 3 {
+			t.Errorf("after the scale: version %d with %+v (%v), want at most 3", f.Versions[0].Number, f.Versions[0].Spec.Scale, err)
+		}
+	})
 	t.Run("dead letters", func(t *testing.T) { n.bury(b) })
 	t.Run("releases", func(t *testing.T) { n.release(b, shop) })
 	b.open("/")
@@ -179,7 +188,7 @@ func (n *node) lookAround(b *browser) {
 		{"functions", "/functions", "validate"},
 		{"function", "/functions/pay", "PaymentRefused"},
 		{"events", "/events", "order.delivered"},
-		{"events-search", "/events?type=order.*&key=o-1", "found that fit"},
+		{"events-search", "/events?type=order.*&key=o-1", "that fit"},
 		{"event", event, "no match"},
 		{"runs", "/runs", "By error"},
 		{"run", "/runs/" + dead.ID, "used up its 4 attempts"},
@@ -193,6 +202,7 @@ func (n *node) lookAround(b *browser) {
 		{"keys", "/functions/pay/keys/on-validated", "Pause a key"},
 		{"replay", "/replays/again", "Against the runs that were"},
 		{"ask", "/act/redrive?run=" + dead.ID, "Redrive this dead letter?"},
+		{"scale", "/act/scale?function=pay", "Scale pay?"},
 	} {
 		b.look(page.name, page.path)
 		if got := b.text(); !strings.Contains(got, page.shows) {
@@ -254,7 +264,7 @@ func (n *node) bury(b *browser) {
 	left := n.runs(client.RunQuery{Function: "loud", State: function.RunDead})[0]
 	b.open("/dead/" + left.ID)
 	b.press(`a[href*="/act/discard"]`, "Give up 1 dead letter for good?")
-	b.do("say why", chromedp.SendKeys(chromedp.CSS("#asks"), "noise"))
+	b.do("say why", chromedp.SendKeys(chromedp.CSS("#asks-reason"), "noise"))
 	b.press("main form button", "1 dead letter given up.")
 	if page, err := n.client.DeadLetters(n.t.Context(), client.DeadQuery{Function: "loud"}); err != nil || len(page.DeadLetters) != 0 {
 		n.t.Errorf("the dead letter is still there: %v (%v)", page.DeadLetters, err)

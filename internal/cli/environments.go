@@ -31,24 +31,24 @@ const (
 // inEnvironments are the commands that know environments, without the first word. The others are about the installation or this machine.
 func inEnvironments() map[string]named {
 	return map[string]named{
-		"functions": firstName, "versions": firstName, "diff": firstName, "alias ls": firstName, "alias rm": firstName, "shift": firstName, "rollback": firstName,
+		"functions": firstName, "versions": firstName, "diff": firstName, "alias ls": firstName, "alias rm": firstName, "shift": firstName, "rollback": firstName, "scale": firstName,
 		"rollout ls": noNames, "rollout show": firstName, "rollout pause": firstName, "rollout resume": firstName, "rollout abort": firstName, "rollout promote": firstName,
 		"deploy": noNames, "remove": firstName, "invoke": firstName, "ps": firstName, "logs": firstName, "build ls": firstName, "build show": firstName, "build log": firstName, "build provenance": firstName,
 		"cache purge": firstName, "health": firstName, "openapi": firstName, "mock": noNames, "upstreams": firstName,
-		"trigger pause": firstName, "trigger resume": firstName, "key ls": firstName, "key pause": firstName, "key resume": firstName,
+		"trigger ls": noNames, "trigger pause": firstName, "trigger resume": firstName, "key ls": firstName, "key pause": firstName, "key resume": firstName,
 		"schedule ls": noNames, "seek": firstName, "replay": firstName, "replay ls": noNames, "replay show": noNames, "replay cancel": noNames,
 		"emit": noNames, "delayed ls": noNames, "delayed cancel": noNames, "events": noNames, "pattern try": noNames,
 		"copy ls": noNames, "copy show": noNames, "copy cancel": noNames, "copy positions": noNames,
 		"topic ls": noNames, "topic show": topics, "topic create": topics, "topic alter": topics, "topic delete": topics, "topic copy": topics,
 		"secret ls": noNames, "secret set": firstName, "secret rm": firstName, "config ls": noNames, "config set": allNames, "config rm": firstName,
-		"bisect": firstName, "runs": noNames, "runs show": noNames, "top": noNames, "audit prove": noNames, "audit verify": noNames, "explain": noNames, "trace": noNames, "history": noNames, "dlq": noNames, "dlq ls": noNames, "dlq show": noNames, "dlq edit": noNames, "dlq redrive": noNames, "dlq discard": noNames,
+		"bisect": firstName, "runs": noNames, "runs show": noNames, "runs count": noNames, "top": noNames, "audit prove": noNames, "audit verify": noNames, "explain": noNames, "trace": noNames, "history": noNames, "dlq": noNames, "dlq ls": noNames, "dlq show": noNames, "dlq edit": noNames, "dlq redrive": noNames, "dlq discard": noNames,
 		"export": noNames, "apply": noNames,
 	}
 }
 
 // lists are the commands that show what an environment has, where no name is given.
 func lists() []string {
-	return []string{"functions", "ps", "build ls", "rollout ls", "schedule ls", "replay ls", "topic ls", "copy ls", "delayed ls", "secret ls", "config ls", "runs", "dlq", "dlq ls"}
+	return []string{"functions", "ps", "build ls", "rollout ls", "trigger ls", "schedule ls", "replay ls", "topic ls", "copy ls", "delayed ls", "secret ls", "config ls", "runs", "dlq", "dlq ls"}
 }
 
 // tellWhereNothingIs says of an environment without anything in it, whose name may be mistyped, which ones there are.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -17,8 +18,10 @@ func eventsCommand(env *environment) *cobra.Command {
 	var out output
 	var o client.EventQuery
 	var filter string
+	var newest bool
+	var older string
 	c := &cobra.Command{
-		Use:   "events [--topic T] [--from earliest|latest|TIME|OFFSET] [--filter PATTERN|@FILE] [-f]",
+		Use:   "events [--topic T] [--from earliest|latest|TIME|OFFSET] [--filter PATTERN|@FILE] [-f | --newest]",
 		Short: "Show events of a topic",
 		Long: `Show the events of a topic, oldest first; with -f go on with what is appended from now on. --from is earliest, latest, an
 offset, a time (2026-12-01T09:00:00Z, or 2026-12-01 in UTC), or how long ago (15m, 2d). Without it a plain listing begins at the
@@ -26,6 +29,9 @@ earliest event, and -f at the latest.
 
 A line shows when the event was appended, its partition@offset, type, key (partitionkey, else subject) and the beginning of its
 data. -o json prints all of it, one JSON object a line: {topic, partition, offset, time, event}.
+
+--newest begins with the newest and goes back to the time of --from, 50 of them or as many as --limit says. A search by --filter or --key ends after 3 seconds; stderr says
+how far back it came, and the --older that goes on from there. -o json prints one object: {events, older, looked, whole, since}.
 
 --key reads the partition of that key alone. What was appended before the topic was widened may stand in another one: look for that with --filter.`,
 		Args: cobra.NoArgs,
@@ -42,9 +48,15 @@ data. -o json prints all of it, one JSON object a line: {topic, partition, offse
 				return fmt.Errorf("read --filter: %w", err)
 			}
 			o.Filter = string(pattern)
+			if newest && o.Follow || older != "" && !newest {
+				return usageError{c.CommandPath(), fault.New(fault.Invalid, "--newest lists what there is, and --older goes on with that: not with -f").WithHint("dalamb events --newest")}
+			}
 			node, err := env.client()
 			if err != nil {
 				return err
+			}
+			if newest {
+				return printNewest(c, node, &out, client.NewestQuery{Topic: o.Topic, Key: o.Key, Filter: o.Filter, Since: o.From, Limit: o.Limit, Older: older})
 			}
 			ctx, stop := follow(c, o.Follow)
 			defer stop()
@@ -72,8 +84,38 @@ data. -o json prints all of it, one JSON object a line: {topic, partition, offse
 	f.BoolVarP(&o.Follow, "follow", "f", false, "go on with what is appended from now on")
 	f.StringVar(&o.Key, "key", "", "only events of this key")
 	f.Int64Var(&o.Limit, "limit", 0, "end after so many events (0: no bound)")
+	f.BoolVar(&newest, "newest", false, "begin with the newest")
+	f.StringVar(&older, "older", "", "with --newest: go on where a listing before ended")
 	out.flag(c)
 	return c
+}
+
+// printNewest prints one page, the newest event first.
+func printNewest(c *cobra.Command, node *client.Client, out *output, q client.NewestQuery) error {
+	page, err := node.NewestEvents(c.Context(), q)
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = out.print(c.OutOrStdout(), page, func(w io.Writer) {
+		lines := newEventLines(w)
+		for _, e := range page.Events {
+			if failed = cmp.Or(failed, lines.print(e)); failed != nil {
+				return
+			}
+		}
+		switch {
+		case page.Older == "":
+			if len(page.Events) == 0 {
+				fmt.Fprintf(c.ErrOrStderr(), "nothing fits among all %d events\n", page.Looked)
+			}
+		case len(page.Events) == 0:
+			fmt.Fprintf(c.ErrOrStderr(), "nothing fits among the newest %d events, back to %s; go on with --older %s\n", page.Looked, stamp(page.Since), page.Older)
+		default:
+			fmt.Fprintf(c.ErrOrStderr(), "there may be more: go on with --older %s\n", page.Older)
+		}
+	})
+	return cmp.Or(err, failed)
 }
 
 // eventLines writes events in columns. Nobody knows what comes yet, so a column grows with what does not fit, and stays so wide.

@@ -215,7 +215,8 @@ for it end as discarded. A function of the same name that is deployed later is a
 }
 
 func triggerCommand(env *environment) *cobra.Command {
-	c := &cobra.Command{Use: "trigger", Short: "Pause and resume triggers", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "trigger", Short: "List, pause and resume triggers", Args: cobra.NoArgs}
+	c.AddCommand(triggerListCommand(env))
 	for _, verb := range []struct {
 		name, short string
 		call        func(*client.Client, context.Context, string, string) error

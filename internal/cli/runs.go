@@ -84,7 +84,7 @@ expired.`,
 	f.StringVar(&since, "since", "", "only since this time, or how long ago (15m)")
 	f.IntVar(&limit, "limit", 100, "at most so many")
 	out.flag(c)
-	c.AddCommand(runsShow(env))
+	c.AddCommand(runsCount(env), runsShow(env))
 	return c
 }
 

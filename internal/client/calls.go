@@ -171,6 +171,11 @@ type RunQuery struct {
 	After             string // Next of the page before
 }
 
+// RunCounts returns how many runs there were lately.
+func (c *Client) RunCounts(ctx context.Context) (out wire.RunCounts, err error) {
+	return out, c.call(ctx, get("v1", "run-counts"), &out)
+}
+
 // Runs returns a page of runs, newest first.
 func (c *Client) Runs(ctx context.Context, q RunQuery) (out wire.RunList, err error) {
 	v := values{}

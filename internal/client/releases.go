@@ -36,6 +36,11 @@ func (c *Client) RemoveAlias(ctx context.Context, fn, alias string) (out wire.Al
 	return out, c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "functions", fn, "aliases", alias}}, &out)
 }
 
+// Scale makes a version with other bounds of its instances.
+func (c *Client) Scale(ctx context.Context, fn string, r wire.ScaleRequest) (out wire.Deployed, err error) {
+	return out, c.call(ctx, request{method: http.MethodPut, path: []string{"v1", "functions", fn, "scale"}, body: r}, &out)
+}
+
 // Rollback points an alias at the version that it was at before, or says what that would change.
 func (c *Client) Rollback(ctx context.Context, fn string, r wire.RollbackRequest) (out wire.Shifted, err error) {
 	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "functions", fn, "rollback"}, body: r}, &out)

@@ -45,6 +45,38 @@ func (c *Client) Events(ctx context.Context, q EventQuery) iter.Seq2[wire.EventA
 	return stream[wire.EventAt](ctx, c, r)
 }
 
+// NewestQuery selects events from the newest on. Zero fields select all.
+type NewestQuery struct {
+	Topic     string // "" = events
+	Partition *int32 // nil = all
+	Key       string // "" = all
+	Filter    string // a pattern
+	Since     string // a time or how long ago
+	Before    string // a time or how long ago
+	Look      int64  // events to look at, at most; 0 = as many as there is time for
+	Limit     int64  // 0 = 50
+	Older     string // NewestEvents.Older of the page before
+}
+
+// NewestEvents are the newest events that fit, the newest first.
+func (c *Client) NewestEvents(ctx context.Context, q NewestQuery) (out wire.NewestEvents, err error) {
+	v := values{}
+	v.text("topic", q.Topic)
+	if q.Partition != nil {
+		v["partition"] = []string{fmt.Sprint(*q.Partition)}
+	}
+	v.text("key", q.Key)
+	v.text("filter", q.Filter)
+	v.text("since", q.Since)
+	v.text("before", q.Before)
+	v.number("look", q.Look)
+	v.number("limit", q.Limit)
+	v.text("older", q.Older)
+	r := get("v1", "events", "newest")
+	r.query = url.Values(v)
+	return out, c.call(ctx, r, &out)
+}
+
 // LogQuery selects log lines. Zero fields select all.
 type LogQuery struct {
 	Function, Run string

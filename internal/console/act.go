@@ -25,7 +25,13 @@ type question struct {
 	Danger bool
 	Fields []field // what the form sends
 	Back   string
-	Asks   string // the name of a text that is asked for; "" = none is
+	Inputs []input // what is asked for besides
+}
+
+// input is a text that the visitor gives.
+type input struct {
+	Name, Label, Value, Placeholder string
+	Mode                            string // of its keyboard, on a phone; "" = text
 }
 
 type field struct{ Name, Value string }
@@ -41,6 +47,7 @@ func acts() map[string]act {
 	all := map[string]act{
 		"rollback": {askRollback, rollback},
 		"start":    {ask("Start an instance of %s?", "The answer comes when it is ready. It then waits for work as any other.", "Start an instance", false), start},
+		"scale":    {askScale, scale},
 		"redrive":  {askRedrive, redriveDead},
 		"discard":  {askDiscard, discardDead},
 

@@ -63,11 +63,12 @@ func askRedrive(v *visit) (question, error) {
 	}
 	q := question{
 		Title: "Redrive the dead letters that fit?", Text: "Each runs again for its own trigger alone, by the version that live points at now.",
-		Button: "Redrive", Fields: carried(v, redriveFields()...), Back: "/dead", Asks: "rate",
+		Button: "Redrive", Fields: carried(v, redriveFields()...), Back: "/dead",
+		Inputs: []input{{Name: "rate", Label: "Runs a second, at most", Placeholder: "no bound", Mode: "decimal"}},
 	}
 	switch n := len(r.IDs); {
 	case n == 1:
-		q.Title, q.Asks = "Redrive this dead letter?", ""
+		q.Title, q.Inputs = "Redrive this dead letter?", nil
 	case n > 1:
 		q.Title = fmt.Sprintf("Redrive %s?", letters(n))
 	case r.All:
@@ -97,7 +98,8 @@ func askDiscard(v *visit) (question, error) {
 	}
 	return question{
 		Title: fmt.Sprintf("Give up %s for good?", letters(n)), Text: "They cannot be run again after that. Their runs stay in the history.",
-		Button: "Discard", Danger: true, Fields: carried(v, "run"), Back: "/dead", Asks: "reason",
+		Button: "Discard", Danger: true, Fields: carried(v, "run"), Back: "/dead",
+		Inputs: []input{{Name: "reason", Label: "Reason", Placeholder: "for who looks at it later"}},
 	}, nil
 }
 

@@ -105,8 +105,12 @@ func changesBefore(ctx context.Context, v *visit, before int64, most int, about 
 		before = b.End
 	}
 	var all []change
+	stretch := int64(most)
+	if about != "" {
+		stretch = maxRows
+	}
 	for looked := int64(0); before > b.Start && len(all) < most && looked < maxLooked; {
-		from := max(b.Start, before-max(int64(most), maxRows))
+		from := max(b.Start, before-stretch)
 		var part []change
 		for e, err := range v.Client.Events(ctx, client.EventQuery{Topic: controlTopic, Partition: &b.ID, From: strconv.FormatInt(from, 10), Limit: before - from}) {
 			if err != nil {
@@ -137,28 +141,17 @@ func changesBefore(ctx context.Context, v *visit, before int64, most int, about 
 // maxLooked bounds how many events one page goes through.
 const maxLooked = 5000
 
-// breakersLately are the newest changes of circuits. They stand among the events of the functions: the newest maxRows*20 events are looked through,
-// so that the page comes at once however many there are.
+// breakersLately are the newest changes of circuits. They stand among the events of the functions, of which the newest are looked through:
+// so the page comes at once however many there are.
 func breakersLately(ctx context.Context, v *visit) ([]change, error) {
-	t, err := v.Client.Topic(ctx, function.TopicEvents)
-	if err != nil || len(t.Bounds) == 0 {
+	found, err := v.NewestEvents(ctx, client.NewestQuery{Filter: `{"type":[{"prefix":"dalamb.breaker."}]}`, Look: maxRows * 20, Limit: latelyShown})
+	if err != nil {
 		return nil, unlessMissing(err)
 	}
-	each := int64(max(1, maxRows*20/len(t.Bounds)))
 	var all []change
-	for _, b := range t.Bounds {
-		from := max(b.Start, b.End-each)
-		if from == b.End {
-			continue
-		}
-		q := client.EventQuery{Topic: t.Name, Partition: &b.ID, From: strconv.FormatInt(from, 10), Filter: `{"type":[{"prefix":"dalamb.breaker."}]}`, Limit: latelyShown}
-		for e, err := range v.Client.Events(ctx, q) {
-			if err != nil {
-				return nil, err
-			}
-			if one, known := changeOf(e.Event, e.Time, e.Offset); known {
-				all = append(all, one)
-			}
+	for _, e := range found.Events {
+		if one, known := changeOf(e.Event, e.Time, e.Offset); known {
+			all = append(all, one)
 		}
 	}
 	return all, nil

@@ -4,9 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,9 +22,8 @@ type eventsPage struct {
 	ID, Key, Type, Source    string
 	Searched                 bool
 	Rows                     []eventRow
-	Older                    string // the places to go on below; "" = there are no more
+	Older                    string // the address of the next page; "" = there are no more
 	Cut                      string // why a search did not look at everything
-	Found                    int
 	Problem, Hint            string
 }
 
@@ -75,15 +73,12 @@ func (c *Console) events(v *visit) (frame, error) {
 			return frame{}, nil
 		}
 	}
+	older := v.query("older")
 	filter, err := p.filter()
 	if err == nil {
-		p.Searched = filter != "" || p.From+p.To != ""
-		if p.Searched {
-			err = p.search(ctx, v, filter)
-		} else {
-			err = p.newest(ctx, v)
-			f.Live = v.query("before") == ""
-		}
+		p.Searched = filter != "" || p.Key+p.From+p.To != ""
+		f.Live = !p.Searched && older == ""
+		err = p.newest(ctx, v, client.NewestQuery{Topic: p.Topic, Key: p.Key, Filter: filter, Older: older, Limit: maxRows / 2})
 	}
 	switch fault.KindOf(err) {
 	case fault.Unauthenticated:
@@ -135,16 +130,6 @@ func (p *eventsPage) filter() (string, error) {
 			pattern[name] = []any{map[string]string{"prefix": begin}}
 		}
 	}
-	if p.Key != "" {
-		if _, twice := pattern["$or"]; twice {
-			return "", fault.New(fault.Invalid, "a pattern with $or and a key cannot be searched together").WithHint("put the key into the pattern: partitionkey or subject")
-		}
-		// CloudEvents' partitionkey, else the subject: what the log takes as the key.
-		pattern["$or"] = []any{
-			map[string]any{"partitionkey": []string{p.Key}},
-			map[string]any{"subject": []string{p.Key}, "partitionkey": []any{map[string]bool{"exists": false}}},
-		}
-	}
 	if len(pattern) == 0 {
 		return "", nil
 	}
@@ -152,75 +137,45 @@ func (p *eventsPage) filter() (string, error) {
 	return string(text), err
 }
 
-func newerFirst(a, b eventRow) int { return b.At.Compare(a.At) }
-
-// newest reads the ends of all partitions, or what is below the places that the address has.
-func (p *eventsPage) newest(ctx context.Context, v *visit) error {
-	t, err := v.Client.Topic(ctx, p.Topic)
+// newest is a page of the newest events that fit. A search goes back to the time that is asked for, else for a day, and ends early where that takes long.
+func (p *eventsPage) newest(ctx context.Context, v *visit, q client.NewestQuery) error {
+	since, err := moment("since", p.From, v.now)
+	if err == nil {
+		_, err = moment("until", p.To, v.now)
+	}
 	if err != nil {
 		return err
 	}
-	below := places(v.query("before"), t.Bounds)
-	each := int64(max(5, min(maxRows/2, 2000/max(1, len(t.Bounds)))))
-	for i, b := range t.Bounds {
-		from := max(b.Start, below[i]-each)
-		if from >= below[i] {
-			continue
-		}
-		for e, err := range v.Client.Events(ctx, client.EventQuery{Topic: p.Topic, Partition: &b.ID, From: strconv.FormatInt(from, 10), Limit: below[i] - from}) {
-			if err != nil {
-				return err
-			}
-			if e.Offset >= below[i] {
-				break
-			}
-			p.Rows = append(p.Rows, rowOf(&e))
-		}
+	if q.Since, q.Before = p.From, p.To; p.Searched && p.From == "" {
+		since = v.now.Add(-24 * time.Hour)
+		q.Since = since.Format(time.RFC3339Nano)
 	}
-	slices.SortStableFunc(p.Rows, newerFirst)
-	p.Rows = p.Rows[:min(len(p.Rows), maxRows/2)]
-	p.Older = olderThan(p.Rows, below, t.Bounds)
+	found, err := v.Client.NewestEvents(ctx, q)
+	if err != nil {
+		return err
+	}
+	for i := range found.Events {
+		p.Rows = append(p.Rows, rowOf(&found.Events[i]))
+	}
+	if found.Older != "" {
+		p.Older = href("events", "?", "topic", p.Topic, "from", p.From, "to", p.To, "type", p.Type, "key", p.Key, "id", p.ID, "source", p.Source, "pattern", p.Pattern, "older", found.Older)
+	}
+	if p.Searched && !found.Whole && int64(len(p.Rows)) < q.Limit && !found.Since.IsZero() {
+		p.Cut = fmt.Sprintf("The search ended at %s, before it had gone back to %s: older events may fit, too.", when(found.Since), when(since))
+	}
 	return nil
 }
 
-// places are the offsets, one for each partition, below which a page begins; those of the end where the address says nothing that is right.
-func places(text string, bounds []wire.Partition) []int64 {
-	at := make([]int64, len(bounds))
-	for i, b := range bounds {
-		at[i] = b.End
+// moment reads one end of a search; "" is none.
+func moment(name, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
 	}
-	parts := strings.Split(text, ".")
-	if len(parts) != len(bounds) {
-		return at
+	at, ok := function.ParseMoment(text, now)
+	if !ok {
+		return at, fault.New(fault.Invalid, "%s: %q is no time", name, cut(60, text)).WithHint("earliest is the begin of the topic, latest its end; %s", function.TimeForms)
 	}
-	for i, part := range parts {
-		if n, err := strconv.ParseInt(part, 10, 64); err == nil && n >= 0 && n < at[i] {
-			at[i] = n
-		}
-	}
-	return at
-}
-
-// olderThan are the places below the rows of a page.
-func olderThan(rows []eventRow, below []int64, bounds []wire.Partition) string {
-	next := slices.Clone(below)
-	for _, r := range rows {
-		for i, b := range bounds {
-			if b.ID == r.Partition {
-				next[i] = min(next[i], r.Offset)
-			}
-		}
-	}
-	more := false
-	words := make([]string, len(next))
-	for i, n := range next {
-		more = more || n > bounds[i].Start
-		words[i] = strconv.FormatInt(n, 10)
-	}
-	if !more || len(rows) == 0 {
-		return ""
-	}
-	return strings.Join(words, ".")
+	return at, nil
 }
 
 // rowOf keeps what a list shows; an event may have a megabyte.

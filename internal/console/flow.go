@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -42,7 +41,7 @@ type box struct {
 // line leads from one box to another.
 type line struct {
 	Path   string // of SVG 2, section 9.3
-	Moving bool   // runs went this way within the newest
+	Moving bool   // runs went this way within the last 15 minutes
 	Title  string
 }
 
@@ -51,7 +50,7 @@ type drawing struct {
 	boxes map[string]*box
 	order [5][]string
 	ways  []way
-	runs  map[string]int // of the newest, by function
+	runs  map[string]int64 // of the last 15 minutes, by function
 }
 
 type way struct {
@@ -74,7 +73,7 @@ func (c *Console) flow(v *visit) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	recent, err := v.Client.Runs(ctx, client.RunQuery{Since: v.now.Add(-recently), Limit: 2 * manyRuns})
+	counts, err := v.RunCounts(ctx)
 	if err != nil {
 		return frame{}, err
 	}
@@ -83,43 +82,26 @@ func (c *Console) flow(v *visit) (frame, error) {
 	if p.Cut = len(triggers) > flowMost; p.Cut {
 		triggers = triggers[:flowMost]
 	}
-	p.draw(triggers, recent.Runs)
+	p.draw(triggers, counts.Triggers)
 	return frame{Page: "flow", Title: "Flow", Nav: "flow", Live: true, Body: p}, nil
 }
 
-// passed is what went through a trigger lately.
-type passed struct {
-	runs, dead int
-	topics     map[string]int // events that it emitted, by topic
-}
-
-func (p *flowPage) draw(triggers []wire.FunctionTrigger, runs []function.Run) {
-	lately := map[string]*passed{}
-	for _, r := range runs {
-		key := r.Function + "/" + r.Trigger
-		if lately[key] == nil {
-			lately[key] = &passed{topics: map[string]int{}}
-		}
-		lately[key].runs++
-		if r.State == function.RunDead {
-			lately[key].dead++
-		}
-		for _, e := range r.Emitted {
-			lately[key].topics[e.Topic]++
-		}
+func (p *flowPage) draw(triggers []wire.FunctionTrigger, counts []wire.TriggerRuns) {
+	lately := map[string]*wire.TriggerRuns{}
+	d := &drawing{boxes: map[string]*box{}, runs: map[string]int64{}}
+	for i := range counts {
+		c := &counts[i]
+		lately[c.Function+"/"+c.Trigger] = c
+		d.runs[c.Function] += runsOf(c)
 	}
-	late := steps(runs)
+	late := steps(counts)
 	slices.SortStableFunc(triggers, func(a, b wire.FunctionTrigger) int { return cmp.Compare(late[a.Function], late[b.Function]) })
-	d := &drawing{boxes: map[string]*box{}, runs: map[string]int{}}
-	for _, r := range runs {
-		d.runs[r.Function]++
-	}
 	for _, t := range triggers {
 		was := lately[t.Function+"/"+t.Name]
 		if was == nil {
-			was = &passed{topics: map[string]int{}}
+			was = &wire.TriggerRuns{}
 		}
-		if t.Name == function.InvokeTrigger && was.runs == 0 {
+		if t.Name == function.InvokeTrigger && runsOf(was) == 0 {
 			continue // every function has it; few are called so
 		}
 		d.trigger(t, was)
@@ -127,8 +109,15 @@ func (p *flowPage) draw(triggers []wire.FunctionTrigger, runs []function.Run) {
 	p.place(d)
 }
 
+func runsOf(c *wire.TriggerRuns) (n int64) {
+	for _, runs := range c.Runs {
+		n += runs
+	}
+	return n
+}
+
 // steps is how many functions come before each, as far as the runs tell who emits what others want: so a chain is drawn from the top down.
-func steps(runs []function.Run) map[string]int {
+func steps(counts []wire.TriggerRuns) map[string]int {
 	emits, wants := map[string]map[string]bool{}, map[string]map[string]bool{} // types of events to functions
 	note := func(all map[string]map[string]bool, typ, fn string) {
 		if all[typ] == nil {
@@ -136,10 +125,12 @@ func steps(runs []function.Run) map[string]int {
 		}
 		all[typ][fn] = true
 	}
-	for _, r := range runs {
-		note(wants, r.Event.Type, r.Function)
-		for _, e := range r.Emitted {
-			note(emits, e.Type, r.Function)
+	for _, c := range counts {
+		for _, typ := range c.Wants {
+			note(wants, typ, c.Function)
+		}
+		for _, typ := range c.Emits {
+			note(emits, typ, c.Function)
 		}
 	}
 	late := map[string]int{}
@@ -158,9 +149,9 @@ func steps(runs []function.Run) map[string]int {
 }
 
 // trigger puts the way of one trigger into the drawing, from where its events come to where its function's go.
-func (d *drawing) trigger(t wire.FunctionTrigger, was *passed) {
+func (d *drawing) trigger(t wire.FunctionTrigger, was *wire.TriggerRuns) {
 	key, fn := "trigger/"+t.Function+"/"+t.Name, "function/"+t.Function
-	b := box{Kind: "trigger", Name: t.Name, Link: href("runs", "?", "function", t.Function, "trigger", t.Name), Bad: was.dead > 0 || t.Error != ""}
+	b := box{Kind: "trigger", Name: t.Name, Link: href("runs", "?", "function", t.Function, "trigger", t.Name), Bad: was.Runs[function.RunDead] > 0 || t.Error != ""}
 	from := "topic/" + t.Topic
 	switch {
 	case t.Route != nil:
@@ -187,12 +178,14 @@ func (d *drawing) trigger(t wire.FunctionTrigger, was *passed) {
 	b.Note = cut(34, b.Note)
 	d.put(2, key, b)
 	d.put(3, fn, box{Kind: "function", Name: t.Function, Note: fmt.Sprintf("%d runs in 15 min", d.runs[t.Function]), Link: href("functions", t.Function)})
-	title := fmt.Sprintf("%d runs in 15 min", was.runs)
-	d.ways = append(d.ways, way{from, key, was.runs > 0, title}, way{key, fn, was.runs > 0, title})
-	outs := maps.Clone(was.topics)
-	if t.Emit != nil && outs[t.Emit.Topic] == 0 {
+	runs := runsOf(was)
+	title := fmt.Sprintf("%d runs in 15 min", runs)
+	d.ways = append(d.ways, way{from, key, runs > 0, title}, way{key, fn, runs > 0, title})
+	outs := map[string]int64{}
+	if t.Emit != nil {
 		outs[t.Emit.Topic] = 0
 	}
+	maps.Copy(outs, was.Emitted)
 	for _, topic := range slices.Sorted(maps.Keys(outs)) {
 		out := "out/" + topic
 		d.put(4, out, box{Kind: "topic", Name: topic, Note: "topic", Link: href("topics", topic)})

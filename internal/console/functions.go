@@ -16,6 +16,9 @@ import (
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
+// timedRuns is how many of a function's newest runs its histogram of times is of.
+const timedRuns = 200
+
 // maxRows bounds every list of a page.
 const maxRows = 100
 
@@ -106,7 +109,7 @@ func (c *Console) functionPage(v *visit, did *tried) (frame, error) {
 	all.ask("instances", func() (err error) { p.Instance, err = v.Client.Instances(ctx, name); return err })
 	all.ask("health", func() (err error) { p.Health, err = v.Client.FunctionHealth(ctx, name); return unlessMissing(err) })
 	all.ask("runs", func() error {
-		page, err := v.Client.Runs(ctx, client.RunQuery{Function: name, Limit: manyRuns})
+		page, err := v.Client.Runs(ctx, client.RunQuery{Function: name, Limit: timedRuns})
 		p.Runs, p.Times = page.Runs[:min(len(page.Runs), 20)], timesOf(page.Runs)
 		return err
 	})
@@ -114,13 +117,7 @@ func (c *Console) functionPage(v *visit, did *tried) (frame, error) {
 	if p.Problems, err = all.wait(); err != nil {
 		return frame{}, err
 	}
-	for _, a := range f.Aliases {
-		for i := range f.Versions {
-			if a.Name == function.LiveAlias && f.Versions[i].Number == a.Primary {
-				p.Live = &f.Versions[i]
-			}
-		}
-	}
+	p.Live = liveOf(&f)
 	return frame{Page: "function", Title: name, Nav: "functions", Live: did == nil, Body: p}, nil
 }
 

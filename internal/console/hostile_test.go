@@ -143,6 +143,8 @@ func hostileAPI(t *testing.T) http.Handler {
 	say("GET /v1/topics/{t}", topic)
 	say("GET /v1/rollouts", rollouts)
 	say("GET /v1/runs", run)
+	say("GET /v1/run-counts", full[wire.RunCounts]())
+	say("GET /v1/events/newest", wire.NewestEvents{Events: lines, Older: hostile, Since: time.Now()})
 	say("GET /v1/runs/{r}", full[wire.RunDetail]())
 	say("GET /v1/dead", full[wire.DeadList]())
 	say("GET /v1/dead/{r}", full[function.DeadLetter]())
@@ -237,7 +239,7 @@ func everyPage() []string {
 		"/", "/functions", "/functions?search=" + q, "/functions/" + p, "/events", "/events?type=" + q + "&key=" + q + "&pattern=" + q, "/events?from=1h&type=" + q, "/events?from=" + q,
 		"/events/" + p + "/1/1", "/runs", "/runs?state=" + q + "&function=" + q, "/runs?since=" + q, "/runs/" + p, "/runs/" + p + "/logs", "/dead", "/dead?error=" + q + "&pattern=" + q,
 		"/dead/" + p, "/redrives/" + p, "/redrives/" + p + "?of=" + q, "/redrives/" + p + "?of=9", "/replays/" + p, "/rollouts/" + p + "/1", "/functions/" + p + "/keys/" + p, "/act/key-pause?function=" + q + "&trigger=" + q + "&key=" + q, "/act/key-resume?function=" + q + "&trigger=" + q + "&key=" + q, "/act/replay-cancel?replay=" + q, "/releases", "/releases?at=5m", "/releases?at=" + q + "&function=" + q, "/builds/" + p, "/settings", "/topics/" + p, "/flow", "/flow?search=" + q,
-		"/act/rollback?function=" + q, "/act/start?function=" + q, "/act/redrive?error=" + q, "/act/redrive?run=" + q, "/act/discard?run=" + q, "/act/trigger-pause?function=" + q + "&trigger=" + q,
+		"/act/rollback?function=" + q, "/act/scale?function=" + q, "/act/start?function=" + q, "/act/redrive?error=" + q, "/act/redrive?run=" + q, "/act/discard?run=" + q, "/act/trigger-pause?function=" + q + "&trigger=" + q,
 		"/act/rollout-abort?function=" + q, "/act/" + p, "/signin?to=" + q,
 	}
 }

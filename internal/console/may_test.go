@@ -12,17 +12,17 @@ import (
 
 // What a visitor may not has no button. Functions of the fake API are called what no pattern covers.
 func TestWhatAVisitorMayNotHasNoButton(t *testing.T) {
-	acts := []string{"/act/rollback", "/act/rollout-", "/act/trigger-", `/try#try"`, `href="/act/redrive`, "/act/discard", "/edit", "/act/key-", "/act/replay-cancel"}
+	acts := []string{"/act/rollback", "/act/scale", "/act/rollout-", "/act/trigger-", `/try#try"`, `href="/act/redrive`, "/act/discard", "/edit", "/act/key-", "/act/replay-cancel"}
 	api := hostileAPI(t)
 	for _, tt := range []struct {
 		self wire.Self
 		want []string
 	}{
 		{wire.Self{Role: "viewer"}, nil},
-		{wire.Self{Role: "deployer"}, []string{"/act/rollback", "/act/rollout-", `/try#try"`}},
+		{wire.Self{Role: "deployer"}, []string{"/act/rollback", "/act/scale", "/act/rollout-", `/try#try"`}},
 		{wire.Self{Role: "deployer", Functions: []string{"shop-*"}}, nil},
-		{wire.Self{Role: "operator"}, acts},
-		{wire.Self{Role: "operator", Functions: []string{"shop-*"}}, []string{`href="/act/redrive`, "/act/discard"}}, // of a list, some of which may be his
+		{wire.Self{Role: "operator"}, slices.DeleteFunc(slices.Clone(acts), func(a string) bool { return a == "/act/scale" })}, // he makes no versions
+		{wire.Self{Role: "operator", Functions: []string{"shop-*"}}, []string{`href="/act/redrive`, "/act/discard"}},           // of a list, some of which may be his
 		{wire.Self{Role: "admin"}, acts},
 	} {
 		v := signedIn(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

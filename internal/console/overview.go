@@ -4,15 +4,12 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
-	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
-
-// manyRuns is how many runs of one state are counted; the page says so of more.
-const manyRuns = 200
 
 // overviewPage is what goes on now.
 type overviewPage struct {
@@ -28,18 +25,19 @@ type overviewPage struct {
 	Topics    []topicRate
 	Rate      *float64 // events a second, of all topics that are not dalamb's own; nil = not known yet
 	Runs      []stateCount
+	Counted   time.Time // from when on the runs are counted
+	Short     bool      // that is less than 15 minutes ago
 	Changes   []change
 }
 
 // stateCount is how many runs of the last 15 minutes are in a state.
 type stateCount struct {
 	State function.RunState
-	Count int
-	More  bool // there are more than were counted
+	Count int64
 }
 
 func (c *Console) overview(v *visit) (frame, error) {
-	p := overviewPage{States: map[string]int{}, Runs: make([]stateCount, len(runStates()))}
+	p := overviewPage{States: map[string]int{}}
 	ctx := v.r.Context()
 	all := together{}
 	all.ask("the node", func() (err error) { p.Node, err = v.Node(ctx); return err })
@@ -57,13 +55,12 @@ func (c *Console) overview(v *visit) (frame, error) {
 		}
 		return err
 	})
-	for i, state := range runStates() {
-		all.ask("runs", func() error {
-			page, err := v.Client.Runs(ctx, client.RunQuery{State: state, Since: v.now.Add(-recently), Limit: manyRuns})
-			p.Runs[i] = stateCount{state, len(page.Runs), page.Next != ""}
-			return err
-		})
-	}
+	all.ask("runs", func() error {
+		counts, err := v.RunCounts(ctx)
+		p.Counted, p.Short = counts.Since, v.now.Sub(counts.Since) < recently-time.Minute
+		p.Runs = byState(&counts)
+		return err
+	})
 	var err error
 	if p.Problems, err = all.wait(); err != nil {
 		return frame{}, err
@@ -89,6 +86,19 @@ func (c *Console) overview(v *visit) (frame, error) {
 		*p.Rate += *t.Rate
 	}
 	return frame{Page: "overview", Title: "Overview", Nav: "overview", Live: true, Body: p}, nil
+}
+
+// byState are the runs of all triggers together.
+func byState(counts *wire.RunCounts) []stateCount {
+	var all []stateCount
+	for _, state := range runStates() {
+		n := counts.Others[state]
+		for _, t := range counts.Triggers {
+			n += t.Runs[state]
+		}
+		all = append(all, stateCount{state, n})
+	}
+	return all
 }
 
 // runStates are the states of runs, those first that somebody should look at.

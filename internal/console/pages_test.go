@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
-	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -23,38 +22,16 @@ func TestASearchIsOnePattern(t *testing.T) {
 		{eventsPage{Type: "order.created"}, `{"type":["order.created"]}`},
 		{eventsPage{Type: "order.*"}, `{"type":[{"prefix":"order."}]}`},
 		{eventsPage{ID: "1", Source: "/s", Pattern: `{"data":{"n":[1]}}`}, `{"data":{"n":[1]},"id":["1"],"source":["/s"]}`},
-		{eventsPage{Key: "k"}, `{"$or":[{"partitionkey":["k"]},{"partitionkey":[{"exists":false}],"subject":["k"]}]}`},
+		{eventsPage{Key: "k"}, ``}, // the key is asked for by itself
 	} {
 		if got, err := tt.page.filter(); err != nil || got != tt.want {
 			t.Errorf("filter of %+v = %s, %v; want %s", tt.page, got, err, tt.want)
 		}
 	}
-	for _, bad := range []eventsPage{{Pattern: "{"}, {Pattern: `["a"]`}, {Pattern: `{"type":["a"]}`, Type: "b"}, {Pattern: `{"$or":[]}`, Key: "k"}} {
+	for _, bad := range []eventsPage{{Pattern: "{"}, {Pattern: `["a"]`}, {Pattern: `{"type":["a"]}`, Type: "b"}} {
 		if got, err := bad.filter(); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("filter of %+v = %s, %v; want it refused", bad, got, err)
 		}
-	}
-}
-
-func TestOlderEventsAreBelowThoseShown(t *testing.T) {
-	bounds := []wire.Partition{{ID: 0, Start: 5, End: 10}, {ID: 1, Start: 0, End: 3}}
-	if got := places("", bounds); !reflect.DeepEqual(got, []int64{10, 3}) {
-		t.Errorf("places of nothing = %v, want the ends", got)
-	}
-	if got := places("7.99", bounds); !reflect.DeepEqual(got, []int64{7, 3}) {
-		t.Errorf("places beyond the end = %v, want the end", got)
-	}
-	for _, bad := range []string{"7", "a.b", "-1.-1", "1.2.3"} {
-		if got := places(bad, bounds); !reflect.DeepEqual(got, []int64{10, 3}) {
-			t.Errorf("places(%q) = %v, want the ends", bad, got)
-		}
-	}
-	rows := []eventRow{{Partition: 0, Offset: 8}, {Partition: 0, Offset: 9}} // by time, which may be another order
-	if got := olderThan(rows, []int64{10, 3}, bounds); got != "8.3" {
-		t.Errorf("olderThan = %q, want 8.3", got)
-	}
-	if got := olderThan([]eventRow{{Partition: 0, Offset: 5}}, []int64{6, 0}, bounds); got != "" {
-		t.Errorf("olderThan the oldest = %q, want nothing", got)
 	}
 }
 
@@ -127,6 +104,8 @@ func TestOnlyWhatIsMarkedRunsAgain(t *testing.T) {
 		{"a key", "/act/key-pause", "function=f&trigger=t&key=a+b+", `POST /v1/triggers/f/t/keys/pause {"key":"a b "}`},
 		{"a key again", "/act/key-resume", "function=f&trigger=t&key=a", `POST /v1/triggers/f/t/keys/resume {"key":"a"}`},
 		{"a replay", "/act/replay-cancel", "replay=r", `POST /v1/replays/r/cancel `},
+		{"other bounds", "/act/scale", "function=f&version=3&min=1&max=+20", `PUT /v1/functions/f/scale {"min":1,"max":20,"version":3}`},
+		{"one other bound", "/act/scale", "function=f&min=&max=5", `PUT /v1/functions/f/scale {"max":5}`},
 		{"an instance", "/act/start", "function=f&version=2", `POST /v1/functions/f/start?version=2 `},
 	} {
 		api.asked = nil
@@ -161,18 +140,18 @@ func TestOnlyWhatIsMarkedRunsAgain(t *testing.T) {
 }
 
 func TestAChainIsDrawnFromTheTopDown(t *testing.T) {
-	run := func(fn, wants, emits string) function.Run {
-		r := function.Run{Function: fn, Event: function.EventRef{Type: wants}}
+	run := func(fn, wants, emits string) wire.TriggerRuns {
+		r := wire.TriggerRuns{Function: fn, Wants: []string{wants}}
 		if emits != "" {
-			r.Emitted = []function.Emitted{{Type: emits, Topic: "events"}}
+			r.Emits = []string{emits}
 		}
 		return r
 	}
-	got := steps([]function.Run{run("c", "2", "3"), run("a", "0", "1"), run("b", "1", "2"), run("d", "3", ""), run("self", "x", "x")})
+	got := steps([]wire.TriggerRuns{run("c", "2", "3"), run("a", "0", "1"), run("b", "1", "2"), run("d", "3", ""), run("self", "x", "x")})
 	if want := map[string]int{"b": 1, "c": 2, "d": 3}; !reflect.DeepEqual(got, want) {
 		t.Errorf("steps = %v, want %v", got, want)
 	}
-	if got := steps([]function.Run{run("a", "1", "2"), run("b", "2", "1")}); got["a"] > maxDeep || got["b"] > maxDeep {
+	if got := steps([]wire.TriggerRuns{run("a", "1", "2"), run("b", "2", "1")}); got["a"] > maxDeep || got["b"] > maxDeep {
 		t.Errorf("steps of a ring = %v, want them bounded", got)
 	}
 }

@@ -113,6 +113,9 @@ func deliveries(ctx context.Context, v *visit) ([]delivery, error) {
 	return all[:min(len(all), 40)], nil
 }
 
+// searchTime bounds what a page looks for event by event: what was found by then is shown, and said to be a part.
+const searchTime = 3 * time.Second
+
 // liveThen goes through the changes up to a time. cut: there were too many.
 func liveThen(ctx context.Context, v *visit, at time.Time) (all []liveAt, cut bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, searchTime)

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -12,71 +12,68 @@ import (
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
-// longTopic is an API with one topic of two partitions, whose events are a second apart. Every ninth fits each filter.
-type longTopic struct {
-	held   int64
-	now    time.Time
-	looked int64
+// newestTopic is an API that has a page of the newest events of a topic, and keeps what it was asked.
+type newestTopic struct {
+	page  wire.NewestEvents
+	asked url.Values
 }
 
-func (l *longTopic) at(offset int64) wire.EventAt {
-	return wire.EventAt{
-		Topic: "events", Offset: offset, Time: l.now.Add(-time.Duration(l.held-offset) * time.Second),
-		Event: json.RawMessage(fmt.Sprintf(`{"type":"t","id":"%d"}`, offset)),
+func (n *newestTopic) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/v1/events/newest" {
+		n.asked = r.URL.Query()
+		_ = json.NewEncoder(w).Encode(n.page)
+		return
 	}
+	_, _ = w.Write([]byte("{}"))
 }
 
-func (l *longTopic) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	say := json.NewEncoder(w)
-	switch q := r.URL.Query(); {
-	case r.URL.Path == "/v1/topics/events":
-		_ = say.Encode(wire.Topic{Name: "events", Partitions: 2, Bounds: []wire.Partition{{ID: 0, End: l.held}, {ID: 1}}})
-	case strings.HasPrefix(r.URL.Path, "/v1/events/"):
-		offset, _ := strconv.ParseInt(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:], 10, 64)
-		_ = say.Encode(l.at(offset))
-	case r.URL.Path == "/v1/events" && q.Get("partition") == "0":
-		from, _ := strconv.ParseInt(q.Get("from"), 10, 64)
-		for ; from < l.held; from++ {
-			if l.looked++; from%9 == 0 {
-				_ = say.Encode(l.at(from))
-			}
-		}
-	case r.URL.Path == "/v1/events": // nothing is in the other partition
-	default:
-		_, _ = w.Write([]byte("{}"))
+func pageOf(events int, older string) wire.NewestEvents {
+	p := wire.NewestEvents{Older: older, Whole: older == "", Since: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	for i := range events {
+		p.Events = append(p.Events, wire.EventAt{Topic: "events", Offset: int64(i), Event: json.RawMessage(fmt.Sprintf(`{"type":"t","id":"%d"}`, i))})
 	}
+	return p
 }
 
-func TestASearchFindsTheNewestAndLooksNoFurther(t *testing.T) {
+func TestAPageOfEventsIsAskedForAsTheFormHasIt(t *testing.T) {
 	for _, tt := range []struct {
-		from        string
-		held, looks int64
-		want        string
+		name, path string
+		page       wire.NewestEvents
+		asked      string // without limit
+		says, not  string
+		live       bool
 	}{
-		{"earliest", 100_000, 60 + 480 + 3840, "427 found that fit, the newest first; 100 are shown."}, // enough in the third stretch
-		{"605s", 100_000, 60 + 480 + 3840, "68 found that fit, the newest first."},                     // no older ones, though the stretch has some
-		{"305s", 100_000, 60 + 480, "34 found that fit, the newest first."},
-		{"earliest", 300, 60 + 300, "34 found that fit, the newest first."},
+		{"the newest", "/events", pageOf(50, "9.9"), "topic=events", "The newest 50. <a rel=\"next\" href=\"/events?older=9.9&amp;topic=events\"", "that fit", true},
+		{"older ones", "/events?older=9.9", pageOf(3, ""), "older=9.9&topic=events", "The newest 3.", "rel=\"next\"", false},
+		{"nothing", "/events?topic=orders", pageOf(0, ""), "topic=orders", "The topic holds nothing", "rel=\"next\"", true},
+		{"a search", "/events?type=t*&from=605s&to=305s&key=k", pageOf(50, "7.7"), `before=305s&filter={"type":[{"prefix":"t"}]}&key=k&since=605s&topic=events`,
+			"The newest 50 that fit. <a rel=\"next\" href=\"/events?from=605s&amp;key=k&amp;older=7.7&amp;to=305s&amp;topic=events&amp;type=t%2A\"", "The search ended", false},
+		{"a search that took too long", "/events?type=t&from=2d", pageOf(2, "7.7"), `filter={"type":["t"]}&since=2d&topic=events`, "The search ended at 2026-03-01 12:00:00.000 UTC, before", "nothing fits", false},
+		{"one that found nothing by then", "/events?type=t&from=2d", pageOf(0, "7.7"), `filter={"type":["t"]}&since=2d&topic=events`, ">Search on</a>", "No event of events fits", false},
+		{"one that found nothing", "/events?key=k&from=earliest", pageOf(0, ""), "key=k&since=earliest&topic=events", "No event of events fits", "rel=\"next\"", false},
+		{"no time", "/events?from=soon", pageOf(0, ""), "", "&#34;soon&#34; is no time", "rel=\"next\"", false},
 	} {
-		newest := (tt.held - 1) / 9 * 9
-		api := &longTopic{held: tt.held, now: time.Now()}
-		got := signedIn(t, api).get("/events?type=t&from=" + tt.from).Body.String()
-		if !strings.Contains(got, tt.want) || !strings.Contains(got, fmt.Sprintf("0@%d<", newest)) || !strings.Contains(got, fmt.Sprintf("0@%d<", max(0, newest-9*33))) || tt.held > 9000 && strings.Contains(got, "0@96894<") || api.looked != tt.looks {
-			t.Errorf("since %s of %d: looked at %d, want %d; want %q in:\n%s", tt.from, tt.held, api.looked, tt.looks, tt.want, got[strings.Index(got, "<main"):])
+		api := &newestTopic{page: tt.page}
+		got := signedIn(t, api).get(tt.path).Body.String()
+		asked := ""
+		if api.asked != nil {
+			api.asked.Del("limit")
+			asked, _ = url.QueryUnescape(api.asked.Encode())
+		}
+		if asked != tt.asked || !strings.Contains(got, tt.says) || strings.Contains(got, tt.not) || strings.Contains(got, "data-live=") != tt.live {
+			t.Errorf("%s: the API was asked %s, want %s; want %q and not %q in:\n%s", tt.name, asked, tt.asked, tt.says, tt.not, got[strings.Index(got, "<body"):])
 		}
 	}
-	got := signedIn(t, &longTopic{held: 100_000, now: time.Now()}).get("/events?from=605s&to=305s").Body.String()
-	if !strings.Contains(got, ">34 found that fit") || strings.Contains(got, "0@99999<") {
-		t.Errorf("between 605 and 305 s ago:\n%s", got)
-	}
-	if got = signedIn(t, &longTopic{}).get("/events?from=soon").Body.String(); !strings.Contains(got, "&#34;soon&#34; is no time") {
-		t.Errorf("since no time:\n%s", got)
+	api := &newestTopic{page: pageOf(1, "")}
+	signedIn(t, api).get("/events?type=t")
+	if since, err := time.Parse(time.RFC3339Nano, api.asked.Get("since")); err != nil || time.Since(since).Round(time.Hour) != 24*time.Hour {
+		t.Errorf("a search without a time goes back to %s, %v; want a day", since, err)
 	}
 }
 
 func TestAPatternIsAnObject(t *testing.T) {
 	for _, pattern := range []string{"null", "[]", "1", "%7B"} {
-		got := signedIn(t, &longTopic{held: 9, now: time.Now()}).get("/events?type=x&pattern=" + pattern)
+		got := signedIn(t, &newestTopic{}).get("/events?type=x&pattern=" + pattern)
 		if text := got.Body.String(); got.Code != http.StatusOK || !strings.Contains(text, "the pattern is no JSON object") {
 			t.Errorf("the pattern %s = %d, want it refused:\n%.2000s", pattern, got.Code, text)
 		}

@@ -298,6 +298,17 @@ func (d *Dispatcher) owned() []*partition {
 	return ps
 }
 
+// Owned is how many partitions of each topic this node works on.
+func (d *Dispatcher) Owned() map[string]int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	owned := map[string]int{}
+	for id := range d.partitions {
+		owned[id.Topic]++
+	}
+	return owned
+}
+
 // Owns says whether this node works on a partition.
 func (d *Dispatcher) Owns(id eventlog.Partition) bool {
 	d.mu.Lock()

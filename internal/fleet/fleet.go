@@ -392,6 +392,19 @@ func (f *Fleet) Instances() []Instance {
 	return out
 }
 
+// Counts is how many instances each function has. Unlike Instances it asks no sandbox what it has used.
+func (f *Fleet) Counts() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	counts := map[string]int{}
+	for _, p := range f.pools {
+		if n := len(p.instances); n > 0 {
+			counts[p.version.Function()] += n
+		}
+	}
+	return counts
+}
+
 // Running lists the versions that have instances, in no particular order: those that are let go while a call of theirs runs too.
 func (f *Fleet) Running() []*function.Version {
 	f.mu.Lock()

@@ -62,8 +62,8 @@ func TestTheMostRecentlyUsedInstanceComesFirstAndTheOthersGo(t *testing.T) {
 		for _, ch := range []<-chan answer{a, b, c} {
 			last = (<-ch).r.Instance
 		}
-		if len(f.Instances()) != 3 {
-			t.Fatalf("%d instances for 3 calls at a time, want 3", len(f.Instances()))
+		if len(f.Instances()) != 3 || len(f.Counts()) != 1 || f.Counts()[f.Instances()[0].Function] != 3 {
+			t.Fatalf("%d instances for 3 calls at a time, by function %v; want 3", len(f.Instances()), f.Counts())
 		}
 		recent := mustInvoke(t, f, call("pay")).Instance
 		for range 5 * 60 { // for 5 minutes and more only one is needed

@@ -126,6 +126,15 @@ type DeployRequest struct {
 	ImageDigest string `json:"imageDigest,omitempty"`
 }
 
+// ScaleRequest asks for other bounds of a function's instances on a node.
+type ScaleRequest struct {
+	Min *int `json:"min,omitempty"` // absent = it stays
+	Max *int `json:"max,omitempty"` // absent = it stays
+	// Version is the one whose bounds were looked at: 409 when another is live by now. 0 = whichever is.
+	Version int  `json:"version,omitempty"`
+	DryRun  bool `json:"dryRun,omitempty"`
+}
+
 // Deployed is what a deploy made.
 type Deployed struct {
 	Function string   `json:"function"`

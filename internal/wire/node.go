@@ -4,6 +4,7 @@ import "time"
 
 // Node is what a node says of itself.
 type Node struct {
+	ID        string    `json:"id,omitempty"` // who the node is among those that share a log; absent on the embedded one, which has one node
 	Version   string    `json:"version"`
 	Started   time.Time `json:"started"`
 	Gateway   string    `json:"gateway"` // address of the gateway listener, host:port
@@ -13,7 +14,9 @@ type Node struct {
 	Functions int       `json:"functions"`
 	Topics    int       `json:"topics"` // without dalamb's own
 	Instances int       `json:"instances"`
-	Space     string    `json:"space" enum:"ok,low,empty"` // room left for the log
+	// Partitions is how many partitions of each topic it runs the events of: on the embedded log all of those that triggers listen to.
+	Partitions map[string]int `json:"partitions"`
+	Space      string         `json:"space" enum:"ok,low,empty"` // room left for the log
 }
 
 // Runner says what fences the functions of a node.

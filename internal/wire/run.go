@@ -13,6 +13,23 @@ type RunList struct {
 	Next string         `json:"next,omitempty"` // the after of the next page; absent = this is the last
 }
 
+// RunCounts are how many runs there were lately: each where it stands now, in the minute of the newest that is known of it.
+type RunCounts struct {
+	Since    time.Time                   `json:"since"` // all runs since then are counted: 15 minutes, or less where the node began later
+	Triggers []TriggerRuns               `json:"triggers"`
+	Others   map[function.RunState]int64 `json:"others,omitempty"` // runs of the triggers that are too many to be counted each for itself
+}
+
+// TriggerRuns are those of one trigger.
+type TriggerRuns struct {
+	Function string                      `json:"function"`
+	Trigger  string                      `json:"trigger"`
+	Runs     map[function.RunState]int64 `json:"runs"`
+	Emitted  map[string]int64            `json:"emitted,omitempty"` // events, by topic
+	Wants    []string                    `json:"wants,omitempty"`   // types of events that the runs were about, or some of them
+	Emits    []string                    `json:"emits,omitempty"`   // types of events that they emitted, or some of them
+}
+
 // RunDetail is a run and the event that it is about.
 type RunDetail struct {
 	Run   function.Run    `json:"run"`

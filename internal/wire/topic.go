@@ -67,6 +67,15 @@ type EventAt struct {
 	Value     []byte          `json:"value,omitempty"` // of a record that is no event
 }
 
+// NewestEvents are events of a topic, the newest first.
+type NewestEvents struct {
+	Events []EventAt `json:"events"`
+	Older  string    `json:"older,omitempty"` // the older of the next page; absent = there are no more
+	Looked int64     `json:"looked"`          // events that were looked at for this page
+	Whole  bool      `json:"whole"`           // all that could fit was looked at
+	Since  time.Time `json:"since,omitzero"`  // of what is newer all was looked at, where that is not whole
+}
+
 // Stored says where an event that was taken in stands: one item of the answer to POST /_/events on the gateway.
 type Stored struct {
 	ID        string `json:"id"`

@@ -1,0 +1,197 @@
+package api
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+// spread stores n events with keys that go to both partitions. Every tenth is of type rare; an id is a number from 0.
+func (n *node) spread(events int, data string) {
+	n.Helper()
+	records := make([]eventlog.Record, events)
+	for i := range records {
+		typ := "often"
+		if i%10 == 0 {
+			typ = "rare"
+		}
+		records[i] = eventlog.FromEvent(function.TopicEvents, &event.Event{
+			ID: fmt.Sprint(i), Source: "/s", Type: typ, Subject: fmt.Sprint("k", i%7), DataContentType: "application/json", Data: []byte(data),
+		})
+	}
+	for part := range slices.Chunk(records, 10) { // of one time each
+		_, err := n.log.Append(n.Context(), part)
+		ok(n, err)
+	}
+}
+
+// pagesOf asks for page after page and returns all ids.
+func (n *node) pagesOf(q client.NewestQuery) (ids []string) {
+	n.Helper()
+	for range 100 {
+		page, err := n.client.NewestEvents(n.Context(), q)
+		ok(n, err)
+		for _, e := range page.Events {
+			at, _ := eventAt(n.record(e.Topic, e.Partition, e.Offset), nil)
+			_, id, _ := strings.Cut(string(at.Event), `"id":"`)
+			id, _, _ = strings.Cut(id, `"`)
+			ids = append(ids, id)
+		}
+		if page.Older == "" {
+			return ids
+		}
+		q.Older = page.Older
+	}
+	n.Fatal("the pages do not end")
+	return nil
+}
+
+func (n *node) record(topic string, partition int32, offset int64) eventlog.Record {
+	n.Helper()
+	rs, err := n.log.Read(n.Context(), eventlog.Partition{Topic: topic, ID: partition}, offset, eventlog.ReadOptions{MaxRecords: 1, NoWait: true})
+	ok(n, err)
+	return rs[0]
+}
+
+func TestPagesOfTheNewestEventsHaveEachOnce(t *testing.T) {
+	n := newNode(t)
+	n.spread(500, `{}`)
+	partition := int32(1)
+	for _, tt := range []struct {
+		name string
+		q    client.NewestQuery
+		fits func(id, partition int) bool
+	}{
+		{"all", client.NewestQuery{Limit: 7}, func(int, int) bool { return true }},
+		{"all at once", client.NewestQuery{Limit: 1000}, func(int, int) bool { return true }},
+		{"a type", client.NewestQuery{Limit: 3, Filter: `{"type":["rare"]}`}, func(id, _ int) bool { return id%10 == 0 }},
+		{"a type and more", client.NewestQuery{Limit: 3, Filter: `{"type":[{"prefix":"ra"}],"subject":["k0"]}`}, func(id, _ int) bool { return id%70 == 0 }},
+		{"no type", client.NewestQuery{Limit: 9, Filter: `{"subject":["k3"]}`}, func(id, _ int) bool { return id%7 == 3 }},
+		{"a key", client.NewestQuery{Limit: 9, Key: "k3"}, func(id, _ int) bool { return id%7 == 3 }},
+		{"a partition", client.NewestQuery{Limit: 50, Partition: &partition}, func(_, p int) bool { return p == 1 }},
+		{"nothing", client.NewestQuery{Filter: `{"type":["never"]}`}, func(int, int) bool { return false }},
+		{"a short look", client.NewestQuery{Filter: `{"type":["rare"]}`, Look: 40}, func(id, _ int) bool { return id%10 == 0 }},
+	} {
+		var want []string
+		for id := range 500 {
+			if p := eventlog.PartitionFor(fmt.Append(nil, "k", id%7), 2); tt.fits(id, int(p)) {
+				want = append(want, fmt.Sprint(id))
+			}
+		}
+		got := n.pagesOf(tt.q)
+		slices.Sort(want)
+		if sorted := slices.Sorted(slices.Values(got)); !slices.Equal(sorted, want) {
+			t.Errorf("%s: pages have %d events %v, want %d", tt.name, len(got), sorted, len(want))
+		}
+	}
+}
+
+func TestTheNewestEventsAreNewestFirst(t *testing.T) {
+	n := newNode(t)
+	n.spread(100, `{}`)
+	next := time.Now().Truncate(time.Millisecond).Add(time.Millisecond) // times of the log are exact to the millisecond
+	for time.Now().Before(next) {
+		runtime.Gosched()
+	}
+	middle := next.Format(time.RFC3339Nano)
+	n.spread(300, `{}`)
+	page, err := n.client.NewestEvents(t.Context(), client.NewestQuery{Limit: 20})
+	ok(t, err)
+	if len(page.Events) != 20 || page.Whole || page.Older == "" || page.Looked >= 200 {
+		t.Errorf("a page of 20 = %d events, whole %v, older %q, looked at %d; want few looked at", len(page.Events), page.Whole, page.Older, page.Looked)
+	}
+	for i, e := range page.Events[1:] {
+		if e.Time.After(page.Events[i].Time) {
+			t.Errorf("event %d is newer than the one before it", i+1)
+		}
+	}
+	for _, tt := range []struct {
+		q    client.NewestQuery
+		want int
+	}{
+		{client.NewestQuery{Since: middle, Limit: 1000}, 300},
+		{client.NewestQuery{Before: middle, Limit: 1000}, 100},
+		{client.NewestQuery{Since: middle, Before: middle}, 0},
+	} {
+		page, err := n.client.NewestEvents(t.Context(), tt.q)
+		ok(t, err)
+		if len(page.Events) != tt.want || !page.Whole || page.Older != "" {
+			t.Errorf("NewestEvents(%+v) = %d events, whole %v, older %q; want %d, all", tt.q, len(page.Events), page.Whole, page.Older, tt.want)
+		}
+	}
+}
+
+func TestAPageOfLargeEventsIsBounded(t *testing.T) {
+	n := newNode(t)
+	n.spread(40, `"`+strings.Repeat("x", 500_000)+`"`)
+	page, err := n.client.NewestEvents(t.Context(), client.NewestQuery{Limit: 1000})
+	ok(t, err)
+	if len(page.Events) == 0 || len(page.Events) > newestBytes/500_000 || page.Older == "" {
+		t.Errorf("a page of 40 events of 500 kB has %d, older %q; want at most %d bytes", len(page.Events), page.Older, newestBytes)
+	}
+	if got := n.pagesOf(client.NewestQuery{Limit: 1000}); len(got) != 40 {
+		t.Errorf("all pages have %d events, want 40", len(got))
+	}
+}
+
+func TestWhatIsNoQuestionForTheNewestEvents(t *testing.T) {
+	n := newNode(t)
+	for _, tt := range []struct {
+		q    client.NewestQuery
+		kind fault.Kind
+		want string
+	}{
+		{client.NewestQuery{Topic: "evnts"}, fault.NotFound, `there is no topic "evnts"`},
+		{client.NewestQuery{Older: "a.b"}, fault.Invalid, `"older": "a.b"`},
+		{client.NewestQuery{Older: "1.2.3"}, fault.Invalid, `"older": "1.2.3"`},
+		{client.NewestQuery{Older: "-1.0"}, fault.Invalid, `"older": "-1.0"`},
+		{client.NewestQuery{Filter: "{"}, fault.Invalid, `"filter"`},
+		{client.NewestQuery{Since: "soon"}, fault.Invalid, `"since": "soon"`},
+		{client.NewestQuery{Limit: 1001}, fault.Invalid, `"limit"`},
+		{client.NewestQuery{Look: 2001}, fault.Invalid, `"look"`},
+	} {
+		if _, err := n.client.NewestEvents(t.Context(), tt.q); fault.KindOf(err) != tt.kind || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("NewestEvents(%+v) = %v, want %v with %s", tt.q, err, tt.kind, tt.want)
+		}
+	}
+}
+
+// What a record's headers say of its type counts only where the event is made of them.
+func TestTheTypeThatLeavesOutARecordIsTheEvents(t *testing.T) {
+	header := func(name, value string) eventlog.Header { return eventlog.Header{Name: name, Value: []byte(value)} }
+	inHeaders := []eventlog.Header{header("ce_specversion", "1.0"), header("ce_id", "1"), header("ce_source", "/s"), header("ce_type", "a")}
+	structured := []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"b"}`)
+	for _, tt := range []struct {
+		name    string
+		record  eventlog.Record
+		pattern string
+		want    bool
+	}{
+		{"the type", eventlog.Record{Headers: inHeaders}, `{"type":["a"]}`, true},
+		{"another", eventlog.Record{Headers: inHeaders}, `{"type":["b"]}`, false},
+		{"the type, and what else does not fit", eventlog.Record{Headers: inHeaders}, `{"type":["a"],"source":["/t"]}`, false},
+		{"no pattern of types", eventlog.Record{Headers: inHeaders}, `{"source":["/s"]}`, true},
+		{"structured, with a header that lies", eventlog.Record{Headers: append(slices.Clone(inHeaders), header("Content-Type", "Application/CloudEvents+json")), Value: structured}, `{"type":["b"]}`, true},
+		{"no event", eventlog.Record{Topic: "t", Value: []byte("x")}, `{"type":["` + event.TypeRecord + `"]}`, true},
+		{"a broken one", eventlog.Record{Topic: "t", Headers: inHeaders[:3:3]}, `{"type":["` + event.TypeRecord + `"]}`, true},
+		{"a broken one with a type", eventlog.Record{Topic: "t", Headers: inHeaders[1:]}, `{"type":[{"prefix":"dalamb."}]}`, true},
+		{"a broken one that is not fitting", eventlog.Record{Topic: "t", Headers: inHeaders[1:]}, `{"type":["a"]}`, false},
+	} {
+		want, err := fittingOf(query{map[string][]string{"filter": {tt.pattern}}})
+		ok(t, err)
+		for range 2 { // the second time the type is known
+			if got := want(&tt.record); got != tt.want {
+				t.Errorf("%s: fitting = %v, want %v", tt.name, got, tt.want)
+			}
+		}
+	}
+}
