@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -188,6 +189,7 @@ func rowOf(e *wire.EventAt) eventRow {
 	if json.Unmarshal(e.Event, &row.Event) == nil {
 		row.Preview = cut(160, compact(row.Event.Data[:min(len(row.Event.Data), 400)]))
 		row.Event.Data = nil
+		row.Event.Key = cmp.Or(row.Event.Key, row.Event.Subject) // as the log takes it
 	}
 	return row
 }

@@ -116,6 +116,13 @@ func runsOf(c *wire.TriggerRuns) (n int64) {
 	return n
 }
 
+func lateRuns(n int64) string {
+	if n == 1 {
+		return "1 run in 15 min"
+	}
+	return fmt.Sprintf("%d runs in 15 min", n)
+}
+
 // steps is how many functions come before each, as far as the runs tell who emits what others want: so a chain is drawn from the top down.
 func steps(counts []wire.TriggerRuns) map[string]int {
 	emits, wants := map[string]map[string]bool{}, map[string]map[string]bool{} // types of events to functions
@@ -177,9 +184,9 @@ func (d *drawing) trigger(t wire.FunctionTrigger, was *wire.TriggerRuns) {
 	}
 	b.Note = cut(34, b.Note)
 	d.put(2, key, b)
-	d.put(3, fn, box{Kind: "function", Name: t.Function, Note: fmt.Sprintf("%d runs in 15 min", d.runs[t.Function]), Link: href("functions", t.Function)})
+	d.put(3, fn, box{Kind: "function", Name: t.Function, Note: lateRuns(d.runs[t.Function]), Link: href("functions", t.Function)})
 	runs := runsOf(was)
-	title := fmt.Sprintf("%d runs in 15 min", runs)
+	title := lateRuns(runs)
 	d.ways = append(d.ways, way{from, key, runs > 0, title}, way{key, fn, runs > 0, title})
 	outs := map[string]int64{}
 	if t.Emit != nil {

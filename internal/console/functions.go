@@ -16,9 +16,6 @@ import (
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
-// timedRuns is how many of a function's newest runs its histogram of times is of.
-const timedRuns = 200
-
 // maxRows bounds every list of a page.
 const maxRows = 100
 
@@ -109,7 +106,7 @@ func (c *Console) functionPage(v *visit, did *tried) (frame, error) {
 	all.ask("instances", func() (err error) { p.Instance, err = v.Client.Instances(ctx, name); return err })
 	all.ask("health", func() (err error) { p.Health, err = v.Client.FunctionHealth(ctx, name); return unlessMissing(err) })
 	all.ask("runs", func() error {
-		page, err := v.Client.Runs(ctx, client.RunQuery{Function: name, Limit: timedRuns})
+		page, err := v.Client.Runs(ctx, client.RunQuery{Function: name, Limit: maxRows})
 		p.Runs, p.Times = page.Runs[:min(len(page.Runs), 20)], timesOf(page.Runs)
 		return err
 	})

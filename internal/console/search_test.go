@@ -71,6 +71,14 @@ func TestAPageOfEventsIsAskedForAsTheFormHasIt(t *testing.T) {
 	}
 }
 
+func TestAnEventWithoutAKeyHasItsSubject(t *testing.T) {
+	for doc, want := range map[string]string{`{"subject":"s"}`: "s", `{"subject":"s","partitionkey":"k"}`: "k", `{}`: ""} {
+		if got := rowOf(&wire.EventAt{Event: json.RawMessage(doc)}).Event.Key; got != want {
+			t.Errorf("the key of %s = %q, want %q", doc, got, want)
+		}
+	}
+}
+
 func TestAPatternIsAnObject(t *testing.T) {
 	for _, pattern := range []string{"null", "[]", "1", "%7B"} {
 		got := signedIn(t, &newestTopic{}).get("/events?type=x&pattern=" + pattern)
