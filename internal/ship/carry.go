@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
@@ -20,6 +21,8 @@ const (
 	firstPause = 200 * time.Millisecond
 	mostPause  = 30 * time.Second
 	saying     = 5 * time.Second // how long the last position may take to be stored at a stop
+	lookEvery  = 2 * time.Second // at how far a sink is behind that fails
+	renewEvery = time.Hour       // of a position that does not change: Kafka forgets one after seven days, offsets.retention.minutes
 )
 
 // carrier takes one partition to one sink. One goroutine owns it.
@@ -28,6 +31,7 @@ type carrier struct {
 	target *target
 	at     eventlog.Partition
 	next   int64
+	stored time.Time // when the log was told of next
 }
 
 // Group is the consumer group in which the log keeps how far a sink is: below dalamb., which is what a node may on a cluster with ACLs, and no
@@ -44,8 +48,8 @@ func (c *carrier) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !c.deliver(ctx, c.wanted(rs)) {
-			return ctx.Err()
+		if err := c.deliver(ctx, c.wanted(rs)); err != nil {
+			return err
 		}
 		if err := c.mark(ctx, rs[len(rs)-1].Offset+1); err != nil {
 			return err
@@ -53,8 +57,8 @@ func (c *carrier) run(ctx context.Context) error {
 	}
 }
 
-// begin goes on where the sink was. One that the log does not know yet begins at the end, which is stored at once: what comes
-// while it has not taken anything is not missed after a restart.
+// begin goes on where the sink was, and stores that anew: for how long a log remembers a position is counted from the last time. A sink that the log does not
+// know yet begins at the end, which is stored at once: what comes while it has not taken anything is not missed after a restart.
 func (c *carrier) begin(ctx context.Context) error {
 	stored, err := c.ship.log.Offsets(ctx, Group(c.target.Name))
 	if err != nil {
@@ -62,8 +66,7 @@ func (c *carrier) begin(ctx context.Context) error {
 	}
 	for _, o := range stored {
 		if o.Partition == c.at {
-			c.next = o.Offset
-			return nil
+			return c.mark(ctx, o.Offset)
 		}
 	}
 	b, err := c.bounds(ctx)
@@ -84,7 +87,7 @@ func (c *carrier) bounds(ctx context.Context) (eventlog.Bounds, error) {
 // read waits for records, and a moment for more of them: a sink takes many at once for little more than one.
 func (c *carrier) read(ctx context.Context) ([]eventlog.Record, error) {
 	o := eventlog.ReadOptions{MaxRecords: mostLines, MaxBytes: mostBytes}
-	rs, err := c.ship.log.Read(ctx, c.at, c.next, o)
+	rs, err := c.wait(ctx, o)
 	if err == nil && len(rs) < mostLines/2 {
 		if !pause(ctx, c.ship.linger) {
 			return nil, ctx.Err()
@@ -110,6 +113,22 @@ func (c *carrier) read(ctx context.Context) ([]eventlog.Record, error) {
 	return rs, nil
 }
 
+// wait waits for records. While none come the position is stored again and again.
+func (c *carrier) wait(ctx context.Context, o eventlog.ReadOptions) ([]eventlog.Record, error) {
+	for {
+		waiting, cancel := context.WithTimeout(ctx, c.ship.renew)
+		rs, err := c.ship.log.Read(waiting, c.at, c.next, o)
+		over := waiting.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil && len(rs) > 0 || !over {
+			return rs, err
+		}
+		if err := c.mark(ctx, c.next); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // wanted are the lines of some records that the sink is to get.
 func (c *carrier) wanted(rs []eventlog.Record) []Line {
 	var lines []Line
@@ -129,49 +148,83 @@ func (c *carrier) wanted(rs []eventlog.Record) []Line {
 	return lines
 }
 
-// deliver sends until the sink has taken the lines. False = ctx was done before.
-func (c *carrier) deliver(ctx context.Context, lines []Line) bool {
+// deliver sends until the sink has taken the lines, or ctx is done. No sink makes it return an error.
+func (c *carrier) deliver(ctx context.Context, lines []Line) error {
 	if len(lines) == 0 {
-		return true
+		return nil
 	}
 	wait := firstPause
+	following := func() {}
+	defer func() { following() }()
 	for {
 		sending, cancel := context.WithTimeout(ctx, patience)
-		err := c.target.Sink.Send(sending, lines)
+		err := c.target.send(sending, lines)
 		cancel()
 		var part partly
 		switch {
 		case err == nil:
 			c.taken(len(lines))
-			return true
+			return nil
 		case errors.As(err, &part):
 			n := min(part.refused, len(lines))
 			c.taken(len(lines) - n)
 			c.leftOut(lines[0], n, err)
-			return true
+			return nil
 		case ctx.Err() != nil:
-			return false
+			return ctx.Err()
+		case errors.Is(err, errClosed):
+			return err
 		case !refused(err):
 		case len(lines) > 1: // one of them may be what is wrong
+			following() // each half has its own
 			half := len(lines) / 2
-			return c.deliver(ctx, lines[:half]) && c.deliver(ctx, lines[half:])
+			if err := c.deliver(ctx, lines[:half]); err != nil {
+				return err
+			}
+			return c.deliver(ctx, lines[half:])
 		default:
 			c.taken(0)
 			c.leftOut(lines[0], 1, err)
-			return true
+			return nil
 		}
 		if c.target.fails(c.at.ID, err) {
 			c.ship.logger.Warn("log lines are not shipped; they stay in the log and are tried again", "sink", c.target.Name, "err", err)
 		}
-		if b, err := c.bounds(ctx); err == nil {
-			c.target.lag(c.at.ID, b.End-c.next)
-		}
+		following()
+		following = c.follow(ctx)
 		var busy busy
 		errors.As(err, &busy)
 		if !pause(ctx, max(busy.again, wait/2+rand.N(wait/2))) {
-			return false
+			return ctx.Err()
 		}
 		wait = min(2*wait, mostPause)
+	}
+}
+
+// follow keeps what is known of a sink that fails: how far it is behind, also while a try hangs, and its position in the log, which a log may forget that is
+// not told of it for some days. It does so until stop is called.
+func (c *carrier) follow(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for {
+			if b, err := c.bounds(ctx); err == nil {
+				c.target.lag(c.at.ID, b.End-c.next)
+			}
+			if time.Since(c.stored) > c.ship.renew {
+				if err := c.mark(ctx, c.next); err != nil {
+					c.ship.logger.Warn("the position of a sink that fails is not stored anew", "sink", c.target.Name, "partition", c.at.ID, "err", err)
+					c.stored = time.Now() // the next try may wait as long
+				}
+			}
+			if !pause(ctx, c.ship.look) {
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		done.Wait()
 	}
 }
 
@@ -222,7 +275,7 @@ func (c *carrier) mark(ctx context.Context, next int64) error {
 	if err != nil {
 		return fmt.Errorf("store the position of sink %s: %w", c.target.Name, err)
 	}
-	c.next = next
+	c.next, c.stored = next, time.Now()
 	if b, err := c.bounds(storing); err == nil {
 		c.target.lag(c.at.ID, b.End-next)
 	}

@@ -61,6 +61,8 @@ type Options struct {
 type Ship struct {
 	log     eventlog.Log
 	linger  time.Duration
+	look    time.Duration
+	renew   time.Duration
 	logger  *slog.Logger
 	targets []*target
 	metrics *metrics
@@ -70,6 +72,9 @@ type Ship struct {
 type target struct {
 	Target
 	mu      sync.Mutex
+	sending int             // Sends under way
+	closed  bool            // no other one begins
+	idle    chan struct{}   // is closed when it is closed and nothing is under way
 	behind  map[int32]int64 // offsets, by partition
 	failing map[int32]trouble
 	refused int       // lines that nobody was told of
@@ -92,12 +97,12 @@ func New(o Options) (*Ship, error) {
 	if o.Linger == 0 {
 		o.Linger = 200 * time.Millisecond
 	}
-	s := &Ship{log: o.Log, linger: o.Linger, logger: o.Logger}
+	s := &Ship{log: o.Log, linger: o.Linger, look: lookEvery, renew: renewEvery, logger: o.Logger}
 	for _, t := range o.Targets {
 		if t.Name == "" || t.Sink == nil || slices.ContainsFunc(s.targets, func(o *target) bool { return o.Name == t.Name }) {
 			return nil, fmt.Errorf("sink %q has no place or no name of its own", t.Name)
 		}
-		s.targets = append(s.targets, &target{Target: t, behind: map[int32]int64{}, failing: map[int32]trouble{}})
+		s.targets = append(s.targets, &target{Target: t, behind: map[int32]int64{}, failing: map[int32]trouble{}, idle: make(chan struct{})})
 	}
 	var err error
 	if s.metrics, err = newMetrics(s, o.Metrics); err != nil {
@@ -126,15 +131,62 @@ func (s *Ship) Keep(ctx context.Context, own eventlog.Owned) error {
 	return err
 }
 
-// Close closes the sinks. Keep has returned.
+// closing is how long Close waits for a Send that a Keep has left behind which did not end in time.
+const closing = 5 * time.Second
+
+// Close closes the sinks. Keep has returned, or was left behind: what it sends then is waited for, and nothing more is sent. A sink that still takes lines after
+// five seconds is not closed under them; what it has open ends with the process.
 func (s *Ship) Close() error {
+	late := time.NewTimer(closing)
+	defer late.Stop()
 	var all []error
 	for _, t := range s.targets {
-		if err := t.Sink.Close(); err != nil {
-			all = append(all, fmt.Errorf("close sink %s: %w", t.Name, err))
+		select {
+		case <-t.end():
+			if err := t.Sink.Close(); err != nil {
+				all = append(all, fmt.Errorf("close sink %s: %w", t.Name, err))
+			}
+		case <-late.C:
+			late.Reset(0) // the others have had their time too
+			all = append(all, fmt.Errorf("close sink %s: it still takes lines", t.Name))
 		}
 	}
 	return errors.Join(all...)
+}
+
+// errClosed is what is answered to who would send to a sink that was closed.
+var errClosed = errors.New("the sink is closed")
+
+// send is Sink.Send, which is not called any more when the sink is about to be closed.
+func (t *target) send(ctx context.Context, lines []Line) error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return errClosed
+	}
+	t.sending++
+	t.mu.Unlock()
+	defer func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.sending--; t.closed && t.sending == 0 {
+			close(t.idle)
+		}
+	}()
+	return t.Sink.Send(ctx, lines)
+}
+
+// end lets no other Send begin. The channel is closed when none is under way.
+func (t *target) end() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.closed = true
+		if t.sending == 0 {
+			close(t.idle)
+		}
+	}
+	return t.idle
 }
 
 // State is how a sink does on this node.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -179,6 +180,98 @@ func TestASinkThatIsAwayGetsAllLaterAndHoldsNobodyUp(t *testing.T) {
 	w.untilGot(away, "a b c")
 	w.untilGot(well, "a b c")
 	w.until("it is said that it is well", func() bool { st := s.States(); return st[0].Failing == nil && st[0].Behind == 0 })
+}
+
+// stuck is a sink whose first try fails and whose second one hangs.
+func stuck() (*place, chan struct{}) {
+	let, tries := make(chan struct{}), 0
+	return &place{answer: func([]Line) error {
+		if tries++; tries > 1 {
+			<-let
+		}
+		return errors.New("nobody there")
+	}}, let
+}
+
+func TestWhatIsKnownOfASinkThatHangsIsNew(t *testing.T) {
+	w := newWorld(t)
+	p, let := stuck()
+	s, err := New(Options{Log: w.log, Targets: []Target{{Name: "p", Sink: p}}, Linger: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.look, s.renew = time.Millisecond, 5*time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	var keeping sync.WaitGroup
+	keeping.Go(func() { _ = s.Keep(ctx, eventlog.Owned{Partition: own}) })
+	w.until("the sink has a position", func() bool { _, ok := w.position("p"); return ok })
+	for _, when := range []string{"nothing comes", "it hangs"} {
+		// As Kafka does with a position that it was not told of for a week.
+		if err := w.log.CommitOffsets(t.Context(), Group("p"), []eventlog.GroupOffset{{Partition: own, Offset: 77}}); err != nil {
+			t.Fatal(err)
+		}
+		w.until("the position is stored anew while "+when, func() bool { at, _ := w.position("p"); return at == 0 })
+		if when == "nothing comes" {
+			w.say("pay", "a")
+			w.until("it fails", func() bool { return s.States()[0].Failing != nil })
+		}
+	}
+	w.say("pay", "b", "c")
+	w.until("it is known to be 3 behind", func() bool { return s.States()[0].Behind == 3 })
+	cancel()
+	close(let)
+	keeping.Wait()
+}
+
+// closed is a sink that notes when it is closed under somebody.
+type closed struct {
+	*place
+	under  chan struct{} // holds a value while something is sent
+	let    chan struct{}
+	misuse atomic.Bool
+}
+
+func (c *closed) Send(context.Context, []Line) error {
+	c.under <- struct{}{}
+	<-c.let
+	<-c.under
+	return errors.New("nobody there")
+}
+
+func (c *closed) Close() error {
+	c.misuse.Store(len(c.under) > 0)
+	return nil
+}
+
+// TestASinkIsNotClosedUnderWhatADutySends: one that did not end in time was left behind.
+func TestASinkIsNotClosedUnderWhatADutySends(t *testing.T) {
+	w := newWorld(t)
+	sink := &closed{place: &place{}, under: make(chan struct{}, 1), let: make(chan struct{})}
+	s, err := New(Options{Log: w.log, Targets: []Target{{Name: "p", Sink: sink}}, Linger: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keeping sync.WaitGroup
+	left := make(chan error, 1)
+	keeping.Go(func() { left <- s.Keep(t.Context(), eventlog.Owned{Partition: own}) })
+	w.until("the sink has a position", func() bool { _, ok := w.position("p"); return ok })
+	w.say("pay", "a")
+	w.until("something is sent", func() bool { return len(sink.under) > 0 })
+	done := make(chan error, 1)
+	go func() { done <- s.Close() }()
+	w.until("it is being closed", func() bool {
+		s.targets[0].mu.Lock()
+		defer s.targets[0].mu.Unlock()
+		return s.targets[0].closed
+	})
+	close(sink.let)
+	if err := <-done; err != nil || sink.misuse.Load() {
+		t.Errorf("Close = %v, while something was sent: %t", err, sink.misuse.Load())
+	}
+	keeping.Wait()
+	if err := <-left; !errors.Is(err, errClosed) {
+		t.Errorf("Keep = %v, want that the sink is closed", err)
+	}
 }
 
 // TestALineComesAgainWithTheSameID: a node that was killed ahead of storing the position.
