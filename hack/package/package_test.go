@@ -73,7 +73,7 @@ func TestTheDebianPackage(t *testing.T) {
 exec 2>&1
 dpkg --force-depends -i /tmp/dalamb.deb
 stat -c 'state %U %a' /var/lib/dalamb
-setpriv --reuid dalamb --regid dalamb --clear-groups dalamb config check /etc/dalamb/config.yaml
+DALAMB_RUNNER=process setpriv --reuid dalamb --regid dalamb --clear-groups dalamb config check /etc/dalamb/config.yaml
 setpriv --reuid dalamb --regid dalamb --clear-groups dalamb version
 echo '# mine' >>/etc/dalamb/config.yaml
 echo kept >/var/lib/dalamb/file
@@ -88,7 +88,7 @@ test ! -e /etc/dalamb/config.yaml
 test ! -e /var/lib/dalamb
 getent passwd dalamb || echo gone
 `, "PACKAGE="+at)
-	for _, want := range []string{"state dalamb 700", "ok: 1 setting other than the default", "linux/" + p.arch, "# mine\n", "kept\n# mine\n", "gone\n"} {
+	for _, want := range []string{"state dalamb 700", "ok: 2 settings other than the default: data, runner", "linux/" + p.arch, "# mine\n", "kept\n# mine\n", "gone\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("install, upgrade, removal and purge said\n%s\nwant %q in it", out, want)
 		}

@@ -65,7 +65,7 @@ func otlpHeaders(file string) (map[string]string, error) {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "read otlp.headers: %w", err).WithHint("the file has one NAME: VALUE a line")
+		return nil, fault.New(fault.Invalid, "read the header fields: %w", err).WithHint("the file has one NAME: VALUE a line")
 	}
 	headers := map[string]string{}
 	lines := bufio.NewScanner(bytes.NewReader(text))
@@ -77,12 +77,12 @@ func otlpHeaders(file string) (map[string]string, error) {
 		name, value, is := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
 		if !is || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return nil, fault.New(fault.Invalid, "otlp.headers: line %d of %s is no header field", n, file).WithHint("write it as NAME: VALUE")
+			return nil, fault.New(fault.Invalid, "line %d of %s is no header field", n, file).WithHint("write it as NAME: VALUE")
 		}
 		headers[strings.ToLower(name)] = value // as gRPC wants them
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fault.New(fault.Invalid, "read otlp.headers: %w", err).WithHint("the file has one NAME: VALUE a line")
+		return nil, fault.New(fault.Invalid, "read the header fields: %w", err).WithHint("the file has one NAME: VALUE a line")
 	}
 	return headers, nil
 }
@@ -96,17 +96,17 @@ func otlpTLS(c config.OTLP) (*tls.Config, error) {
 	if c.CA != "" {
 		text, err := os.ReadFile(c.CA)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "read otlp.ca: %w", err).WithHint("it names a file with certificates in PEM")
+			return nil, fault.New(fault.Invalid, "read the authorities: %w", err).WithHint("it names a file with certificates in PEM")
 		}
 		t.RootCAs = x509.NewCertPool()
 		if !t.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fault.New(fault.Invalid, "otlp.ca: %s has no certificate", c.CA).WithHint("it names a file with certificates in PEM")
+			return nil, fault.New(fault.Invalid, "%s has no certificate", c.CA).WithHint("it names a file with certificates in PEM")
 		}
 	}
 	if c.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "read otlp.cert and otlp.key: %w", err).WithHint("they name files with a certificate and its key in PEM")
+			return nil, fault.New(fault.Invalid, "read the certificate and its key: %w", err).WithHint("they name files with a certificate and its key in PEM")
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}

@@ -91,7 +91,7 @@ func (n *Node) shipping() []wire.Shipping {
 	return all
 }
 
-// trySinks looks whether each sink could take lines. It sends none.
+// trySinks looks whether each sink could take lines. It sends none. Secrets are in the log, and so a running node's to look at.
 func (n *Node) trySinks(ctx context.Context) (all []doctor.Finding) {
 	for _, s := range n.config.Logs.Ship {
 		what := "log sink " + s.Name
@@ -102,8 +102,15 @@ func (n *Node) trySinks(ctx context.Context) (all []doctor.Finding) {
 			cancel()
 			sink.Close()
 		}
+		if value := n.headerValue(s); err == nil && s.ValueFile != "" {
+			_, err = value()
+		}
 		if err != nil {
 			all = append(all, doctor.Lacking(doctor.Warning, what, "until it takes lines they wait in the log, for as long as _dalamb.logs keeps them; docs/logs.md", "%v", err))
+			continue
+		}
+		if s.ValueSecret != "" {
+			all = append(all, doctor.Good(what, "%s can be had, with the secret %s, which a running node is asked for", s.Kind, s.ValueSecret))
 			continue
 		}
 		all = append(all, doctor.Good(what, "%s can be had", s.Kind))

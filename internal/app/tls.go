@@ -38,7 +38,7 @@ func (n *Node) openTLS() (err error) {
 	}
 	if !c.Insecure {
 		return fault.New(fault.Invalid, "%s would speak plain HTTP to other machines: whoever is between can read tokens and data", strings.Join(open, " and ")).
-			WithHint("give the node a certificate (`dalamb tls init`, then --tls-cert and --tls-key; or --acme-domain NAME), listen on 127.0.0.1, or say --insecure; docs/tls.md")
+			WithHint("%s", concealed)
 	}
 	n.logger.Warn("plain HTTP to other machines: whoever is between can read tokens and data", "listeners", open)
 	return nil
@@ -61,7 +61,7 @@ func (n *Node) Exposed() []string {
 		name     string
 		listener net.Listener
 	}{{"gateway", n.gatewayListener}, {"control", n.controlListener}} {
-		if at, ok := l.listener.Addr().(*net.TCPAddr); !ok || !at.IP.IsLoopback() {
+		if exposed(l.listener.Addr()) {
 			open = append(open, fmt.Sprintf("%s %s", l.name, l.listener.Addr()))
 		}
 	}

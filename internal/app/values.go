@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/entry"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -20,23 +21,29 @@ const keyFile = "secret.key"
 
 // openSecrets reads the key, where there is one.
 func (n *Node) openSecrets(ctx context.Context) error {
-	c := n.config.Secrets
-	o := secret.Options{File: c.Key, KMS: strings.Fields(c.KMS)}
-	if o.File == "" {
-		o.File = filepath.Join(n.config.Data, keyFile)
+	o, err := secretOptions(n.config)
+	if err != nil {
+		return err
 	}
-	if c.Passphrase != "" {
-		var err error
-		if o.Passphrase, err = secret.ReadPassphrase(c.Passphrase); err != nil {
-			return err
+	n.secrets, err = secret.Open(ctx, o)
+	return err
+}
+
+// secretOptions are where the key is and what opens it. It reads the passphrase.
+func secretOptions(c *config.Node) (o secret.Options, err error) {
+	o = secret.Options{File: c.Secrets.Key, KMS: strings.Fields(c.Secrets.KMS)}
+	if o.File == "" {
+		o.File = filepath.Join(c.Data, keyFile)
+	}
+	if c.Secrets.Passphrase != "" {
+		if o.Passphrase, err = secret.ReadPassphrase(c.Secrets.Passphrase); err != nil {
+			return o, err
 		}
 	}
 	if len(o.KMS) == 0 {
 		o.KMS = nil
 	}
-	var err error
-	n.secrets, err = secret.Open(ctx, o)
-	return err
+	return o, nil
 }
 
 // values shows fleet what versions take of the catalog.

@@ -92,7 +92,7 @@ func New(o Options) (*Keeper, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := apart(o.Outside, o.Dir); err != nil {
+	if err := Apart(o.Outside, o.Dir); err != nil {
 		return nil, err
 	}
 	m, err := newMetrics(o.Metrics)
@@ -102,11 +102,11 @@ func New(o Options) (*Keeper, error) {
 	return &Keeper{Options: o, metrics: m, most: mostTrees, trees: map[treeID]*tree{}, outside: outside{path: o.Outside}}, nil
 }
 
-// apart refuses a file among what it is to be compared with.
-func apart(outside, dir string) error {
+// Apart refuses a file among what it is to be compared with: in the directory that the audit's is in.
+func Apart(outside, dir string) error {
 	rel, err := filepath.Rel(filepath.Dir(dir), outside)
 	if err == nil && filepath.IsLocal(rel) {
-		return fault.New(fault.Invalid, "audit.checkpoints: %s is in the data directory, where who changes the log can change it too", outside).
+		return fault.New(fault.Invalid, "%s is in the data directory, where who changes the log can change it too", outside).
 			WithHint("name a file elsewhere, best one that this node can only add to")
 	}
 	return nil

@@ -7,13 +7,16 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dalamb/dalamb/internal/app"
+	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/doctor"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 func doctorCommand(env *environment) *cobra.Command {
@@ -30,13 +33,13 @@ It takes the flags of dalamb up, so that it looks at what that node would: dalam
 Exit codes: 0 everything that a node needs is there, 1 something is missing, 2 the input is wrong.`,
 		Args: cobra.NoArgs,
 	}
-	settings := nodeSettings(c, env)
+	source := nodeSource(c, env)
 	out.flag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if _, err := out.json(); err != nil {
 			return err
 		}
-		node, err := settings()
+		node, err := config.Load(source())
 		if err != nil {
 			return err
 		}
@@ -46,6 +49,7 @@ Exit codes: 0 everything that a node needs is there, 1 something is missing, 2 t
 		}
 		if f, runs := env.running(c.Context(), node.Data); runs {
 			all = append(all, f)
+			all = append(all, env.sinkSecrets(c.Context(), node)...)
 		}
 		err = out.print(c.OutOrStdout(), map[string]any{"healthy": doctor.Healthy(all), "findings": all}, func(w io.Writer) {
 			var rows []row
@@ -74,14 +78,8 @@ func (e *environment) running(ctx context.Context, data string) (f doctor.Findin
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	at := &environment{get: func(name string) string {
-		if name == "DALAMB_DATA" {
-			return data
-		}
-		return e.get(name)
-	}}
 	const name = "running node"
-	node, err := at.client()
+	node, err := e.on(data).client()
 	if err != nil {
 		return doctor.Lacking(doctor.Warning, name, "as a user who may read the data directory, doctor asks it", "%v", err), true
 	}
@@ -95,4 +93,39 @@ func (e *environment) running(ctx context.Context, data string) (f doctor.Findin
 		return doctor.Lacking(doctor.Warning, name, "see the findings on the fence, as the user that the node runs as", "its fence lacks %s", strings.Join(n.Runner.Lacks, ", ")), true
 	}
 	return doctor.Good(name, "version %s at %s, %s, %s", n.Version, n.Control, count(int64(n.Functions), "function"), count(int64(n.Instances), "instance")), true
+}
+
+// on is the environment with another data directory.
+func (e *environment) on(data string) *environment {
+	return &environment{ca: e.ca, get: func(name string) string {
+		if name == "DALAMB_DATA" {
+			return data
+		}
+		return e.get(name)
+	}}
+}
+
+// sinkSecrets tells of sinks of log lines whose secret the running node has not. That the node does not answer is told already.
+func (e *environment) sinkSecrets(ctx context.Context, c *config.Node) (all []doctor.Finding) {
+	if !slices.ContainsFunc(c.Logs.Ship, func(s config.Sink) bool { return s.ValueSecret != "" }) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	node, err := e.on(c.Data).client()
+	if err != nil {
+		return nil
+	}
+	known, err := node.Secrets(ctx)
+	for _, s := range c.Logs.Ship {
+		what := "log sink " + s.Name
+		switch {
+		case s.ValueSecret == "":
+		case err != nil:
+			all = append(all, doctor.Lacking(doctor.Warning, what, "ask as who may see the names of secrets", "whether its secret %s is there is not known: %v", s.ValueSecret, err))
+		case !slices.ContainsFunc(known.Secrets, func(one wire.Secret) bool { return one.Name == s.ValueSecret }):
+			all = append(all, doctor.Lacking(doctor.Warning, what, "dalamb secret set "+s.ValueSecret+"; until then lines wait in the log", "the secret %s is not there", s.ValueSecret))
+		}
+	}
+	return all
 }

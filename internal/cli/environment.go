@@ -20,8 +20,21 @@ import (
 // environment finds the node that a command talks to.
 type environment struct {
 	get func(name string) string // os.Getenv
+	all func() []string          // os.Environ; nil = there are none
 	env string                   // that the command is about; "" = all, or production
 	ca  string                   // --ca
+}
+
+// names are those of all variables.
+func (e *environment) names() (all []string) {
+	if e.all == nil {
+		return nil
+	}
+	for _, pair := range e.all() {
+		name, _, _ := strings.Cut(pair, "=")
+		all = append(all, name)
+	}
+	return all
 }
 
 func (e *environment) dir() string {

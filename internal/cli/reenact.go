@@ -58,7 +58,8 @@ func (r *reenactment) asked(c *cobra.Command) (bool, error) {
 	return false, nil
 }
 
-func (r *reenactment) run(c *cobra.Command, node *config.Node) (err error) {
+func (r *reenactment) run(c *cobra.Command, found *config.Finding) (err error) {
+	node := found.Node
 	if node.EventLog.Kafka != nil {
 		return fault.New(fault.Invalid, "--bundle has a log of its own, and none on Kafka").WithHint("leave --log and DALAMB_LOG out")
 	}
@@ -106,7 +107,7 @@ func (r *reenactment) run(c *cobra.Command, node *config.Node) (err error) {
 		}()
 	}
 	begun := false
-	err = serveNode(ctx, c, r.env, node, func() (*config.Node, error) { return node, nil }, func(n *app.Node) { begun = true; begin(n) })
+	err = serveNode(ctx, c, r.env, found, func() (*config.Finding, error) { return found, nil }, func(n *app.Node) { begun = true; begin(n) })
 	stop()
 	if begun {
 		<-done

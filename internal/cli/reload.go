@@ -32,7 +32,7 @@ func hearHangups() *hangups {
 
 // follow lets the node read its configuration again at each hang-up. The context that it returns ends with the one that it is given, or with the
 // terminal; end waits until nothing of this is under way.
-func (h *hangups) follow(ctx context.Context, n *app.Node, read func() (*config.Node, error), manager *supervisor) (until context.Context, end func()) {
+func (h *hangups) follow(ctx context.Context, n *app.Node, read func() (*config.Finding, error), manager *supervisor) (until context.Context, end func()) {
 	until, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -49,9 +49,9 @@ func (h *hangups) follow(ctx context.Context, n *app.Node, read func() (*config.
 				return
 			}
 			manager.reload(func() {
-				c, err := read()
+				found, err := read()
 				if err == nil {
-					err = n.Reload(c)
+					err = n.Reload(found.Node)
 				}
 				if err != nil {
 					manager.logger.Error("configuration not taken; all stays as it was", "err", err)

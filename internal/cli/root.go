@@ -87,7 +87,7 @@ and DALAMB_TOKEN are stronger. DALAMB_CA, or --ca, names the authority of a node
 	root.Version = buildInfo().line()
 	root.SetVersionTemplate("{{.Version}}\n")
 
-	env := &environment{get: os.Getenv}
+	env := &environment{get: os.Getenv, all: os.Environ}
 	for _, c := range []*cobra.Command{
 		upCommand(env), initCommand(),
 		rolloutCommand(env),

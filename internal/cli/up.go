@@ -42,7 +42,7 @@ versions that ran, sends the events with which the trace began, and says what ca
 	again := reenactment{env: env}
 	again.flags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		node, err := settings()
+		found, err := settings()
 		if err != nil {
 			return err
 		}
@@ -50,17 +50,17 @@ versions that ran, sends the events with which the trace began, and says what ca
 			if err != nil {
 				return err
 			}
-			return again.run(c, node)
+			return again.run(c, found)
 		}
-		return serveNode(c.Context(), c, env, node, settings, nil)
+		return serveNode(c.Context(), c, env, found, settings, nil)
 	}
 	return c
 }
 
 // serveNode opens a node and serves until ctx is done. settings reads the configuration again; ready is called when it serves, nil = nobody needs to know.
 // What there is to say of the node goes to standard output.
-func serveNode(ctx context.Context, c *cobra.Command, env *environment, node *config.Node, settings func() (*config.Node, error), ready func(*app.Node)) error {
-	level := &slog.LevelVar{}
+func serveNode(ctx context.Context, c *cobra.Command, env *environment, found *config.Finding, settings func() (*config.Finding, error), ready func(*app.Node)) error {
+	node, level := found.Node, &slog.LevelVar{}
 	logger, err := telemetry.Logger(telemetry.LogOptions{Writer: c.ErrOrStderr(), Format: node.Log.Format, Level: node.Log.Level, Lever: level})
 	if err != nil {
 		return err
@@ -68,6 +68,9 @@ func serveNode(ctx context.Context, c *cobra.Command, env *environment, node *co
 	// net/http's clients know no other logger: what they say of a function that breaks the rules of HTTP/2 is the function's noise.
 	log.SetFlags(0)
 	log.SetOutput(slog.NewLogLogger(logger.Handler(), slog.LevelDebug).Writer())
+	for _, w := range found.Warnings {
+		logger.Warn("the configuration may not be as it is meant", "where", w.Where, "setting", w.Key, "note", w.What, "hint", w.Hint)
+	}
 	o := app.Options{Config: node, Version: buildInfo().Version, Logger: logger, Level: level, Stdout: c.OutOrStdout(), Environment: env.get}
 	addresses := func(n *app.Node) {
 		info := n.Info()
@@ -113,8 +116,8 @@ func serveNode(ctx context.Context, c *cobra.Command, env *environment, node *co
 	return n.Run(until)
 }
 
-// nodeSettings gives a command the flags that say how a node is, and returns what reads them.
-func nodeSettings(c *cobra.Command, env *environment) func() (*config.Node, error) {
+// nodeSource gives a command the flags that say how a node is, and returns what tells where its configuration is read from.
+func nodeSource(c *cobra.Command, env *environment) func() config.Source {
 	var file string
 	c.Flags().StringVar(&file, "config", "", "configuration file (YAML); see docs/reference/configuration.md")
 	defaults := config.Default()
@@ -133,13 +136,26 @@ func nodeSettings(c *cobra.Command, env *environment) func() (*config.Node, erro
 			c.Flags().Lookup(s.Flag).NoOptDefVal = "true"
 		}
 	}
-	return func() (*config.Node, error) {
+	return func() config.Source {
 		set := map[string]string{}
 		c.Flags().Visit(func(f *pflag.Flag) {
 			if key, ok := keys[f.Name]; ok {
 				set[key] = f.Value.String()
 			}
 		})
-		return config.Load(config.Source{File: file, Environment: env.get, Set: set})
+		return config.Source{File: file, Environment: env.get, Names: env.names(), Set: set}
+	}
+}
+
+// nodeSettings is nodeSource of a command that starts a node: what it returns reads a configuration that a node can start with.
+func nodeSettings(c *cobra.Command, env *environment) func() (*config.Finding, error) {
+	source := nodeSource(c, env)
+	return func() (*config.Finding, error) {
+		found, err := config.Check(source())
+		if err != nil {
+			return nil, err
+		}
+		app.Fit(found, env.get)
+		return found, found.Err()
 	}
 }

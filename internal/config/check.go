@@ -1,17 +1,20 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Finding is what Check has found.
 type Finding struct {
 	Node     *Node    // as far as it could be read
-	Mistakes Problems // with any of them no node starts, or it lacks what it was told of
-	Warnings Problems
+	Mistakes Problems // with any of them no node starts
+	Warnings Problems // a node starts, and lacks what they tell of, or does what may not be meant
 	from     map[string]string
 }
 
-// Check reads a configuration as Load does, and then looks at the files that it names, as the user who asks. Nothing is made or changed. An error
-// says why the file of the configuration cannot be read; all else is in the finding.
+// Check reads a configuration as Load does, and then looks at the files that it names, as the user who asks, and for variables of the environment that are
+// misspelt. Nothing is made or changed. An error says why the file of the configuration cannot be read; all else is in the finding.
 func Check(s Source) (*Finding, error) {
 	l, err := read(s)
 	if err != nil {
@@ -23,7 +26,21 @@ func Check(s Source) (*Finding, error) {
 			f.look(n)
 		}
 	}
+	f.Warnings = append(f.Warnings, misspelt(s)...)
 	return f, nil
+}
+
+// Err is what keeps a node from starting: an error of kind Invalid that wraps the mistakes, or nil.
+func (f *Finding) Err() error {
+	if len(f.Mistakes) == 0 {
+		return nil
+	}
+	return f.Mistakes.fault()
+}
+
+// Sound says whether no mistake was found in any of some settings.
+func (f *Finding) Sound(keys ...string) bool {
+	return !slices.ContainsFunc(f.Mistakes, func(p Problem) bool { return slices.Contains(keys, p.Key) })
 }
 
 // Wrong adds a mistake of a setting that somebody else has found.

@@ -48,7 +48,7 @@ func TestAWrongVariableIsNamed(t *testing.T) {
 // Variables of other meanings have other names, or a command and a node in one environment would read each other's.
 func TestEverySettingHasAVariableOfItsOwn(t *testing.T) {
 	seen := map[string]string{}
-	for _, taken := range []string{"DALAMB_CONTROL", "DALAMB_TOKEN", "DALAMB_CA", "DALAMB_ENV", "DALAMB_VERSION", "DALAMB_FUNCTION"} {
+	for _, taken := range otherVariables() {
 		seen[taken] = "something else"
 	}
 	for _, s := range Settings() {
@@ -110,19 +110,19 @@ func TestCheckLooksAtFilesThatAreNamed(t *testing.T) {
 		{"a directory for a file", "tls: {cert: " + whole + ", key: " + dir + "}\n", "tls.key needs a file", ""},
 		{"a file for a directory", "data: " + whole + "\n", ":1:7: data needs a directory", ""},
 		{"data below a file", "data: " + whole + "/data\n", "data cannot be read: stat " + whole + "/data: not a directory", ""},
-		{"tools that are not there", "build: {tools: [" + none + "]}\n", "build.tools cannot be read", ""},
-		{"no program", "secrets: {kms: no-such-program x}\n", "secrets.kms cannot be started", ""},
-		{"a registry's password", "registries: ['https://r.example?user=a&password-file=" + none + "']\n", "registries cannot be read", ""},
+		{"tools that are not there", "build: {tools: [" + none + "]}\n", "", "build.tools cannot be read"},
+		{"no program", "secrets: {kms: no-such-program x}\n", "", "secrets.kms cannot be started"},
+		{"a registry's password", "registries: ['https://r.example?user=a&password-file=" + none + "']\n", "", "registries cannot be read"},
 		{"Kafka's password", "eventlog: 'kafka://k:9092?sasl=plain&user=a&password-env=NONE'\n", "eventlog takes a password from the variable NONE, which is empty here", ""},
 		{"Kafka's certificates", "eventlog: 'kafka://k:9092?ca=" + none + "'\n", "eventlog cannot be read", ""},
-		{"no client secret", "signin: {issuer: 'https://id.example', client: c, groups: [a=admin], secret: " + none + "}\n", "signin.secret cannot be read", ""},
+		{"no client secret", "signin: {issuer: 'https://id.example', client: c, groups: [a=admin], secret: " + none + "}\n", "", "signin.secret cannot be read"},
 		{"a client secret for everybody", "signin: {issuer: 'https://id.example', client: c, groups: [a=admin], secret: " + open + "}\n", "", "signin.secret is a secret, and everybody"},
-		{"no account", "kubernetes: {account: " + none + "}\n", "kubernetes.account cannot be read", ""},
+		{"no account", "kubernetes: {account: " + none + "}\n", "", "kubernetes.account cannot be read"},
 		{"header fields for everybody", "otlp: {headers: " + open + "}\n", "", "otlp.headers is a secret, and everybody"},
 		{"a key for everybody", "otlp: {cert: " + open + ", key: " + open + "}\n", "", "otlp.key is a secret, and everybody"},
 		{"files that are made", "audit: {checkpoints: " + none + "}\nlogs: {ship: ['file://" + none + "']}\n", "", ""},
-		{"checkpoints whose directory is not there", "audit: {checkpoints: " + none + "/deep}\n", "audit.checkpoints cannot be read: stat " + none, ""},
-		{"a sink that is a directory", "logs: {ship: ['file://" + dir + "']}\n", "logs.ship needs a file", ""},
+		{"checkpoints whose directory is not there", "audit: {checkpoints: " + none + "/deep}\n", "", "audit.checkpoints cannot be read: stat " + none},
+		{"a sink that is a directory", "logs: {ship: ['file://" + dir + "']}\n", "", "logs.ship needs a file"},
 		{"a sink's authority", "logs: {ship: ['https://l.example?ca=" + none + "']}\n", "logs.ship cannot be read", ""},
 		{"a sink's value for everybody", "logs: {ship: ['https://l.example?value-file=" + open + "']}\n", "", "logs.ship is a secret, and everybody"},
 		{"a passphrase by a descriptor", "secrets: {passphrase: 'fd:9'}\n", "", ""},
@@ -168,5 +168,47 @@ func TestHoldsComparesWhatWasPutTogether(t *testing.T) {
 	n.Limits.Batch = 1 << 10
 	if err := Holds(n); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("Holds of a batch below an event = %v, want Invalid", err)
+	}
+}
+
+func TestAVariableThatIsMisspeltIsTold(t *testing.T) {
+	set := map[string]string{
+		"DALAMB_LISEN": ":80", "DALAMB_LIMIT_EVENT": "1Mi", "DALAMB_GATWAY": ":80", "DALAMB_SOMETHING_ELSE": "1", // nobody reads them
+		"DALAMB_EMPTY": "", "DALAMB_DATA": "/data", "DALAMB_TOKEN": "x", "DALAMB_FUNCTION": "pay", "OTHER_LISEN": "1",
+		"DALAMB_PORT": "tcp://10.0.0.1:80", "DALAMB_SERVICE_HOST": "10.0.0.1", "DALAMB_GATEWAY_PORT_80_TCP_ADDR": "10.0.0.1", // of Kubernetes
+	}
+	s := Source{Environment: given(set)}
+	for name := range set {
+		s.Names = append(s.Names, name)
+	}
+	var got []string
+	for _, p := range misspelt(s) {
+		got = append(got, p.Where+": "+p.Hint)
+	}
+	want := []string{
+		"DALAMB_GATWAY: did you mean DALAMB_GATEWAY?", "DALAMB_LIMIT_EVENT: did you mean DALAMB_LIMITS_EVENT?", "DALAMB_LISEN: did you mean DALAMB_CONTROL_LISTEN?",
+		"DALAMB_SOMETHING_ELSE: docs/reference/configuration.md has the settings; a variable of another program may stay",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("misspelt = %q, want %q", got, want)
+	}
+}
+
+func TestAllItemsOfAListThatAreWrongAreTold(t *testing.T) {
+	f, err := Check(Source{File: file(t, "logs:\n  ship:\n    - ftp://one\n    - 'stdout:'\n    - 'stdout:?format=json'\nregistries: ['https://a.example/path', 'https://b.example?x=y']\n"),
+		Environment: given(map[string]string{"DALAMB_REGISTRIES": "ftp://x,ftp://y"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range f.Mistakes {
+		where := p.Where
+		if i := strings.Index(where, ".yaml"); i >= 0 {
+			where = where[i:]
+		}
+		got = append(got, where+" "+p.Key)
+	}
+	if want := []string{".yaml:3:7 logs.ship", ".yaml:5:7 logs.ship", ".yaml:6:14 registries", ".yaml:6:40 registries", "DALAMB_REGISTRIES registries", "DALAMB_REGISTRIES registries"}; !slices.Equal(got, want) {
+		t.Errorf("mistakes at %q, want %q", got, want)
 	}
 }

@@ -16,6 +16,7 @@ type named struct {
 	key, path string
 	kind      kind
 	secret    bool // who else can read it knows what nobody else may
+	later     bool // a node starts without it, and does what needs it when it is there
 }
 
 type kind int
@@ -42,49 +43,59 @@ func (n *Node) names(environment func(string) string) []named {
 	}
 	all = append(all, named{key: "tls.cert", path: n.TLS.Cert}, named{key: "tls.key", path: n.TLS.Key, secret: true}, named{key: "tls.clients", path: n.TLS.Clients},
 		named{key: "acme.ca", path: n.TLS.ACME.CA})
-	all = append(all, named{key: "signin.secret", path: n.Signin.Secret, secret: true},
+	all = append(all, named{key: "signin.secret", path: n.Signin.Secret, secret: true, later: true},
 		named{key: "otlp.headers", path: n.OTLP.Headers, secret: true}, named{key: "otlp.ca", path: n.OTLP.CA}, named{key: "otlp.cert", path: n.OTLP.Cert},
-		named{key: "otlp.key", path: n.OTLP.Key, secret: true}, named{key: "audit.checkpoints", path: n.Audit.Checkpoints, kind: isFileAdded})
+		named{key: "otlp.key", path: n.OTLP.Key, secret: true}, named{key: "audit.checkpoints", path: n.Audit.Checkpoints, kind: isFileAdded, later: true})
 	for _, s := range n.Logs.Ship {
 		if s.Kind == SinkFile {
-			all = append(all, named{key: "logs.ship", path: s.Address, kind: isFileAdded})
+			all = append(all, named{key: "logs.ship", path: s.Address, kind: isFileAdded, later: true})
 		}
-		all = append(all, named{key: "logs.ship", path: s.CA}, named{key: "logs.ship", path: s.ValueFile, secret: true})
+		all = append(all, named{key: "logs.ship", path: s.CA}, named{key: "logs.ship", path: s.ValueFile, secret: true, later: true})
 	}
 	for _, dir := range n.Build.Tools {
-		all = append(all, named{key: "build.tools", path: dir, kind: isDirectory})
+		all = append(all, named{key: "build.tools", path: dir, kind: isDirectory, later: true})
 	}
 	if at := n.Kubernetes.Account; at != defaultAccount { // which is in a pod alone
-		all = append(all, named{key: "kubernetes.account", path: filepath.Join(at, "token"), secret: true}, named{key: "kubernetes.account", path: filepath.Join(at, "ca.crt")})
+		all = append(all, named{key: "kubernetes.account", path: filepath.Join(at, "token"), secret: true, later: true}, named{key: "kubernetes.account", path: filepath.Join(at, "ca.crt"), later: true})
 	}
 	all = append(all, named{key: "secrets.key", path: n.Secrets.Key, kind: isFileToBe, secret: true})
 	if !strings.HasPrefix(n.Secrets.Passphrase, "fd:") {
 		all = append(all, named{key: "secrets.passphrase", path: n.Secrets.Passphrase, secret: true})
 	}
 	if words := strings.Fields(n.Secrets.KMS); len(words) > 0 {
-		all = append(all, named{key: "secrets.kms", path: words[0], kind: isProgram})
+		all = append(all, named{key: "secrets.kms", path: words[0], kind: isProgram, later: true})
 	}
 	for _, r := range n.Registries {
-		all = append(all, named{key: "registries", path: r.PasswordFile, secret: true})
+		all = append(all, named{key: "registries", path: r.PasswordFile, secret: true, later: true})
 	}
 	return all
 }
 
 // look holds one thing against what it has to be.
 func (f *Finding) look(n named) {
+	wrong := f.Wrong
+	if n.later {
+		wrong = f.warn
+	}
 	hint := "name another, or make it; who runs the node must be able to read it"
-	if n.kind == isFileAdded {
+	switch n.kind {
+	case isFileAdded:
 		hint = "name another, or make its directory; who runs the node must be able to write there"
+	case isDirectoryToBe:
+		hint = "make it yours (chown), or choose another with --data DIR"
 	}
 	switch {
 	case n.path == "":
 		return
 	case n.kind == isUnset:
-		f.Wrong(n.key, "set it where the node is started, or use password-file=FILE", "takes a password from the variable %s, which is empty here", n.path)
+		wrong(n.key, "set it where the node is started, or use password-file=FILE", "takes a password from the variable %s, which is empty here", n.path)
+		return
+	case strings.HasPrefix(n.path, "~"): // a directory of that name would be made, and nobody would find it
+		f.Wrong(n.key, "write the whole path; one that is meant to begin so is ./"+n.path, "is %s: a shell makes a home directory of a tilde, and a node does not", n.path)
 		return
 	case n.kind == isProgram:
 		if _, err := exec.LookPath(n.path); err != nil {
-			f.Wrong(n.key, "write its whole path", "cannot be started: %v", err)
+			wrong(n.key, "write its whole path", "cannot be started: %v", err)
 		}
 		return
 	}
@@ -101,27 +112,30 @@ func (f *Finding) look(n named) {
 		}
 	}
 	if err != nil {
-		f.Wrong(n.key, hint, "cannot be read: %v", err)
+		wrong(n.key, hint, "cannot be read: %v", err)
 		return
 	}
 	wantsDirectory := n.kind == isDirectory || n.kind == isDirectoryToBe || at != n.path
 	switch {
 	case wantsDirectory && !info.IsDir():
-		f.Wrong(n.key, hint, "needs a directory, and %s is none", at)
+		wrong(n.key, hint, "needs a directory, and %s is none", at)
 		return
 	case !wantsDirectory && !info.Mode().IsRegular():
-		f.Wrong(n.key, hint, "needs a file, and %s is none", at)
+		wrong(n.key, hint, "needs a file, and %s is none", at)
 		return
 	}
-	if n.kind == isFileAdded {
+	if n.kind == isFileAdded || n.kind == isDirectoryToBe {
 		if err := unix.Access(at, unix.W_OK); err != nil {
-			f.Wrong(n.key, hint, "cannot be written: %s: %v", at, err)
+			wrong(n.key, hint, "cannot be written: %s: %v", at, err)
+			return
 		}
+	}
+	if n.kind == isFileAdded { // which need not be readable
 		return
 	}
 	opened, err := os.Open(at)
 	if err != nil {
-		f.Wrong(n.key, hint, "cannot be read: %v", err)
+		wrong(n.key, hint, "cannot be read: %v", err)
 		return
 	}
 	opened.Close()

@@ -21,6 +21,7 @@ import (
 type Source struct {
 	File        string                   // path of a YAML file; "" = none
 	Environment func(name string) string // a variable that is empty says nothing; nil = there are none
+	Names       []string                 // of all variables of the environment, to find those that are misspelt
 	Set         map[string]string        // by Setting.Key, as the flags gave them
 }
 
@@ -78,7 +79,7 @@ func (ps Problems) fault() error {
 
 // read is all of Load but what follows from problems.
 func read(s Source) (*loader, error) {
-	l := &loader{node: Default(), settings: Settings(), from: map[string]string{}, unread: map[string]bool{}, places: map[string]place{}}
+	l := &loader{node: Default(), settings: Settings(), from: map[string]string{}, unread: map[string]bool{}, places: map[string]place{}, listed: map[string]string{}, items: map[string][]string{}}
 	if s.File != "" {
 		data, err := readFile(s.File)
 		if err != nil {
@@ -118,9 +119,11 @@ func readFile(path string) ([]byte, error) {
 type loader struct {
 	node     *Node
 	settings []Setting
-	from     map[string]string // setting -> where its value came from
-	unread   map[string]bool   // settings whose value could not be read
-	places   map[string]place  // by Problem.Where
+	from     map[string]string   // setting -> where its value came from
+	unread   map[string]bool     // settings whose value could not be read
+	places   map[string]place    // by Problem.Where
+	listed   map[string]string   // setting -> where its list is in the file
+	items    map[string][]string // setting -> where each item of that list is
 	problems Problems
 }
 
@@ -161,9 +164,22 @@ func (l *loader) environment(get func(string) string) {
 func (l *loader) set(where string, s *Setting, text string) {
 	l.from[s.Key] = where
 	delete(l.unread, s.Key)
-	if err := s.set(l.node, text); err != nil {
-		l.unread[s.Key] = true
+	err := s.set(l.node, text)
+	if err == nil {
+		return
+	}
+	l.unread[s.Key] = true
+	var items badItems
+	if !errors.As(err, &items) {
 		l.wrong(where, s.Key, hint(s, err), "%v", err)
+		return
+	}
+	for _, bad := range items {
+		at := where
+		if places := l.items[s.Key]; where == l.listed[s.Key] && bad.index < len(places) {
+			at = places[bad.index]
+		}
+		l.wrong(at, s.Key, hint(s, bad.err), "%v", bad.err)
 	}
 }
 
@@ -242,7 +258,9 @@ func (l *loader) value(name string, s *Setting, v *yaml.Node) {
 				return
 			}
 			items[i] = item.Value
+			l.items[s.Key] = append(l.items[s.Key], l.at(name, item))
 		}
+		l.listed[s.Key] = where
 		text = strings.Join(items, ",")
 	case v.Kind != yaml.ScalarNode || v.Tag == "!!null":
 		l.wrong(where, s.Key, form(s), "has no value that fits")

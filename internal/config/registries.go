@@ -78,21 +78,13 @@ func (r Registry) String() string {
 }
 
 func parseRegistries(text string) ([]Registry, error) {
-	var list []Registry
-	for item := range strings.SplitSeq(text, ",") {
-		if item = strings.TrimSpace(item); item == "" {
-			continue
-		}
+	return parseItems(text, func(item string, before []Registry) (Registry, error) {
 		r, err := parseRegistry(item)
-		if err != nil {
-			return nil, err
+		if err == nil && slices.ContainsFunc(before, func(o Registry) bool { return o.Host == r.Host }) {
+			err = fmt.Errorf("names the registry %s twice", r.Host)
 		}
-		if slices.ContainsFunc(list, func(o Registry) bool { return o.Host == r.Host }) {
-			return nil, fmt.Errorf("names the registry %s twice", r.Host)
-		}
-		list = append(list, r)
-	}
-	return list, nil
+		return r, err
+	})
 }
 
 func registriesText(list []Registry) string {

@@ -62,21 +62,13 @@ func facilities() []string {
 }
 
 func parseSinks(text string) (Sinks, error) {
-	var all Sinks
-	for item := range strings.SplitSeq(text, ",") {
-		if item = strings.TrimSpace(item); item == "" {
-			continue
-		}
+	return parseItems(text, func(item string, before []Sink) (Sink, error) {
 		s, err := parseSink(item)
-		if err != nil {
-			return nil, err
+		if err == nil && slices.ContainsFunc(before, func(o Sink) bool { return o.Name == s.Name }) {
+			err = fault.New(fault.Invalid, "has two sinks of the name %s", s.Name).WithHint("give one another name: ?name=NAME; by it the log knows how far each is")
 		}
-		if slices.ContainsFunc(all, func(o Sink) bool { return o.Name == s.Name }) {
-			return nil, fault.New(fault.Invalid, "has two sinks of the name %s", s.Name).WithHint("give one another name: ?name=NAME; by it the log knows how far each is")
-		}
-		all = append(all, s)
-	}
-	return all, nil
+		return s, err
+	})
 }
 
 // parseSink reads an address such as file:///var/log/shop.log?level=warn. An error never repeats what may be a password.

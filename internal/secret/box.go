@@ -57,6 +57,12 @@ func Open(ctx context.Context, o Options) (*Box, error) {
 	return b, nil
 }
 
+// Opens says why Open would not open a key. A key that is not there yet is none that cannot be opened, and nothing is made or swept away.
+func Opens(ctx context.Context, o Options) error {
+	_, err := o.load(ctx)
+	return err
+}
+
 // Key is the recipient that this node's key opens values for; "" = it has none yet.
 func (b *Box) Key() string {
 	b.mu.Lock()
