@@ -14,6 +14,8 @@ import (
 type Usage interface {
 	// Usage is what was used in the hours that begin from since on and before until.
 	Usage(ctx context.Context, since, until time.Time) ([]function.Usage, error)
+	// Lacking are the hours among them of which the log had let go of records before they were counted.
+	Lacking(ctx context.Context, since, until time.Time) ([]time.Time, error)
 }
 
 // mostUsage bounds the time of one answer.
@@ -40,7 +42,11 @@ func (a *API) getUsage(r *http.Request, q query) (any, error) {
 		return nil, fault.New(fault.Invalid, "query parameters \"since\" and \"until\": there is nothing between them, or more than 400 days")
 	}
 	all, err := a.usage.Usage(r.Context(), since, until)
-	return wire.UsageList{Usage: append([]function.Usage{}, all...)}, err
+	if err != nil {
+		return nil, err
+	}
+	lacking, err := a.usage.Lacking(r.Context(), since, until)
+	return wire.UsageList{Usage: append([]function.Usage{}, all...), Lacking: lacking}, err
 }
 
 // usageRoutes are those of what functions use.

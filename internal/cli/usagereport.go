@@ -52,9 +52,13 @@ not divided: --since 30m is all of the hour that was then. With --prices FILE it
 			if err != nil {
 				return err
 			}
-			r, err := sumUp(used, by, list)
+			r, err := sumUp(used.Usage, by, list)
 			if err != nil {
 				return err
+			}
+			r.Lacking = used.Lacking
+			for _, hour := range used.Lacking {
+				fmt.Fprintf(c.ErrOrStderr(), "warning: the hour from %s is not whole: the log had let go of records before they were counted; more was used\n", hour.UTC().Format("2006-01-02 15:04Z"))
 			}
 			switch format {
 			case "json":
@@ -81,8 +85,9 @@ not divided: --since 30m is all of the hour that was then. With --prices FILE it
 
 // usageReport is what was used, by function, environment or day. The total is no line of it: a function may have any name.
 type usageReport struct {
-	Usage []reportLine `json:"usage"`
-	Total reportLine   `json:"total"`
+	Usage   []reportLine `json:"usage"`
+	Total   reportLine   `json:"total"`
+	Lacking []time.Time  `json:"lacking,omitempty"` // hours of which more was used
 }
 
 // rows are the report as a person reads it, with the total where that is of several.

@@ -4,18 +4,16 @@ import (
 	"context"
 	"net/url"
 
-	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // Usage says what functions used in the hours from a time until another one; "" = a day ago, and now.
-func (c *Client) Usage(ctx context.Context, since, until string) ([]function.Usage, error) {
+func (c *Client) Usage(ctx context.Context, since, until string) (out wire.UsageList, err error) {
 	v := values{}
 	v.text("since", since)
 	v.text("until", until)
 	r := get("v1", "usage")
 	r.query = url.Values(v)
-	var out wire.UsageList
-	err := c.call(ctx, r, &out)
-	return out.Usage, err
+	err = c.call(ctx, r, &out)
+	return out, err
 }

@@ -24,6 +24,15 @@ type Usage struct {
 	BuildMillis int64     `json:"buildMillis"` // of builds
 }
 
+// UsageHour is the data of an event.TypeUsageCompleted event, which follows the usage of an hour.
+type UsageHour struct {
+	Hour time.Time `json:"hour"` // that is complete
+	// Counted is the offset up to which was counted, by partition: TOPIC/ID. What goes from the log behind it was not counted.
+	Counted map[string]int64 `json:"counted,omitempty"`
+	// Lacking are the partitions of which records of the hour, or such as may be of it, went before they were counted.
+	Lacking []string `json:"lacking,omitempty"`
+}
+
 // Add adds what another one used.
 func (u *Usage) Add(o Usage) {
 	u.Invocations += o.Invocations

@@ -52,7 +52,7 @@ func (k *Keeper) skipStored(ctx context.Context) error {
 	next, at := o.next, o.stored
 	var err error
 	if next.IsZero() {
-		next, at, err = k.next(ctx)
+		next, at, err = k.next(ctx, &lack{})
 	} else {
 		at, err = k.read(ctx, place(), at, func(r *eventlog.Record) bool {
 			if u, typ, ok := decode(r); ok && typ == event.TypeUsageCompleted {

@@ -79,7 +79,8 @@ func (k *Keeper) Keep(ctx context.Context, own eventlog.Owned) error {
 	if err := k.o.Catalog.CatchUp(ctx); err != nil {
 		return err
 	}
-	next, _, err := k.next(ctx)
+	var last lack
+	next, _, err := k.next(ctx, &last)
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (k *Keeper) Keep(ctx context.Context, own eventlog.Owned) error {
 	defer tick.Stop()
 	for {
 		for !next.Add(time.Hour + settling).After(k.o.Now()) {
-			if err := k.store(ctx, own, next); err != nil {
+			if err := k.store(ctx, own, next, &last); err != nil {
 				if ctx.Err() != nil {
 					return nil
 				}
@@ -103,8 +104,8 @@ func (k *Keeper) Keep(ctx context.Context, own eventlog.Owned) error {
 	}
 }
 
-// next is the first hour that is not complete in the log, and where in _dalamb.usage the hours after it will be.
-func (k *Keeper) next(ctx context.Context) (hour time.Time, at int64, err error) {
+// next is the first hour that is not complete in the log, and where in _dalamb.usage the hours after it will be; last learns up to where the hour before was counted.
+func (k *Keeper) next(ctx context.Context, last *lack) (hour time.Time, at int64, err error) {
 	hour, err = k.first(ctx)
 	if err != nil {
 		return hour, 0, err
@@ -117,6 +118,9 @@ func (k *Keeper) next(ctx context.Context) (hour time.Time, at int64, err error)
 	at, err = k.read(ctx, place(), at, func(r *eventlog.Record) bool {
 		if u, typ, ok := decode(r); ok && typ == event.TypeUsageCompleted {
 			hour = u.Hour.Add(time.Hour)
+			if h, ok := decodeHour(r); ok {
+				last.counted = h.Counted
+			}
 		}
 		return true
 	})
@@ -147,40 +151,48 @@ func (k *Keeper) first(ctx context.Context) (time.Time, error) {
 }
 
 // store counts an hour and stores it.
-func (k *Keeper) store(ctx context.Context, own eventlog.Owned, hour time.Time) error {
+func (k *Keeper) store(ctx context.Context, own eventlog.Owned, hour time.Time, last *lack) error {
+	complete, err := last.hour(ctx, k, hour, hour.Add(time.Hour)) // before it is read: what goes meanwhile may be lacking, what is gone is
+	if err != nil {
+		return err
+	}
+	if complete.Lacking != nil {
+		k.o.Logger.Warn("an hour's usage is not whole: the log has let go of records before they were counted", "hour", hour, "partitions", complete.Lacking)
+	}
 	all, err := k.count(ctx, hour, hour.Add(time.Hour))
 	if err != nil {
 		return err
 	}
 	var records []eventlog.Record
 	for _, u := range all {
-		r, err := record(event.TypeUsage, u)
+		r, err := record(event.TypeUsage, u.Hour, u.Function, u)
 		if err != nil {
 			return err
 		}
 		records = append(records, r)
 	}
-	r, err := record(event.TypeUsageCompleted, function.Usage{Hour: hour})
+	r, err := record(event.TypeUsageCompleted, hour, "", complete)
 	if err != nil {
 		return err
 	}
 	if _, err := own.Commit(ctx, append(records, r)); err != nil {
 		return fmt.Errorf("store the usage of %s: %w", hour.Format(time.RFC3339), err)
 	}
+	last.counted = complete.Counted
 	return nil
 }
 
 // record has the same id whoever makes it.
-func record(typ string, u function.Usage) (eventlog.Record, error) {
-	data, err := json.Marshal(u)
+func record(typ string, hour time.Time, fn string, what any) (eventlog.Record, error) {
+	data, err := json.Marshal(what)
 	if err != nil {
 		return eventlog.Record{}, fmt.Errorf("encode usage: %w", err)
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", typ, u.Hour.Unix(), u.Function))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", typ, hour.Unix(), fn))
 	sum[6], sum[8] = sum[6]&0x0f|0x80, sum[8]&0x3f|0x80 // a UUID of version 8, RFC 9562
 	e := &event.Event{
 		ID:     fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16]),
-		Source: "/dalamb/usage", Type: typ, Subject: u.Function, Time: u.Hour.Add(time.Hour), DataContentType: "application/json", Data: data,
+		Source: "/dalamb/usage", Type: typ, Subject: fn, Time: hour.Add(time.Hour), DataContentType: "application/json", Data: data,
 	}
 	r := eventlog.FromEvent(function.TopicUsage, e)
 	r.Partition = place().ID

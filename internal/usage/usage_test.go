@@ -167,10 +167,10 @@ func TestHoursAreCountedOnceWhateverEndsANode(t *testing.T) {
 	if err != nil || told(all) != twelve {
 		t.Errorf("while the hour goes on: %s, %v, want %s", told(all), err, twelve)
 	}
-	if n, _, err := w.keeper.next(t.Context()); err != nil || !n.Equal(noon.Add(-time.Hour)) {
+	if n, _, err := w.keeper.next(t.Context(), &lack{}); err != nil || !n.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("a log that was never counted begins with %v, %v, want the hour of its oldest record", n, err)
 	}
-	first, err := record(event.TypeUsageCompleted, function.Usage{Hour: noon.Add(-time.Hour)})
+	first, err := record(event.TypeUsageCompleted, noon.Add(-time.Hour), "", function.UsageHour{Hour: noon.Add(-time.Hour)})
 	w.ok(err)
 	if _, err := w.log.Append(t.Context(), []eventlog.Record{first}); err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func TestHoursAreCountedOnceWhateverEndsANode(t *testing.T) {
 	}
 	for range 2 { // the second finds nothing to do
 		ctx, cancel := context.WithCancel(t.Context())
-		if n, _, err := w.keeper.next(ctx); err == nil && n.Equal(noon.Add(time.Hour)) {
+		if n, _, err := w.keeper.next(ctx, &lack{}); err == nil && n.Equal(noon.Add(time.Hour)) {
 			w.ok(w.keep(w.log.Append))
 		}
 		cancel()
@@ -222,6 +222,64 @@ func TestHoursAreCountedOnceWhateverEndsANode(t *testing.T) {
 	if all, err = w.keeper.Usage(t.Context(), noon.Add(time.Hour), noon.Add(2*time.Hour)); err != nil || told(all) != thirteen {
 		t.Errorf("of one hour: %s, %v, want %s", told(all), err, thirteen)
 	}
+}
+
+// forgetful is a log whose retention has taken what stood before an offset of the requests.
+type forgetful struct {
+	eventlog.Log
+	start int64
+}
+
+func (f *forgetful) from(p eventlog.Partition, at int64) int64 {
+	if p.Topic == function.TopicRequests {
+		at = max(at, f.start)
+	}
+	return at
+}
+
+func (f *forgetful) Bounds(ctx context.Context, p eventlog.Partition) (eventlog.Bounds, error) {
+	b, err := f.Log.Bounds(ctx, p)
+	b.Start = f.from(p, b.Start)
+	return b, err
+}
+
+func (f *forgetful) OffsetAt(ctx context.Context, p eventlog.Partition, at time.Time) (int64, error) {
+	found, err := f.Log.OffsetAt(ctx, p, at)
+	return f.from(p, found), err
+}
+
+func (f *forgetful) Read(ctx context.Context, p eventlog.Partition, at int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
+	return f.Log.Read(ctx, p, f.from(p, at), o)
+}
+
+func TestAnHourThatLacksRecordsIsMarked(t *testing.T) {
+	w := newWorld(t)
+	w.day()
+	w.at(61*time.Minute, function.TopicRequests, event.TypeRequestCompleted, function.Request{Function: "pay"})
+	w.at(62*time.Minute, function.TopicRequests, event.TypeRequestCompleted, function.Request{Function: "pay"})
+	log := &forgetful{Log: w.log}
+	w.keeper.o.Log = log
+	lacking := func(when string, want ...time.Time) {
+		t.Helper()
+		got, err := w.keeper.Lacking(t.Context(), noon.Add(-time.Hour), noon.Add(24*time.Hour))
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: Lacking = %v, %v, want %v", when, got, err, want)
+		}
+	}
+	w.now = noon.Add(time.Hour + 5*time.Minute)
+	w.ok(w.keep(w.log.Append))
+	log.start = 4 // all of the hour before was counted
+	lacking("what was counted is gone")
+	log.start = 6
+	lacking("what was not counted is gone", noon.Add(time.Hour))
+	w.now = noon.Add(2*time.Hour + 5*time.Minute)
+	w.ok(w.keep(w.log.Append))
+	lacking("the hour is stored", noon.Add(time.Hour))
+	log.start = 7 // all that there is of the hour was counted, and nothing came since
+	lacking("later", noon.Add(time.Hour))
+	w.now = noon.Add(3*time.Hour + 5*time.Minute)
+	w.ok(w.keep(w.log.Append))
+	lacking("an hour later", noon.Add(time.Hour))
 }
 
 // TestEachRecordIsOfOneHourThoughClocksDiffer has a node whose clock is fast tell of the next hour while others still tell of this one.
@@ -262,7 +320,7 @@ func TestWhatWasCountedIsNotReadAgain(t *testing.T) {
 	for h := range 300 {
 		hour := noon.Add(time.Duration(h-300) * time.Hour)
 		for _, typ := range []string{event.TypeUsage, event.TypeUsageCompleted} {
-			r, err := record(typ, function.Usage{Hour: hour, Function: "pay", Invocations: 1})
+			r, err := record(typ, hour, "pay", function.Usage{Hour: hour, Function: "pay", Invocations: 1})
 			w.ok(err)
 			r.Time = hour.Add(time.Hour + settling)
 			_, err = w.log.Append(t.Context(), []eventlog.Record{r})
