@@ -123,6 +123,23 @@ func (k *Keeper) History(ctx context.Context, name string, most int) ([]function
 	return all, err
 }
 
+// Tellings are what came of telling an alert's webhook, the newest first.
+func (k *Keeper) Tellings(ctx context.Context, name string, most int) ([]function.AlertTold, error) {
+	var all []function.AlertTold
+	_, err := eventlog.ReadAll(ctx, k.o.Log, place(), func(r *eventlog.Record) error {
+		var t function.AlertTold
+		e, err := eventlog.ToEvent(*r)
+		if err == nil && e.Type == event.TypeAlertTold && e.Subject == name && json.Unmarshal(e.Data, &t) == nil {
+			if all = append(all, t); len(all) > most {
+				all = all[1:]
+			}
+		}
+		return nil
+	})
+	slices.Reverse(all)
+	return all, err
+}
+
 // decode passes over what is no event about an alert.
 func decode(r *eventlog.Record) (c function.AlertChanged, ok bool) {
 	e, err := eventlog.ToEvent(*r)
@@ -132,25 +149,29 @@ func decode(r *eventlog.Record) (c function.AlertChanged, ok bool) {
 	return c, json.Unmarshal(e.Data, &c) == nil && c.Alert != ""
 }
 
-// Test says that an alert fires, marked as a test: triggers and the webhook get what they would get, and the alert's state stays.
-func (k *Keeper) Test(ctx context.Context, name string) error {
+// Test says that an alert fires, marked as a test: triggers and the webhook get what they would get, and the alert's state stays. It returns the id of the event.
+func (k *Keeper) Test(ctx context.Context, name string) (id string, err error) {
 	a, err := k.o.Catalog.View().Alert(name)
 	if err != nil {
-		return err
+		return "", err
 	}
 	c, err := a.Condition()
 	if err != nil {
-		return err
+		return "", err
 	}
 	now := k.o.Now().UTC()
 	rs, err := records(&a.Alert, function.AlertChanged{State: function.AlertFiring, Value: c.Bound, Shown: c.Measure.Show(c.Bound), Since: now, Test: true}, now)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if _, err := k.o.Log.Append(ctx, rs); err != nil {
-		return fmt.Errorf("tell of alert %s: %w", name, err)
+		return "", fmt.Errorf("tell of alert %s: %w", name, err)
 	}
-	return nil
+	e, err := eventlog.ToEvent(rs[0])
+	if err != nil {
+		return "", fmt.Errorf("read what was told of alert %s: %w", name, err)
+	}
+	return e.ID, nil
 }
 
 // records are what the log is told of an alert: the event, and the callback of its webhook.
@@ -176,7 +197,7 @@ func records(a *function.Alert, c function.AlertChanged, now time.Time) ([]event
 	if err != nil {
 		return nil, fmt.Errorf("encode what a webhook is told: %w", err)
 	}
-	value, err := json.Marshal(function.Callback{Function: a.Name, URL: a.Webhook, Secret: a.Secret, Body: text})
+	value, err := json.Marshal(function.Callback{Function: a.Name, URL: a.Webhook, Secret: a.Secret, Body: text, Alert: a.Name})
 	if err != nil {
 		return nil, fmt.Errorf("encode a callback: %w", err)
 	}

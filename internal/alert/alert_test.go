@@ -270,14 +270,15 @@ func TestALagThatCannotBeAskedForChangesNothing(t *testing.T) {
 // TestAWebhookIsToldInTheSameTransaction: the callback has the event, and a try is marked.
 func TestAWebhookIsToldInTheSameTransaction(t *testing.T) {
 	w := newWorld(t, function.Alert{Name: "a", When: "invocations > 0", Webhook: "https://ops.example/in", Secret: "key"})
-	w.ok(w.keeper.Test(t.Context(), "a"))
+	_, err := w.keeper.Test(t.Context(), "a")
+	w.ok(err)
 	w.restart() // what was a try is no state
 	w.called("pay", 1, 0)
 	w.after(time.Second)
 	w.after(time.Second)
 	w.want("a", "firing 0, firing 1")
 	said := ""
-	_, err := eventlog.ReadAll(t.Context(), w.log, eventlog.Partition{Topic: function.TopicCallbacks}, func(r *eventlog.Record) error {
+	_, err = eventlog.ReadAll(t.Context(), w.log, eventlog.Partition{Topic: function.TopicCallbacks}, func(r *eventlog.Record) error {
 		var c function.Callback
 		w.ok(json.Unmarshal(r.Value, &c))
 		var e struct {
@@ -324,4 +325,20 @@ func TestKeepJudgesUntilItIsTold(t *testing.T) {
 		t.Fatalf("records %v, %v", rs, err)
 	}
 	w.want("a", "firing 1")
+}
+
+func TestWhatIsRememberedOfFailuresIsBounded(t *testing.T) {
+	s := newSeen()
+	for i := range 5 * mostSeen {
+		id := fmt.Sprint("attempt-", i)
+		if s.add(id) || !s.add(id) {
+			t.Fatalf("attempt %d is not new once", i)
+		}
+		if near := fmt.Sprint("attempt-", i-mostSeen/2); i >= mostSeen/2 && !s.add(near) {
+			t.Fatalf("attempt %d is not known any more, %d later", i, mostSeen/2)
+		}
+		if n := len(s.newer) + len(s.older); n > 2*mostSeen {
+			t.Fatalf("%d attempts are remembered", n)
+		}
+	}
 }

@@ -22,7 +22,7 @@ type follow struct {
 	log     eventlog.Log
 	watched []*watched
 	next    map[eventlog.Partition]int64
-	told    map[string]time.Time // attempts that more than one record tells of, and when it was the first time
+	told    seen // attempts that more than one record tells of
 }
 
 // sources are the topics that tell of what a condition measures.
@@ -42,7 +42,7 @@ func sources(m function.AlertMeasure) []string {
 
 // newFollow reads from where the longest window begins.
 func (k *Keeper) newFollow(ctx context.Context, all []*watched) (*follow, error) {
-	f := &follow{log: k.o.Log, watched: all, next: map[eventlog.Partition]int64{}, told: map[string]time.Time{}}
+	f := &follow{log: k.o.Log, watched: all, next: map[eventlog.Partition]int64{}, told: newSeen()}
 	longest := map[string]time.Duration{}
 	for _, w := range all {
 		for _, topic := range sources(w.condition.Measure) {
@@ -77,11 +77,6 @@ func (f *follow) read(ctx context.Context) (caught bool, err error) {
 			return false, err
 		}
 		caught = caught && done
-	}
-	for id, at := range f.told {
-		if time.Since(at) > 2*function.DefaultAlertWindow.Std() { // its records stand close together
-			delete(f.told, id)
-		}
 	}
 	return caught, nil
 }
@@ -166,11 +161,8 @@ func (f *follow) run(s sample, run *function.Run) (all []sample) {
 	if n := len(run.Attempts); n > 0 {
 		a := run.Attempts[n-1]
 		failed := a.Outcome != function.Succeeded
-		_, told := f.told[a.ID]
-		if a.ID != "" && (failed || a.Batch > 1) {
-			f.told[a.ID] = time.Now()
-		}
-		if !told {
+		again := a.ID != "" && (failed || a.Batch > 1) && f.told.add(a.ID)
+		if !again {
 			one := s
 			one.failed, one.took = failed, a.Duration.Std()
 			all = append(all, one)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"slices"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -17,8 +19,10 @@ type Alerts interface {
 	States(ctx context.Context) (map[string]function.AlertChanged, error)
 	// History is what was said of an alert, the newest first.
 	History(ctx context.Context, name string, most int) ([]function.AlertChanged, error)
-	// Test tells what an alert that fires tells, marked as a test.
-	Test(ctx context.Context, name string) error
+	// Tellings are what came of telling an alert's webhook, the newest first.
+	Tellings(ctx context.Context, name string, most int) ([]function.AlertTold, error)
+	// Test tells what an alert that fires tells, marked as a test, and returns the id of the event.
+	Test(ctx context.Context, name string) (string, error)
 }
 
 // shownChanges are the changes of an alert that are told, if it is not said otherwise.
@@ -28,12 +32,22 @@ const (
 )
 
 // wireAlert is an alert as it stands. What was said of another one of its name, before it was made, is not its.
-func wireAlert(a catalog.Alert, said map[string]function.AlertChanged) wire.Alert {
-	out := wire.Alert{Alert: a.Alert, Changed: a.Changed, State: function.AlertOK}
+func wireAlert(v *catalog.View, a catalog.Alert, said map[string]function.AlertChanged) wire.Alert {
+	out := wire.Alert{Alert: a.Alert, Changed: a.Changed, State: function.AlertOK, Missing: unfit(v, a.Functions)}
 	if c, ok := said[a.Name]; ok && !c.Since.Before(a.Changed) {
 		out.State, out.Since, out.Shown = c.State, &c.Since, c.Shown
 	}
 	return out
+}
+
+// unfit are the globs that no function fits.
+func unfit(v *catalog.View, globs []string) (none []string) {
+	for _, glob := range globs {
+		if !slices.ContainsFunc(v.Functions(), func(f *catalog.Function) bool { return access.Grant{Functions: []string{glob}}.Covers(f.Name) }) {
+			none = append(none, glob)
+		}
+	}
+	return none
 }
 
 func (a *API) listAlerts(r *http.Request, _ query) (any, error) {
@@ -42,14 +56,16 @@ func (a *API) listAlerts(r *http.Request, _ query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, one := range a.catalog.View().Alerts() {
-		list.Alerts = append(list.Alerts, wireAlert(one, said))
+	view := a.catalog.View()
+	for _, one := range view.Alerts() {
+		list.Alerts = append(list.Alerts, wireAlert(view, one, said))
 	}
 	return list, nil
 }
 
 func (a *API) getAlert(r *http.Request, q query) (any, error) {
-	one, err := a.catalog.View().Alert(r.PathValue("name"))
+	view := a.catalog.View()
+	one, err := view.Alert(r.PathValue("name"))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +78,11 @@ func (a *API) getAlert(r *http.Request, q query) (any, error) {
 		return nil, err
 	}
 	history, err := a.alerts.History(r.Context(), one.Name, int(most))
-	return wire.AlertDetail{Alert: wireAlert(one, said), History: append([]function.AlertChanged{}, history...)}, err
+	if err != nil {
+		return nil, err
+	}
+	tellings, err := a.alerts.Tellings(r.Context(), one.Name, int(most))
+	return wire.AlertDetail{Alert: wireAlert(view, one, said), History: append([]function.AlertChanged{}, history...), Tellings: tellings}, err
 }
 
 func (a *API) setAlert(r *http.Request, _ query) (any, error) {
@@ -82,10 +102,11 @@ func (a *API) setAlert(r *http.Request, _ query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if old, err := a.catalog.View().Alert(one.Name); err == nil && reflect.DeepEqual(old.Alert, one) {
-		return wire.AlertSet{Alert: wireAlert(old, said), Unchanged: true}, nil
+	view := a.catalog.View()
+	if old, err := view.Alert(one.Name); err == nil && reflect.DeepEqual(old.Alert, one) {
+		return wire.AlertSet{Alert: wireAlert(view, old, said), Unchanged: true}, nil
 	}
-	view, err := a.catalog.Submit(r.Context(), catalog.SetAlert{Alert: one})
+	view, err = a.catalog.Submit(r.Context(), catalog.SetAlert{Alert: one})
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +114,7 @@ func (a *API) setAlert(r *http.Request, _ query) (any, error) {
 	if err != nil {
 		return nil, err // removed again at once by somebody else
 	}
-	return wire.AlertSet{Alert: wireAlert(made, said)}, nil
+	return wire.AlertSet{Alert: wireAlert(view, made, said)}, nil
 }
 
 func (a *API) removeAlert(r *http.Request, _ query) (any, error) {
@@ -102,7 +123,12 @@ func (a *API) removeAlert(r *http.Request, _ query) (any, error) {
 }
 
 func (a *API) testAlert(r *http.Request, _ query) (any, error) {
-	return nil, a.alerts.Test(r.Context(), r.PathValue("name"))
+	one, err := a.catalog.View().Alert(r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	id, err := a.alerts.Test(r.Context(), one.Name)
+	return wire.AlertTested{Event: id, Webhook: one.Webhook != ""}, err
 }
 
 // alertRoutes are those of alerts.
@@ -114,6 +140,6 @@ func (a *API) alertRoutes() []route {
 		{Method: "PUT", Path: "/v1/alerts/{name}", Name: "setAlert", Summary: "Make an alert, or put another in its place; one that fires is resolved. The secret that it names must be there.",
 			Body: function.Alert{}, Answer: wire.AlertSet{}, Also: []int{409, 429}, serve: a.setAlert},
 		{Method: "DELETE", Path: "/v1/alerts/{name}", Name: "removeAlert", Summary: "Take an alert away; one that fires is resolved.", Status: http.StatusNoContent, Also: []int{409}, serve: a.removeAlert},
-		{Method: "POST", Path: "/v1/alerts/{name}/test", Name: "testAlert", Summary: "Tell triggers and the webhook of an alert what they are told when it fires, marked as a test.", Status: http.StatusNoContent, serve: a.testAlert},
+		{Method: "POST", Path: "/v1/alerts/{name}/test", Name: "testAlert", Summary: "Tell triggers and the webhook of an alert what they are told when it fires, marked as a test. What came of the webhook is among the alert's tellings, by the event.", Answer: wire.AlertTested{}, serve: a.testAlert},
 	}
 }

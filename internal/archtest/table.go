@@ -62,7 +62,7 @@ func Table() []Room {
 		{"internal/codeshare", []string{"chunk", "image", "function", "eventlog", "fault"}},
 		{"internal/source/hook", []string{"function", "fault"}},
 		{"internal/source", []string{"eventlog", "event", "fault", "catalog", "function"}},
-		{"internal/callback", []string{"function", "eventlog", "fault"}},
+		{"internal/callback", []string{"function", "eventlog", "event", "fault"}},
 		{"internal/idempotency", []string{"function", "eventlog", "event", "fault"}},
 		{"internal/copier", []string{"catalog", "function", "eventlog", "event", "fault"}},
 		{"internal/gateway", []string{"catalog", "fleet", "history", "match", "eventlog", "function", "event", "fault"}},

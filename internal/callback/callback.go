@@ -183,34 +183,42 @@ func (p *keeper) begin(ctx context.Context, key string, c *function.Callback) {
 	}
 	p.workers.Go(func() {
 		defer func() { <-p.room }()
-		if !p.make(ctx, key, c) {
+		tries, outcome, done := p.make(ctx, key, c)
+		if !done {
 			return // the next owner does
 		}
 		gone := eventlog.Record{Topic: p.own.Topic, Partition: p.own.ID, Key: []byte(key)}
-		if _, err := p.own.Commit(ctx, []eventlog.Record{gone}); err != nil && ctx.Err() == nil {
-			p.fail(fmt.Errorf("commit: %w", err))
-		}
+		p.commit(ctx, append(p.told(key, c, tries, outcome, false), gone))
 	})
 }
 
-// make tries until somebody has taken it, or it is of no use. False = ctx was done before.
-func (p *keeper) make(ctx context.Context, key string, c *function.Callback) bool {
+// make tries until somebody has taken it, or it is of no use, which outcome says. Not done = ctx was done before.
+func (p *keeper) make(ctx context.Context, key string, c *function.Callback) (tries int, outcome error, done bool) {
 	for try := 0; ; try++ {
 		again, err := p.try(ctx, key, c)
 		switch {
 		case ctx.Err() != nil:
-			return false
+			return try, nil, false
 		case err == nil:
 			p.made.WithLabelValues("made").Inc()
-			return true
+			return try + 1, nil, true
 		case !fault.Retryable(err) || try == len(p.o.Waits):
 			p.made.WithLabelValues("given up").Inc()
 			p.o.Logger.Warn("callback given up", "function", c.Function, "run", key, "tries", try+1, "err", err)
-			return true
+			return try + 1, err, true
+		}
+		if rs := p.told(key, c, try+1, err, true); try == 0 && rs != nil {
+			p.commit(ctx, rs)
 		}
 		if !pause(ctx, max(p.o.Waits[try], again)) {
-			return false
+			return try + 1, nil, false
 		}
+	}
+}
+
+func (p *keeper) commit(ctx context.Context, rs []eventlog.Record) {
+	if _, err := p.own.Commit(ctx, rs); err != nil && ctx.Err() == nil {
+		p.fail(fmt.Errorf("commit: %w", err))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -281,6 +282,65 @@ func TestReachable(t *testing.T) {
 	} {
 		if err := reachable(netip.MustParseAddr(text), allow); (err == nil) != want {
 			t.Errorf("reachable(%s) = %v, want %v", text, err, want)
+		}
+	}
+}
+
+func TestWhatCameOfAnAlertsWebhookIsTold(t *testing.T) {
+	w := newWorld(t)
+	if err := w.log.CreateTopic(t.Context(), eventlog.Topic{Name: function.TopicAlerts, Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	tries := 0
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if tries++; r.URL.Path == "/gone" {
+			rw.WriteHeader(http.StatusNotFound)
+		} else if tries == 1 {
+			rw.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	defer server.Close()
+	told := func() (all []string) {
+		_, err := eventlog.ReadAll(t.Context(), w.log, eventlog.Partition{Topic: function.TopicAlerts}, func(r *eventlog.Record) error {
+			var one function.AlertTold
+			e, err := eventlog.ToEvent(*r)
+			if err == nil {
+				err = json.Unmarshal(e.Data, &one)
+			}
+			all = append(all, fmt.Sprintf("%s %s of %s: %d %q %t", e.ID, one.Event, one.Alert, one.Tries, strings.TrimPrefix(one.Error, server.Listener.Addr().String()+" "), one.Again))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	var want []string
+	for _, c := range []struct {
+		key, path string
+		want      []string
+	}{
+		{"e1", "/", []string{`e1-trying e1 of oven: 1 "answers 500" true`, `e1-told e1 of oven: 2 "" false`}},
+		{"e2", "/gone", []string{`e2-told e2 of oven: 1 "answers 404" false`}},
+	} {
+		value, err := json.Marshal(function.Callback{Function: "oven", URL: server.URL + c.path, Secret: "s", Body: json.RawMessage(`{}`), Alert: "oven"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.append(eventlog.Record{Topic: own.Topic, Partition: 0, Key: []byte(c.key), Value: value})
+		want = append(want, c.want...)
+		for range 2 { // the second owner finds nothing to do
+			stop := w.keep()
+			for deadline := time.Now().Add(10 * time.Second); len(told()) < len(want) && time.Now().Before(deadline); {
+				runtime.Gosched()
+			}
+			stop()
+		}
+		if got := told(); strings.Join(got, ", ") != strings.Join(want, ", ") {
+			t.Fatalf("told %q, want %q", got, want)
 		}
 	}
 }

@@ -1,13 +1,17 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dalamb/dalamb/internal/client"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -71,6 +75,9 @@ error-rate (of invocations, of 10 at least; 5%), p95 (of their durations; 500ms)
 					return
 				}
 				fmt.Fprintf(w, "%s  set: %s\n", made.Name, made.When)
+				if made.Missing != nil {
+					fmt.Fprintf(c.ErrOrStderr(), "warning: no function fits %s now; one that comes later is measured\n", clean(strings.Join(made.Missing, ", ")))
+				}
 			})
 		},
 	}
@@ -108,7 +115,7 @@ func alertListCommand(env *environment) *cobra.Command {
 						if a.Since != nil {
 							since = stamp(*a.Since)
 						}
-						rows = append(rows, cells(a.Name, string(a.State), since, a.When, ofFunctions(a.Functions)))
+						rows = append(rows, cells(a.Name, string(a.State), since, a.When, ofFunctions(&a)))
 					}
 					table(w, []string{"ALERT", "STATE", "SINCE", "WHEN", "FUNCTIONS"}, rows)
 				},
@@ -119,9 +126,17 @@ func alertListCommand(env *environment) *cobra.Command {
 	return c
 }
 
-func ofFunctions(globs []string) string {
-	if len(globs) == 0 {
+// ofFunctions is which functions an alert measures, and which of its globs no function fits.
+func ofFunctions(a *wire.Alert) string {
+	if len(a.Functions) == 0 {
 		return "all"
+	}
+	var globs []string
+	for _, glob := range a.Functions {
+		if slices.Contains(a.Missing, glob) {
+			glob += " (none)"
+		}
+		globs = append(globs, glob)
 	}
 	return strings.Join(globs, ", ")
 }
@@ -141,12 +156,15 @@ func alertShowCommand(env *environment) *cobra.Command {
 						text = fmt.Sprintf("%q", a.Text)
 					}
 					for _, l := range [][2]string{
-						{"state", string(a.State)}, {"when", a.When}, {"functions", ofFunctions(a.Functions)}, {"window", function.Duration(a.Span()).String()}, {"level", string(a.Level)}, {"text", text},
+						{"state", string(a.State)}, {"when", a.When}, {"functions", ofFunctions(&a.Alert)}, {"window", function.Duration(a.Span()).String()}, {"level", string(a.Level)}, {"text", text},
 						{"webhook", a.Webhook}, {"secret", a.Secret},
 					} {
 						if l[1] != "" {
 							fmt.Fprintf(w, "%-9s  %s\n", l[0], clean(l[1]))
 						}
+					}
+					if i := slices.IndexFunc(a.Tellings, func(t function.AlertTold) bool { return t.Error != "" }); i >= 0 {
+						fmt.Fprintf(w, "%-9s  %s: %s (%s)\n", "untold", stamp(a.Tellings[i].At), clean(a.Tellings[i].Error), outcome(&a.Tellings[i]))
 					}
 					fmt.Fprintln(w)
 					if len(a.History) == 0 {
@@ -170,23 +188,73 @@ func alertShowCommand(env *environment) *cobra.Command {
 	return c
 }
 
+// outcome is how far one that fails is.
+func outcome(t *function.AlertTold) string {
+	if t.Again {
+		return "it is tried again"
+	}
+	return "given up after " + count(int64(t.Tries), "try")
+}
+
+// tellPatience is how long alert test waits for what came of the webhook.
+const tellPatience = 20 * time.Second
+
 func alertTestCommand(env *environment) *cobra.Command {
 	return &cobra.Command{
 		Use:   "test NAME",
 		Short: "Tell triggers and the webhook of an alert what they are told when it fires, marked as a test",
-		Args:  cobra.ExactArgs(1),
+		Long: `Tell triggers and the webhook of an alert what they are told when it fires, marked as a test, and say what came of the webhook.
+
+Exit codes: 0 it was told, and the webhook has taken it; 1 the webhook has not; 2 the command line is wrong.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
 			if err != nil {
 				return err
 			}
-			if err := node.TestAlert(c.Context(), args[0]); err != nil {
+			tested, err := node.TestAlert(c.Context(), args[0])
+			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s  told, as a test; its state is what it was\n", args[0])
+			if !tested.Webhook {
+				fmt.Fprintf(c.OutOrStdout(), "%s  told, as a test; its state is what it was\n", args[0])
+				return nil
+			}
+			t, err := telling(c.Context(), node, args[0], tested.Event)
+			switch {
+			case err != nil:
+				return err
+			case t == nil:
+				return fault.New(fault.Timeout, "%s: triggers were told, as a test, and what came of the webhook is not known after %s", args[0], tellPatience).WithHint("dalamb alert show %s says it when it is", args[0])
+			case t.Error != "":
+				return fault.New(fault.Unavailable, "%s: triggers were told, as a test, and the webhook was not: %s (%s)", args[0], clean(t.Error), outcome(t)).
+					WithHint("see that the address is right, that it takes what the secret signs, and that callbacks.allow names its network where it is not of the internet; docs/alerts.md")
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s  told, as a test, and its webhook too; its state is what it was\n", args[0])
 			return nil
 		},
 	}
+}
+
+// telling waits for what came of telling an alert's webhook an event; nil = nothing in time.
+func telling(ctx context.Context, node *client.Client, name, event string) (*function.AlertTold, error) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.Now().Add(tellPatience); time.Now().Before(late); {
+		a, err := node.Alert(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if i := slices.IndexFunc(a.Tellings, func(t function.AlertTold) bool { return t.Event == event }); i >= 0 {
+			return &a.Tellings[i], nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return nil, nil
 }
 
 func alertRemoveCommand(env *environment) *cobra.Command {

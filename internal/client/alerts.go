@@ -31,6 +31,6 @@ func (c *Client) RemoveAlert(ctx context.Context, name string) error {
 }
 
 // TestAlert tells what an alert tells that fires, marked as a test.
-func (c *Client) TestAlert(ctx context.Context, name string) error {
-	return c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "alerts", name, "test"}}, nil)
+func (c *Client) TestAlert(ctx context.Context, name string) (out wire.AlertTested, err error) {
+	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "alerts", name, "test"}}, &out)
 }

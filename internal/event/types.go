@@ -63,6 +63,7 @@ const (
 	TypeBreakerClosed     = "dalamb.breaker.closed.v1"
 
 	TypeAlertFired    = "dalamb.alert.fired.v1"
+	TypeAlertTold     = "dalamb.alert.told.v1"
 	TypeAlertResolved = "dalamb.alert.resolved.v1"
 
 	TypeUsage          = "dalamb.usage.v1"           // what a function used in an hour

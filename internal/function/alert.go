@@ -217,6 +217,17 @@ const (
 	AlertOK     AlertState = "ok"
 )
 
+// AlertTold is the data of event.TypeAlertTold in TopicAlerts: what came of telling an alert's webhook. A webhook that fails is told of after the first try, and when it
+// was told at last, or given up.
+type AlertTold struct {
+	Alert string    `json:"alert"`
+	Event string    `json:"event"` // the id of the event that it was told
+	At    time.Time `json:"at"`
+	Tries int       `json:"tries"`
+	Error string    `json:"error,omitempty"` // "" = it has taken it
+	Again bool      `json:"again,omitempty"` // it is tried again
+}
+
 // AlertChanged is the data of event.TypeAlertFired and TypeAlertResolved in TopicAlerts.
 type AlertChanged struct {
 	Alert     string     `json:"alert"`

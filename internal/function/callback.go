@@ -27,6 +27,8 @@ type Callback struct {
 	Secret   string `json:"secret"` // its full name
 	// Body is what is told, in place of the state of a run; the record's key is then an event's id.
 	Body json.RawMessage `json:"body,omitempty"`
+	// Alert is whose webhook it is; what came of it is told in TopicAlerts. "" = of none.
+	Alert string `json:"alert,omitempty"`
 }
 
 // Fields of a callback's request.
