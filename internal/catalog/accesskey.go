@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/access"
@@ -50,11 +49,7 @@ func (c AddAccessKey) event(_ context.Context, s scene) (*event.Event, error) {
 }
 
 func (s *settings) admit(key AccessKey) {
-	s.Access = maps.Clone(s.Access)
-	if s.Access == nil {
-		s.Access = map[string]AccessKey{}
-	}
-	s.Access[key.Name] = key
+	s.Access = with(s.Access, key.Name, key)
 }
 
 // nameless refuses a name for a token or an access key that one has.
@@ -75,9 +70,7 @@ func (v *View) HasToken(name string) bool {
 func (v *View) accessNames() []string { return slices.Sorted(maps.Keys(v.settings.Access)) }
 
 // AccessKeys lists the access keys by name.
-func (v *View) AccessKeys() []AccessKey {
-	return slices.SortedFunc(maps.Values(v.settings.Access), func(a, b AccessKey) int { return strings.Compare(a.Name, b.Name) })
-}
+func (v *View) AccessKeys() []AccessKey { return byName(v.settings.Access) }
 
 // AccessKey is the access key of an id.
 func (v *View) AccessKey(id string) (AccessKey, bool) {

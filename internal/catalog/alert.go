@@ -2,14 +2,10 @@ package catalog
 
 import (
 	"context"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
-	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -32,12 +28,12 @@ type (
 func alertEntity(name string) string { return "alert/" + name }
 
 func (c SetAlert) event(_ context.Context, at scene) (*event.Event, error) {
-	if _, there := at.view.settings.Alerts[c.Alert.Name]; !there && len(at.view.settings.Alerts) >= maxAlerts {
-		return nil, fault.New(fault.Exhausted, "there are %d alerts already: %q is one too many", maxAlerts, c.Alert.Name).WithHint("remove those that nobody needs: dalamb alert rm")
+	if err := roomFor(at.view.settings.Alerts, maxAlerts, "alert", c.Alert.Name, "remove those that nobody needs: dalamb alert rm"); err != nil {
+		return nil, err
 	}
 	if c.Alert.Secret != "" {
-		if _, err := at.view.Secret(c.Alert.Secret); err != nil {
-			return nil, fault.New(fault.NotFound, "alert %q takes a secret that is not there: %w", c.Alert.Name, err).WithHint("set it first: dalamb secret set %s", c.Alert.Secret)
+		if err := at.view.hasSecrets("alert", c.Alert.Name, c.Alert.Secret); err != nil {
+			return nil, err
 		}
 	}
 	entity := alertEntity(c.Alert.Name)
@@ -58,30 +54,19 @@ func (s *settings) heed(typ string, p payload, r eventlog.Record) (ok bool) {
 	if p.Alert == nil || typ != event.TypeAlertChanged && typ != event.TypeAlertRemoved {
 		return false
 	}
-	s.Alerts = maps.Clone(s.Alerts)
-	if s.Alerts == nil {
-		s.Alerts = map[string]Alert{}
-	}
 	if typ == event.TypeAlertRemoved {
-		delete(s.Alerts, p.Alert.Name)
+		s.Alerts = without(s.Alerts, p.Alert.Name)
 		return true
 	}
-	s.Alerts[p.Alert.Name] = Alert{Alert: *p.Alert, Changed: r.Time, Revision: r.Offset}
+	s.Alerts = with(s.Alerts, p.Alert.Name, Alert{Alert: *p.Alert, Changed: r.Time, Revision: r.Offset})
 	return true
 }
 
 // Alerts lists the alerts by name.
-func (v *View) Alerts() []Alert {
-	return slices.SortedFunc(maps.Values(v.settings.Alerts), func(a, b Alert) int { return strings.Compare(a.Name, b.Name) })
-}
+func (v *View) Alerts() []Alert { return byName(v.settings.Alerts) }
 
 // Alert returns an alert, or NotFound with the nearest names.
-func (v *View) Alert(name string) (Alert, error) {
-	if a, ok := v.settings.Alerts[name]; ok {
-		return a, nil
-	}
-	return Alert{}, fault.Missing("alert", name, slices.Sorted(maps.Keys(v.settings.Alerts)))
-}
+func (v *View) Alert(name string) (Alert, error) { return named(v.settings.Alerts, "alert", name) }
 
 // secretAlerts are the alerts whose webhook a secret signs, sorted.
 func (v *View) secretAlerts(name string) []string {

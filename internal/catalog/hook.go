@@ -2,13 +2,10 @@ package catalog
 
 import (
 	"context"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
-	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -30,14 +27,11 @@ type (
 func hookEntity(name string) string { return "hook/" + name }
 
 func (c SetHook) event(_ context.Context, at scene) (*event.Event, error) {
-	hooks := at.view.settings.Hooks
-	if _, there := hooks[c.Hook.Name]; !there && len(hooks) >= maxHooks {
-		return nil, fault.New(fault.Exhausted, "there are %d hooks already: %q is one too many", len(hooks), c.Hook.Name).WithHint("remove those that nobody uses: dalamb hook ls")
+	if err := roomFor(at.view.settings.Hooks, maxHooks, "hook", c.Hook.Name, "remove those that nobody uses: dalamb hook ls"); err != nil {
+		return nil, err
 	}
-	for _, name := range c.Hook.Secrets() {
-		if _, err := at.view.Secret(name); err != nil {
-			return nil, fault.New(fault.NotFound, "hook %q takes a secret that is not there: %w", c.Hook.Name, err).WithHint("set it first: dalamb secret set %s", name)
-		}
+	if err := at.view.hasSecrets("hook", c.Hook.Name, c.Hook.Secrets()...); err != nil {
+		return nil, err
 	}
 	entity := hookEntity(c.Hook.Name)
 	return payload{Function: entity, Expects: at.view.expects(entity), Hook: &c.Hook}.event(event.TypeHookChanged)
@@ -57,30 +51,19 @@ func (s *settings) listen(typ string, p payload, at time.Time) (ok bool) {
 	if p.Hook == nil || typ != event.TypeHookChanged && typ != event.TypeHookRemoved {
 		return false
 	}
-	s.Hooks = maps.Clone(s.Hooks)
-	if s.Hooks == nil {
-		s.Hooks = map[string]Hook{}
-	}
 	if typ == event.TypeHookRemoved {
-		delete(s.Hooks, p.Hook.Name)
+		s.Hooks = without(s.Hooks, p.Hook.Name)
 		return true
 	}
-	s.Hooks[p.Hook.Name] = Hook{Hook: *p.Hook, Changed: at}
+	s.Hooks = with(s.Hooks, p.Hook.Name, Hook{Hook: *p.Hook, Changed: at})
 	return true
 }
 
 // Hooks lists the hooks by name.
-func (v *View) Hooks() []Hook {
-	return slices.SortedFunc(maps.Values(v.settings.Hooks), func(a, b Hook) int { return strings.Compare(a.Name, b.Name) })
-}
+func (v *View) Hooks() []Hook { return byName(v.settings.Hooks) }
 
 // Hook returns a hook, or NotFound with the nearest names.
-func (v *View) Hook(name string) (Hook, error) {
-	if h, ok := v.settings.Hooks[name]; ok {
-		return h, nil
-	}
-	return Hook{}, fault.Missing("hook", name, slices.Sorted(maps.Keys(v.settings.Hooks)))
-}
+func (v *View) Hook(name string) (Hook, error) { return named(v.settings.Hooks, "hook", name) }
 
 // SecretHooks are the hooks that take a secret, sorted.
 func (v *View) SecretHooks(name string) []string {

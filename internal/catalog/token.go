@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/access"
@@ -79,17 +78,11 @@ func (s *settings) admitToken(p payload, at time.Time) {
 	if p.Grant != nil {
 		t.Hash, t.Grant = p.Grant.Hash, p.Grant.Grant
 	}
-	s.Tokens = maps.Clone(s.Tokens)
-	if s.Tokens == nil {
-		s.Tokens = map[string]Token{}
-	}
-	s.Tokens[p.Token] = t
+	s.Tokens = with(s.Tokens, p.Token, t)
 }
 
 // Tokens lists the tokens that were given out, by name, those that have expired among them.
-func (v *View) Tokens() []Token {
-	return slices.SortedFunc(maps.Values(v.settings.Tokens), func(a, b Token) int { return strings.Compare(a.Name, b.Name) })
-}
+func (v *View) Tokens() []Token { return byName(v.settings.Tokens) }
 
 // TokenNames lists their names.
 func (v *View) TokenNames() []string { return slices.Sorted(maps.Keys(v.settings.Tokens)) }

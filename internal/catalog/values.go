@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -119,32 +118,20 @@ func (s *settings) give(typ string, p payload, b birth) (ok bool) {
 		}
 		values := k.of(s)
 		old := (*values)[p.Value.Name]
-		*values = maps.Clone(*values)
 		if typ == k.removed {
-			delete(*values, p.Value.Name)
+			*values = without(*values, p.Value.Name)
 			return true
 		}
-		if *values == nil {
-			*values = map[string]Value{}
-		}
-		(*values)[p.Value.Name] = Value{
+		*values = with(*values, p.Value.Name, Value{
 			Name: p.Value.Name, Text: p.Value.Text, Sealed: p.Value.Sealed, Revision: old.Revision + 1, Offset: b.offset, Changed: b.at,
-		}
+		})
 		return true
 	}
 	return false
 }
 
 func (v *View) value(k valueKind, name string) (Value, error) {
-	values := *k.of(&v.settings)
-	if one, ok := values[name]; ok {
-		return one, nil
-	}
-	return Value{}, fault.Missing(k.word, name, slices.Sorted(maps.Keys(values)))
-}
-
-func sorted(values map[string]Value) []Value {
-	return slices.SortedFunc(maps.Values(values), func(a, b Value) int { return strings.Compare(a.Name, b.Name) })
+	return named(*k.of(&v.settings), k.word, name)
 }
 
 // takers are the functions whose versions in use take a value, sorted.
@@ -160,7 +147,7 @@ func (v *View) takers(k valueKind, name string) []string {
 }
 
 // Secrets lists the secrets by name, sealed.
-func (v *View) Secrets() []Value { return sorted(v.settings.Secrets) }
+func (v *View) Secrets() []Value { return byName(v.settings.Secrets) }
 
 // Secret returns a secret, sealed, or NotFound with the nearest names.
 func (v *View) Secret(name string) (Value, error) { return v.value(secretKind(), name) }
@@ -169,7 +156,7 @@ func (v *View) Secret(name string) (Value, error) { return v.value(secretKind(),
 func (v *View) SecretTakers(name string) []string { return v.takers(secretKind(), name) }
 
 // Config lists the configuration values by name.
-func (v *View) Config() []Value { return sorted(v.settings.Config) }
+func (v *View) Config() []Value { return byName(v.settings.Config) }
 
 // ConfigValue returns a configuration value, or NotFound with the nearest names.
 func (v *View) ConfigValue(name string) (Value, error) { return v.value(configKind(), name) }
