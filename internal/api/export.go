@@ -77,15 +77,16 @@ func (e *export) gather(ctx context.Context, id, topic string, causes bool) erro
 	if err := e.api.history.CatchUp(ctx); err != nil {
 		return err
 	}
-	t := tracer{api: e.api, seen: map[string]bool{}, out: wire.Trace{ID: id, Roots: []wire.TraceNode{}}, met: e.meet}
-	roots, err := t.grow(ctx, id, topic, causes)
+	t := newTracer(e.api, id)
+	t.met = e.meet
+	sources, err := t.grow(ctx, id, topic, causes)
 	if err != nil {
 		return err
 	}
 	e.out.Trace = t.out
 	m := &e.out.Manifest
 	m.ID, m.Began, m.Ended, m.Missing = id, t.out.Began.UTC(), t.out.Ended.UTC(), slices.Clone(t.out.Cut)
-	for _, f := range roots {
+	for _, f := range sources {
 		m.Sources = append(m.Sources, f.event.ID)
 	}
 	for _, n := range lost(t.out.Roots) {

@@ -174,8 +174,70 @@ func TestATreeIsBounded(t *testing.T) {
 	n.ran(ring[1], two, function.Run{ID: "r2", State: function.RunSucceeded})
 	tr, err = n.client.Trace(t.Context(), "one", "")
 	ok(t, err)
-	if len(tr.Cut) != 1 || !strings.Contains(tr.Cut[0], "among its own causes") {
+	if len(tr.Cut) != 1 || !strings.Contains(tr.Cut[0], "among its own causes") || shape(tr.Roots) != "two(r2) one(r1)" {
 		t.Errorf("a ring = %+v", tr)
+	}
+
+	// What is asked for is shown, also where the tree has no room for it.
+	last := keyed("last", "order.validated", "k")
+	ok(t, last.SetExtension(event.ExtCausationID, "root"))
+	n.emit("events", last)
+	tr, err = n.client.Trace(t.Context(), "last", "")
+	ok(t, err)
+	if n := len(tr.Roots); n != 2 || tr.Roots[1].ID != "last" || !strings.Contains(tr.Roots[1].Note, "beyond what is shown") {
+		t.Errorf("an event of a tree that is too large: %d roots, %v, want two, the second it", n, tr.Roots[n-1])
+	}
+}
+
+func TestAnEventThatNoRunEmittedIsInItsTrace(t *testing.T) {
+	n := newNode(t)
+	n.deploy(payManifest, "one")
+	_, err := n.client.CreateTopic(t.Context(), wire.TopicCreate{Name: "answers", Partitions: 2})
+	ok(t, err)
+	caused := func(id, topic, by string) eventlog.Position {
+		e := keyed(id, "order.validated", "k")
+		if by != "" {
+			ok(t, e.SetExtension(event.ExtCausationID, by))
+		}
+		at := n.emit(topic, e)[0]
+		n.ran(at, e, function.Run{ID: "run-" + id, State: function.RunSucceeded, Finished: time.Now()})
+		return at
+	}
+	caused("a", "events", "")
+	caused("b", "answers", "a") // an answer that somebody else gave
+	caused("c", "events", "b")
+	tr, err := n.client.Trace(t.Context(), "c", "")
+	ok(t, err)
+	if got, want := shape(tr.Roots), "a(run-a) b(run-b) c(run-c)"; got != want || tr.Cut != nil {
+		t.Fatalf("trace = %s, cut %q, want %s", got, tr.Cut, want)
+	}
+	if tr.Roots[0].Note != "" || tr.Roots[1].Note != "caused by event a, and no run that is known emitted it" {
+		t.Errorf("notes = %q and %q", tr.Roots[0].Note, tr.Roots[1].Note)
+	}
+	if b, _ := n.exported("c", true); len(b.Events) != 3 || len(b.Runs) != 3 || !slices.Equal(b.Manifest.Sources, []string{"a", "b", "c"}) {
+		t.Errorf("exported: %d events, %d runs, sources %v, want all", len(b.Events), len(b.Runs), b.Manifest.Sources)
+	}
+
+	// A request with a cause is one that a function made: it makes it again.
+	ask := fact(event.TypeRequestCompleted, "k", 1)
+	ask.ID = "ask"
+	ok(t, ask.SetExtension(event.ExtCausationID, "a"))
+	data, err := json.Marshal(function.Request{ID: "ask", Function: "pay", Method: "POST", Path: "/pay", Start: time.Now()})
+	ok(t, err)
+	ask.Data = data
+	ok(t, n.log.CreateTopic(t.Context(), eventlog.Topic{Name: function.TopicRequests, Partitions: 1}))
+	n.emit(function.TopicRequests, ask)
+	b, _ := n.exported("ask", true)
+	if len(b.Events) != 2 || !slices.Equal(b.Manifest.Sources, []string{"a"}) {
+		t.Errorf("a call of a function: %d events, sources %v, want 2, and a alone to begin with", len(b.Events), b.Manifest.Sources)
+	}
+
+	// One whose cause is gone begins the trace.
+	caused("d", "events", "gone")
+	tr, err = n.client.Trace(t.Context(), "d", "")
+	ok(t, err)
+	if shape(tr.Roots) != "d(run-d)" || len(tr.Cut) != 1 || !strings.Contains(tr.Cut[0], "event gone, which caused d, was not found") {
+		t.Errorf("trace = %s, cut %q", shape(tr.Roots), tr.Cut)
 	}
 }
 

@@ -34,139 +34,32 @@ func (a *API) traceEvent(r *http.Request, q query) (any, error) {
 	if id == "" {
 		return nil, fault.New(fault.Invalid, "query parameter \"id\": none is given").WithHint("the id of an event or of a run, a W3C trace id, or TOPIC/PARTITION@OFFSET")
 	}
-	t := tracer{api: a, seen: map[string]bool{}, out: wire.Trace{ID: id, Roots: []wire.TraceNode{}}}
+	t := newTracer(a, id)
 	if _, err := t.grow(r.Context(), id, q.text("topic"), true); err != nil {
 		return nil, err
 	}
 	return &t.out, nil
 }
 
+func newTracer(a *API, id string) *tracer {
+	return &tracer{api: a, seen: map[string]bool{}, have: map[string]*found{}, out: wire.Trace{ID: id, Roots: []wire.TraceNode{}}}
+}
+
 // tracer makes one trace.
 type tracer struct {
 	api  *API
-	seen map[string]bool // ids of events that are in the tree
+	seen map[string]bool   // ids of events that are in the tree
+	have map[string]*found // by id: events that were found on the way up, which need not be looked for again
+	full bool              // something is not in the tree because there was no room
 	out  wire.Trace
 
 	met func(*found, *function.Run) error // called with one of both for each node of which there is more than its name; nil = nobody wants to know
-}
-
-// grow makes the trees that an event, or a W3C trace, belongs to: from the first causes on, or from the event itself.
-func (t *tracer) grow(ctx context.Context, id, topic string, causes bool) (roots []*found, err error) {
-	starts, err := t.starts(ctx, id, topic)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range starts {
-		root := f
-		if causes || len(starts) > 1 {
-			if root, err = t.climb(ctx, f); err != nil {
-				return nil, err
-			}
-		}
-		same := func(o *found) bool { return o.event.ID == root.event.ID }
-		switch {
-		case slices.ContainsFunc(roots, same):
-		case len(roots) == maxTraceRoots:
-			t.cut(fmt.Sprintf("only the first %d chains are shown", maxTraceRoots))
-		default:
-			roots = append(roots, root)
-		}
-	}
-	slices.SortFunc(roots, func(x, y *found) int { return x.record.Time.Compare(y.record.Time) })
-	for _, root := range roots {
-		if t.seen[root.event.ID] {
-			continue
-		}
-		n, err := t.event(ctx, root, 0)
-		if err != nil {
-			return nil, err
-		}
-		t.out.Roots = append(t.out.Roots, n)
-	}
-	return roots, nil
 }
 
 func (t *tracer) cut(what string) {
 	if !slices.Contains(t.out.Cut, what) {
 		t.out.Cut = append(t.out.Cut, what)
 	}
-}
-
-// starts are the events that the id is about: one, or those of a W3C trace.
-func (t *tracer) starts(ctx context.Context, id, topic string) ([]*found, error) {
-	if !w3cTrace.MatchString(id) {
-		f, err := t.api.find(ctx, id, topic)
-		if err != nil {
-			return nil, err
-		}
-		return []*found{f}, nil
-	}
-	ps, err := t.api.searched(ctx, topic)
-	if err != nil {
-		return nil, err
-	}
-	s := backward{log: t.api.log, now: t.api.now, most: maxTraceHits, want: func(e *event.Event) bool {
-		parent := e.Extension(event.ExtTraceParent)
-		return len(parent) >= 35 && parent[3:35] == id
-	}}
-	if err := s.run(ctx, ps); err != nil {
-		return nil, err
-	}
-	if len(s.hits) == 0 {
-		return nil, s.missing(fmt.Sprintf("no event is of the trace %s", id), topic)
-	}
-	if !s.whole {
-		t.cut(fmt.Sprintf("no index knows trace ids: of the newest %d events, back to %s, these are of the trace", s.looked, s.since.UTC().Format(time.RFC3339)))
-	}
-	var all []*found
-	for i := range s.hits {
-		all = append(all, &found{record: s.hits[i], event: eventlog.EventOf(&s.hits[i]), how: s.how()})
-	}
-	return all, nil
-}
-
-// climb goes from an event to the one that caused it, and on to the first that can be found.
-func (t *tracer) climb(ctx context.Context, f *found) (*found, error) {
-	passed := map[string]bool{f.event.ID: true}
-	for range maxTraceDepth {
-		cause := f.event.Extension(event.ExtCausationID)
-		if cause == "" {
-			return f, nil
-		}
-		if passed[cause] {
-			t.cut(fmt.Sprintf("event %s is among its own causes", fault.Clip(cause)))
-			return f, nil
-		}
-		passed[cause] = true
-		above, err := t.cause(ctx, cause, f.record.Time)
-		if err != nil {
-			return nil, err
-		}
-		if above == nil {
-			t.cut(fmt.Sprintf("event %s, which caused %s, was not found: the log holds it no more, or no trigger ran it", fault.Clip(cause), fault.Clip(f.event.ID)))
-			return f, nil
-		}
-		f = above
-	}
-	t.cut(fmt.Sprintf("the chain has more than %d causes", maxTraceDepth))
-	return f, nil
-}
-
-// cause finds an event that caused another, which was appended at a time; nil = it cannot be found without a scan.
-func (t *tracer) cause(ctx context.Context, id string, before time.Time) (*found, error) {
-	f, err := t.api.findByIndex(ctx, id, "")
-	if f != nil || err != nil && fault.KindOf(err) != fault.NotFound {
-		return f, err
-	}
-	ps, err := t.api.searched(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	at, ok := timeOfID(id)
-	if !ok {
-		at = before
-	}
-	return t.api.findAround(ctx, ps, id, at, before)
 }
 
 // event makes the node of an event, with its runs below it.
@@ -290,6 +183,9 @@ func (t *tracer) emitted(ctx context.Context, n *wire.TraceNode, all []function.
 
 // emittedEvent finds an event that was appended about a time: by its runs, else in the partition of its key at that time; nil = not there.
 func (t *tracer) emittedEvent(ctx context.Context, e function.Emitted, about time.Time) (*found, error) {
+	if f := t.have[e.ID]; f != nil && f.record.Topic == e.Topic {
+		return f, nil
+	}
 	f, err := t.api.findByIndex(ctx, e.ID, e.Topic)
 	if f != nil || err != nil {
 		if fault.KindOf(err) == fault.NotFound {
@@ -320,9 +216,11 @@ func (t *tracer) emittedEvent(ctx context.Context, e function.Emitted, about tim
 func (t *tracer) room(depth int) bool {
 	switch {
 	case t.out.Nodes >= maxTraceNodes:
+		t.full = true
 		t.cut(fmt.Sprintf("the tree has more than %d nodes", maxTraceNodes))
 		return false
 	case depth >= maxTraceDepth:
+		t.full = true
 		t.cut(fmt.Sprintf("the tree is deeper than %d", maxTraceDepth))
 		return false
 	}
