@@ -192,6 +192,6 @@ func (n *Node) control() http.Handler {
 	for _, path := range console.Paths() {
 		mux.Handle(path, n.console)
 	}
-	mux.Handle("/", n.api)
+	mux.Handle("/", n.console.Elsewhere(n.api))
 	return mux
 }

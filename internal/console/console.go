@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
-
-	"github.com/dalamb/dalamb/internal/fault"
 )
 
 // Options of New.
@@ -115,7 +113,7 @@ func (c *Console) deeds() map[string]show {
 
 // noPage is what stands below the console's paths and is none of its pages.
 func noPage(v *visit) (frame, error) {
-	return frame{}, fault.New(fault.NotFound, "the console has no page %s", cut(200, v.r.URL.Path)).WithHint("go on from the overview")
+	return frame{}, nowhere(v.r.URL.Path)
 }
 
 // ServeHTTP answers a browser. What another site's page, or another port's, sends in a visitor's name is refused before it is read.
