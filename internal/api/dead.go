@@ -70,11 +70,20 @@ func matches(p *match.Pattern, d *function.DeadLetter) bool {
 }
 
 func (a *API) getDead(r *http.Request, _ query) (any, error) {
-	d, err := a.history.DeadLetter(r.PathValue("run"))
+	d, err := a.deadLetter(r.PathValue("run"))
 	if err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// deadLetter is the one whose id is, or begins with, what is given.
+func (a *API) deadLetter(begin string) (*function.DeadLetter, error) {
+	id, err := a.history.DeadLetterID(begin)
+	if err != nil {
+		return nil, err
+	}
+	return a.history.DeadLetter(id)
 }
 
 func (a *API) redrive(r *http.Request, _ query) (any, error) {
@@ -163,21 +172,23 @@ func (a *API) checkRedrive(req *wire.Redrive) error {
 	if _, err := parsePattern("pattern", req.Pattern); err != nil {
 		return err
 	}
-	if err := a.checkVersion(req); err != nil {
+	if err := a.checkIDs(req.IDs); err != nil {
 		return err
 	}
-	return a.checkIDs(req.IDs)
+	return a.checkVersion(req)
 }
 
-// checkIDs refuses a list in which one is not there: a slip of the pen shall not look like success.
+// checkIDs refuses a list in which one is not there: a slip of the pen shall not look like success. Each that only begins an id becomes the whole of it.
 func (a *API) checkIDs(ids []string) error {
 	if len(ids) > maxIDs {
 		return fault.New(fault.Invalid, "ids: %d are more than %d at once", len(ids), maxIDs).WithHint("select them by function, trigger, pattern or time")
 	}
-	for _, id := range ids {
-		if _, err := a.history.DeadLetter(id); err != nil {
+	for i := range ids {
+		id, err := a.history.DeadLetterID(ids[i])
+		if err != nil {
 			return err
 		}
+		ids[i] = id
 	}
 	return nil
 }
@@ -190,11 +201,11 @@ func (a *API) discard(r *http.Request, _ query) (any, error) {
 	if len(req.IDs) == 0 {
 		return nil, fault.New(fault.Invalid, "ids: none are given").WithHint("name the dead letters to discard")
 	}
-	slices.Sort(req.IDs)
-	req.IDs = slices.Compact(req.IDs)
 	if err := a.checkIDs(req.IDs); err != nil {
 		return nil, err
 	}
+	slices.Sort(req.IDs)
+	req.IDs = slices.Compact(req.IDs)
 	if err := a.mayOperate(r.Context(), req.IDs); err != nil {
 		return nil, err
 	}
@@ -279,7 +290,7 @@ func (a *API) editDead(r *http.Request, _ query) (any, error) {
 	if err := decode(r, &req); err != nil {
 		return nil, err
 	}
-	d, err := a.history.DeadLetter(r.PathValue("run"))
+	d, err := a.deadLetter(r.PathValue("run"))
 	if err != nil {
 		return nil, err
 	}

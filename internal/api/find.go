@@ -72,6 +72,9 @@ func (a *API) find(ctx context.Context, id, topic string) (*found, error) {
 		return nil, err
 	}
 	if len(s.hits) == 0 {
+		if f, err := a.findByBegin(ctx, id, topic); f != nil || err != nil {
+			return f, err
+		}
 		return nil, s.missing(fmt.Sprintf("no event and no run has the id %q", fault.Clip(id)), topic)
 	}
 	return &found{record: s.hits[0], event: eventlog.EventOf(&s.hits[0]), how: s.how()}, nil
@@ -104,6 +107,18 @@ func (a *API) findByIndex(ctx context.Context, id, topic string) (*found, error)
 		return nil, err
 	}
 	return f, nil
+}
+
+// findByBegin knows a run by how its id begins. It comes last: the text may be the whole id of an event. nil = no run's does.
+func (a *API) findByBegin(ctx context.Context, begin, topic string) (*found, error) {
+	id, err := a.history.RunID(begin)
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.findByIndex(ctx, id, topic)
 }
 
 // onlyItsRuns is for an event that retention has taken before what is known of its runs.

@@ -22,6 +22,9 @@ func (a *API) streamLogs(w http.ResponseWriter, r *http.Request, q query) error 
 	if err != nil {
 		return err
 	}
+	if want.run, err = a.writer(want.run); err != nil {
+		return err
+	}
 	follow, err := q.flag("follow")
 	if err != nil {
 		return err
@@ -63,6 +66,18 @@ func (a *API) streamLogs(w http.ResponseWriter, r *http.Request, q query) error 
 }
 
 // logPartitions lists where lines may be: a function's are in the partition of its name.
+// writer is the id of the run that is meant. One that is under way, and a request, are known by their lines alone, and by the whole id.
+func (a *API) writer(run string) (string, error) {
+	if run == "" {
+		return "", nil
+	}
+	id, err := a.history.RunID(run)
+	if fault.KindOf(err) == fault.NotFound {
+		return run, nil
+	}
+	return id, err
+}
+
 func (a *API) logPartitions(ctx context.Context, fn string) ([]eventlog.Partition, error) {
 	t, err := a.topic(ctx, function.TopicLogs)
 	if err != nil {

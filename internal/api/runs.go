@@ -76,7 +76,11 @@ func (a *API) triedBy(run *function.Run) (all []wire.RunVersion) {
 }
 
 func (a *API) getRun(r *http.Request, _ query) (any, error) {
-	run, err := a.history.RunByID(r.PathValue("run"))
+	id, err := a.history.RunID(r.PathValue("run"))
+	if err != nil {
+		return nil, err
+	}
+	run, err := a.history.RunByID(id)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +150,27 @@ func TestDeadLetters(t *testing.T) {
 	d, err := n.client.DeadLetter(t.Context(), "run-3")
 	if err != nil || len(d.Run.Attempts) != 4 {
 		t.Errorf("DeadLetter = %+v, %v, want four attempts", d, err)
+	}
+}
+
+func TestWhatBeginsAnIDStandsForIt(t *testing.T) {
+	n := newNode(t)
+	n.shop()
+	ctx := t.Context()
+	if d, err := n.client.DeadLetter(ctx, "run-3"[:4]); err != nil || d.Run.ID != "run-3" {
+		t.Errorf("DeadLetter = %+v, %v, want run-3", d, err)
+	}
+	_, err := n.client.Run(ctx, "run-")
+	wantFault(t, "a run", err, fault.Invalid, `the id of more than one run begins with "run-"`, "say more of it: run-1, run-2")
+	_, err = n.client.Trace(ctx, "run-", "")
+	wantFault(t, "a trace", err, fault.Invalid, `the id of more than one run begins with "run-"`, "")
+	_, err = n.client.DeadLetter(ctx, "run")
+	wantFault(t, "too little", err, fault.NotFound, `there is no dead letter "run"`, "")
+	if _, err := n.client.Redrive(ctx, wire.Redrive{IDs: []string{"run-"}}); err != nil || !slices.Equal(n.script.redrives[0].IDs, []string{"run-3"}) {
+		t.Errorf("redrive asked for %+v, %v", n.script.redrives, err)
+	}
+	if _, err := n.client.Discard(ctx, wire.Discard{IDs: []string{"run-", "run-3"}}); err != nil || !slices.Equal(n.script.discards[0].IDs, []string{"run-3"}) {
+		t.Errorf("discard asked for %+v, %v", n.script.discards, err)
 	}
 }
 

@@ -19,7 +19,7 @@ func dlqCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use: "dlq", Short: "Dead letters: list, show, edit, redrive, discard",
 		Long: `Dead letters are runs that used up their attempts. They keep their event and every error until they are redriven or discarded,
-or for 90 days. Without a sub-command they are listed.`,
+or for 90 days. Without a sub-command they are listed. Of an ID the first characters are enough, four at least, where no other begins so.`,
 		Args: cobra.NoArgs, RunE: list.RunE,
 	}
 	c.Flags().AddFlagSet(list.Flags())
@@ -144,7 +144,8 @@ func dlqRedrive(env *environment) *cobra.Command {
 		Use:   "redrive [ID...] [--function F] [--trigger T] [--pattern P] [--error TEXT] [--since T] [--before T] [--all]",
 		Short: "Run dead letters again, each for its own trigger alone",
 		Long: `Run dead letters again: those named, or those that the flags select (all that hold), or --all. Each runs for its own trigger
-alone; other triggers of the same event do not see it. One that fails again stays a dead letter, with its new errors added.
+alone; other triggers of the same event do not see it. One that fails again stays a dead letter, with its new errors added. Of an
+ID the first characters are enough, four at least, where no other begins so.
 
 The job goes on by itself, also after a restart of the node.`,
 		RunE: func(c *cobra.Command, args []string) error {

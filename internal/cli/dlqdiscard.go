@@ -24,7 +24,8 @@ func dlqDiscard(env *environment) *cobra.Command {
 		Use:   "discard [ID...] [--function F] [--trigger T] [--pattern P] [--error TEXT] [--since T] [--before T] [--all]",
 		Short: "Give dead letters up",
 		Long: `Give dead letters up: all of those named, or none when one of them is not there; or those that the flags select, or --all. Those that
-are selected are counted, and it asks first. With a selection it goes through a thousand at a time: an interrupted one goes on when it is said again.`,
+are selected are counted, and it asks first. With a selection it goes through a thousand at a time: an interrupted one goes on when it is said again.
+Of an ID the first characters are enough, four at least, where no other begins so.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, err := out.json(); err != nil {
 				return err

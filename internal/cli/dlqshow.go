@@ -40,7 +40,7 @@ func dlqShow(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use: "show ID", Short: "Show a dead letter: its event, every attempt, and what the function wrote",
 		Long: `Show a dead letter: its event, every attempt with its version and error, and what the function wrote in it, as far as the node
-keeps logs (a week).`,
+keeps logs (a week). Of the ID the first characters are enough, four at least, where no other begins so.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, err := out.json(); err != nil {
@@ -136,7 +136,7 @@ $EDITOR. The new event has an id of its own and the old one's id as causationid.
 it fails the dead letter keeps the new event, and all errors.
 
 --event gives what is to change: what it does not say (source, type, subject, data, ...) is the old event's, and an attribute that
-is null is left out.`,
+is null is left out. Of the ID the first characters are enough, four at least, where no other begins so.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, err := out.json(); err != nil {

@@ -23,7 +23,8 @@ func explainCommand(env *environment) *cobra.Command {
 		Short: "Tell the story of an event",
 		Long: `Tell the story of an event: where it came from; which triggers wanted it, by the platform's state when it came, and what became of it on
 each, with every attempt, its version, its time and what it emitted; where it waits now; which triggers did not want it, and the first predicate of
-their filters that failed. Last comes what would be otherwise if it came now. ID is that of an event or of a run; dalamb events shows PARTITION@OFFSET.
+their filters that failed. Last comes what would be otherwise if it came now. ID is that of an event or of a run, of which the
+first characters are enough where no other begins so; dalamb events shows PARTITION@OFFSET.
 
 An event that has run on some trigger is found at once, and so is one whose id dalamb has given. Others are looked for in the log, from the newest on;
 --topic says where. See docs/questions.md.`,

@@ -76,7 +76,7 @@ other fields are shown; -o json has its text as it was written. See docs/logs.md
 	}
 	f := c.Flags()
 	f.BoolVarP(&o.Follow, "follow", "f", false, "go on with what is written from now on")
-	f.StringVar(&o.Run, "run", "", "only of this run")
+	f.StringVar(&o.Run, "run", "", "only of this run; the first characters of its `ID` are enough where no other begins so")
 	f.Int64Var(&o.Version, "version", 0, "only of the version of this number")
 	f.StringVar(&o.Level, "level", "", "only what is at least so serious: "+strings.Join(function.LogLevels(), ", ")+"; a line that names no level is info")
 	f.StringVar(&o.Text, "text", "", "only with this text, in capitals or not")

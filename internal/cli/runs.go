@@ -127,6 +127,8 @@ func runsShow(env *environment) *cobra.Command {
 	var out output
 	c := &cobra.Command{
 		Use: "show ID", Short: "Show a run: its event, attempts, errors, result, and what it emitted", Args: cobra.ExactArgs(1),
+		Long: `Show a run: its event, attempts, errors, result, and what it emitted. Of the ID the first characters are enough, four at least, where no
+other run's begins so.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			node, err := env.client()
 			if err != nil {
