@@ -178,6 +178,7 @@ type API struct {
 	catalog      *catalog.Catalog
 	pasts        *catalog.Pasts
 	searches     chan struct{} // a place for each that is under way
+	exports      chan struct{} // the same
 	history      *history.History
 	dispatcher   Dispatcher
 	replays      Replays
@@ -244,7 +245,7 @@ func New(o Options) (*API, error) {
 		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, alerts: o.Alerts, usage: o.Usage, shipping: o.Shipping, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets, still: o.Still, audit: o.Audit,
 		hooks: o.Hooks,
 		aims:  o.Aims,
-		pasts: catalog.NewPasts(o.Log), searches: make(chan struct{}, maxSearches),
+		pasts: catalog.NewPasts(o.Log), searches: make(chan struct{}, maxSearches), exports: make(chan struct{}, maxExports),
 		gates: o.Routes,
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		machine:  o.Machine,

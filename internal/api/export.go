@@ -13,7 +13,6 @@ import (
 	"github.com/dalamb/dalamb/internal/bundle"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
-	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/image"
@@ -30,12 +29,19 @@ func (a *API) exportTrace(w http.ResponseWriter, r *http.Request, q query) error
 	if err != nil {
 		return err
 	}
-	e := export{api: a, runs: map[string]bool{}, ran: map[string][]int{}}
+	select {
+	case a.exports <- struct{}{}:
+		defer func() { <-a.exports }()
+	default:
+		return fault.New(fault.Unavailable, "%d exports are under way", maxExports).WithHint("ask again when one is over")
+	}
+	e := export{api: a, runs: map[string]bool{}, ran: map[string][]int{}, spans: map[string][]span{}}
 	err = a.search(r.Context(), func(ctx context.Context) error { return e.gather(ctx, id, q.text("topic"), causes) })
 	if err != nil {
 		return err
 	}
-	out := &begun{w: w}
+	out := &begun{w: w, c: http.NewResponseController(w), stall: exportStall}
+	defer out.end()
 	err = bundle.Write(out, &e.out, func(digest string, w io.Writer) error {
 		dir, err := a.code.Dir(digest)
 		if err != nil {
@@ -50,27 +56,14 @@ func (a *API) exportTrace(w http.ResponseWriter, r *http.Request, q query) error
 	return err
 }
 
-// begun is an answer of which something was sent, or nothing yet.
-type begun struct {
-	w   http.ResponseWriter
-	yes bool
-}
-
-func (b *begun) Write(p []byte) (int, error) {
-	if !b.yes {
-		b.yes = true
-		b.w.Header().Set("Content-Type", "application/x-tar")
-	}
-	return b.w.Write(p)
-}
-
 // export is a bundle in the making.
 type export struct {
 	api   *API
 	out   bundle.Bundle
 	bytes int
-	runs  map[string]bool  // ids of runs and requests, by which log lines are known
-	ran   map[string][]int // function -> versions that ran, the first one first
+	runs  map[string]bool   // ids of runs and requests, by which log lines are known
+	ran   map[string][]int  // function -> versions that ran, the first one first
+	spans map[string][]span // function -> when it ran
 }
 
 func (e *export) gather(ctx context.Context, id, topic string, causes bool) error {
@@ -85,7 +78,7 @@ func (e *export) gather(ctx context.Context, id, topic string, causes bool) erro
 	}
 	e.out.Trace = t.out
 	m := &e.out.Manifest
-	m.ID, m.Began, m.Ended, m.Missing = id, t.out.Began.UTC(), t.out.Ended.UTC(), slices.Clone(t.out.Cut)
+	m.ID, m.Began, m.Ended, m.Missing = id, t.out.Began.UTC(), t.out.Ended.UTC(), append(slices.Clone(t.out.Cut), m.Missing...)
 	for _, f := range sources {
 		m.Sources = append(m.Sources, f.event.ID)
 	}
@@ -126,7 +119,10 @@ func (e *export) meet(f *found, r *function.Run) error {
 		var req function.Request
 		if f.event.Type == event.TypeRequestCompleted && decodeData(f, &req) {
 			e.runs[req.ID] = true
-			e.took(req.Function, req.Version)
+			if req.BodySize != int64(len(req.Body)) {
+				e.lacks("the body of request %s, %s %s: the log keeps %d of its %d bytes, so it cannot be sent again", fault.Clip(f.event.ID), fault.Clip(req.Method), fault.Clip(req.Path), len(req.Body), req.BodySize)
+			}
+			e.took(req.Function, req.Version, span{req.Start, req.Start.Add(req.Duration.Std())})
 		}
 		return nil
 	}
@@ -134,12 +130,15 @@ func (e *export) meet(f *found, r *function.Run) error {
 	e.runs[r.ID] = true
 	for _, a := range r.Attempts {
 		e.runs[a.ID] = true
-		e.took(r.Function, a.Version)
+		e.took(r.Function, a.Version, span{a.Start, a.Start.Add(a.Duration.Std())})
 	}
 	return nil
 }
 
-func (e *export) took(fn string, version int) {
+func (e *export) took(fn string, version int, s span) {
+	if !s.from.IsZero() {
+		e.spans[fn] = append(e.spans[fn], s)
+	}
 	if version > 0 && !slices.Contains(e.ran[fn], version) {
 		e.ran[fn] = append(e.ran[fn], version)
 	}
@@ -277,62 +276,4 @@ func (e *export) topics(ctx context.Context) error {
 	}
 	slices.SortFunc(e.out.Topics, func(x, y wire.Topic) int { return cmp.Compare(x.Name, y.Name) })
 	return nil
-}
-
-// Bounds of the log lines of a bundle.
-const (
-	maxBundleLines = 20_000
-	linesBefore    = time.Second
-	linesAfter     = 10 * time.Second // lines come to the log behind what they are about
-)
-
-// logs takes what the runs have written, as far as it is kept.
-func (e *export) logs(ctx context.Context) error {
-	for _, name := range slices.Sorted(maps.Keys(e.ran)) {
-		ps, err := e.api.logPartitions(ctx, name)
-		if err != nil {
-			return err
-		}
-		for _, p := range ps {
-			if err := e.linesOf(ctx, p, name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (e *export) linesOf(ctx context.Context, p eventlog.Partition, name string) error {
-	m := &e.out.Manifest
-	from, err := e.api.log.OffsetAt(ctx, p, m.Began.Add(-linesBefore))
-	if err != nil {
-		return fmt.Errorf("find %s in %s/%d: %w", m.Began, p.Topic, p.ID, err)
-	}
-	b, err := e.api.log.Bounds(ctx, p)
-	if err != nil {
-		return fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
-	}
-	if from == b.Start && b.Start > 0 {
-		e.lacks("log lines of %s: retention has taken what stood before %s/%d@%d", name, p.Topic, p.ID, b.Start)
-	}
-	want := logFilter{function: name}
-	s := &scan{log: e.api.log, cursors: []*cursor{{partition: p, from: from, to: b.End}}}
-	return s.run(ctx, func(r eventlog.Record) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if r.Time.After(m.Ended.Add(linesAfter)) {
-			return errEnough
-		}
-		line, ok := want.line(r)
-		if !ok || line.Run == "" || !e.runs[line.Run] {
-			return nil
-		}
-		if len(e.out.Logs) == maxBundleLines {
-			e.lacks("log lines beyond the first %d", maxBundleLines)
-			return errEnough
-		}
-		e.out.Logs = append(e.out.Logs, line)
-		return nil
-	})
 }

@@ -222,7 +222,7 @@ func TestAnEventThatNoRunEmittedIsInItsTrace(t *testing.T) {
 	ask := fact(event.TypeRequestCompleted, "k", 1)
 	ask.ID = "ask"
 	ok(t, ask.SetExtension(event.ExtCausationID, "a"))
-	data, err := json.Marshal(function.Request{ID: "ask", Function: "pay", Method: "POST", Path: "/pay", Start: time.Now()})
+	data, err := json.Marshal(function.Request{ID: "ask", Function: "pay", Method: "POST", Path: "/pay", Start: time.Now(), Body: []byte("some"), BodySize: 100_000})
 	ok(t, err)
 	ask.Data = data
 	ok(t, n.log.CreateTopic(t.Context(), eventlog.Topic{Name: function.TopicRequests, Partitions: 1}))
@@ -230,6 +230,9 @@ func TestAnEventThatNoRunEmittedIsInItsTrace(t *testing.T) {
 	b, _ := n.exported("ask", true)
 	if len(b.Events) != 2 || !slices.Equal(b.Manifest.Sources, []string{"a"}) {
 		t.Errorf("a call of a function: %d events, sources %v, want 2, and a alone to begin with", len(b.Events), b.Manifest.Sources)
+	}
+	if want := "the body of request ask, POST /pay: the log keeps 4 of its 100000 bytes, so it cannot be sent again"; !slices.Contains(b.Manifest.Missing, want) {
+		t.Errorf("missing = %q, want %q", b.Manifest.Missing, want)
 	}
 
 	// One whose cause is gone begins the trace.
