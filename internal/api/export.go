@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -29,6 +30,10 @@ func (a *API) exportTrace(w http.ResponseWriter, r *http.Request, q query) error
 	if err != nil {
 		return err
 	}
+	images, err := q.number("images", 0, 1, math.MaxInt64)
+	if err != nil {
+		return err
+	}
 	select {
 	case a.exports <- struct{}{}:
 		defer func() { <-a.exports }()
@@ -40,16 +45,21 @@ func (a *API) exportTrace(w http.ResponseWriter, r *http.Request, q query) error
 	if err != nil {
 		return err
 	}
+	if images > 0 {
+		if err := e.images(r.Context(), images); err != nil {
+			return err
+		}
+	}
 	out := &begun{w: w, c: http.NewResponseController(w), stall: exportStall}
 	defer out.end()
-	err = bundle.Write(out, &e.out, func(digest string, w io.Writer) error {
+	err = bundle.Write(out, &e.out, bundle.Stores{Content: e.content, Code: func(digest string, w io.Writer) error {
 		dir, err := a.code.Dir(digest)
 		if err != nil {
 			return err
 		}
 		_, err = image.Pack(dir, w)
 		return err
-	})
+	}})
 	if err != nil && out.yes && r.Context().Err() == nil {
 		panic(http.ErrAbortHandler) // the client must not take what it has for the whole
 	}
@@ -175,7 +185,7 @@ func (e *export) platform(ctx context.Context) error {
 		todo = append(todo, spec.DestinationFunctions()...)
 	}
 	slices.SortFunc(e.out.Functions, func(x, y bundle.Function) int { return cmp.Compare(x.Name, y.Name) })
-	e.content(late.View)
+	e.named(late.View)
 	return nil
 }
 
@@ -215,8 +225,8 @@ func (e *export) lacks(format string, args ...any) {
 	e.out.Manifest.Missing = append(e.out.Manifest.Missing, fmt.Sprintf(format, args...))
 }
 
-// content names the code, the images and the values of the versions.
-func (e *export) content(view *catalog.View) {
+// named notes the code, the images and the values of the versions.
+func (e *export) named(view *catalog.View) {
 	m := &e.out.Manifest
 	config := map[string]bool{}
 	for i := range e.out.Functions {

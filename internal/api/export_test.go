@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/bundle"
+	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -20,7 +21,7 @@ import (
 func (n *node) exported(id string, causes bool) (*bundle.Opened, []byte) {
 	n.Helper()
 	var text bytes.Buffer
-	ok(n, n.client.Export(n.Context(), id, "", causes, &text))
+	ok(n, n.client.Export(n.Context(), client.Export{ID: id, Causes: causes}, &text))
 	file := filepath.Join(n.TempDir(), "b.tar")
 	ok(n, os.WriteFile(file, text.Bytes(), 0o600))
 	b, err := bundle.Open(file)
@@ -79,7 +80,7 @@ func TestATraceIsExported(t *testing.T) {
 	if b, _ := n.exported("e-2", false); len(b.Events) != 1 || len(b.Runs) != 0 || !slices.Equal(b.Manifest.Sources, []string{"e-2"}) {
 		t.Errorf("from the event on: %d events, %d runs, sources %v", len(b.Events), len(b.Runs), b.Manifest.Sources)
 	}
-	if err := n.client.Export(t.Context(), "nobody", "", true, &bytes.Buffer{}); fault.KindOf(err) != fault.NotFound {
+	if err := n.client.Export(t.Context(), client.Export{ID: "nobody", Causes: true}, &bytes.Buffer{}); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("an id that nothing has: %v, want not found", err)
 	}
 }

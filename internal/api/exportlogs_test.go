@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -115,7 +116,7 @@ func TestExportsAreBounded(t *testing.T) {
 	for range maxExports {
 		n.api.exports <- struct{}{}
 	}
-	err := n.client.Export(t.Context(), "e-1", "", true, new(strings.Builder))
+	err := n.client.Export(t.Context(), client.Export{ID: "e-1"}, new(strings.Builder))
 	wantFault(t, "one more", err, fault.Unavailable, "4 exports are under way", "")
 	<-n.api.exports
 	if b, _ := n.exported("e-1", true); len(b.Events) != 1 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/access"
+	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -97,6 +98,20 @@ func (k keptImages) Pulls() (all []wire.ImagePull) {
 		all = append(all, wire.ImagePull(p))
 	}
 	return all
+}
+
+// Parts implements api.Packing.
+func (k keptImages) Parts(ctx context.Context, img *function.Image) (all []api.ImagePart, err error) {
+	parts, err := k.Keeper.Parts(ctx, img)
+	for _, p := range parts {
+		all = append(all, api.ImagePart(p))
+	}
+	return all, err
+}
+
+// Fetch implements api.Packing.
+func (k keptImages) Fetch(ctx context.Context, img *function.Image, part api.ImagePart) error {
+	return k.Keeper.Fetch(ctx, img, provision.Part(part))
 }
 
 func (k keptImages) Unpacked(img *function.Image) int64 {

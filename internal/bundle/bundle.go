@@ -24,8 +24,9 @@ const (
 	MaxParts = 96 << 20  // all of these
 	MaxCode  = 512 << 20 // the archive of one code directory
 	MaxCodes = 2 << 30   // all of these
-	maxFiles = 2000      // entries
-	maxFirst = 1 << 20   // the manifest
+	// Images have no bound here: who exports says how much there may be, and what is read is on the disk already.
+	maxFiles = 2000    // entries
+	maxFirst = 1 << 20 // the manifest
 )
 
 // Manifest says what is in a bundle.
@@ -36,7 +37,8 @@ type Manifest struct {
 	Ended   time.Time `json:"ended"`
 	Sources []string  `json:"sources"`           // ids of the events with which the trace begins, in the order in which they were appended
 	Secrets []string  `json:"secrets,omitempty"` // that the functions take, by name
-	Images  []string  `json:"images,omitempty"`  // that functions are or run in; only their references are here
+	Images  []string  `json:"images,omitempty"`  // that functions are or run in, by reference
+	Packed  []string  `json:"packed,omitempty"`  // digests of the manifests of images that are here with all of their content
 	Missing []string  `json:"missing,omitempty"` // in words
 	Files   []File    `json:"files"`
 }
@@ -60,6 +62,13 @@ type Bundle struct {
 	Rules     wire.Past // functions, aliases and triggers when the trace began
 	Config    []Value
 	Code      []string // digests of the code directories that are here
+	Content   []Blob   // of the packed images
+}
+
+// Blob is content of an image: a manifest, a config or a layer as it is sent. // OCI image-spec image-layout.md, "Blobs"
+type Blob struct {
+	Digest string // sha256:<hex>
+	Size   int64  // bytes
 }
 
 // Event is a record of the log as it was.

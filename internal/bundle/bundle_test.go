@@ -3,10 +3,13 @@ package bundle
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,10 +50,10 @@ func story(t *testing.T, out string, state function.RunState) *Bundle {
 func written(t *testing.T, b *Bundle) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	err := Write(&out, b, func(digest string, w io.Writer) error {
+	err := Write(&out, b, Stores{Code: func(digest string, w io.Writer) error {
 		_, err := io.WriteString(w, strings.Repeat("code", 1000))
 		return err
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,5 +259,106 @@ func TestWhatWasEmittedIsComparedToo(t *testing.T) {
 	}
 	if got.Runs != 2 || got.Same != 1 || got.NewlyFailing != 1 {
 		t.Errorf("report = %+v, want the first run the same and the second failing", got)
+	}
+}
+
+// packed is a bundle with an image of a manifest and two blobs more, and what is stored of it.
+func packed(t *testing.T) (*Bundle, map[string]string) {
+	b, stored := story(t, "1", function.RunSucceeded), map[string]string{}
+	for i, text := range []string{"manifest", "config", strings.Repeat("layer", 1000)} {
+		sum := sha256.Sum256([]byte(text))
+		digest := "sha256:" + hex.EncodeToString(sum[:])
+		stored[digest] = text
+		b.Content = append(b.Content, Blob{digest, int64(len(text))})
+		if i == 0 {
+			b.Manifest.Packed = []string{digest}
+		}
+	}
+	return b, stored
+}
+
+func writtenWith(b *Bundle, stored map[string]string) ([]byte, error) {
+	var out bytes.Buffer
+	err := Write(&out, b, Stores{
+		Code: func(_ string, w io.Writer) error {
+			_, err := io.WriteString(w, "code")
+			return err
+		},
+		Content: func(digest string) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(stored[digest])), nil
+		},
+	})
+	return out.Bytes(), err
+}
+
+func TestImagesArePacked(t *testing.T) {
+	b, stored := packed(t)
+	text, err := writtenWith(b, stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := open(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !o.Packs(b.Manifest.Packed[0]) || o.Packs(b.Content[1].Digest) || o.Packs("") || !slices.Equal(o.Content, b.Content) || len(o.Code) != 1 {
+		t.Errorf("read %+v, packed %v, want %v", o.Content, o.Manifest.Packed, b.Content)
+	}
+	for digest, want := range stored {
+		r, size, err := o.Blob(digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); string(got) != want || err != nil || size != int64(len(want)) {
+			t.Errorf("content %s = %d bytes, size %d, %v", digest, len(got), size, err)
+		}
+	}
+	if _, _, err := o.Blob("sha256:00"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("content that is not there: %v, want not found", err)
+	}
+	last := func(all []entry) *entry { return &all[len(all)-1] }
+	for _, c := range []struct {
+		name   string
+		change func([]entry) []entry
+		want   string
+	}{
+		{"another byte", func(all []entry) []entry { last(all).text[7] ^= 1; return all }, "is not what the manifest says"},
+		{"another byte that is announced", func(all []entry) []entry {
+			last(all).text[7] ^= 1
+			sum := sha256.Sum256(last(all).text)
+			return says(t, func(m *Manifest) { m.Files[len(m.Files)-1].Digest = "sha256:" + hex.EncodeToString(sum[:]) })(all)
+		}, "is not what the manifest says"},
+		{"a way out", func(all []entry) []entry {
+			last(all).header.Name = "images/blobs/sha256/../../../x"
+			return says(t, func(m *Manifest) { m.Files[len(m.Files)-1].Path = "images/blobs/sha256/../../../x" })(all)
+		}, "which no bundle has"},
+		{"the same twice", func(all []entry) []entry {
+			return says(t, func(m *Manifest) { m.Files = append(m.Files, m.Files[len(m.Files)-1]) })(append(all, *last(all)))
+		}, "twice"},
+		{"a manifest that is not there", says(t, func(m *Manifest) { m.Packed = []string{"sha256:00"} }), "the manifest sha256:00 of a packed image is not in it"},
+		{"a large index", func(all []entry) []entry {
+			for i := range all {
+				if all[i].header.Name == indexPath {
+					all[i].text = make([]byte, maxFirst+1)
+				}
+			}
+			return says(t, func(m *Manifest) {
+				for i := range m.Files {
+					if m.Files[i].Path == indexPath {
+						m.Files[i].Size = maxFirst + 1
+					}
+				}
+			})(all)
+		}, "too large"},
+	} {
+		_, err := open(t, rewritten(t, text, c.change))
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+
+	stored[b.Content[2].Digest] = strings.Repeat("LAYER", 1000)
+	if _, err := writtenWith(b, stored); err == nil || !strings.Contains(err.Error(), "the content that is stored is sha256:") {
+		t.Errorf("content that the disk has changed: %v", err)
 	}
 }

@@ -22,6 +22,8 @@ type Opened struct {
 	Bundle
 	file *os.File
 	code map[string]place // digest -> where its archive is in the file
+
+	blobs map[string]place // digest -> where that content is in the file
 }
 
 type place struct{ from, size int64 }
@@ -39,7 +41,7 @@ func Open(path string) (*Opened, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open bundle %s: %w", path, err)
 	}
-	o := &Opened{file: f, code: map[string]place{}}
+	o := &Opened{file: f, code: map[string]place{}, blobs: map[string]place{}}
 	if err := o.read(); err != nil {
 		f.Close()
 		return nil, fault.New(fault.Invalid, "%s is no bundle that can be used: %w", path, err).WithHint("have it exported again, by dalamb export")
@@ -84,8 +86,16 @@ func (o *Opened) read() error {
 			}
 			err = o.take(r, parts()[i], f)
 		} else {
-			if code += f.Size; code > MaxCodes || f.Size > MaxCode {
-				return fmt.Errorf("%s is too large: %d bytes", fault.Clip(f.Path), f.Size)
+			switch {
+			case blobName.MatchString(f.Path):
+			case f.Path == layoutPath || f.Path == indexPath:
+				if f.Size > maxFirst {
+					return fmt.Errorf("%s is too large: %d bytes", f.Path, f.Size)
+				}
+			default:
+				if code += f.Size; code > MaxCodes || f.Size > MaxCode {
+					return fmt.Errorf("%s is too large: %d bytes", fault.Clip(f.Path), f.Size)
+				}
 			}
 			err = o.pass(r, f)
 		}
@@ -141,10 +151,10 @@ func (o *Opened) take(r io.Reader, p part, f File) error {
 	return nil
 }
 
-// pass checks an archive of code, and keeps where it is.
+// pass checks an archive of code, or content of an image, and keeps where it is.
 func (o *Opened) pass(r io.Reader, f File) error {
-	name := codeName.FindStringSubmatch(f.Path)
-	if name == nil {
+	code, blob := codeName.FindStringSubmatch(f.Path), blobName.FindStringSubmatch(f.Path)
+	if code == nil && blob == nil && f.Path != layoutPath && f.Path != indexPath {
 		return fmt.Errorf("it has %q, which no bundle has", fault.Clip(f.Path))
 	}
 	from, err := o.file.Seek(0, io.SeekCurrent) // the reader of the archive has read its header, and no more
@@ -158,12 +168,27 @@ func (o *Opened) pass(r io.Reader, f File) error {
 	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != f.Digest {
 		return notAsSaid(f.Path)
 	}
-	digest := "sha256:" + name[1]
-	if _, twice := o.code[digest]; twice {
-		return fmt.Errorf("it has %s twice", f.Path)
+	switch {
+	case code != nil:
+		digest := "sha256:" + code[1]
+		o.Code = append(o.Code, digest)
+		return once(o.code, digest, place{from, f.Size})
+	case blob != nil:
+		digest := "sha256:" + blob[1]
+		if f.Digest != digest {
+			return notAsSaid(f.Path)
+		}
+		o.Content = append(o.Content, Blob{digest, f.Size})
+		return once(o.blobs, digest, place{from, f.Size})
 	}
-	o.code[digest] = place{from, f.Size}
-	o.Code = append(o.Code, digest)
+	return nil
+}
+
+func once(all map[string]place, digest string, at place) error {
+	if _, twice := all[digest]; twice {
+		return fmt.Errorf("it has %s twice", digest)
+	}
+	all[digest] = at
 	return nil
 }
 
@@ -183,6 +208,11 @@ func (o *Opened) whole() error {
 	for _, id := range o.Manifest.Sources {
 		if !ids[id] {
 			return fmt.Errorf("its source event %s is not in it", fault.Clip(id))
+		}
+	}
+	for _, digest := range o.Manifest.Packed {
+		if _, ok := o.blobs[digest]; !ok {
+			return fmt.Errorf("the manifest %s of a packed image is not in it", fault.Clip(digest))
 		}
 	}
 	for i := range o.Functions {

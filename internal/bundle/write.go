@@ -11,12 +11,16 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
-// Archive writes the canonical archive of a code directory.
-type Archive func(digest string, w io.Writer) error
+// Stores have what a bundle names by digest.
+type Stores struct {
+	// Code writes the canonical archive of a code directory. It is asked for twice, once to know the size.
+	Code func(digest string, w io.Writer) error
+	// Content opens a blob of the packed images; nil where none are packed.
+	Content func(digest string) (io.ReadCloser, error)
+}
 
-// Write writes a bundle: the manifest's Files are those that it writes. The archive of each code directory is asked for twice, once to
-// know its size.
-func Write(w io.Writer, b *Bundle, code Archive) error {
+// Write writes a bundle: the manifest's Files are those that it writes.
+func Write(w io.Writer, b *Bundle, from Stores) error {
 	m := b.Manifest
 	m.Format, m.Files = Format, nil
 	var texts [][]byte
@@ -38,13 +42,27 @@ func Write(w io.Writer, b *Bundle, code Archive) error {
 	for _, digest := range b.Code {
 		sum := sha256.New()
 		n := &counter{w: sum}
-		if err := code(digest, n); err != nil {
+		if err := from.Code(digest, n); err != nil {
 			return fmt.Errorf("pack code %s: %w", digest, err)
 		}
 		if whole += n.n; whole > MaxCodes || n.n > MaxCode {
 			return fault.New(fault.TooLarge, "the bundle would have more than %d MiB of code, at %s", MaxCodes>>20, digest)
 		}
 		m.Files = append(m.Files, File{codePath(digest), n.n, "sha256:" + hex.EncodeToString(sum.Sum(nil))})
+	}
+	layout, err := layoutOf(b)
+	if err != nil {
+		return err
+	}
+	for _, l := range layout {
+		sum := sha256.Sum256(l.text)
+		m.Files = append(m.Files, File{l.path, int64(len(l.text)), "sha256:" + hex.EncodeToString(sum[:])})
+	}
+	for _, c := range b.Content {
+		m.Files = append(m.Files, File{blobPath(c.Digest), c.Size, c.Digest})
+	}
+	if len(m.Files) > maxFiles {
+		return fault.New(fault.TooLarge, "the bundle would have %d entries, and at most %d can be", len(m.Files), maxFiles).WithHint("take less of the trace: name an event further down")
 	}
 	first, err := encode(m)
 	if err != nil {
@@ -64,8 +82,18 @@ func Write(w io.Writer, b *Bundle, code Archive) error {
 		if err := out.WriteHeader(header(f.Path, f.Size)); err != nil {
 			return fmt.Errorf("write %s: %w", f.Path, err)
 		}
-		if err := code(digest, out); err != nil {
+		if err := from.Code(digest, out); err != nil {
 			return fmt.Errorf("write %s: %w", f.Path, err)
+		}
+	}
+	for _, l := range layout {
+		if err := put(out, l.path, l.text); err != nil {
+			return err
+		}
+	}
+	for _, c := range b.Content {
+		if err := putBlob(out, c, from.Content); err != nil {
+			return fmt.Errorf("write %s: %w", blobPath(c.Digest), err)
 		}
 	}
 	return out.Close()

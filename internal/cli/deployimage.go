@@ -92,11 +92,7 @@ func (fs imageFiles) push(ctx context.Context, node *client.Client, s *function.
 		}
 		fs.sent[local] = ref
 	}
-	if s.Image != "" {
-		s.Image = ref
-	} else {
-		s.Base = ref
-	}
+	s.RunIn(ref)
 	return nil
 }
 

@@ -31,7 +31,7 @@ Values of secrets, tokens, events, progress and older versions are not in it: th
 
 With --trace it writes one incident into a file instead: the events of the tree that ID (of an event, a run, or a W3C trace) belongs to, from its first cause on, their runs
 and logs, the versions that ran with their code, the rules that there were then, and configuration values. With --event the file begins at that event. Secrets are not in it,
-only their names; bodies of requests and events are. The file is for dalamb up --bundle. See docs/incidents.md.`,
+only their names; bodies of requests and events are. Images are named, and with --with-images packed too. The file is for dalamb up --bundle. See docs/incidents.md.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if asked, err := trace.check(c, args); asked || err != nil {
 				if err != nil {

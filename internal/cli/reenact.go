@@ -15,8 +15,10 @@ import (
 
 	"github.com/dalamb/dalamb/internal/app"
 	"github.com/dalamb/dalamb/internal/bundle"
+	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/image/pull"
 	"github.com/dalamb/dalamb/internal/incident"
 )
 
@@ -138,8 +140,21 @@ func (r *reenactment) again(ctx context.Context, n *app.Node, b *bundle.Opened, 
 	}
 	once := &http.Client{Transport: way, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return incident.Run(ctx, incident.Options{
-		Bundle: b, Node: node, Append: n.Append, Gateway: info.Gateway, HTTP: once, Dir: data, Secrets: secrets, NoNetwork: r.noNetwork, Patience: r.patience,
+		Bundle: b, Node: node, Append: n.Append, Gateway: info.Gateway, HTTP: once, Dir: data, Push: pushPacked(b, node), Secrets: secrets, NoNetwork: r.noNetwork, Patience: r.patience,
 	})
+}
+
+// pushPacked sends an image of the bundle to the node's registry, as deploy sends one that stands beside a manifest.
+func pushPacked(b *bundle.Opened, node *client.Client) func(ctx context.Context, function, digest string) (string, error) {
+	return func(ctx context.Context, function, digest string) (string, error) {
+		f, err := pull.Held{From: "the image " + short(digest, 19) + " of the bundle", Manifest: digest, Open: b.Blob}.File()
+		if err != nil {
+			return "", err
+		}
+		control, token := node.Address()
+		f.Transport = node.Transport()
+		return f.Push(ctx, control, token, pull.Sent+function)
+	}
 }
 
 // values reads the files of secrets.

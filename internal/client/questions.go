@@ -20,12 +20,19 @@ func (c *Client) Trace(ctx context.Context, id, topic string) (out wire.Trace, e
 	return out, c.call(ctx, about("trace", id, topic), &out)
 }
 
-// Export writes a trace with all that belongs to it as a tar archive: see package bundle. With causes it begins at the first one that can be found,
-// else at the event. What was written is not whole where there is an error.
-func (c *Client) Export(ctx context.Context, id, topic string, causes bool, w io.Writer) error {
-	r := about("bundle", id, topic)
+// Export says what a bundle is of.
+type Export struct {
+	ID, Topic string // as for Trace
+	Causes    bool   // from the first cause on that can be found; else from the event on
+	Images    int64  // pack images, of at most so many bytes; 0 = none
+}
+
+// Export writes a trace with all that belongs to it as a tar archive: see package bundle. What was written is not whole where there is an error.
+func (c *Client) Export(ctx context.Context, of Export, w io.Writer) error {
+	r := about("bundle", of.ID, of.Topic)
 	v := values(r.query)
-	v.flag("causes", causes)
+	v.flag("causes", of.Causes)
+	v.number("images", of.Images)
 	answer, err := c.do(ctx, r)
 	if err != nil {
 		return err

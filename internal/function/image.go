@@ -37,6 +37,15 @@ func (i *Image) Named() string {
 	return i.Digest
 }
 
+// ByDigest is the reference to the image that was found, whatever its tag names now. The name ends before a tag or a digest.
+func (i *Image) ByDigest() string {
+	name, _, _ := strings.Cut(i.Reference, "@")
+	if at := strings.LastIndexByte(name, ':'); at > strings.LastIndexByte(name, '/') {
+		name = name[:at]
+	}
+	return name + "@" + i.Digest
+}
+
 // Stored is where the layer of a digest stands in the log; nil when the image has none such, or there is no image.
 func (i *Image) Stored(digest string) *Stored {
 	if i == nil {
@@ -72,6 +81,15 @@ func (s *Spec) ImageRef() string {
 		return ""
 	}
 	return s.Base
+}
+
+// RunIn has the function made of another image than before, or laid upon it.
+func (s *Spec) RunIn(ref string) {
+	if s.Image != "" {
+		s.Image = ref
+	} else {
+		s.Base = ref
+	}
 }
 
 // BaseHost is the base of a function that sees the machine's own programs.

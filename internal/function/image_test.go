@@ -48,3 +48,17 @@ func TestManifestImageErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestAnImageIsPinned(t *testing.T) {
+	for ref, want := range map[string]string{
+		"shop":                         "shop@sha256:1",
+		"example.org:5000/shop":        "example.org:5000/shop@sha256:1",
+		"example.org:5000/shop:v1":     "example.org:5000/shop@sha256:1",
+		"example.org/shop:v1@sha256:0": "example.org/shop@sha256:1",
+	} {
+		img := Image{Reference: ref, Digest: "sha256:1"}
+		if got := img.ByDigest(); got != want {
+			t.Errorf("ByDigest of %s = %s, want %s", ref, got, want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/bundle"
+	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -69,7 +70,7 @@ func (r *run) export(ctx context.Context, id string) (_ *bundle.Bundle, err erro
 		return nil, fmt.Errorf("make a file for the outcome: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
-	if err := errors.Join(r.Node.Export(ctx, id, "", false, f), f.Close()); err != nil {
+	if err := errors.Join(r.Node.Export(ctx, client.Export{ID: id}, f), f.Close()); err != nil {
 		return nil, err
 	}
 	opened, err := bundle.Open(f.Name())

@@ -31,6 +31,8 @@ type Options struct {
 	Gateway string       // URL
 	HTTP    *http.Client // for requests to it
 	Dir     string       // for files that are needed meanwhile
+	// Push sends an image that is packed in the bundle, by the digest of its manifest, to the node's registry for a function, and returns the reference to it.
+	Push    func(ctx context.Context, function, digest string) (ref string, err error)
 	Secrets map[string][]byte
 	// NoNetwork takes the network from functions; refused where the runner cannot.
 	NoNetwork bool
@@ -83,8 +85,8 @@ func MissingSecrets(b *bundle.Opened, given map[string][]byte) (names []string) 
 
 // Run does it once. An error means that it could not be done; that something came out differently is none.
 func Run(ctx context.Context, o Options) (*Outcome, error) {
-	if o.Bundle == nil || o.Node == nil || o.Append == nil || o.HTTP == nil || o.Patience <= 0 {
-		return nil, errors.New("incident needs a bundle, a node, a way to append to its log, one to its gateway, and patience")
+	if o.Bundle == nil || o.Node == nil || o.Append == nil || o.HTTP == nil || o.Push == nil || o.Patience <= 0 {
+		return nil, errors.New("incident needs a bundle, a node, a way to append to its log, one to its gateway, one to its registry, and patience")
 	}
 	if o.Glance == 0 {
 		o.Glance = 100 * time.Millisecond
@@ -149,6 +151,7 @@ func (r *run) values(ctx context.Context) error {
 // deploy makes the versions that ran, all together.
 func (r *run) deploy(ctx context.Context) error {
 	var all []wire.DeployRequest
+	pushed := map[string]string{} // by digest
 	for i := range r.Bundle.Functions {
 		f := &r.Bundle.Functions[i]
 		v := f.Chosen()
@@ -161,7 +164,18 @@ func (r *run) deploy(ctx context.Context) error {
 				return fmt.Errorf("bring the code of %s: %w", f.Name, err)
 			}
 		}
-		all = append(all, wire.DeployRequest{Spec: r.again(v), Code: v.Code, Origin: v.Origin})
+		spec := r.again(v)
+		if digest := v.Image.Named(); r.Bundle.Packs(digest) {
+			if pushed[digest] == "" {
+				ref, err := r.Push(ctx, f.Name, digest)
+				if err != nil {
+					return fmt.Errorf("bring the image of %s: %w", f.Name, err)
+				}
+				pushed[digest] = ref
+			}
+			spec.RunIn(pushed[digest])
+		}
+		all = append(all, wire.DeployRequest{Spec: spec, Code: v.Code, Origin: v.Origin})
 		r.out.Functions = append(r.out.Functions, Deployed{Function: f.Name, Was: v.Number, Origin: v.Origin})
 	}
 	if len(all) == 0 {
@@ -204,8 +218,8 @@ const seldom = "0 0 29 2 *"
 func (r *run) again(v *function.Version) function.Spec {
 	s := v.Spec
 	s.Rollout, s.Follow, s.Scale.Min = nil, false, 0
-	if s.Image != "" && v.Image != nil && v.Image.Digest != "" && !function.LocalImage(s.Image) {
-		s.Image = pinned(s.Image, v.Image.Digest)
+	if v.Image.Named() != "" && !function.LocalImage(s.ImageRef()) {
+		s.RunIn(v.Image.ByDigest())
 	}
 	if r.NoNetwork {
 		s.Network, s.Allow = function.NetworkNone, nil
@@ -221,15 +235,6 @@ func (r *run) again(v *function.Version) function.Spec {
 		s.Triggers[i] = t
 	}
 	return s
-}
-
-// pinned is the reference to an image by its digest. The name ends before a tag or another digest.
-func pinned(ref, digest string) string {
-	name, _, _ := strings.Cut(ref, "@")
-	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
-		name = name[:i]
-	}
-	return name + "@" + digest
 }
 
 // settle waits until every trigger is done with every event, what came of them included: what a run emits is in the log before the run is over.

@@ -84,19 +84,6 @@ func TestARequestIsMadeAgain(t *testing.T) {
 	}
 }
 
-func TestAnImageIsPinned(t *testing.T) {
-	for ref, want := range map[string]string{
-		"shop":                         "shop@sha256:1",
-		"example.org:5000/shop":        "example.org:5000/shop@sha256:1",
-		"example.org:5000/shop:v1":     "example.org:5000/shop@sha256:1",
-		"example.org/shop:v1@sha256:0": "example.org/shop@sha256:1",
-	} {
-		if got := pinned(ref, "sha256:1"); got != want {
-			t.Errorf("pinned(%s) = %s, want %s", ref, got, want)
-		}
-	}
-}
-
 // opened is a bundle with a function.
 func opened(v function.Version) *bundle.Opened {
 	return &bundle.Opened{Bundle: bundle.Bundle{Functions: []bundle.Function{{Name: v.Spec.Name, Version: v.Number, Versions: []function.Version{v}}}}}

@@ -26,7 +26,7 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
-// File is an image in the file system: an OCI image layout as a directory or a tar archive, or what docker save writes.
+// File is an image in the file system: an OCI image layout as a directory or a tar archive, what docker save writes, or what is Held.
 type File struct {
 	path  string
 	image v1.Image      // one of both
