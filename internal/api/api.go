@@ -22,6 +22,7 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/history"
 	"github.com/dalamb/dalamb/internal/openapi"
+	"github.com/dalamb/dalamb/internal/quota"
 	"github.com/dalamb/dalamb/internal/secret"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -136,6 +137,7 @@ type Options struct {
 	Health     Health
 	Alerts     Alerts
 	Usage      Usage
+	Quotas     Quotas
 	Shipping   func() []wire.Shipping         // how the sinks of functions' log lines do; nil = there are none
 	Machine    func() ([]wire.Finding, error) // what the machine gives the node; nil = nothing is known
 	Services   Services
@@ -187,6 +189,7 @@ type API struct {
 	health       Health
 	alerts       Alerts
 	usage        Usage
+	quotas       Quotas
 	shipping     func() []wire.Shipping
 	machine      func() ([]wire.Finding, error)
 	services     Services
@@ -224,8 +227,8 @@ type API struct {
 // New checks the options and builds the handler.
 func New(o Options) (*API, error) {
 	switch {
-	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Secrets == nil, o.Node == nil, o.Runner == nil, o.Health == nil, o.Alerts == nil, o.Usage == nil, o.Services == nil:
-		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events, copies, a box for secrets, a node, its runners, its health, its alerts, its usage and its services")
+	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Secrets == nil, o.Node == nil, o.Runner == nil, o.Health == nil, o.Alerts == nil, o.Usage == nil, o.Quotas == nil, o.Services == nil:
+		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events, copies, a box for secrets, a node, its runners, its health, its alerts, its usage, its quotas and its services")
 	case o.Token == "":
 		return nil, errors.New("api needs a token: without one anybody could change everything")
 	}
@@ -250,6 +253,7 @@ func New(o Options) (*API, error) {
 		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		machine:  o.Machine,
 		people:   o.People,
+		quotas:   o.Quotas,
 		ending:   make(chan struct{}),
 		rollouts: o.Rollouts,
 	}
@@ -333,6 +337,9 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if fault.KindOf(err) == fault.Internal {
 		a.logger.Error("control request", "method", r.Method, "path", r.URL.Path, "err", err)
+	}
+	if over, is := errors.AsType[*quota.Over](err); is {
+		w.Header().Set("Retry-After", over.RetryAfter())
 	}
 	if isAWS(r) {
 		status, typ := awsStatus(err)

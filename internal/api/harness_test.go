@@ -271,7 +271,7 @@ func newNode(t *testing.T) *node {
 	n.services, err = discovery.New(discovery.Options{Log: l})
 	ok(t, err)
 	a, err := New(Options{
-		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Health: graded{}, Alerts: &noted{}, Usage: &used{}, Services: n.services, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Copies: noCopies{}, Secrets: box, Token: token,
+		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Health: graded{}, Alerts: &noted{}, Usage: &used{}, Quotas: unbounded{}, Services: n.services, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Copies: noCopies{}, Secrets: box, Token: token,
 		Runner: func(_ context.Context, name string) (wire.Runner, error) {
 			if name != "oci:crun" {
 				return wire.Runner{}, fault.New(fault.Unavailable, "the runner %s is not here", name).WithHint("install it")
@@ -441,3 +441,9 @@ func (s *script) List(context.Context, int) ([]wire.Delayed, int, error) {
 func (s *script) Cancel(_ context.Context, id string) error {
 	return fault.New(fault.NotFound, "no event %s is waiting", id)
 }
+
+// unbounded are quotas of which nothing is used up.
+type unbounded struct{}
+
+func (unbounded) Call(string) error              { return nil }
+func (unbounded) Used() map[string]wire.QuotaUse { return nil }

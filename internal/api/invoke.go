@@ -174,6 +174,9 @@ func (a *API) invokeLater(r *http.Request, c Call) error {
 	if len(c.Payload) > a.maxEvent {
 		return fault.New(fault.TooLarge, "the payload of an asynchronous call of function %q is larger than %d bytes", c.Function, a.maxEvent)
 	}
+	if err := a.quotas.Call(function.Environment(c.Function)); err != nil {
+		return err
+	}
 	data, err := json.Marshal(function.InvokeRequest{Function: c.Function, Alias: c.Alias, Version: c.Version, Payload: c.Payload, ID: c.ID})
 	if err != nil {
 		return fmt.Errorf("encode invoke request: %w", err)

@@ -38,7 +38,7 @@ func needs() map[string]need {
 		"listReplays": read, "getReplay": read, "getReplayedRuns": read, "listDeadLetters": read, "getDeadLetter": read, "getRedrive": read,
 		"listSecrets": read, "listConfig": read, "listHooks": read, "getHook": read, "listAlerts": read, "getAlert": read, "getUsage": read,
 		"explainEvent": read, "exportTrace": read, "traceEvent": read, "getPast": read, "listChanges": read,
-		"getAudit": read, "proveRecord": read, "listServices": read, "getService": read, "watch": read, "listUpstreams": read, "listEnvironments": read,
+		"getAudit": read, "proveRecord": read, "listServices": read, "getService": read, "watch": read, "listUpstreams": read, "listEnvironments": read, "listQuotas": read,
 
 		// What functions are.
 		"putCode":        {access.Deploy, nothing},
@@ -87,7 +87,8 @@ func needs() map[string]need {
 		"startCopy": administer, "cancelCopy": administer, "placeCopy": administer,
 		"createToken": administer, "removeToken": administer,
 		"setAlert": administer, "removeAlert": administer, "testAlert": administer,
-		"setHook": administer, "removeHook": administer, "testHook": administer,
+		"setQuota": administer,
+		"setHook":  administer, "removeHook": administer, "testHook": administer,
 		"checkpoint":       administer, // a copy of all that there is
 		"removeRepository": administer, "removeEnvironment": administer,
 	}

@@ -253,7 +253,7 @@ func (a *API) routes() []route {
 		{Method: "POST", Path: "/2021-11-15/functions/{name}/response-streaming-invocations", Name: "invokeStream", Summary: "Call a function as AWS Lambda's InvokeWithResponseStream does: what it answers comes while it answers, as messages of AWS's event stream. Headers X-Amz-Invocation-Type (RequestResponse, DryRun) and X-Amz-Client-Context; errors in AWS's shapes.",
 			Query:    []param{{Name: "Qualifier", Type: "string", About: "an alias, a version's number or $LATEST"}},
 			BodyType: "application/json", AnswerType: "application/vnd.amazon.eventstream", Also: []int{204, 413, 429}, raw: a.invokeStream},
-	}, slices.Concat(a.valueRoutes(), a.questionRoutes(), a.auditRoutes(), a.hookRoutes(), a.healthRoutes(), a.alertRoutes(), a.usageRoutes(), a.serviceRoutes(), a.upstreamRoutes(), a.environmentRoutes())...)
+	}, slices.Concat(a.valueRoutes(), a.questionRoutes(), a.auditRoutes(), a.hookRoutes(), a.healthRoutes(), a.alertRoutes(), a.usageRoutes(), a.serviceRoutes(), a.upstreamRoutes(), a.environmentRoutes(), a.quotaRoutes())...)
 }
 
 func runStates() []string {

@@ -109,6 +109,13 @@ func (a *API) CreateTopic(ctx context.Context, req wire.TopicCreate) (wire.Topic
 	if err := a.checkRules(rules); err != nil {
 		return wire.Topic{}, err
 	}
+	names, err := a.topicNames(ctx, "")
+	if err != nil {
+		return wire.Topic{}, err
+	}
+	if err := a.mayHave(req.Name, names); err != nil && !slices.Contains(names, req.Name) { // else it is there, and that is what to say
+		return wire.Topic{}, err
+	}
 	if err := eventlog.Widen(ctx, a.log, function.AsWide(), req.Partitions); err != nil {
 		return wire.Topic{}, err
 	}

@@ -48,6 +48,7 @@ import (
 	"github.com/dalamb/dalamb/internal/image/registry"
 	"github.com/dalamb/dalamb/internal/provision"
 	"github.com/dalamb/dalamb/internal/purge"
+	"github.com/dalamb/dalamb/internal/quota"
 	"github.com/dalamb/dalamb/internal/replay"
 	"github.com/dalamb/dalamb/internal/runner"
 	"github.com/dalamb/dalamb/internal/secret"
@@ -114,6 +115,7 @@ type Node struct {
 	replays    *replay.Keeper
 	rollouts   *deliver.Keeper
 	purges     *purge.Follower
+	quotas     *quota.Quotas
 	awaits     *await.Follower
 	bodies     *body.Store
 	keys       *idempotency.Keys

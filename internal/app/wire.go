@@ -16,9 +16,11 @@ import (
 	"github.com/dalamb/dalamb/internal/discovery"
 	"github.com/dalamb/dalamb/internal/dispatch"
 	"github.com/dalamb/dalamb/internal/fleet"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/gateway"
 	"github.com/dalamb/dalamb/internal/idempotency"
 	"github.com/dalamb/dalamb/internal/purge"
+	"github.com/dalamb/dalamb/internal/quota"
 	"github.com/dalamb/dalamb/internal/replay"
 	"github.com/dalamb/dalamb/internal/shadow"
 	"github.com/dalamb/dalamb/internal/source/cron"
@@ -34,7 +36,12 @@ func (n *Node) wire(token string) error {
 	if err != nil {
 		return err
 	}
+	allowed := func(env string) function.Quota { return n.catalog.View().Quota(env) }
+	if n.quotas, err = quota.New(quota.Options{Of: allowed, Metrics: n.metrics}); err != nil {
+		return err
+	}
 	n.fleet, err = fleet.New(fleet.Options{
+		Quota:  allowed,
 		Runner: n.runner, Functions: functions{n.catalog}, Code: n.share.Dir, Image: n.images.Root, Values: values{n.catalog, n.secrets}, Log: n.sink.write, Replaced: n.sink.replaced,
 		Calls:  func(c fleet.Caller, l net.Listener) { n.gateway.ServeCalls(c, l) },
 		Logger: n.logger, Metrics: n.metrics, Tracer: n.tracer, MaxAnswer: int64(c.Limits.Response), MaxInstances: c.Limits.Instances,
@@ -88,6 +95,7 @@ func (n *Node) wire(token string) error {
 		Log: timed, Catalog: n.catalog, Fleet: calls, Shadow: n.shadow, Secret: n.opened.open, Delay: waiting, Token: token, Redact: c.Redact, Hooks: n.hooks(), Clients: n.tls.Believes(), Proxies: trusted(c), Health: n.checks, Grade: n.health.Node, Logger: n.logger, Metrics: n.metrics,
 		Keys:      n.keys,
 		Tracer:    n.tracer,
+		Quotas:    n.quotas,
 		Bodies:    n.bodies,
 		Runs:      n.history,
 		Awaits:    n.awaits,
@@ -126,6 +134,7 @@ func (n *Node) wire(token string) error {
 	n.dispatcher, err = dispatch.New(dispatch.Options{
 		Log: timed, Catalog: n.catalog, Invoker: calls, Shadow: n.shadow, Duties: duties, Group: "dalamb", Logger: n.logger, Metrics: n.metrics,
 		Bodies:     n.bodies,
+		Quotas:     n.quotas,
 		Cancels:    n.history,
 		Tracer:     n.tracer,
 		EventLimit: int(c.Limits.Event), Drain: c.Drain.Std(),
@@ -148,6 +157,7 @@ func (n *Node) wire(token string) error {
 		Shipping: n.shipping,
 		Alerts:   n.alerts,
 		Usage:    counting,
+		Quotas:   counted{n.quotas, n.fleet},
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Still: n.checkpoint, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 		Upstreams: n.upstreams.State,
 		Audit:     n.audited(),

@@ -74,6 +74,7 @@ type payload struct {
 	Rollout   *rolloutPayload      `json:"rollout,omitempty"`
 	Hook      *function.Hook       `json:"hook,omitempty"`
 	Alert     *function.Alert      `json:"alert,omitempty"`
+	Quota     *quotaPayload        `json:"quota,omitempty"`
 	Note      *notePayload         `json:"note,omitempty"`
 	Access    *AccessKey           `json:"access,omitempty"`
 	Back      bool                 `json:"back,omitempty"`  // a shift that takes back others

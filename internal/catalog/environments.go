@@ -17,16 +17,16 @@ type Environment struct {
 	Config    []string
 }
 
-// Environments lists the environments beside production: those that have a function, a secret or a configuration value.
+// Environments lists the environments beside production: those that have a function, a secret, a configuration value or a quota.
 func (v *View) Environments() []*Environment {
 	all := map[string]*Environment{}
-	of := func(full string) *Environment {
-		name := function.Environment(full)
+	named := func(name string) *Environment {
 		if all[name] == nil {
 			all[name] = &Environment{Name: name}
 		}
 		return all[name]
 	}
+	of := func(full string) *Environment { return named(function.Environment(full)) }
 	for _, f := range v.Functions() {
 		e := of(f.Name)
 		e.Functions = append(e.Functions, f)
@@ -38,6 +38,9 @@ func (v *View) Environments() []*Environment {
 	for _, c := range v.Config() {
 		e := of(c.Name)
 		e.Config = append(e.Config, c.Name)
+	}
+	for name := range v.settings.Quotas {
+		named(name)
 	}
 	delete(all, "")
 	var list []*Environment

@@ -76,6 +76,7 @@ func (s *state) fold(one part) (accepted bool, err error) {
 	case s.settings.give(typ, p, one.birth()):
 	case s.settings.listen(typ, p, r.Time):
 	case s.settings.heed(typ, p, r):
+	case s.settings.allow(typ, p):
 	case s.settings.remember(typ, p):
 	case typ == event.TypeCopyStarted, typ == event.TypeCopyEnded:
 		if !s.settings.carry(typ, p, r.Time) {

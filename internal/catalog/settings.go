@@ -23,10 +23,11 @@ type settings struct {
 	Copies []*Copy                        `json:"copies,omitempty"` // the oldest first
 	Access map[string]AccessKey           `json:"access,omitempty"` // name -> key
 
-	Secrets map[string]Value `json:"secrets,omitempty"`
-	Config  map[string]Value `json:"config,omitempty"`
-	Hooks   map[string]Hook  `json:"hooks,omitempty"`
-	Alerts  map[string]Alert `json:"alerts,omitempty"`
+	Secrets map[string]Value          `json:"secrets,omitempty"`
+	Config  map[string]Value          `json:"config,omitempty"`
+	Hooks   map[string]Hook           `json:"hooks,omitempty"`
+	Alerts  map[string]Alert          `json:"alerts,omitempty"`
+	Quotas  map[string]function.Quota `json:"quotas,omitempty"` // by environment, "" = production
 
 	Notes map[string]json.RawMessage `json:"notes,omitempty"` // that belong to no function
 }

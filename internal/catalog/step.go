@@ -85,6 +85,7 @@ func plainWords() map[string]string {
 		event.TypeCopyStarted: "copy started", event.TypeNoteChanged: "changed", event.TypeSecretChanged: "set", event.TypeSecretRemoved: "removed",
 		event.TypeConfigChanged: "set", event.TypeConfigRemoved: "removed", event.TypeHookChanged: "set", event.TypeHookRemoved: "removed",
 		event.TypeAlertChanged: "set", event.TypeAlertRemoved: "removed",
+		event.TypeQuotaChanged: "set",
 	}
 }
 

@@ -41,6 +41,9 @@ func (e *Refused) Unwrap() error { return e.Err }
 func eventsOf(ctx context.Context, changes []Change, at scene) ([]*event.Event, error) {
 	var events []*event.Event
 	by := access.From(ctx)
+	if err := at.view.allows(changes); err != nil {
+		return nil, err
+	}
 	seen := map[string]bool{}
 	for i, ch := range changes {
 		e, err := ch.event(ctx, at)

@@ -202,15 +202,15 @@ func ofEnvironment[T any](e *environment, list []T, name func(*T) string) []T {
 
 func envCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
-		Use: "env", Short: "List and remove environments", Args: cobra.NoArgs,
-		Long: `List and remove environments. An environment comes to be with what is first deployed or set in it:
+		Use: "env", Short: "List and remove environments, and bound what they may have", Args: cobra.NoArgs,
+		Long: `List and remove environments, and bound what they may have and do. An environment comes to be with what is first deployed or set in it:
 
   dalamb --env staging secret set db-password < staging.txt
   dalamb --env staging deploy shop
 
 Its function pay is called staging.pay. See docs/environments.md.`,
 	}
-	c.AddCommand(envList(env), envRemove(env))
+	c.AddCommand(envList(env), envQuota(env), envRemove(env))
 	return c
 }
 

@@ -18,6 +18,7 @@ type settingsPage struct {
 	Hooks        []wire.Hook
 	Repositories []wire.Repository
 	Environments []wire.Environment
+	Quotas       []wire.Quota
 	Services     []wire.ServiceSummary
 	Schedules    []wire.Schedule
 	Replays      []wire.Replay
@@ -50,6 +51,7 @@ func (c *Console) settings(v *visit) (frame, error) {
 	all.ask("hooks", func() (err error) { p.Hooks, err = v.Hooks(ctx); return err })
 	all.ask("repositories", func() error { list, err := v.Repositories(ctx); p.Repositories = list.Repositories; return err })
 	all.ask("environments", func() (err error) { p.Environments, err = v.Environments(ctx); return err })
+	all.ask("quotas", func() (err error) { p.Quotas, err = v.Quotas(ctx); return err })
 	all.ask("services", func() (err error) { p.Services, err = v.Services(ctx); return err })
 	all.ask("schedules", func() (err error) { p.Schedules, err = v.Schedules(ctx); return err })
 	all.ask("replays", func() (err error) { p.Replays, err = v.Replays(ctx); return err })
@@ -63,6 +65,7 @@ func (c *Console) settings(v *visit) (frame, error) {
 	p.Tokens.Tokens, p.Tokens.AccessKeys = first(p.Tokens.Tokens), first(p.Tokens.AccessKeys)
 	p.Secrets.Secrets, p.Config = first(p.Secrets.Secrets), first(p.Config)
 	p.Hooks, p.Repositories, p.Environments = first(p.Hooks), first(p.Repositories), first(p.Environments)
+	p.Quotas = first(p.Quotas)
 	p.Services, p.Schedules, p.Replays = first(p.Services), first(p.Schedules), first(p.Replays)
 	p.Copies, p.Upstreams = first(p.Copies), first(p.Upstreams)
 	return frame{Page: "settings", Title: "Settings", Nav: "settings", Body: p}, nil

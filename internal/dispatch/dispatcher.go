@@ -29,6 +29,7 @@ type Options struct {
 	Shadow  Shadow           // nil = nothing is copied
 	Cancels Cancels          // nil = nothing is cancelled
 	Bodies  Bodies           // nil = none is kept
+	Quotas  Quotas           // of environments; nil = there are none
 	Duties  []Duty           // of other rooms
 
 	Group      string        // ownership group; "" = "dalamb"
@@ -90,6 +91,9 @@ func New(o Options) (*Dispatcher, error) {
 	if o.Cancels == nil {
 		o.Cancels = noCancels{}
 	}
+	if o.Quotas == nil {
+		o.Quotas = noQuotas{}
+	}
 	if o.Bodies == nil {
 		o.Bodies = noBodies{}
 	}
@@ -119,15 +123,15 @@ func New(o Options) (*Dispatcher, error) {
 		partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},
 		duties: o.Duties, watches: map[eventlog.Partition][]*watch{},
 	}
-	d.ending = stages{send{topics: d.topics, view: o.Catalog.View, limit: o.EventLimit, now: o.Now}, record{now: o.Now}}
+	d.ending = stages{send{topics: d.topics, view: o.Catalog.View, limit: o.EventLimit, now: o.Now, quotas: o.Quotas}, record{now: o.Now}}
 	d.stages = stages{
 		fetch{log: o.Log},
 		unwrap{view: o.Catalog.View},
 		stale{},
 		guard{now: o.Now, loops: &loops{most: loopPasses}},
-		invoke{invoker: o.Invoker, shadow: o.Shadow, view: o.Catalog.View, now: o.Now, cancels: o.Cancels, bodies: o.Bodies, tracer: o.Tracer},
+		invoke{invoker: o.Invoker, shadow: o.Shadow, view: o.Catalog.View, now: o.Now, cancels: o.Cancels, bodies: o.Bodies, quotas: o.Quotas, tracer: o.Tracer},
 		classify{now: o.Now, rand: o.Rand},
-		emit{topics: d.topics, limit: o.EventLimit, now: o.Now, view: o.Catalog.View, tracer: o.Tracer},
+		emit{topics: d.topics, limit: o.EventLimit, now: o.Now, view: o.Catalog.View, quotas: o.Quotas, tracer: o.Tracer},
 		publish{log: o.Log},
 		d.ending,
 	}

@@ -19,6 +19,7 @@ type emit struct {
 	limit  int // bytes of one event
 	now    func() time.Time
 	view   func() *catalog.View
+	quotas Quotas
 	tracer *tracing.Tracer
 }
 
@@ -39,7 +40,11 @@ func (s emit) do(ctx context.Context, w *work) error {
 			return err
 		}
 	}
-	return w.keepBack()
+	if err := w.keepBack(); err != nil {
+		return err
+	}
+	s.quotas.Emitted(function.Environment(w.emitTo), len(w.outputs))
+	return nil
 }
 
 // refuse ends a run whose answer cannot be kept: the same answer would be refused again.

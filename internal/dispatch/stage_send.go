@@ -58,6 +58,7 @@ type send struct {
 	view   func() *catalog.View
 	limit  int // bytes of one event
 	now    func() time.Time
+	quotas Quotas
 }
 
 func (s send) do(ctx context.Context, w *work) error {
@@ -88,6 +89,9 @@ func (s send) do(ctx context.Context, w *work) error {
 			return fmt.Errorf("encode the call of %s: %w", to.Function, err)
 		}
 		topic, e.Type, e.Subject = function.TopicInvoke, event.TypeInvokeRequested, to.Function
+	}
+	if to.Function == "" {
+		s.quotas.Emitted(function.Environment(topic), 1)
 	}
 	r := byKey(topic, e)
 	w.destination.ID, w.sent = e.ID, &r

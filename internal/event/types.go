@@ -32,6 +32,7 @@ const (
 	TypeHookRemoved      = "dalamb.hook.removed.v1"
 	TypeAlertChanged     = "dalamb.alert.changed.v1"
 	TypeAlertRemoved     = "dalamb.alert.removed.v1"
+	TypeQuotaChanged     = "dalamb.quota.changed.v1"
 	TypeRolloutStarted   = "dalamb.rollout.started.v1"
 	TypeRolloutStepped   = "dalamb.rollout.stepped.v1"
 	TypeRolloutPaused    = "dalamb.rollout.paused.v1"
@@ -100,6 +101,7 @@ func ControlTypes() []string {
 		TypeFunctionNoted, TypeNoteChanged,
 		TypeTriggerPaused, TypeTriggerResumed, TypeTriggerSought, TypeKeyPaused, TypeKeyResumed, TypeReplayStarted, TypeReplayEnded,
 		TypeCopyStarted, TypeCopyEnded, TypeSecretChanged, TypeSecretRemoved, TypeConfigChanged, TypeConfigRemoved, TypeHookChanged, TypeHookRemoved, TypeAlertChanged, TypeAlertRemoved,
+		TypeQuotaChanged,
 		TypeRolloutStarted, TypeRolloutStepped, TypeRolloutPaused, TypeRolloutResumed, TypeRolloutFailed, TypeRolloutFinished,
 	}
 }

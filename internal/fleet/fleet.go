@@ -52,6 +52,7 @@ type Options struct {
 	Log          func(function.LogLine)                             // what functions print; must not block
 	Replaced     func(Replacement)                                  // gets each replacement; must not block; nil = nobody does
 	Calls        Calls                                              // nil = functions reach no others
+	Quota        func(environment string) function.Quota            // as it is now; must not block; nil = there are none
 	Region       string                                             // what lambda functions are told; default us-east-1
 	Logger       *slog.Logger
 	Metrics      prometheus.Registerer
@@ -75,6 +76,7 @@ type Fleet struct {
 	wanted   map[poolKey]bool         // nil until Run has looked
 	shares   map[string]*share        // by function
 	spent    map[string]time.Duration // by function, of the CPU, by instances that are gone
+	tenants  map[string]*tenant       // by environment
 	keepers  []*share                 // those with a reservation
 	starts   starts
 	untold   []Replacement // that Options.Replaced has to get
@@ -125,7 +127,7 @@ func New(o Options) (*Fleet, error) {
 	if o.MaxQueue == 0 {
 		o.MaxQueue = 10000
 	}
-	f := &Fleet{o: o, pools: make(map[poolKey]*pool), shares: make(map[string]*share), spent: make(map[string]time.Duration), starts: newStarts(o.MaxStarts), drained: make(chan struct{}), earlier: make(chan struct{})}
+	f := &Fleet{o: o, pools: make(map[poolKey]*pool), shares: make(map[string]*share), tenants: make(map[string]*tenant), spent: make(map[string]time.Duration), starts: newStarts(o.MaxStarts), drained: make(chan struct{}), earlier: make(chan struct{})}
 	m, err := newMetrics(o.Metrics, f)
 	if err != nil {
 		return nil, fmt.Errorf("make fleet: %w", err)

@@ -50,6 +50,7 @@ type instance struct {
 	ending    bool // retired is closed, or it died
 	untouched bool // it ended by itself, and had taken no invocation
 	pledged   bool // it leaves so that another function has its place
+	yielded   bool // it leaves for the sake of its environment's quota
 	grace     time.Duration
 	idleSince time.Time
 	probing   bool // its health is being asked for
@@ -91,6 +92,7 @@ func (f *Fleet) launch(p *pool, ahead bool) {
 	p.instances = append(p.instances, i)
 	p.starting++
 	p.share.held++
+	p.share.tenant.begun(i)
 	f.starts.begin(i)
 	f.total++
 	f.lives.Go(func() {
@@ -293,6 +295,7 @@ func (f *Fleet) remove(i *instance) {
 	p.drop(i)
 	f.redeem(i)
 	p.share.held--
+	p.share.tenant.ended(i)
 	f.total--
 	if i.ending {
 		p.stopping--
@@ -306,6 +309,7 @@ func (f *Fleet) makeRoom(p *pool) {
 	if f.starved {
 		f.feed()
 	}
+	f.feedTenant(p.share.tenant)
 	f.ensure(p)
 	if !p.wanted && len(p.instances) == 0 && len(p.queue) == 0 {
 		f.forget(p)

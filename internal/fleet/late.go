@@ -8,15 +8,15 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
-// ErrOwnBound is in the chain of an Exhausted error where the function's own bound is reached: to send it less helps, or to raise its
-// scale.max. Without it the node has no room, or not yet.
+// ErrOwnBound is in the chain of an Exhausted error where the function's own bound is reached, or that of its environment: to send it less helps, or to raise its
+// scale.max, or the quota. Without it the node has no room, or not yet.
 var ErrOwnBound = errors.New("the function's own bound is reached")
 
 // busy says that too many calls wait for an instance already. The caller holds mu.
 func (f *Fleet) busy(p *pool) error {
 	err := fault.New(fault.Exhausted, "function %s: %d calls wait for an instance already", p.version.Function(), f.o.MaxQueue).
 		WithHint("send less at a time, or raise scale.max of the function")
-	if len(p.instances) >= p.max {
+	if len(p.instances) >= p.max || !p.share.tenant.takes(p) {
 		err.Err = ErrOwnBound
 	}
 	return err
@@ -34,6 +34,9 @@ func (f *Fleet) late(p *pool, cause error) error {
 		cause = errors.Join(cause, ErrOwnBound)
 		what = fmt.Sprintf("%d are there, and its scale.max is %d", there, p.max)
 		hint = "raise scale.max of the function, or send less at a time"
+	case !p.share.tenant.takes(p):
+		cause = errors.Join(cause, ErrOwnBound)
+		what, hint = p.share.tenant.full(p)
 	case f.room(p.share) <= 0:
 		what = fmt.Sprintf("it has %d, and the node's limits.instances is %d for all functions together%s", p.share.held, f.o.MaxInstances, f.keptFromOthers(p.share))
 		hint = "raise limits.instances of the node, reserve some for the function (scale.reserved), or send less at a time"

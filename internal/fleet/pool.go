@@ -354,6 +354,10 @@ func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *funct
 		ends, i.pledged = true, true
 		f.pledged++
 	}
+	if !ends && !i.yielded && f.yieldsWithin(i) {
+		ends = true
+		p.share.tenant.yield(i)
+	}
 	switch {
 	case ends || i.leaving:
 		i.leaving, i.grace = true, max(i.grace, grace)
@@ -368,6 +372,7 @@ func (f *Fleet) release(i *instance, r *function.Result, err error) (lost *funct
 	if f.starved {
 		f.feed()
 	}
+	f.feedTenant(p.share.tenant)
 	return lost
 }
 

@@ -101,6 +101,13 @@ func (f *Fleet) ensure(p *pool) {
 		if !needed && f.starved {
 			return // calls that wait come before instances that nobody waits for
 		}
+		if t := p.share.tenant; !t.takes(p) {
+			t.starved = true
+			if needed {
+				f.free(p)
+			}
+			return
+		}
 		if !f.fits(p, now) {
 			f.starved = true
 			if needed && f.room(p.share) <= 0 && f.stopping+f.pledged < p.demand() {
@@ -131,20 +138,27 @@ func (f *Fleet) fits(p *pool, now time.Time) bool {
 // evict stops the instance, of another version, that has been idle for the longest time, so that p can have its place. What a function
 // has reserved it keeps. The caller holds mu.
 func (f *Fleet) evict(p *pool) {
+	if oldest := f.idlest(func(other *pool) bool {
+		return other != p && (other.share == p.share || other.share.held > other.share.reserved)
+	}); oldest != nil {
+		f.retire(oldest, stopGrace)
+	}
+}
+
+// idlest is the instance that has been idle for the longest time among some pools; nil = none. The caller holds mu.
+func (f *Fleet) idlest(among func(*pool) bool) *instance {
 	var oldest *instance
-	for _, other := range f.pools {
-		if other == p || other.share != p.share && other.share.held <= other.share.reserved {
+	for _, p := range f.pools {
+		if !among(p) {
 			continue
 		}
-		for _, i := range other.avail {
+		for _, i := range p.avail {
 			if i.busy == 0 && (oldest == nil || i.idleSince.Before(oldest.idleSince)) {
 				oldest = i
 			}
 		}
 	}
-	if oldest != nil {
-		f.retire(oldest, stopGrace)
-	}
+	return oldest
 }
 
 // feed gives free places to those that need them most, or sees to it that there will be one. The caller holds mu.
@@ -176,6 +190,7 @@ func (f *Fleet) want(versions []*function.Version, prepared []Prepared) {
 	offsets := f.offsets(versions, prepared)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.holdAll()
 	if short := f.reserve(versions); len(short) > 0 {
 		f.o.Logger.Warn("functions reserve more instances than the node has; raise limits.instances", "functions", short, "instances", f.o.MaxInstances)
 	}

@@ -17,6 +17,7 @@ const unreserved = 10
 
 // share is what one function has of the node's places. Guarded by Fleet.mu.
 type share struct {
+	tenant   *tenant   // whose it is
 	pools    int       // that refer to it
 	held     int       // instances of all its versions, the stopping ones included
 	reserved int       // places that are kept for it, those that it holds among them
@@ -28,7 +29,8 @@ type share struct {
 func (f *Fleet) shareOf(name string) *share {
 	s := f.shares[name]
 	if s == nil {
-		s = &share{}
+		s = &share{tenant: f.tenantOf(name)}
+		s.tenant.shares++
 		f.shares[name] = s
 	}
 	return s
@@ -39,13 +41,21 @@ func (f *Fleet) forget(p *pool) {
 	delete(f.pools, p.key)
 	p.share.pools--
 	if p.share.pools == 0 && p.share.reserved == 0 {
-		delete(f.shares, p.key.name)
+		f.dropShare(p.key.name, p.share)
 	}
 	last := p.share.pools == 0
 	if last {
 		delete(f.spent, p.key.name)
 	}
 	f.metrics.forget(p.version, last)
+}
+
+// dropShare forgets the share of a function that has nothing left. The caller holds mu.
+func (f *Fleet) dropShare(name string, s *share) {
+	delete(f.shares, name)
+	if s.tenant.shares--; s.tenant.shares == 0 {
+		delete(f.tenants, s.tenant.name)
+	}
 }
 
 // reserve keeps places for the functions that ask for that, in the order of their names as far as they go. It returns those that do not
@@ -58,10 +68,10 @@ func (f *Fleet) reserve(versions []*function.Version) (short []string) {
 	for name, s := range f.shares {
 		s.reserved, s.asked = 0, 0
 		if s.pools == 0 && asked[name] == 0 {
-			delete(f.shares, name)
+			f.dropShare(name, s)
 		}
 	}
-	left := f.o.MaxInstances - max(1, f.o.MaxInstances/unreserved)
+	left, within := f.o.MaxInstances-max(1, f.o.MaxInstances/unreserved), map[*tenant]int{}
 	names := make([]string, 0, len(asked))
 	for name, n := range asked {
 		if n > 0 {
@@ -72,7 +82,11 @@ func (f *Fleet) reserve(versions []*function.Version) (short []string) {
 	for _, name := range names {
 		s := f.shareOf(name)
 		s.asked, s.reserved = asked[name], min(asked[name], left)
+		if most := s.tenant.places; most > 0 {
+			s.reserved = min(s.reserved, most-within[s.tenant])
+		}
 		left -= s.reserved
+		within[s.tenant] += s.reserved
 		switch {
 		case s.reserved == s.asked:
 			s.short = time.Time{}
@@ -122,6 +136,11 @@ func (f *Fleet) room(s *share) int {
 
 // hungry says whether a pool wants an instance for a call that waits, and only the node's bounds are in its way.
 func (f *Fleet) hungry(p *pool, now time.Time) bool {
+	return f.craves(p, now) && p.share.tenant.takes(p)
+}
+
+// craves says whether a pool wants an instance for a call that waits, and nothing of its own is in its way.
+func (f *Fleet) craves(p *pool, now time.Time) bool {
 	return p.demand() > 0 && len(p.instances) < p.max && !now.Before(p.until())
 }
 

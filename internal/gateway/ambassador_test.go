@@ -222,7 +222,7 @@ func TestALoopOfCallsEnds(t *testing.T) {
 func TestACallThatWaitsForItselfEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		full := fault.New(fault.Exhausted, "no instance was free: %w", fleet.ErrOwnBound)
-		c := &Caller{queue: 30 * time.Second, now: time.Now, fleet: script(func(ctx context.Context, _ fleet.Call) (*function.Result, error) {
+		c := &Caller{quotas: noQuotas{}, queue: 30 * time.Second, now: time.Now, fleet: script(func(ctx context.Context, _ fleet.Call) (*function.Result, error) {
 			<-ctx.Done()
 			return nil, full
 		})}

@@ -46,6 +46,7 @@ type Call struct {
 	whole   bool // Body has been read, by a policy
 	upload  *upload
 	held    *holding
+	counted bool          // by the quota of the function's environment
 	wait    time.Duration // for an instance, at most; 0 = as long as the gateway lets a call wait
 	keyed   *keyed        // the key that it is run under; nil = none
 	URL     *url.URL      // as the client wrote it; nil = Request.URL
@@ -76,6 +77,7 @@ type Caller struct {
 	redacts  atomic.Pointer[redactor]
 	recorder *recorder
 	rules    func(topic string) function.TopicRules
+	quotas   Quotas
 	metrics  *metrics
 	tracer   *tracing.Tracer
 	now      func() time.Time
@@ -92,6 +94,9 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	space := spaceOf(c.log)
 	if durable && space == eventlog.SpaceEmpty {
 		return Answer{}, fault.New(fault.Unavailable, "the log has no room for this request").WithHint("the node's disk is full; free some space")
+	}
+	if err := c.count(&call); err != nil {
+		return Answer{}, err
 	}
 	start := c.now()
 	id := call.ID
@@ -163,6 +168,15 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	return a, err
 }
 
+// count counts a call once, before anything costly is done for it.
+func (c *Caller) count(call *Call) error {
+	if call.counted {
+		return nil
+	}
+	call.counted = true
+	return c.quotas.Call(function.Environment(call.Function))
+}
+
 // recorded is what stays of the call; a function that is asked in a route's name has what the client has sent too.
 func (c *Call) recorded() function.Record {
 	if c.Trigger != nil {
@@ -197,6 +211,9 @@ func (c *Caller) store(ctx context.Context, e effect) (*function.Result, error) 
 	}
 	_, err := c.log.Append(ctx, e.records())
 	ended(span, err)
+	if err == nil && len(e.out.names) > 0 {
+		c.quotas.Emitted(function.Environment(e.out.names[0].Topic), len(e.out.names))
+	}
 	if fault.KindOf(err) == fault.NotFound && len(e.out.records) > 0 {
 		// The topic to emit to is not there: a mistake of the route, which the record tells as it tells any other failure.
 		e.res = refused(e.res, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/fleet"
+	"github.com/dalamb/dalamb/internal/quota"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -36,8 +37,8 @@ func (g *Gateway) fail(x *exchange, err error) {
 		}
 	case status == http.StatusTooManyRequests:
 		h.Set("Retry-After", retryAfter)
-		if over, is := errors.AsType[*overQuota](err); is {
-			h.Set("Retry-After", strconv.Itoa(int(math.Ceil(over.wait.Seconds()))))
+		if over, is := errors.AsType[*quota.Over](err); is {
+			h.Set("Retry-After", over.RetryAfter())
 		}
 	case status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
@@ -61,7 +62,7 @@ func reason(err error) error {
 // statusOf is the one table of fault -> HTTP status, with what only this listener knows: a bound that is reached here is
 // the server's, not the client's, but for a sender's quota and a function's own bound; and a slow body is the client's time-out, not the server's.
 func statusOf(kind fault.Kind, err error) int {
-	var over *overQuota
+	var over *quota.Over
 	var other *otherRequest
 	switch {
 	case errors.As(err, &other):

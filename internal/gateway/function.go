@@ -90,6 +90,9 @@ func (g *Gateway) gather(x *exchange, c *Call) (free func(), err error) {
 // serveCall reads the body, makes the call and answers; an error has answered nothing. Who showed the token is trusted with the function's
 // own error.
 func (g *Gateway) serveCall(x *exchange, c Call, trusted bool) error {
+	if err := g.caller.count(&c); err != nil {
+		return err
+	}
 	free, err := g.receive(x, &c)
 	defer free()
 	if err != nil {

@@ -68,6 +68,20 @@ type Shadow interface{ Offer(c shadow.Copy) }
 // Secret opens a secret by its full name, and tells which revision it is: the offset in the control topic at which it was set.
 type Secret func(name string) (text []byte, revision int64, err error)
 
+// Quotas hold environments to what they may do. Its errors are *quota.Over.
+type Quotas interface {
+	Call(environment string) error
+	Send(environment string, events int) error
+	Emitted(environment string, events int)
+}
+
+// noQuotas is where there are none.
+type noQuotas struct{}
+
+func (noQuotas) Call(string) error      { return nil }
+func (noQuotas) Send(string, int) error { return nil }
+func (noQuotas) Emitted(string, int)    {}
+
 // Limits bound what a caller can make the gateway hold, in bytes. Zero values mean the defaults.
 type Limits struct {
 	Event   int64 // one event: key, attributes and data; default 1 MiB
@@ -88,6 +102,7 @@ type Options struct {
 	Delay   Delayer
 	Shadow  Shadow   // nil = nothing is copied
 	Secret  Secret   // nil = there are none
+	Quotas  Quotas   // of environments; nil = there are none
 	Redact  []string // names of headers whose values stay out of the record, beside those that always do
 	Hooks   Hooks    // nil = there are none
 	// Clients says of what a handshake has verified whether it is still believed; nil = the listener's TLS asks clients for no certificates.
@@ -131,6 +146,7 @@ type Gateway struct {
 	// strangers is the part of held that the bodies of hooks may take while they are read.
 	strangers crowd
 	quotas    quotas
+	allowance Quotas
 	health    func(ctx context.Context) map[string]error
 	grade     func() health.Report
 	hooks     Hooks
@@ -195,6 +211,9 @@ func New(o Options) (*Gateway, error) {
 	if o.Keys == nil {
 		o.Keys = noKeys{}
 	}
+	if o.Quotas == nil {
+		o.Quotas = noQuotas{}
+	}
 	if o.Upstreams == nil {
 		o.Upstreams = noUpstreams
 	}
@@ -226,8 +245,9 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		log: o.Log, catalog: o.Catalog, delay: o.Delay, widths: &widths{log: o.Log, now: o.Now}, token: sha256.Sum256([]byte(o.Token)), limits: o.Limits, held: budget{most: o.Limits.Held}, strangers: crowd{most: o.Limits.Held / 4},
 		health: o.Health, grade: o.Grade, hooks: o.Hooks, secret: o.Secret, clients: o.Clients, logger: o.Logger, metrics: m, now: o.Now, slow: o.BodyTimeout, news: newNews(o.Log, o.Logger),
-		tracer: o.Tracer,
-		code:   o.Code, rand: o.Rand, upstreams: o.Upstreams,
+		tracer:    o.Tracer,
+		allowance: o.Quotas,
+		code:      o.Code, rand: o.Rand, upstreams: o.Upstreams,
 		awaits: o.Awaits,
 		bodies: o.Bodies,
 		runs:   o.Runs, waiters: newWaiters(),
@@ -235,6 +255,7 @@ func New(o Options) (*Gateway, error) {
 		caller: &Caller{
 			log: o.Log, fleet: o.Fleet, shadow: o.Shadow, limits: o.Limits, queue: o.QueueTimeout, now: o.Now, metrics: m,
 			tracer:   o.Tracer,
+			quotas:   o.Quotas,
 			rules:    func(topic string) function.TopicRules { return o.Catalog.View().Rules(topic) },
 			recorder: newRecorder(o.Log, o.Logger, m),
 		},

@@ -27,6 +27,9 @@ func (l *later) policy(x *exchange, c *Call, next handler) error {
 	if l.when == function.LaterPreferred && !want.async {
 		return next(x, c)
 	}
+	if err := l.g.caller.count(c); err != nil {
+		return err
+	}
 	free, err := l.g.gather(x, c)
 	defer free()
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/quota"
 )
 
 // The fields that tell of a limit, in net/http's spelling. draft-ietf-httpapi-ratelimit-headers-10.
@@ -57,8 +58,8 @@ func (l *rateLimit) policy(g *Gateway) policy {
 		if wait == 0 {
 			return next(x, c)
 		}
-		return &overQuota{fault.New(fault.Exhausted, "more requests than this route takes from one client").
-			WithHint("it is %s; try again in %s", l.rule.Rate, wait.Round(time.Millisecond)), wait}
+		return &quota.Over{Fault: fault.New(fault.Exhausted, "more requests than this route takes from one client").
+			WithHint("it is %s; try again in %s", l.rule.Rate, wait.Round(time.Millisecond)), Wait: wait}
 	}
 }
 

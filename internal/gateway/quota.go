@@ -8,6 +8,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/quota"
 )
 
 // quotas hold each token to what a topic allows it. Each node counts for itself.
@@ -26,15 +27,6 @@ type purse struct {
 
 // maxPurses bounds the memory: senders and topics are few, and one that is forgotten begins with a full purse.
 const maxPurses = 10_000
-
-// overQuota says when a sender may come again.
-type overQuota struct {
-	fault *fault.Error
-	wait  time.Duration
-}
-
-func (e *overQuota) Error() string { return e.fault.Error() }
-func (e *overQuota) Unwrap() error { return e.fault }
 
 // take spends what a request costs, or nothing of it.
 func (q *quotas) take(k quotaKey, r function.TopicRules, events int, bytes int64, now time.Time) error {
@@ -58,8 +50,8 @@ func (q *quotas) take(k quotaKey, r function.TopicRules, events int, bytes int64
 	wait := max(lacks(p.events, float64(events), r.Events), lacks(p.bytes, float64(bytes), float64(r.Bytes)))
 	if wait > 0 {
 		d := time.Duration(wait * float64(time.Second))
-		return &overQuota{fault.New(fault.Exhausted, "token %q has used up its quota of topic %q", k.sender, k.topic).
-			WithHint("it is %s; try again in %s", quotaText(r), d.Round(time.Millisecond)), d}
+		return &quota.Over{Fault: fault.New(fault.Exhausted, "token %q has used up its quota of topic %q", k.sender, k.topic).
+			WithHint("it is %s; try again in %s", quotaText(r), d.Round(time.Millisecond)), Wait: d}
 	}
 	p.events -= float64(events)
 	p.bytes -= float64(bytes)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/quota"
 )
 
 func TestQuota(t *testing.T) {
@@ -37,11 +38,11 @@ func TestQuota(t *testing.T) {
 			for i, a := range c.asks {
 				now = now.Add(a.after)
 				err := q.take(quotaKey{"events", a.sender}, c.rules, a.events, a.bytes, now)
-				var over *overQuota
+				var over *quota.Over
 				switch {
 				case a.wait == 0 && err != nil:
 					t.Errorf("ask %d: %v", i, err)
-				case a.wait != 0 && (!errors.As(err, &over) || (over.wait-a.wait).Abs() > time.Millisecond || fault.KindOf(err) != fault.Exhausted):
+				case a.wait != 0 && (!errors.As(err, &over) || (over.Wait-a.wait).Abs() > time.Millisecond || fault.KindOf(err) != fault.Exhausted):
 					t.Errorf("ask %d: %v, want to wait %s", i, err, a.wait)
 				}
 			}

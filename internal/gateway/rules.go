@@ -26,7 +26,10 @@ func (g *Gateway) allowed(in intake, rules function.TopicRules, records []eventl
 			return err
 		}
 	}
-	return g.quotas.take(quotaKey{in.topic, in.sender}, rules, len(records), size, g.now())
+	if err := g.quotas.take(quotaKey{in.topic, in.sender}, rules, len(records), size, g.now()); err != nil {
+		return err
+	}
+	return g.allowance.Send(function.Environment(in.topic), len(records))
 }
 
 // put appends records: those that are in the topic already, by its rule, not again.
