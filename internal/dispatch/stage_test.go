@@ -121,7 +121,7 @@ func emitWith(t *testing.T, w *work, given *event.Event) {
 	wd := newWorld(t, setting{})
 	defer wd.close()
 	w.result, w.state = succeed(given), function.RunSucceeded
-	s := emit{topics: &topics{log: wd.disk}, limit: 4096, now: time.Now, view: wd.cat.View}
+	s := emit{quotas: noQuotas{}, topics: &topics{log: wd.disk}, limit: 4096, now: time.Now, view: wd.cat.View}
 	if err := s.do(context.Background(), w); err != nil {
 		t.Fatal(err)
 	}
