@@ -164,6 +164,29 @@ func TestATraceGoesFromARequestThroughTheLog(t *testing.T) {
 	}
 }
 
+// TestARequestThatIsNoUTF8IsTracedAsOthersAre: a receiver refuses all that comes with a string that is none.
+func TestARequestThatIsNoUTF8IsTracedAsOthersAre(t *testing.T) {
+	for protocol, open := range map[string]func(testing.TB) (*receiver, string){"grpc": grpcReceiver, "http/protobuf": httpReceiver} {
+		t.Run(protocol, func(t *testing.T) {
+			r, endpoint := open(t)
+			n := start(t, t.TempDir(), "otlp.endpoint="+endpoint, "otlp.protocol="+protocol, "otlp.interval=1s")
+			chain(t, n)
+			for _, path := range []string{"/orders/%ff%fe?size=%ff", "/orders/2"} {
+				if status, _, _ := n.ask("POST", path, "{\xff}", "User-Agent", "browser\xff", "X-Request-Id", "a\xffb"); status != http.StatusOK {
+					t.Errorf("answer to %s = %d, want 200", path, status)
+				}
+			}
+			n.stop() // sends what waits
+			if got := len(r.spans("POST /orders/{id}")); got != 2 {
+				t.Errorf("%d requests came to the receiver, want 2", got)
+			}
+			if text := r.text(); !strings.Contains(text, "\ufffd") {
+				t.Errorf("the spans are\n%s\nwant the path with what stands for letters that are none", text)
+			}
+		})
+	}
+}
+
 // TestWhatIsNotSampledIsNotSentButErrorsAre, whoever decides that.
 func TestWhatIsNotSampledIsNotSentButErrorsAre(t *testing.T) {
 	r, endpoint := grpcReceiver(t)

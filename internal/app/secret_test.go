@@ -19,8 +19,10 @@ import (
 
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/need"
 	"github.com/dalamb/dalamb/internal/need/broker"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // runTell is an http function that answers with what tells its secret from another one.
@@ -224,6 +226,11 @@ func (n *node) saysOverHTTP() map[string]string {
 	}
 	for _, name := range []string{"holder", "well", "fails", "crashes", "hangs", "absent", "refused"} {
 		get("/v1/functions/" + name)
+	}
+	n.replayed(wire.ReplayRequest{Name: "again", Function: "fails", Trigger: "on-fail", From: "earliest", Output: function.ReplayCapture})
+	get("/v1/replays/again")
+	if runs := get("/v1/replays/again/runs"); !strings.Contains(runs, `"runs":[{`) {
+		n.t.Errorf("the runs of the replay are %s, want the one", runs)
 	}
 	get("/metrics")
 	topics, err := n.client.Topics(n.t.Context())

@@ -25,7 +25,7 @@ func Logger(o LogOptions) (*slog.Logger, error) {
 	if err != nil {
 		return nil, err
 	}
-	ho := &slog.HandlerOptions{Level: level}
+	ho := &slog.HandlerOptions{Level: level, ReplaceAttr: plainErrors}
 	if o.Lever != nil {
 		o.Lever.Set(level)
 		ho.Level = o.Lever
@@ -37,6 +37,18 @@ func Logger(o LogOptions) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(o.Writer, ho)), nil
 	}
 	return nil, fault.New(fault.Invalid, "log format %q is not known", o.Format).WithHint("use text or json")
+}
+
+// plainErrors has an error say what it says to everybody. The text handler would ask for all that it has, and some libraries' errors have the stack of the goroutine
+// that made them.
+func plainErrors(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() != slog.KindAny {
+		return a
+	}
+	if err, is := a.Value.Any().(error); is {
+		a.Value = slog.StringValue(err.Error())
+	}
+	return a
 }
 
 // Level reads the name of a level; "" is info.

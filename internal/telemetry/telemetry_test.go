@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -49,6 +50,30 @@ func TestLoggerFormatAndLevel(t *testing.T) {
 				t.Errorf("line %q is not JSON", first)
 			}
 		})
+	}
+}
+
+// stacked is an error as some libraries make them.
+type stacked struct{ error }
+
+func (s stacked) Format(f fmt.State, verb rune) {
+	fmt.Fprint(f, s.error)
+	if verb == 'v' && f.Flag('+') {
+		fmt.Fprint(f, "\nruntime.main\n\t/go/proc.go:1")
+	}
+}
+
+func TestAnErrorIsLoggedWithoutItsStack(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		var out bytes.Buffer
+		l, err := Logger(LogOptions{Writer: &out, Format: format})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Error("broken", "err", stacked{errors.New("no bread")}, "cause", error(nil), "n", 3)
+		if got := out.String(); strings.Contains(got, "proc.go") || !strings.Contains(got, "no bread") {
+			t.Errorf("%s: %s, want what it says alone", format, got)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package disk
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -44,7 +45,12 @@ func (p pebbleLog) Infof(format string, args ...any) {
 }
 
 func (p pebbleLog) Errorf(format string, args ...any) {
-	p.l.log.Warn("pebble", "text", fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	first, rest, _ := strings.Cut(text, "\n") // behind it stand the stacks of goroutines
+	p.l.log.Warn("pebble", "text", first)
+	if rest != "" {
+		p.l.log.Debug("pebble", "text", text)
+	}
 }
 
 // Fatalf must not return, because Pebble counts on that: its goroutine stops here, with whatever locks it holds.
@@ -52,6 +58,9 @@ func (p pebbleLog) Fatalf(format string, args ...any) {
 	p.l.wedge(fmt.Errorf("pebble: "+strings.TrimPrefix(format, "pebble: "), args...))
 	select {}
 }
+
+// restoring is the way back for whose log is damaged.
+const restoring = "find a backup that is whole (dalamb backup verify), and restore it (dalamb restore): docs/backup.md"
 
 // listener turns Pebble's bad news into the log's.
 func (l *Log) listener() *pebble.EventListener {
@@ -61,7 +70,11 @@ func (l *Log) listener() *pebble.EventListener {
 			l.log.Warn("pebble background work failed", "err", err)
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			l.log.Error("event log is damaged", "file", info.Path, "err", info.Details)
+			if _, said := l.damaged.LoadOrStore(info.Path, true); said { // each read of it comes here
+				return
+			}
+			l.log.Error("event log is damaged", "file", info.Path, "err", info.Details, "hint", "stop the node; "+restoring)
+			l.log.Debug("event log is damaged", "file", info.Path, "detail", fmt.Sprintf("%+v", info.Details))
 		},
 		DiskSlow: func(info pebble.DiskSlowInfo) {
 			l.log.Warn("disk is slow", "file", info.Path, "duration", info.Duration)
@@ -74,4 +87,6 @@ type failureFlags struct {
 	broken atomic.Pointer[fault.Error]
 	wedged chan struct{} // closed with stuck
 	stuck  atomic.Bool   // Pebble cannot be closed
+
+	damaged sync.Map // paths of files that were told of
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/errors/oserror"
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -138,6 +139,8 @@ func unusable(dir string, err error) error {
 	case os.IsExist(err) || isNotDir(err):
 		return fault.New(fault.Denied, "data directory %s is not a directory: %w", dir, err).
 			WithHint("choose another directory, or move the file away")
+	case pebble.IsCorruptionError(err):
+		return fault.New(fault.Unavailable, "the event log in %s is damaged: %w", dir, err).WithHint("%s", restoring)
 	}
 	return fault.New(fault.Unavailable, "data directory %s cannot be used: %w", dir, err)
 }
