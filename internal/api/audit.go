@@ -42,7 +42,7 @@ func (a *API) proveRecord(r *http.Request, q query) (any, error) {
 	}
 	id := q.text("id")
 	if id == "" {
-		return nil, fault.New(fault.Invalid, "query parameter \"id\": none is given").WithHint("the id of an event, of a run of it, or TOPIC/PARTITION@OFFSET")
+		return nil, fault.New(fault.Invalid, "no id is given (query parameter \"id\")").WithHint("the id of an event, of a run of it, or TOPIC/PARTITION@OFFSET")
 	}
 	// A place may have been taken by retention; what was there can be proved nevertheless.
 	if at, ok := placeOf(id); ok {

@@ -188,6 +188,9 @@ func (a *API) recordAt(ctx context.Context, at eventlog.Position) (eventlog.Reco
 			return records[0], nil
 		}
 	}
+	if b.Start == b.End {
+		return eventlog.Record{}, fault.New(fault.NotFound, "topic %q holds nothing at partition %d, which is empty", at.Topic, at.Partition)
+	}
 	return eventlog.Record{}, fault.New(fault.NotFound, "topic %q holds nothing at partition %d, offset %d", at.Topic, at.Partition, at.Offset).
 		WithHint("it holds offsets %d to %d there", b.Start, b.End-1)
 }

@@ -27,7 +27,7 @@ const (
 func (a *API) explainEvent(r *http.Request, q query) (any, error) {
 	id := q.text("id")
 	if id == "" {
-		return nil, fault.New(fault.Invalid, "query parameter \"id\": none is given").WithHint("the id of an event, of a run of it, or TOPIC/PARTITION@OFFSET")
+		return nil, fault.New(fault.Invalid, "no id is given (query parameter \"id\")").WithHint("the id of an event, of a run of it, or TOPIC/PARTITION@OFFSET")
 	}
 	f, err := a.find(r.Context(), id, q.text("topic"))
 	if err != nil {

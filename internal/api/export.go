@@ -24,7 +24,7 @@ import (
 func (a *API) exportTrace(w http.ResponseWriter, r *http.Request, q query) error {
 	id := q.text("id")
 	if id == "" {
-		return fault.New(fault.Invalid, "query parameter \"id\": none is given").WithHint("the id of an event or of a run, a W3C trace id, or TOPIC/PARTITION@OFFSET")
+		return fault.New(fault.Invalid, "no id is given (query parameter \"id\")").WithHint("the id of an event or of a run, a W3C trace id, or TOPIC/PARTITION@OFFSET")
 	}
 	causes, err := q.flag("causes")
 	if err != nil {

@@ -67,6 +67,9 @@ func (e *export) logs(ctx context.Context) error {
 		if kept.full {
 			e.lacks("log lines of %s behind the first %d: there is no room for more", name, len(kept.all))
 		}
+		if kept.lost > 0 {
+			e.lacks("%d log lines of %s, which the node did not keep: there were too many at a time", kept.lost, name)
+		}
 		if kept.ends > 0 {
 			e.lacks("the ends of %d of the %d log lines of %s: of each the first %d bytes are here", kept.ends, len(kept.all), name, kept.longest)
 		}
@@ -157,6 +160,7 @@ type keptLines struct {
 	longest     int // bytes of a text
 	all         []function.LogLine
 	ends        int  // texts of which the end is not here
+	lost        int  // lines that came before those that are here, and were never stored
 	held        int  // bytes
 	full        bool // there were more
 }
@@ -190,7 +194,7 @@ func (k *keptLines) add(l function.LogLine) bool {
 		k.full = true
 		return false
 	}
-	k.all, k.held, k.ends = append(k.all, l), k.held+w, k.ends+ends
+	k.all, k.held, k.ends, k.lost = append(k.all, l), k.held+w, k.ends+ends, k.lost+l.Dropped
 	return true
 }
 

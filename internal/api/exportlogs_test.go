@@ -37,9 +37,11 @@ func TestATraceOfHoursWithLongLinesIsExported(t *testing.T) {
 	line := func(run, text string) function.LogLine {
 		return function.LogLine{Time: began, Function: "pay", Version: 1, Run: run, Text: text}
 	}
-	long := strings.Repeat("\u00e4\x01", 80<<10)
-	const many = 400 // with 240 KiB each
-	n.wrote(began, line("run-1", "first"))
+	long := strings.Repeat("\u00e4", 128<<10)
+	const many = 60 // with 256 KiB each
+	first := line("run-1", "first")
+	first.Dropped = 3
+	n.wrote(began, first)
 	for i := range many {
 		n.wrote(began.Add(time.Millisecond), line("run-1", fmt.Sprintf("%d %s", i, long)))
 	}
@@ -63,6 +65,9 @@ func TestATraceOfHoursWithLongLinesIsExported(t *testing.T) {
 		return strings.HasPrefix(s, fmt.Sprintf("the ends of %d of the %d log lines of pay: of each the first ", many, many+2))
 	}) {
 		t.Errorf("missing = %q, want the ends of the long ones", b.Manifest.Missing)
+	}
+	if want := "3 log lines of pay, which the node did not keep: there were too many at a time"; !slices.Contains(b.Manifest.Missing, want) {
+		t.Errorf("missing = %q, want %q", b.Manifest.Missing, want)
 	}
 	if _, again := n.exported("e-1", true); string(again) != string(text) {
 		t.Error("the second time it is other bytes")

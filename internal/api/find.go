@@ -53,6 +53,9 @@ func placeOf(id string) (at eventlog.Position, ok bool) {
 // stored: the index of runs, and the time that is in the ids which dalamb gives. Then the log from its newest events on, bounded.
 func (a *API) find(ctx context.Context, id, topic string) (*found, error) {
 	if at, ok := placeOf(id); ok {
+		if topic != "" && topic != at.Topic {
+			return nil, fault.New(fault.Invalid, "%s is a place in topic %s, and not in %s", id, at.Topic, fault.Clip(topic)).WithHint("leave the topic out: the place names one")
+		}
 		return a.foundAt(ctx, at, "place")
 	}
 	if f, err := a.findByIndex(ctx, id, topic); f != nil || err != nil {

@@ -309,7 +309,7 @@ func TestThePastSaysNoValues(t *testing.T) {
 			t.Errorf("GET %s = %d %s", path, a.status, a.body)
 		}
 	}
-	for path, want := range map[string]int{"/v1/past?at=2999-01-01": 400, "/v1/past?at=soon": 400, "/v1/changes?limit=0": 400, "/v1/changes?limit=10001": 400, "/v1/explanation": 400, "/v1/trace": 400, "/v1/explanation?id=x&topic=nope": 404} {
+	for path, want := range map[string]int{"/v1/past?at=2999-01-01": 400, "/v1/past?at=soon": 400, "/v1/changes?limit=0": 400, "/v1/changes?limit=10001": 400, "/v1/explanation": 400, "/v1/trace": 400, "/v1/explanation?id=x&topic=nope": 404, "/v1/explanation?id=events/0@0&topic=other": 400} {
 		if a := n.do("GET", path, ""); a.status != want {
 			t.Errorf("GET %s = %d %s, want %d", path, a.status, a.body, want)
 		}

@@ -32,7 +32,7 @@ var w3cTrace = regexp.MustCompile(`^[0-9a-f]{32}$`)
 func (a *API) traceEvent(r *http.Request, q query) (any, error) {
 	id := q.text("id")
 	if id == "" {
-		return nil, fault.New(fault.Invalid, "query parameter \"id\": none is given").WithHint("the id of an event or of a run, a W3C trace id, or TOPIC/PARTITION@OFFSET")
+		return nil, fault.New(fault.Invalid, "no id is given (query parameter \"id\")").WithHint("the id of an event or of a run, a W3C trace id, or TOPIC/PARTITION@OFFSET")
 	}
 	t := newTracer(a, id)
 	if _, err := t.grow(r.Context(), id, q.text("topic"), true); err != nil {

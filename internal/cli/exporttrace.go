@@ -73,6 +73,9 @@ func (t *traceExport) write(c *cobra.Command, env *environment) error {
 	if err != nil {
 		return err
 	}
+	if info, err := os.Stat(t.to); err == nil && !info.Mode().IsRegular() || t.to == "-" {
+		return fault.New(fault.Invalid, "-o %s is no plain file, and a bundle is written as one", t.to).WithHint("name a file: it is written whole or not at all")
+	}
 	f, err := os.CreateTemp(filepath.Dir(t.to), ".dalamb-bundle-*")
 	if err != nil {
 		return fault.New(fault.Invalid, "-o %s: %w", t.to, err).WithHint("name a file in a directory that is there and can be written to")
@@ -115,6 +118,9 @@ func (t *traceExport) tell(w io.Writer, b *bundle.Opened, size int64) {
 			}
 			fmt.Fprintf(w, "image %s of %s, version %d, %s\n", clean(v.Image.Reference), f.Name, v.Number, what)
 		}
+	}
+	if t.images && len(b.Manifest.Images) == 0 {
+		fmt.Fprintln(w, "no version of it runs in an image")
 	}
 	for _, text := range b.Manifest.Missing {
 		fmt.Fprintf(w, "missing: %s\n", clean(text))
