@@ -45,7 +45,7 @@ func TestBadInput(t *testing.T) {
 		{"bad follow", "GET", "/v1/events?follow=perhaps", "", 400, `query parameter "follow": "perhaps" is neither true nor false`, ""},
 		{"event of no partition", "GET", "/v1/events/events/9/0", "", 400, `partition: "9" is not a whole number from 0 to 1`, ""},
 		{"event of no offset", "GET", "/v1/events/events/0/-1", "", 400, `offset: "-1" is not a whole number`, ""},
-		{"event past the end", "GET", "/v1/events/events/0/5", "", 404, `topic "events" holds nothing at partition 0, offset 5`, ""},
+		{"event past the end", "GET", "/v1/events/events/0/5", "", 404, `topic "events" holds nothing at partition 0, offset 5`, "partition 0 is empty"},
 		{"logs of no function", "GET", "/v1/logs?function=pya", "", 404, `there is no function "pya"`, "did you mean pay?"},
 		{"logs with a bad limit", "GET", "/v1/logs?limit=1e9", "", 400, `query parameter "limit": "1e9"`, ""},
 

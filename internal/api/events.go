@@ -188,11 +188,11 @@ func (a *API) recordAt(ctx context.Context, at eventlog.Position) (eventlog.Reco
 			return records[0], nil
 		}
 	}
+	nothing := fault.New(fault.NotFound, "topic %q holds nothing at partition %d, offset %d", at.Topic, at.Partition, at.Offset)
 	if b.Start == b.End {
-		return eventlog.Record{}, fault.New(fault.NotFound, "topic %q holds nothing at partition %d, which is empty", at.Topic, at.Partition)
+		return eventlog.Record{}, nothing.WithHint("partition %d is empty", at.Partition)
 	}
-	return eventlog.Record{}, fault.New(fault.NotFound, "topic %q holds nothing at partition %d, offset %d", at.Topic, at.Partition, at.Offset).
-		WithHint("it holds offsets %d to %d there", b.Start, b.End-1)
+	return eventlog.Record{}, nothing.WithHint("it holds offsets %d to %d there", b.Start, b.End-1)
 }
 
 // eventOf reads the event that a run is about; nil where the log does not hold it any more.
