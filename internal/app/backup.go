@@ -3,12 +3,16 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"math"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
+	"syscall"
 
 	"golang.org/x/sync/semaphore"
 
@@ -44,6 +48,9 @@ func (r removals) begin() (done func(), ok bool) {
 // the backup without its code.
 func (n *Node) checkpoint(ctx context.Context) (made wire.Checkpoint, release func(), err error) {
 	made.Data = n.config.Data
+	if made.Key, err = keyAt(secretKey(n.config)); err != nil {
+		return made, nil, err
+	}
 	letGo, err := n.removals.hold(ctx)
 	if err != nil {
 		return made, nil, err
@@ -58,13 +65,25 @@ func (n *Node) checkpoint(ctx context.Context) (made wire.Checkpoint, release fu
 		return made, nil, err
 	}
 	made.Log = dir
-	n.logger.Info("a backup is being taken", "checkpoint", dir)
+	n.logger.Info("a copy of the log is held, for a backup or an audit", "checkpoint", dir)
 	return made, func() {
 		defer letGo() // release is this function by now
 		if err := os.RemoveAll(dir); err != nil {
 			n.logger.Warn("a checkpoint could not be removed; the next start does", "dir", dir, "err", err)
 		}
 	}, nil
+}
+
+// keyAt gives the whole path of the key of secrets; "" where no secret was ever set, and so no key made.
+func keyAt(file string) (string, error) {
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return "", fmt.Errorf("find the key of secrets: %w", err)
+	}
+	return path, nil
 }
 
 // Checkpoint does for a data directory that no node runs on what a node does for its own. It keeps nodes from it until release is called.
@@ -75,6 +94,12 @@ func Checkpoint(ctx context.Context, data string) (made wire.Checkpoint, release
 	if _, err := os.Stat(filepath.Join(made.Data, TokenFile)); err != nil {
 		return made, nil, fault.New(fault.NotFound, "%s is no data directory: %w", data, err).
 			WithHint("name the data directory of the node by --data, or by DALAMB_DATA; this user must be allowed to read it")
+	}
+	if err := ownedByAnother(made.Data); err != nil {
+		return made, nil, err
+	}
+	if made.Key, err = keyAt(filepath.Join(made.Data, keyFile)); err != nil {
+		return made, nil, err
 	}
 	var lock io.Closer
 	if _, err := os.Stat(filepath.Join(made.Data, logDir, "FORMAT")); errors.Is(err, fs.ErrNotExist) {
@@ -91,4 +116,22 @@ func Checkpoint(ctx context.Context, data string) (made wire.Checkpoint, release
 		return made, nil, errors.Join(err, log.Close())
 	}
 	return made, func() error { return errors.Join(os.RemoveAll(made.Log), log.Close()) }, nil
+}
+
+// ownedByAnother refuses root what is somebody else's: who opens a log writes files next to it, and a node that may not write to them does not start.
+func ownedByAnother(data string) error {
+	info, err := os.Stat(data)
+	if err != nil {
+		return fmt.Errorf("look at the data directory: %w", err)
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 || owner.Uid == 0 {
+		return nil
+	}
+	name := strconv.FormatUint(uint64(owner.Uid), 10)
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	return fault.New(fault.Denied, "no node runs on %s, and root would leave files there that its owner, %s, cannot write to", data, name).
+		WithHint("do it as that user, such as by setpriv or sudo -u %s, or start the node first", name)
 }

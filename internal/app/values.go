@@ -19,6 +19,14 @@ import (
 // keyFile is where the secrets' key is, in the data directory, where nothing else is said.
 const keyFile = "secret.key"
 
+// secretKey is where the secrets' key is, or is to be.
+func secretKey(c *config.Node) string {
+	if file := c.Secrets.Key; file != "" {
+		return file
+	}
+	return filepath.Join(c.Data, keyFile)
+}
+
 // openSecrets reads the key, where there is one.
 func (n *Node) openSecrets(ctx context.Context) error {
 	o, err := secretOptions(n.config)
@@ -31,10 +39,7 @@ func (n *Node) openSecrets(ctx context.Context) error {
 
 // secretOptions are where the key is and what opens it. It reads the passphrase.
 func secretOptions(c *config.Node) (o secret.Options, err error) {
-	o = secret.Options{File: c.Secrets.Key, KMS: strings.Fields(c.Secrets.KMS)}
-	if o.File == "" {
-		o.File = filepath.Join(c.Data, keyFile)
-	}
+	o = secret.Options{File: secretKey(c), KMS: strings.Fields(c.Secrets.KMS)}
 	if c.Secrets.Passphrase != "" {
 		if o.Passphrase, err = secret.ReadPassphrase(c.Secrets.Passphrase); err != nil {
 			return o, err
