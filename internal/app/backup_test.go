@@ -53,7 +53,7 @@ secrets: [{name: password, env: SECRET}]
 			if !strings.HasPrefix(at.Log, filepath.Join(data, "log")) {
 				t.Errorf("the checkpoint is in %q", at.Log)
 			}
-			taken, err = backup.Take(ctx, backup.Options{To: to, Data: at.Data, Log: at.Log, Version: "test", Key: true})
+			taken, err = backup.Take(ctx, backup.Options{To: backup.Place{Name: to}, Data: at.Data, Log: at.Log, Version: "test", Key: at.Key})
 			return err
 		})
 		if err != nil {
@@ -71,10 +71,10 @@ secrets: [{name: password, env: SECRET}]
 	enough()
 	sender.Wait()
 
-	if _, bad, err := backup.Verify(ctx, to, ""); err != nil || len(bad) > 0 {
+	if _, bad, err := backup.Verify(ctx, backup.Place{Name: to}, ""); err != nil || len(bad) > 0 {
 		t.Fatalf("Verify = %v, %v", bad, err)
 	}
-	if _, err := backup.Restore(ctx, to, "", elsewhere); err != nil {
+	if _, err := backup.Restore(ctx, backup.Place{Name: to}, "", elsewhere); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(data, data+"-lost"); err != nil { // nothing of it is to be used

@@ -64,6 +64,11 @@ func take(t *testing.T, o backup.Options) backup.Taken {
 // restored are the files of a backup, restored, by their paths.
 func restored(t *testing.T, from, id string) map[string]string {
 	t.Helper()
+	return restoredFrom(t, backup.Place{Name: from}, id)
+}
+
+func restoredFrom(t *testing.T, from backup.Place, id string) map[string]string {
+	t.Helper()
 	to := filepath.Join(t.TempDir(), "data")
 	if _, err := backup.Restore(t.Context(), from, id, to); err != nil {
 		t.Fatal(err)
@@ -97,7 +102,7 @@ func restored(t *testing.T, from, id string) map[string]string {
 func TestABackupHasWhatANodeCannotMakeAnew(t *testing.T) {
 	dir, log := data(t)
 	to := filepath.Join(t.TempDir(), "backups")
-	taken := take(t, backup.Options{To: to, Data: dir, Log: log})
+	taken := take(t, backup.Options{To: backup.Place{Name: to}, Data: dir, Log: log})
 	got := restored(t, to, "")
 	want := map[string]string{
 		"token": "a token\n", "log/FORMAT": "dalamb eventlog format 1\n", "log/db/1.sst": "records",
@@ -130,7 +135,7 @@ func TestABackupHasWhatANodeCannotMakeAnew(t *testing.T) {
 	if info, err := os.Stat(to); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("mode of the directory of backups: %v, %v, want 0700", info.Mode(), err)
 	}
-	if taken = take(t, backup.Options{To: to, Data: dir, Log: log, Key: true}); !taken.Manifest.Key || restored(t, to, "")["secret.key"] != "a key\n" {
+	if taken = take(t, backup.Options{To: backup.Place{Name: to}, Data: dir, Log: log, Key: filepath.Join(dir, "secret.key")}); !taken.Manifest.Key || restored(t, to, "")["secret.key"] != "a key\n" {
 		t.Error("the key is not in a backup with it")
 	}
 }
@@ -138,7 +143,7 @@ func TestABackupHasWhatANodeCannotMakeAnew(t *testing.T) {
 func TestALaterBackupAddsWhatIsNewAndStandsByItself(t *testing.T) {
 	dir, log := data(t)
 	to := t.TempDir()
-	o := backup.Options{To: to, Data: dir, Log: log, Now: func() time.Time { return time.Now().Add(time.Hour) }} // so that times of files are believed
+	o := backup.Options{To: backup.Place{Name: to}, Data: dir, Log: log, Now: func() time.Time { return time.Now().Add(time.Hour) }} // so that times of files are believed
 	first := take(t, o)
 	if again := take(t, o); again.New != 0 || again.Manifest.ID <= first.Manifest.ID {
 		t.Errorf("a second backup of the same adds %d bytes, id %s after %s", again.New, again.Manifest.ID, first.Manifest.ID)
@@ -154,17 +159,17 @@ func TestALaterBackupAddsWhatIsNewAndStandsByItself(t *testing.T) {
 	if got := restored(t, to, first.Manifest.ID); got["log/db/1.sst"] != "records" || got["log/db/2.sst"] != "" {
 		t.Errorf("the first backup has %q", got)
 	}
-	removed, err := backup.Keep(to, 1)
+	removed, err := backup.Keep(t.Context(), backup.Place{Name: to}, 1)
 	if err != nil || len(removed) != 2 {
 		t.Fatalf("Keep = %q, %v", removed, err)
 	}
 	if got := restored(t, to, ""); got["log/db/1.sst"] != "" || got["log/db/2.sst"] == "" || got["code/sha256/ab/main.sh"] == "" {
 		t.Errorf("what is kept has %q", got)
 	}
-	if _, bad, err := backup.Verify(t.Context(), to, ""); err != nil || len(bad) > 0 {
+	if _, bad, err := backup.Verify(t.Context(), backup.Place{Name: to}, ""); err != nil || len(bad) > 0 {
 		t.Errorf("Verify = %v, %v", bad, err)
 	}
-	if list, err := backup.List(to); err != nil || len(list) != 1 || list[0].ID != third.Manifest.ID {
+	if list, err := backup.List(t.Context(), backup.Place{Name: to}); err != nil || len(list) != 1 || list[0].ID != third.Manifest.ID {
 		t.Errorf("List = %d backups, %v", len(list), err)
 	}
 	gone := 0
@@ -184,7 +189,7 @@ func TestDamageIsFoundAndNotRestored(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			dir, log := data(t)
 			to := t.TempDir()
-			taken := take(t, backup.Options{To: to, Data: dir, Log: log})
+			taken := take(t, backup.Options{To: backup.Place{Name: to}, Data: dir, Log: log})
 			var digest string
 			for _, f := range taken.Manifest.Files {
 				if f.Path == "log/db/1.sst" {
@@ -202,12 +207,12 @@ func TestDamageIsFoundAndNotRestored(t *testing.T) {
 			case "list":
 				flip(t, list)
 			}
-			_, bad, err := backup.Verify(t.Context(), to, "")
+			_, bad, err := backup.Verify(t.Context(), backup.Place{Name: to}, "")
 			if err != nil || len(bad) != 1 || what != "list" && bad[0].Path != "log/db/1.sst" {
 				t.Errorf("Verify = %v, %v, want one damage", bad, err)
 			}
 			above := t.TempDir()
-			if _, err := backup.Restore(t.Context(), to, "", filepath.Join(above, "data")); fault.KindOf(err) != fault.Invalid {
+			if _, err := backup.Restore(t.Context(), backup.Place{Name: to}, "", filepath.Join(above, "data")); fault.KindOf(err) != fault.Invalid {
 				t.Errorf("Restore = %v, want a refusal", err)
 			}
 			if left, err := os.ReadDir(above); err != nil || len(left) > 0 {
@@ -220,14 +225,14 @@ func TestDamageIsFoundAndNotRestored(t *testing.T) {
 // One list that went bad is no reason to have no backups from then on.
 func TestADamagedListStopsNoNewBackup(t *testing.T) {
 	dir, log := data(t)
-	o := backup.Options{To: t.TempDir(), Data: dir, Log: log}
+	o := backup.Options{To: backup.Place{Name: t.TempDir()}, Data: dir, Log: log}
 	first := take(t, o)
-	flip(t, filepath.Join(o.To, "backups", first.Manifest.ID+".json"))
+	flip(t, filepath.Join(o.To.Name, "backups", first.Manifest.ID+".json"))
 	second := take(t, o)
 	if fault.KindOf(second.Damaged) != fault.Invalid || second.New > 4096 {
 		t.Errorf("the next backup says %v, and added %d bytes; want the damage, and the list alone", second.Damaged, second.New)
 	}
-	if all := restored(t, o.To, second.Manifest.ID); all["token"] != "a token\n" {
+	if all := restored(t, o.To.Name, second.Manifest.ID); all["token"] != "a token\n" {
 		t.Errorf("restored %v", all)
 	}
 	if third := take(t, o); third.Damaged != nil {
@@ -238,12 +243,12 @@ func TestADamagedListStopsNoNewBackup(t *testing.T) {
 func TestARestoreFollowsALinkToItsPlace(t *testing.T) {
 	dir, log := data(t)
 	to := t.TempDir()
-	take(t, backup.Options{To: to, Data: dir, Log: log})
+	take(t, backup.Options{To: backup.Place{Name: to}, Data: dir, Log: log})
 	disk, link := filepath.Join(t.TempDir(), "disk"), filepath.Join(t.TempDir(), "data")
 	if err := errors.Join(os.Mkdir(disk, 0o700), os.Symlink(disk, link)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := backup.Restore(t.Context(), to, "", link); err != nil {
+	if _, err := backup.Restore(t.Context(), backup.Place{Name: to}, "", link); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Chmod(filepath.Join(disk, "code", "sha256", "ab"), 0o755) })
@@ -270,25 +275,25 @@ func flip(t *testing.T, path string) {
 func TestAnInterruptedBackupIsNone(t *testing.T) {
 	dir, log := data(t)
 	to := t.TempDir()
-	take(t, backup.Options{To: to, Data: dir, Log: log})
+	take(t, backup.Options{To: backup.Place{Name: to}, Data: dir, Log: log})
 	write(t, filepath.Join(dir, "builds", "log", "2"), "another build")
 	// The list is written last.
 	stop := errors.New("stop")
 	ctx, cancel := cancelled(t, stop)
 	defer cancel(nil)
-	if _, err := backup.Take(ctx, backup.Options{To: to, Data: dir, Log: log}); !errors.Is(err, stop) {
+	if _, err := backup.Take(ctx, backup.Options{To: backup.Place{Name: to}, Data: dir, Log: log}); !errors.Is(err, stop) {
 		t.Fatalf("Take = %v", err)
 	}
 	write(t, filepath.Join(to, "coming", "123"), "half a content")
 	write(t, filepath.Join(to, "backups", ".aside-123"), "half a list")
-	if list, err := backup.List(to); err != nil || len(list) != 1 {
+	if list, err := backup.List(t.Context(), backup.Place{Name: to}); err != nil || len(list) != 1 {
 		t.Errorf("List = %d, %v, want the whole one", len(list), err)
 	}
-	take(t, backup.Options{To: to, Data: dir, Log: log})
+	take(t, backup.Options{To: backup.Place{Name: to}, Data: dir, Log: log})
 	if _, err := os.Stat(filepath.Join(to, "coming", "123")); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("what an interrupted backup left is there still")
 	}
-	if _, bad, err := backup.Verify(t.Context(), to, ""); err != nil || len(bad) > 0 {
+	if _, bad, err := backup.Verify(t.Context(), backup.Place{Name: to}, ""); err != nil || len(bad) > 0 {
 		t.Errorf("Verify = %v, %v", bad, err)
 	}
 }
@@ -297,23 +302,23 @@ func TestWhatIsNoPlaceIsRefused(t *testing.T) {
 	dir, log := data(t)
 	full := t.TempDir()
 	write(t, filepath.Join(full, "x"), "x")
-	if _, err := backup.Take(t.Context(), backup.Options{To: full, Data: dir, Log: log}); fault.KindOf(err) != fault.Conflict {
+	if _, err := backup.Take(t.Context(), backup.Options{To: backup.Place{Name: full}, Data: dir, Log: log}); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("Take to what is no directory of backups = %v", err)
 	}
 	newer := t.TempDir()
 	write(t, filepath.Join(newer, "FORMAT"), "dalamb backup format 2\n")
-	if _, err := backup.Take(t.Context(), backup.Options{To: newer, Data: dir, Log: log}); fault.KindOf(err) != fault.Conflict {
+	if _, err := backup.Take(t.Context(), backup.Options{To: backup.Place{Name: newer}, Data: dir, Log: log}); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("Take to a newer format = %v", err)
 	}
 	to := t.TempDir()
-	if _, err := backup.List(to); fault.KindOf(err) != fault.NotFound {
+	if _, err := backup.List(t.Context(), backup.Place{Name: to}); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("List of an empty directory = %v", err)
 	}
-	take(t, backup.Options{To: to, Data: dir, Log: log})
-	if _, err := backup.Restore(t.Context(), to, "", full); fault.KindOf(err) != fault.Conflict {
+	take(t, backup.Options{To: backup.Place{Name: to}, Data: dir, Log: log})
+	if _, err := backup.Restore(t.Context(), backup.Place{Name: to}, "", full); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("Restore to what holds something = %v", err)
 	}
-	if _, err := backup.Restore(t.Context(), to, "20200101T000000.000Z", filepath.Join(t.TempDir(), "d")); fault.KindOf(err) != fault.NotFound {
+	if _, err := backup.Restore(t.Context(), backup.Place{Name: to}, "20200101T000000.000Z", filepath.Join(t.TempDir(), "d")); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("Restore of what is not there = %v", err)
 	}
 }
@@ -338,7 +343,7 @@ func TestAHostileListStaysInItsPlace(t *testing.T) {
 		write(t, filepath.Join(to, "FORMAT"), "dalamb backup format 1\n")
 		write(t, filepath.Join(to, "backups", "20260101T000000.000Z.json"), fmt.Sprintf("%x\n%s", sha256.Sum256([]byte(list)), list))
 		write(t, filepath.Join(to, "content", "ab", strings.Repeat("ab", 32)), "")
-		if _, err := backup.Restore(t.Context(), to, "", filepath.Join(above, "data")); err == nil {
+		if _, err := backup.Restore(t.Context(), backup.Place{Name: to}, "", filepath.Join(above, "data")); err == nil {
 			t.Errorf("Restore of %s = nil", f)
 		}
 		if left, err := os.ReadDir(above); err != nil || len(left) > 0 {

@@ -2,17 +2,17 @@ package backup
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
@@ -59,64 +59,62 @@ func after(id string) string {
 
 const listSuffix = ".json"
 
+// maxList is the length of the longest list that is read: some million files.
+const maxList = 512 << 20
+
 // ids are those of the backups, the oldest first. What is named otherwise is not looked at.
-func (s *store) ids() (ids []string, err error) {
-	list, err := os.ReadDir(filepath.Join(s.dir, backupsDir)) // sorted
-	if err != nil {
-		return nil, fmt.Errorf("list backups: %w", err)
-	}
-	for _, e := range list {
-		id, ok := strings.CutSuffix(e.Name(), listSuffix)
+func (s *store) ids(ctx context.Context) (ids []string, err error) {
+	for name, err := range s.at.names(ctx, backupsDir) {
+		if err != nil {
+			return nil, fmt.Errorf("list backups: %w", err)
+		}
+		id, ok := strings.CutSuffix(name, listSuffix)
 		if t, err := time.Parse(idForm, id); ok && err == nil && idOf(t) == id {
 			ids = append(ids, id)
 		}
 	}
+	slices.Sort(ids)
 	return ids, nil
 }
 
-func (s *store) listFile(id string) string { return filepath.Join(s.dir, backupsDir, id+listSuffix) }
+func listName(id string) string { return path.Join(backupsDir, id+listSuffix) }
 
 // manifest reads the list of one backup. Its first line is the digest of the rest.
-func (s *store) manifest(id string) (m Manifest, err error) {
-	text, err := os.ReadFile(s.listFile(id))
+func (s *store) manifest(ctx context.Context, id string) (m Manifest, err error) {
+	text, err := s.read(ctx, listName(id), maxList)
 	if err != nil {
 		return m, fmt.Errorf("read backup %s: %w", id, err)
 	}
 	digest, list, _ := bytes.Cut(text, []byte("\n"))
 	if string(digest) != sum(list) {
-		return m, fault.New(fault.Invalid, "the list of backup %s in %s is damaged: it is not what its digest says", id, s.dir).
-			WithHint("nothing can be restored from it: move %s away, and use another backup", s.listFile(id))
+		return m, fault.New(fault.Invalid, "the list of backup %s in %s is damaged: it is not what its digest says", id, s.at).
+			WithHint("nothing can be restored from it: move %s/%s away, and use another backup", s.at, listName(id))
 	}
 	if err := json.Unmarshal(list, &m); err != nil {
 		return m, fmt.Errorf("read backup %s: %w", id, err)
 	}
 	for _, f := range m.Files {
 		if raw, err := hex.DecodeString(f.Digest); err != nil || len(raw) != 0 && len(raw) != sha256.Size || f.Mode.IsRegular() != (len(raw) != 0) {
-			return m, fault.New(fault.Invalid, "backup %s in %s: %s has %q, which is no digest of a file", id, s.dir, f.Path, fault.Clip(f.Digest))
+			return m, fault.New(fault.Invalid, "backup %s in %s: %s has %q, which is no digest of a file", id, s.at, f.Path, fault.Clip(f.Digest))
 		}
 	}
 	return m, nil
 }
 
-// finish makes what was added durable, and then a backup of it.
-func (s *store) finish(m *Manifest) error {
-	for _, dir := range sortedKeys(s.touched) {
-		if err := durable.Sync(dir); err != nil {
-			return fmt.Errorf("store: %w", err)
-		}
-	}
+// finish makes a backup of what was added.
+func (s *store) finish(ctx context.Context, m *Manifest) error {
 	list, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("encode the list of a backup: %w", err)
 	}
-	if err := durable.Replace(s.listFile(m.ID), append([]byte(sum(list)+"\n"), list...)); err != nil {
+	if err := s.writer.list(ctx, listName(m.ID), append([]byte(sum(list)+"\n"), list...)); err != nil {
 		return fmt.Errorf("write the list of a backup: %w", err)
 	}
 	return nil
 }
 
-func (s *store) forget(id string) error {
-	if err := durable.Remove(s.listFile(id)); err != nil {
+func (s *store) forget(ctx context.Context, id string) error {
+	if err := s.writer.remove(ctx, listName(id)); err != nil {
 		return fmt.Errorf("remove backup %s: %w", id, err)
 	}
 	return nil

@@ -16,16 +16,16 @@ import (
 
 // Restore makes a data directory of a backup: of the newest where id is "". The directory must be empty or not there. Every file is held
 // against its digest; where one is not as it was stored, or anything else fails, no data directory comes to be.
-func Restore(ctx context.Context, from, id, data string) (m Manifest, err error) {
-	s, err := open(from, false)
+func Restore(ctx context.Context, from Place, id, data string) (m Manifest, err error) {
+	ctx, s, err := open(ctx, from, false)
 	if err != nil {
 		return m, err
 	}
-	ids, err := s.chosen(id)
+	ids, err := s.chosen(ctx, id)
 	if err != nil {
 		return m, err
 	}
-	if m, err = s.manifest(ids[len(ids)-1]); err != nil {
+	if m, err = s.manifest(ctx, ids[len(ids)-1]); err != nil {
 		return m, err
 	}
 	list, err := os.ReadDir(data)
@@ -105,7 +105,7 @@ func (s *store) unpack(ctx context.Context, m *Manifest, dir string) error {
 		if f.Mode.IsDir() {
 			dirs = append(dirs, f)
 		}
-		if err := s.unpackOne(root, f); err != nil {
+		if err := s.unpackOne(ctx, root, f); err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
 		}
 	}
@@ -123,7 +123,7 @@ func (s *store) unpack(ctx context.Context, m *Manifest, dir string) error {
 	return durable.Sync(dir)
 }
 
-func (s *store) unpackOne(root *os.Root, f File) error {
+func (s *store) unpackOne(ctx context.Context, root *os.Root, f File) error {
 	name := filepath.FromSlash(f.Path)
 	switch f.Mode.Type() {
 	case fs.ModeDir:
@@ -138,7 +138,7 @@ func (s *store) unpackOne(root *os.Root, f File) error {
 	if err != nil {
 		return err
 	}
-	err = s.get(out, f)
+	err = s.get(ctx, out, f)
 	if err == nil {
 		err = errors.Join(out.Sync(), out.Chmod(f.Mode.Perm()))
 	}

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -8,180 +9,85 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
+	"path"
 
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/dalamb/dalamb/internal/durable"
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
-// Names in a directory of backups.
-const (
-	formatFile = "FORMAT"
-	lockFile   = "lock"
-	contentDir = "content"
-	backupsDir = "backups"
-	comingDir  = "coming" // content that is not whole yet; emptied by the next who writes here
-)
+// maxWindow bounds what is kept in memory to decompress content, which may be anybody's. What is written here takes 4 MiB.
+const maxWindow = 64 << 20
 
-const format = "dalamb backup format 1\n"
-
-// store is a directory of backups.
+// store is a place of backups that is open.
 type store struct {
-	dir     string
-	lock    *os.File        // nil = it is only read
-	touched map[string]bool // directories that got new names
-	added   int64           // bytes
-	encoder *zstd.Encoder
+	at     storage
+	writer writer          // nil = it is only read
+	known  map[string]bool // digests of the content that is there; see learn
+	added  int64           // bytes
 }
 
-// open opens a directory of backups. Who writes has it alone, and makes it when it is not there; what is no directory of backups
-// and holds something is refused.
-func open(dir string, write bool) (s *store, err error) {
-	if dir == "" {
-		return nil, fault.New(fault.Invalid, "a directory of backups needs a name")
+func contentName(digest string) string { return path.Join(contentDir, digest[:2], digest) }
+
+// read gives a text, which is an error where it is longer than most.
+func (s *store) read(ctx context.Context, name string, most int64) ([]byte, error) {
+	in, err := s.at.read(ctx, name)
+	if err != nil {
+		return nil, err
 	}
-	s = &store{dir: dir, touched: map[string]bool{}}
-	text, err := os.ReadFile(filepath.Join(dir, formatFile))
-	switch {
-	case err == nil && string(text) != format:
-		return nil, fault.New(fault.Conflict, "%s holds backups of another format: %q, this dalamb reads %q", dir, fault.Clip(strings.TrimSpace(string(text))), strings.TrimSpace(format)).
-			WithHint("use the dalamb that wrote it, or another directory; nothing was changed")
-	case err == nil:
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fault.New(fault.Unavailable, "the backups in %s cannot be read: %w", dir, err)
-	case !write:
-		return nil, fault.New(fault.NotFound, "there are no backups in %s", dir).WithHint("dalamb backup --to %s takes one", dir)
-	default:
-		if err := create(dir); err != nil {
-			return nil, err
-		}
+	defer in.Close()
+	text, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s in %s: %w", name, s.at, err)
 	}
-	if !write {
-		return s, nil
+	if int64(len(text)) > most {
+		return nil, fault.New(fault.Invalid, "%s in %s is longer than %d bytes: no dalamb wrote that", name, s.at, most)
 	}
-	if s.lock, err = os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
-		return nil, unwritable(dir, err)
-	}
-	if err := syscall.Flock(int(s.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		s.lock.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fault.New(fault.Conflict, "another backup to %s is under way", dir).WithHint("wait until it has ended")
-		}
-		return nil, unwritable(dir, err)
-	}
-	if err := s.begin(); err != nil {
-		return nil, errors.Join(unwritable(dir, err), s.lock.Close())
-	}
-	return s, nil
+	return text, nil
 }
 
-// create makes the directory of backups: private, because what is in it is what is in a data directory.
-func create(dir string) error {
-	list, err := os.ReadDir(dir)
-	if err == nil && len(list) > 0 {
-		return fault.New(fault.Conflict, "%s holds something, and no backups of dalamb", dir).WithHint("name a directory that is empty or not there yet")
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return unwritable(dir, err)
-	}
-	if err := durable.Replace(filepath.Join(dir, formatFile), []byte(format)); err != nil {
-		return unwritable(dir, err)
+// learn looks which content is there.
+func (s *store) learn(ctx context.Context) error {
+	s.known = map[string]bool{}
+	for name, err := range s.at.names(ctx, contentDir) {
+		if err != nil {
+			return fmt.Errorf("look what is stored already: %w", err)
+		}
+		s.known[path.Base(name)] = true
 	}
 	return nil
 }
 
-func unwritable(dir string, err error) error {
-	return fault.New(fault.Unavailable, "backups cannot be written to %s: %w", dir, err).WithHint("make it yours (chown) and see that there is room, or name another directory")
-}
-
-// begin removes what an interrupted backup left, under the lock. Content that is whole stays: the next backup most likely has it.
-func (s *store) begin() (err error) {
-	if err := os.RemoveAll(filepath.Join(s.dir, comingDir)); err != nil {
-		return err
-	}
-	for _, name := range []string{comingDir, contentDir, backupsDir} {
-		if err := os.MkdirAll(filepath.Join(s.dir, name), 0o700); err != nil {
-			return err
-		}
-	}
-	if err := errors.Join(durable.Sweep(s.dir), durable.Sweep(filepath.Join(s.dir, backupsDir)), durable.Sync(s.dir)); err != nil {
-		return err
-	}
-	s.encoder, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
-	return err
-}
-
-func (s *store) close() error { return s.lock.Close() }
-
-func (s *store) contentFile(digest string) string {
-	return filepath.Join(s.dir, contentDir, digest[:2], digest)
-}
-
 // add takes an entry of a data directory. before is what an earlier backup has of it, or zero.
-func (s *store) add(name, path string, info fs.FileInfo, before File) (f File, err error) {
+func (s *store) add(ctx context.Context, name, path string, info fs.FileInfo, before File) (f File, err error) {
 	f = File{Path: name, Mode: info.Mode() & (fs.ModePerm | fs.ModeType), Modified: info.ModTime().UTC()}
 	switch {
 	case info.IsDir():
 		return f, nil
 	case info.Mode()&fs.ModeSymlink != 0:
 		f.Target, err = os.Readlink(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = errGone
+		}
 		return f, err
 	}
-	if before.Digest != "" && before.Size == info.Size() && before.Modified.Equal(f.Modified) {
-		if _, err := os.Stat(s.contentFile(before.Digest)); err == nil {
-			f.Size, f.Digest = before.Size, before.Digest
-			return f, nil
-		}
+	if before.Digest != "" && before.Size == info.Size() && before.Modified.Equal(f.Modified) && s.known[before.Digest] {
+		f.Size, f.Digest = before.Size, before.Digest
+		return f, nil
 	}
-	f.Size, f.Digest, err = s.put(path)
-	return f, err
-}
-
-// put stores what is in a file.
-func (s *store) put(path string) (size int64, digest string, err error) {
-	in, err := os.Open(path)
+	is, err := s.writer.content(ctx, path, func(digest string) bool { return s.known[digest] })
 	if err != nil {
-		return 0, "", err
+		return f, err
 	}
-	defer in.Close()
-	out, err := os.CreateTemp(filepath.Join(s.dir, comingDir), "") // mode 0600
-	if err != nil {
-		return 0, "", unwritable(s.dir, err)
-	}
-	defer os.Remove(out.Name())
-	h := sha256.New()
-	s.encoder.Reset(out)
-	size, err = io.Copy(io.MultiWriter(s.encoder, h), in)
-	if err = errors.Join(err, s.encoder.Close()); err != nil {
-		return 0, "", errors.Join(fmt.Errorf("store %s: %w", path, err), out.Close())
-	}
-	digest = hex.EncodeToString(h.Sum(nil))
-	place := s.contentFile(digest)
-	if _, err := os.Stat(place); err == nil {
-		return size, digest, out.Close()
-	}
-	info, err := out.Stat()
-	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return 0, "", unwritable(s.dir, err)
-	}
-	if err := os.MkdirAll(filepath.Dir(place), 0o700); err != nil {
-		return 0, "", unwritable(s.dir, err)
-	}
-	if err := os.Rename(out.Name(), place); err != nil {
-		return 0, "", unwritable(s.dir, err)
-	}
-	s.touched[filepath.Dir(place)], s.touched[filepath.Join(s.dir, contentDir)] = true, true
-	s.added += info.Size()
-	return size, digest, nil
+	f.Size, f.Digest = is.size, is.digest
+	s.known[is.digest] = true
+	s.added += is.added
+	return f, nil
 }
 
 // get writes what a file held, and says whether it is that.
-func (s *store) get(w io.Writer, f File) error {
-	in, err := os.Open(s.contentFile(f.Digest))
+func (s *store) get(ctx context.Context, w io.Writer, f File) error {
+	in, err := s.at.read(ctx, contentName(f.Digest))
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault.New(fault.Invalid, "its content %s is missing", f.Digest)
 	}
@@ -189,7 +95,7 @@ func (s *store) get(w io.Writer, f File) error {
 		return err
 	}
 	defer in.Close()
-	d, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1))
+	d, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		return err
 	}
@@ -197,6 +103,9 @@ func (s *store) get(w io.Writer, f File) error {
 	h := sha256.New()
 	n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(d, f.Size+1))
 	if err != nil {
+		if away(err) {
+			return err
+		}
 		return fault.New(fault.Invalid, "its content %s cannot be read: %w", f.Digest, err)
 	}
 	if n != f.Size || hex.EncodeToString(h.Sum(nil)) != f.Digest {
@@ -205,4 +114,16 @@ func (s *store) get(w io.Writer, f File) error {
 	return nil
 }
 
-func (s *store) check(f File) error { return s.get(io.Discard, f) }
+// away says of an error that it is about the way to what is stored, and says nothing of that.
+func away(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Unavailable, fault.Denied, fault.Timeout:
+		return true
+	}
+	return false
+}
+
+func (s *store) check(ctx context.Context, f File) error { return s.get(ctx, io.Discard, f) }
+
+// close is called where the place was opened to be written to, however that ended: the context may be over.
+func (s *store) close(ctx context.Context) error { return s.writer.close(context.WithoutCancel(ctx)) }

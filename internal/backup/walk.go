@@ -2,6 +2,7 @@ package backup
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -9,14 +10,15 @@ import (
 	"strings"
 )
 
+// Names in a data directory.
 const (
-	keyFile = "secret.key"
+	keyFile = "secret.key" // where the key of secrets is, unless the node was told otherwise
 	logDir  = "log"
 )
 
 // leftOut says what of a data directory is in no backup, by paths with slashes: what is made anew at the start, what belongs to the process
-// that runs, and what must not be there twice. Everything else is taken, so that what a later version keeps is not forgotten.
-func leftOut(name string, key bool) bool {
+// that runs, what must not be there twice, and the key, which is taken from where it is. Everything else is taken, so that what a later version keeps is not forgotten.
+func leftOut(name string) bool {
 	switch name {
 	case logDir: // is taken from its checkpoint
 		return true
@@ -29,7 +31,7 @@ func leftOut(name string, key bool) bool {
 	case "archives", "code/tmp", "images/content/tmp", "images/layers/tmp", "images/registry/uploads", "git/tmp", "builds/tmp":
 		return true // on its way to its place
 	case keyFile:
-		return !key
+		return true
 	}
 	return strings.HasPrefix(path.Base(name), ".aside-")
 }
@@ -52,9 +54,22 @@ func walk(o Options, visit func(name, path string, info fs.FileInfo) error) erro
 			return err
 		}
 	}
+	if o.Key != "" {
+		// By what it leads to: a key that is mounted is often behind a link.
+		info, err := os.Stat(o.Key)
+		if err == nil && !info.Mode().IsRegular() {
+			err = errors.New("it is no file")
+		}
+		if err == nil {
+			err = visit(keyFile, o.Key, info)
+		}
+		if err != nil {
+			return fmt.Errorf("take the key of secrets, %s: %w", o.Key, err)
+		}
+	}
 	var late []string
 	err := tree(o.Data, "", func(name string) bool {
-		if leftOut(name, o.Key) {
+		if leftOut(name) {
 			return true
 		}
 		if refersTo(name) {
@@ -67,7 +82,7 @@ func walk(o Options, visit func(name, path string, info fs.FileInfo) error) erro
 		return err
 	}
 	for _, top := range late {
-		err := tree(filepath.Join(o.Data, filepath.FromSlash(top)), top, func(name string) bool { return leftOut(name, o.Key) }, visit)
+		err := tree(filepath.Join(o.Data, filepath.FromSlash(top)), top, leftOut, visit)
 		if err != nil {
 			return err
 		}

@@ -20,18 +20,22 @@ import (
 
 func backupCommand(env *environment) *cobra.Command {
 	var out output
-	var data, to string
+	var data string
+	var to place
 	var withKey bool
 	var keep int
 	c := &cobra.Command{
-		Use: "backup --to DIR [--keep N]", Short: "Copy a node's data to a directory, while it runs or not", Args: cobra.NoArgs,
-		Long: `Copy a node's data to a directory, while it runs or not. The copy is as the node was at one moment: everything that was acknowledged before the
-command began is in it. What a backup in the same directory has already is not copied again, and yet each can be restored by itself.
+		Use: "backup --to PLACE [--keep N]", Short: "Copy a node's data to a directory or a bucket, while it runs or not", Args: cobra.NoArgs,
+		Long: `Copy a node's data to a directory or a bucket, while it runs or not. The copy is as the node was at one moment: everything that was acknowledged
+before the command began is in it. What a backup at the same place has already is not copied again, and yet each can be restored by itself.
+
+A place is a directory, or s3://BUCKET/PREFIX at Amazon S3 or, with --endpoint, any store that speaks S3. Keys for it are found as AWS's own tools find
+them, and are no arguments: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, a file that --credentials names, or the role of the machine.
 
 The command runs on the machine of the node, as a user who may read its data directory: DALAMB_DATA, ./dalamb-data, or --data.
 
 The key of secrets is left out unless --with-key is given: who has it and the rest can read all secrets. The control token is in the backup,
-so the directory is made for its owner alone. Of a node whose log is on Kafka it has what is beside the log. docs/backup.md.`,
+so a directory is made for its owner alone, and a bucket has to be as private. Of a node whose log is on Kafka it has what is beside the log. docs/backup.md.`,
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if _, err := out.json(); err != nil {
@@ -43,12 +47,22 @@ so the directory is made for its owner alone. Of a node whose log is on Kafka it
 		if data == "" {
 			data = env.dir()
 		}
-		if err := apart(to, data); err != nil {
-			return err
+		at := to.of(env)
+		if !at.InBucket() {
+			if err := apart(at.Name, data); err != nil {
+				return err
+			}
 		}
 		done := backupDone{Removed: []string{}}
-		err := env.still(c.Context(), data, func(ctx context.Context, at wire.Checkpoint) error {
-			taken, err := backup.Take(ctx, backup.Options{To: to, Data: at.Data, Log: at.Log, Version: buildInfo().Version, Key: withKey})
+		err := env.still(c.Context(), data, func(ctx context.Context, made wire.Checkpoint) error {
+			o := backup.Options{To: at, Data: made.Data, Log: made.Log, Version: buildInfo().Version}
+			if withKey {
+				o.Key = made.Key
+			}
+			if withKey && made.Key == "" {
+				fmt.Fprintln(c.ErrOrStderr(), "warning: there is no key of secrets yet, or it is where a node that does not run was told; the backup is without")
+			}
+			taken, err := backup.Take(ctx, o)
 			done.backupLine, done.New = lineOf(taken.Manifest), taken.New
 			if taken.Damaged != nil {
 				fmt.Fprintf(c.ErrOrStderr(), "warning: every file was read anew, since %v\nhint: %s\n", taken.Damaged, fault.HintOf(taken.Damaged))
@@ -59,14 +73,14 @@ so the directory is made for its owner alone. Of a node whose log is on Kafka it
 			return err
 		}
 		if keep > 0 {
-			removed, err := backup.Keep(to, keep)
+			removed, err := backup.Keep(c.Context(), at, keep)
 			if err != nil {
 				return fmt.Errorf("backup %s is there; remove older ones: %w", done.ID, err)
 			}
 			done.Removed = append(done.Removed, removed...)
 		}
 		return out.print(c.OutOrStdout(), done, func(w io.Writer) {
-			fmt.Fprintf(w, "backup %s: %s, %s, of which %s are new in %s\n", done.ID, count(int64(done.Files), "file"), bytesText(done.Bytes), bytesText(done.New), to)
+			fmt.Fprintf(w, "backup %s: %s, %s, of which %s are new in %s\n", done.ID, count(int64(done.Files), "file"), bytesText(done.Bytes), bytesText(done.New), at.Name)
 			for _, id := range done.Removed {
 				fmt.Fprintf(w, "removed %s\n", id)
 			}
@@ -77,12 +91,12 @@ so the directory is made for its owner alone. Of a node whose log is on Kafka it
 	}
 	f := c.Flags()
 	f.StringVar(&data, "data", "", "the node's data directory (default: DALAMB_DATA, else ./dalamb-data)")
-	f.StringVar(&to, "to", "", "the directory of backups; made when it is not there")
-	f.BoolVar(&withKey, "with-key", false, "with the key of secrets, secret.key")
+	to.flags(f, "to", "the place of backups; made when it is not there")
+	f.BoolVar(&withKey, "with-key", false, "with the key of secrets")
 	f.IntVar(&keep, "keep", 0, "then remove all but the newest `N`")
 	_ = c.MarkFlagRequired("to") // it is there
 	out.flag(c)
-	c.AddCommand(backupList(), backupVerify())
+	c.AddCommand(backupList(env), backupVerify(env))
 	return c
 }
 
@@ -169,13 +183,13 @@ func lineOf(m backup.Manifest) backupLine {
 	return backupLine{ID: m.ID, Taken: m.Taken, Version: m.Version, Files: len(m.Files), Bytes: m.Size(), Log: m.Log, Key: m.Key}
 }
 
-func backupList() *cobra.Command {
+func backupList(env *environment) *cobra.Command {
 	var out output
-	var to string
+	var to place
 	c := &cobra.Command{
-		Use: "ls --to DIR", Short: "List the backups in a directory", Args: cobra.NoArgs,
+		Use: "ls --to PLACE", Short: "List the backups at a place", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			all, err := backup.List(to)
+			all, err := backup.List(c.Context(), to.of(env))
 			if err != nil {
 				return err
 			}
@@ -192,7 +206,7 @@ func backupList() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "the directory of backups")
+	to.flags(c.Flags(), "to", "the place of backups")
 	_ = c.MarkFlagRequired("to") // it is there
 	out.flag(c)
 	return c
@@ -205,11 +219,11 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-func backupVerify() *cobra.Command {
-	var to string
+func backupVerify(env *environment) *cobra.Command {
+	var to place
 	c := &cobra.Command{
-		Use: "verify [BACKUP] --to DIR", Short: "Read whole backups and say what in them is not as it was stored", Args: cobra.MaximumNArgs(1),
-		Long: `Read one backup, or all of a directory, and say what in them is not as it was stored.
+		Use: "verify [BACKUP] --to PLACE", Short: "Read whole backups and say what in them is not as it was stored", Args: cobra.MaximumNArgs(1),
+		Long: `Read one backup, or all at a place, and say what in them is not as it was stored.
 
 Exit codes: 0 everything is as it was stored, 1 something is not, 2 the input is wrong.`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -217,7 +231,7 @@ Exit codes: 0 everything is as it was stored, 1 something is not, 2 the input is
 			if len(args) == 1 {
 				id = args[0]
 			}
-			n, bad, err := backup.Verify(c.Context(), to, id)
+			n, bad, err := backup.Verify(c.Context(), to.of(env), id)
 			if err != nil {
 				return err
 			}
@@ -229,14 +243,14 @@ Exit codes: 0 everything is as it was stored, 1 something is not, 2 the input is
 				fmt.Fprintf(c.OutOrStdout(), "%s:%s %v\n", d.ID, what, d.Err)
 			}
 			if len(bad) > 0 {
-				return fault.New(fault.Conflict, "not all of %s in %s is as it was stored", count(int64(n), "backup"), to).
-					WithHint("look after the disk; take another backup to another directory")
+				return fault.New(fault.Conflict, "not all of %s in %s is as it was stored", count(int64(n), "backup"), to.name).
+					WithHint("look after the disk or the store; take another backup to another place")
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s: everything is as it was stored\n", count(int64(n), "backup"))
 			return nil
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "the directory of backups")
+	to.flags(c.Flags(), "to", "the place of backups")
 	_ = c.MarkFlagRequired("to") // it is there
 	return c
 }

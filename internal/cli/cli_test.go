@@ -87,6 +87,8 @@ func params() testscript.Params {
 			"halting":   serveHalting,
 			"supervise": supervise,
 			"answering": new(servers).answering,
+			"appears":   appears,
+			"spoil":     spoil,
 		},
 		Condition: condition,
 	}
