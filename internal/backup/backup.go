@@ -228,7 +228,7 @@ func (s *store) sweep(ctx context.Context, needed map[string]bool) error {
 		if needed[path.Base(name)] {
 			continue
 		}
-		if err := s.writer.remove(ctx, path.Join(contentDir, name)); err != nil {
+		if err := s.writer.remove(ctx, contentDir+"/"+name); err != nil {
 			return fmt.Errorf("remove what no backup needs: %w", err)
 		}
 	}

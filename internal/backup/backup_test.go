@@ -222,6 +222,18 @@ func TestDamageIsFoundAndNotRestored(t *testing.T) {
 	}
 }
 
+// What lies where nobody would read it is not stored: whoever may write to a place could put it there.
+func TestContentThatIsElsewhereIsStored(t *testing.T) {
+	dir, log := data(t)
+	o := backup.Options{To: backup.Place{Name: t.TempDir()}, Data: dir, Log: log}
+	write(t, filepath.Join(o.To.Name, "FORMAT"), "dalamb backup format 1\n")
+	write(t, filepath.Join(o.To.Name, "content", "zz", fmt.Sprintf("%x", sha256.Sum256([]byte("a token\n")))), "")
+	take(t, o)
+	if got := restored(t, o.To.Name, ""); got["token"] != "a token\n" {
+		t.Errorf("the token is %q", got["token"])
+	}
+}
+
 // One list that went bad is no reason to have no backups from then on.
 func TestADamagedListStopsNoNewBackup(t *testing.T) {
 	dir, log := data(t)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/backup"
+	"github.com/dalamb/dalamb/internal/fault"
 )
 
 // TestKeysAreFoundWhereAWSToolsFindThem: each place in turn has those that are right, and those before it have none.
@@ -49,6 +50,11 @@ func TestKeysAreFoundWhereAWSToolsFindThem(t *testing.T) {
 	}
 	write(t, filepath.Join(home, ".aws", "credentials"), "[shop]\n"+text)
 	list("a profile", func(a *backup.Access) { a.Profile = "shop" })
+	none := at
+	none.Access.FromEnv, none.Access.NoInstance, none.Access.Profile = false, false, "nobody"
+	if _, err := backup.List(t.Context(), none); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("List with a profile that is not there = %v", err)
+	}
 	if asked != 1 {
 		t.Error("the role was asked for where a profile is named")
 	}

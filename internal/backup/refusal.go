@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
@@ -58,6 +59,9 @@ func (b *bucket) unreached(what string, err error) error {
 		invalid  x509.CertificateInvalidError
 		noRecord tls.RecordHeaderError
 	)
+	if asked := (*url.Error)(nil); errors.As(err, &asked) {
+		err = asked.Err // without the address of the object, which what names
+	}
 	hint := "check --endpoint, and that this machine reaches it"
 	switch {
 	case errors.As(err, &unknown):

@@ -53,7 +53,9 @@ func (s *store) learn(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("look what is stored already: %w", err)
 		}
-		s.known[path.Base(name)] = true
+		if digest := path.Base(name); len(digest) == 2*sha256.Size && contentName(digest) == contentDir+"/"+name { // else it is not where it would be read
+			s.known[digest] = true
+		}
 	}
 	return nil
 }
