@@ -319,6 +319,13 @@ func TestAKilledBackupBlocksNobodyForLong(t *testing.T) {
 	if list, err := backup.List(t.Context(), at); err != nil || len(list) != 1 {
 		t.Errorf("List while another holds the lock = %v, %v", list, err)
 	}
+	store, err := minio.NewCore(strings.TrimPrefix(at.Access.Endpoint, "http://"), &minio.Options{Creds: credentials.NewEnvAWS(), Region: "us-east-1"})
+	if err == nil {
+		_, err = store.NewMultipartUpload(t.Context(), "backups", "of/shop/content/ab/abcd", minio.PutObjectOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	old := time.Now().Add(-2 * time.Minute)
 	if err := os.Chtimes(lock, old, old); err != nil {
 		t.Fatal(err)
@@ -328,6 +335,9 @@ func TestAKilledBackupBlocksNobodyForLong(t *testing.T) {
 	text, err := os.ReadFile(lock)
 	if err != nil || json.Unmarshal(text, &left) != nil || left.Holder != "" {
 		t.Errorf("the lock afterwards says %s, %v; want that it is free", text, err)
+	}
+	if half, err := store.ListMultipartUploads(t.Context(), "backups", "of/shop/", "", "", "", 10); err != nil || len(half.Uploads) > 0 {
+		t.Errorf("of interrupted uploads there are left %v, %v", half.Uploads, err)
 	}
 }
 
