@@ -28,7 +28,12 @@ func (n *Node) openAudit() error {
 	if c.Checkpoints == "" {
 		return nil
 	}
-	outside, err := filepath.Abs(c.Checkpoints)
+	path, err := filepath.Abs(c.Checkpoints)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(n.config.Data, auditDir)
+	outside, err := audit.File(path, dir)
 	if err != nil {
 		return err
 	}
@@ -37,7 +42,7 @@ func (n *Node) openAudit() error {
 		look = auditLook
 	}
 	n.audit, err = audit.New(audit.Options{
-		Log: n.log, Look: look, Dir: filepath.Join(n.config.Data, auditDir), Outside: outside, Every: c.Every.Std(), Except: c.Except, Logger: n.logger, Metrics: n.metrics,
+		Log: n.log, Look: look, Dir: dir, Outside: outside, Every: c.Every.Std(), Except: c.Except, Logger: n.logger, Metrics: n.metrics,
 	})
 	return err
 }

@@ -40,7 +40,7 @@ type Log interface {
 type Options struct {
 	Log     Log
 	Dir     string        // of the key, the leaves and the state; made when it is not there
-	Outside string        // the file that checkpoints are added to, out of Dir
+	Outside Place         // where checkpoints are brought
 	Every   time.Duration // between two checkpoints; 0 = 1 minute
 	Look    time.Duration // between two looks at the log; 0 = 1 second
 	Except  []string      // topics that are not hashed
@@ -58,8 +58,9 @@ const stopWait = 10 * time.Second
 // Keeper keeps the trees of one log. Safe for concurrent use.
 type Keeper struct {
 	Options
-	metrics *metrics
-	most    int // trees that one checkpoint names
+	metrics  *metrics
+	most     int           // trees that one checkpoint names
+	patience time.Duration // with the place outside, at the end
 
 	mu      sync.Mutex // held while the trees grow: a proof waits for that
 	ready   bool
@@ -70,15 +71,15 @@ type Keeper struct {
 	state   state
 	trees   map[treeID]*tree
 	behind  map[treeID]error // trees that could not grow when the log was looked at last, and why
-	outside outside
+	bringer *bringer
 	hasher  hasher
 	turn    time.Time // before it, nobody who asks for a proof has a checkpoint signed
 }
 
 // New checks the options and starts nothing.
 func New(o Options) (*Keeper, error) {
-	if o.Log == nil || o.Dir == "" || o.Outside == "" {
-		return nil, errors.New("audit needs a log, a directory and a file outside")
+	if o.Log == nil || o.Dir == "" || o.Outside == nil {
+		return nil, errors.New("audit needs a log, a directory and a place outside")
 	}
 	if o.Every == 0 {
 		o.Every = time.Minute
@@ -92,32 +93,28 @@ func New(o Options) (*Keeper, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := Apart(o.Outside, o.Dir); err != nil {
-		return nil, err
-	}
 	m, err := newMetrics(o.Metrics)
 	if err != nil {
 		return nil, err
 	}
-	return &Keeper{Options: o, metrics: m, most: mostTrees, trees: map[treeID]*tree{}, outside: outside{path: o.Outside}}, nil
-}
-
-// Apart refuses a file among what it is to be compared with: in the directory that the audit's is in.
-func Apart(outside, dir string) error {
-	rel, err := filepath.Rel(filepath.Dir(dir), outside)
-	if err == nil && filepath.IsLocal(rel) {
-		return fault.New(fault.Invalid, "%s is in the data directory, where who changes the log can change it too", outside).
-			WithHint("name a file elsewhere, best one that this node can only add to")
-	}
-	return nil
+	return &Keeper{Options: o, metrics: m, most: mostTrees, patience: bringWait, trees: map[treeID]*tree{}, bringer: newBringer()}, nil
 }
 
 // Run keeps the trees until ctx is done, and signs a last checkpoint then. What contradicts what was signed stops the audit and not the node: it is
-// logged, State tells of it, and nothing is signed any more.
+// logged, State tells of it, and nothing is signed any more. A place outside that does not answer is waited for a while at the end, and then left: no call of
+// the system that hangs can be ended.
 func (k *Keeper) Run(ctx context.Context) error {
+	bringing, over := context.WithCancel(context.WithoutCancel(ctx))
+	defer over()
+	last, brought := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(brought)
+		k.bringAll(bringing, last)
+	}()
+	defer k.end(last, brought)
 	look := time.NewTicker(k.Look)
 	defer look.Stop()
-	next := k.Now()
+	next, looked := k.Now(), k.bringer.looked
 	for {
 		now := k.Now()
 		due := !now.Before(next) || k.first()
@@ -129,9 +126,12 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 		select {
 		case <-look.C:
+		case <-looked:
+			next, looked = k.Now(), nil
 		case <-ctx.Done():
 			late, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
 			defer cancel()
+			k.lookAtLast(late)
 			if err := k.round(late, true); err != nil {
 				k.Logger.Warn("what was logged last is in no checkpoint", "err", err)
 			}
@@ -147,8 +147,11 @@ func (k *Keeper) first() bool {
 	return k.state.seq == 0
 }
 
-// round lets the trees grow, and signs where that is due. Its error may pass.
+// round lets the trees grow, and signs where that is due and may be. Its error may pass.
 func (k *Keeper) round(ctx context.Context, due bool) error {
+	if due {
+		defer k.bringer.poke()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.trouble != nil {
@@ -158,7 +161,8 @@ func (k *Keeper) round(ctx context.Context, due bool) error {
 	if err == nil {
 		err = k.grow(ctx)
 	}
-	if err == nil && due {
+	// A log that is older than what is outside, as one that was restored, must not sign another history with the same numbers.
+	if err == nil && due && k.bringer.isKnown() {
 		err = k.signAll(ctx)
 	}
 	if err == nil || ctx.Err() != nil || eventlog.Passing(err) {
@@ -166,12 +170,25 @@ func (k *Keeper) round(ctx context.Context, due bool) error {
 	}
 	var stand *standError
 	if errors.As(err, &stand) {
-		k.trouble = stand
-		k.metrics.still.Set(1)
-		k.Logger.Error("the audit stands still: the log and what was signed contradict each other; see docs/audit.md", "err", err)
+		k.standStill(stand)
 		return nil
 	}
 	return err
+}
+
+// stand is standStill for who does not hold the lock.
+func (k *Keeper) stand(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.trouble == nil {
+		k.standStill(err)
+	}
+}
+
+func (k *Keeper) standStill(err error) {
+	k.trouble = err
+	k.metrics.still.Set(1)
+	k.Logger.Error("the audit stands still: the log and what was signed contradict each other; see docs/audit.md", "err", err)
 }
 
 // standError is a contradiction, which no waiting mends.
@@ -204,17 +221,6 @@ func (k *Keeper) start(ctx context.Context) error {
 	}
 	if err := k.again(ctx); err != nil {
 		return err
-	}
-	last, err := k.outside.look(k.check)
-	switch {
-	case err != nil && fault.KindOf(err) == fault.Conflict:
-		return &standError{err}
-	case err != nil:
-		return err
-	case last != nil && (last.seq > k.state.seq || last.seq == k.state.seq && hashOf(last.raw) != k.state.last):
-		return &standError{fmt.Errorf("%s ends with checkpoint %d of this node's key, and the node knows another one or none: its log is older, or was cut", k.Outside, last.seq)}
-	case last != nil && last.seq == k.state.seq:
-		k.outside.next = k.state.next
 	}
 	for _, h := range k.state.sorted() {
 		t, err := openTree(k.Dir, h.id, h.topic, h)

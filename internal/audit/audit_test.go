@@ -61,8 +61,12 @@ func (r *rig) open() {
 // again begins the audit anew on the same files, as after a kill.
 func (r *rig) again() {
 	r.t.Helper()
-	var err error
-	r.keep, err = New(Options{Log: r.log, Dir: filepath.Join(r.data, "audit"), Outside: r.file, Now: r.now.Now})
+	dir := filepath.Join(r.data, "audit")
+	outside, err := File(r.file, dir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.keep, err = New(Options{Log: r.log, Dir: dir, Outside: outside, Now: r.now.Now})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -107,13 +111,26 @@ func order(i int) *event.Event {
 func (r *rig) sign() {
 	r.t.Helper()
 	r.now.add(time.Minute)
-	if err := r.keep.round(r.t.Context(), true); err != nil {
+	if err := turn(r.t.Context(), r.keep); err != nil {
 		r.t.Fatal(err)
 	}
 	if r.keep.trouble != nil {
 		r.t.Fatalf("the audit stands still: %v", r.keep.trouble)
 	}
 	r.key = r.keep.public
+}
+
+// turn is what Run does when a checkpoint is due, and what brings it outside.
+func turn(ctx context.Context, k *Keeper) error {
+	if !k.bringer.isKnown() {
+		if err := k.round(ctx, false); err != nil {
+			return err
+		}
+		k.bring(ctx)
+	}
+	err := k.round(ctx, true)
+	k.bring(ctx)
+	return err
 }
 
 // verify compares as dalamb audit verify does, with what was kept elsewhere.
@@ -410,12 +427,10 @@ func TestCheckpointsWaitForTheFileOutside(t *testing.T) {
 	r.again()
 	for i := range 3 {
 		r.emit("orders", i, 1)
-		if err := r.keep.round(t.Context(), true); err == nil {
-			t.Fatal("a round without a directory for the file outside: want an error")
-		}
+		r.sign()
 	}
-	if s := r.keep.State(); s.Missing == 0 || s.Checkpoint != 3 {
-		t.Errorf("State = %+v, want 3 checkpoints, some of them missing outside", s)
+	if s := r.keep.State(); s.Missing != 3 || s.Checkpoint != 3 || !strings.Contains(s.OutsideTrouble, "no such file or directory") {
+		t.Errorf("State = %+v, want 3 checkpoints, all of them missing outside, and why", s)
 	}
 	if err := os.Mkdir(away, 0o700); err != nil {
 		t.Fatal(err)
@@ -471,7 +486,7 @@ func TestACheckpointWhoseAnswerWasLostIsSignedOnce(t *testing.T) {
 	r.emit("orders", 0, 5)
 	f := &flaky{r.log, true}
 	r.keep.Log = f
-	if err := r.keep.round(t.Context(), true); fault.KindOf(err) != fault.Unavailable {
+	if err := turn(t.Context(), r.keep); fault.KindOf(err) != fault.Unavailable {
 		t.Fatalf("round = %v, want Unavailable", err)
 	}
 	f.away = false
@@ -488,11 +503,14 @@ func TestNewRefuses(t *testing.T) {
 	for _, o := range []Options{
 		{},
 		{Log: log, Dir: filepath.Join(data, "audit")},
-		{Log: log, Dir: filepath.Join(data, "audit"), Outside: filepath.Join(data, "checkpoints")},
-		{Log: log, Dir: filepath.Join(data, "audit"), Outside: filepath.Join(data, "audit", "checkpoints")},
 	} {
 		if _, err := New(o); err == nil {
 			t.Errorf("New(%+v): want an error", o)
+		}
+	}
+	for _, path := range []string{filepath.Join(data, "checkpoints"), filepath.Join(data, "audit", "checkpoints")} {
+		if _, err := File(path, filepath.Join(data, "audit")); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("File(%s) = %v, want Invalid: it is in the data directory", path, err)
 		}
 	}
 }
@@ -530,7 +548,7 @@ func TestCheckpointsBeyondWhatOneNamesComeAtOnce(t *testing.T) {
 	}
 	r.clean()
 	r.again()
-	if err := r.keep.round(t.Context(), true); err != nil || r.keep.trouble != nil {
+	if err := turn(t.Context(), r.keep); err != nil || r.keep.trouble != nil {
 		t.Errorf("after a restart: %v, %v", err, r.keep.trouble)
 	}
 }

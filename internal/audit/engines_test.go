@@ -24,7 +24,11 @@ func TestBothEngines(t *testing.T) {
 	}
 	var all []eventlog.Position
 	for round := range 3 {
-		keep, err := New(Options{Log: log, Dir: dir, Outside: file})
+		outside, err := File(file, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keep, err := New(Options{Log: log, Dir: dir, Outside: outside})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +44,7 @@ func TestBothEngines(t *testing.T) {
 			}
 			all = append(all, at...)
 		}
-		if err := keep.round(t.Context(), true); err != nil || keep.trouble != nil {
+		if err := turn(t.Context(), keep); err != nil || keep.trouble != nil {
 			t.Fatalf("round: %v, %v", err, keep.trouble)
 		}
 		for _, at := range all {

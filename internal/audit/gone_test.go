@@ -74,9 +74,8 @@ func TestATopicThatGoesOnAfterItWasDeletedIsFound(t *testing.T) {
 	}
 	k.trees[id] = tr
 	r.forged(&checkpoint{head: []head{tr.head()}})
-	if err := k.bringOutside(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	k.ready = true
+	k.bring(t.Context())
 
 	says := func(report *wire.AuditReport, what string) {
 		t.Helper()

@@ -33,7 +33,7 @@ func TestALostKeyIsNotReplaced(t *testing.T) {
 		}
 	}
 	r.again()
-	if err := r.keep.round(t.Context(), true); err != nil {
+	if err := turn(t.Context(), r.keep); err != nil {
 		t.Fatal(err)
 	}
 	if trouble := r.keep.State().Trouble; !strings.Contains(trouble, "is not there") {

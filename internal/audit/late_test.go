@@ -34,7 +34,7 @@ func TestACheckpointThatComesLateContradictsNone(t *testing.T) {
 			r.sign()
 			r.emit("orders", 5, 5)
 			l.on = true
-			if err := r.keep.round(t.Context(), true); err == nil {
+			if err := turn(t.Context(), r.keep); err == nil {
 				t.Fatal("a round without an answer: want an error")
 			}
 			store := func() {

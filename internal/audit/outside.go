@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -42,20 +43,39 @@ func torn(piece, next []byte) bool {
 	return bytes.HasPrefix(next, bytes.TrimSuffix(piece, []byte("\n"))) && !bytes.Equal(piece, next)
 }
 
-// outside is the file of checkpoints that somebody else looks after.
-type outside struct {
+// file is the Place that is one file.
+type file struct {
 	path string
-	next int64 // the offset in the topic of checkpoints of the first one that may not be in the file
-	torn bool  // the file ends in the middle of a line
+	torn bool // it ends in the middle of a line
 }
 
-// look says which checkpoint the file ends with: none in a file that is empty or not there.
-func (o *outside) look(key note.Verifier) (*Signed, error) {
+// File is the file at a path as a Place. It is refused among what it is to be compared with: in the data directory, which has the audit's directory dir.
+func File(path, dir string) (Place, error) {
+	if err := Apart(path, dir); err != nil {
+		return nil, err
+	}
+	return &file{path: path}, nil
+}
+
+// Apart refuses a place among what it is to be compared with.
+func Apart(place, dir string) error {
+	rel, err := filepath.Rel(filepath.Dir(dir), place)
+	if err == nil && filepath.IsLocal(rel) {
+		return fault.New(fault.Invalid, "%s is in the data directory, where who changes the log can change it too", place).
+			WithHint("name a place elsewhere, best one that this node can only add to")
+	}
+	return nil
+}
+
+func (o *file) String() string { return o.path }
+
+// Last is Place's: none in a file that is empty or not there.
+func (o *file) Last(_ context.Context, key note.Verifier) (*Signed, error) {
 	info, err := os.Stat(o.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err == nil && !info.Mode().IsRegular() { // to open a pipe may wait for ever
+	if err == nil && !info.Mode().IsRegular() {
 		return nil, fault.New(fault.Conflict, "%s is no regular file", o.path).WithHint("name another file by audit.checkpoints")
 	}
 	if err != nil {
@@ -92,10 +112,11 @@ func (o *outside) look(key note.Verifier) (*Signed, error) {
 	return last, nil
 }
 
-// add writes checkpoints to the end of the file, durably. The file is opened each time: it may lie on another machine, and be put elsewhere.
-func (o *outside) add(signed []byte) error {
-	if len(signed) == 0 {
-		return nil
+// Add is Place's. The file is opened each time: it may lie on another machine, and be put elsewhere.
+func (o *file) Add(_ context.Context, _ note.Verifier, add []*Signed) error {
+	var signed []byte
+	for _, c := range add {
+		signed = append(signed, c.raw...)
 	}
 	_, missing := os.Stat(o.path)
 	f, err := os.OpenFile(o.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)

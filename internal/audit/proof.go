@@ -24,7 +24,7 @@ import (
 func (k *Keeper) State() wire.Audit {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	out := wire.Audit{On: true, Key: k.public, Checkpoint: k.state.seq, Time: k.state.time, Trees: len(k.state.trees), Outside: k.Outside, Except: k.Except, EverySecs: k.Every.Seconds()}
+	out := wire.Audit{On: true, Key: k.public, Checkpoint: k.state.seq, Time: k.state.time, Trees: len(k.state.trees), Outside: k.Outside.String(), Except: k.Except, EverySecs: k.Every.Seconds()}
 	for _, h := range k.state.trees {
 		out.Records += h.size
 	}
@@ -35,7 +35,9 @@ func (k *Keeper) State() wire.Audit {
 		out.Behind = append(out.Behind, err.Error())
 	}
 	slices.Sort(out.Behind)
-	out.Missing = k.state.next - k.outside.next
+	if out.Missing, out.OutsideTrouble = k.bringer.missing(k.state.seq, k.Now()); out.OutsideTrouble == out.Trouble {
+		out.OutsideTrouble = "" // what stands outside is why it stands still
+	}
 	return out
 }
 
@@ -100,6 +102,9 @@ func (k *Keeper) signFor(ctx context.Context, id treeID, at eventlog.Position) e
 	if k.covers(id, at.Offset) {
 		return nil
 	}
+	if err := k.begun(ctx); err != nil || k.covers(id, at.Offset) {
+		return err
+	}
 	if slices.Contains(k.Except, at.Topic) {
 		return fault.New(fault.NotFound, "no record of %s is in a checkpoint: audit.except leaves the topic out", at.Topic)
 	}
@@ -110,6 +115,9 @@ func (k *Keeper) signFor(ctx context.Context, id treeID, at eventlog.Position) e
 	if at.Offset < b.Start || at.Offset >= b.End {
 		return fault.New(fault.NotFound, "no record at %s/%d@%d is in a checkpoint", at.Topic, at.Partition, at.Offset).
 			WithHint("it was never there, or was gone before the audit began")
+	}
+	if err := k.mayBeSigned(ctx); err != nil {
+		return err
 	}
 	for !k.covers(id, at.Offset) {
 		k.mu.Lock()
@@ -128,6 +136,32 @@ func (k *Keeper) signFor(ctx context.Context, id treeID, at eventlog.Position) e
 		}
 	}
 	return nil
+}
+
+// begun sees to it that what was signed before is known, which a node that starts may not know yet.
+func (k *Keeper) begun(ctx context.Context) error {
+	k.mu.Lock()
+	ready := k.ready || k.trouble != nil
+	k.mu.Unlock()
+	if ready {
+		return nil
+	}
+	return k.round(ctx, false)
+}
+
+// mayBeSigned waits, not for long, until it is known what is outside: nothing is signed before.
+func (k *Keeper) mayBeSigned(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, askEvery)
+	defer cancel()
+	select {
+	case <-k.bringer.looked:
+		return nil
+	case <-wait.Done():
+	}
+	if s := k.State(); s.Trouble == "" && ctx.Err() == nil {
+		return fault.New(fault.Unavailable, "nothing is signed before the node knows what is in %s", s.Outside).WithHint("dalamb audit says what holds it up")
+	}
+	return context.Cause(ctx)
 }
 
 // covers says whether a record is in what was signed already.

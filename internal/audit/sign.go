@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,13 +16,13 @@ func (k *Keeper) signAll(ctx context.Context) error {
 	for {
 		c, more, err := k.changed(ctx)
 		if err != nil || c == nil {
-			return errors.Join(err, k.bringOutside(ctx))
+			return err
 		}
 		if err := k.sign(ctx, c); err != nil {
 			return err
 		}
 		if !more {
-			return k.bringOutside(ctx)
+			return nil
 		}
 	}
 }
@@ -85,6 +84,8 @@ func (k *Keeper) sign(ctx context.Context, c *checkpoint) error {
 	}
 	k.metrics.checkpoints.Inc()
 	k.metrics.signed.Set(float64(c.time.UnixMilli()) / 1e3)
+	n, _ := k.bringer.missing(c.seq, k.Now())
+	k.metrics.missing.Set(float64(n))
 	return k.keepState()
 }
 
@@ -110,35 +111,4 @@ func (k *Keeper) drop(topicID string) {
 	if err := os.RemoveAll(dir); err != nil {
 		k.Logger.Warn("leaves of a topic that is gone could not be removed", "dir", dir, "err", err)
 	}
-}
-
-// bringOutside adds the checkpoints to the file outside that it lacks.
-func (k *Keeper) bringOutside(ctx context.Context) error {
-	if k.outside.next >= k.state.next {
-		return nil
-	}
-	last, err := k.outside.look(k.check)
-	if err != nil {
-		return err
-	}
-	var have int64
-	if last != nil {
-		have = last.seq
-	}
-	var add []byte
-	err = readCheckpoints(ctx, k.Log, k.outside.next, k.check, func(c *Signed, at int64, err error) error {
-		if err == nil && c.seq > have {
-			add, have = append(add, c.raw...), c.seq
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if err := k.outside.add(add); err != nil {
-		k.metrics.failed.Inc()
-		return fmt.Errorf("add checkpoints to %s: %w", k.Outside, err)
-	}
-	k.outside.next = k.state.next
-	return nil
 }

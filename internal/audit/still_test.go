@@ -85,7 +85,7 @@ func TestTheAuditStandsStillWhereTheLogContradictsIt(t *testing.T) {
 			r.sign()
 			tt.do(r)
 			r.again()
-			if err := r.keep.round(t.Context(), true); err != nil {
+			if err := turn(t.Context(), r.keep); err != nil {
 				t.Fatal(err)
 			}
 			if trouble := r.keep.State().Trouble; !strings.Contains(trouble, tt.want) {
@@ -105,7 +105,7 @@ func TestARunningLogThatGetsShorter(t *testing.T) {
 	r.emit("orders", 0, 20)
 	r.sign()
 	r.keep.Log = &shorter{r.log}
-	if err := r.keep.round(t.Context(), true); err != nil {
+	if err := turn(t.Context(), r.keep); err != nil {
 		t.Fatal(err)
 	}
 	if trouble := r.keep.State().Trouble; !strings.Contains(trouble, "orders/0 ends at offset 15, and records up to 20 were there") {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/sumdb/note"
@@ -57,15 +58,20 @@ func printAudit(w io.Writer, a *wire.Audit) {
 	if a.Checkpoint == 0 {
 		fmt.Fprintln(w, "checkpoint  none yet")
 	} else {
-		fmt.Fprintf(w, "checkpoint  %d, signed %s\n", a.Checkpoint, stamp(a.Time))
+		fmt.Fprintf(w, "checkpoint  %d, signed %s\n", a.Checkpoint, zoned(a.Time))
 	}
 	fmt.Fprintf(w, "covers      %s of %s\n", count(a.Records, "record"), count(int64(a.Trees), "partition"))
 	if len(a.Except) > 0 {
 		fmt.Fprintf(w, "left out    %s\n", strings.Join(a.Except, ", "))
 	}
 	fmt.Fprintf(w, "outside     %s\n", clean(a.Outside))
-	if a.Missing > 0 {
-		fmt.Fprintln(w, "            the last checkpoints are not there yet; the node's log says why")
+	switch {
+	case a.Missing > 0 && a.OutsideTrouble != "":
+		fmt.Fprintf(w, "            the last %s not there yet: %s\n", are(a.Missing, "checkpoint"), clean(a.OutsideTrouble))
+	case a.OutsideTrouble != "":
+		fmt.Fprintf(w, "            it is not known what is there: %s\n", clean(a.OutsideTrouble))
+	case a.Missing > 0:
+		fmt.Fprintf(w, "            the last %s on the way\n", are(a.Missing, "checkpoint"))
 	}
 	if a.Key != "" {
 		fmt.Fprintf(w, "key         %s\n", a.Key)
@@ -77,6 +83,18 @@ func printAudit(w io.Writer, a *wire.Audit) {
 		fmt.Fprintf(w, "it stands still, and signs nothing: %s\n", clean(a.Trouble))
 	}
 }
+
+// are is what is said of n things before what they are: 1 checkpoint is, 2 checkpoints are.
+func are(n int64, what string) string {
+	verb := " are"
+	if n == 1 {
+		verb = " is"
+	}
+	return count(n, what) + verb
+}
+
+// zoned is a time as others read it, elsewhere and later.
+func zoned(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func auditKey(env *environment) *cobra.Command {
 	return &cobra.Command{
@@ -177,7 +195,7 @@ Exit codes: 0 the proof holds, 1 it does not, 2 the input is wrong.`,
 					return err
 				}
 			}
-			done := checked{p.Topic, p.Partition, p.Offset, proved.Checkpoint, stamp(proved.Time), proved.Key, p.Record != nil, event != ""}
+			done := checked{p.Topic, p.Partition, p.Offset, proved.Checkpoint, zoned(proved.Time), proved.Key, p.Record != nil, event != ""}
 			return out.print(c.OutOrStdout(), done, func(w io.Writer) { printChecked(w, &done) })
 		},
 	}

@@ -102,7 +102,7 @@ func printReport(w io.Writer, r *wire.AuditReport, outside, key bool) {
 	}
 	fmt.Fprintf(w, "%s of %s are compared with %s of the key %s", count(r.Records, "record"), count(int64(r.Trees), "partition"), count(r.Checkpoints, "checkpoint"), r.Key)
 	if r.Last > 0 {
-		fmt.Fprintf(w, ", the last of %s", stamp(r.Time))
+		fmt.Fprintf(w, ", the last of %s", zoned(r.Time))
 	}
 	fmt.Fprintln(w)
 	for _, n := range []struct {

@@ -4,18 +4,19 @@ import "time"
 
 // Audit is what a node has signed of its log.
 type Audit struct {
-	On         bool      `json:"on"`
-	Key        string    `json:"key,omitempty"`         // public; what signs
-	Checkpoint int64     `json:"checkpoint"`            // the number of the last one; 0 = none yet
-	Time       time.Time `json:"time,omitzero"`         // when it was signed
-	Trees      int       `json:"trees"`                 // partitions in it
-	Records    int64     `json:"records"`               // in these
-	Outside    string    `json:"outside,omitempty"`     // the file that checkpoints are added to
-	Missing    int64     `json:"missing"`               // offsets of checkpoints that may not be in that file yet
-	Trouble    string    `json:"trouble,omitempty"`     // why it stands still
-	Behind     []string  `json:"behind,omitempty"`      // what could not be read to its end, and why; the rest is signed
-	Except     []string  `json:"leftOut,omitempty"`     // topics that are not hashed
-	EverySecs  float64   `json:"everySeconds,omitzero"` // between two checkpoints
+	On             bool      `json:"on"`
+	Key            string    `json:"key,omitempty"`            // public; what signs
+	Checkpoint     int64     `json:"checkpoint"`               // the number of the last one; 0 = none yet
+	Time           time.Time `json:"time,omitzero"`            // when it was signed
+	Trees          int       `json:"trees"`                    // partitions in it
+	Records        int64     `json:"records"`                  // in these
+	Outside        string    `json:"outside,omitempty"`        // where checkpoints are brought
+	Missing        int64     `json:"missing"`                  // checkpoints that are not there yet, as far as the node knows what is there
+	OutsideTrouble string    `json:"outsideTrouble,omitempty"` // why they are not
+	Trouble        string    `json:"trouble,omitempty"`        // why it stands still
+	Behind         []string  `json:"behind,omitempty"`         // what could not be read to its end, and why; the rest is signed
+	Except         []string  `json:"leftOut,omitempty"`        // topics that are not hashed
+	EverySecs      float64   `json:"everySeconds,omitzero"`    // between two checkpoints
 }
 
 // AuditProof shows that a record is in what a node signed. It is checked without the node; docs/audit.md.
