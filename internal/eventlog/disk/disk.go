@@ -26,6 +26,7 @@ type Options struct {
 	FreeSpace  func() (free, total uint64, err error) // bytes; nil = what FS says of Dir
 	MaxRecord  int                                    // bytes as stored; 0 = 8 MiB: any event, and a dead letter with its history
 	SweepEvery time.Duration                          // how often retention and compaction run; 0 = 1 minute
+	ReadOnly   bool                                   // of a log that is there; nothing in Dir is changed, and whoever would change it is refused
 	Log        *slog.Logger                           // nil = nowhere
 	Metrics    prometheus.Registerer                  // nil = nowhere
 
@@ -111,6 +112,9 @@ func Open(o Options) (*Log, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.ReadOnly {
+		return openToRead(o)
+	}
 	if _, err := checkFormat(o.FS, o.Dir); err != nil {
 		return nil, err
 	}
@@ -143,17 +147,7 @@ func open(o Options, unlock func() error) (*Log, error) {
 	if err := o.FS.RemoveAll(o.FS.PathJoin(o.Dir, checkpoints)); err != nil {
 		return nil, unusable(o.Dir, err)
 	}
-	l := &Log{
-		dir: o.Dir, now: o.Now, freeSpace: o.FreeSpace, maxRecord: o.MaxRecord, log: o.Log, unlock: unlock,
-		failureFlags: failureFlags{failed: make(chan struct{}), wedged: make(chan struct{})},
-		queue:        &queue{ready: make(chan struct{}, 1)},
-		slots:        make(chan struct{}, groupsAhead),
-		groupsDone:   make(chan *group, groupsAhead),
-		topics:       make(map[string]*topic), numbers: make(map[uint32]*topic),
-		groups: make(map[string]map[place]position), members: make(map[string]*member),
-		sweeps: make(chan struct{}, 1), hurry: make(chan struct{}, 1), closing: make(chan struct{}), over: make(chan struct{}), closed: make(chan struct{}),
-	}
-	l.guard = newGuard(o.FS, o.FS.PathJoin(o.Dir, checkpoints), l.over, l.fail)
+	l := newLog(o, unlock)
 	if l.metrics, err = newMetrics(o.Metrics, l); err != nil {
 		return nil, err
 	}
@@ -176,6 +170,22 @@ func open(o Options, unlock func() error) (*Log, error) {
 	return l, nil
 }
 
+// newLog is a log that nothing was opened of yet.
+func newLog(o Options, unlock func() error) *Log {
+	l := &Log{
+		dir: o.Dir, now: o.Now, freeSpace: o.FreeSpace, maxRecord: o.MaxRecord, log: o.Log, unlock: unlock,
+		failureFlags: failureFlags{failed: make(chan struct{}), wedged: make(chan struct{})},
+		queue:        &queue{ready: make(chan struct{}, 1)},
+		slots:        make(chan struct{}, groupsAhead),
+		groupsDone:   make(chan *group, groupsAhead),
+		topics:       make(map[string]*topic), numbers: make(map[uint32]*topic),
+		groups: make(map[string]map[place]position), members: make(map[string]*member),
+		sweeps: make(chan struct{}, 1), hurry: make(chan struct{}, 1), closing: make(chan struct{}), over: make(chan struct{}), closed: make(chan struct{}),
+	}
+	l.guard = newGuard(o.FS, o.FS.PathJoin(o.Dir, checkpoints), l.over, l.fail)
+	return l
+}
+
 func (l *Log) openPebble(o Options) (db *pebble.DB, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -184,12 +194,19 @@ func (l *Log) openPebble(o Options) (db *pebble.DB, err error) {
 	}()
 	opts := PebbleOptions()
 	opts.FS = l.guard
+	opts.ReadOnly = o.ReadOnly
 	if o.memTable != 0 {
 		opts.MemTableSize = o.memTable
 	}
 	opts.Logger = pebbleLog{l}
 	opts.EventListener = l.listener()
 	db, err = pebble.Open(o.FS.PathJoin(o.Dir, "db"), opts)
+	if o.ReadOnly {
+		if err != nil {
+			return nil, unreadable(o.Dir, err)
+		}
+		return db, nil
+	}
 	if err != nil {
 		return nil, unusable(o.Dir, err)
 	}
