@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math"
 	"net/http"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -14,6 +15,9 @@ type Audit interface {
 	State() wire.Audit
 	// Prove makes the proof that a record is in what was signed. NotFound; Conflict where the record is not what was signed.
 	Prove(ctx context.Context, at eventlog.Position) (*wire.AuditProof, error)
+	// ProveGrowth makes the proof that what checkpoint from has signed is in what checkpoint to has, unchanged; of one topic where it is named. NotFound; Conflict
+	// where what is kept is not what was signed.
+	ProveGrowth(ctx context.Context, from, to int64, topic string) (*wire.AuditGrowth, error)
 }
 
 // auditRoutes are those about what is signed of the log.
@@ -26,6 +30,13 @@ func (a *API) auditRoutes() []route {
 				{Name: "topic", Type: "string", About: "look in this topic alone"},
 			},
 			Answer: wire.AuditProof{}, Also: []int{409, 503}, serve: a.bounded(a.proveRecord)},
+		{Method: "GET", Path: "/v1/audit/growth", Name: "proveGrowth", Summary: "The proof that what this node had signed by one checkpoint is in what it had signed by a later one, unchanged.",
+			Query: []param{
+				{Name: "from", Type: "integer", About: "the number of the earlier checkpoint"},
+				{Name: "to", Type: "integer", About: "the number of the later one"},
+				{Name: "topic", Type: "string", About: "prove it of this topic alone"},
+			},
+			Answer: wire.AuditGrowth{}, Also: []int{404, 409, 503}, serve: a.bounded(a.proveGrowth)},
 	}
 }
 
@@ -38,7 +49,7 @@ func (a *API) getAudit(*http.Request, query) (any, error) {
 
 func (a *API) proveRecord(r *http.Request, q query) (any, error) {
 	if a.audit == nil {
-		return nil, fault.New(fault.Unavailable, "this node signs nothing of its log").WithHint("start it with --audit FILE, or audit.checkpoints; docs/audit.md")
+		return nil, noAudit()
 	}
 	id := q.text("id")
 	if id == "" {
@@ -53,4 +64,23 @@ func (a *API) proveRecord(r *http.Request, q query) (any, error) {
 		return nil, err
 	}
 	return a.audit.Prove(r.Context(), eventlog.Position{Topic: f.record.Topic, Partition: f.record.Partition, Offset: f.record.Offset})
+}
+
+func noAudit() error {
+	return fault.New(fault.Unavailable, "this node signs nothing of its log").WithHint("start it with --audit FILE, or audit.checkpoints; docs/audit.md")
+}
+
+func (a *API) proveGrowth(r *http.Request, q query) (any, error) {
+	if a.audit == nil {
+		return nil, noAudit()
+	}
+	from, err := q.number("from", 0, 1, math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
+	to, err := q.number("to", 0, 1, math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
+	return a.audit.ProveGrowth(r.Context(), from, to, q.text("topic"))
 }

@@ -19,6 +19,24 @@ func (s *signer) Prove(_ context.Context, at eventlog.Position) (*wire.AuditProo
 	return &wire.AuditProof{Form: wire.AuditProofForm, Topic: at.Topic, Partition: at.Partition, Offset: at.Offset}, nil
 }
 
+func (s *signer) ProveGrowth(_ context.Context, from, to int64, topic string) (*wire.AuditGrowth, error) {
+	return &wire.AuditGrowth{Form: wire.AuditGrowthForm, From: from, To: to, Topic: topic}, nil
+}
+
+func TestGrowthIsProvedBetweenTwoCheckpoints(t *testing.T) {
+	n := newNode(t)
+	if a := n.do("GET", "/v1/audit/growth?from=1&to=2", ""); a.status != 503 || !strings.Contains(a.body, "--audit FILE") {
+		t.Errorf("a proof by a node without an audit: %d %s", a.status, a.body)
+	}
+	n.api.audit = &signer{}
+	if a := n.do("GET", "/v1/audit/growth?from=1&to=x", ""); a.status != 400 {
+		t.Errorf("a proof up to no number: %d %s", a.status, a.body)
+	}
+	if a := n.do("GET", "/v1/audit/growth?from=3&to=7&topic=orders", ""); a.status != 200 || !strings.Contains(a.body, `"from":3,"to":7,"topic":"orders"`) {
+		t.Errorf("the proof: %d %s", a.status, a.body)
+	}
+}
+
 func TestAnEventIsProvedByItsIDOrItsPlace(t *testing.T) {
 	n := newNode(t)
 	if a := n.do("GET", "/v1/audit", ""); a.status != 200 || !strings.Contains(a.body, `"on":false`) {

@@ -38,7 +38,7 @@ func needs() map[string]need {
 		"listReplays": read, "getReplay": read, "getReplayedRuns": read, "listDeadLetters": read, "getDeadLetter": read, "getRedrive": read,
 		"listSecrets": read, "listConfig": read, "listHooks": read, "getHook": read, "listAlerts": read, "getAlert": read, "getUsage": read,
 		"explainEvent": read, "exportTrace": read, "traceEvent": read, "getPast": read, "listChanges": read,
-		"getAudit": read, "proveRecord": read, "listServices": read, "getService": read, "watch": read, "listUpstreams": read, "listEnvironments": read, "listQuotas": read,
+		"getAudit": read, "proveRecord": read, "proveGrowth": read, "listServices": read, "getService": read, "watch": read, "listUpstreams": read, "listEnvironments": read, "listQuotas": read,
 
 		// What functions are.
 		"putCode":        {access.Deploy, nothing},

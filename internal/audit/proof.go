@@ -224,24 +224,33 @@ func (k *Keeper) recordAt(ctx context.Context, at eventlog.Position) (*wire.Audi
 // maxProof is how long a proof may be: one of the largest record that a log takes, twice in base64.
 const maxProof = 64 << 20
 
-// ReadProof reads a proof, which anybody may have made.
-func ReadProof(text []byte) (*wire.AuditProof, error) {
+// ReadProof reads a proof, which anybody may have made: of a record, or, the other is nil then, of growth.
+func ReadProof(text []byte) (*wire.AuditProof, *wire.AuditGrowth, error) {
 	if len(text) > maxProof {
-		return nil, badProof("has %d bytes; at most %d", len(text), maxProof)
+		return nil, nil, badProof("has %d bytes; at most %d", len(text), maxProof)
 	}
-	p := &wire.AuditProof{}
+	var head struct{ Form string }
+	if err := json.Unmarshal(text, &head); err != nil {
+		return nil, nil, badProof("cannot be read: %w", err)
+	}
+	switch head.Form {
+	case wire.AuditProofForm:
+		p := &wire.AuditProof{}
+		return p, nil, readStrictly(text, p)
+	case wire.AuditGrowthForm:
+		p := &wire.AuditGrowth{}
+		return nil, p, readStrictly(text, p)
+	}
+	return nil, nil, badProof("has the form %q, and this dalamb reads %q and %q", fault.Clip(head.Form), wire.AuditProofForm, wire.AuditGrowthForm)
+}
+
+func readStrictly(text []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(p); err != nil {
-		return nil, badProof("cannot be read: %w", err)
+	if err := d.Decode(into); err != nil {
+		return badProof("cannot be read: %w", err)
 	}
-	if d.More() {
-		return nil, badProof("has something behind its end")
-	}
-	if p.Form != wire.AuditProofForm {
-		return nil, badProof("has the form %q, and this dalamb reads %q", fault.Clip(p.Form), wire.AuditProofForm)
-	}
-	return p, nil
+	return nil
 }
 
 func badProof(format string, args ...any) error {

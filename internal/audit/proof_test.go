@@ -38,7 +38,7 @@ func (r *rig) verifier() note.Verifier {
 }
 
 func check(text []byte, key note.Verifier) error {
-	p, err := ReadProof(text)
+	p, _, err := ReadProof(text)
 	if err == nil {
 		_, err = Check(p, key)
 	}
@@ -60,7 +60,7 @@ func TestEveryRecordCanBeProved(t *testing.T) {
 		if err := check(text, r.verifier()); err != nil {
 			t.Fatalf("proof of %+v: %v", all[i], err)
 		}
-		p, err := ReadProof(text)
+		p, _, err := ReadProof(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +169,7 @@ func TestAProofThatWasChangedAnywhereDoesNotHold(t *testing.T) {
 		"null":              []byte("null"),
 		"longer than it is": make([]byte, maxProof+1),
 	} {
-		if _, err := ReadProof(forged); fault.KindOf(err) != fault.Invalid {
+		if _, _, err := ReadProof(forged); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("ReadProof of a proof that is %s: %v, want Invalid", name, err)
 		}
 	}
@@ -189,7 +189,7 @@ func TestWhatRetentionHasTakenCanBeProved(t *testing.T) {
 	if err := check(text, r.verifier()); err != nil {
 		t.Fatal(err)
 	}
-	p, err := ReadProof(text)
+	p, _, err := ReadProof(text)
 	if err != nil || p.Record != nil {
 		t.Fatalf("proof = %+v, %v, want one without its record", p, err)
 	}
@@ -267,9 +267,16 @@ func FuzzReadProof(f *testing.F) {
 	}
 	f.Add([]byte(`{"form":"dalamb.proof.v1","topic":"orders","topicId":"t","partition":0,"offset":1,"record":{"time":"2026-11-22T12:00:00Z","key":null,"headers":[],"value":"e30="},"leaf":"AA==","index":0,"size":1,"hashes":[],"checkpoint":"x\n\n— fuzz AA==\n"}`))
 	f.Add([]byte(`{"form":"dalamb.proof.v1","hashes":[null,""],"size":-1}`))
+	f.Add([]byte(`{"form":"dalamb.growth.v1","from":1,"to":2,"checkpoints":["x"],"trees":[{"topicId":"t","from":1,"to":2,"hashes":[null,"AA=="]}],"gone":[{"checkpoint":2}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		p, err := ReadProof(text)
+		p, growth, err := ReadProof(text)
 		if err != nil {
+			return
+		}
+		if growth != nil {
+			if _, err := CheckGrowth(growth, key); err == nil {
+				t.Error("a proof of growth holds that nobody has signed")
+			}
 			return
 		}
 		if _, err := Check(p, key); err == nil {

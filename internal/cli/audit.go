@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,12 +21,13 @@ func auditCommand(env *environment) *cobra.Command {
 	var out output
 	c := &cobra.Command{
 		Use: "audit", Short: "Say what was signed of the log; verify it, and prove what was in it", Args: cobra.NoArgs,
-		Long: `Say what was signed of the log. A node that was started with --audit FILE hashes every record into a Merkle tree of its partition, signs what the
-trees have become every minute, and adds that to FILE, which is to lie where who can change the data directory cannot change it.
+		Long: `Say what was signed of the log. A node that was started with --audit PLACE hashes every record into a Merkle tree of its partition, signs what the
+trees have become every minute, and brings that to PLACE, a file or a git repository, which is to lie where who can change the data directory cannot change it.
 
-  dalamb audit verify --checkpoints FILE --key PUBLIC      finds what was changed in the log, and where
+  dalamb audit verify --checkpoints PLACE --key PUBLIC     finds what was changed in the log, and where
   dalamb audit prove EVENT-ID > proof.json                 proves that an event is in what was signed
-  dalamb audit check proof.json --key PUBLIC               checks that without a node
+  dalamb audit prove --from 7 --to 99 > proof.json         proves that what was signed has only grown
+  dalamb audit check proof.json --key PUBLIC               checks either without a node
 
 See docs/audit.md.`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -116,18 +118,36 @@ func auditKey(env *environment) *cobra.Command {
 
 func auditProve(env *environment) *cobra.Command {
 	var topic string
+	var from, to int64
 	c := &cobra.Command{
-		Use: "prove ID|TOPIC/PARTITION@OFFSET [--topic T]", Short: "Print a proof that an event is in what was signed", Args: cobra.ExactArgs(1),
+		Use: "prove {ID|TOPIC/PARTITION@OFFSET | --from N --to M} [--topic T]", Short: "Print a proof that an event is in what was signed, or that what was signed has only grown", Args: cobra.MaximumNArgs(1),
 		Long: `Print a proof, in JSON, that an event is in what the node has signed. Where it is in no checkpoint yet, one is signed. The proof has the event in it, and
 dalamb audit check needs nothing else but the public key. Of an event that retention has taken the proof has the hash alone.
 
-ID is that of the event or of a run of it; it is looked for as by dalamb explain.`,
+ID is that of the event or of a run of it; it is looked for as by dalamb explain.
+
+With --from N --to M it is a proof that what checkpoint N has signed is in what checkpoint M has signed, unchanged and in its place: nothing that was there was
+changed, taken away or moved in between. It has hashes and no events. --topic leaves the others out.`,
 		RunE: func(c *cobra.Command, args []string) error {
+			growth := c.Flags().Changed("from") || c.Flags().Changed("to")
+			switch {
+			case growth && len(args) > 0:
+				return usageError{c.CommandPath(), errors.New("an event is proved by its id, and growth by --from and --to: not both")}
+			case growth && (from < 1 || to <= from):
+				return usageError{c.CommandPath(), fmt.Errorf("--from %d --to %d: name two numbers of checkpoints, the earlier one first", from, to)}
+			case !growth && len(args) == 0:
+				return usageError{c.CommandPath(), errors.New("name an event, or two checkpoints by --from and --to")}
+			}
 			node, err := env.client()
 			if err != nil {
 				return err
 			}
-			p, err := node.Prove(c.Context(), args[0], topic)
+			var p any
+			if growth {
+				p, err = node.ProveGrowth(c.Context(), from, to, topic)
+			} else {
+				p, err = node.Prove(c.Context(), args[0], topic)
+			}
 			if err != nil {
 				return err
 			}
@@ -139,7 +159,10 @@ ID is that of the event or of a run of it; it is looked for as by dalamb explain
 			return err
 		},
 	}
-	c.Flags().StringVar(&topic, "topic", "", "look in this topic alone")
+	f := c.Flags()
+	f.StringVar(&topic, "topic", "", "look in this topic alone")
+	f.Int64Var(&from, "from", 0, "the `number` of the earlier checkpoint")
+	f.Int64Var(&to, "to", 0, "the `number` of the later one")
 	return c
 }
 
@@ -178,9 +201,12 @@ Exit codes: 0 the proof holds, 1 it does not, 2 the input is wrong.`,
 			if err != nil {
 				return err
 			}
-			p, err := audit.ReadProof(text)
+			p, growth, err := audit.ReadProof(text)
 			if err != nil {
 				return err
+			}
+			if growth != nil {
+				return checkGrowth(c, &out, growth, verifier, event)
 			}
 			proved, err := audit.Check(p, verifier)
 			if err != nil {

@@ -51,6 +51,35 @@ type AuditHeader struct {
 	Value []byte `json:"value"`
 }
 
+// AuditGrowth shows that what a node had signed by one checkpoint is in what it had signed by a later one, unchanged. It is checked without the node.
+type AuditGrowth struct {
+	Form        string       `json:"form"`            // AuditGrowthForm
+	From        int64        `json:"from"`            // the number of the earlier checkpoint
+	To          int64        `json:"to"`              // of the later one
+	Topic       string       `json:"topic,omitempty"` // the only one that it says something of; "" = of all
+	Checkpoints []string     `json:"checkpoints"`     // with their signatures, by their numbers: these two, and those that Trees and Gone name
+	Trees       []AuditGrown `json:"trees"`           // that were signed by From
+	Gone        []AuditGone  `json:"gone"`            // topics that were signed by From, and deleted by To
+}
+
+// AuditGrowthForm is what AuditGrowth.Form says.
+const AuditGrowthForm = "dalamb.growth.v1"
+
+// AuditGrown is a tree that was signed twice.
+type AuditGrown struct {
+	TopicID   string   `json:"topicId"`
+	Partition int32    `json:"partition"`
+	From      int64    `json:"from"`   // the number of the checkpoint that says what it was
+	To        int64    `json:"to"`     // and of the one that says what it has become; the same where it has not grown
+	Hashes    [][]byte `json:"hashes"` // RFC 6962, section 2.1.2; none where it has not grown
+}
+
+// AuditGone is a topic that was deleted.
+type AuditGone struct {
+	TopicID    string `json:"topicId"`
+	Checkpoint int64  `json:"checkpoint"` // the number of the one that says so
+}
+
 // AuditReport is what came of comparing a log with what was signed of it.
 type AuditReport struct {
 	Key         string         `json:"key"`         // that checkpoints were checked with
