@@ -9,7 +9,9 @@ import (
 
 	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/audit"
+	"github.com/dalamb/dalamb/internal/audit/repository"
 	"github.com/dalamb/dalamb/internal/config"
+	"github.com/dalamb/dalamb/internal/deliver/git"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/eventlog/disk"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -28,12 +30,8 @@ func (n *Node) openAudit() error {
 	if c.Checkpoints == "" {
 		return nil
 	}
-	path, err := filepath.Abs(c.Checkpoints)
-	if err != nil {
-		return err
-	}
 	dir := filepath.Join(n.config.Data, auditDir)
-	outside, err := audit.File(path, dir)
+	outside, err := openOutside(&c, dir)
 	if err != nil {
 		return err
 	}
@@ -47,6 +45,25 @@ func (n *Node) openAudit() error {
 	return err
 }
 
+// openOutside is the place where checkpoints are brought.
+func openOutside(c *config.Audit, dir string) (audit.Place, error) {
+	if c.ToGit() {
+		r, err := repository.New(repository.Options{URL: c.Checkpoints, Dir: filepath.Join(dir, "repository"), Git: git.Find(), Access: c.Access, KnownHosts: c.KnownHosts})
+		if err != nil {
+			return nil, err // and not a *repository.Repository that is nil
+		}
+		if at := r.Local(); at != "" {
+			return r, audit.Apart(at, dir)
+		}
+		return r, nil
+	}
+	path, err := filepath.Abs(c.Checkpoints)
+	if err != nil {
+		return nil, err
+	}
+	return audit.File(path, dir)
+}
+
 // audited is what the API asks of the audit; nil where there is none.
 func (n *Node) audited() api.Audit {
 	if n.audit == nil {
@@ -57,7 +74,7 @@ func (n *Node) audited() api.Audit {
 
 // AuditOf says what is verified, and by what.
 type AuditOf struct {
-	Still       wire.Checkpoint     // the data directory, while it holds still
+	Still       wire.Checkpoint     // the data directory, while it holds still; nothing in it is changed
 	Kafka       *config.Kafka       // the log, where Still has none
 	Environment func(string) string // as Options.Environment
 	Verify      audit.VerifyOptions // without its Log and Dir
@@ -78,8 +95,7 @@ func (o *AuditOf) open() (eventlog.Log, error) {
 	quiet := slog.New(slog.DiscardHandler)
 	switch {
 	case o.Still.Log != "":
-		// Retention is not to begin in the copy.
-		l, err := disk.Open(disk.Options{Dir: o.Still.Log, SweepEvery: 365 * 24 * time.Hour, Log: quiet})
+		l, err := disk.Open(disk.Options{Dir: o.Still.Log, ReadOnly: true, Log: quiet})
 		if err != nil {
 			return nil, err // and not a *disk.Log that is nil
 		}

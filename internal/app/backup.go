@@ -135,3 +135,29 @@ func ownedByAnother(data string) error {
 	return fault.New(fault.Denied, "no node runs on %s, and root would leave files there that its owner, %s, cannot write to", data, name).
 		WithHint("do it as that user, such as by setpriv or sudo -u %s, or start the node first", name)
 }
+
+// AtRest says what there is of a data directory that no node runs on, for who only reads it: it may be a copy without the node's token, or be mounted to be
+// read. Whoever opens the log keeps nodes from it.
+func AtRest(_ context.Context, data string) (made wire.Checkpoint, release func() error, err error) {
+	if made.Data, err = filepath.Abs(data); err != nil {
+		return made, nil, err
+	}
+	release = func() error { return nil }
+	log := filepath.Join(made.Data, logDir)
+	if _, err := os.Stat(filepath.Join(log, "FORMAT")); err == nil {
+		made.Log = log
+		return made, release, nil
+	}
+	if _, err := os.Stat(filepath.Join(made.Data, auditDir)); err != nil {
+		return made, nil, fault.New(fault.NotFound, "%s is no data directory with an audit: %w", data, err).
+			WithHint("name the data directory of the node by --data, or by DALAMB_DATA; this user must be allowed to read it")
+	}
+	lock, err := lockData(made.Data)
+	switch {
+	case err == nil:
+		return made, lock.Close, nil
+	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
+		return made, release, nil
+	}
+	return made, nil, err
+}

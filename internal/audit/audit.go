@@ -60,7 +60,7 @@ type Keeper struct {
 	Options
 	metrics  *metrics
 	most     int           // trees that one checkpoint names
-	patience time.Duration // with the place outside, at the end
+	patience time.Duration // with the place outside, at the end; of Run alone
 
 	mu      sync.Mutex // held while the trees grow: a proof waits for that
 	ready   bool

@@ -81,6 +81,7 @@ func (k *Keeper) lookAtLast(ctx context.Context) {
 	select {
 	case <-k.bringer.tried:
 	case <-time.After(k.patience):
+		k.patience = 0 // it was waited for
 	}
 }
 
@@ -91,7 +92,7 @@ func (k *Keeper) end(last chan<- struct{}, brought <-chan struct{}) {
 	select {
 	case <-brought:
 	case <-time.After(k.patience):
-		late = fmt.Sprintf("no answer within %s", k.patience)
+		late = "there was no answer in time"
 	}
 	k.mu.Lock()
 	ready, signed := k.ready, k.state.seq
@@ -154,6 +155,7 @@ func (k *Keeper) bring(ctx context.Context) {
 	n, _ := b.missing(to.seq, k.Now())
 	k.metrics.missing.Set(float64(n))
 	switch {
+	case err != nil && ctx.Err() != nil: // the node stops, and says what was not brought
 	case err != nil && !known && fault.KindOf(err) == fault.Conflict:
 		k.stand(err)
 	case err != nil:

@@ -123,6 +123,7 @@ func TestAProofOfGrowthThatWasAlteredDoesNotHold(t *testing.T) {
 		"a deletion that nobody said": func(p *wire.AuditGrowth) { p.Gone = append(p.Gone, wire.AuditGone{TopicID: "x", Checkpoint: 3}) },
 		"a deletion by another":       func(p *wire.AuditGrowth) { p.Gone[0].Checkpoint = 5 },
 		"as if it had not grown":      func(p *wire.AuditGrowth) { orders(p).To, orders(p).Hashes = 1, nil },
+		"another checkpoint named":    func(p *wire.AuditGrowth) { orders(p).To = 3 },
 		"a checkpoint twice":          func(p *wire.AuditGrowth) { p.Checkpoints = append(p.Checkpoints, p.Checkpoints[0]) },
 		"a checkpoint left out":       func(p *wire.AuditGrowth) { p.Checkpoints = p.Checkpoints[1:] },
 		"a checkpoint changed":        func(p *wire.AuditGrowth) { p.Checkpoints[0] = strings.Replace(p.Checkpoints[0], "orders", "oorder", 1) },

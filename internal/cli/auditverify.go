@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/dalamb/dalamb/internal/app"
 	"github.com/dalamb/dalamb/internal/audit"
+	"github.com/dalamb/dalamb/internal/audit/repository"
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -18,13 +22,15 @@ import (
 func auditVerify(env *environment) *cobra.Command {
 	var out output
 	var data, topic, checkpoints, key, log string
+	var where outsideAccess
 	c := &cobra.Command{
-		Use: "verify [--checkpoints FILE] [--key PUBLIC] [--topic T]", Short: "Compare the whole log with what was signed of it, and say what was changed, and where", Args: cobra.NoArgs,
+		Use: "verify [--checkpoints PLACE] [--key PUBLIC] [--topic T]", Short: "Compare the whole log with what was signed of it, and say what was changed, and where", Args: cobra.NoArgs,
 		Long: `Compare the whole log with what was signed of it, and say what was changed, and where: records that are not what they were, that are missing or were added,
 an end that was cut off, kept hashes and checkpoints that are damaged.
 
 The command runs on the machine of the node, as a user who may read its data directory: DALAMB_DATA, ./dalamb-data, or --data. The node may run; it takes
-no part but to hold still for a moment, and what the command reads are the files of its log. For a log on Kafka name that by --log.
+no part but to hold still for a moment, and what the command reads are the files of its log. Where no node runs, the directory may be a copy, or be mounted to be
+read: nothing in it is changed. For a log on Kafka name that by --log.
 
 Without --checkpoints the log is compared with the checkpoints that are in it, and without --key these with the key in the data directory: who has changed all of
 that is not found. Give both, from where they were kept.
@@ -51,15 +57,15 @@ Exit codes: 0 everything is as it was signed, 1 something is not, 2 the input is
 		}
 		// Before the log is copied: a checkpoint that is signed in between would be missing there.
 		if checkpoints != "" {
-			if o.Verify.Outside, err = os.ReadFile(checkpoints); err != nil {
-				return fault.New(fault.Invalid, "read the checkpoints: %w", err).WithHint("name the file that the node was given by --audit, or a copy of it")
+			if o.Verify.Outside, err = where.read(c.Context(), checkpoints, o.Verify.Key); err != nil {
+				return err
 			}
 		}
 		if data == "" {
 			data = env.dir()
 		}
 		var report *wire.AuditReport
-		err = env.still(c.Context(), data, func(ctx context.Context, at wire.Checkpoint) error {
+		err = env.still(c.Context(), data, app.AtRest, func(ctx context.Context, at wire.Checkpoint) error {
 			o.Still = at
 			report, err = app.VerifyAudit(ctx, o)
 			return err
@@ -78,11 +84,44 @@ Exit codes: 0 everything is as it was signed, 1 something is not, 2 the input is
 	f := c.Flags()
 	f.StringVar(&data, "data", "", "the node's data directory (default: DALAMB_DATA, else ./dalamb-data)")
 	f.StringVar(&topic, "topic", "", "only this topic's records; the checkpoints are all looked at")
-	f.StringVar(&checkpoints, "checkpoints", "", "the file that checkpoints were added to, or a copy of it")
+	f.StringVar(&checkpoints, "checkpoints", "", "the file that checkpoints were added to, or a copy of it; the git repository that they were pushed to, or a clone of it")
+	f.StringVar(&where.access, "access", "", "a `file` with what opens that repository, as for audit.access")
+	f.StringVar(&where.knownHosts, "known-hosts", "", "a `file` with whom to believe by ssh, as for audit.known-hosts")
 	f.StringVar(&key, "key", "", "the public key, or a file with it")
 	f.StringVar(&log, "log", "", "the log of a node whose log is on Kafka, as the node is given it")
 	out.flag(c)
 	return c
+}
+
+// outsideAccess is what opens the repository that checkpoints were pushed to.
+type outsideAccess struct{ access, knownHosts string }
+
+// read gives the checkpoints of a place: a repository, a clone of one, or a file.
+func (o *outsideAccess) read(ctx context.Context, place string, key note.Verifier) (text []byte, err error) {
+	name := ""
+	if key != nil {
+		name = key.Name()
+	}
+	if strings.HasPrefix(place, repository.Prefix) {
+		dir, err := os.MkdirTemp("", "dalamb-audit-")
+		if err != nil {
+			return nil, fmt.Errorf("make room for a repository: %w", err)
+		}
+		defer os.RemoveAll(dir)
+		git, _ := exec.LookPath("git") // that it is not there is told
+		r, err := repository.New(repository.Options{URL: place, Dir: dir, Git: git, Access: o.access, KnownHosts: o.knownHosts})
+		if err != nil {
+			return nil, err
+		}
+		return r.Read(ctx, name)
+	}
+	if info, err := os.Stat(place); err == nil && info.IsDir() {
+		return repository.ReadClone(place, name)
+	}
+	if text, err = os.ReadFile(place); err != nil {
+		return nil, fault.New(fault.Invalid, "read the checkpoints: %w", err).WithHint("name the file or the repository that the node was given by --audit, or a copy of it")
+	}
+	return text, nil
 }
 
 func printReport(w io.Writer, r *wire.AuditReport, outside, key bool) {

@@ -54,7 +54,7 @@ so a directory is made for its owner alone, and a bucket has to be as private. O
 			}
 		}
 		done := backupDone{Removed: []string{}}
-		err := env.still(c.Context(), data, func(ctx context.Context, made wire.Checkpoint) error {
+		err := env.still(c.Context(), data, app.Checkpoint, func(ctx context.Context, made wire.Checkpoint) error {
 			o := backup.Options{To: at, Data: made.Data, Log: made.Log, Version: buildInfo().Version}
 			if withKey {
 				o.Key = made.Key
@@ -100,13 +100,19 @@ so a directory is made for its owner alone, and a bucket has to be as private. O
 	return c
 }
 
+// stopped makes ready a data directory that no node runs on.
+type stopped func(ctx context.Context, data string) (made wire.Checkpoint, release func() error, err error)
+
 // still calls use while the data directory holds still: by its node, or by the lock that a node would have.
-func (e *environment) still(ctx context.Context, data string, use func(context.Context, wire.Checkpoint) error) error {
+func (e *environment) still(ctx context.Context, data string, ready stopped, use func(context.Context, wire.Checkpoint) error) error {
 	if _, err := os.Stat(filepath.Join(data, app.NodeFile)); err != nil {
-		return stillStopped(ctx, data, use)
+		return ready.still(ctx, data, use)
 	}
 	node, err := e.at(data).client()
-	if err != nil {
+	if err != nil { // a copy may have the file of the node that it was copied from, and not its token
+		if again := ready.still(ctx, data, use); fault.KindOf(again) != fault.Conflict {
+			return again
+		}
 		return err
 	}
 	used, elsewhere := false, false
@@ -120,7 +126,7 @@ func (e *environment) still(ctx context.Context, data string, use func(context.C
 	if elsewhere || !used && fault.KindOf(err) == fault.Unavailable {
 		// A node that was killed leaves its file behind, and a copy of a data directory has the file of the node that it was copied from. Where one runs
 		// here, the lock says so.
-		if again := stillStopped(ctx, data, use); elsewhere || fault.KindOf(again) != fault.Conflict {
+		if again := ready.still(ctx, data, use); elsewhere || fault.KindOf(again) != fault.Conflict {
 			return again
 		}
 	}
@@ -137,8 +143,8 @@ func sameDirectory(a, b string) bool {
 	return err == nil && os.SameFile(x, y)
 }
 
-func stillStopped(ctx context.Context, data string, use func(context.Context, wire.Checkpoint) error) (err error) {
-	made, release, err := app.Checkpoint(ctx, data)
+func (s stopped) still(ctx context.Context, data string, use func(context.Context, wire.Checkpoint) error) (err error) {
+	made, release, err := s(ctx, data)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,8 @@ func (n *Node) names(environment func(string) string) []named {
 		named{key: "acme.ca", path: n.TLS.ACME.CA})
 	all = append(all, named{key: "signin.secret", path: n.Signin.Secret, secret: true, later: true},
 		named{key: "otlp.headers", path: n.OTLP.Headers, secret: true}, named{key: "otlp.ca", path: n.OTLP.CA}, named{key: "otlp.cert", path: n.OTLP.Cert},
-		named{key: "otlp.key", path: n.OTLP.Key, secret: true}, named{key: "audit.checkpoints", path: n.Audit.Checkpoints, kind: isFileAdded, later: true})
+		named{key: "otlp.key", path: n.OTLP.Key, secret: true}, named{key: "audit.checkpoints", path: n.Audit.file(), kind: isFileAdded, later: true},
+		named{key: "audit.access", path: n.Audit.Access, secret: true}, named{key: "audit.known-hosts", path: n.Audit.KnownHosts})
 	for _, s := range n.Logs.Ship {
 		if s.Kind == SinkFile {
 			all = append(all, named{key: "logs.ship", path: s.Address, kind: isFileAdded, later: true})

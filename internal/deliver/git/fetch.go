@@ -16,6 +16,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/gitssh"
 	"github.com/dalamb/dalamb/internal/image"
 )
 
@@ -187,7 +188,7 @@ func (s *Server) open(ctx context.Context, address, place string, a Access) (r *
 		done()
 		return nil, nil, fmt.Errorf("make room for a key: %w", err)
 	}
-	r.env = append(r.env, "GIT_SSH_VARIANT=ssh", "GIT_SSH_COMMAND="+sshCommand(key, hosts, sshPin(u, addresses[0])))
+	r.env = append(r.env, "GIT_SSH_VARIANT=ssh", "GIT_SSH_COMMAND="+gitssh.Command(key, hosts, sshPin(u, addresses[0])))
 	return r, done, nil
 }
 
@@ -226,22 +227,6 @@ func httpSettings(u *url.URL, addresses []string, a Access) []string {
 		set("http.curloptResolve", u.Hostname()+":"+port+":"+strings.Join(addresses, ","))
 	}
 	return append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(env)/2))
-}
-
-// sshCommand is ssh with one key, one list of hosts and a sshPin, and nothing of the user's that the node runs as.
-func sshCommand(key, hosts string, pin []string) string {
-	path := func(p string) string { return `"` + strings.ReplaceAll(p, "%", "%%") + `"` }
-	words := []string{"ssh", "-F", "none", "-T", "-o", "IdentityFile=" + path(key), "-o", "UserKnownHostsFile=" + path(hosts)}
-	for _, o := range append(pin,
-		"GlobalKnownHostsFile=none", "StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "IdentityAgent=none", "BatchMode=yes", "PreferredAuthentications=publickey",
-		"ConnectTimeout=20", "ServerAliveInterval=20", "ForwardAgent=no", "ClearAllForwardings=yes", "ControlPath=none", "PermitLocalCommand=no",
-	) {
-		words = append(words, "-o", o)
-	}
-	for i, w := range words {
-		words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'" // git gives the line to a shell
-	}
-	return strings.Join(words, " ")
 }
 
 // command is a git that speaks with the server: it follows no redirect, which could lead anywhere and take the token along, waits for nobody

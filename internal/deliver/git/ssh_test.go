@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/gitssh"
 	"github.com/dalamb/dalamb/internal/need"
 )
 
@@ -187,7 +188,7 @@ func TestSSHIsGivenOneKeyAndOneListOfHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	key, hosts := filepath.Join(dir, "key"), filepath.Join(dir, "known_hosts")
-	out, err := exec.Command("sh", "-c", sshCommand(key, hosts, []string{"HostName=192.0.2.7", "HostKeyAlias=[git.example]:2222"})+` -G -p 2222 git@git.example`).CombinedOutput()
+	out, err := exec.Command("sh", "-c", gitssh.Command(key, hosts, []string{"HostName=192.0.2.7", "HostKeyAlias=[git.example]:2222"})+` -G -p 2222 git@git.example`).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ssh -G: %v\n%s", err, out)
 	}
