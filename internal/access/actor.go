@@ -81,7 +81,7 @@ func (a Actor) Over(right Right, functions ...string) error {
 	if not == nil {
 		return nil
 	}
-	return fault.New(fault.Denied, "the %s may %s %s, and not %s", a, right, strings.Join(a.Functions, ", "), strings.Join(not, ", ")).
+	return fault.New(fault.Denied, "the %s may %s %s, and not %s", a, right, strings.TrimPrefix(a.Bound(), "the functions "), strings.Join(not, ", ")).
 		WithHint("use a token that is for them: dalamb token create NAME --role %s --functions ...", a.Role)
 }
 
@@ -93,8 +93,17 @@ func (a Actor) Everywhere(right Right) error {
 	if a.Whole() {
 		return nil
 	}
-	return fault.New(fault.Denied, "the %s is for the functions %s, and this is about more than them", a, strings.Join(a.Functions, ", ")).
+	return fault.New(fault.Denied, "the %s is for %s, and this is about more than them", a, a.Bound()).
 		WithHint("use a token with the role %s that is for all functions", a.Role)
+}
+
+// Shared refuses what all environments share to whom is there for one of them.
+func (a Actor) Shared() error {
+	if a.Environment == "" {
+		return nil
+	}
+	return fault.New(fault.Denied, "the %s is for environment %s, and this is of the whole installation", a, a.Environment).
+		WithHint("use a token that is for no environment alone")
 }
 
 // Shown is the token that a request shows: as the password of Basic, or as a Bearer token; "" = none. RFC 7617; RFC 6750.

@@ -13,6 +13,8 @@ type Grant struct {
 	Role      Role      `json:"role"`
 	Functions []string  `json:"functions,omitempty"` // globs, see Covers; nil = all
 	Expires   time.Time `json:"expires,omitzero"`    // zero = never
+	// Environment is what alone is seen and changed; "" = all of the installation.
+	Environment string `json:"environment,omitempty"`
 }
 
 // Bounds of what a grant names.
@@ -41,6 +43,9 @@ func (g Grant) Check(now time.Time) error {
 		return fault.New(fault.Invalid, "expires: %s is over already", g.Expires.UTC().Format(time.RFC3339))
 	}
 	for _, glob := range g.Functions {
+		if g.Environment != "" && !strings.HasPrefix(glob, g.Environment+".") {
+			return fault.New(fault.Invalid, "functions: %q names none of environment %s", fault.Clip(glob), g.Environment).WithHint("name functions of it, such as %s.shop-*", g.Environment)
+		}
 		if !validGlob(glob) {
 			return fault.New(fault.Invalid, "functions: %q names no functions", fault.Clip(glob)).
 				WithHint("a function's name, with * for any part of it: shop-*, or staging.* for those of an environment")
@@ -62,12 +67,31 @@ func validGlob(glob string) bool {
 func (g Grant) Expired(now time.Time) bool { return !g.Expires.IsZero() && !now.Before(g.Expires) }
 
 // Whole says whether a grant is for all functions, those of every environment among them.
-func (g Grant) Whole() bool { return len(g.Functions) == 0 }
+func (g Grant) Whole() bool { return len(g.Functions) == 0 && g.Environment == "" }
+
+// Sees says whether what has a full name is there for who has the grant: he is told of nothing else.
+func (g Grant) Sees(name string) bool {
+	return g.Environment == "" || strings.HasPrefix(name, g.Environment+".")
+}
+
+// Bound says in words what a grant is for; "" = all.
+func (g Grant) Bound() string {
+	switch {
+	case len(g.Functions) > 0:
+		return "the functions " + strings.Join(g.Functions, ", ")
+	case g.Environment != "":
+		return "environment " + g.Environment
+	}
+	return ""
+}
 
 // Covers says whether a grant is for what has a full name: [ENVIRONMENT.]NAME. A star stands for any characters but the dot, so that no glob of
 // production's functions fits those of an environment.
 func (g Grant) Covers(name string) bool {
-	return g.Whole() || slices.ContainsFunc(g.Functions, func(glob string) bool { return fits(glob, name) })
+	if !g.Sees(name) {
+		return false
+	}
+	return len(g.Functions) == 0 || slices.ContainsFunc(g.Functions, func(glob string) bool { return fits(glob, name) })
 }
 
 // fits takes time that grows with the product of both lengths at most, whatever they are: after a star only the newest one is tried again.

@@ -3,6 +3,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -268,9 +269,13 @@ func (a *API) EndStreams() { a.end.Do(func() { close(a.ending) }) }
 
 func (a *API) newMux() *http.ServeMux {
 	mux := http.NewServeMux()
-	rights := needs()
+	rights, tenants := needs(), tenancies()
 	for _, r := range a.routes() {
-		mux.Handle(r.Method+" "+r.Path, a.handler(r, rights[r.Name]))
+		var of *tenancy
+		if t, there := tenants[r.Name]; there {
+			of = &t
+		}
+		mux.Handle(r.Method+" "+r.Path, a.handler(r, rights[r.Name], of))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })
 	return mux
@@ -298,15 +303,19 @@ func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 // ServeHTTP answers a request that shows a token whose role may what the request does.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.known.ServeHTTP(w, r) }
 
-// handler answers one route: permit, parse, serve, write.
-func (a *API) handler(rt route, n need) http.Handler {
+// handler answers one route: permit, parse, admit, serve, narrow, write.
+func (a *API) handler(rt route, n need, of *tenancy) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := n.permit(r); err != nil {
+		if err := cmp.Or(a.within(r, of), n.permit(r)); err != nil {
 			a.fail(w, r, err)
 			return
 		}
 		q, err := parseQuery(rt, r.URL.RawQuery)
 		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		if err := a.admit(r, &rt, of, q); err != nil {
 			a.fail(w, r, err)
 			return
 		}
@@ -322,6 +331,9 @@ func (a *API) handler(rt route, n need) http.Handler {
 			return
 		}
 		answer, err := rt.serve(r, q)
+		if env := access.From(r.Context()).Environment; err == nil && env != "" && of.narrow != nil {
+			answer, err = of.narrow(env, answer)
+		}
 		if err != nil {
 			a.fail(w, r, err)
 			return
@@ -335,6 +347,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		return // nobody is there to read it
 	}
+	err = a.discreet(access.From(r.Context()), err)
 	if fault.KindOf(err) == fault.Internal {
 		a.logger.Error("control request", "method", r.Method, "path", r.URL.Path, "err", err)
 	}

@@ -70,20 +70,24 @@ func matches(p *match.Pattern, d *function.DeadLetter) bool {
 }
 
 func (a *API) getDead(r *http.Request, _ query) (any, error) {
-	d, err := a.deadLetter(r.PathValue("run"))
+	d, err := a.deadLetter(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-// deadLetter is the one whose id is, or begins with, what is given.
-func (a *API) deadLetter(begin string) (*function.DeadLetter, error) {
-	id, err := a.history.DeadLetterID(begin)
+// deadLetter is the one whose id is, or begins with, what is given; one of a function that who asks does not see is not there.
+func (a *API) deadLetter(ctx context.Context, begin string) (*function.DeadLetter, error) {
+	id, err := whole(ctx, begin, a.history.DeadLetterID)
 	if err != nil {
 		return nil, err
 	}
-	return a.history.DeadLetter(id)
+	d, err := a.history.DeadLetter(id)
+	if err == nil && !access.From(ctx).Sees(d.Run.Function) {
+		return nil, unseen()
+	}
+	return d, err
 }
 
 func (a *API) redrive(r *http.Request, _ query) (any, error) {
@@ -91,7 +95,7 @@ func (a *API) redrive(r *http.Request, _ query) (any, error) {
 	if err := decode(r, &req); err != nil {
 		return nil, err
 	}
-	if err := a.checkRedrive(&req); err != nil {
+	if err := a.checkRedrive(r.Context(), &req); err != nil {
 		return nil, err
 	}
 	if err := a.mayRedrive(r.Context(), &req); err != nil {
@@ -159,7 +163,7 @@ func (a *API) nothingSelected(req *wire.Redrive) error {
 	return fault.New(fault.NotFound, "no dead letter is selected").WithHint("`dalamb dlq` (GET /v1/dead) shows which there are")
 }
 
-func (a *API) checkRedrive(req *wire.Redrive) error {
+func (a *API) checkRedrive(ctx context.Context, req *wire.Redrive) error {
 	selects := req.Error != "" || req.Function != "" || req.Trigger != "" || len(req.Pattern) > 0 || !req.Before.IsZero() || !req.After.IsZero()
 	switch {
 	case len(req.IDs) > 0 && (selects || req.All):
@@ -172,23 +176,23 @@ func (a *API) checkRedrive(req *wire.Redrive) error {
 	if _, err := parsePattern("pattern", req.Pattern); err != nil {
 		return err
 	}
-	if err := a.checkIDs(req.IDs); err != nil {
+	if err := a.checkIDs(ctx, req.IDs); err != nil {
 		return err
 	}
-	return a.checkVersion(req)
+	return a.checkVersion(ctx, req)
 }
 
 // checkIDs refuses a list in which one is not there: a slip of the pen shall not look like success. Each that only begins an id becomes the whole of it.
-func (a *API) checkIDs(ids []string) error {
+func (a *API) checkIDs(ctx context.Context, ids []string) error {
 	if len(ids) > maxIDs {
 		return fault.New(fault.Invalid, "ids: %d are more than %d at once", len(ids), maxIDs).WithHint("select them by function, trigger, pattern or time")
 	}
 	for i := range ids {
-		id, err := a.history.DeadLetterID(ids[i])
+		d, err := a.deadLetter(ctx, ids[i])
 		if err != nil {
 			return err
 		}
-		ids[i] = id
+		ids[i] = d.Run.ID
 	}
 	return nil
 }
@@ -201,7 +205,7 @@ func (a *API) discard(r *http.Request, _ query) (any, error) {
 	if len(req.IDs) == 0 {
 		return nil, fault.New(fault.Invalid, "ids: none are given").WithHint("name the dead letters to discard")
 	}
-	if err := a.checkIDs(req.IDs); err != nil {
+	if err := a.checkIDs(r.Context(), req.IDs); err != nil {
 		return nil, err
 	}
 	slices.Sort(req.IDs)
@@ -230,7 +234,7 @@ func (a *API) seen(ctx context.Context) {
 }
 
 // checkVersion refuses a version that a function does not have. A version is of one function, so that one has to be said.
-func (a *API) checkVersion(req *wire.Redrive) error {
+func (a *API) checkVersion(ctx context.Context, req *wire.Redrive) error {
 	if req.Version == 0 {
 		return nil
 	}
@@ -239,7 +243,7 @@ func (a *API) checkVersion(req *wire.Redrive) error {
 		functions[req.Function] = true
 	}
 	for _, id := range req.IDs {
-		d, err := a.history.DeadLetter(id)
+		d, err := a.deadLetter(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -290,7 +294,7 @@ func (a *API) editDead(r *http.Request, _ query) (any, error) {
 	if err := decode(r, &req); err != nil {
 		return nil, err
 	}
-	d, err := a.deadLetter(r.PathValue("run"))
+	d, err := a.deadLetter(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -70,9 +71,6 @@ func versionOf(f *catalog.Function, digest string) *function.Version {
 
 // checkDeploy refuses what would be refused beside what is deployed together with it.
 func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest, beside together) error {
-	if err := a.mayTake(ctx, req.Spec.SecretNames()); err != nil {
-		return err
-	}
 	if err := req.Spec.Validate(); err != nil {
 		if f, ok := errors.AsType[*fault.Error](err); ok {
 			return f // all problems on one line
@@ -91,6 +89,13 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest, beside t
 		return err
 	}
 	if err := a.place(ctx, &req.Spec); err != nil {
+		return err
+	}
+	// By the names that they have in the function's environment: a plain one is not what is taken.
+	if err := a.mayTake(ctx, req.Spec.SecretNames()); err != nil {
+		return err
+	}
+	if err := a.mayHear(access.From(ctx), &req.Spec); err != nil {
 		return err
 	}
 	if err := a.checkCode(req); err != nil {

@@ -20,6 +20,7 @@ type logFilter struct {
 	level         function.LogLevel // the least
 	text          string
 	since, until  time.Time
+	sees          func(fn string) bool // of whom the reader is told; nil = of all
 }
 
 func readLogFilter(q query) (logFilter, error) {
@@ -48,7 +49,7 @@ func (f *logFilter) line(r eventlog.Record) (function.LogLine, bool) {
 		return line, false
 	}
 	switch {
-	case f.function != "" && line.Function != f.function, f.run != "" && line.Run != f.run, f.version != 0 && line.Version != f.version,
+	case f.sees != nil && !f.sees(line.Function), f.function != "" && line.Function != f.function, f.run != "" && line.Run != f.run, f.version != 0 && line.Version != f.version,
 		line.Time.Before(f.since), !f.until.IsZero() && !line.Time.Before(f.until):
 		return line, false
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -22,9 +23,10 @@ func (a *API) streamLogs(w http.ResponseWriter, r *http.Request, q query) error 
 	if err != nil {
 		return err
 	}
-	if want.run, err = a.writer(want.run); err != nil {
+	if want.run, err = a.writer(r.Context(), want.run); err != nil {
 		return err
 	}
+	want.sees = access.From(r.Context()).Sees
 	follow, err := q.flag("follow")
 	if err != nil {
 		return err
@@ -67,11 +69,11 @@ func (a *API) streamLogs(w http.ResponseWriter, r *http.Request, q query) error 
 
 // logPartitions lists where lines may be: a function's are in the partition of its name.
 // writer is the id of the run that is meant. One that is under way, and a request, are known by their lines alone, and by the whole id.
-func (a *API) writer(run string) (string, error) {
+func (a *API) writer(ctx context.Context, run string) (string, error) {
 	if run == "" {
 		return "", nil
 	}
-	id, err := a.history.RunID(run)
+	id, err := whole(ctx, run, a.history.RunID)
 	if fault.KindOf(err) == fault.NotFound {
 		return run, nil
 	}

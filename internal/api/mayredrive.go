@@ -28,7 +28,7 @@ func (a *API) mayRedrive(ctx context.Context, req *wire.Redrive) error {
 func (a *API) mayOperate(ctx context.Context, ids []string) error {
 	var functions []string
 	for _, id := range ids {
-		d, err := a.history.DeadLetter(id)
+		d, err := a.deadLetter(ctx, id)
 		if err != nil {
 			return err
 		}

@@ -24,7 +24,7 @@ func (a *API) mayTake(ctx context.Context, secrets []string) error {
 	if not == nil {
 		return nil
 	}
-	return fault.New(fault.Denied, "the %s is for the functions %s, none of which takes %s", who, strings.Join(who.Functions, ", "), strings.Join(not, ", ")).
+	return fault.New(fault.Denied, "the %s is for %s, none of which takes %s", who, who.Bound(), strings.Join(not, ", ")).
 		WithHint("let somebody whose token is for all functions deploy it once, or take a secret whose name fits as a function's would")
 }
 

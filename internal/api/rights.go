@@ -83,7 +83,7 @@ func needs() map[string]need {
 		"deregisterInstance": {access.Operate, all},
 
 		// What all functions share, and who may what.
-		"createTopic": administer, "alterTopic": administer, "deleteTopic": administer,
+		"createTopic": {access.Administer, nothing}, "alterTopic": {access.Administer, inPath}, "deleteTopic": {access.Administer, inPath},
 		"startCopy": administer, "cancelCopy": administer, "placeCopy": administer,
 		"createToken": administer, "removeToken": administer,
 		"setAlert": administer, "removeAlert": administer, "testAlert": administer,
@@ -104,6 +104,9 @@ func (n need) permit(r *http.Request) error {
 		name := r.PathValue("name")
 		if name == "" {
 			name = r.PathValue("function")
+		}
+		if name == "" {
+			name = r.PathValue("topic")
 		}
 		return who.Over(n.right, name)
 	}

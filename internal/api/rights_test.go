@@ -55,7 +55,7 @@ func TestEachRouteAsksForARight(t *testing.T) {
 			t.Errorf("%s %s (%s) asks for no right: give it a line in rights.go", r.Method, r.Path, r.Name)
 		case (r.Method == http.MethodGet || r.Method == http.MethodHead) != (need.right == access.Read) && r.Name != "tryPattern":
 			t.Errorf("%s %s asks for the right to %s", r.Method, r.Path, need.right)
-		case need.over == inPath && !strings.Contains(r.Path, "/functions/{name}") && !strings.Contains(r.Path, "/triggers/{function}"):
+		case need.over == inPath && !strings.Contains(r.Path, "/functions/{name}") && !strings.Contains(r.Path, "/triggers/{function}") && !strings.Contains(r.Path, "/topics/{topic}"):
 			t.Errorf("%s names no function", r.Path)
 		}
 		delete(rights, r.Name)
@@ -143,6 +143,12 @@ func TestRightsOverWhatABodyNames(t *testing.T) {
 		return string(b)
 	}
 	deployer := n.tokenOf("ci", wire.TokenCreate{Role: "deployer", Functions: []string{"pay*"}})
+	// A plain name of a secret is that of the environment, whatever the token may take of production.
+	ofStaging := n.tokenOf("staging-ci", wire.TokenCreate{Role: "deployer", Functions: []string{"staging.pay*", "test-*"}})
+	for _, name := range []string{"staging.pay-key", "staging.test-key"} {
+		_, err := n.client.SetSecret(t.Context(), name, []byte("x"))
+		ok(t, err)
+	}
 	operator := n.tokenOf("ops", wire.TokenCreate{Role: "operator", Functions: []string{"pay*"}})
 	cases := []struct {
 		route, token, method, path, body string
@@ -154,6 +160,8 @@ func TestRightsOverWhatABodyNames(t *testing.T) {
 		{"deploy", deployer, "POST", "/v1/functions", deploy("staging.pay", ""), false, "staging.pay"},
 		{"deploy", deployer, "POST", "/v1/functions", deploy("pay", "secrets: [{name: other-key, env: K}]"), false, "other-key"},
 		{"deploy", deployer, "POST", "/v1/functions", deploy("pay", "secrets: [{name: pay-key, env: K}]"), true, ""},
+		{"deploy", ofStaging, "POST", "/v1/functions", deploy("staging.pay", "secrets: [{name: pay-key, env: K}]"), true, ""},
+		{"deploy", ofStaging, "POST", "/v1/functions", deploy("staging.pay", "secrets: [{name: test-key, env: K}]"), false, "staging.test-key"},
 		{"release", deployer, "POST", "/v1/releases", `{"functions":[` + deploy("pay", "") + `,` + deploy("other", "") + `],"dryRun":true}`, false, `\"other\"`},
 		{"release", deployer, "POST", "/v1/releases", `{"functions":[` + deploy("pay", "") + `],"dryRun":true}`, true, ""},
 		{"build", deployer, "POST", "/v1/builds", `{"function":"other","source":"` + code + `"}`, false, `\"other\"`},

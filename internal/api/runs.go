@@ -76,7 +76,7 @@ func (a *API) triedBy(run *function.Run) (all []wire.RunVersion) {
 }
 
 func (a *API) getRun(r *http.Request, _ query) (any, error) {
-	id, err := a.history.RunID(r.PathValue("run"))
+	id, err := whole(r.Context(), r.PathValue("run"), a.history.RunID)
 	if err != nil {
 		return nil, err
 	}

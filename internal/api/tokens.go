@@ -27,7 +27,7 @@ func (a *API) listTokens(*http.Request, query) (any, error) {
 
 func (a *API) tokenInfo(who access.Actor, created time.Time) wire.TokenInfo {
 	return wire.TokenInfo{
-		Name: who.ID, Role: string(who.Role), Functions: who.Functions, Created: created, Expires: who.Expires, Expired: who.Expired(a.now()),
+		Name: who.ID, Role: string(who.Role), Functions: who.Functions, Environment: who.Environment, Created: created, Expires: who.Expires, Expired: who.Expired(a.now()),
 	}
 }
 
@@ -56,11 +56,18 @@ func (a *API) createToken(r *http.Request, _ query) (any, error) {
 
 // grantOf is what a token is asked for with.
 func (a *API) grantOf(req *wire.TokenCreate) (access.Grant, error) {
-	g := access.Grant{Role: access.Role(req.Role), Functions: req.Functions, Expires: req.Expires.UTC()}
+	g := access.Grant{Role: access.Role(req.Role), Functions: req.Functions, Environment: req.Environment, Expires: req.Expires.UTC()}
 	if req.Expires.IsZero() {
 		g.Expires = time.Time{}
 	}
+	if req.Environment != "" {
+		if err := function.CheckEnvironment(req.Environment); err != nil {
+			return g, err
+		}
+	}
 	switch {
+	case req.AWS && req.Environment != "":
+		return g, fault.New(fault.Invalid, "environment: an access key is for AWS's API, which shows all of the installation").WithHint("bound what it may change by functions, such as %s.*; or make a token", req.Environment)
 	case req.TTL < 0 || req.TTL > 0 && !req.Expires.IsZero():
 		return g, fault.New(fault.Invalid, "ttl: it is for how long from now, and cannot be given with expires").WithHint("give one of them, such as 24h")
 	case req.TTL > 0:

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -86,6 +87,10 @@ func (a *API) createTopic(r *http.Request, _ query) (any, error) {
 func (a *API) CreateTopic(ctx context.Context, req wire.TopicCreate) (wire.Topic, error) {
 	if err := checkTopicName(req.Name); err != nil {
 		return wire.Topic{}, err
+	}
+	if who := access.From(ctx); !who.Sees(req.Name) {
+		return wire.Topic{}, fault.New(fault.Denied, "the %s is for environment %s, and %q would be no topic of it", who, who.Environment, fault.Clip(req.Name)).
+			WithHint("make it there: dalamb --env %s topic create NAME", who.Environment)
 	}
 	if req.Partitions == 0 {
 		req.Partitions = defaultPartitions

@@ -55,10 +55,15 @@ func (a *API) Known(h http.Handler) http.Handler {
 	})
 }
 
-// Private is a handler beside the API's own for who may read.
+// Private is a handler beside the API's own for who may read what is of all environments.
 func (a *API) Private(h http.Handler) http.Handler {
 	return a.Known(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := access.From(r.Context()).May(access.Read); err != nil {
+		who := access.From(r.Context())
+		err := who.May(access.Read)
+		if err == nil {
+			err = who.Shared()
+		}
+		if err != nil {
 			a.fail(w, r, err)
 			return
 		}
@@ -79,5 +84,5 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // getSelf says who asks.
 func getSelf(r *http.Request, _ query) (any, error) {
 	who := access.From(r.Context())
-	return wire.Self{Type: who.Type, ID: who.ID, Role: string(who.Role), Functions: who.Functions, Expires: who.Expires}, nil
+	return wire.Self{Type: who.Type, ID: who.ID, Role: string(who.Role), Functions: who.Functions, Environment: who.Environment, Expires: who.Expires}, nil
 }

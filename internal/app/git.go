@@ -18,7 +18,7 @@ import (
 // openGit opens the git server, which works without git in so far as it says that there is none.
 func (n *Node) openGit() (err error) {
 	n.git, err = git.Open(git.Options{
-		Dir: filepath.Join(n.config.Data, "git"), Program: git.Find(), Who: n.api.Who, Deployer: deployer{n.api, n.catalog}, Code: n.code, Builder: n.builds, Log: n.log, Logger: n.logger,
+		Dir: filepath.Join(n.config.Data, "git"), Program: git.Find(), Who: ofInstallation(n.api.Who), Deployer: deployer{n.api, n.catalog}, Code: n.code, Builder: n.builds, Log: n.log, Logger: n.logger,
 		Elsewhere: n.pushedElsewhere,
 		Removing:  n.removals.begin,
 	})

@@ -31,7 +31,7 @@ func (n *Node) openImages() error {
 		return err
 	}
 	n.registry, err = registry.Open(registry.Options{Dir: filepath.Join(dir, "registry"), Blobs: n.blobs, Logger: n.logger, Pushed: n.pushed,
-		Who:       func(token string) (access.Actor, error) { return n.api.Who(token) }, // which is opened after it, and before any request
+		Who:       ofInstallation(func(token string) (access.Actor, error) { return n.api.Who(token) }), // which is opened after it, and before any request
 		Followers: func(repository string) []string { return n.follower.Followers(repository) },
 	})
 	return err

@@ -30,6 +30,6 @@ func permit(by access.Actor, entity string) error {
 	if strings.Contains(entity, "/") || by.Covers(entity) {
 		return nil
 	}
-	return fault.New(fault.Denied, "the %s is for the functions %s, and not for %q", by, strings.Join(by.Functions, ", "), entity).
+	return fault.New(fault.Denied, "the %s is for %s, and not for %q", by, by.Bound(), entity).
 		WithHint("use a token that is for it, or for all functions")
 }

@@ -67,6 +67,7 @@ type payload struct {
 	Token     string               `json:"token,omitempty"`
 	Hash      string               `json:"hash,omitempty"`
 	Grant     *grantPayload        `json:"grant,omitempty"`
+	Tenant    *grantPayload        `json:"tenant,omitempty"` // a grant for one environment
 	Key       string               `json:"key,omitempty"`
 	Replay    *replayPayload       `json:"replay,omitempty"`
 	Copy      *copyPayload         `json:"copy,omitempty"`

@@ -59,7 +59,10 @@ func (c AddToken) event(_ context.Context, s scene) (*event.Event, error) {
 	c.Grant.Role = cmp.Or(c.Grant.Role, access.Sender)
 	entity := tokenEntity(c.Name)
 	p := payload{Function: entity, Expects: s.view.expects(entity), Token: c.Name, Hash: hex.EncodeToString(c.Hash[:])}
-	if c.Grant.Role != access.Sender || !c.Grant.Expires.IsZero() {
+	switch {
+	case c.Grant.Environment != "": // to a binary that knows no such bound it would be for all of them
+		p.Tenant, p.Hash = &grantPayload{Grant: c.Grant, Hash: p.Hash}, ""
+	case c.Grant.Role != access.Sender || !c.Grant.Expires.IsZero():
 		p.Grant, p.Hash = &grantPayload{Grant: c.Grant, Hash: p.Hash}, ""
 	}
 	return p.event(event.TypeTokenCreated)
@@ -75,8 +78,10 @@ func (c RemoveToken) event(_ context.Context, s scene) (*event.Event, error) {
 
 func (s *settings) admitToken(p payload, at time.Time) {
 	t := Token{Name: p.Token, Hash: p.Hash, Grant: access.Grant{Role: access.Sender}, Created: at}
-	if p.Grant != nil {
-		t.Hash, t.Grant = p.Grant.Hash, p.Grant.Grant
+	for _, given := range []*grantPayload{p.Grant, p.Tenant} {
+		if given != nil {
+			t.Hash, t.Grant = given.Hash, given.Grant
+		}
 	}
 	s.Tokens = with(s.Tokens, p.Token, t)
 }

@@ -42,7 +42,7 @@ func inEnvironments() map[string]named {
 		"topic ls": noNames, "topic show": topics, "topic create": topics, "topic alter": topics, "topic delete": topics, "topic copy": topics,
 		"secret ls": noNames, "secret set": firstName, "secret rm": firstName, "config ls": noNames, "config set": allNames, "config rm": firstName,
 		"bisect": firstName, "runs": noNames, "runs show": noNames, "runs count": noNames, "top": noNames, "audit prove": noNames, "audit verify": noNames, "explain": noNames, "trace": noNames, "history": noNames, "dlq": noNames, "dlq ls": noNames, "dlq show": noNames, "dlq edit": noNames, "dlq redrive": noNames, "dlq discard": noNames,
-		"export": noNames, "apply": noNames,
+		"export": noNames, "apply": noNames, "token create": noNames,
 	}
 }
 

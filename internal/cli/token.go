@@ -60,6 +60,8 @@ func printTokens(w io.Writer, list *wire.TokenList) {
 		switch {
 		case len(t.Functions) > 0:
 			functions = strings.Join(t.Functions, ", ")
+		case t.Environment != "":
+			functions = t.Environment + ".*"
 		case t.Role == "sender":
 			functions = "-"
 		}
@@ -77,7 +79,10 @@ func printTokens(w io.Writer, list *wire.TokenList) {
 		return &rows[len(rows)-1]
 	}
 	for _, t := range list.Tokens {
-		add(t)
+		r := add(t)
+		if t.Environment != "" {
+			r.notes = append(r.notes, "sees environment "+t.Environment+" alone")
+		}
 	}
 	for _, key := range list.AccessKeys {
 		r := add(key.TokenInfo)
@@ -96,13 +101,25 @@ func tokenCreate(env *environment) *cobra.Command {
 		Use: "create NAME", Short: "Make a token or an access key and print it, once", Args: cobra.ExactArgs(1),
 		Long: `Make a token and print it, once: without --role one that sends events. dalamb token -h says what each role may.
 
+With --env the token is for that environment alone: whatever its role, it sees and changes nothing else. docs/tenants.md says what that is.
+
 With --aws make an access key, and print the environment by which AWS's tools find the node and sign what they ask of it. Without --role it may all that
 AWS's Lambda API has here.`,
 		Example: `  dalamb token create till
   dalamb token create ci --role deployer --functions 'shop-*,staging.*' --ttl 24h
+  dalamb --env acme token create acme-ci --role deployer
   export $(dalamb token create ci-aws --aws)`,
 		RunE: func(c *cobra.Command, args []string) error {
-			asked.Name = args[0]
+			asked.Name, asked.Environment = args[0], env.env
+			if env.env != "" {
+				for i, glob := range asked.Functions {
+					full, err := env.full(glob)
+					if err != nil {
+						return usageError{c.CommandPath(), err}
+					}
+					asked.Functions[i] = full
+				}
+			}
 			if c.Flags().Changed("functions") && len(asked.Functions) == 0 {
 				return usageError{c.CommandPath(), errors.New("--functions: it names none; name functions, such as shop-*, or leave it out, for all")}
 			}

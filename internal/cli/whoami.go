@@ -29,8 +29,11 @@ Exit codes: 0 it is known, 1 the token is not, or the node is not reached.`,
 			}
 			return out.print(c.OutOrStdout(), self, func(w io.Writer) {
 				functions, expires := "all", "never"
-				if len(self.Functions) > 0 {
+				switch {
+				case len(self.Functions) > 0:
 					functions = strings.Join(self.Functions, ", ")
+				case self.Environment != "":
+					functions = self.Environment + ".*"
 				}
 				if !self.Expires.IsZero() {
 					expires = self.Expires.UTC().Format(time.RFC3339)

@@ -159,6 +159,7 @@ func hostileAPI(t *testing.T) http.Handler {
 	say("GET /v1/config", full[wire.ConfigList]())
 	say("GET /v1/repositories", full[wire.RepositoryList]())
 	say("GET /v1/environments", full[wire.EnvironmentList]())
+	say("GET /v1/quotas", full[wire.QuotaList]())
 	say("GET /v1/services", full[wire.ServiceList]())
 	say("GET /v1/schedules", full[wire.ScheduleList]())
 	say("GET /v1/replays", full[wire.ReplayList]())

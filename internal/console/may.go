@@ -1,8 +1,6 @@
 package console
 
 import (
-	"strings"
-
 	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -11,7 +9,7 @@ import (
 type visitor struct{ access.Actor }
 
 func visitorOf(s wire.Self) visitor {
-	return visitor{access.Actor{Type: s.Type, ID: s.ID, Grant: access.Grant{Role: access.Role(s.Role), Functions: s.Functions, Expires: s.Expires}}}
+	return visitor{access.Actor{Type: s.Type, ID: s.ID, Grant: access.Grant{Role: access.Role(s.Role), Functions: s.Functions, Environment: s.Environment, Expires: s.Expires}}}
 }
 
 // May says whether the visitor has a right over functions, or, where none is named, at all.
@@ -26,6 +24,3 @@ func (v visitor) Name() string {
 	}
 	return v.ID
 }
-
-// Bound is for which functions it is; "" = all.
-func (v visitor) Bound() string { return strings.Join(v.Functions, ", ") }

@@ -53,6 +53,29 @@ func (s *Spec) Topics() []string {
 	return slices.Compact(names)
 }
 
+// Heard lists the topics whose events get into a function, or wake something of it, sorted, each once.
+func (s *Spec) Heard() []string {
+	var names []string
+	for _, t := range s.Triggers {
+		if t.Topic != "" {
+			names = append(names, t.Topic)
+		}
+		if t.Route == nil {
+			continue
+		}
+		if w := t.Route.Await; w != nil {
+			names = append(names, w.Topic)
+		}
+		if c := t.Route.Cache; c != nil {
+			for _, p := range c.Purge {
+				names = append(names, p.Topic)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // NodeToken is the name under which the node's own token is a writer.
 const NodeToken = "node"
 

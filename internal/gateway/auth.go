@@ -14,12 +14,12 @@ import (
 )
 
 // sender is the name of the token that a request to send events shows: function.NodeToken for the node's own.
-func (g *Gateway) sender(r *http.Request) (string, error) {
+func (g *Gateway) sender(r *http.Request) (access.Actor, error) {
 	who, err := g.who(r)
 	if err != nil {
-		return "", err
+		return access.Actor{}, err
 	}
-	return who.ID, who.May(access.Send)
+	return who, who.May(access.Send)
 }
 
 // who is who shows a token, as `Authorization: Bearer TOKEN`. A token in the URL is not taken: URLs end up in logs.

@@ -22,12 +22,16 @@ func (g *Gateway) serveFunction(x *exchange, r *http.Request) {
 	if err == nil {
 		err = who.May(access.Call)
 	}
+	view := g.catalog.View()
+	if who.Environment != "" {
+		view = view.Of(who.Environment)
+	}
 	if err != nil {
 		g.fail(x, err)
 		return
 	}
 	written := r.URL
-	to, err := parseAddress(g.catalog.View(), strings.TrimPrefix(written.EscapedPath(), fnPrefix))
+	to, err := parseAddress(view, strings.TrimPrefix(written.EscapedPath(), fnPrefix))
 	if err == nil {
 		err = who.Over(access.Call, to.function)
 	}

@@ -74,4 +74,10 @@ func crowded() error {
 }
 
 // Sender is whose token a request's headers show: the name of one that the node has given out, or function.NodeToken.
-func (g *Gateway) Sender(h http.Header) (string, error) { return g.sender(&http.Request{Header: h}) }
+func (g *Gateway) Sender(h http.Header) (string, error) {
+	who, err := g.sender(&http.Request{Header: h})
+	if err == nil {
+		err = who.Shared() // what is told there is of no environment
+	}
+	return who.ID, err
+}

@@ -69,7 +69,12 @@ func (g *Gateway) ingest(x *exchange, r *http.Request) {
 		g.fail(x, err)
 		return
 	}
-	out, err := g.append(r.Context(), intake{topic: q.topic(), events: events, batch: batch, due: due, trace: givenTrace(r.Header), sender: sender})
+	if !sender.Sees(q.topic()) {
+		g.fail(x, fault.New(fault.Denied, "the %s is for environment %s, and %q is no topic of it", sender, sender.Environment, fault.Clip(q.topic())).
+			WithHint("name one that is, such as %s", function.Full(sender.Environment, function.TopicEvents)))
+		return
+	}
+	out, err := g.append(r.Context(), intake{topic: q.topic(), events: events, batch: batch, due: due, trace: givenTrace(r.Header), sender: sender.ID})
 	if err != nil {
 		g.fail(x, err)
 		return

@@ -26,7 +26,11 @@ func (g *Gateway) serveOpenAPI(x *exchange, r *http.Request) {
 		g.fail(x, err)
 		return
 	}
-	b := g.OpenAPI(g.routesNow().environment(r.Host), "")
+	env := g.routesNow().environment(r.Host)
+	if who.Environment != "" { // whatever host he names
+		env = who.Environment
+	}
+	b := g.OpenAPI(env, "")
 	x.Header().Set("Content-Type", "application/json")
 	x.WriteHeader(http.StatusOK)
 	_, _ = x.Write(append(b, '\n')) // a client that is gone cannot be told

@@ -14,12 +14,14 @@ type TokenList struct {
 
 // TokenInfo is a token that was given out. What it is, nobody can be told again.
 type TokenInfo struct {
-	Name      string    `json:"name"`
-	Role      string    `json:"role" enum:"sender,viewer,deployer,operator,admin"`
-	Functions []string  `json:"functions,omitempty"` // patterns of their names; absent = all
-	Created   time.Time `json:"created,omitzero"`
-	Expires   time.Time `json:"expires,omitzero"` // absent = never
-	Expired   bool      `json:"expired,omitempty"`
+	Name      string   `json:"name"`
+	Role      string   `json:"role" enum:"sender,viewer,deployer,operator,admin"`
+	Functions []string `json:"functions,omitempty"` // patterns of their names; absent = all
+	// Environment is what alone it sees and changes; absent = all of the installation.
+	Environment string    `json:"environment,omitempty"`
+	Created     time.Time `json:"created,omitzero"`
+	Expires     time.Time `json:"expires,omitzero"` // absent = never
+	Expired     bool      `json:"expired,omitempty"`
 }
 
 // AccessKey is a key that requests of AWS's tools are signed with. Its secret, nobody can be told again.
@@ -30,21 +32,25 @@ type AccessKey struct {
 
 // Self is who asks, and what he may.
 type Self struct {
-	Type      string    `json:"type" enum:"user,api_key"`
-	ID        string    `json:"id"` // a person's name at the issuer, or a token's; node is the node's own
-	Role      string    `json:"role" enum:"sender,viewer,deployer,operator,admin"`
-	Functions []string  `json:"functions,omitempty"` // patterns of their names; absent = all
-	Expires   time.Time `json:"expires,omitzero"`    // absent = never
+	Type      string   `json:"type" enum:"user,api_key"`
+	ID        string   `json:"id"` // a person's name at the issuer, or a token's; node is the node's own
+	Role      string   `json:"role" enum:"sender,viewer,deployer,operator,admin"`
+	Functions []string `json:"functions,omitempty"` // patterns of their names; absent = all
+	// Environment is what alone it sees and changes; absent = all of the installation.
+	Environment string    `json:"environment,omitempty"`
+	Expires     time.Time `json:"expires,omitzero"` // absent = never
 }
 
 // TokenCreate asks for a token, or for an access key.
 type TokenCreate struct {
-	Name      string            `json:"name"`
-	AWS       bool              `json:"aws,omitempty"`      // an access key, which AWS's tools sign requests with
-	Role      string            `json:"role,omitempty"`     // sender by default; of an access key admin
-	Functions []string          `json:"functions,omitzero"` // patterns of the names of functions that it is for; absent = all, and one that is empty is refused
-	TTL       function.Duration `json:"ttl,omitempty"`      // how long from now; absent = see expires
-	Expires   time.Time         `json:"expires,omitzero"`   // when; absent = never
+	Name      string   `json:"name"`
+	AWS       bool     `json:"aws,omitempty"`      // an access key, which AWS's tools sign requests with
+	Role      string   `json:"role,omitempty"`     // sender by default; of an access key admin
+	Functions []string `json:"functions,omitzero"` // patterns of the names of functions that it is for; absent = all, and one that is empty is refused
+	// Environment is what alone it sees and changes; absent = all of the installation.
+	Environment string            `json:"environment,omitempty"`
+	TTL         function.Duration `json:"ttl,omitempty"`    // how long from now; absent = see expires
+	Expires     time.Time         `json:"expires,omitzero"` // when; absent = never
 }
 
 // Token is a token or an access key that was made.
