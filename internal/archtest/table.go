@@ -77,6 +77,7 @@ func Table() []Room {
 		{"internal/deliver/follow", []string{"image/pull", "catalog", "function", "wire", "eventlog", "event", "fault"}},
 		{"internal/deliver/incoming", []string{"deliver/git", "catalog", "function", "eventlog", "event", "fault"}},
 		{"internal/secret", []string{"fault"}},
+		{"internal/seal", []string{"secret", "function", "eventlog", "event", "fault"}},
 		{"internal/discovery", []string{"function", "eventlog", "event", "fault"}},
 		{"internal/discovery/dns", []string{"discovery", "function", "fault"}},
 		{"internal/health", []string{"fleet", "function", "eventlog", "fault"}},
@@ -117,6 +118,7 @@ func Table() []Room {
 func Edges() []Edge {
 	return []Edge{
 		{"deliver/git", "build", "a pushed directory may be source, which is built before it is delivered"},
+		{"api", "seal", "what is forgotten is counted, and its key named, in seal's words"},
 		{"api", "build", "a client may send source, whose build it follows"},
 		{"cli", "declare", "export and apply print what it finds"},
 		{"gateway", "quota", "what an environment may not do now is told with the time when it may, as a sender's quota of a topic and a limit of a route are"},

@@ -84,7 +84,7 @@ type Event struct {
 
 // EventOf is a record as it is stored.
 func EventOf(r *eventlog.Record) Event {
-	return Event{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Time.UTC(), Key: r.Key, Headers: r.Headers, Value: r.Value}
+	return Event{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Time.UTC(), Key: r.Key, Headers: eventlog.Unsealed(r.Headers), Value: r.Value}
 }
 
 // Record is the inverse of EventOf.

@@ -110,7 +110,7 @@ func (a *attempt) store(ctx context.Context, id int32, rs []eventlog.Record, nex
 	for _, r := range rs {
 		out = append(out, eventlog.Record{
 			Topic: a.copy.To, Partition: id, Time: r.Time, Key: r.Key, Value: r.Value,
-			Headers: append(slices.Clone(r.Headers), origin(a.copy.FromID, r.Offset)),
+			Headers: append(slices.Clone(eventlog.Unsealed(r.Headers)), origin(a.copy.FromID, r.Offset)),
 		})
 	}
 	how, err := next.record(&a.copy.Copy, id)

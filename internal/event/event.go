@@ -26,7 +26,14 @@ const (
 	ExtAuthType      = "authtype"      // who caused the event: user, api_key; CloudEvents auth context extension
 	ExtAuthID        = "authid"        // and its name
 	ExtShadow        = "dalambshadow"  // true: a copy, of which the outcome is only compared
+	ExtSealed        = "dalambsealed"  // SealedForgotten or SealedDamaged: why an event of a sealed topic is read without its data
 	ExtResources     = "resources"     // a JSON array of texts: what an event is about, where that is more than one thing
+)
+
+// Values of ExtSealed.
+const (
+	SealedForgotten = "forgotten" // its key is gone, and so the data is
+	SealedDamaged   = "damaged"   // what is stored is not what was sealed
 )
 
 // MaxHops is the length of the longest chain of events. One past it is dead-lettered as a loop.
@@ -49,6 +56,10 @@ type Event struct {
 	// Data is the payload's bytes; nil = no data. FromHTTP and UnmarshalJSON accept declared JSON only when it is one valid
 	// value; a record of a log that others write to may break that, and then every encoding carries the bytes as they are.
 	Data []byte
+
+	// Seal names the key by which the log keeps the event's data sealed; "" = by none. It is known of what was read from a log, and is in no
+	// encoding: who stores the data again, beside the event, says by it what is to go when that key is forgotten.
+	Seal string
 }
 
 // Key is what orders events: partitionkey, else subject, else "" for none.

@@ -10,6 +10,17 @@ type Header struct {
 	Value []byte
 }
 
+// HeaderSeal is the last header of a record whose value the log keeps sealed. It is Event.Seal.
+const HeaderSeal = "dalamb-sealed"
+
+// SealIn is the value of HeaderSeal; "" = it is not there. Only the last header is looked at, which is what others' records pay for it.
+func SealIn(headers []Header) string {
+	if n := len(headers); n > 0 && headers[n-1].Name == HeaderSeal {
+		return string(headers[n-1].Value)
+	}
+	return ""
+}
+
 const (
 	recordPrefix      = "ce_"
 	recordContentType = "content-type"
@@ -161,6 +172,7 @@ func FromRecord(key, value []byte, headers []Header) (*Event, error) {
 		// A key that cannot be an attribute, such as a binary one, stays the record's alone.
 		_ = e.SetExtension(ExtPartitionKey, string(key))
 	}
+	e.Seal = SealIn(headers)
 	return e, nil
 }
 

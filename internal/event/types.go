@@ -24,6 +24,7 @@ const (
 	TypeReplayEnded      = "dalamb.replay.ended.v1"
 	TypeCopyStarted      = "dalamb.copy.started.v1"
 	TypeCopyEnded        = "dalamb.copy.ended.v1"
+	TypeKeyForgotten     = "dalamb.key.forgotten.v1"
 	TypeSecretChanged    = "dalamb.secret.changed.v1"
 	TypeSecretRemoved    = "dalamb.secret.removed.v1"
 	TypeConfigChanged    = "dalamb.config.changed.v1"
@@ -100,7 +101,7 @@ func ControlTypes() []string {
 		TypeFunctionDeployed, TypeFunctionRemoved, TypeVersionRemoved, TypeAliasShifted, TypeAliasRemoved, TypeTopicChanged, TypeTokenCreated, TypeTokenRemoved, TypeAccessKeyCreated,
 		TypeFunctionNoted, TypeNoteChanged,
 		TypeTriggerPaused, TypeTriggerResumed, TypeTriggerSought, TypeKeyPaused, TypeKeyResumed, TypeReplayStarted, TypeReplayEnded,
-		TypeCopyStarted, TypeCopyEnded, TypeSecretChanged, TypeSecretRemoved, TypeConfigChanged, TypeConfigRemoved, TypeHookChanged, TypeHookRemoved, TypeAlertChanged, TypeAlertRemoved,
+		TypeCopyStarted, TypeCopyEnded, TypeKeyForgotten, TypeSecretChanged, TypeSecretRemoved, TypeConfigChanged, TypeConfigRemoved, TypeHookChanged, TypeHookRemoved, TypeAlertChanged, TypeAlertRemoved,
 		TypeQuotaChanged,
 		TypeRolloutStarted, TypeRolloutStepped, TypeRolloutPaused, TypeRolloutResumed, TypeRolloutFailed, TypeRolloutFinished,
 	}

@@ -23,6 +23,8 @@ type Record struct {
 	Key       []byte    // nil = no key
 	Value     []byte    // nil = a tombstone on a compacted topic
 	Headers   []Header
+	// Seal is for a log that seals: of an appended record whose value repeats what another one's key seals; nil = its topic's rule says it. It is not stored.
+	Seal *Seal
 }
 
 // Position is where a record stands.

@@ -103,6 +103,9 @@ func (b *Box) Seal(ctx context.Context, name string, value []byte) (Sealed, erro
 // AccessKey is the name by which the secret of an access key is sealed: one that no secret of a function can have.
 func AccessKey(id string) string { return "access-key/" + id }
 
+// RootKey is the name by which a root key of sealed topics is sealed: one that no secret of a function can have.
+func RootKey(id string) string { return "root-key/" + id }
+
 // TooLarge refuses the value of a secret.
 func TooLarge(name string) error {
 	return fault.New(fault.TooLarge, "secret %q has more than %d bytes", name, MaxValue).

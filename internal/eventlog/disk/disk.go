@@ -60,12 +60,13 @@ type Log struct {
 	groups  map[string]map[place]position
 	members map[string]*member // the newest of each group
 
-	shape  shape
-	room   room
-	space  atomic.Uint32 // eventlog.Space as measured
-	freed  freed
-	sweeps chan struct{} // one token: a sweep is under way
-	hurry  chan struct{} // holds a token when the janitor is to sweep now
+	shape   shape
+	room    room
+	space   atomic.Uint32 // eventlog.Space as measured
+	freed   freed
+	erasing atomic.Bool   // what is done with is not to be kept for reuse
+	sweeps  chan struct{} // one token: a sweep is under way
+	hurry   chan struct{} // holds a token when the janitor is to sweep now
 
 	closing chan struct{} // closed when Close begins
 	over    chan struct{} // closed when no call is under way any more

@@ -150,7 +150,7 @@ func (l *Log) lookAtSpace() error {
 	}
 	l.room.set(free, total, mark)
 	now := spaceOf(free, total)
-	l.guard.thrifty.Store(now != eventlog.SpaceOK)
+	l.guard.thrifty.Store(now != eventlog.SpaceOK || l.erasing.Load())
 	if before := eventlog.Space(l.space.Swap(uint32(now))); before != now {
 		l.log.Warn("room on disk", "dir", l.dir, "free", free, "total", total, "level", int(now))
 		if now > before {
