@@ -58,7 +58,7 @@ func Fetch(ctx context.Context, node *client.Client) (*State, error) {
 func topicOf(t wire.Topic) function.DeclaredTopic {
 	return function.DeclaredTopic{
 		Name: t.Name, Partitions: int(t.Partitions), Retention: t.Retention, MaxBytes: t.MaxBytes, Compact: t.Compact,
-		Writers: t.Rules.Writers, Dedupe: t.Rules.Dedupe, MaxEvent: t.Rules.MaxEvent, EventsPerSecond: t.Rules.Events, BytesPerSecond: t.Rules.Bytes,
+		Writers: t.Rules.Writers, Dedupe: t.Rules.Dedupe, MaxEvent: t.Rules.MaxEvent, EventsPerSecond: t.Rules.Events, BytesPerSecond: t.Rules.Bytes, Seal: t.Rules.Seal,
 	}
 }
 

@@ -160,6 +160,11 @@ func (c *comparison) topicChanges(have, want function.DeclaredTopic) (details []
 		differ("maxBytes", have.MaxBytes, want.MaxBytes)
 	}
 	a, b := have.Rules(), want.Rules()
+	if a.Seal && !b.Seal {
+		c.bad("topic %s is sealed, and is declared without: a sealed topic stays so; declare seal: true", want.Name)
+	} else if a.Seal != b.Seal {
+		differ("seal", a.Seal, b.Seal)
+	}
 	if !slices.Equal(a.Writers, b.Writers) {
 		differ("writers", orAny(a.Writers), orAny(b.Writers))
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -60,21 +61,24 @@ func (d *Dispatcher) scanDead(
 	return err
 }
 
-// readDead reads a dead letter. It is nil when it is not there any more.
-func (d *Dispatcher) readDead(ctx context.Context, l letter) (*function.DeadLetter, error) {
+// readDead reads a dead letter, and by which key it is sealed. It is nil when it is not there any more, or was forgotten.
+func (d *Dispatcher) readDead(ctx context.Context, l letter) (*function.DeadLetter, *eventlog.Seal, error) {
 	p := eventlog.Partition{Topic: l.at.Topic, ID: l.at.Partition}
 	rs, err := d.log.Read(ctx, p, l.at.Offset, eventlog.ReadOptions{MaxRecords: 1, NoWait: true})
 	if err != nil {
-		return nil, fmt.Errorf("read dead letter %s: %w", l.id, err)
+		return nil, nil, fmt.Errorf("read dead letter %s: %w", l.id, err)
 	}
-	if len(rs) == 0 || rs[0].Offset != l.at.Offset || string(rs[0].Key) != l.id {
-		return nil, nil
+	if len(rs) == 0 || rs[0].Offset != l.at.Offset || string(rs[0].Key) != l.id || rs[0].Lost() {
+		return nil, nil, nil
 	}
 	dl := new(function.DeadLetter)
 	if err := json.Unmarshal(rs[0].Value, dl); err != nil {
-		return nil, fmt.Errorf("decode dead letter %s: %w", l.id, err)
+		return nil, nil, fmt.Errorf("decode dead letter %s: %w", l.id, err)
 	}
-	return dl, nil
+	if by := event.SealIn(rs[0].Headers); by != "" {
+		return dl, &eventlog.Seal{By: by}, nil
+	}
+	return dl, nil, nil
 }
 
 // Discard gives dead letters up: they are gone, and why is in the log. It returns how many there were; NotFound when none of

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -65,7 +66,9 @@ func (w *work) delay(records []eventlog.Record) ([]eventlog.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(records, w.keys.delay(w.keys.delayed(w.trigger.In(w.position.Partition), w.position.Offset), value)), nil
+	r := w.keys.delay(w.keys.delayed(w.trigger.In(w.position.Partition), w.position.Offset), value)
+	r.Seal = eventlog.SealedAs(w.cause)
+	return append(records, r), nil
 }
 
 // shelf finds the events of one partition in _dalamb.delayed. It is needed only for events that are no longer in their own topic,
@@ -107,12 +110,19 @@ func (s *shelf) find(ctx context.Context, trigger, offset int64) (*delayedRecord
 	if len(rs) == 0 || rs[0].Offset != at {
 		return nil, nil
 	}
+	if rs[0].Lost() {
+		return nil, errForgotten
+	}
 	r, err := decodeDelayed(rs[0].Value)
 	if err != nil {
 		return nil, fmt.Errorf("read %s/%d offset %d: %w", place.Topic, place.ID, at, err)
 	}
+	r.event.Seal = event.SealIn(rs[0].Headers)
 	return &r, nil
 }
+
+// errForgotten says that an event is there, and its data is not any more.
+var errForgotten = errors.New("the event's data was forgotten")
 
 // catchUp notes what has come since the last time.
 func (s *shelf) catchUp(ctx context.Context) error {
@@ -166,6 +176,9 @@ func (p *partition) rescue(sc scope, b *batch) bool {
 		b.kept = make(map[int64]kept, len(wanted))
 		for n := 0; len(wanted) > 0; {
 			r, err := p.shelf.find(sc.life, uid, wanted[0])
+			if errors.Is(err, errForgotten) { // no more than gone
+				r, err = nil, nil
+			}
 			if err != nil {
 				if n == 0 && sc.life.Err() == nil {
 					p.d.logger.Error("look for delayed events", "topic", p.id.Topic, "partition", p.id.ID, "offset", wanted[0], "err", err)

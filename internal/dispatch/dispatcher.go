@@ -30,7 +30,9 @@ type Options struct {
 	Cancels Cancels          // nil = nothing is cancelled
 	Bodies  Bodies           // nil = none is kept
 	Quotas  Quotas           // of environments; nil = there are none
-	Duties  []Duty           // of other rooms
+	// Forgotten says whether the data is gone that a seal (event.Event.Seal) stands for; nil = of none. Must not block.
+	Forgotten func(seal string) bool
+	Duties    []Duty // of other rooms
 
 	Group      string        // ownership group; "" = "dalamb"
 	Drain      time.Duration // how long a stop lets attempts finish; 0 = 30 s
@@ -106,6 +108,9 @@ func New(o Options) (*Dispatcher, error) {
 	if o.EventLimit <= 0 {
 		o.EventLimit = 1 << 20
 	}
+	if o.Forgotten == nil {
+		o.Forgotten = func(string) bool { return false }
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -125,7 +130,7 @@ func New(o Options) (*Dispatcher, error) {
 	}
 	d.ending = stages{send{topics: d.topics, view: o.Catalog.View, limit: o.EventLimit, now: o.Now, quotas: o.Quotas}, record{now: o.Now}}
 	d.stages = stages{
-		fetch{log: o.Log},
+		fetch{log: o.Log, forgotten: o.Forgotten},
 		unwrap{view: o.Catalog.View},
 		stale{},
 		guard{now: o.Now, loops: &loops{most: loopPasses}},

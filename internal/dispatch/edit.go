@@ -21,7 +21,7 @@ func (d *Dispatcher) Edit(ctx context.Context, id string, e *event.Event, versio
 	if len(letters) == 0 {
 		return "", noDeadLetter(id)
 	}
-	dl, err := d.readDead(ctx, letters[0])
+	dl, seal, err := d.readDead(ctx, letters[0])
 	if err != nil {
 		return "", err
 	}
@@ -51,7 +51,9 @@ func (d *Dispatcher) Edit(ctx context.Context, id string, e *event.Event, versio
 	if err != nil {
 		return "", err
 	}
-	if _, err := d.log.Append(ctx, one(byKey(function.TopicInvoke, request))); err != nil {
+	r := byKey(function.TopicInvoke, request)
+	r.Seal = seal
+	if _, err := d.log.Append(ctx, one(r)); err != nil {
 		return "", fmt.Errorf("redrive dead letter %s with another event: %w", id, err)
 	}
 	return edited.ID, nil

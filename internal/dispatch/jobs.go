@@ -183,7 +183,7 @@ func (j *jobs) redrive(ctx context.Context, keys progressKeys, at jobRecord, e *
 
 // send makes the record that asks for a dead letter to run again; nil when it is resolved already.
 func (j *jobs) send(ctx context.Context, job string, version int, l letter) (*eventlog.Record, error) {
-	dl, err := j.d.readDead(ctx, l)
+	dl, seal, err := j.d.readDead(ctx, l)
 	if dl == nil || err != nil {
 		return nil, err
 	}
@@ -193,6 +193,7 @@ func (j *jobs) send(ctx context.Context, job string, version int, l letter) (*ev
 		return nil, nil
 	}
 	r := byKey(function.TopicInvoke, e)
+	r.Seal = seal
 	return &r, nil
 }
 

@@ -153,6 +153,8 @@ func (s record) replayed(w *work) error {
 	if err != nil {
 		return err
 	}
-	w.records = w.appendProgress(append(w.outputs, byKey(function.TopicReplays, e)))
+	story := byKey(function.TopicReplays, e)
+	story.Seal = eventlog.SealedAs(w.cause)
+	w.records = w.appendProgress(append(w.outputs, story))
 	return nil
 }

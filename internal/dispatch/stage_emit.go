@@ -81,6 +81,9 @@ func (s emit) record(ctx context.Context, w *work, i int, given *event.Event) (e
 	if err := rules.Fits(w.emitTo, recordSize(&r)); err != nil {
 		return eventlog.Record{}, err
 	}
+	if err := rules.Addressed(w.emitTo, e.Key()); err != nil {
+		return eventlog.Record{}, err
+	}
 	if size := recordSize(&r); size > int64(s.limit) {
 		return eventlog.Record{}, fault.New(fault.TooLarge, "%d bytes, and an event has at most %d", size, s.limit)
 	}

@@ -2,20 +2,42 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// fetch reads the event again when there was no room to keep it.
-type fetch struct{ log eventlog.Log }
+// fetch reads the event again when there was no room to keep it, and settles runs of events whose data is gone.
+type fetch struct {
+	log       eventlog.Log
+	forgotten func(seal string) bool
+}
 
 func (s fetch) do(ctx context.Context, w *work) error {
-	if w.cause != nil || w.settled() {
+	if w.cause == nil && !w.settled() {
+		if err := s.read(ctx, w); err != nil {
+			return err
+		}
+	}
+	if w.cause == nil || w.settled() || w.cause.Seal == "" {
 		return nil
 	}
+	switch why := w.cause.Extension(event.ExtSealed); {
+	case s.forgotten(w.cause.Seal):
+		w.origin = refOf(w.position, w.cause)
+		w.settle(function.RunDiscarded, "the event's data was forgotten, by dalamb forget")
+	case why == event.SealedDamaged:
+		w.origin = refOf(w.position, w.cause)
+		w.settle(function.RunDiscarded, "the event's data cannot be opened: what topic %s holds is not what was sealed", w.position.Topic)
+	}
+	return nil
+}
+
+func (s fetch) read(ctx context.Context, w *work) error {
 	p := eventlog.Partition{Topic: w.position.Topic, ID: w.position.Partition}
 	rs, err := s.log.Read(ctx, p, w.position.Offset, eventlog.ReadOptions{TopicID: w.keys.topicID, MaxRecords: 1, NoWait: true})
 	switch {
@@ -27,6 +49,11 @@ func (s fetch) do(ctx context.Context, w *work) error {
 	if len(rs) == 0 || rs[0].Offset != w.position.Offset {
 		if waitedLong(w.before) {
 			r, err := w.shelf.find(ctx, w.trigger.In(w.position.Partition), w.position.Offset)
+			if errors.Is(err, errForgotten) {
+				w.origin = refOf(w.position, nil)
+				w.settle(function.RunDiscarded, "the event's data was forgotten, by dalamb forget, and its topic holds the event no more")
+				return nil
+			}
 			if err != nil {
 				return err
 			}

@@ -109,7 +109,8 @@ func (w *work) story() function.Run {
 	if run.Answer = w.answerLate(); w.late() {
 		return run
 	}
-	if r := w.result; r != nil && w.state == function.RunSucceeded && len(w.emitted) == 0 {
+	// What a function made of a sealed event may repeat it, and runs are not sealed: they are known after it is forgotten.
+	if r := w.result; r != nil && w.state == function.RunSucceeded && len(w.emitted) == 0 && (w.cause == nil || w.cause.Seal == "") {
 		if len(r.Body) > 0 && len(r.Body) <= function.MaxResultKept && json.Valid(r.Body) {
 			run.Result = r.Body
 		} else {
@@ -166,7 +167,9 @@ func (s record) deadLetter(w *work, run function.Run) (eventlog.Record, error) {
 	if err != nil {
 		return eventlog.Record{}, err
 	}
-	return byKey(function.TopicDead, e), nil
+	r := byKey(function.TopicDead, e)
+	r.Seal = eventlog.SealedAs(w.cause)
+	return r, nil
 }
 
 // Resolved is the data of a deadletter.resolved event: what became of a dead letter.

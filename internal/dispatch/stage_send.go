@@ -94,6 +94,7 @@ func (s send) do(ctx context.Context, w *work) error {
 		s.quotas.Emitted(function.Environment(topic), 1)
 	}
 	r := byKey(topic, e)
+	r.Seal = eventlog.SealedAs(w.cause)
 	w.destination.ID, w.sent = e.ID, &r
 	return nil
 }

@@ -30,11 +30,12 @@ type DeclaredTopic struct {
 	MaxEvent        Bytes    `yaml:"maxEvent,omitempty"`
 	EventsPerSecond float64  `yaml:"eventsPerSecond,omitempty"`
 	BytesPerSecond  Bytes    `yaml:"bytesPerSecond,omitempty"`
+	Seal            bool     `yaml:"seal,omitempty"`
 }
 
 // Rules are what the topic is held to.
 func (t *DeclaredTopic) Rules() TopicRules {
-	r := TopicRules{Dedupe: t.Dedupe, MaxEvent: t.MaxEvent, Events: t.EventsPerSecond, Bytes: t.BytesPerSecond}
+	r := TopicRules{Dedupe: t.Dedupe, MaxEvent: t.MaxEvent, Events: t.EventsPerSecond, Bytes: t.BytesPerSecond, Seal: t.Seal}
 	if len(t.Writers) > 0 {
 		r.Writers = t.Writers
 	}
@@ -100,6 +101,7 @@ func topicValue() value[DeclaredTopic] {
 		field("maxEvent", "The largest event that it takes.", size(), func(t *T) *Bytes { return &t.MaxEvent }),
 		field("eventsPerSecond", "What one token may write in a second on a node.", number(), func(t *T) *float64 { return &t.EventsPerSecond }),
 		field("bytesPerSecond", "What one token may write in a second on a node.", size(), func(t *T) *Bytes { return &t.BytesPerSecond }),
+		field("seal", "The data of events is stored encrypted, and can be forgotten by key; cannot be undone.", truth(), func(t *T) *bool { return &t.Seal }),
 	)
 }
 

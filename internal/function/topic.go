@@ -17,11 +17,12 @@ type TopicRules struct {
 	MaxEvent Bytes    `json:"maxEvent,omitzero"`         // of one event
 	Events   float64  `json:"eventsPerSecond,omitempty"` // ingest, of each token on each node
 	Bytes    Bytes    `json:"bytesPerSecond,omitzero"`   // ingest, of each token on each node
+	Seal     bool     `json:"seal,omitempty"`            // payloads are stored sealed, by a key of the event's key; once so, for ever
 }
 
 // None says that there is no rule.
 func (r TopicRules) None() bool {
-	return len(r.Writers) == 0 && r.Dedupe == 0 && r.MaxEvent == 0 && r.Events == 0 && r.Bytes == 0
+	return len(r.Writers) == 0 && r.Dedupe == 0 && r.MaxEvent == 0 && r.Events == 0 && r.Bytes == 0 && !r.Seal
 }
 
 // Topics lists the topics that a function names, those that its outcomes go to among them, sorted, each once.
@@ -102,6 +103,15 @@ func (r TopicRules) Fits(topic string, size int64) error {
 	return fault.New(fault.TooLarge, "the event has %d bytes, and topic %q takes %s", size, topic, r.MaxEvent)
 }
 
+// Addressed says, by an error of kind Invalid, when an event of a key cannot be taken because it could never be forgotten.
+func (r TopicRules) Addressed(topic, key string) error {
+	if !r.Seal || key != "" {
+		return nil
+	}
+	return fault.New(fault.Invalid, "topic %q is sealed by the keys of its events, and the event has none", topic).
+		WithHint("give it a partitionkey or a subject: whose event it is, such as the customer's number")
+}
+
 const (
 	maxWriters = 100
 	maxDedupe  = Duration(7 * 24 * time.Hour)
@@ -136,7 +146,7 @@ func (r TopicRules) Change() *TopicRulesChange {
 	if r.Writers == nil {
 		r.Writers = []string{}
 	}
-	return &TopicRulesChange{&r.Writers, &r.Dedupe, &r.MaxEvent, &r.Events, &r.Bytes}
+	return &TopicRulesChange{&r.Writers, &r.Dedupe, &r.MaxEvent, &r.Events, &r.Bytes, &r.Seal}
 }
 
 // TopicRulesChange changes rules; what is nil stays.
@@ -146,6 +156,7 @@ type TopicRulesChange struct {
 	MaxEvent *Bytes    `json:"maxEvent,omitempty"`
 	Events   *float64  `json:"eventsPerSecond,omitempty"`
 	Bytes    *Bytes    `json:"bytesPerSecond,omitempty"`
+	Seal     *bool     `json:"seal,omitempty"` // only ever true where it was
 }
 
 // Apply returns the rules as they are after the change.
@@ -158,6 +169,7 @@ func (c *TopicRulesChange) Apply(r TopicRules) TopicRules {
 	set(&r.MaxEvent, c.MaxEvent)
 	set(&r.Events, c.Events)
 	set(&r.Bytes, c.Bytes)
+	set(&r.Seal, c.Seal)
 	return r
 }
 

@@ -55,6 +55,9 @@ func (c *Caller) emitted(inv *function.Invocation, t *catalog.Trigger, res *func
 		if err := rules.Fits(topic, recordSize(&r)); err != nil {
 			return out, fmt.Errorf("event %d: %w", i, err)
 		}
+		if err := rules.Addressed(topic, e.Key()); err != nil {
+			return out, fmt.Errorf("event %d: %w", i, err)
+		}
 		if recordSize(&r) > c.limits.Event {
 			return out, fmt.Errorf("event %d: %w", i, tooLarge("the event", c.limits.Event))
 		}

@@ -25,6 +25,9 @@ func (g *Gateway) allowed(in intake, rules function.TopicRules, records []eventl
 		if err := rules.Fits(in.topic, n); err != nil {
 			return err
 		}
+		if err := rules.Addressed(in.topic, in.events[i].Key()); err != nil {
+			return err
+		}
 	}
 	if err := g.quotas.take(quotaKey{in.topic, in.sender}, rules, len(records), size, g.now()); err != nil {
 		return err

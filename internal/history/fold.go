@@ -247,14 +247,20 @@ func (f *fold) dead(batch *pebble.Batch, r eventlog.Record) error {
 			return err
 		}
 	}
-	if r.Value == nil {
+	if r.Value == nil || r.Lost() {
 		return nil
 	}
 	var d function.DeadLetter
 	if err := json.Unmarshal(r.Value, &d); err != nil {
 		return &notUnderstood{fmt.Errorf("decode dead letter %s: %w", id, err)}
 	}
-	return f.table.put(batch, id, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: r.Value}, deadTerms(&d))
+	doc := r.Value
+	if event.SealIn(r.Headers) != "" {
+		if doc, err = withoutData(&d); err != nil {
+			return &notUnderstood{fmt.Errorf("decode dead letter %s: %w", id, err)}
+		}
+	}
+	return f.table.put(batch, id, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: doc}, deadTerms(&d))
 }
 
 // get returns a copy of a row.

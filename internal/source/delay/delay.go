@@ -84,7 +84,9 @@ func (d *Delay) Record(ctx context.Context, topic string, e *event.Event, due ti
 	if err != nil {
 		return "", r, err
 	}
-	return name.String(), eventlog.Record{Topic: function.TopicDelayed, Partition: name.partition, Key: name.key(), Value: value}, nil
+	return name.String(), eventlog.Record{
+		Topic: function.TopicDelayed, Partition: name.partition, Key: name.key(), Value: value, Seal: &eventlog.Seal{Topic: topic, Key: []byte(e.Key())},
+	}, nil
 }
 
 func (d *Delay) count(ctx context.Context) (int32, error) {

@@ -283,6 +283,11 @@ func near(offsets []int64) int {
 
 func (k *keeper) releaseOf(r *eventlog.Record) (release, error) {
 	name, _ := nameIn(r.Key)
+	if r.Lost() { // there is nothing to release
+		gone := name.tombstone()
+		gone.Headers = []eventlog.Header{{Name: headerForgotten}}
+		return release{records: []eventlog.Record{gone}}, nil
+	}
 	h, err := decodeHeld(r.Value)
 	if err != nil {
 		return release{}, fault.New(fault.Internal, "delayed event %s: %w", name, err).

@@ -55,6 +55,8 @@ func (d *Delay) List(ctx context.Context, most int) (list []Waiting, total int, 
 		}
 		if ok {
 			list = append(list, w)
+		} else {
+			total-- // it has gone since, or was forgotten
 		}
 	}
 	return list, total, nil
@@ -67,6 +69,9 @@ func (d *Delay) at(ctx context.Context, p eventlog.Partition, offset int64) (w W
 		return w, false, fmt.Errorf("read %s/%d offset %d: %w", p.Topic, p.ID, offset, err)
 	}
 	if len(rs) == 0 || rs[0].Offset != offset {
+		return w, false, nil
+	}
+	if rs[0].Lost() {
 		return w, false, nil
 	}
 	name, ok := nameIn(rs[0].Key)

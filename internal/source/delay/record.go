@@ -21,6 +21,9 @@ const (
 // headerCancelled is on the tombstone of an event that was cancelled, and not released.
 const headerCancelled = "dalamb-cancelled"
 
+// headerForgotten is on that of an event whose data was forgotten before it was due.
+const headerForgotten = "dalamb-forgotten"
+
 // held is an event that waits.
 type held struct {
 	Topic    string       `json:"topic"`

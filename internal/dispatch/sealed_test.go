@@ -1,0 +1,82 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/function"
+)
+
+func TestRunsOfWhatIsForgottenArePassedOver(t *testing.T) {
+	forgotten := func(seal string) bool { return seal == "gone" }
+	for name, c := range map[string]struct {
+		seal, why, reason string
+	}{
+		"open":                         {"", "", ""},
+		"said by who sent it":          {"", event.SealedForgotten, ""},
+		"sealed":                       {"there", "", ""},
+		"forgotten while it waited":    {"gone", "", "forgotten"},
+		"forgotten before it was read": {"gone", event.SealedForgotten, "forgotten"},
+		"not what was sealed":          {"there", event.SealedDamaged, "cannot be opened"},
+	} {
+		w := attempted(function.Retry{})
+		w.state, w.cause.Seal = "", c.seal
+		if c.why != "" {
+			w.cause.Extensions = map[string]any{event.ExtSealed: c.why}
+		}
+		if err := (fetch{forgotten: forgotten}).do(context.Background(), w); err != nil {
+			t.Fatal(err)
+		}
+		if passed := w.state == function.RunDiscarded; passed != (c.reason != "") || !strings.Contains(w.reason, c.reason) {
+			t.Errorf("%s: %q %q, want the reason %q", name, w.state, w.reason, c.reason)
+		}
+		if c.reason != "" && w.origin.ID != w.cause.ID {
+			t.Errorf("%s: the run is about %+v", name, w.origin)
+		}
+	}
+}
+
+func TestWhatRepeatsASealedEventSaysSo(t *testing.T) {
+	w := attempted(function.Retry{})
+	w.cause.Seal = "by"
+	w.result, w.state = succeed(), function.RunSucceeded
+	w.result.Body = []byte(`{"name":"Ada"}`)
+	s := record{now: time.Now}
+	if err := s.do(context.Background(), w); err != nil {
+		t.Fatal(err)
+	}
+	var run function.Run
+	if err := json.Unmarshal(w.records[0].Value, &run); err != nil || run.Result != nil || run.ResultRaw != nil {
+		t.Errorf("run = %+v, %v; want one without its result, which may repeat what is sealed", run, err)
+	}
+	w.state = function.RunDead
+	dead, err := s.deadLetter(w, run)
+	if err != nil || dead.Seal == nil || dead.Seal.By != "by" {
+		t.Errorf("dead letter has the seal %+v, %v", dead.Seal, err)
+	}
+	w.keys = keysOf("topic", 0)
+	rs, err := w.delay(nil)
+	if err != nil || rs[0].Seal == nil || rs[0].Seal.By != "by" {
+		t.Errorf("delayed event has the seal %+v, %v", rs, err)
+	}
+}
+
+func TestADelayedEventThatIsForgottenSaysSo(t *testing.T) {
+	wd := newWorld(t, setting{})
+	defer wd.close()
+	keys := keysOf("topic", 0)
+	r := keys.delay(keys.delayed(7, 3), []byte{})
+	r.Headers = []eventlog.Header{{Name: event.HeaderSeal, Value: []byte("gone")}}
+	if _, err := wd.disk.Append(t.Context(), []eventlog.Record{r}); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := newShelf(wd.disk, keys).find(t.Context(), 7, 3); !errors.Is(err, errForgotten) {
+		t.Errorf("find = %+v, %v; want errForgotten", found, err)
+	}
+}
