@@ -159,6 +159,7 @@ type Options struct {
 	Ticks   Ticks
 	Delayed Delayed
 	Copies  Copies
+	Seals   Seals
 	Secrets *secret.Box
 	Audit   Audit // nil = none
 	// Still keeps a copy of the node's log until release is called; nil = it cannot.
@@ -207,6 +208,7 @@ type API struct {
 	ticks        Ticks
 	delayed      Delayed
 	copies       Copies
+	seals        Seals
 	secrets      *secret.Box
 	audit        Audit // nil = none
 	still        func(context.Context) (wire.Checkpoint, func(), error)
@@ -228,7 +230,7 @@ type API struct {
 // New checks the options and builds the handler.
 func New(o Options) (*API, error) {
 	switch {
-	case o.Log == nil, o.Catalog == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Secrets == nil, o.Node == nil, o.Runner == nil, o.Health == nil, o.Alerts == nil, o.Usage == nil, o.Quotas == nil, o.Services == nil:
+	case o.Log == nil, o.Catalog == nil, o.Seals == nil, o.History == nil, o.Dispatcher == nil, o.Replays == nil, o.Fleet == nil, o.Code == nil, o.Caller == nil, o.Ticks == nil, o.Delayed == nil, o.Copies == nil, o.Secrets == nil, o.Node == nil, o.Runner == nil, o.Health == nil, o.Alerts == nil, o.Usage == nil, o.Quotas == nil, o.Services == nil:
 		return nil, errors.New("api needs a log, a catalog, a history, a dispatcher, replays, a fleet, a code store, a caller, a source of ticks, delayed events, copies, a box for secrets, a node, its runners, its health, its alerts, its usage, its quotas and its services")
 	case o.Token == "":
 		return nil, errors.New("api needs a token: without one anybody could change everything")
@@ -246,7 +248,7 @@ func New(o Options) (*API, error) {
 		o.MaxEvent = defaultMaxEvent
 	}
 	a := &API{
-		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, alerts: o.Alerts, usage: o.Usage, shipping: o.Shipping, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, secrets: o.Secrets, still: o.Still, audit: o.Audit,
+		log: o.Log, catalog: o.Catalog, history: o.History, dispatcher: o.Dispatcher, replays: o.Replays, fleet: o.Fleet, health: o.Health, alerts: o.Alerts, usage: o.Usage, shipping: o.Shipping, services: o.Services, upstreams: o.Upstreams, code: o.Code, images: o.Images, follower: o.Follower, repositories: o.Repositories, builds: o.Builds, signed: o.Signed, caller: o.Caller, ticks: o.Ticks, delayed: o.Delayed, copies: o.Copies, seals: o.Seals, secrets: o.Secrets, still: o.Still, audit: o.Audit,
 		hooks: o.Hooks,
 		aims:  o.Aims,
 		pasts: catalog.NewPasts(o.Log), searches: make(chan struct{}, maxSearches), exports: make(chan struct{}, maxExports),

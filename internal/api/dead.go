@@ -70,7 +70,7 @@ func matches(p *match.Pattern, d *function.DeadLetter) bool {
 }
 
 func (a *API) getDead(r *http.Request, _ query) (any, error) {
-	d, err := a.deadLetter(r.Context(), r.PathValue("run"))
+	d, err := a.withData(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (a *API) getDead(r *http.Request, _ query) (any, error) {
 
 // deadLetter is the one whose id is, or begins with, what is given; one of a function that who asks does not see is not there.
 func (a *API) deadLetter(ctx context.Context, begin string) (*function.DeadLetter, error) {
-	id, err := whole(ctx, begin, a.history.DeadLetterID)
+	id, err := wholeID(ctx, begin, a.history.DeadLetterID)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +88,15 @@ func (a *API) deadLetter(ctx context.Context, begin string) (*function.DeadLette
 		return nil, unseen()
 	}
 	return d, err
+}
+
+// withData is deadLetter with the data of an event that is sealed.
+func (a *API) withData(ctx context.Context, begin string) (*function.DeadLetter, error) {
+	d, err := a.deadLetter(ctx, begin)
+	if err != nil {
+		return nil, err
+	}
+	return a.history.WholeDeadLetter(ctx, d.Run.ID)
 }
 
 func (a *API) redrive(r *http.Request, _ query) (any, error) {
@@ -294,7 +303,7 @@ func (a *API) editDead(r *http.Request, _ query) (any, error) {
 	if err := decode(r, &req); err != nil {
 		return nil, err
 	}
-	d, err := a.deadLetter(r.Context(), r.PathValue("run"))
+	d, err := a.withData(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return nil, err
 	}

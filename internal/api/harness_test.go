@@ -26,6 +26,7 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/history"
 	"github.com/dalamb/dalamb/internal/image"
+	"github.com/dalamb/dalamb/internal/seal"
 	"github.com/dalamb/dalamb/internal/secret"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -255,7 +256,7 @@ func newNode(t *testing.T) *node {
 		{Name: function.TopicRuns, Partitions: 2}, {Name: function.TopicDead, Partitions: 2, Compact: true},
 		{Name: function.TopicLogs, Partitions: 2}, {Name: function.TopicInvoke, Partitions: 2},
 		{Name: function.TopicEvents, Partitions: 2}, {Name: function.TopicBuilds, Partitions: 2},
-		{Name: function.TopicServices, Partitions: 1, Compact: true}, {Name: function.TopicCache, Partitions: 1},
+		{Name: function.TopicServices, Partitions: 1, Compact: true}, {Name: function.TopicSeals, Partitions: 1, Compact: true}, {Name: function.TopicCache, Partitions: 1},
 	} {
 		ok(t, l.CreateTopic(t.Context(), topic))
 	}
@@ -270,8 +271,11 @@ func newNode(t *testing.T) *node {
 	ok(t, err)
 	n.services, err = discovery.New(discovery.Options{Log: l})
 	ok(t, err)
+	_, seals, err := seal.Over(seal.Options{Log: l, Box: box, Sealed: func(topic string) bool { return n.catalog.View().Rules(topic).Seal }})
+	ok(t, err)
 	a, err := New(Options{
-		Log: l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Health: graded{}, Alerts: &noted{}, Usage: &used{}, Quotas: unbounded{}, Services: n.services, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Copies: noCopies{}, Secrets: box, Token: token,
+		Seals: seals,
+		Log:   l, Catalog: n.catalog, History: n.history, Dispatcher: n.script, Replays: noReplays{}, Fleet: n.script, Health: graded{}, Alerts: &noted{}, Usage: &used{}, Quotas: unbounded{}, Services: n.services, Code: alone{n.code}, Caller: n.script, Ticks: n.script, Delayed: n.script, Copies: noCopies{}, Secrets: box, Token: token,
 		Runner: func(_ context.Context, name string) (wire.Runner, error) {
 			if name != "oci:crun" {
 				return wire.Runner{}, fault.New(fault.Unavailable, "the runner %s is not here", name).WithHint("install it")

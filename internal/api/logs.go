@@ -73,7 +73,7 @@ func (a *API) writer(ctx context.Context, run string) (string, error) {
 	if run == "" {
 		return "", nil
 	}
-	id, err := whole(ctx, run, a.history.RunID)
+	id, err := wholeID(ctx, run, a.history.RunID)
 	if fault.KindOf(err) == fault.NotFound {
 		return run, nil
 	}

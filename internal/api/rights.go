@@ -84,6 +84,7 @@ func needs() map[string]need {
 
 		// What all functions share, and who may what.
 		"createTopic": {access.Administer, nothing}, "alterTopic": {access.Administer, inPath}, "deleteTopic": {access.Administer, inPath},
+		"forget":    administer,
 		"startCopy": administer, "cancelCopy": administer, "placeCopy": administer,
 		"createToken": administer, "removeToken": administer,
 		"setAlert": administer, "removeAlert": administer, "testAlert": administer,

@@ -155,6 +155,9 @@ func (a *API) routes() []route {
 		{Method: "PATCH", Path: "/v1/topics/{topic}", Name: "alterTopic", Summary: "Change a topic. Partitions may only grow.", Body: wire.TopicAlter{}, Answer: wire.Topic{}, serve: a.alterTopic},
 		{Method: "DELETE", Path: "/v1/topics/{topic}", Name: "deleteTopic", Summary: "Remove a topic and its events. Not while a trigger listens to it.", Status: http.StatusNoContent, Also: []int{409}, serve: a.deleteTopic},
 
+		{Method: "POST", Path: "/v1/forget", Name: "forget", Summary: "Forget the events of a key in sealed topics: their data can be read by nobody any more, and their dead letters are given up. Cannot be undone.",
+			Body: wire.Forget{}, Answer: wire.Forgotten{}, Also: []int{409}, serve: a.forget},
+
 		{Method: "POST", Path: "/v1/copies", Name: "startCopy", Summary: "Copy a topic to another one, of this log or of another, exactly once. A copy of the same topics goes on where one before it stopped.",
 			Body: wire.CopyRequest{}, Answer: wire.Copy{}, Status: http.StatusAccepted, Also: []int{409}, serve: a.startCopy},
 		{Method: "GET", Path: "/v1/copies", Name: "listCopies", Summary: "Copies of topics, those under way and those that are over, the newest first.", Answer: wire.CopyList{}, serve: a.listCopies},

@@ -76,7 +76,7 @@ func (a *API) triedBy(run *function.Run) (all []wire.RunVersion) {
 }
 
 func (a *API) getRun(r *http.Request, _ query) (any, error) {
-	id, err := whole(r.Context(), r.PathValue("run"), a.history.RunID)
+	id, err := wholeID(r.Context(), r.PathValue("run"), a.history.RunID)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (a *API) getRun(r *http.Request, _ query) (any, error) {
 		}
 	case run.State == function.RunDead:
 		// A dead letter keeps its event's bytes, so that retention cannot take them.
-		if d, err := a.history.DeadLetter(run.ID); err == nil {
+		if d, err := a.history.WholeDeadLetter(r.Context(), run.ID); err == nil {
 			out.Event = d.Event
 		}
 	}

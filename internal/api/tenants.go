@@ -291,8 +291,8 @@ func builtFor(env string, functions []string) bool {
 	return len(functions) > 0 && !slices.ContainsFunc(functions, func(fn string) bool { return !function.Within(env, fn) })
 }
 
-// whole is the id of a run that begins so. Who is there for one environment gives ids whole: whether others begin so is not told to him.
-func whole(ctx context.Context, begin string, find func(begin string) (string, error)) (string, error) {
+// wholeID is the id of a run that begins so. Who is there for one environment gives ids whole: whether others begin so is not told to him.
+func wholeID(ctx context.Context, begin string, find func(begin string) (string, error)) (string, error) {
 	if access.From(ctx).Environment != "" {
 		return begin, nil
 	}

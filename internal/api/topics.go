@@ -146,7 +146,11 @@ func (a *API) alterTopic(r *http.Request, _ query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules := req.Rules.Apply(a.catalog.View().Rules(name))
+	had := a.catalog.View().Rules(name)
+	rules := req.Rules.Apply(had)
+	if err := checkSeal(name, had.Seal, rules.Seal); err != nil {
+		return nil, err
+	}
 	if err := a.checkRules(rules); err != nil {
 		return nil, err
 	}

@@ -51,6 +51,7 @@ import (
 	"github.com/dalamb/dalamb/internal/quota"
 	"github.com/dalamb/dalamb/internal/replay"
 	"github.com/dalamb/dalamb/internal/runner"
+	"github.com/dalamb/dalamb/internal/seal"
 	"github.com/dalamb/dalamb/internal/secret"
 	"github.com/dalamb/dalamb/internal/shadow"
 	"github.com/dalamb/dalamb/internal/ship"
@@ -90,6 +91,8 @@ type Node struct {
 	tracer     *tracing.Tracer // nil = nothing is traced
 	lock       io.Closer       // of the data directory; nil where the log has one of its own
 	log        eventlog.Log
+	stored     eventlog.Log // as log, and what is sealed stays so; its Close is log's
+	seals      *seal.Log
 	catalog    *catalog.Catalog
 	history    *history.History
 	runner     *runner.Choice
@@ -202,6 +205,9 @@ func (n *Node) open(ctx context.Context) error {
 	if err := n.openSecrets(ctx); err != nil {
 		return err
 	}
+	if err := n.openSeals(); err != nil {
+		return err
+	}
 	if err := n.openRunner(ctx); err != nil {
 		return err
 	}
@@ -243,6 +249,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.audit != nil {
 		n.parts.start("audit", n.audit.Run) // ends after all that writes to the log
 	}
+	n.parts.start("keys of sealed topics", n.followSeals)
 	n.parts.start("history", n.history.Run)
 	n.parts.start("services", n.services.Run)
 	n.parts.start("replays", n.replays.Run)

@@ -40,7 +40,7 @@ func (n *Node) openAudit() error {
 		look = auditLook
 	}
 	n.audit, err = audit.New(audit.Options{
-		Log: n.log, Look: look, Dir: dir, Outside: outside, Every: c.Every.Std(), Except: c.Except, Logger: n.logger, Metrics: n.metrics,
+		Log: n.stored, Look: look, Dir: dir, Outside: outside, Every: c.Every.Std(), Except: c.Except, Logger: n.logger, Metrics: n.metrics,
 	})
 	return err
 }

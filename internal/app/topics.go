@@ -41,6 +41,7 @@ func systemTopics() []eventlog.Topic {
 		{Name: function.TopicAlerts, Partitions: 1, Retention: 90 * 24 * time.Hour, MaxBytes: gib},
 		{Name: function.TopicCache, Partitions: 1, Retention: week, MaxBytes: gib},
 		{Name: function.TopicIdempotency, Partitions: idempotency.Partitions, Retention: function.MaxKeep + 24*time.Hour, MaxBytes: 2 * gib, Compact: true},
+		{Name: function.TopicSeals, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},
 		{Name: function.TopicServices, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},
 		{Name: function.TopicDead, Partitions: 8, Retention: 90 * 24 * time.Hour, MaxBytes: eventlog.Forever, Compact: true},
 		{Name: function.TopicEvents},

@@ -53,6 +53,8 @@ func (s *settings) set(typ string, p payload, at time.Time) (ok bool) {
 		if p.Rules.None() {
 			delete(s.Topics, p.Topic)
 		}
+	case typ == event.TypeKeyForgotten && p.Hash != "":
+		// A fact, of which nothing follows here: what it is about stands in _dalamb.seals.
 	case typ == event.TypeTokenCreated:
 		s.admitToken(p, at)
 	case typ == event.TypeAccessKeyCreated && p.Access != nil:

@@ -65,6 +65,8 @@ func (p *payload) words(typ string) string {
 		return fmt.Sprintf("replay %s ended: %s", p.Replay.Name, p.Replay.State)
 	case typ == event.TypeCopyEnded && p.Copy != nil:
 		return "copy ended: " + p.Copy.State
+	case typ == event.TypeKeyForgotten && p.Topic != "":
+		return "forgotten in topic " + p.Topic
 	case typ == event.TypeFunctionNoted && p.Note != nil:
 		return "note " + p.Note.Key
 	case p.Rollout != nil:
@@ -82,7 +84,7 @@ func plainWords() map[string]string {
 		event.TypeFunctionRemoved: "removed", event.TypeTopicChanged: "rules changed",
 		event.TypeTokenCreated: "made", event.TypeTokenRemoved: "removed", event.TypeAccessKeyCreated: "access key made",
 		event.TypeTriggerPaused: "paused: trigger", event.TypeTriggerResumed: "goes on: trigger", event.TypeTriggerSought: "sought: trigger",
-		event.TypeCopyStarted: "copy started", event.TypeNoteChanged: "changed", event.TypeSecretChanged: "set", event.TypeSecretRemoved: "removed",
+		event.TypeCopyStarted: "copy started", event.TypeNoteChanged: "changed", event.TypeKeyForgotten: "forgotten in all sealed topics", event.TypeSecretChanged: "set", event.TypeSecretRemoved: "removed",
 		event.TypeConfigChanged: "set", event.TypeConfigRemoved: "removed", event.TypeHookChanged: "set", event.TypeHookRemoved: "removed",
 		event.TypeAlertChanged: "set", event.TypeAlertRemoved: "removed",
 		event.TypeQuotaChanged: "set",

@@ -132,6 +132,7 @@ func (l *eventLines) print(e wire.EventAt) error {
 		PartitionKey  any // an extension may have any type; only text is a key
 		Data          json.RawMessage
 		DataBase64    string `json:"data_base64"`
+		Sealed        string `json:"dalambsealed"`
 	}
 	place := fmt.Sprintf("%d@%d", e.Partition, e.Offset)
 	if len(e.Event) == 0 {
@@ -142,7 +143,9 @@ func (l *eventLines) print(e wire.EventAt) error {
 		return fmt.Errorf("decode the event at %s/%d@%d: %w", e.Topic, e.Partition, e.Offset, err)
 	}
 	data := string(head.Data)
-	if data == "" {
+	if data == "" && head.Sealed != "" {
+		data = "(" + clean(head.Sealed) + ")"
+	} else if data == "" {
 		data = head.DataBase64
 	}
 	key, _ := head.PartitionKey.(string)

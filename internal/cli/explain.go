@@ -43,6 +43,7 @@ An event that has run on some trigger is found at once, and so is one whose id d
 func printExplanation(w io.Writer, e *wire.Explanation) {
 	var head struct {
 		ID, Type, Source, Subject string
+		Sealed                    string `json:"dalambsealed"`
 		PartitionKey              any
 		Time                      time.Time
 	}
@@ -55,6 +56,9 @@ func printExplanation(w io.Writer, e *wire.Explanation) {
 	}
 	if key != "" {
 		fmt.Fprintf(w, "key       %s\n", clean(short(key, 100)))
+	}
+	if head.Sealed != "" {
+		fmt.Fprintf(w, "data      gone: %s\n", clean(head.Sealed))
 	}
 	fmt.Fprintf(w, "from      %s\n", clean(e.Source.Text))
 	if e.Source.Event != "" {

@@ -93,7 +93,7 @@ and DALAMB_TOKEN are stronger. DALAMB_CA, or --ca, names the authority of a node
 		rolloutCommand(env),
 		deployCommand(env), buildCommand(env), functionsCommand(env), versionsCommand(env), diffCommand(env), aliasCommand(env), shiftCommand(env), rollbackCommand(env), scaleCommand(env),
 		auditCommand(env), backupCommand(env), restoreCommand(env), psCommand(env), nodeCommand(env), healthCommand(env), servicesCommand(env), upstreamsCommand(env), alertCommand(env), usageCommand(env), watchCommand(env), imagesCommand(env), repositoryCommand(env), hookCommand(env), removeCommand(env), invokeCommand(env), triggerCommand(env), keyCommand(env), cacheCommand(env), scheduleCommand(env), seekCommand(env), replayCommand(env),
-		emitCommand(env), delayedCommand(env), eventsCommand(env), topicCommand(env), copyCommand(env), tokenCommand(env), whoamiCommand(env), tlsCommand(env), secretCommand(env), configCommand(env), envCommand(env), exportCommand(env), applyCommand(env),
+		emitCommand(env), delayedCommand(env), eventsCommand(env), topicCommand(env), copyCommand(env), forgetCommand(env), tokenCommand(env), whoamiCommand(env), tlsCommand(env), secretCommand(env), configCommand(env), envCommand(env), exportCommand(env), applyCommand(env),
 		topCommand(env), runsCommand(env), explainCommand(env), traceCommand(env), bisectCommand(env), historyCommand(env), dlqCommand(env), logsCommand(env), openapiCommand(env), mockCommand(env),
 		patternCommand(env), doctorCommand(env), versionCommand(),
 	} {

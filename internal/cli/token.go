@@ -200,6 +200,7 @@ type ruleFlags struct {
 	maxEvent string
 	events   float64
 	bytes    string
+	seal     bool
 }
 
 func (f *ruleFlags) flags(c *cobra.Command) {
@@ -207,6 +208,7 @@ func (f *ruleFlags) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.dedupe, "dedupe", "", "ingest: the same source and id within so long is one event, such as 10m, at most 7d; 0s = off (embedded log)")
 	c.Flags().StringVar(&f.maxEvent, "max-event", "", "size of one event at most, such as 64Ki; 0 = the node's bound")
 	c.Flags().Float64Var(&f.events, "quota-events", 0, "ingest: events a second of each token, on each node; 0 = no bound")
+	c.Flags().BoolVar(&f.seal, "seal", false, "store the data of events encrypted, by a key for each event key that dalamb forget takes away; cannot be undone")
 	c.Flags().StringVar(&f.bytes, "quota-bytes", "", "ingest: bytes a second of each token, on each node, such as 1Mi; 0 = no bound")
 }
 
@@ -239,6 +241,9 @@ func (f *ruleFlags) change(c *cobra.Command) (*function.TopicRulesChange, error)
 			return nil, usageError{c.CommandPath(), fmt.Errorf("--%s: %w", b.name, err)}
 		}
 	}
+	if given("seal") {
+		out.Seal = &f.seal
+	}
 	if given("quota-events") {
 		out.Events = &f.events
 	}
@@ -254,6 +259,9 @@ func rulesOf(t wire.Topic) []string {
 	r := t.Rules
 	if len(r.Writers) > 0 {
 		notes = append(notes, "written by "+strings.Join(r.Writers, ", ")+" alone")
+	}
+	if r.Seal {
+		notes = append(notes, "sealed: dalamb forget makes the events of a key unreadable")
 	}
 	if r.MaxEvent > 0 {
 		notes = append(notes, "an event has at most "+r.MaxEvent.String()+" bytes")

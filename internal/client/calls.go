@@ -129,6 +129,11 @@ func (c *Client) AlterTopic(ctx context.Context, name string, t wire.TopicAlter)
 	return out, c.call(ctx, request{method: http.MethodPatch, path: []string{"v1", "topics", name}, body: t}, &out)
 }
 
+// Forget makes the events of a key in sealed topics unreadable, or counts them.
+func (c *Client) Forget(ctx context.Context, f wire.Forget) (out wire.Forgotten, err error) {
+	return out, c.call(ctx, request{method: http.MethodPost, path: []string{"v1", "forget"}, body: f}, &out)
+}
+
 // DeleteTopic removes a topic and its events.
 func (c *Client) DeleteTopic(ctx context.Context, name string) error {
 	return c.call(ctx, request{method: http.MethodDelete, path: []string{"v1", "topics", name}}, nil)
