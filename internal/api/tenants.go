@@ -29,7 +29,7 @@ func tenancies() map[string]tenancy {
 	return map[string]tenancy{
 		"getOpenAPI": plain, "getSelf": plain, "getBuildKey": plain, "hasCode": plain, "putCode": plain, "getRoutesOpenAPI": plain,
 		"getNode": {narrow: answered(func(_ string, n wire.Node) wire.Node {
-			n.Data, n.Functions, n.Topics, n.Instances = "", 0, 0, 0
+			n.Data, n.Functions, n.Topics, n.Instances, n.Partitions = "", 0, 0, 0, nil
 			return n
 		})},
 		"getCode": {before: (*API).codeOf},
@@ -37,7 +37,7 @@ func tenancies() map[string]tenancy {
 		// The path names the function, the secret or the configuration value.
 		"getFunction": plain, "listVersions": plain, "diffVersions": plain, "listAliases": plain, "getRollout": plain, "listKeys": plain, "getFunctionHealth": plain,
 		"getProvenance": plain, "getVersionBuild": plain, "getVersionLog": plain,
-		"removeFunction": plain, "shiftAlias": plain, "removeAlias": plain, "rollback": plain, "startFunction": plain, "purgeCache": plain,
+		"removeFunction": plain, "shiftAlias": plain, "removeAlias": plain, "rollback": plain, "startFunction": plain, "scaleFunction": plain, "purgeCache": plain,
 		"pauseRollout": plain, "resumeRollout": plain, "abortRollout": plain, "promoteRollout": plain,
 		"pauseTrigger": plain, "resumeTrigger": plain, "seekTrigger": plain, "pauseKey": plain, "resumeKey": plain,
 		"setSecret": plain, "removeSecret": plain, "setConfig": plain, "removeConfig": plain, "invoke": plain, "invokeStream": plain,
@@ -107,7 +107,7 @@ func tenancies() map[string]tenancy {
 			}
 			return t
 		})},
-		"streamEvents": plain, "getEvent": plain, "createTopic": plain, "alterTopic": plain, "deleteTopic": plain,
+		"streamEvents": plain, "newestEvents": plain, "getEvent": plain, "createTopic": plain, "alterTopic": plain, "deleteTopic": plain,
 		"listDelayed": {narrow: answered(func(env string, l wire.DelayedList) wire.DelayedList {
 			l.Delayed = ofTenant(env, l.Delayed, func(d *wire.Delayed) string { return d.Topic })
 			l.Total = len(l.Delayed)
@@ -116,6 +116,10 @@ func tenancies() map[string]tenancy {
 
 		// Runs. The parameter env of their lists is the tenant's, see admit.
 		"listRuns": plain, "listDeadLetters": plain, "streamLogs": plain,
+		"countRuns": {narrow: answered(func(env string, c wire.RunCounts) wire.RunCounts {
+			c.Triggers, c.Others = ofTenant(env, c.Triggers, func(t *wire.TriggerRuns) string { return t.Function }), nil
+			return c
+		})},
 		"getRun":        {narrow: checked(func(d wire.RunDetail) string { return d.Run.Function })},
 		"getDeadLetter": {narrow: checked(func(d *function.DeadLetter) string { return d.Run.Function })},
 		"redrive":       plain, "getRedrive": plain, "editDeadLetter": plain, "discard": plain,
@@ -213,7 +217,7 @@ func (a *API) admit(r *http.Request, rt *route, t *tenancy, q query) error {
 				return unseen()
 			}
 		case "topic":
-			if value == "" && rt.Name == "streamEvents" {
+			if value == "" && (rt.Name == "streamEvents" || rt.Name == "newestEvents") {
 				value = function.Full(env, function.TopicEvents)
 				q.values.Set(p.Name, value)
 			}

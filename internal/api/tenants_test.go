@@ -26,7 +26,7 @@ func closedToTenants() []string {
 		"getMachine", "listImages", "listPulls", "listRepositories", "removeRepository", "checkpoint", "cancelDelayed",
 		"startCopy", "listCopies", "getCopy", "cancelCopy", "placeCopy", "listTokens", "createToken", "removeToken", "tryPattern",
 		"listHooks", "getHook", "setHook", "removeHook", "testHook", "listAlerts", "getAlert", "setAlert", "removeAlert", "testAlert",
-		"explainEvent", "traceEvent", "exportTrace", "getPast", "listChanges", "getAudit", "proveRecord",
+		"explainEvent", "traceEvent", "exportTrace", "getPast", "listChanges", "getAudit", "proveRecord", "proveGrowth", "forget",
 		"listServices", "getService", "registerInstance", "deregisterInstance", "watch", "removeEnvironment", "setQuota",
 	}
 }
@@ -43,6 +43,10 @@ type canaryUsage struct{}
 
 func (canaryUsage) Usage(_ context.Context, since, _ time.Time) ([]function.Usage, error) {
 	return []function.Usage{{Hour: since, Function: "beta.canary", Invocations: 3}, {Hour: since, Function: "canary-prod"}, {Hour: since, Function: "acme.pay"}}, nil
+}
+
+func (canaryUsage) Lacking(context.Context, time.Time, time.Time) ([]time.Time, error) {
+	return nil, nil
 }
 
 type canaryDelayed struct{ Delayed }
@@ -172,7 +176,7 @@ func bodies(t *testing.T, code string) map[string][]string {
 		"deploy": deploys, "release": releases,
 		"build":      {`{"function":"beta.canary","source":"` + code + `"}`, `{"function":"acme.pay","build":{"secrets":["canary-key"]},"source":"` + code + `"}`},
 		"setConfig":  {`{"value":"x"}`},
-		"shiftAlias": {`{"version":1}`}, "rollback": {`{}`}, "seekTrigger": {`{"to":"earliest"}`}, "pauseKey": {`{"key":"canary"}`}, "resumeKey": {`{"key":"canary"}`}, "purgeCache": {`{}`},
+		"shiftAlias": {`{"version":1}`}, "rollback": {`{}`}, "scaleFunction": {`{"max":2}`}, "seekTrigger": {`{"to":"earliest"}`}, "pauseKey": {`{"key":"canary"}`}, "resumeKey": {`{"key":"canary"}`}, "purgeCache": {`{}`},
 		"startReplay":    {`{"function":"beta.canary","trigger":"on-canary","from":"earliest"}`, `{"function":"acme.canary","trigger":"on-canary","from":"earliest"}`},
 		"redrive":        {`{"ids":["run-b"]}`, `{"function":"beta.canary"}`, `{"function":"beta.canary","version":1}`, `{"function":"acme.canary-pro"}`, `{"all":true}`},
 		"editDeadLetter": {`{"event":{"data":1}}`}, "discard": {`{"ids":["run-b"]}`, `{"ids":["run-b","run-p"]}`},

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/dalamb/dalamb/internal/audit"
 	"github.com/dalamb/dalamb/internal/certificate"
 	"github.com/dalamb/dalamb/internal/config"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -33,7 +32,7 @@ func Fit(found *config.Finding, environment func(string) string) {
 	f.tls()
 	f.exposure()
 	if c.Audit.Checkpoints != "" && f.Sound("audit.checkpoints", "data") {
-		f.hold("audit.checkpoints", auditApart(c))
+		f.hold("audit.checkpoints", auditPlace(c))
 	}
 	if f.Sound("otlp.headers") {
 		_, err := otlpHeaders(c.OTLP.Headers)
@@ -166,15 +165,12 @@ func exposed(at net.Addr) bool {
 	return !ok || !tcp.IP.IsLoopback()
 }
 
-// auditApart refuses a file of checkpoints among what they are to be compared with.
-func auditApart(c *config.Node) error {
+// auditPlace refuses a place of checkpoints that is none, or lies among what they are to be compared with.
+func auditPlace(c *config.Node) error {
 	data, err := filepath.Abs(c.Data)
 	if err != nil {
 		return err
 	}
-	outside, err := filepath.Abs(c.Audit.Checkpoints)
-	if err != nil {
-		return err
-	}
-	return audit.Apart(outside, filepath.Join(data, auditDir))
+	_, err = openOutside(&c.Audit, filepath.Join(data, auditDir))
+	return err
 }
