@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -23,13 +24,14 @@ type stuck struct {
 	on      bool
 	entered chan struct{} // gets a token when a call hangs
 	go_on   chan struct{} // closed when they end
+	gone    bool          // with its node: what ends then brings nothing any more
 }
 
 func newStuck(p Place, on bool) *stuck {
 	return &stuck{Place: p, on: on, entered: make(chan struct{}, 10), go_on: make(chan struct{})}
 }
 
-func (s *stuck) hang() {
+func (s *stuck) hang() error {
 	s.mu.Lock()
 	on := s.on
 	s.mu.Unlock()
@@ -37,11 +39,27 @@ func (s *stuck) hang() {
 		s.entered <- struct{}{}
 		<-s.go_on
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return errors.New("the node is gone")
+	}
+	return nil
 }
 
 func (s *stuck) Last(ctx context.Context, key note.Verifier) (*Signed, error) {
-	s.hang()
+	if err := s.hang(); err != nil {
+		return nil, err
+	}
 	return s.Place.Last(ctx, key)
+}
+
+// end is the end of the node that has this place: its calls hang on to the end of the test.
+func (s *stuck) end(t *testing.T) {
+	s.mu.Lock()
+	s.gone = true
+	s.mu.Unlock()
+	t.Cleanup(func() { close(s.go_on) })
 }
 
 func (s *stuck) set(on bool) {
@@ -103,16 +121,17 @@ func soon(t *testing.T, what string, is func() bool) {
 func TestAPlaceThatHangsHoldsUpNobody(t *testing.T) {
 	r := newRig(t)
 	r.topic(eventlog.Topic{Name: "orders", Partitions: 1})
-	place := newStuck(r.keep.Outside, false)
+	var place *stuck
 	log := &said{}
-	fresh := func() {
+	fresh := func(on bool) {
 		r.again()
+		place = newStuck(r.keep.Outside, on)
 		r.keep.Outside, r.keep.Look, r.keep.Every = place, time.Millisecond, time.Millisecond
 		r.keep.patience = 50 * time.Millisecond
 		r.keep.Now = time.Now
 		r.keep.Logger = slog.New(slog.NewTextHandler(log, nil))
 	}
-	fresh()
+	fresh(false)
 	r.emit("orders", 0, 3)
 	stop := running(t, r.keep)
 	soon(t, "the first checkpoint is outside", func() bool { s := r.keep.State(); return s.Checkpoint == 1 && s.Missing == 0 })
@@ -132,8 +151,10 @@ func TestAPlaceThatHangsHoldsUpNobody(t *testing.T) {
 		t.Errorf("the log says\n%s\nwant what was not brought", text)
 	}
 
+	place.end(t)
+
 	// The next start hangs at its first look. Nothing is signed before it is known what is there; records are hashed.
-	fresh()
+	fresh(true)
 	r.emit("orders", 9, 3)
 	before := r.keep.State()
 	stop = running(t, r.keep)
