@@ -58,7 +58,7 @@ func badValues() map[string]string {
 		"proxies.trusted": "[10]", "proxies.header": "via", "otlp.endpoint": "ftp://x", "otlp.protocol": "carrier", "otlp.headers": "~/headers", "otlp.traces": "2", "otlp.sample": "2",
 		"otlp.metrics": "2", "otlp.interval": "0s", "otlp.ca": "~/ca", "otlp.cert": "~/cert", "otlp.key": "~/key",
 		"health.window": "0s", "health.store": "1", "health.queue": "2:1", "health.errors": "1:2", "health.response": "x",
-		"audit.checkpoints": "~/checkpoints", "audit.every": "0s", "logs.ship": "['ftp://one', 'stdout:?format=xml']",
+		"audit.checkpoints": "~/checkpoints", "audit.every": "0s", "audit.access": "~/access", "audit.known-hosts": "~/known-hosts", "logs.ship": "['ftp://one', 'stdout:?format=xml']",
 		"build.parallel": "0", "build.memory": "1", "build.disk": "1", "build.cache": "x", "build.pids": "1", "build.env": "['1=2']", "build.allow": "[nowhere]", "build.tools": "[tools]", "build.require": "luck",
 		"kubernetes.url": "http://h", "kubernetes.account": "~/account", "secrets.key": "~/key", "secrets.passphrase": "~/passphrase", "secrets.kms": "~/kms",
 		"registries": "['https://a.example/path', 'https://b.example?x=y']", "redact": "['a b']", "aws.runtimes": "[python]", "callbacks.allow": "[10]",

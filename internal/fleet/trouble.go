@@ -85,7 +85,7 @@ func (f *Fleet) Troubles() []Trouble {
 		if s.asked > s.reserved {
 			all = append(all, Trouble{
 				Function: name, Kind: NoPlace, Since: s.short,
-				Reason: fmt.Sprintf("scale.reserved asks for %d places, and of the node's %d (limits.instances) and its environment's quota %d are left for it; raise these, or reserve less",
+				Reason: fmt.Sprintf("scale.reserved asks for %d places, and of the node's %d (limits.instances) %d are left for it; raise limits.instances or the quota of its environment, or reserve less",
 					s.asked, f.o.MaxInstances, s.reserved),
 			})
 		}
