@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -322,7 +323,7 @@ func leafOf(p *wire.AuditProof, r *wire.AuditRecord) tlog.Hash {
 }
 
 // CheckEvent says whether a proof that holds is one of an event: of a CloudEvent in JSON, or of a line of dalamb events -o json, which also has the time that
-// a proof without its record lacks.
+// a proof without its record lacks. White space in the data of an event counts only where the proof is without its record.
 func CheckEvent(p *wire.AuditProof, text []byte) error {
 	var line wire.EventAt
 	if err := json.Unmarshal(text, &line); err != nil {
@@ -348,10 +349,33 @@ func CheckEvent(p *wire.AuditProof, text []byte) error {
 		}
 		r.Time = p.Record.Time
 	}
+	if p.Record != nil && sameJSON(r.Value, p.Record.Value) {
+		r.Value = p.Record.Value
+	}
 	if sameOrder(p, r); leafOf(p, r) != tlog.Hash(p.Leaf) {
 		return fault.New(fault.Conflict, "the proof is of another event: %s is not what was logged at %s/%d@%d", fault.Clip(e.ID), p.Topic, p.Partition, p.Offset)
 	}
 	return nil
+}
+
+// sameJSON says whether two texts are the same JSON but for white space and for how characters are escaped: who prints an event does not keep these.
+func sameJSON(a, b []byte) bool {
+	if !json.Valid(a) || !json.Valid(b) {
+		return false
+	}
+	one, other := json.NewDecoder(bytes.NewReader(a)), json.NewDecoder(bytes.NewReader(b))
+	one.UseNumber()
+	other.UseNumber()
+	for {
+		x, end := one.Token()
+		y, otherEnd := other.Token()
+		if end != nil || otherEnd != nil {
+			return end == io.EOF && otherEnd == io.EOF
+		}
+		if x != y {
+			return false
+		}
+	}
 }
 
 // sameOrder gives the headers of an event the order that they have in the proof: others who write to a log choose another one.

@@ -89,6 +89,37 @@ func TestEveryRecordCanBeProved(t *testing.T) {
 	}
 }
 
+func TestAnEventIsComparedAsItIsPrinted(t *testing.T) {
+	r := newRig(t)
+	r.topic(eventlog.Topic{Name: "orders", Partitions: 1})
+	e := order(1)
+	e.DataContentType, e.Data = "application/json", []byte("{\"to\" : \"<a>\",\n \"n\": [1, 2.0] }")
+	if _, err := r.log.Append(t.Context(), []eventlog.Record{eventlog.FromEvent("orders", e)}); err != nil {
+		t.Fatal(err)
+	}
+	r.sign()
+	p, _, err := ReadProof(r.proof(eventlog.Position{Topic: "orders"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for data, same := range map[string]bool{
+		`{"to":"\u003ca\u003e","n":[1,2.0]}`: true,
+		`{"to":"<a>","n":[1,2]}`:             false,
+		`{"n":[1,2.0],"to":"<a>"}`:           false,
+		`{"to":"<a>","n":[1,2.0],"n":1}`:     false,
+		`{"to":"<a>"}`:                       false,
+	} {
+		e.Data = []byte(data)
+		printed, err := e.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckEvent(p, printed); (err == nil) != same {
+			t.Errorf("CheckEvent with the data %s = %v, want the same: %t", data, err, same)
+		}
+	}
+}
+
 func TestAProofThatWasChangedAnywhereDoesNotHold(t *testing.T) {
 	r, other := newRig(t), newRig(t)
 	for _, one := range []*rig{r, other} {
