@@ -3,10 +3,12 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -59,13 +61,15 @@ that is lower than that refuses what is new, and lets instances end that have no
 				return err
 			}
 			if len(args) > 0 {
-				var one wire.Quota // of an environment in which nothing is yet
-				for _, q := range list {
-					if q.Environment == args[0] {
-						one = q
-					}
+				is := func(q wire.Quota) bool { return q.Environment == args[0] }
+				switch i := slices.IndexFunc(list, is); {
+				case i >= 0:
+					list = list[i : i+1]
+				case !changes && !none:
+					return fault.New(fault.NotFound, "there is nothing in environment %q, and no quota for it", fault.Clip(args[0])).WithHint("`dalamb env quota` shows which there are")
+				default:
+					list = []wire.Quota{{Environment: args[0]}}
 				}
-				one.Environment, list = args[0], []wire.Quota{one}
 			}
 			if changes {
 				quota := list[0].Allowed

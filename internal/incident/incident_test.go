@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/dalamb/dalamb/internal/bundle"
@@ -44,6 +45,13 @@ func TestOnlyWhatMakesFunctionsRunIsSent(t *testing.T) {
 		if (why == "") != c.sent {
 			t.Errorf("%s in %s: %q, want sent = %v", c.typ, c.topic, why, c.sent)
 		}
+	}
+}
+
+func TestAnEventWhoseDataWasForgottenIsNotSent(t *testing.T) {
+	gone := &event.Event{ID: "1", Type: "order.placed", Extensions: map[string]any{event.ExtSealed: event.SealedForgotten}}
+	if why := unsendable(&source{eventlog.Record{Topic: "events"}, gone}); !strings.Contains(why, "forgotten") {
+		t.Errorf("it is not sent because %q, want that it was forgotten", why)
 	}
 }
 

@@ -59,6 +59,9 @@ func placed(rec eventlog.Record, wide map[string]int32) eventlog.Record {
 
 // unsendable says why an event is not appended. A bundle may say anything: of dalamb's own topics only those are written that make functions run.
 func unsendable(s *source) string {
+	if why := s.event.Extension(event.ExtSealed); why != "" {
+		return "its data was " + why + " when the bundle was made"
+	}
 	switch s.record.Topic {
 	case function.TopicTicks:
 		if s.event.Type != event.TypeScheduleTicked {
