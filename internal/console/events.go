@@ -58,7 +58,7 @@ func (c *Console) events(v *visit) (frame, error) {
 		ID: v.query("id"), Key: v.query("key"), Type: v.query("type"), Source: v.query("source"),
 	}
 	if p.Topic == "" {
-		p.Topic = function.TopicEvents
+		p.Topic = function.Full(v.who.Environment, function.TopicEvents)
 	}
 	ctx := v.r.Context()
 	var err error

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/dalamb/dalamb/internal/wire"
@@ -41,5 +42,40 @@ func TestWhatAVisitorMayNotHasNoButton(t *testing.T) {
 				t.Errorf("%s of %q: %s is on a page: %v, want %v", tt.self.Role, tt.self.Functions, act, got, want)
 			}
 		}
+	}
+}
+
+// Who is there for one environment has its topic on the page of events, and settings without what is of the whole installation.
+func TestATenantHasPagesOfItsOwn(t *testing.T) {
+	api := hostileAPI(t)
+	var mu sync.Mutex
+	asked := ""
+	v := signedIn(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked += r.URL.Path + "?" + r.URL.RawQuery + "\n"
+		mu.Unlock()
+		if r.URL.Path == "/v1/self" {
+			_ = json.NewEncoder(w).Encode(wire.Self{Role: "admin", Environment: "acme"})
+			return
+		}
+		api.ServeHTTP(w, r)
+	}))
+	v.get("/events")
+	if !strings.Contains(asked, "topic=acme.events") {
+		t.Errorf("the page of events asks\n%s\nwant for acme.events", asked)
+	}
+	text := v.get("/settings").Body.String()
+	for _, section := range []string{"machine", "hooks", "repositories"} {
+		if strings.Contains(text, `id="`+section+`"`) || strings.Contains(text, `#`+section+`"`) {
+			t.Errorf("the settings have %s, which nobody tells a tenant", section)
+		}
+	}
+	for _, path := range []string{"/v1/machine", "/v1/tokens", "/v1/hooks", "/v1/repositories", "/v1/services", "/v1/copies"} {
+		if strings.Contains(asked, path+"?") {
+			t.Errorf("the settings ask for %s, which is refused", path)
+		}
+	}
+	if !strings.Contains(text, `id="secrets"`) {
+		t.Error("the settings lack secrets")
 	}
 }

@@ -32,7 +32,6 @@ func (c *Console) settings(v *visit) (frame, error) {
 	ctx := v.r.Context()
 	all := together{}
 	all.ask("the node", func() (err error) { p.Node, err = v.Node(ctx); return err })
-	all.ask("the machine", func() (err error) { p.Machine, err = v.Machine(ctx); return err })
 	all.ask("topics", func() error {
 		list, err := v.Client.Topics(ctx)
 		for _, t := range list {
@@ -45,19 +44,22 @@ func (c *Console) settings(v *visit) (frame, error) {
 		p.Topics = first(p.Topics)
 		return err
 	})
-	all.ask("tokens", func() (err error) { p.Tokens, err = v.Tokens(ctx); return err })
 	all.ask("secrets", func() (err error) { p.Secrets, err = v.Secrets(ctx); return err })
 	all.ask("configuration values", func() (err error) { p.Config, err = v.Config(ctx); return err })
-	all.ask("hooks", func() (err error) { p.Hooks, err = v.Hooks(ctx); return err })
-	all.ask("repositories", func() error { list, err := v.Repositories(ctx); p.Repositories = list.Repositories; return err })
 	all.ask("environments", func() (err error) { p.Environments, err = v.Environments(ctx); return err })
 	all.ask("quotas", func() (err error) { p.Quotas, err = v.Quotas(ctx); return err })
-	all.ask("services", func() (err error) { p.Services, err = v.Services(ctx); return err })
 	all.ask("schedules", func() (err error) { p.Schedules, err = v.Schedules(ctx); return err })
 	all.ask("replays", func() (err error) { p.Replays, err = v.Replays(ctx); return err })
-	all.ask("copies", func() (err error) { p.Copies, err = v.Copies(ctx); return err })
 	all.ask("delayed events", func() (err error) { p.Delayed, err = v.Delayed(ctx, 20); return err })
 	all.ask("upstreams", func() (err error) { p.Upstreams, err = v.Upstreams(ctx, ""); return err })
+	if v.who.Environment == "" { // of the whole installation, and nothing for who is there for one environment
+		all.ask("the machine", func() (err error) { p.Machine, err = v.Machine(ctx); return err })
+		all.ask("tokens", func() (err error) { p.Tokens, err = v.Tokens(ctx); return err })
+		all.ask("hooks", func() (err error) { p.Hooks, err = v.Hooks(ctx); return err })
+		all.ask("repositories", func() error { list, err := v.Repositories(ctx); p.Repositories = list.Repositories; return err })
+		all.ask("services", func() (err error) { p.Services, err = v.Services(ctx); return err })
+		all.ask("copies", func() (err error) { p.Copies, err = v.Copies(ctx); return err })
+	}
 	var err error
 	if p.Problems, err = all.wait(); err != nil {
 		return frame{}, err
