@@ -14,7 +14,7 @@ import (
 )
 
 // format is the number of the index's layout (keys.go). It changes with the layout; an index of another format is built again.
-const format = "3"
+const format = "4"
 
 // formatFile stands beside the index and is written last.
 const formatFile = "FORMAT"

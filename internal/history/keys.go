@@ -14,7 +14,7 @@ import (
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// The layout of the index, format 3. A table has a letter of its own: runs R, dead letters D.
+// The layout of the index, format 4. A table has a letter of its own: runs R, dead letters D.
 //
 //	m <topic> 0 <partition>                          -> mark: how far that partition is folded
 //	C <event id>                                     -> when its run was cancelled
@@ -22,7 +22,7 @@ import (
 //	<table> i <index> <value> 0 <newest first> <id>  -> nothing, or names
 //
 // <newest first> is the row's time in milliseconds, subtracted from the largest number, so that a scan begins with the newest.
-// The indexes: a all rows (value empty), f function, s state (runs that did not succeed), e the event's id, n the names in rows of
+// The indexes: a all rows (value empty), f function, s state and x state, slash, function (both of runs that did not succeed), e the event's id, n the names in rows of
 // many runs (value empty), p places in the log of the events of such rows. See many.go for these. v,
 // of dead letters: function, slash, version of the last attempt.
 
@@ -30,6 +30,7 @@ const (
 	indexAll      = 'a'
 	indexFunction = 'f'
 	indexState    = 's'
+	indexStateOf  = 'x'
 	indexEvent    = 'e'
 	indexNames    = 'n'
 	indexPlace    = 'p'
@@ -72,13 +73,18 @@ func deadTable() *table {
 func runTerms(r *function.Run) []term {
 	ts := []term{{index: indexAll}, {index: indexFunction, value: r.Function}, eventTerm(r.Event.ID)}
 	if r.State != function.RunSucceeded {
-		ts = append(ts, term{index: indexState, value: string(r.State)})
+		ts = append(ts, term{index: indexState, value: string(r.State)}, stateTerm(r.State, r.Function))
 	}
 	return ts
 }
 
 func deadTerms(d *function.DeadLetter) []term {
 	return []term{{index: indexAll}, {index: indexFunction, value: d.Run.Function}, versionTerm(d.Run.Function, function.LastVersion(d.Run.Attempts))}
+}
+
+// stateTerm finds what went wrong with one function, however few that is of what went wrong with all of them.
+func stateTerm(state function.RunState, fn string) term {
+	return term{index: indexStateOf, value: fmt.Sprint(state, "/", fn)}
 }
 
 func versionTerm(fn string, version int) term {

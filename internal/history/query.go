@@ -114,6 +114,8 @@ func (q *Query) probes(t *table) []probe {
 		return []probe{{term: eventTerm(q.EventID)}, {term: placeTerm(at.Topic, at.Partition, at.Offset), name: uint32(at.Offset), named: true}}
 	case runs && q.EventID != "":
 		return []probe{{term: eventTerm(q.EventID)}, {term: term{index: indexNames}, name: hashOf(q.EventID), named: true}}
+	case runs && q.State != "" && q.State != function.RunSucceeded && q.Function != "":
+		return []probe{{term: stateTerm(q.State, q.Function)}}
 	case runs && q.State != "" && q.State != function.RunSucceeded:
 		return []probe{{term: term{index: indexState, value: string(q.State)}}}
 	case !runs && q.Function != "" && q.Version != 0:
