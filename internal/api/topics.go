@@ -139,7 +139,7 @@ func (a *API) alterTopic(r *http.Request, _ query) (any, error) {
 	if err := decode(r, &req); err != nil {
 		return nil, err
 	}
-	if err := ownTopic(name); err != nil {
+	if err := mayAlter(name, req); err != nil {
 		return nil, err
 	}
 	t, err := a.topic(r.Context(), name)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -22,23 +23,27 @@ func systemTopics() []eventlog.Topic {
 	bounded := func(name string) eventlog.Topic {
 		return eventlog.Topic{Name: name, Partitions: 8, Retention: week, MaxBytes: 2 * gib}
 	}
+	tells := func(name string, partitions int32) eventlog.Topic {
+		least := api.LeastKept()[name]
+		return eventlog.Topic{Name: name, Partitions: partitions, Retention: least.Retention, MaxBytes: least.MaxBytes}
+	}
 	return []eventlog.Topic{
 		{Name: function.TopicControl, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever},
 		{Name: function.TopicProgress, Partitions: 8, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},
-		bounded(function.TopicRuns),
-		bounded(function.TopicRequests),
-		bounded(function.TopicLogs),
+		tells(function.TopicRuns, 8),
+		tells(function.TopicRequests, 8),
+		tells(function.TopicLogs, 8),
 		bounded(function.TopicInvoke),
 		{Name: function.TopicBodies, Partitions: 2, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true}, // see tidyBodies
 		bounded(function.TopicJobs),
 		{Name: function.TopicDelayed, Partitions: 8, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},
-		bounded(function.TopicReplays),
+		tells(function.TopicReplays, 8),
 		bounded(function.TopicTicks),
 		bounded(function.TopicHooks),
 		{Name: function.TopicCallbacks, Partitions: 8, Retention: week, MaxBytes: eventlog.Forever, Compact: true},
-		bounded(function.TopicBuilds),
-		{Name: function.TopicUsage, Partitions: 1, Retention: 400 * 24 * time.Hour, MaxBytes: 2 * gib},
-		{Name: function.TopicAlerts, Partitions: 1, Retention: 90 * 24 * time.Hour, MaxBytes: gib},
+		tells(function.TopicBuilds, 8),
+		tells(function.TopicUsage, 1),
+		tells(function.TopicAlerts, 1),
 		{Name: function.TopicCache, Partitions: 1, Retention: week, MaxBytes: gib},
 		{Name: function.TopicIdempotency, Partitions: idempotency.Partitions, Retention: function.MaxKeep + 24*time.Hour, MaxBytes: 2 * gib, Compact: true},
 		{Name: function.TopicSeals, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},

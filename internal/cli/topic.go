@@ -138,7 +138,8 @@ func topicAlter(env *environment) *cobra.Command {
 	var retention, maxBytes string
 	var rules ruleFlags
 	c := &cobra.Command{
-		Use: "alter NAME", Short: "Change a topic; partitions may only grow", Args: cobra.ExactArgs(1),
+		Use: "alter NAME", Short: "Change a topic; partitions may only grow",
+		Long: "Change a topic; partitions may only grow. Of dalamb's own topics those that tell what happened, such as _dalamb.runs, can be kept for longer than dalamb keeps them.", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var change wire.TopicAlter
 			if c.Flags().Changed("partitions") {
