@@ -4,7 +4,7 @@
 //
 // A row is measured in turns with its yardstick, so that a slow moment of the machine meets both; "ratio" is the median over the
 // turns and "middle half" says where half of them lie. BENCH_OUT=FILE writes the table as JSON too, BENCH_PAGE=docs/performance.md
-// puts the rows where that page has a place for them, BENCH_PROFILE=FILE writes a CPU profile of the node in the batch row and the sync row, of the latter its calls from 16 connections. BENCH_TURNS=N takes fewer turns, to see that a row works. It drives bin/dalamb as a
+// puts the rows where that page has a place for them, BENCH_PROFILE=FILE writes a CPU profile of the node in the batch row and the sync row, of the latter its calls from 16 connections. BENCH_TURNS=N takes fewer turns, to see that a row works, and BENCH_RUNS=N fewer runs in the month row. It drives bin/dalamb as a
 // person would. A target that is missed is told, and is no error.
 package main
 
@@ -58,6 +58,7 @@ func rows() []row {
 		{"writes", writesRow},
 		{"restart", restartRow},
 		{"console", consoleRow},
+		{"month", monthRow},
 		{"push", pushRow},
 		{"watch", watchRow},
 		{"lag", lagRow},
