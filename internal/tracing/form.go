@@ -122,12 +122,8 @@ func (f *form) marks(name string, at time.Time) {
 	f.b = appendText(f.b, spanEvents, f.part)
 }
 
-// links adds a span that this one comes of without being below it; parent is a traceparent, or nothing.
-func (f *form) links(parent string) {
-	p := pointOf(parent)
-	if p.isNone() {
-		return
-	}
+// links adds a span that this one comes of without being below it.
+func (f *form) links(p point) {
 	f.part = appendText(f.part[:0], linkTrace, p.trace[:])
 	f.part = appendText(f.part, linkSpan, p.span[:])
 	f.part = appendFixed32(f.part, linkFlags, flags(p.sampled, p))
@@ -157,6 +153,24 @@ func appendFixed32(b []byte, field protowire.Number, v uint32) []byte {
 
 // longest is how much of a text a span says, in bytes.
 const longest = 256
+
+// own bounds texts, and copies them together: a span that waits to be sent would keep all of the request's header, or of the record, that a short text of it is cut from.
+func own(texts ...*string) {
+	n := 0
+	for _, t := range texts {
+		*t = (*t)[:min(len(*t), longest)]
+		n += len(*t)
+	}
+	var all strings.Builder
+	all.Grow(n)
+	for _, t := range texts {
+		all.WriteString(*t)
+	}
+	rest := all.String()
+	for _, t := range texts {
+		*t, rest = rest[:len(*t)], rest[len(*t):]
+	}
+}
 
 // clip bounds a text that somebody else may have chosen. What is no UTF-8 is replaced after the cut, which may go through a character: one such string in
 // a protobuf message, and none of the spans that are sent with it arrives.

@@ -26,7 +26,10 @@ func (t *Tracer) Invocation(i Invocation) *Span {
 	if t == nil {
 		return nil
 	}
-	return t.begin(i.Parent, &i)
+	s := t.begin(i.Parent, &i)
+	i.Parent = ""
+	own(&i.Function, &i.ID, &i.Run, &i.Trigger)
+	return s
 }
 
 func (i *Invocation) describe(f *form) {
@@ -109,6 +112,7 @@ func (t *Tracer) Upstream(parent, method, function, trigger string) *Span {
 	if t == nil {
 		return nil
 	}
+	own(&method, &function, &trigger)
 	return t.begin(parent, upstream{method, function, trigger})
 }
 

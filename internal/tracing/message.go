@@ -22,7 +22,10 @@ func (t *Tracer) Send(m Sending) *Span {
 	if t == nil {
 		return nil
 	}
-	return t.begin(m.Parent, &m)
+	s := t.begin(m.Parent, &m)
+	m.Parent = ""
+	own(&m.Topic, &m.ID)
+	return s
 }
 
 func (m *Sending) describe(f *form) {
@@ -55,18 +58,47 @@ type Processing struct {
 	Function, Trigger string
 	Run               string
 	Attempt           int
+
+	events int // these stand for Parents and Redrive, once the span has begun
+	links  []point
 }
 
+// maxLinks is how many links a span has at most: those of the first events. As many are usual in OpenTelemetry's SDKs, "Span Limits".
+const maxLinks = 128
+
 // Process begins the span of an attempt. The trace of one event goes on in it. Several events in a batch have no trace in common: then it begins one,
-// and links to all of them. The same conventions, "Consumer spans".
+// and links to them, as far as maxLinks goes. The same conventions, "Consumer spans".
 func (t *Tracer) Process(p Processing) *Span {
 	if t == nil {
 		return nil
 	}
-	if len(p.Parents) == 1 {
-		return t.begin(p.Parents[0], &p)
+	from := ""
+	p.events = len(p.Parents)
+	if p.events == 1 {
+		from = p.Parents[0]
+	} else {
+		p.links = linksTo(p.Parents)
 	}
-	return t.begin("", &p)
+	if asked := pointOf(p.Redrive); !asked.isNone() {
+		p.links = append(p.links, asked)
+	}
+	p.Parents, p.Redrive = nil, ""
+	own(&p.Topic, &p.ID, &p.Function, &p.Trigger, &p.Run)
+	return t.begin(from, &p)
+}
+
+// linksTo are those of a batch; one place is left, for a redrive's.
+func linksTo(parents []string) []point {
+	links := make([]point, 0, min(len(parents)+1, maxLinks))
+	for _, parent := range parents {
+		if len(links) == maxLinks-1 {
+			break
+		}
+		if p := pointOf(parent); !p.isNone() {
+			links = append(links, p)
+		}
+	}
+	return links
 }
 
 func (p *Processing) describe(f *form) {
@@ -78,15 +110,14 @@ func (p *Processing) describe(f *form) {
 	f.says("dalamb.trigger", p.Trigger)
 	f.says("dalamb.run", p.Run)
 	f.counts("dalamb.attempt", int64(p.Attempt))
-	if len(p.Parents) == 1 {
+	if p.events == 1 {
 		f.says(semconv.MessagingMessageIDKey, p.ID)
 	} else {
-		for _, parent := range p.Parents {
-			f.links(parent)
-		}
-		f.counts(semconv.MessagingBatchMessageCountKey, int64(len(p.Parents)))
+		f.counts(semconv.MessagingBatchMessageCountKey, int64(p.events))
 	}
-	f.links(p.Redrive)
+	for _, l := range p.links {
+		f.links(l)
+	}
 }
 
 // Processed ends the span of an attempt; outcome says how it went, failure what has failed, "" = nothing.

@@ -19,6 +19,8 @@ type Request struct {
 	Path   string // with its query
 	Remote string // who sends it
 	Agent  string
+
+	query string // what of Path is that, once the span has begun
 }
 
 // Request begins the span of a request. HTTP semantic conventions of OpenTelemetry, "HTTP server".
@@ -26,14 +28,17 @@ func (t *Tracer) Request(r Request) *Span {
 	if t == nil {
 		return nil
 	}
-	return t.begin(r.Parent, &r)
+	s := t.begin(r.Parent, &r)
+	r.Parent = ""
+	r.Path, r.query, _ = strings.Cut(r.Path, "?")
+	own(&r.Method, &r.Scheme, &r.Host, &r.Path, &r.query, &r.Remote, &r.Agent)
+	return s
 }
 
 func (r *Request) describe(f *form) {
 	method := methodOf(r.Method)
 	f.begins(method, tracepb.Span_SPAN_KIND_SERVER)
-	path, query, _ := strings.Cut(r.Path, "?")
-	f.says(semconv.URLPathKey, path)
+	f.says(semconv.URLPathKey, r.Path)
 	f.says(semconv.URLSchemeKey, schemeOf(r.Scheme))
 	f.says(semconv.ServerAddressKey, r.Host)
 	if method != r.Method {
@@ -42,8 +47,8 @@ func (r *Request) describe(f *form) {
 	} else {
 		f.says(semconv.HTTPRequestMethodKey, method)
 	}
-	if query != "" {
-		f.says(semconv.URLQueryKey, query)
+	if r.query != "" {
+		f.says(semconv.URLQueryKey, r.query)
 	}
 	if r.Remote != "" {
 		f.says(semconv.ClientAddressKey, r.Remote)
@@ -79,6 +84,7 @@ func (s *Span) Answered(method, route string, status int) {
 		failure = cmp.Or(http.StatusText(status), strconv.Itoa(status))
 	}
 	if s.ends(failure) {
+		own(&method, &route)
 		s.send(answered{method, route, status}, failure)
 	}
 }

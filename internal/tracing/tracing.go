@@ -74,6 +74,7 @@ func (s *Span) ends(failure string) bool {
 
 // send gives a span that ends to the sink.
 func (s *Span) send(how description, failure string) {
+	own(&failure)
 	s.until, s.how, s.failure = s.begun.Add(time.Since(s.begun)), how, failure
 	s.tracer.to.Take(s)
 }
