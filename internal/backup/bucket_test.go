@@ -371,6 +371,31 @@ func TestAStoreThatIgnoresConditionsIsRefused(t *testing.T) {
 	}
 }
 
+// TestAStoreThatIgnoresIfMatchIsRefused: it keeps two apart who begin, and not one who was frozen from the next.
+func TestAStoreThatIgnoresIfMatchIsRefused(t *testing.T) {
+	at, objects := inBucket(t)
+	dir, log := data(t)
+	o := backup.Options{To: at, Data: dir, Log: log}
+	take(t, o)
+	before, err := os.ReadFile(filepath.Join(objects, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.To = between(t, at, func(r *http.Request, w http.ResponseWriter, answer *httptest.ResponseRecorder) bool {
+		if r.Method != http.MethodPut || r.Header.Get("If-Match") == "" || answer.Code != http.StatusPreconditionFailed {
+			return false
+		}
+		w.Header().Set("ETag", `"written"`)
+		return true
+	})
+	if _, err := backup.Take(t.Context(), o); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "(If-Match)") || !strings.Contains(fault.HintOf(err), "docs/backup.md") {
+		t.Errorf("Take = %v, hint %q", err, fault.HintOf(err))
+	}
+	if after, err := os.ReadFile(filepath.Join(objects, "lock")); err != nil || string(after) != string(before) {
+		t.Errorf("the lock was %s and is %s, %v", before, after, err)
+	}
+}
+
 // TestACancelledBackupFreesItsPlace: the next one need not wait.
 func TestACancelledBackupFreesItsPlace(t *testing.T) {
 	at, _ := inBucket(t)

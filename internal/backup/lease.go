@@ -52,6 +52,20 @@ const patience = 10 * time.Second
 // errTaken says that a write was not taken because of what is there.
 var errTaken = errors.New("somebody else has written there")
 
+// heeds sees to it that the store refuses a write over an object that is no longer the one that its writer saw. Without that nobody who was frozen would learn that the
+// place is another's.
+func (b *bucket) heeds(ctx context.Context) error {
+	const nobodys = "00000000000000000000000000000000" // the ETag of no object that is there
+	switch _, err := b.put(ctx, formatFile, []byte(format), nobodys); {
+	case err == nil:
+		return fault.New(fault.Invalid, "%s writes what it was told to write only over another object (If-Match): two backups at a time could destroy each other", b.endpoint).
+			WithHint("use a store that knows conditional writes; docs/backup.md")
+	case !errors.Is(err, errTaken):
+		return err
+	}
+	return nil
+}
+
 // take gets the place, or says who has it. The context that it returns ends when the place is lost; close ends it, too.
 func (b *bucket) take(ctx context.Context, by string) (context.Context, *lease, error) {
 	l := &lease{at: b, id: rand.Text(), ask: make(chan question), done: make(chan struct{})}

@@ -48,6 +48,9 @@ func (b *bucket) begin(ctx context.Context, fresh bool) (context.Context, writer
 	case !errors.Is(err, errTaken):
 		return ctx, nil, err
 	}
+	if err := b.heeds(ctx); err != nil {
+		return ctx, nil, err
+	}
 	encoder, err := newEncoder()
 	if err != nil {
 		return ctx, nil, fmt.Errorf("prepare compression: %w", err)
