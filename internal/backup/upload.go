@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -211,11 +212,18 @@ func (w *bucketWriter) list(ctx context.Context, name string, text []byte) error
 	return nil
 }
 
+// remove gives up long before the lease can be another's: a store that hangs, and the library that tries again for minutes, would remove what that one counts on.
 func (w *bucketWriter) remove(ctx context.Context, name string) error {
-	if err := w.lease.held(ctx, false); err != nil {
+	if err := w.lease.held(ctx, false); err != nil { // it was renewed within a quarter of its time
 		return err
 	}
-	return w.delete(ctx, name)
+	slow := fault.New(fault.Unavailable, "remove %s in %s: %s has not done so within %s", name, w.at, w.at.endpoint, w.at.lease/2).WithHint("try again when it answers faster")
+	ctx, cancel := context.WithTimeoutCause(ctx, w.at.lease/2, slow)
+	defer cancel()
+	if err := w.delete(ctx, name); err != nil {
+		return cmp.Or(context.Cause(ctx), err)
+	}
+	return nil
 }
 
 func (w *bucketWriter) delete(ctx context.Context, name string) error {
