@@ -3,6 +3,7 @@
 package telemetry
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -46,9 +47,19 @@ func plainErrors(_ []string, a slog.Attr) slog.Attr {
 		return a
 	}
 	if err, is := a.Value.Any().(error); is {
-		a.Value = slog.StringValue(err.Error())
+		a.Value = slog.StringValue(said(err))
 	}
 	return a
+}
+
+// said is what an error says. One that cannot say anything, as a nil pointer in the place of an error, must not end the node that logs it: fmt says what is wrong with it.
+func said(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprint(err)
+		}
+	}()
+	return err.Error()
 }
 
 // Level reads the name of a level; "" is info.

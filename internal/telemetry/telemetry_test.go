@@ -77,6 +77,25 @@ func TestAnErrorIsLoggedWithoutItsStack(t *testing.T) {
 	}
 }
 
+// sour is an error with something in it.
+type sour struct{ text string }
+
+func (s *sour) Error() string { return s.text }
+
+func TestAnErrorThatIsANilPointerIsLogged(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		var out bytes.Buffer
+		l, err := Logger(LogOptions{Writer: &out, Format: format})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Error("broken", "err", (*sour)(nil), "n", 3)
+		if got := out.String(); !strings.Contains(got, "<nil>") || !strings.Contains(got, "broken") {
+			t.Errorf("%s: %s, want that the error is <nil>", format, got)
+		}
+	}
+}
+
 func TestLoggerRefuses(t *testing.T) {
 	for _, o := range []LogOptions{{Format: "xml"}, {Level: "loud"}} {
 		_, err := Logger(o)
