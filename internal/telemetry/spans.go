@@ -13,8 +13,11 @@ import (
 	"github.com/dalamb/dalamb/internal/tracing"
 )
 
-// spansAtOnce is how many spans one sending has at most.
-const spansAtOnce = 1024
+// One sending has so many spans at most, and so many bytes: receivers of gRPC take messages of up to 4 MiB where nobody has told them otherwise.
+const (
+	spansAtOnce = 1024
+	bytesAtOnce = 2 << 20
+)
 
 // spanQueue holds the spans that are to be sent, and so many at most. Who ends a span adds it to a list, and no more: one goroutine looks at that every second,
 // or when enough is there for a sending, and is not woken for each span.
@@ -85,26 +88,27 @@ func (q *spanQueue) run(ctx context.Context) {
 		q.list = nil
 		q.mu.Unlock()
 		for len(spans) > 0 {
-			n := min(len(spans), spansAtOnce)
-			q.send(ctx, spans[:n])
-			spans = spans[n:]
+			spans = spans[q.send(ctx, spans[:min(len(spans), spansAtOnce)]):]
 		}
 	}
 }
 
-func (q *spanQueue) send(ctx context.Context, spans []*tracing.Span) {
+// send sends the first spans, as many as one sending may have, and says how many those were.
+func (q *spanQueue) send(ctx context.Context, spans []*tracing.Span) (n int) {
 	ctx, cancel := context.WithTimeout(ctx, 2*sendTimeout)
 	defer cancel()
-	err := q.to.UploadTraces(ctx, []*tracepb.ResourceSpans{{Resource: q.from, SchemaUrl: q.schema, ScopeSpans: []*tracepb.ScopeSpans{tracing.Form(spans)}}})
+	form, n := tracing.Form(spans, bytesAtOnce)
+	err := q.to.UploadTraces(ctx, []*tracepb.ResourceSpans{{Resource: q.from, SchemaUrl: q.schema, ScopeSpans: []*tracepb.ScopeSpans{form}}})
 	q.mu.Lock()
-	q.waiting -= len(spans)
+	q.waiting -= n
 	q.mu.Unlock()
 	q.trouble.note(err)
 	if err != nil {
-		q.counts.spansFailed.Add(float64(len(spans)))
+		q.counts.spansFailed.Add(float64(n))
 	} else {
-		q.counts.spansSent.Add(float64(len(spans)))
+		q.counts.spansSent.Add(float64(n))
 	}
+	return n
 }
 
 // close sends what waits, as long as ctx allows. What is taken later is lost.

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/dalamb/dalamb/internal/tracing"
 )
@@ -60,6 +62,41 @@ func TestSpansAreDroppedAndCountedRatherThanWaitedFor(t *testing.T) {
 		if got := testutil.ToFloat64(q.counts.spansSent); got != float64(most) {
 			t.Errorf("%g spans were sent, want %d", got, most)
 		}
+	}
+}
+
+// weighing takes everything, and keeps how long each sending is.
+type weighing struct{ sizes []int }
+
+func (w *weighing) Start(context.Context) error { return nil }
+func (w *weighing) Stop(context.Context) error  { return nil }
+
+func (w *weighing) UploadTraces(_ context.Context, spans []*tracepb.ResourceSpans) error {
+	w.sizes = append(w.sizes, proto.Size(spans[0]))
+	return nil
+}
+
+// TestASendingIsNoLongerThanReceiversTake: spans of batches have many links each.
+func TestASendingIsNoLongerThanReceiversTake(t *testing.T) {
+	q, to := stuckQueue(t, 4*spansAtOnce)
+	close(to.free)
+	all := &weighing{}
+	q.to = all
+	tr := tracing.New(q, 1)
+	p := tracing.Processing{Topic: "events", Parents: slices.Repeat([]string{"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, 1000)}
+	for range spansAtOnce {
+		tr.Process(p).Processed("succeeded", "")
+	}
+	if err := q.close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range all.sizes {
+		if n > bytesAtOnce+1024 {
+			t.Errorf("a sending has %d bytes, want about %d at most", n, bytesAtOnce)
+		}
+	}
+	if got := testutil.ToFloat64(q.counts.spansSent); got != spansAtOnce || len(all.sizes) < 2 {
+		t.Errorf("%g spans were sent in %d sendings, want all %d in several", got, len(all.sizes), spansAtOnce)
 	}
 }
 

@@ -30,18 +30,22 @@ const (
 	anyText, anyBool, anyInt               = 1, 2, 3
 )
 
-// Form puts spans that a sink was given into the form of OTLP 1.x; what a span says is gathered here. They are written as bytes at once, and stand in the message as
+// Form puts spans that a sink was given, the first of them that fit into most bytes and at least one, into the form of OTLP 1.x, and says how many those are. What a span says is gathered here. They are written as bytes at once, and stand in the message as
 // fields that it need not know to pass them on: as messages of their own, with one for each attribute and its value, they took twice as long to send.
-func Form(spans []*Span) *tracepb.ScopeSpans {
+func Form(spans []*Span, most int) (m *tracepb.ScopeSpans, n int) {
 	const usual = 600 // bytes of a span
-	f, all := &form{}, make([]byte, 0, usual*len(spans))
+	f, all := &form{}, make([]byte, 0, min(most, usual*len(spans)))
 	for _, s := range spans {
 		f.fill(s)
+		if n > 0 && len(all)+protowire.SizeTag(scopeSpans)+protowire.SizeBytes(len(f.b)) > most {
+			break
+		}
 		all = appendText(all, scopeSpans, f.b)
+		n++
 	}
-	m := &tracepb.ScopeSpans{Scope: &common.InstrumentationScope{Name: scope}}
+	m = &tracepb.ScopeSpans{Scope: &common.InstrumentationScope{Name: scope}}
 	m.ProtoReflect().SetUnknown(all)
-	return m
+	return m, n
 }
 
 // form is a span in the form of OTLP, while it is filled in. One is used for many spans, one after another.

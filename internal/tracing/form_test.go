@@ -18,7 +18,11 @@ import (
 // received are spans as a receiver reads them.
 func received(t *testing.T, spans []*tracing.Span) []*tracepb.Span {
 	t.Helper()
-	text, err := proto.Marshal(tracing.Form(spans))
+	form, n := tracing.Form(spans, 1<<30)
+	if n != len(spans) {
+		t.Errorf("%d of %d spans are in the form", n, len(spans))
+	}
+	text, err := proto.Marshal(form)
 	if err != nil {
 		t.Fatal(err)
 	}

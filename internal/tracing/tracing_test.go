@@ -44,7 +44,8 @@ func TestWhatAClientSaysCostsNoOthersSpan(t *testing.T) {
 			want++
 		}
 		tr.Request(tracing.Request{Method: "GET", Path: "/neighbour"}).Failed("busy\xff")
-		form, read := tracing.Form(to), new(tracepb.ScopeSpans)
+		form, _ := tracing.Form(to, 1<<30)
+		read := new(tracepb.ScopeSpans)
 		text, err := proto.Marshal(form)
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
