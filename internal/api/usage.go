@@ -14,7 +14,7 @@ import (
 type Usage interface {
 	// Usage is what was used in the hours that begin from since on and before until.
 	Usage(ctx context.Context, since, until time.Time) ([]function.Usage, error)
-	// Lacking are the hours among them of which the log had let go of records before they were counted.
+	// Lacking are the hours among them of which the log may have let go of records before they were counted.
 	Lacking(ctx context.Context, since, until time.Time) ([]time.Time, error)
 }
 

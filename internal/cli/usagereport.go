@@ -58,7 +58,7 @@ not divided: --since 30m is all of the hour that was then. With --prices FILE it
 			}
 			r.Lacking = used.Lacking
 			for _, hour := range used.Lacking {
-				fmt.Fprintf(c.ErrOrStderr(), "warning: the hour from %s is not whole: the log had let go of records before they were counted; more was used\n", hour.UTC().Format("2006-01-02 15:04Z"))
+				fmt.Fprintf(c.ErrOrStderr(), "warning: the hour from %s may not be whole: the log had let go of records, which may be of it, before they were counted; more may have been used\n", hour.UTC().Format("2006-01-02 15:04Z"))
 			}
 			switch format {
 			case "json":
@@ -87,7 +87,7 @@ not divided: --since 30m is all of the hour that was then. With --prices FILE it
 type usageReport struct {
 	Usage   []reportLine `json:"usage"`
 	Total   reportLine   `json:"total"`
-	Lacking []time.Time  `json:"lacking,omitempty"` // hours of which more was used
+	Lacking []time.Time  `json:"lacking,omitempty"` // hours in which more may have been used
 }
 
 // rows are the report as a person reads it, with the total where that is of several.

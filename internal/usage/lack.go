@@ -30,8 +30,9 @@ func decodeHour(r *eventlog.Record) (h function.UsageHour, ok bool) {
 	return h, json.Unmarshal(e.Data, &h) == nil && !h.Hour.IsZero()
 }
 
-// hour says of an hour that is about to be counted what of it the log has let go of, and up to where is counted with it. Where all of the hour is gone the place stays
-// where it was: the next hour lacks as well.
+// hour says of an hour that is about to be counted what of it the log has let go of, and up to where is counted with it. Where nothing of the hour
+// is left the place stays where it was, and the next hour may lack as well: what is gone has taken its times with it, so each hour that it may be of is named, one in
+// which nothing was used among them.
 func (l *lack) hour(ctx context.Context, k *Keeper, from, to time.Time) (function.UsageHour, error) {
 	h := function.UsageHour{Hour: from, Counted: map[string]int64{}}
 	ps, err := k.sources(ctx)
@@ -60,8 +61,8 @@ func (l *lack) hour(ctx context.Context, k *Keeper, from, to time.Time) (functio
 	return h, nil
 }
 
-// Lacking are the hours from since on and before until of which the log had let go of records before they were counted, oldest first. What was used in them is more
-// than Usage says.
+// Lacking are the hours from since on and before until of which the log may have let go of records before they were counted, oldest first: at least one of those that
+// follow each other. What was used in them may be more than Usage says; in all others it is what Usage says.
 func (k *Keeper) Lacking(ctx context.Context, since, until time.Time) ([]time.Time, error) {
 	at, err := k.offsetAt(ctx, place(), since.Add(-2*time.Hour)) // the hour before says up to where was counted, and is stored after its end
 	if err != nil {

@@ -157,7 +157,7 @@ func (k *Keeper) store(ctx context.Context, own eventlog.Owned, hour time.Time, 
 		return err
 	}
 	if complete.Lacking != nil {
-		k.o.Logger.Warn("an hour's usage is not whole: the log has let go of records before they were counted", "hour", hour, "partitions", complete.Lacking)
+		k.o.Logger.Warn("an hour's usage may not be whole: the log has let go of records before they were counted", "hour", hour, "partitions", complete.Lacking)
 	}
 	all, err := k.count(ctx, hour, hour.Add(time.Hour))
 	if err != nil {

@@ -282,6 +282,35 @@ func TestAnHourThatLacksRecordsIsMarked(t *testing.T) {
 	lacking("an hour later", noon.Add(time.Hour))
 }
 
+// TestEachHourIsMarkedThatWhatIsGoneMayBeOf has nobody count for hours; in the second of them nothing was used, and of the third some is gone, which nobody can tell from
+// the second's.
+func TestEachHourIsMarkedThatWhatIsGoneMayBeOf(t *testing.T) {
+	w := newWorld(t)
+	ask := func(after time.Duration) {
+		w.at(after, function.TopicRequests, event.TypeRequestCompleted, function.Request{Function: "pay"})
+	}
+	ask(time.Minute)
+	log := &forgetful{Log: w.log}
+	w.keeper.o.Log = log
+	w.now = noon.Add(time.Hour + 5*time.Minute)
+	w.ok(w.keep(w.log.Append))
+	ask(2*time.Hour + time.Minute)
+	ask(2*time.Hour + 2*time.Minute)
+	ask(3*time.Hour + time.Minute)
+	log.start = 2
+	w.now = noon.Add(4*time.Hour + 5*time.Minute)
+	want := fmt.Sprint([]time.Time{noon.Add(time.Hour), noon.Add(2 * time.Hour)})
+	for _, when := range []string{"before they are stored", "stored"} {
+		got, err := w.keeper.Lacking(t.Context(), noon.Add(-time.Hour), noon.Add(24*time.Hour))
+		if err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%s: Lacking = %v, %v, want %v", when, got, err, want)
+		}
+		if when != "stored" {
+			w.ok(w.keep(w.log.Append))
+		}
+	}
+}
+
 // TestEachRecordIsOfOneHourThoughClocksDiffer has a node whose clock is fast tell of the next hour while others still tell of this one.
 func TestEachRecordIsOfOneHourThoughClocksDiffer(t *testing.T) {
 	w := newWorld(t)

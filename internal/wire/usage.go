@@ -9,5 +9,5 @@ import (
 // UsageList is the answer to GET /v1/usage: what functions used, by the hour, oldest first.
 type UsageList struct {
 	Usage   []function.Usage `json:"usage"`
-	Lacking []time.Time      `json:"lacking,omitempty"` // hours of which the log had let go of records before they were counted
+	Lacking []time.Time      `json:"lacking,omitempty"` // hours of which the log may have let go of records before they were counted
 }
