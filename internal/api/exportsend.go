@@ -2,17 +2,19 @@ package api
 
 import (
 	"net/http"
+	"os"
 	"time"
 )
 
 // maxExports is how many bundles are made and sent at a time: each is held in memory, but for code and images, until the last of it is sent.
 const maxExports = 4
 
-// exportStall is how long who takes a bundle may take nothing of it. However slow he is beyond that, he gets all of it.
-const exportStall = time.Minute
-
-// exportPiece is what is sent by one such deadline, in bytes.
-const exportPiece = 64 << 10
+// Bounds of who takes a bundle, so that he holds its place no longer than its bytes need.
+const (
+	exportStall = time.Minute // how far he may be behind exportRate, and so how long he may take nothing
+	exportRate  = 256 << 10   // bytes a second
+	exportPiece = 64 << 10    // bytes that are sent by one deadline
+)
 
 // begun is an answer of which something was sent, or nothing yet.
 type begun struct {
@@ -20,7 +22,8 @@ type begun struct {
 	c   *http.ResponseController
 	yes bool
 
-	stall time.Duration // how long he who takes it may take nothing
+	stall time.Duration // how far he who takes it may be behind
+	late  time.Duration // how far he is; not below zero: who was fast may be no slower later
 }
 
 func (b *begun) Write(p []byte) (n int, err error) {
@@ -29,9 +32,14 @@ func (b *begun) Write(p []byte) (n int, err error) {
 		b.w.Header().Set("Content-Type", "application/x-tar")
 	}
 	for len(p) > 0 && err == nil {
-		_ = b.c.SetWriteDeadline(time.Now().Add(b.stall)) // what cannot have deadlines is not slow
+		if b.late >= b.stall {
+			return n, os.ErrDeadlineExceeded
+		}
+		began := time.Now()
+		_ = b.c.SetWriteDeadline(began.Add(b.stall - b.late)) // what cannot have deadlines is not slow
 		var sent int
 		sent, err = b.w.Write(p[:min(len(p), exportPiece)])
+		b.late = max(0, b.late+time.Since(began)-time.Duration(sent)*time.Second/exportRate)
 		n, p = n+sent, p[sent:]
 	}
 	return n, err

@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -36,5 +38,42 @@ func TestWhoTakesNothingOfABundleIsNotWaitedFor(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// slow is a connection that takes so long for what is sent at once, and tells so when it is late.
+type slow struct {
+	http.ResponseWriter
+	takes time.Duration
+	until time.Time
+}
+
+func (s *slow) SetWriteDeadline(t time.Time) error { s.until = t; return nil }
+
+func (s *slow) Write(p []byte) (int, error) {
+	if left := time.Until(s.until); left < s.takes {
+		<-time.After(left)
+		return 0, os.ErrDeadlineExceeded
+	}
+	<-time.After(s.takes)
+	return len(p), nil
+}
+
+func TestWhoTakesABundleSlowlyHoldsItsPlaceForMinutesAtMost(t *testing.T) {
+	for _, c := range []struct {
+		takes time.Duration // a piece
+		whole bool
+	}{
+		{200 * time.Millisecond, true}, {50 * time.Second, false}, {time.Second, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &slow{ResponseWriter: httptest.NewRecorder(), takes: c.takes}
+			b := &begun{w: w, c: http.NewResponseController(w), stall: exportStall}
+			began := time.Now()
+			n, err := b.Write(make([]byte, 96<<20))
+			if took := time.Since(began); (err == nil) != c.whole || took > 6*time.Minute {
+				t.Errorf("who takes %s for a piece got %d bytes in %s, %v", c.takes, n, took, err)
+			}
+		})
 	}
 }
