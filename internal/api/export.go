@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"net/http"
 	"slices"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/bundle"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
@@ -30,9 +30,14 @@ func (a *API) exportTrace(w http.ResponseWriter, r *http.Request, q query) error
 	if err != nil {
 		return err
 	}
-	images, err := q.number("images", 0, 1, math.MaxInt64)
+	images, err := q.number("images", 0, 1, maxExportImages)
 	if err != nil {
 		return err
+	}
+	if images > 0 {
+		if err := access.From(r.Context()).May(access.Operate); err != nil {
+			return err
+		}
 	}
 	select {
 	case a.exports <- struct{}{}:

@@ -4,10 +4,18 @@ import (
 	"context"
 	"io"
 	"slices"
+	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/bundle"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+)
+
+// Bounds of the images of a bundle, whatever is asked for.
+const (
+	maxExportImages = 8 << 30          // bytes, of all together
+	exportPulls     = 10 * time.Minute // for what registries are asked, of all together
 )
 
 // Packing is an ability of Images: to give images away, as they are sent.
@@ -26,12 +34,16 @@ type ImagePart struct {
 	Bytes  int64
 }
 
-// images packs the images of the versions that are in the bundle, of at most so many bytes. An image that cannot be had is told, and left out.
+// images packs the images of the versions that are in the bundle, of at most so many bytes, for who may operate their functions: what is not here any more is
+// pulled. An image that cannot be had, or not in time, is told, and left out.
 func (e *export) images(ctx context.Context, most int64) error {
 	store, ok := e.api.images.(Packing)
 	if !ok {
 		return nil // then no function has one
 	}
+	within, stop := context.WithTimeout(ctx, exportPulls)
+	defer stop()
+	who := access.From(ctx)
 	whole := int64(0)
 	held := map[string]bool{}
 	type packed struct {
@@ -44,8 +56,14 @@ func (e *export) images(ctx context.Context, most int64) error {
 			if v.Image == nil || slices.ContainsFunc(all, func(p packed) bool { return p.img.Digest == v.Image.Digest }) {
 				continue
 			}
-			parts, err := store.Parts(ctx, v.Image)
+			if err := who.Over(access.Operate, v.Spec.Name); err != nil {
+				return err
+			}
+			parts, err := store.Parts(within, v.Image)
 			if err != nil {
+				if ctx.Err() != nil {
+					return err
+				}
 				e.lacks("image %s: %v", v.Image.Reference, err)
 				continue
 			}
@@ -53,6 +71,10 @@ func (e *export) images(ctx context.Context, most int64) error {
 				if !held[p.Digest] {
 					held[p.Digest] = true
 					whole += p.Bytes
+				}
+				if p.Bytes < 0 || whole > maxExportImages { // a manifest says what it likes: the sum must not run over
+					return fault.New(fault.TooLarge, "the images have more than %s, which is the most that a bundle can have", function.Bytes(maxExportImages)).
+						WithHint("leave --with-images out: images are named then, and pulled where they run again")
 				}
 			}
 			all = append(all, packed{v.Image, parts})
@@ -65,7 +87,7 @@ func (e *export) images(ctx context.Context, most int64) error {
 	}
 	m := &e.out.Manifest
 	for _, p := range all { // the bound is for all of them, and nothing is pulled for an export that is refused
-		if err := fetched(ctx, store, p.img, p.parts); err != nil {
+		if err := fetched(within, store, p.img, p.parts); err != nil {
 			if ctx.Err() != nil {
 				return err
 			}

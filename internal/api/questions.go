@@ -17,7 +17,7 @@ func (a *API) questionRoutes() []route {
 			Query: []param{
 				{Name: "id", Type: "string", About: "of an event or a run, a W3C trace id, or TOPIC/PARTITION@OFFSET"}, topic,
 				{Name: "causes", Type: "boolean", About: "from the first cause on that can be found; else from the event on"},
-				{Name: "images", Type: "integer", About: "with the images that the versions ran, of at most so many bytes; without them by default"},
+				{Name: "images", Type: "integer", About: "with the images that the versions ran, of at most so many bytes, 8 GiB; it needs the right to operate their functions. Without them by default"},
 			}, AnswerType: "application/x-tar", raw: a.exportTrace},
 		{Method: "GET", Path: "/v1/past", Name: "getPast", Summary: "The platform as it was at a time: functions, versions, aliases, triggers, names of values.",
 			Query:  []param{{Name: "at", Type: "string", About: "a time, or how long ago (15m); now by default"}, fn},

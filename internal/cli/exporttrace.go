@@ -32,7 +32,7 @@ func (t *traceExport) flags(c *cobra.Command) {
 	f.StringVar(&t.event, "event", "", "write the event of this `ID` and what came of it")
 	f.StringVar(&t.topic, "topic", "", "with --trace or --event: look in this topic alone")
 	f.BoolVar(&t.images, "with-images", false, "with --trace or --event: pack the images that the versions ran, so that no registry is needed to run them again")
-	f.StringVar(&t.most, "max-images", defaultImages, "with --with-images: how many `BYTES` they may have together (512Mi, 10Gi)")
+	f.StringVar(&t.most, "max-images", defaultImages, "with --with-images: how many `BYTES` they may have together (512Mi, 8Gi, which is the most)")
 	f.StringVarP(&t.to, "output", "o", "", "with --trace or --event: the `FILE` to write")
 }
 
@@ -65,7 +65,7 @@ func (t *traceExport) write(c *cobra.Command, env *environment) error {
 	if t.images {
 		var most function.Bytes
 		if err := most.UnmarshalText([]byte(t.most)); err != nil || most < 1 {
-			return usageError{c.CommandPath(), fmt.Errorf("--max-images %s: it is no size such as 512Mi or 10Gi", fault.Clip(t.most))}
+			return usageError{c.CommandPath(), fmt.Errorf("--max-images %s: it is no size such as 512Mi or 8Gi", fault.Clip(t.most))}
 		}
 		of.Images = int64(most)
 	}
