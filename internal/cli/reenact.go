@@ -78,6 +78,7 @@ func (r *reenactment) run(c *cobra.Command, found *config.Finding) (err error) {
 		return fault.New(fault.Invalid, "the functions take %s, and no bundle has secrets", strings.Join(missing, ", ")).
 			WithHint("give each, or a stand-in: --secret %s=FILE", missing[0])
 	}
+	alone(c, node)
 	remove, err := r.fresh(c, node)
 	if err != nil {
 		return err
@@ -172,6 +173,25 @@ func (r *reenactment) values() (map[string][]byte, error) {
 		all[name] = value
 	}
 	return all, nil
+}
+
+// alone takes from a node what the file and the variables of another one may say of where things go: what happens again is no line, checkpoint, metric or
+// trace of that one's, and orders no certificate of its domains. What a flag of this command says stays.
+func alone(c *cobra.Command, node *config.Node) {
+	node.Logs.Ship = nil
+	node.Callbacks.Allow = nil
+	if !c.Flags().Changed("otlp") {
+		node.OTLP.Endpoint = ""
+	}
+	if !c.Flags().Changed("audit") {
+		node.Audit.Checkpoints = ""
+	}
+	if !c.Flags().Changed("acme-domain") {
+		node.TLS.ACME.Domains = nil
+	}
+	if !node.TLS.On() { // both take a listener that speaks it
+		node.TLS.Redirect, node.TLS.Clients = "", ""
+	}
 }
 
 // fresh gives the node an empty data directory, and ports that are free where none are named. What it made for this once, remove removes.
