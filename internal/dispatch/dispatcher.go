@@ -67,6 +67,7 @@ type Dispatcher struct {
 	shown    time.Duration // see mirrorEvery
 	duties   []Duty
 
+	quotas Quotas
 	budget budget
 	gates  gates
 	fleet  Expecter // nil = it starts nothing ahead
@@ -123,7 +124,7 @@ func New(o Options) (*Dispatcher, error) {
 	d := &Dispatcher{
 		log: o.Log, catalog: o.Catalog, group: o.Group, drain: o.Drain, logger: o.Logger, now: o.Now,
 		seed: maphash.MakeSeed(), window: laneWindow, parked: laneParked, dedupe: dedupeMost, stale: staleKeys,
-		budget: budget{max: o.MaxHeld}, gates: gates{of: map[int64]*gate{}}, solo: newGate(1),
+		quotas: o.Quotas, budget: budget{max: o.MaxHeld}, gates: gates{of: map[int64]*gate{}}, solo: newGate(1),
 		shown: mirrorEvery, topics: &topics{log: o.Log}, progress: newProgressLog(o.Log), sought: make(chan struct{}, 1), calmed: make(chan struct{}, 1),
 		partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},
 		duties: o.Duties, watches: map[eventlog.Partition][]*watch{},
@@ -134,7 +135,7 @@ func New(o Options) (*Dispatcher, error) {
 		unwrap{view: o.Catalog.View},
 		stale{},
 		guard{now: o.Now, loops: &loops{most: loopPasses}},
-		invoke{invoker: o.Invoker, shadow: o.Shadow, view: o.Catalog.View, now: o.Now, cancels: o.Cancels, bodies: o.Bodies, quotas: o.Quotas, tracer: o.Tracer},
+		invoke{invoker: o.Invoker, shadow: o.Shadow, view: o.Catalog.View, now: o.Now, cancels: o.Cancels, bodies: o.Bodies, tracer: o.Tracer},
 		classify{now: o.Now, rand: o.Rand},
 		emit{topics: d.topics, limit: o.EventLimit, now: o.Now, view: o.Catalog.View, quotas: o.Quotas, tracer: o.Tracer},
 		publish{log: o.Log},

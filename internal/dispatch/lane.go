@@ -42,17 +42,18 @@ type lane struct {
 	newest  *newest           // what it has run of each key; nil = its trigger does not mind
 	seen    *seen             // what it knows of repeated events; nil = its trigger does not mind
 
-	waiter  *waiter   // in the gate's queue; nil = not there
-	placed  bool      // it has a place in time for its next attempt
-	placeAt time.Time // that place, while it is to come; see pacer
-	queued  bool      // in the partition's queue of lanes that can start something
-	dirty   bool      // what the log knows of the lane is out of date
-	stored  bool      // the log may have a laneRecord
-	told    bool      // of a replay: that nothing is left is in the log, or in the commit under way
-	removed bool      // the trigger is no more, or elsewhere
-	gone    string    // why it is removed
-	heir    int64     // removed: from here on another lane looks at the log for the same trigger
-	sick    bool      // invocations fail without the function's doing, and that has been logged
+	waiter    *waiter   // in the gate's queue; nil = not there
+	placed    bool      // it has a place in time for its next attempt
+	placeAt   time.Time // that place, while it is to come; see pacer
+	owesUntil time.Time // its environment owes events, and is asked again then; zero = it is not known to owe any
+	queued    bool      // in the partition's queue of lanes that can start something
+	dirty     bool      // what the log knows of the lane is out of date
+	stored    bool      // the log may have a laneRecord
+	told      bool      // of a replay: that nothing is left is in the log, or in the commit under way
+	removed   bool      // the trigger is no more, or elsewhere
+	gone      string    // why it is removed
+	heir      int64     // removed: from here on another lane looks at the log for the same trigger
+	sick      bool      // invocations fail without the function's doing, and that has been logged
 
 	gathers   time.Time // until when a batch waits for more events; zero = there is none
 	gathering bool      // in the partition's list of lanes with such a batch

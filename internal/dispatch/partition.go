@@ -48,6 +48,7 @@ type partition struct {
 	starved   []*lane         // detached lanes that want to read on
 	spare     []*lane
 	paced     []*lane // lanes whose place in time is to come
+	owing     []*lane // lanes whose environment owes events
 	clock     clock
 	crowded   bool                // more wait for their time than foresee has looked at
 	gathering []*lane             // with a batch that waits for more events
@@ -204,6 +205,7 @@ func (p *partition) step(sc scope) time.Duration {
 		e.lane.enable(e)
 	}
 	p.ripen(now)
+	p.wakeOwing(now)
 	p.wakeGathering(now)
 	p.offer()
 	p.feed(sc)
@@ -232,6 +234,9 @@ func (p *partition) nap(now time.Time) time.Duration {
 			sooner(ahead)
 		}
 	})
+	for _, l := range p.owing {
+		sooner(l.owesUntil)
+	}
 	if p.crowded {
 		sooner(now.Add(foresight / 4))
 	}

@@ -32,7 +32,6 @@ type invoke struct {
 	cancels Cancels
 	tracer  *tracing.Tracer
 	bodies  Bodies
-	quotas  Quotas
 }
 
 func (s invoke) do(ctx context.Context, w *work) error {
@@ -64,9 +63,6 @@ func (s invoke) do(ctx context.Context, w *work) error {
 // call makes an invocation for a group.
 func (s invoke) call(ctx context.Context, g group, inv *function.Invocation) (*function.Result, error) {
 	w := g.ws[0]
-	if err := s.quotas.Wait(ctx, function.Environment(w.trigger.Function)); err != nil {
-		return nil, fmt.Errorf("wait until the environment of %s owes no events: %w", w.trigger.Function, err)
-	}
 	inv.Chain = before(g.ws)
 	inv.TraceParent = w.traceParent()
 	if span := s.process(g); span != nil {

@@ -35,14 +35,14 @@ func (p *partition) startRunnable(sc scope) {
 	}
 }
 
-// startLane starts entries of a lane until its gate is full; then the lane waits in the gate's queue.
+// startLane starts entries of a lane until its gate is full; then the lane waits in the gate's queue. Where its environment owes events it starts none.
 func (p *partition) startLane(sc scope, l *lane) {
 	for l.ready.len() > 0 && l.mayStart() {
 		if p.unflushed >= unflushedMax {
 			p.wake(l)
 			return
 		}
-		if !p.onPace(l) {
+		if !p.solvent(l) || !p.onPace(l) {
 			return
 		}
 		w := &waiter{}
@@ -66,7 +66,7 @@ func (m *granted) apply(sc scope, p *partition) {
 		return // it has left the queue, and given the slot back
 	}
 	m.l.waiter = nil
-	if m.l.ready.len() == 0 || m.l.paused() || p.draining || p.unflushed >= unflushedMax || !m.l.mayStart() {
+	if m.l.ready.len() == 0 || m.l.paused() || p.draining || p.unflushed >= unflushedMax || !m.l.mayStart() || !p.solvent(m.l) {
 		m.l.gate.release()
 		p.wake(m.l)
 		return
@@ -142,14 +142,7 @@ func one(r eventlog.Record) []eventlog.Record { return []eventlog.Record{r} }
 func (p *partition) begin(sc scope, e *entry) {
 	l := e.lane
 	if p.draining || l.paused() && e.state == marking {
-		l.gate.release()
-		p.endTurn(e)
-		e.each(p.void)
-		if l.removed {
-			l.discardAll(e)
-			return
-		}
-		l.disband(e)
+		p.putBack(e)
 		return
 	}
 	e.state = running
@@ -163,6 +156,19 @@ func (p *partition) begin(sc scope, e *entry) {
 		w.each(func(w *work) { w.processed(err) })
 		p.box.post(&ran{entry: e, work: w, err: err})
 	})
+}
+
+// putBack takes from an entry what it holds for an attempt that is not made. It is ready again, or discarded where its trigger is no more.
+func (p *partition) putBack(e *entry) {
+	l := e.lane
+	l.gate.release()
+	p.endTurn(e)
+	e.each(p.void)
+	if l.removed {
+		l.discardAll(e)
+		return
+	}
+	l.disband(e)
 }
 
 // workOf is an attempt of an entry, or of all in its batch.
@@ -247,11 +253,19 @@ func (p *partition) takeTurn(sc scope) {
 	p.myTurn(sc)
 }
 
-// myTurn begins a suspect; the node's turn is taken.
+// myTurn begins the first suspect that may, or gives the node's turn, which is taken, back. A suspect whose environment has come to owe events is put back: the
+// turn is not for waiting.
 func (p *partition) myTurn(sc scope) {
-	e := p.alone.pop()
-	e.turn = true
-	p.prepare(sc, e)
+	for p.alone.len() > 0 {
+		e := p.alone.pop()
+		if p.solvent(e.lane) {
+			e.turn = true
+			p.prepare(sc, e)
+			return
+		}
+		p.putBack(e)
+	}
+	p.d.solo.release()
 }
 
 type turnGranted struct{ w *waiter }
@@ -261,10 +275,6 @@ func (m *turnGranted) apply(sc scope, p *partition) {
 		return
 	}
 	p.turn = nil
-	if p.alone.len() == 0 {
-		p.d.solo.release()
-		return
-	}
 	p.myTurn(sc)
 	p.takeTurn(sc)
 }

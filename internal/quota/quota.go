@@ -3,7 +3,6 @@
 package quota
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -70,8 +69,8 @@ func (q *Quotas) Send(environment string, n int) error {
 	return q.take(bucketKey{environment, events}, q.of(environment).Events, n)
 }
 
-// Emitted counts events that functions of an environment have answered with. They are never refused: they may be owed, until when Wait holds up what would make
-// more of them, and Send refuses.
+// Emitted counts events that functions of an environment have answered with. They are never refused: they may be owed, until when nothing that would
+// make more of them begins (Owes), and Send refuses.
 func (q *Quotas) Emitted(environment string, n int) {
 	allowed := q.of(environment).Events
 	if allowed.Count == 0 || n == 0 {
@@ -82,23 +81,8 @@ func (q *Quotas) Emitted(environment string, n int) {
 	q.bucket(bucketKey{environment, events}, allowed).owe(q.now(), n)
 }
 
-// Wait blocks until an environment owes no events, or ctx ends, whose error it returns.
-func (q *Quotas) Wait(ctx context.Context, environment string) error {
-	for {
-		wait := q.debt(environment)
-		if wait <= 0 {
-			return nil
-		}
-		select {
-		case <-time.After(min(wait, time.Second)): // the quota may be another by then
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// debt is how long it takes until an environment owes no events.
-func (q *Quotas) debt(environment string) time.Duration {
+// Owes is how long it takes until an environment owes no events; 0 = it owes none. Its quota may change before.
+func (q *Quotas) Owes(environment string) time.Duration {
 	allowed := q.of(environment).Events
 	if allowed.Count == 0 {
 		return 0
