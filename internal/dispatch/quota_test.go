@@ -158,6 +158,25 @@ func TestNodesThatDieWhileAnEnvironmentOwesUseUpNoAttempt(t *testing.T) {
 	}
 }
 
+// TestOutcomesThatAreSentCountAsEvents sends the outcomes of two functions to a function and to a topic.
+func TestOutcomesThatAreSentCountAsEvents(t *testing.T) {
+	w := newWorld(t, setting{partitions: 1})
+	defer w.close()
+	q := &debt{}
+	w.o.Quotas = q
+	w.deploy("acme.then")
+	w.deploy("acme.f", function.Trigger{Name: "t", Rules: function.Rules{OnSuccess: &function.Destination{Function: "acme.then"}}})
+	w.deploy("g", function.Trigger{Name: "t", Rules: function.Rules{OnSuccess: &function.Destination{Topic: "out"}}})
+	w.append("events", four()...)
+	w.node(play(well))
+	w.awaitFinished(12)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.emitted["acme"] != 4 || q.emitted[""] != 4 {
+		t.Errorf("%d events of acme and %d of production are counted, want 4 of each", q.emitted["acme"], q.emitted[""])
+	}
+}
+
 // TestWhatWaitsForAnEnvironmentToPayEndsAtOnce stops a node, removes a trigger and pauses one while their environment owes events.
 func TestWhatWaitsForAnEnvironmentToPayEndsAtOnce(t *testing.T) {
 	w := newWorld(t, setting{partitions: 1, options: Options{Drain: 20 * time.Second}})

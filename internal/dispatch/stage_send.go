@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -90,9 +91,7 @@ func (s send) do(ctx context.Context, w *work) error {
 		}
 		topic, e.Type, e.Subject = function.TopicInvoke, event.TypeInvokeRequested, to.Function
 	}
-	if to.Function == "" {
-		s.quotas.Emitted(function.Environment(topic), 1)
-	}
+	s.quotas.Emitted(function.Environment(cmp.Or(to.Function, to.Topic)), 1)
 	r := byKey(topic, e)
 	r.Seal = eventlog.SealedAs(w.cause)
 	w.destination.ID, w.sent = e.ID, &r
