@@ -41,7 +41,7 @@ func BenchmarkFold(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer db.Close()
-		h := &History{db: db, now: time.Now, next: map[eventlog.Partition]int64{}, changed: make(chan struct{})}
+		h := &History{db: db, now: time.Now, next: map[eventlog.Partition]int64{}, changed: make(chan struct{}), tally: newTally(time.Now())}
 		f := &fold{history: h, table: runsTable(), partition: eventlog.Partition{Topic: function.TopicRuns}}
 		for round := 0; b.Loop(); round++ {
 			b.StopTimer()
@@ -78,7 +78,7 @@ func BenchmarkLook(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer db.Close()
-	h := &History{db: db, now: time.Now, next: map[eventlog.Partition]int64{}, changed: make(chan struct{})}
+	h := &History{db: db, now: time.Now, next: map[eventlog.Partition]int64{}, changed: make(chan struct{}), tally: newTally(time.Now())}
 	batch, t := db.NewBatch(), runsTable()
 	for i := range 10_000 {
 		var names manyNames

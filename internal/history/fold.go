@@ -130,13 +130,9 @@ func (f *fold) ran(batch *pebble.Batch, r eventlog.Record) error {
 		return &notUnderstood{errors.New("a run without id")}
 	}
 	f.changed = append(f.changed, run.Event.ID)
-	var old row
-	found := false
-	if !first(&run) {
-		var err error
-		if old, found, err = f.table.get(batch, run.ID); err != nil {
-			return err
-		}
+	old, found, err := f.table.get(batch, run.ID)
+	if err != nil {
+		return err
 	}
 	doc := e.Data
 	if found {
@@ -146,21 +142,12 @@ func (f *fold) ran(batch *pebble.Batch, r eventlog.Record) error {
 		if doc, err = merge(old.doc, run); err != nil {
 			return err
 		}
-		if err := f.table.remove(batch, run.ID, old); err != nil {
-			return err
-		}
-		if err := f.gone(run.ID, old); err != nil {
+		if err := f.replaced(batch, run.ID, old); err != nil {
 			return err
 		}
 	}
 	f.happened = append(f.happened, talliedOf(&run).happened(r.Time, 1))
 	return f.table.put(batch, run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: doc}, runTerms(&run))
-}
-
-// first says that nothing was told of the run before, so there is no row to look for: most runs succeed at once, and a look
-// that finds nothing is half of what a fold costs. Folded again, the record makes the same row again.
-func first(r *function.Run) bool {
-	return len(r.Attempts) == 0 || len(r.Attempts) == 1 && r.Attempts[0].Number <= 1
 }
 
 // resolved notes on a dead run what became of its dead letter. The dead letter itself goes by its tombstone.
@@ -192,18 +179,18 @@ func (f *fold) resolved(batch *pebble.Batch, r eventlog.Record, e *event.Event) 
 	if err != nil {
 		return fmt.Errorf("encode run %s: %w", e.Subject, err)
 	}
-	if err := f.table.remove(batch, run.ID, old); err != nil {
-		return err
-	}
-	if err := f.gone(run.ID, old); err != nil {
+	if err := f.replaced(batch, run.ID, old); err != nil {
 		return err
 	}
 	f.happened = append(f.happened, talliedOf(&run).happened(r.Time, 1))
 	return f.table.put(batch, run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: doc}, runTerms(&run))
 }
 
-// gone has the run of a row that is replaced counted no more as what it was.
-func (f *fold) gone(id string, old row) error {
+// replaced removes a row that another one follows, and has its runs counted no more as what they were.
+func (f *fold) replaced(batch *pebble.Batch, id string, old row) error {
+	if err := f.table.remove(batch, id, old); err != nil {
+		return err
+	}
 	was, err := tallied(id, old)
 	if err != nil {
 		return err

@@ -56,7 +56,8 @@ type manyFirst struct {
 	talliedRun
 }
 
-// batch folds the runs of a batch, of which nothing was told before and nothing will be.
+// batch folds the runs of a batch, of which nothing else was told and nothing will be. The record itself may come again, as from two owners of one
+// partition; then the rows of the one before are replaced, so that no run is counted twice.
 func (f *fold) batch(batch *pebble.Batch, r eventlog.Record, e *event.Event) error {
 	var names manyNames
 	if err := json.Unmarshal(e.Data, &names); err != nil {
@@ -65,9 +66,8 @@ func (f *fold) batch(batch *pebble.Batch, r eventlog.Record, e *event.Event) err
 	if names.Run.ID == "" || slices.ContainsFunc(names.Others, func(n manyName) bool { return n.ID == "" }) {
 		return &notUnderstood{errors.New("a run without id")}
 	}
-	f.happened = append(f.happened, names.Run.happened(r.Time, int64(1+len(names.Others))))
 	if 1+len(names.Others) >= manyLeast {
-		return f.table.put(batch, manyMark+names.Run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: e.Data}, names.terms())
+		return f.told(batch, manyMark+names.Run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: e.Data}, names.terms())
 	}
 	runs, err := decodeMany(e.Data)
 	if err != nil {
@@ -78,11 +78,30 @@ func (f *fold) batch(batch *pebble.Batch, r eventlog.Record, e *event.Event) err
 		if err != nil {
 			return fmt.Errorf("encode run %s: %w", run.ID, err)
 		}
-		if err := f.table.put(batch, run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: doc}, runTerms(run)); err != nil {
+		if err := f.told(batch, run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: doc}, runTerms(run)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// told stores and counts a row of which one record tells all there is.
+func (f *fold) told(batch *pebble.Batch, id string, now row, terms []term) error {
+	old, found, err := f.table.get(batch, id)
+	if err != nil || found && now.offset <= old.offset {
+		return err
+	}
+	if found {
+		if err := f.replaced(batch, id, old); err != nil {
+			return err
+		}
+	}
+	what, err := tallied(id, now)
+	if err != nil {
+		return err
+	}
+	f.happened = append(f.happened, what)
+	return f.table.put(batch, id, now, terms)
 }
 
 // decodeMany returns the runs of a row of many.

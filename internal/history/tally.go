@@ -105,7 +105,7 @@ func (m *minute) add(h *happened) {
 	note(c.wants, h.wants)
 	for _, e := range h.emitted {
 		if _, there := c.emitted[e.Topic]; there || len(c.emitted) < tallyNames {
-			c.emitted[e.Topic] += min(1, h.runs) // the first of a batch names all that they emitted
+			c.emitted[e.Topic] += max(-1, min(1, h.runs)) // the first of a batch names all that they emitted
 		}
 		note(c.emits, e.Type)
 	}

@@ -67,6 +67,11 @@ func TestRunsAreCountedOnceEachWhereTheyStand(t *testing.T) {
 	w.wantCounts("tried again", want)
 	w.append(again) // the record is told a second time, as after a crash of who wrote it
 	w.wantCounts("told twice", want)
+	once := w.run(event.TypeRunFinished, emitting(story("r5", "mail", function.RunSucceeded, 1), "order.paid", "events"))
+	w.append(once)
+	w.append(once)
+	want["mail/on-mail"] = "map[succeeded:1] map[events:1] [order.paid] [of.events]\n"
+	w.wantCounts("a first attempt told twice", want)
 	w.append(w.run(event.TypeDeadLetterResolved, function.Run{ID: "r4", Reason: "discarded"}), tombstone("r4"))
 	if got := w.counted()["pay/on-pay"]; got != want["pay/on-pay"] {
 		t.Errorf("a dead letter that is resolved: counts = %q, want %q", got, want["pay/on-pay"])
@@ -82,9 +87,12 @@ func TestBatchesAreCountedByTheirRuns(t *testing.T) {
 		for i := range runs - 1 {
 			batch.Others = append(batch.Others, function.RunRef{ID: fmt.Sprint("b", i+1), Event: function.EventRef{Topic: "events", ID: fmt.Sprint("e", i)}})
 		}
-		w.append(record(t, function.TopicRuns, event.TypeBatchFinished, "b0", batch))
+		told := record(t, function.TopicRuns, event.TypeBatchFinished, "b0", batch)
+		w.append(told)
 		want := map[string]string{"pay/on-pay": fmt.Sprintf("map[succeeded:%d] map[mail:1] [order.paid] [of.mail]\n", runs)}
 		w.wantCounts(fmt.Sprint(runs, " runs"), want)
+		w.append(told)
+		w.wantCounts(fmt.Sprint(runs, " runs told twice"), want)
 		w.restart()
 		w.wantCounts(fmt.Sprint(runs, " runs after a restart"), want)
 	}
