@@ -114,7 +114,7 @@ func (a *API) findByIndex(ctx context.Context, id, topic string) (*found, error)
 
 // findByBegin knows a run by how its id begins. It comes last: the text may be the whole id of an event. nil = no run's does.
 func (a *API) findByBegin(ctx context.Context, begin, topic string) (*found, error) {
-	id, err := a.history.RunID(begin)
+	id, err := a.history.RunID(ctx, begin)
 	if fault.KindOf(err) == fault.NotFound {
 		return nil, nil
 	}

@@ -67,19 +67,19 @@ func (a *API) streamLogs(w http.ResponseWriter, r *http.Request, q query) error 
 	}))
 }
 
-// logPartitions lists where lines may be: a function's are in the partition of its name.
 // writer is the id of the run that is meant. One that is under way, and a request, are known by their lines alone, and by the whole id.
 func (a *API) writer(ctx context.Context, run string) (string, error) {
 	if run == "" {
 		return "", nil
 	}
-	id, err := wholeID(ctx, run, a.history.RunID)
+	id, err := a.runID(ctx, run)
 	if fault.KindOf(err) == fault.NotFound {
 		return run, nil
 	}
 	return id, err
 }
 
+// logPartitions lists where lines may be: a function's are in the partition of its name.
 func (a *API) logPartitions(ctx context.Context, fn string) ([]eventlog.Partition, error) {
 	t, err := a.topic(ctx, function.TopicLogs)
 	if err != nil {

@@ -76,7 +76,7 @@ func (a *API) triedBy(run *function.Run) (all []wire.RunVersion) {
 }
 
 func (a *API) getRun(r *http.Request, _ query) (any, error) {
-	id, err := wholeID(r.Context(), r.PathValue("run"), a.history.RunID)
+	id, err := a.runID(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return nil, err
 	}

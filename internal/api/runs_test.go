@@ -153,6 +153,20 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
+// A look among many runs is a search; who gives an id whole needs no place for it.
+func TestWhatBeginsAnIDTakesAPlaceAmongTheSearches(t *testing.T) {
+	n := newNode(t)
+	n.shop()
+	for range maxSearches {
+		n.api.searches <- struct{}{}
+	}
+	if _, err := n.client.Run(t.Context(), "run-1"); err != nil {
+		t.Errorf("a whole id: %v", err)
+	}
+	_, err := n.client.Run(t.Context(), "0123abcd")
+	wantFault(t, "the beginning of one", err, fault.Unavailable, "under way", "ask again in a moment")
+}
+
 func TestWhatBeginsAnIDStandsForIt(t *testing.T) {
 	n := newNode(t)
 	n.shop()

@@ -10,6 +10,7 @@ import (
 	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/history"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -293,6 +294,22 @@ func (a *API) buildFor(r *http.Request, env string) error {
 
 func builtFor(env string, functions []string) bool {
 	return len(functions) > 0 && !slices.ContainsFunc(functions, func(fn string) bool { return !function.Within(env, fn) })
+}
+
+// runID is wholeID for runs. Looking among many for one that begins so takes a place among the searches; an id that is whole needs none.
+func (a *API) runID(ctx context.Context, begin string) (string, error) {
+	return wholeID(ctx, begin, func(begin string) (id string, err error) {
+		find := func(ctx context.Context) error {
+			id, err = a.history.RunID(ctx, begin)
+			return err
+		}
+		if history.BeginsRun(begin) {
+			err = a.search(ctx, find)
+		} else {
+			err = find(ctx)
+		}
+		return id, err
+	})
 }
 
 // wholeID is the id of a run that begins so. Who is there for one environment gives ids whole: whether others begin so is not told to him.
