@@ -22,6 +22,7 @@ const (
 	newestTime    = 3 * time.Second // of one search; what was found by then is the answer, which says so
 	newestLook    = 2000            // events that may be looked at without a place among the searches
 	newestBytes   = 8 << 20         // of the events of an answer, as they are in the log
+	newestPlain   = 100             // events of an answer that needs no place among the searches where nothing is searched for
 )
 
 func (a *API) newestEvents(r *http.Request, q query) (out any, err error) {
@@ -61,7 +62,7 @@ func (a *API) newestEvents(r *http.Request, q query) (out any, err error) {
 	if s.parts, err = a.belows(ctx, t, q, before); err != nil {
 		return nil, err
 	}
-	if want == nil || look > 0 {
+	if limit <= newestPlain && (want == nil || look > 0) {
 		err = s.run(ctx)
 	} else {
 		err = a.search(ctx, s.run)
@@ -122,7 +123,7 @@ type below struct {
 	partition  eventlog.Partition
 	start, end int64
 	step       int64     // records to read next
-	reached    time.Time // of the oldest record that was looked at; zero = none was
+	reached    time.Time // of the oldest record that was looked at; zero = none was, so that nothing is known of how far this is back
 	whole      bool      // there is nothing left that could be wanted
 }
 
@@ -138,18 +139,22 @@ type newest struct {
 	parts []*below
 
 	hits   []eventlog.Record
+	bytes  int             // of the hits
 	left   map[int32]int64 // by partition, the highest offset of what was found and is not given, since it is too much for one page
+	end    time.Time       // of the newest that is left
 	looked int
+	moved  bool // some stretch was looked at, so that the next page does not begin where this one did
+	until  time.Time
 }
 
 func (s *newest) run(ctx context.Context) error {
-	until := s.now().Add(newestTime)
+	s.until = s.now().Add(newestTime)
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		p := s.next()
-		if p == nil || s.enough(p.reached) || s.look > 0 && s.looked >= s.look || s.now().After(until) {
+		if p == nil || s.enough(p.reached) || s.look > 0 && s.looked >= s.look || s.late() {
 			return nil
 		}
 		if err := s.back(ctx, p); err != nil {
@@ -157,6 +162,9 @@ func (s *newest) run(ctx context.Context) error {
 		}
 	}
 }
+
+// late says that the time is up. A page that has come nowhere would be asked for again and again.
+func (s *newest) late() bool { return s.moved && s.now().After(s.until) }
 
 // next is the partition that was looked through least far; nil = they all were, whole.
 func (s *newest) next() *below {
@@ -174,31 +182,69 @@ func (s *newest) next() *below {
 
 // enough says that a page is full of hits that nothing can be newer than: all partitions were looked through back to then.
 func (s *newest) enough(reached time.Time) bool {
-	if len(s.hits) < s.limit || reached.IsZero() {
+	if reached.IsZero() || len(s.hits) < s.limit && s.left == nil {
 		return false
 	}
-	s.cut(s.limit)
-	return !s.hits[s.limit-1].Time.Before(reached)
+	oldest := slices.MinFunc(s.hits, byTime)
+	return !oldest.Time.Before(reached)
 }
 
-// cut keeps the newest n hits.
-func (s *newest) cut(n int) {
-	slices.SortStableFunc(s.hits, func(a, b eventlog.Record) int { return b.Time.Compare(a.Time) })
-	for _, r := range s.hits[min(n, len(s.hits)):] {
-		if s.left == nil {
-			s.left = map[int32]int64{}
-		}
-		s.left[r.Partition] = max(s.left[r.Partition], r.Offset)
+func byTime(a, b eventlog.Record) int { return a.Time.Compare(b.Time) }
+
+// trim keeps as many of the newest hits as an answer has, and one at least.
+func (s *newest) trim() {
+	if len(s.hits) <= s.limit && s.bytes <= newestBytes {
+		return
 	}
-	s.hits = s.hits[:min(n, len(s.hits))]
+	s.sort()
+	n, bytes := 0, 0
+	for ; n < min(len(s.hits), s.limit); n++ {
+		size := bytesOf(&s.hits[n])
+		if n > 0 && bytes+size > newestBytes {
+			break
+		}
+		bytes += size
+	}
+	for i := range s.hits[n:] {
+		s.leave(&s.hits[n+i])
+	}
+	clear(s.hits[n:])
+	s.hits, s.bytes = s.hits[:n], bytes
 }
 
-// back reads the stretch below where a partition was looked through to. A read gives so many bytes at most: where a few do not give the whole stretch, a
-// shorter one is read instead, so that what is held stays bounded.
+func (s *newest) sort() {
+	slices.SortStableFunc(s.hits, func(a, b eventlog.Record) int { return byTime(b, a) })
+}
+
+// leave has a hit for another page.
+func (s *newest) leave(r *eventlog.Record) {
+	if s.left == nil {
+		s.left = map[int32]int64{}
+	}
+	before, some := s.left[r.Partition]
+	if !some || r.Offset > before {
+		s.left[r.Partition] = r.Offset
+	}
+	if r.Time.After(s.end) {
+		s.end = r.Time
+	}
+}
+
+// bytesOf is what holding a record takes, about.
+func bytesOf(r *eventlog.Record) int {
+	n := len(r.Key) + len(r.Value)
+	for i := range r.Headers {
+		n += len(r.Headers[i].Name) + len(r.Headers[i].Value)
+	}
+	return n
+}
+
+// back reads the stretch below where a partition was looked through to. Where that would be too much at a time a shorter one is read instead, so that what
+// is held stays bounded. One that has nothing is a gap, as compaction leaves: steps grow without bound until it is passed, so that others are not kept waiting.
 func (s *newest) back(ctx context.Context, p *below) error {
-	for {
+	for most := s.share(p); !s.late(); {
 		from := max(p.start, p.end-p.step)
-		part, whole, err := s.stretch(ctx, p.partition, from, p.end)
+		part, whole, err := s.stretch(ctx, p.partition, from, p.end, most)
 		if err != nil {
 			return err
 		}
@@ -207,19 +253,37 @@ func (s *newest) back(ctx context.Context, p *below) error {
 			continue
 		}
 		s.take(p, part)
-		p.end, p.step = from, min(2*p.step, scanStep)
+		s.trim()
+		p.end, s.moved = from, true
+		if len(part) == 0 {
+			p.step *= 8
+		} else {
+			p.step = min(2*p.step, scanStep)
+		}
 		return nil
 	}
+	return nil
 }
 
-// stretch reads the records of a stretch, the oldest first; whole is false where that would be too much at a time.
-func (s *newest) stretch(ctx context.Context, p eventlog.Partition, from, end int64) (part []eventlog.Record, whole bool, err error) {
+// share is how many records of a partition may be looked at together. Where they are counted each partition has its part of them first.
+func (s *newest) share(p *below) int {
+	if s.look == 0 {
+		return scanStep
+	}
+	if p.reached.IsZero() {
+		return max(1, s.look/len(s.parts))
+	}
+	return max(1, min(scanStep, s.look-s.looked))
+}
+
+// stretch reads the records of a stretch, the oldest first; whole is false where those are more than most, or too much at a time, or where the time is up.
+func (s *newest) stretch(ctx context.Context, p eventlog.Partition, from, end int64, most int) (part []eventlog.Record, whole bool, err error) {
 	const reads = 4
 	for n := 0; from < end; n++ {
-		if n == reads {
+		if n == reads || s.late() {
 			return nil, false, nil
 		}
-		rs, err := s.log.Read(ctx, p, from, eventlog.ReadOptions{MaxRecords: int(end - from), MaxBytes: newestBytes / 8, NoWait: true})
+		rs, err := s.log.Read(ctx, p, from, eventlog.ReadOptions{MaxRecords: int(min(end-from, int64(most)+1)), MaxBytes: newestBytes / 8, NoWait: true})
 		if err != nil {
 			return nil, false, fmt.Errorf("read %s/%d: %w", p.Topic, p.ID, err)
 		}
@@ -230,12 +294,14 @@ func (s *newest) stretch(ctx context.Context, p eventlog.Partition, from, end in
 		if beyond := slices.IndexFunc(rs, func(r eventlog.Record) bool { return r.Offset >= end }); beyond >= 0 {
 			rs = rs[:beyond]
 		}
-		part = append(part, rs...)
+		if part = append(part, rs...); len(part) > most {
+			return nil, false, nil
+		}
 	}
 	return part, true, nil
 }
 
-// take looks at the records of a stretch.
+// take looks at the records of a stretch. What is no newer than a hit that is left is left, too: pages go on from there.
 func (s *newest) take(p *below, part []eventlog.Record) {
 	for i := range slices.Backward(part) {
 		r := &part[i]
@@ -244,28 +310,26 @@ func (s *newest) take(p *below, part []eventlog.Record) {
 			return
 		}
 		s.looked++
-		if s.want == nil || s.want(r) {
+		switch {
+		case s.want != nil && !s.want(r):
+		case s.left != nil && !r.Time.After(s.end):
+			s.leave(r)
+		default:
 			s.hits = append(s.hits, *r)
+			s.bytes += bytesOf(r)
 		}
 	}
 }
 
 // answer is the page of what was found.
 func (s *newest) answer() wire.NewestEvents {
-	s.cut(s.limit)
-	bytes := 0
-	for i := range s.hits {
-		if bytes += len(s.hits[i].Value); bytes > newestBytes && i > 0 {
-			s.cut(i)
-			break
-		}
-	}
+	s.sort()
 	out := wire.NewestEvents{Events: []wire.EventAt{}, Looked: int64(s.looked), Whole: true}
 	for _, r := range s.hits {
 		at, _ := eventAt(r, nil)
 		out.Events = append(out.Events, at)
 	}
-	next := make([]string, len(s.parts))
+	next, reached := make([]string, len(s.parts)), true
 	for i, p := range s.parts {
 		at := p.end
 		if left, some := s.left[p.partition.ID]; some {
@@ -274,10 +338,14 @@ func (s *newest) answer() wire.NewestEvents {
 		next[i] = strconv.FormatInt(at, 10)
 		if !p.whole {
 			out.Whole = false
+			reached = reached && !p.reached.IsZero()
 			if p.reached.After(out.Since) {
 				out.Since = p.reached
 			}
 		}
+	}
+	if !reached { // what is new there was not looked at
+		out.Since = time.Time{}
 	}
 	if !out.Whole || s.left != nil {
 		out.Older = strings.Join(next, ".")

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"slices"
@@ -193,5 +194,166 @@ func TestTheTypeThatLeavesOutARecordIsTheEvents(t *testing.T) {
 				t.Errorf("%s: fitting = %v, want %v", tt.name, got, tt.want)
 			}
 		}
+	}
+}
+
+// fields is a log whose partitions hold what a test puts there, with gaps where it likes.
+type fields struct {
+	eventlog.Log
+	at    map[int32][]eventlog.Record
+	reads int
+	each  func() // of every read
+}
+
+func (f *fields) Read(_ context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) (rs []eventlog.Record, err error) {
+	f.reads++
+	if f.each != nil {
+		f.each()
+	}
+	bytes := 0
+	for _, r := range f.at[p.ID] {
+		if r.Offset < from {
+			continue
+		}
+		if bytes += len(r.Value); len(rs) == o.MaxRecords || len(rs) > 0 && bytes > o.MaxBytes {
+			break
+		}
+		rs = append(rs, r)
+	}
+	return rs, nil
+}
+
+// put appends n records with so many bytes to a partition, a second apart, from an offset on.
+func (f *fields) put(partition int32, from int64, n, bytes int) {
+	for i := range n {
+		f.at[partition] = append(f.at[partition], eventlog.Record{Topic: "events", Partition: partition, Offset: from + int64(i),
+			Time: time.Unix(from%1_000_000+int64(i), 0), Value: make([]byte, bytes)})
+	}
+}
+
+// search is one of all partitions, from their ends.
+func (f *fields) search(limit, look int) *newest {
+	s := &newest{log: f, now: func() time.Time { return time.Unix(0, 0) }, limit: limit, look: look}
+	for id := range int32(len(f.at)) {
+		last := f.at[id][len(f.at[id])-1]
+		s.parts = append(s.parts, &below{partition: eventlog.Partition{Topic: "events", ID: id}, end: last.Offset + 1, step: newestStep})
+	}
+	return s
+}
+
+func newFields() *fields { return &fields{at: map[int32][]eventlog.Record{}} }
+
+func TestASearchHoldsNoMoreThanAPage(t *testing.T) {
+	f := newFields()
+	for id := range int32(3) {
+		f.put(id, 0, 100, 500_000)
+	}
+	s := f.search(newestMost, 0)
+	for given := map[string]int{}; ; {
+		ok(t, s.run(t.Context()))
+		bytes := 0
+		for _, r := range s.hits {
+			bytes += len(r.Value)
+		}
+		if bytes > newestBytes || s.looked > 100 {
+			t.Fatalf("a page holds %d bytes after %d events, want %d at most, and not all looked at", bytes, s.looked, newestBytes)
+		}
+		page := s.answer()
+		for _, e := range page.Events {
+			given[fmt.Sprint(e.Partition, "@", e.Offset)]++
+		}
+		if page.Older == "" {
+			if len(given) != 300 {
+				t.Errorf("the pages have %d events, want 300", len(given))
+			}
+			for at, n := range given {
+				if n != 1 {
+					t.Errorf("the pages have %s %d times", at, n)
+				}
+			}
+			return
+		}
+		s = f.search(newestMost, 0)
+		for i, text := range strings.Split(page.Older, ".") {
+			_, err := fmt.Sscan(text, &s.parts[i].end)
+			ok(t, err)
+		}
+	}
+}
+
+func TestALongPageTakesAPlaceAmongTheSearches(t *testing.T) {
+	n := newNode(t)
+	for range maxSearches {
+		n.api.searches <- struct{}{}
+	}
+	if _, err := n.client.NewestEvents(t.Context(), client.NewestQuery{Limit: newestPlain}); err != nil {
+		t.Errorf("a short page: %v", err)
+	}
+	for _, q := range []client.NewestQuery{{Limit: newestPlain + 1}, {Limit: newestPlain + 1, Key: "k", Look: 10}, {Key: "k"}} {
+		if _, err := n.client.NewestEvents(t.Context(), q); fault.KindOf(err) != fault.Unavailable {
+			t.Errorf("NewestEvents(%+v) while enough are under way: %v, want unavailable", q, err)
+		}
+	}
+}
+
+func TestASearchLooksAtTheClockWithinAStretch(t *testing.T) {
+	f := newFields()
+	f.put(0, 0, 100, 1000)
+	f.put(0, 100, 40, newestBytes/8) // of which each is a read
+	f.put(0, 140, 16, 1000)
+	s := f.search(newestMost, 0)
+	var past time.Duration
+	s.now = func() time.Time { return time.Unix(0, 0).Add(past) }
+	f.each = func() { past += newestTime*2/3 + 1 }
+	ok(t, s.run(t.Context()))
+	if f.reads != 2 || s.looked != 16 {
+		t.Errorf("%d reads of two thirds of the time each, %d events looked at; want 2 and those of the first", f.reads, s.looked)
+	}
+	s = f.search(newestMost, 0) // a page that comes nowhere would never end
+	s.parts[0].end, past = 140, 0
+	ok(t, s.run(t.Context()))
+	if s.looked == 0 || s.answer().Older == "140" {
+		t.Errorf("nothing was looked at, older %q", s.answer().Older)
+	}
+}
+
+func TestAGapIsPassed(t *testing.T) {
+	f := newFields()
+	f.put(0, 0, 50, 10)
+	f.put(0, 1_000_000_000_000, 20, 10)
+	f.put(1, 0, 300, 10)
+	f.each = func() {
+		if f.reads > 1000 {
+			t.Fatal("a gap is read step by step")
+		}
+	}
+	s := f.search(newestMost, 0)
+	ok(t, s.run(t.Context()))
+	if len(s.hits) != 370 || !s.answer().Whole || f.reads > 100 {
+		t.Errorf("%d events, whole %v, after %d reads; want all 370 in few", len(s.hits), s.answer().Whole, f.reads)
+	}
+}
+
+func TestALookIsShared(t *testing.T) {
+	f := newFields()
+	for id := range int32(8) {
+		f.put(id, 0, 1000, 10)
+	}
+	s := f.search(50, 64)
+	s.want = func(*eventlog.Record) bool { return false }
+	ok(t, s.run(t.Context()))
+	for _, p := range s.parts {
+		if p.reached.IsZero() {
+			t.Errorf("partition %d was not looked at", p.partition.ID)
+		}
+	}
+	if page := s.answer(); s.looked > 100 || page.Since.IsZero() || page.Whole {
+		t.Errorf("%d events looked at since %s, whole %v; want about 64, and since when", s.looked, page.Since, page.Whole)
+	}
+	s = f.search(50, 4)
+	s.want = func(*eventlog.Record) bool { return false }
+	ok(t, s.run(t.Context()))
+	if page := s.answer(); !page.Since.IsZero() || page.Whole || page.Looked != 4 {
+		t.Errorf("with a look at 4 events in 8 partitions: looked at %d, since %s; want no promise", page.Looked, page.Since)
 	}
 }

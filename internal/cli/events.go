@@ -109,6 +109,8 @@ func printNewest(c *cobra.Command, node *client.Client, out *output, q client.Ne
 			if len(page.Events) == 0 {
 				fmt.Fprintf(c.ErrOrStderr(), "nothing fits among all %d events\n", page.Looked)
 			}
+		case len(page.Events) == 0 && page.Since.IsZero():
+			fmt.Fprintf(c.ErrOrStderr(), "nothing fits among %d events, and some partitions were not looked into; go on with --older %s\n", page.Looked, page.Older)
 		case len(page.Events) == 0:
 			fmt.Fprintf(c.ErrOrStderr(), "nothing fits among the newest %d events, back to %s; go on with --older %s\n", page.Looked, stamp(page.Since), page.Older)
 		default:

@@ -161,7 +161,10 @@ func (p *eventsPage) newest(ctx context.Context, v *visit, q client.NewestQuery)
 	if found.Older != "" {
 		p.Older = href("events", "?", "topic", p.Topic, "from", p.From, "to", p.To, "type", p.Type, "key", p.Key, "id", p.ID, "source", p.Source, "pattern", p.Pattern, "older", found.Older)
 	}
-	if p.Searched && !found.Whole && int64(len(p.Rows)) < q.Limit && !found.Since.IsZero() {
+	switch cut := p.Searched && !found.Whole && int64(len(p.Rows)) < q.Limit; {
+	case cut && found.Since.IsZero():
+		p.Cut = "The search ended before it had looked into every partition: newer events may fit, too."
+	case cut:
 		p.Cut = fmt.Sprintf("The search ended at %s, before it had gone back to %s: older events may fit, too.", when(found.Since), when(since))
 	}
 	return nil

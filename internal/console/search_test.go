@@ -36,6 +36,8 @@ func pageOf(events int, older string) wire.NewestEvents {
 }
 
 func TestAPageOfEventsIsAskedForAsTheFormHasIt(t *testing.T) {
+	nowhere := pageOf(2, "7.7")
+	nowhere.Since = time.Time{}
 	for _, tt := range []struct {
 		name, path string
 		page       wire.NewestEvents
@@ -49,6 +51,7 @@ func TestAPageOfEventsIsAskedForAsTheFormHasIt(t *testing.T) {
 		{"a search", "/events?type=t*&from=605s&to=305s&key=k", pageOf(50, "7.7"), `before=305s&filter={"type":[{"prefix":"t"}]}&key=k&since=605s&topic=events`,
 			"The newest 50 that fit. <a rel=\"next\" href=\"/events?from=605s&amp;key=k&amp;older=7.7&amp;to=305s&amp;topic=events&amp;type=t%2A\"", "The search ended", false},
 		{"a search that took too long", "/events?type=t&from=2d", pageOf(2, "7.7"), `filter={"type":["t"]}&since=2d&topic=events`, "The search ended at 2026-03-01 12:00:00.000 UTC, before", "nothing fits", false},
+		{"one that did not look everywhere", "/events?type=t&from=2d", nowhere, `filter={"type":["t"]}&since=2d&topic=events`, "The search ended before it had looked into every partition", "The search ended at", false},
 		{"one that found nothing by then", "/events?type=t&from=2d", pageOf(0, "7.7"), `filter={"type":["t"]}&since=2d&topic=events`, ">Search on</a>", "No event of events fits", false},
 		{"one that found nothing", "/events?key=k&from=earliest", pageOf(0, ""), "key=k&since=earliest&topic=events", "No event of events fits", "rel=\"next\"", false},
 		{"no time", "/events?from=soon", pageOf(0, ""), "", "&#34;soon&#34; is no time", "rel=\"next\"", false},

@@ -73,7 +73,7 @@ type NewestEvents struct {
 	Older  string    `json:"older,omitempty"` // the older of the next page; absent = there are no more
 	Looked int64     `json:"looked"`          // events that were looked at for this page
 	Whole  bool      `json:"whole"`           // all that could fit was looked at
-	Since  time.Time `json:"since,omitzero"`  // of what is newer all was looked at, where that is not whole
+	Since  time.Time `json:"since,omitzero"`  // of what is newer all was looked at, where that is not whole; absent = there is a partition of which nothing was
 }
 
 // Stored says where an event that was taken in stands: one item of the answer to POST /_/events on the gateway.
