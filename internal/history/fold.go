@@ -130,9 +130,13 @@ func (f *fold) ran(batch *pebble.Batch, r eventlog.Record) error {
 		return &notUnderstood{errors.New("a run without id")}
 	}
 	f.changed = append(f.changed, run.Event.ID)
-	old, found, err := f.table.get(batch, run.ID)
-	if err != nil {
-		return err
+	var old row
+	found := false
+	if !first(&run) {
+		var err error
+		if old, found, err = f.table.get(batch, run.ID); err != nil {
+			return err
+		}
 	}
 	doc := e.Data
 	if found {
@@ -148,6 +152,12 @@ func (f *fold) ran(batch *pebble.Batch, r eventlog.Record) error {
 	}
 	f.happened = append(f.happened, talliedOf(&run).happened(r.Time, 1))
 	return f.table.put(batch, run.ID, row{at: r.Time, partition: r.Partition, offset: r.Offset, doc: doc}, runTerms(&run))
+}
+
+// first says that nothing was told of the run before, so there is no row to look for: most runs succeed at once, and a look
+// that finds nothing is two thirds of what a fold costs. Told again, the record makes the same row again, and counts once more in the tally of minutes.
+func first(r *function.Run) bool {
+	return len(r.Attempts) == 0 || len(r.Attempts) == 1 && r.Attempts[0].Number <= 1
 }
 
 // resolved notes on a dead run what became of its dead letter. The dead letter itself goes by its tombstone.

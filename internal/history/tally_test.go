@@ -67,11 +67,6 @@ func TestRunsAreCountedOnceEachWhereTheyStand(t *testing.T) {
 	w.wantCounts("tried again", want)
 	w.append(again) // the record is told a second time, as after a crash of who wrote it
 	w.wantCounts("told twice", want)
-	once := w.run(event.TypeRunFinished, emitting(story("r5", "mail", function.RunSucceeded, 1), "order.paid", "events"))
-	w.append(once)
-	w.append(once)
-	want["mail/on-mail"] = "map[succeeded:1] map[events:1] [order.paid] [of.events]\n"
-	w.wantCounts("a first attempt told twice", want)
 	w.append(w.run(event.TypeDeadLetterResolved, function.Run{ID: "r4", Reason: "discarded"}), tombstone("r4"))
 	if got := w.counted()["pay/on-pay"]; got != want["pay/on-pay"] {
 		t.Errorf("a dead letter that is resolved: counts = %q, want %q", got, want["pay/on-pay"])
