@@ -102,12 +102,13 @@ func (q *spanQueue) send(ctx context.Context, spans []*tracing.Span) (n int) {
 	q.mu.Lock()
 	q.waiting -= n
 	q.mu.Unlock()
-	q.trouble.note(err)
-	if err != nil {
-		q.counts.spansFailed.Add(float64(n))
-	} else {
-		q.counts.spansSent.Add(float64(n))
+	failed := untaken(err, n)
+	if failed == 0 {
+		err = nil // a warning at most
 	}
+	q.trouble.note(err)
+	q.counts.spansFailed.Add(float64(failed))
+	q.counts.spansSent.Add(float64(n - failed))
 	return n
 }
 
