@@ -48,14 +48,13 @@ func (a *API) absentWriters(writers []string) []string {
 	return ws
 }
 
-// setRules makes rules those of a topic, where they are not yet.
-func (a *API) setRules(ctx context.Context, topic string, rules function.TopicRules) error {
-	if len(rules.Writers) == 0 {
-		rules.Writers = nil
+// setRules changes rules of a topic, where that makes them other ones. Of a topic that is about to be made they are set in any case, so that who has just deleted one
+// of the name does not drop them (catalog.DropTopic).
+func (a *API) setRules(ctx context.Context, c catalog.SetTopic) error {
+	had, rules, err := c.On(a.catalog.View())
+	if err != nil || reflect.DeepEqual(had, rules) && (!c.Anew || rules.None()) {
+		return err
 	}
-	if reflect.DeepEqual(a.catalog.View().Rules(topic), rules) {
-		return nil
-	}
-	_, err := a.catalog.Submit(ctx, catalog.SetTopic{Topic: topic, Rules: rules})
+	_, err = a.catalog.Submit(ctx, c)
 	return err
 }

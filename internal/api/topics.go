@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/access"
+	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
@@ -110,7 +111,11 @@ func (a *API) CreateTopic(ctx context.Context, req wire.TopicCreate) (wire.Topic
 			return wire.Topic{}, err
 		}
 	}
-	rules := req.Rules.Apply(function.TopicRules{})
+	anew := catalog.SetTopic{Topic: req.Name, Change: req.Rules, Anew: true}
+	_, rules, err := anew.On(a.catalog.View())
+	if err != nil {
+		return wire.Topic{}, err
+	}
 	if err := a.checkRules(rules); err != nil {
 		return wire.Topic{}, err
 	}
@@ -118,16 +123,20 @@ func (a *API) CreateTopic(ctx context.Context, req wire.TopicCreate) (wire.Topic
 	if err != nil {
 		return wire.Topic{}, err
 	}
-	if err := a.mayHave(req.Name, names); err != nil && !slices.Contains(names, req.Name) { // else it is there, and that is what to say
+	if slices.Contains(names, req.Name) {
+		return wire.Topic{}, fault.New(fault.Conflict, "topic %s exists already", req.Name)
+	}
+	if err := a.mayHave(req.Name, names); err != nil {
 		return wire.Topic{}, err
 	}
 	if err := eventlog.Widen(ctx, a.log, function.AsWide(), req.Partitions); err != nil {
 		return wire.Topic{}, err
 	}
-	if err := a.log.CreateTopic(ctx, t); err != nil {
+	// The rules first: no event comes to a topic before they are known, of which one may be that it is sealed.
+	if err := a.setRules(ctx, anew); err != nil {
 		return wire.Topic{}, err
 	}
-	if err := a.setRules(ctx, req.Name, rules); err != nil {
+	if err := a.log.CreateTopic(ctx, t); err != nil {
 		return wire.Topic{}, err
 	}
 	return a.Topic(ctx, req.Name)
@@ -146,9 +155,9 @@ func (a *API) alterTopic(r *http.Request, _ query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	had := a.catalog.View().Rules(name)
-	rules := req.Rules.Apply(had)
-	if err := checkSeal(name, had.Seal, rules.Seal); err != nil {
+	change := catalog.SetTopic{Topic: name, Change: req.Rules}
+	_, rules, err := change.On(a.catalog.View())
+	if err != nil {
 		return nil, err
 	}
 	if err := a.checkRules(rules); err != nil {
@@ -183,7 +192,7 @@ func (a *API) alterTopic(r *http.Request, _ query) (any, error) {
 			return nil, err
 		}
 	}
-	if err := a.setRules(r.Context(), name, rules); err != nil {
+	if err := a.setRules(r.Context(), change); err != nil {
 		return nil, err
 	}
 	return a.Topic(r.Context(), name)
@@ -198,6 +207,7 @@ func (a *API) DeleteTopic(ctx context.Context, name string) error {
 	if err := ownTopic(name); err != nil {
 		return err
 	}
+	seen := a.catalog.View()
 	if _, err := a.topic(ctx, name); err != nil {
 		return err
 	}
@@ -205,11 +215,17 @@ func (a *API) DeleteTopic(ctx context.Context, name string) error {
 		return fault.New(fault.Conflict, "topic %q is used by %s", name, strings.Join(users, ", ")).
 			WithHint("remove those functions, or deploy them without that topic, first")
 	}
-	// The rules first: a topic that is made again under the name has none.
-	if err := a.setRules(ctx, name, function.TopicRules{}); err != nil {
+	// The rules last: until it is gone, what comes is sealed where it was. A node that is killed in between leaves them; CreateTopic says what becomes of those.
+	if err := a.log.DeleteTopic(ctx, name); err != nil {
 		return err
 	}
-	return a.log.DeleteTopic(ctx, name)
+	if seen.Rules(name).None() {
+		return nil
+	}
+	if _, err := a.catalog.Submit(ctx, catalog.DropTopic{Topic: name, Seen: seen}); err != nil && fault.KindOf(err) != fault.Conflict {
+		return err
+	}
+	return nil
 }
 
 // usersOf names the triggers that listen to a topic, emit to it, or send their outcomes there.

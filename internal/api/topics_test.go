@@ -3,7 +3,9 @@ package api
 import (
 	"testing"
 
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -56,5 +58,27 @@ func TestADefaultTopic(t *testing.T) {
 	ok(t, err)
 	if progress.Partitions < made.Partitions {
 		t.Errorf("%s has %d partitions, fewer than the %d of a default topic", function.TopicProgress, progress.Partitions, made.Partitions)
+	}
+}
+
+// While a topic is there that is sealed, so is what comes: also where its maker or its remover comes no further.
+func TestTheSealOfATopicIsThereBeforeItAndGoesAfterIt(t *testing.T) {
+	n := newNode(t)
+	yes, asked := true, 0
+	n.control.refuse = func(e *event.Event) error {
+		if e.Type != event.TypeTopicChanged {
+			return nil
+		}
+		asked++
+		if _, err := n.api.topic(t.Context(), "orders"); fault.KindOf(err) != fault.NotFound {
+			t.Errorf("the rules change while the topic is there (%v)", err)
+		}
+		return nil
+	}
+	_, err := n.client.CreateTopic(t.Context(), wire.TopicCreate{Name: "orders", Partitions: 1, Rules: &function.TopicRulesChange{Seal: &yes}})
+	ok(t, err)
+	ok(t, n.client.DeleteTopic(t.Context(), "orders"))
+	if asked != 2 || !n.catalog.View().Rules("orders").None() {
+		t.Errorf("%d changes, and the rules %+v; want 2, and none", asked, n.catalog.View().Rules("orders"))
 	}
 }

@@ -7,13 +7,21 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// SetTopic puts rules in the place of those that a topic has.
+// SetTopic changes rules of a topic. It is applied to those that the topic has when it is submitted, so that nothing that was read before is set again.
 type SetTopic struct {
+	Topic  string
+	Change *function.TopicRulesChange // nil = none
+	Anew   bool                       // the topic is about to be made: what is left of rules of one of the same name goes, its seal aside
+}
+
+// DropTopic takes the rules away of a topic that is gone. Conflict where they have changed since Seen: the topic may be there again, and sealed.
+type DropTopic struct {
 	Topic string
-	Rules function.TopicRules
+	Seen  *View
 }
 
 // settings are what the fold holds beside functions. What is in them is replaced, never changed, so that views can share them.
@@ -36,9 +44,38 @@ type settings struct {
 func topicEntity(name string) string { return "topic/" + name }
 func tokenEntity(name string) string { return "token/" + name }
 
+// On gives the rules that a topic has in a view, and those that it has after the change. Invalid where that takes a seal off: what was read from the topic, and is
+// on its way, would be stored again in the clear.
+func (c SetTopic) On(v *View) (had, rules function.TopicRules, err error) {
+	had = v.Rules(c.Topic)
+	if c.Anew {
+		rules = c.Change.Apply(function.TopicRules{})
+		rules.Seal = rules.Seal || had.Seal // of two who make it at once, neither takes the other's off
+	} else {
+		rules = c.Change.Apply(had)
+	}
+	if len(rules.Writers) == 0 {
+		rules.Writers = nil
+	}
+	if had.Seal && !rules.Seal {
+		return had, rules, fault.New(fault.Invalid, "seal: topic %q is sealed, and stays so", c.Topic).
+			WithHint("make one that is not, and copy it there: dalamb topic copy %s TO", c.Topic)
+	}
+	return had, rules, nil
+}
+
 func (c SetTopic) event(_ context.Context, s scene) (*event.Event, error) {
+	_, rules, err := c.On(s.view)
+	if err != nil {
+		return nil, err
+	}
 	entity := topicEntity(c.Topic)
-	return payload{Function: entity, Expects: s.view.expects(entity), Topic: c.Topic, Rules: &c.Rules}.event(event.TypeTopicChanged)
+	return payload{Function: entity, Expects: s.view.expects(entity), Topic: c.Topic, Rules: &rules}.event(event.TypeTopicChanged)
+}
+
+func (c DropTopic) event(context.Context, scene) (*event.Event, error) {
+	entity := topicEntity(c.Topic)
+	return payload{Function: entity, Expects: c.Seen.expects(entity), Topic: c.Topic, Rules: &function.TopicRules{}}.event(event.TypeTopicChanged)
 }
 
 // set folds an event that is about no function; ok is false for one that is.
