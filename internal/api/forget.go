@@ -17,6 +17,8 @@ import (
 type Seals interface {
 	// Held counts what Forget would make unreadable, as far as it comes in its patience.
 	Held(ctx context.Context, key []byte, topic string, patience time.Duration) (held []seal.Held, whole bool, err error)
+	// Has says whether there is anything for Forget to take away.
+	Has(ctx context.Context, key []byte, topic string) (bool, error)
 	// Forget takes the keys of an event key away, in one topic or with "" in all.
 	Forget(ctx context.Context, key []byte, topic string) (keys int, erased bool, err error)
 }
@@ -55,13 +57,21 @@ func (a *API) forget(r *http.Request, _ query) (any, error) {
 		out.Topics = append(out.Topics, wire.ForgottenTopic{Topic: h.Topic, Events: h.Events})
 		out.Events += h.Events
 	}
+	out.Again = a.catalog.View().Forgotten(out.Digest)
+	// By its keys, and not by its events: those of a topic that was deleted are gone, and their keys are not.
+	has, err := a.seals.Has(ctx, key, req.Topic)
+	if err != nil {
+		return nil, err
+	}
+	if !has && len(letters) == 0 && !out.Again {
+		return nil, fault.New(fault.NotFound, "no sealed topic holds an event of this key").
+			WithHint("dalamb topic ls says which topics are sealed; what was stored before a topic was, is not reached")
+	}
 	if req.DryRun {
 		return out, nil
 	}
-	if len(held) > 0 {
-		if _, err := a.catalog.Submit(ctx, catalog.Forget{Digest: out.Digest, Topic: req.Topic}); err != nil {
-			return nil, err
-		}
+	if _, err := a.catalog.Submit(ctx, catalog.Forget{Digest: out.Digest, Topic: req.Topic}); err != nil {
+		return nil, err
 	}
 	// Before the keys go: of a dead letter that cannot be opened nobody could say that it is given up.
 	for ids := range slices.Chunk(letters, maxIDs) {
@@ -69,16 +79,11 @@ func (a *API) forget(r *http.Request, _ query) (any, error) {
 			return nil, err
 		}
 	}
-	n, erased, err := a.seals.Forget(ctx, key, req.Topic)
-	if err != nil {
+	// Also where there are none left: a call that was cut short may have come no further, and the files have them still.
+	if _, out.Erased, err = a.seals.Forget(ctx, key, req.Topic); err != nil {
 		return nil, err
 	}
-	out.Erased = erased
 	a.seen(ctx)
-	if n == 0 && len(held) == 0 {
-		return nil, fault.New(fault.NotFound, "no sealed topic holds an event of this key").
-			WithHint("dalamb topic ls says which topics are sealed; what was stored before a topic was, is not reached")
-	}
 	return out, nil
 }
 
@@ -116,14 +121,6 @@ func (a *API) lettersOf(ctx context.Context, key, topic string) (ids []string, e
 			return ids, ctx.Err()
 		}
 	}
-}
-
-// checkSeal refuses to take a seal off: what was read from the topic, and is on its way, would be stored again in the clear.
-func checkSeal(topic string, had bool, has bool) error {
-	if had && !has {
-		return fault.New(fault.Invalid, "seal: topic %q is sealed, and stays so", topic).WithHint("copy it to one that is not: dalamb topic copy %s TO", topic)
-	}
-	return nil
 }
 
 var _ Seals = (*seal.Log)(nil)

@@ -13,7 +13,12 @@ type Forget struct {
 	Topic  string // "" = all that are sealed
 }
 
+// Forgotten says whether a Forget of the digest was submitted, ever.
+func (v *View) Forgotten(digest string) bool { return v.expects(forgottenEntity(digest)) >= 0 }
+
+func forgottenEntity(digest string) string { return "forgotten/" + digest }
+
 func (c Forget) event(_ context.Context, s scene) (*event.Event, error) {
-	entity := "forgotten/" + c.Digest
+	entity := forgottenEntity(c.Digest)
 	return payload{Function: entity, Expects: s.view.expects(entity), Hash: c.Digest, Topic: c.Topic}.event(event.TypeKeyForgotten)
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -45,9 +44,6 @@ pruned; what functions made of the events is as they left it. docs/forget.md say
 				}
 				if dryRun {
 					return out.print(c.OutOrStdout(), would, func(w io.Writer) { printForgotten(w, &would) })
-				}
-				if len(would.Topics) == 0 {
-					return fault.New(fault.NotFound, "no sealed topic holds an event of key %q", fault.Clip(f.Key)).WithHint("dalamb topic ls says which topics are sealed; what was stored before a topic was, is not reached")
 				}
 				if !asJSON {
 					printForgotten(c.OutOrStdout(), &would)

@@ -35,6 +35,14 @@ func (l *Log) Run(ctx context.Context, logger *slog.Logger) error {
 	return nil
 }
 
+// Has says whether an event key has keys, in a topic or with "" in any, also in one that is not there any more.
+func (l *Log) Has(ctx context.Context, key []byte, topic string) (bool, error) {
+	if err := l.keys.catchUp(ctx); err != nil {
+		return false, err
+	}
+	return len(l.keys.idsOf(digestOf(key), topic)) > 0, nil
+}
+
 // Forgotten says whether what a seal (event.Event.Seal) has sealed cannot be opened any more, as far as this node has heard. Does not block.
 func (l *Log) Forgotten(seal string) bool {
 	id, ok := parseID(seal)

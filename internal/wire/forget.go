@@ -14,6 +14,7 @@ type Forgotten struct {
 	AtLeast     bool             `json:"atLeast,omitempty"` // they were not all counted: the topics are long
 	DeadLetters int              `json:"deadLetters"`       // of those events; they are given up
 	Digest      string           `json:"digest"`            // names the key in the control log
+	Again       bool             `json:"again,omitempty"`   // the key was forgotten before, as far as the control log knows; it is done once more
 	// Erased says that the log's files on this machine have no key of them any more. Where it is false, the cluster's own compaction takes them.
 	Erased bool `json:"erased"`
 }
