@@ -20,6 +20,8 @@ func TestRunsOfWhatIsForgottenArePassedOver(t *testing.T) {
 	}{
 		"open":                         {"", "", ""},
 		"said by who sent it":          {"", event.SealedForgotten, ""},
+		"copied, and forgotten":        {"", event.SealedForgotten, "forgotten"},
+		"copied, and damaged":          {"", event.SealedDamaged, "cannot be opened"},
 		"sealed":                       {"there", "", ""},
 		"forgotten while it waited":    {"gone", "", "forgotten"},
 		"forgotten before it was read": {"gone", event.SealedForgotten, "forgotten"},
@@ -29,6 +31,9 @@ func TestRunsOfWhatIsForgottenArePassedOver(t *testing.T) {
 		w.state, w.cause.Seal = "", c.seal
 		if c.why != "" {
 			w.cause.Extensions = map[string]any{event.ExtSealed: c.why}
+		}
+		if strings.HasPrefix(name, "copied") {
+			w.cause.Data = nil
 		}
 		if err := (fetch{forgotten: forgotten}).do(context.Background(), w); err != nil {
 			t.Fatal(err)

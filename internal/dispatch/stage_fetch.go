@@ -23,11 +23,16 @@ func (s fetch) do(ctx context.Context, w *work) error {
 			return err
 		}
 	}
-	if w.cause == nil || w.settled() || w.cause.Seal == "" {
+	if w.cause == nil || w.settled() {
 		return nil
 	}
-	switch why := w.cause.Extension(event.ExtSealed); {
-	case s.forgotten(w.cause.Seal):
+	why := w.cause.Extension(event.ExtSealed)
+	if w.cause.Seal == "" && (why == "" || len(w.cause.Data) > 0) {
+		return nil
+	}
+	switch {
+	// A copy of what was forgotten is not sealed: there is nothing left in it. The attribute alone says so.
+	case w.cause.Seal == "" && why == event.SealedForgotten, w.cause.Seal != "" && s.forgotten(w.cause.Seal):
 		w.origin = refOf(w.position, w.cause)
 		w.settle(function.RunDiscarded, "the event's data was forgotten, by dalamb forget")
 	case why == event.SealedDamaged:
