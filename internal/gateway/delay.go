@@ -23,6 +23,7 @@ type intake struct {
 	batch  bool
 	trace  string    // of events that do not say themselves; "" = none
 	sender string    // the name of the token that was shown
+	env    string    // the one environment that the token is for; "" = all
 	due    time.Time // of events that do not say themselves; zero = now
 }
 

@@ -74,7 +74,7 @@ func (g *Gateway) ingest(x *exchange, r *http.Request) {
 			WithHint("name one that is, such as %s", function.Full(sender.Environment, function.TopicEvents)))
 		return
 	}
-	out, err := g.append(r.Context(), intake{topic: q.topic(), events: events, batch: batch, due: due, trace: givenTrace(r.Header), sender: sender.ID})
+	out, err := g.append(r.Context(), intake{topic: q.topic(), events: events, batch: batch, due: due, trace: givenTrace(r.Header), sender: sender.ID, env: sender.Environment})
 	if err != nil {
 		g.fail(x, err)
 		return
@@ -125,7 +125,7 @@ func (g *Gateway) append(ctx context.Context, in intake) (_ []stored, err error)
 			WithHint("topics whose names begin with _ are dalamb's own; send to another")
 	}
 	if len(events) == 0 { // an empty batch is a batch; section 3.3
-		return []stored{}, g.known(ctx, topic)
+		return []stored{}, g.known(ctx, in)
 	}
 	sending := tracing.Sending{Parent: in.trace, Topic: topic, Events: len(events)}
 	if len(events) == 1 {
@@ -153,7 +153,7 @@ func (g *Gateway) append(ctx context.Context, in intake) (_ []stored, err error)
 		}
 	}
 	if slices.ContainsFunc(out, func(s stored) bool { return s.Delayed != "" }) {
-		if err := g.known(ctx, topic); err != nil {
+		if err := g.known(ctx, in); err != nil {
 			return nil, err
 		}
 	}
@@ -164,7 +164,7 @@ func (g *Gateway) append(ctx context.Context, in intake) (_ []stored, err error)
 	positions, repeated, err := g.put(ctx, in, rules, records)
 	if err != nil {
 		if fault.KindOf(err) == fault.NotFound {
-			if missing := g.known(ctx, topic); missing != nil {
+			if missing := g.known(ctx, in); missing != nil {
 				return nil, missing
 			}
 		}
@@ -202,22 +202,22 @@ func recordSize(r *eventlog.Record) int64 {
 	return int64(n)
 }
 
-// known is nil when a topic exists, else NotFound with the nearest names.
-func (g *Gateway) known(ctx context.Context, topic string) error {
+// known is nil when the topic of an intake exists, else NotFound with the nearest names of those that its sender sees.
+func (g *Gateway) known(ctx context.Context, in intake) error {
 	topics, err := g.log.Topics(ctx)
 	if err != nil {
 		return fmt.Errorf("list topics: %w", err)
 	}
 	var names []string
 	for _, t := range topics {
-		if t.Name == topic {
+		if t.Name == in.topic {
 			return nil
 		}
-		if !function.SystemTopic(t.Name) {
+		if !function.SystemTopic(t.Name) && (in.env == "" || function.Within(in.env, t.Name)) {
 			names = append(names, t.Name)
 		}
 	}
-	return eventlog.MissingTopic(topic, names)
+	return eventlog.MissingTopic(in.topic, names)
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
