@@ -98,6 +98,9 @@ func (a *API) checkDeploy(ctx context.Context, req *wire.DeployRequest, beside t
 	if err := a.mayHear(access.From(ctx), &req.Spec); err != nil {
 		return err
 	}
+	if err := a.mayReach(access.From(ctx), &req.Spec); err != nil {
+		return err
+	}
 	if err := a.checkCode(req); err != nil {
 		return err
 	}

@@ -106,35 +106,45 @@ func (a *API) getRollout(r *http.Request, q query) (any, error) {
 func (a *API) pauseRollout(r *http.Request, q query) (any, error) {
 	return a.changeRollout(r, q, func(one *catalog.Rollout) catalog.Change {
 		return catalog.HoldRollout{Function: one.Function, ID: one.ID, Paused: true}
-	})
+	}, nil)
 }
 
 func (a *API) resumeRollout(r *http.Request, q query) (any, error) {
 	return a.changeRollout(r, q, func(one *catalog.Rollout) catalog.Change {
 		return catalog.HoldRollout{Function: one.Function, ID: one.ID}
-	})
+	}, a.mayReturn)
 }
 
 func (a *API) abortRollout(r *http.Request, q query) (any, error) {
 	return a.changeRollout(r, q, func(one *catalog.Rollout) catalog.Change {
 		return catalog.EndRollout{Function: one.Function, ID: one.ID, State: function.RolloutAborted, Reason: "ended by hand", Facts: a.factsOf(one)}
-	})
+	}, nil)
 }
 
 func (a *API) promoteRollout(r *http.Request, q query) (any, error) {
 	return a.changeRollout(r, q, func(one *catalog.Rollout) catalog.Change {
 		return catalog.EndRollout{Function: one.Function, ID: one.ID, State: function.RolloutSucceeded, Reason: "promoted by hand", Facts: a.factsOf(one)}
-	})
+	}, a.mayReturn)
 }
 
 // rolloutTries is how often a roll-out is changed by hand where its own next step, or another writer, comes first.
 const rolloutTries = 5
 
-// changeRollout changes the roll-out that is under way, whatever step it is in by then: who aborts it must not be told to look again.
-func (a *API) changeRollout(r *http.Request, q query, change func(*catalog.Rollout) catalog.Change) (any, error) {
+// changeRollout changes the roll-out that is under way, whatever step it is in by then: who aborts it must not be told to look again. may refuses the version
+// that it leads to; nil = any is well.
+func (a *API) changeRollout(r *http.Request, q query, change func(*catalog.Rollout) catalog.Change, may func(context.Context, *catalog.Function, int) error) (any, error) {
 	one, err := a.rollout(r, q)
 	if err != nil {
 		return nil, err
+	}
+	if may != nil && one.Active() {
+		f, err := a.catalog.View().Function(one.Function)
+		if err != nil {
+			return nil, err
+		}
+		if err := may(r.Context(), f, one.To); err != nil {
+			return nil, err
+		}
 	}
 	for left := rolloutTries - 1; ; left-- {
 		if !one.Active() {

@@ -92,6 +92,11 @@ func (a *API) shift(ctx context.Context, f *catalog.Function, s shift) (wire.Shi
 	}
 	var primary *function.Version
 	for _, n := range s.Alias.Versions() {
+		if !there || !slices.Contains(was.Versions(), n) || n == s.Alias.Primary && n != was.Primary {
+			if err := a.mayReturn(ctx, f, n); err != nil && fault.KindOf(err) != fault.NotFound { // which runnable says better
+				return out, err
+			}
+		}
 		v, err := a.runnable(ctx, f, n)
 		if err != nil {
 			return out, err

@@ -1,0 +1,74 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
+)
+
+// written is a manifest of acme.pay.
+func written(t *testing.T, more string) function.Spec {
+	t.Helper()
+	s := spec(t, "name: pay\ncode: .\nentry: {type: stdio, command: [./run]}\n"+more)
+	s.Name = "acme.pay"
+	return s
+}
+
+func TestATenantReachesTheNodesNetworkOnlyWhereSomebodyElseHasLetIt(t *testing.T) {
+	n, code := aviary(t)
+	deployer := n.tokenOf("of-acme", wire.TokenCreate{Role: "deployer", Environment: "acme"})
+	try := func(more string) answer {
+		b, err := json.Marshal(wire.DeployRequest{Spec: written(t, more), Code: code, DryRun: true})
+		ok(t, err)
+		return n.as(deployer, "POST", "/v1/functions", string(b))
+	}
+	inside := []string{
+		"triggers: [{name: w, route: {path: /x, upstream: {service: search}}}]",
+		"triggers: [{name: w, route: {path: /x, upstream: {static: ['http://127.0.0.1:9092']}}}]",
+		"triggers: [{name: w, route: {path: /x, upstream: {static: ['http://10.0.0.1', 'http://8.8.8.8']}}}]",
+		"triggers: [{name: w, route: {path: /x, upstream: {kubernetes: {service: s, namespace: other}}}}]",
+		"triggers: [{name: w, route: {path: /x, upstream: {dns: {name: s.internal}}}}]",
+		"network: host",
+		"network: egress\nallow: [{to: 169.254.169.254}]",
+	}
+	for _, more := range inside {
+		if a := try(more); a.status != http.StatusForbidden || !strings.Contains(a.body, "would reach what is not of it") {
+			t.Errorf("%s = %d %s, want 403", more, a.status, a.body)
+		}
+	}
+	if a := try("triggers: [{name: w, route: {path: /x, upstream: {static: ['http://8.8.8.8']}}}]"); a.status != 200 {
+		t.Errorf("a server of the internet = %d %s", a.status, a.body)
+	}
+	_, err := n.client.Deploy(t.Context(), wire.DeployRequest{Spec: written(t, inside[0]), Code: code})
+	ok(t, err)
+	if a := try(inside[0] + "\ntimeout: 7s"); a.status != 200 {
+		t.Errorf("a deploy that goes on with what somebody else has let = %d %s", a.status, a.body)
+	}
+}
+
+func TestWhatWasTakenBackFromATenantStaysSo(t *testing.T) {
+	for _, more := range []string{"triggers: [{name: on, topic: canary}]", "triggers: [{name: w, route: {path: /x, upstream: {service: search}}}]"} {
+		n, code := aviary(t)
+		deployer := n.tokenOf("of-acme", wire.TokenCreate{Role: "deployer", Environment: "acme"})
+		for _, m := range []string{more, "triggers: [{name: on, topic: acme.events}]\ntimeout: 7s"} {
+			_, err := n.client.Deploy(t.Context(), wire.DeployRequest{Spec: written(t, m), Code: code})
+			ok(t, err)
+		}
+		for _, c := range []struct{ method, path, body string }{
+			{"POST", "/v1/functions/acme.pay/rollback", `{}`},
+			{"PUT", "/v1/functions/acme.pay/aliases/live", `{"shares":[{"version":2}]}`},
+			{"PUT", "/v1/functions/acme.pay/aliases/old", `{"shares":[{"version":2}]}`},
+		} {
+			if a := n.as(deployer, c.method, c.path, c.body); a.status != http.StatusForbidden {
+				t.Errorf("%s: %s %s = %d %s, want 403", more, c.method, c.path, a.status, a.body)
+			}
+		}
+		if a := n.as(deployer, "POST", "/v1/functions/acme.pay/rollback", `{"to":1}`); a.status != 200 {
+			t.Errorf("a rollback to what is its own = %d %s", a.status, a.body)
+		}
+	}
+}
