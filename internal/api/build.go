@@ -61,7 +61,7 @@ func (a *API) build(w http.ResponseWriter, r *http.Request, _ query) error {
 	if err != nil {
 		return err
 	}
-	out := newLines(w)
+	out := a.newLines(r.Context(), w)
 	result, err := a.builds.Run(r.Context(), build.Request{
 		Dir: dir, Build: req.Build, Function: req.Function, Programs: req.Programs, Scope: "function " + req.Function, Out: progress{out},
 	})

@@ -16,7 +16,7 @@ func (a *API) checkpoint(w http.ResponseWriter, r *http.Request, _ query) error 
 		return err
 	}
 	defer release()
-	out := newLines(w)
+	out := a.newLines(r.Context(), w)
 	if err := out.write(made); err != nil {
 		return nil // the client is gone
 	}

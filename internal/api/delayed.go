@@ -5,13 +5,16 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // Delayed is what the API needs of source/delay.
 type Delayed interface {
-	// List returns the first "most" events that wait, the next one due first, and how many wait in all.
-	List(ctx context.Context, most int) ([]wire.Delayed, int, error)
+	// List returns the first "most" events that wait for topics that are wanted, the next one due first, and how many wait in all; of some topics alone, how many it returns.
+	// A nil wanted is all topics.
+	List(ctx context.Context, most int, wanted func(topic string) bool) ([]wire.Delayed, int, error)
 	// Cancel takes an event back. NotFound when it does not wait any more.
 	Cancel(ctx context.Context, id string) error
 }
@@ -24,7 +27,11 @@ func (a *API) listDelayed(r *http.Request, q query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, total, err := a.delayed.List(r.Context(), int(limit))
+	var wanted func(topic string) bool
+	if env := access.From(r.Context()).Environment; env != "" {
+		wanted = func(topic string) bool { return function.Within(env, topic) }
+	}
+	list, total, err := a.delayed.List(r.Context(), int(limit), wanted)
 	return wire.DelayedList{Delayed: list, Total: total}, err
 }
 

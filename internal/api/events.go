@@ -60,7 +60,7 @@ func (a *API) streamEvents(w http.ResponseWriter, r *http.Request, q query) erro
 		}
 		s.cursors = append(s.cursors, c)
 	}
-	out := newLines(w)
+	out := a.newLines(r.Context(), w)
 	if follow {
 		s.caught = func() error { return errors.Join(out.begin(), out.flush()) }
 	}

@@ -49,7 +49,7 @@ func (a *API) streamLogs(w http.ResponseWriter, r *http.Request, q query) error 
 	if _, err := a.catalog.View().Function(want.function); want.function != "" && err != nil && len(recent.lines) == 0 {
 		return err // not there, and never wrote anything that is still kept
 	}
-	out := newLines(w)
+	out := a.newLines(r.Context(), w)
 	for _, line := range recent.lines {
 		if err := out.write(line); err != nil {
 			return nil // the client is gone

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -28,18 +29,21 @@ func (a *API) checkRules(rules function.TopicRules) error {
 	return nil
 }
 
-// absentWriters says which of a topic's writers are not there: a slip of the pen, or deployed later.
-func (a *API) absentWriters(writers []string) []string {
+// absentWriters says which of a topic's writers are not there: a slip of the pen, or deployed later. Who is there for one environment is told so of its functions
+// alone: whether others are there, and which tokens, he is not to learn by asking.
+func (a *API) absentWriters(ctx context.Context, writers []string) []string {
 	var ws []string
+	who := access.From(ctx)
 	view := a.catalog.View()
 	for _, w := range writers {
 		kind, name, _ := strings.Cut(w, "/")
-		switch kind {
-		case "function":
+		switch {
+		case who.Environment != "" && (kind != "function" || !who.Sees(name)):
+		case kind == "function":
 			if _, err := view.Function(name); err != nil {
 				ws = append(ws, fmt.Sprintf("there is no function %q yet: until it is deployed, %s writes nothing", name, w))
 			}
-		case "token":
+		case kind == "token":
 			if name != function.NodeToken && !view.HasToken(name) {
 				ws = append(ws, fmt.Sprintf("there is no token %q yet: until it is made (dalamb token create %s), %s writes nothing", name, name, w))
 			}

@@ -43,11 +43,12 @@ func (a *API) follow(ctx context.Context, s *scan, each func(eventlog.Record) er
 type lines struct {
 	w     http.ResponseWriter
 	flush func() error
+	said  func(error) error // what a client is told of an error
 	begun bool
 }
 
-func newLines(w http.ResponseWriter) *lines {
-	return &lines{w: w, flush: http.NewResponseController(w).Flush}
+func (a *API) newLines(ctx context.Context, w http.ResponseWriter) *lines {
+	return &lines{w: w, flush: http.NewResponseController(w).Flush, said: func(err error) error { return a.discreet(ctx, err) }}
 }
 
 // begin sends the headers, so that a client which follows a quiet topic knows that it is connected.
@@ -84,6 +85,6 @@ func (l *lines) end(err error) error {
 	if !l.begun {
 		return err
 	}
-	_ = l.write(wire.ErrorOf(err)) // nobody may be there any more
+	_ = l.write(wire.ErrorOf(l.said(err))) // nobody may be there any more
 	return nil
 }

@@ -72,3 +72,36 @@ func TestWhatWasTakenBackFromATenantStaysSo(t *testing.T) {
 		}
 	}
 }
+
+func TestATenantIsNotToldByWhatIsInHisWay(t *testing.T) {
+	n, code := aviary(t)
+	admin := n.tokenOf("of-acme", wire.TokenCreate{Role: "admin", Environment: "acme"})
+	n.tokenOf("canary-ci", wire.TokenCreate{Role: "viewer", Environment: "beta"})
+	writers := `["function/beta.canary","function/beta.nope","token/canary-ci","token/nope"]`
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/v1/topics", `{"name":"acme.w","partitions":1,"rules":{"writers":` + writers + `}}`},
+		{"PATCH", "/v1/topics/acme.w", `{"rules":{"writers":` + writers + `}}`},
+		{"GET", "/v1/topics/acme.w", ""},
+	} {
+		if a := n.as(admin, c.method, c.path, c.body); a.status > 299 || strings.Contains(a.body, "warnings") {
+			t.Errorf("%s %s = %d %s, want no word of whether the writers are there", c.method, c.path, a.status, a.body)
+		}
+	}
+	for _, name := range []string{"canary-ear", "beta.ear"} {
+		s := written(t, "triggers: [{name: on, topic: acme.w}]")
+		s.Name = name
+		_, err := n.client.Deploy(t.Context(), wire.DeployRequest{Spec: s, Code: code})
+		ok(t, err)
+	}
+	n.emit("acme.events", fact("x", "a", "b"))
+	n.settle()
+	for _, c := range []struct{ method, path, body string }{
+		{"DELETE", "/v1/topics/acme.w", ""},
+		{"POST", "/v1/replays", `{"name":"canary-replay","function":"acme.pay","trigger":"on","from":"earliest"}`},
+	} {
+		a := n.as(admin, c.method, c.path, c.body)
+		if a.status != http.StatusConflict || strings.Contains(a.body, "canary") || strings.Contains(a.body, "beta") || !strings.Contains(a.body, "something outside of environment acme") {
+			t.Errorf("%s %s = %d %s, want 409 without a name of others", c.method, c.path, a.status, a.body)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -320,19 +321,66 @@ func wholeID(ctx context.Context, begin string, find func(begin string) (string,
 	return find(begin)
 }
 
-// discreet is an error without what is not for somebody who is there for one environment: names like the one that he has given, and functions that are in his way.
-func (a *API) discreet(who access.Actor, err error) error {
-	if who.Environment == "" {
+// discreet is an error without what is not for somebody who is there for one environment: names like the one that he has given, and what is in his way.
+func (a *API) discreet(ctx context.Context, err error) error {
+	who := access.From(ctx)
+	if err == nil || who.Environment == "" {
 		return err
 	}
 	if fault.KindOf(err) == fault.NotFound {
 		return fault.New(fault.NotFound, "%s", err)
 	}
-	text := err.Error() + fault.HintOf(err)
-	for _, f := range a.catalog.View().Functions() {
-		if !who.Sees(f.Name) && strings.Contains(text, strconv.Quote(f.Name)) {
+	text := err.Error() + " " + fault.HintOf(err)
+	words := map[string]bool{}
+	for _, w := range mentioned().FindAllString(text, -1) {
+		words[strings.Trim(w, ".")] = true
+	}
+	conflict := fault.KindOf(err) == fault.Conflict
+	tells := func(name string) bool {
+		// Only what is there can be in the way. Other errors say again what they were asked with, too, which shall not differ by what there is.
+		return conflict && words[name] || strings.Contains(text, strconv.Quote(name))
+	}
+	for _, name := range a.namesUnseen(who, conflict) {
+		if tells(name) {
 			return fault.New(fault.KindOf(err), "something outside of environment %s is in the way", who.Environment).WithHint("choose other names, hosts or topics; who runs the installation can tell what it is")
 		}
 	}
 	return err
+}
+
+// mentioned finds what could be a name in a text, and names with a slash in parts.
+func mentioned() *regexp.Regexp { return regexp.MustCompile(`[-._A-Za-z0-9]+`) }
+
+// namesUnseen are those of functions that somebody does not see, and with all of whatever else has a name that is in nobody's way but there.
+func (a *API) namesUnseen(who access.Actor, all bool) []string {
+	view := a.catalog.View()
+	var names []string
+	for _, f := range view.Functions() {
+		if who.Sees(f.Name) {
+			continue
+		}
+		names = append(names, f.Name)
+		if !all {
+			continue
+		}
+		for _, r := range f.Replays {
+			names = append(names, r.Replay.Name)
+		}
+	}
+	if all {
+		for _, topic := range view.Topics() {
+			if !a.sees(who, topic) && topic != function.TopicEvents { // that production has it everybody knows
+				names = append(names, topic)
+			}
+		}
+		for _, name := range view.TokenNames() {
+			if name != who.ID {
+				names = append(names, name)
+			}
+		}
+		for _, h := range view.Hooks() {
+			names = append(names, h.Name)
+		}
+	}
+	return names
 }

@@ -51,8 +51,12 @@ func (canaryUsage) Lacking(context.Context, time.Time, time.Time) ([]time.Time, 
 
 type canaryDelayed struct{ Delayed }
 
-func (canaryDelayed) List(context.Context, int) ([]wire.Delayed, int, error) {
-	return []wire.Delayed{{ID: "canary-1", Topic: "beta.canary"}, {ID: "canary-2", Topic: "canary"}, {ID: "own", Topic: "acme.events"}}, 3, nil
+// List lists as delay's does: others' events are due before the tenant's.
+func (canaryDelayed) List(_ context.Context, most int, wanted func(string) bool) ([]wire.Delayed, int, error) {
+	list := slices.DeleteFunc([]wire.Delayed{{ID: "canary-1", Topic: "beta.canary"}, {ID: "canary-2", Topic: "canary"}, {ID: "own", Topic: "acme.events"}}, func(d wire.Delayed) bool {
+		return wanted != nil && !wanted(d.Topic)
+	})
+	return list[:min(most, len(list))], len(list), nil
 }
 
 // aviary is an installation of which the tenant acme has a little, and beta and production the rest.
@@ -169,6 +173,9 @@ func bodies(t *testing.T, code string) map[string][]string {
 		deploy("acme.pay", "triggers: [{name: on, topic: events, onFailure: {function: canary-prod}}]"), deploy("acme.pay", "calls: [canary-prod]"),
 		deploy("acme.pay", "triggers: [{name: w, emit: {topic: events}, route: {path: /x, await: {topic: canary, pattern: {type: [x]}}}}]"),
 		deploy("acme.pay", "triggers: [{name: w, route: {path: /x, cache: {ttl: 1s, purge: [{topic: canary}]}}}]"),
+		deploy("acme.pay", "triggers: [{name: w, route: {path: /x, upstream: {service: canary}}}]"),
+		deploy("acme.pay", "triggers: [{name: w, route: {path: /x, upstream: {kubernetes: {service: canary, namespace: beta}}}}]"),
+		deploy("acme.pay", "triggers: [{name: w, route: {path: /x, upstream: {static: ['http://169.254.169.254']}}}]"),
 	} {
 		deploys, releases = append(deploys, d), append(releases, `{"functions":[`+d+`],"dryRun":true}`)
 	}
@@ -218,6 +225,12 @@ func TestATenantIsToldNothingOfOthersByAnyRoute(t *testing.T) {
 						if said := sings(a, path+q+body); said != "" {
 							t.Errorf("%s %s%s %s as %s tells %d %s", rt.Method, path, q, body, role, a.status, said)
 						}
+						if sings(a, "") != "" { // what is there is answered as what is not
+							absent := n.as(token, rt.Method, mute(path+q), mute(body))
+							if absent.status != a.status || absent.body != mute(a.body) {
+								t.Errorf("%s %s%s %s as %s = %d %s, and of what is not there %d %s", rt.Method, path, q, body, role, a.status, a.body, absent.status, absent.body)
+							}
+						}
 						if !answers && a.status != http.StatusForbidden {
 							t.Errorf("%s %s%s as %s = %d, want 403", rt.Method, path, q, role, a.status)
 						}
@@ -253,6 +266,9 @@ var (
 	own  = regexp.MustCompile(`acme[-.a-z0-9]*`)
 )
 
+// mute gives a text with names, as long as others', of what is not there.
+func mute(text string) string { return strings.NewReplacer("canary", "parrot", "beta", "zeta").Replace(text) }
+
 // sings gives an answer where the canary, or beta, is in it otherwise than in names of the tenant's own, and in those, in quotes, that it was asked with.
 func sings(a answer, asked string) string {
 	text := own.ReplaceAllString(a.body, "")
@@ -274,7 +290,7 @@ func TestATenantHasHisOwn(t *testing.T) {
 		{"GET", "/v1/functions/acme.pay", "", "acme.pay"},
 		{"GET", "/v1/triggers", "", `"on"`},
 		{"GET", "/v1/usage", "", "acme.pay"},
-		{"GET", "/v1/delayed", "", `"total":1`},
+		{"GET", "/v1/delayed?limit=1", "", `"total":1`},
 		{"GET", "/v1/events", "", ""},
 		{"GET", "/v1/topics", "", "acme.events"},
 		{"GET", "/v1/quotas", "", `"environment":"acme"`},

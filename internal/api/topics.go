@@ -49,7 +49,7 @@ func (a *API) Topic(ctx context.Context, name string) (wire.Topic, error) {
 	}
 	w := wireTopic(t)
 	w.Rules = a.catalog.View().Rules(name)
-	w.Warnings = a.absentWriters(w.Rules.Writers)
+	w.Warnings = a.absentWriters(ctx, w.Rules.Writers)
 	for id := range t.Partitions {
 		b, err := a.log.Bounds(ctx, eventlog.Partition{Topic: name, ID: id})
 		if err != nil {

@@ -169,8 +169,8 @@ func (n *Node) lags(ctx context.Context) (map[string]int64, error) {
 // delayed shows the delayed events to the API.
 type delayed struct{ *delay.Delay }
 
-func (d delayed) List(ctx context.Context, most int) ([]wire.Delayed, int, error) {
-	waiting, total, err := d.Delay.List(ctx, most)
+func (d delayed) List(ctx context.Context, most int, wanted func(topic string) bool) ([]wire.Delayed, int, error) {
+	waiting, total, err := d.Delay.List(ctx, most, wanted)
 	list := make([]wire.Delayed, 0, len(waiting))
 	for _, w := range waiting {
 		text, err := w.Event.MarshalJSON()

@@ -177,7 +177,7 @@ func TestEventsComeWhenTheyAreDue(t *testing.T) {
 	ok(t, w.pass(time.Hour))
 	ok(t, w.pass(time.Hour))
 	w.want("events", "a b same-1 same-2")
-	if list, total, err := w.delay.List(t.Context(), 10); err != nil || total != 0 || len(list) != 0 {
+	if list, total, err := w.delay.List(t.Context(), 10, nil); err != nil || total != 0 || len(list) != 0 {
 		t.Errorf("List = %v, %d, %v, want none", list, total, err)
 	}
 }
@@ -240,9 +240,13 @@ func TestCancel(t *testing.T) {
 	if err := w.cancel(b); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("cancel again = %v, want not found", err)
 	}
-	list, total, err := w.delay.List(t.Context(), 10)
+	list, total, err := w.delay.List(t.Context(), 10, nil)
 	if err != nil || total != 1 || list[0].ID != a || list[0].Event.ID != "a" || list[0].Topic != "events" {
 		t.Errorf("List = %+v, %d, %v, want a alone", list, total, err)
+	}
+	others := func(topic string) bool { return topic != "events" }
+	if list, total, err := w.delay.List(t.Context(), 10, others); err != nil || total != 0 || len(list) != 0 {
+		t.Errorf("List of other topics = %+v, %d, %v, want none", list, total, err)
 	}
 	ok(t, w.pass(time.Hour))
 	w.want("events", "a")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -21,8 +22,9 @@ type Waiting struct {
 	Event    *event.Event
 }
 
-// List returns the first "most" events that wait, the next one due first, and how many wait in all.
-func (d *Delay) List(ctx context.Context, most int) (list []Waiting, total int, err error) {
+// List returns the first "most" events that wait for topics that are wanted, the next one due first, and how many wait in all; of some topics alone, how many it returns,
+// since what waits for which topic is only seen by reading it. A nil wanted is all topics.
+func (d *Delay) List(ctx context.Context, most int, wanted func(topic string) bool) (list []Waiting, total int, err error) {
 	n, err := d.count(ctx)
 	if err != nil {
 		return nil, 0, err
@@ -32,6 +34,10 @@ func (d *Delay) List(ctx context.Context, most int) (list []Waiting, total int, 
 		partition int32
 	}
 	var all []place
+	look := most
+	if wanted != nil {
+		look = math.MaxInt // the first that are wanted may stand behind any number of others
+	}
 	for id := range n {
 		k := &keeper{Delay: d, own: eventlog.Owned{Partition: eventlog.Partition{Topic: function.TopicDelayed, ID: id}}, calendar: newCalendar()}
 		if _, err := k.recall(ctx); err != nil {
@@ -41,23 +47,30 @@ func (d *Delay) List(ctx context.Context, most int) (list []Waiting, total int, 
 			k.calendar.drop(ident{c.due, c.random})
 		}
 		total += len(k.calendar.live)
-		for _, m := range k.calendar.take(1<<62, most) {
+		for _, m := range k.calendar.take(1<<62, look) {
 			all = append(all, place{m, id})
 		}
 	}
 	slices.SortFunc(all, func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.partition, b.partition), cmp.Compare(a.offset, b.offset))
 	})
-	for _, p := range all[:min(most, len(all))] {
+	for _, p := range all[:min(look, len(all))] {
+		if len(list) == most {
+			break
+		}
 		w, ok, err := d.at(ctx, eventlog.Partition{Topic: function.TopicDelayed, ID: p.partition}, p.offset)
 		if err != nil {
 			return nil, 0, err
 		}
-		if ok {
-			list = append(list, w)
-		} else {
+		switch {
+		case !ok:
 			total-- // it has gone since, or was forgotten
+		case wanted == nil || wanted(w.Topic):
+			list = append(list, w)
 		}
+	}
+	if wanted != nil {
+		total = len(list)
 	}
 	return list, total, nil
 }

@@ -23,7 +23,7 @@ func TestAForgottenEventIsNotReleasedAndHoldsUpNobody(t *testing.T) {
 	}
 	w.put("events", "b", "k", time.Minute)
 	w.restart()
-	if list, total, err := w.delay.List(context.Background(), 10); err != nil || total != 1 || len(list) != 1 || list[0].Event.ID != "b" {
+	if list, total, err := w.delay.List(context.Background(), 10, nil); err != nil || total != 1 || len(list) != 1 || list[0].Event.ID != "b" {
 		t.Errorf("List = %+v, %d, %v; want b alone", list, total, err)
 	}
 	if err := w.pass(2 * time.Minute); err != nil {
