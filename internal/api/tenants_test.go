@@ -267,7 +267,9 @@ var (
 )
 
 // mute gives a text with names, as long as others', of what is not there.
-func mute(text string) string { return strings.NewReplacer("canary", "parrot", "beta", "zeta").Replace(text) }
+func mute(text string) string {
+	return strings.NewReplacer("canary", "parrot", "beta", "zeta").Replace(text)
+}
 
 // sings gives an answer where the canary, or beta, is in it otherwise than in names of the tenant's own, and in those, in quotes, that it was asked with.
 func sings(a answer, asked string) string {
