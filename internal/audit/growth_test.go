@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -140,6 +142,90 @@ func TestAProofOfGrowthThatWasAlteredDoesNotHold(t *testing.T) {
 		if g, err := CheckGrowth(p, key); fault.KindOf(err) != fault.Conflict {
 			t.Errorf("%s: CheckGrowth = %+v, %v, want that it does not hold", name, g, err)
 		}
+	}
+}
+
+// Who has the key signs another history of a topic in between, and takes it back or hides it: what is left out is missed, whichever it is.
+func TestAProofOfGrowthHasEveryCheckpoint(t *testing.T) {
+	r := grownRig(t)
+	key, err := ParseKey(r.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.emit("quiet", 3, 1)
+	r.sign()
+	for from := int64(1); from < 6; from++ {
+		p, err := r.keep.ProveGrowth(t.Context(), from, 6, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := p.Checkpoints
+		for i := range all {
+			p.Checkpoints = slices.Delete(slices.Clone(all), i, i+1)
+			if g, err := CheckGrowth(p, key); fault.KindOf(err) != fault.Conflict {
+				t.Errorf("from %d, without the checkpoint at %d of %d: CheckGrowth = %+v, %v, want that it does not hold", from, i, len(all), g, err)
+			}
+		}
+	}
+	text := func(seq int64, prev string, h ...head) string {
+		c := checkpoint{seq: seq, time: r.now.Now(), head: h}
+		if prev != "" {
+			c.prev = hashOf([]byte(prev))
+		}
+		raw, err := sign(c.text(), r.keep.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	id := treeID{"a", 0}
+	one := text(1, "", head{id: id, topic: "orders", size: 5, end: 5, root: tlog.Hash{1}})
+	two := text(2, one, head{id: id, topic: "orders", size: 6, end: 6, root: tlog.Hash{2}})
+	three := text(3, two, head{id: treeID{"b", 0}, topic: "others", size: 1, end: 1, root: tlog.Hash{3}})
+	hidden := text(3, one, head{id: treeID{"b", 0}, topic: "others", size: 1, end: 1, root: tlog.Hash{3}})
+	for _, checkpoints := range [][]string{{one, three}, {one, hidden}, {one, two, hidden}, {one, two, three}} {
+		for _, to := range []int64{1, 2} {
+			p := &wire.AuditGrowth{Form: wire.AuditGrowthForm, From: 1, To: 3, Checkpoints: checkpoints, Trees: []wire.AuditGrown{{TopicID: "a", From: 1, To: to}}}
+			if g, err := CheckGrowth(p, key); fault.KindOf(err) != fault.Conflict {
+				t.Errorf("CheckGrowth of another history in %d checkpoints = %+v, %v", len(checkpoints), g, err)
+			}
+		}
+	}
+}
+
+// What a proof costs does not grow with the age of the log: it looks back so far, and holds so much.
+func TestAProofOfGrowthIsBounded(t *testing.T) {
+	r := grownRig(t)
+	key, err := ParseKey(r.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		r.emit("late", 3, 1)
+		r.sign()
+	}
+	p, err := r.keep.proveGrowth(t.Context(), 20, 25, "", growthBounds{reach: 4, bytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := CheckGrowth(p, key)
+	if err != nil || g.First < 16 || g.First > 20 || len(p.Checkpoints) > 10 || slices.Contains(g.Topics, "quiet") || !slices.Contains(g.Topics, "late") {
+		t.Errorf("CheckGrowth = %+v, %v, of %d checkpoints; want what has grown of late", g, err, len(p.Checkpoints))
+	}
+	if p, err = r.keep.ProveGrowth(t.Context(), 20, 25, ""); err != nil || len(p.Checkpoints) != 25 {
+		t.Errorf("ProveGrowth = %v, want it from the checkpoint that has quiet", err)
+	}
+	size := len(p.Checkpoints[24])
+	if _, err := r.keep.proveGrowth(t.Context(), 20, 25, "quiet", growthBounds{reach: 4, bytes: 1 << 20}); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("a proof of what has not grown for long: %v, want NotFound", err)
+	}
+	if p, err = r.keep.proveGrowth(t.Context(), 20, 25, "", growthBounds{reach: 1000, bytes: 7*size + size/2}); err != nil || len(p.Checkpoints) > 7 {
+		t.Errorf("a proof with room for seven: %v", err)
+	} else if _, err := CheckGrowth(p, key); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.keep.proveGrowth(t.Context(), 10, 25, "", growthBounds{reach: 1000, bytes: 7 * size}); fault.KindOf(err) != fault.TooLarge {
+		t.Errorf("a proof without room: %v, want TooLarge", err)
 	}
 }
 

@@ -57,7 +57,7 @@ type AuditGrowth struct {
 	From        int64        `json:"from"`            // the number of the earlier checkpoint
 	To          int64        `json:"to"`              // of the later one
 	Topic       string       `json:"topic,omitempty"` // the only one that it says something of; "" = of all
-	Checkpoints []string     `json:"checkpoints"`     // with their signatures, by their numbers: these two, and those that Trees and Gone name
+	Checkpoints []string     `json:"checkpoints"`     // with their signatures, by their numbers: every one from the earliest that Trees name to To
 	Trees       []AuditGrown `json:"trees"`           // that were signed by From
 	Gone        []AuditGone  `json:"gone"`            // topics that were signed by From, and deleted by To
 }
