@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -34,6 +35,8 @@ type git struct {
 	url    *url.URL
 	access string // a file
 	hosts  string // a file
+
+	broken bool // a git failed on the copy: a kill has left a lock in it, or a power cut an empty file
 }
 
 // settings: a repository in a directory of somebody else may be pushed to, and what comes from elsewhere is looked at.
@@ -45,33 +48,44 @@ const settings = `[safe]
 	auto = 0
 [core]
 	hooksPath = /dev/null
+	fsync = all
 [http]
 	followRedirects = false
 	lowSpeedLimit = 1000
 	lowSpeedTime = 60
 `
 
-// prepare makes the copy, where it is not there or not whole.
-func (g *git) prepare(ctx context.Context) error {
+// prepare makes the copy where it is not there, or not whole; made says so. All that is in it is elsewhere, too.
+func (g *git) prepare(ctx context.Context) (made bool, err error) {
 	if err := os.MkdirAll(g.home, 0o700); err != nil {
-		return fmt.Errorf("make room for a repository: %w", err)
+		return false, fmt.Errorf("make room for a repository: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(g.home, ".gitconfig"), []byte(settings), 0o600); err != nil {
-		return fmt.Errorf("write git's settings: %w", err)
+		return false, fmt.Errorf("write git's settings: %w", err)
 	}
-	if _, err := g.output(ctx, nil, "rev-parse", "--git-dir"); err == nil {
-		return nil
+	if !g.broken {
+		if _, err := g.output(ctx, nil, "rev-parse", "--git-dir"); err == nil {
+			return false, nil
+		}
 	}
+	return true, g.remake(ctx)
+}
+
+// remake begins the copy anew, with nothing in it.
+func (g *git) remake(ctx context.Context) error {
 	if err := os.RemoveAll(g.copy); err != nil {
 		return fmt.Errorf("make room for a repository: %w", err)
 	}
 	_, err := g.run(ctx, nil, nil, "init", "--quiet", "--bare", g.copy)
+	g.broken = err != nil
 	return err
 }
 
-// output runs git in the copy.
+// output runs git in the copy, of which it needs nothing that may not be there: where it fails, the copy is broken.
 func (g *git) output(ctx context.Context, in []byte, args ...string) ([]byte, error) {
-	return g.run(ctx, nil, in, append([]string{"--git-dir=" + g.copy}, args...)...)
+	out, err := g.run(ctx, nil, in, append([]string{"--git-dir=" + g.copy}, args...)...)
+	g.broken = g.broken || err != nil
+	return out, err
 }
 
 // run runs git with more environment and an input. What opens the repository is never an argument.
@@ -90,19 +104,21 @@ func (g *git) run(ctx context.Context, env []string, in []byte, args ...string) 
 	if in != nil {
 		cmd.Stdin = bytes.NewReader(in)
 	}
-	var out, said bytes.Buffer
+	out, said := limited{left: maxOutput}, limited{left: maxSaid, quiet: true}
 	cmd.Stdout, cmd.Stderr = &out, &said
 	err := cmd.Run()
 	switch {
+	case out.full:
+		return nil, fault.New(fault.TooLarge, "git has more to say than %d MiB", maxOutput>>20).WithHint("name a branch of its own for the checkpoints, or a clone to --checkpoints")
 	case err == nil:
-		return out.Bytes(), nil
+		return out.text.Bytes(), nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil, fault.New(fault.Timeout, "git has given no answer within %s", patience)
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
 	verb := slices.IndexFunc(args, func(a string) bool { return !strings.HasPrefix(a, "-") })
-	return nil, fault.New(fault.Unavailable, "git %s: %w: %s", args[verb], err, fault.Clip(strings.Join(strings.Fields(said.String()), " ")))
+	return nil, fault.New(fault.Unavailable, "git %s: %w: %s", args[verb], err, fault.Clip(strings.Join(strings.Fields(said.text.String()), " ")))
 }
 
 // away is the environment of a git that speaks with the repository elsewhere. The file of what opens it is read each time: it may be put anew.
@@ -161,13 +177,14 @@ func (g *git) tip(ctx context.Context, branch string) (string, error) {
 	return "", nil
 }
 
-// fetch brings what the branch is at into the copy; shallow is without what was before it.
-func (g *git) fetch(ctx context.Context, branch string, shallow bool) error {
+// fetch brings what the branch is at into the copy, with so many commits before it at most; 0 = with all of them.
+func (g *git) fetch(ctx context.Context, branch string, depth int) error {
 	args := []string{"fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance", "--refmap="}
-	if shallow {
-		args = append(args, "--depth=1")
+	if depth > 0 {
+		args = append(args, fmt.Sprintf("--depth=%d", depth))
 	}
 	_, err := g.elsewhere(ctx, append(args, "--", g.url.String(), "+refs/heads/"+branch+":"+tipRef)...)
+	g.broken = g.broken || err != nil // or there is no way, which cannot be told from it
 	return err
 }
 
@@ -176,9 +193,9 @@ func (g *git) commit(ctx context.Context, ref string) (string, error) {
 	return g.id(ctx, nil, "rev-parse", "--verify", "--quiet", ref+"^{commit}")
 }
 
-// holds says whether a commit has another one before it. What the copy does not have, it has not.
+// holds says whether a commit has another one before it, as far as the copy goes back.
 func (g *git) holds(ctx context.Context, commit, before string) (bool, error) {
-	if _, err := g.commit(ctx, before); err != nil {
+	if _, err := g.run(ctx, nil, nil, "--git-dir="+g.copy, "rev-parse", "--verify", "--quiet", before+"^{commit}"); err != nil {
 		return false, ctx.Err()
 	}
 	out, err := g.output(ctx, nil, "rev-list", "--max-count=1", before, "^"+commit)
@@ -240,8 +257,10 @@ func (g *git) entries(ctx context.Context, commit string, directory []string) ([
 	if commit == "" {
 		return nil, nil
 	}
-	if _, err := g.output(ctx, nil, "cat-file", "-e", at); err != nil {
-		return nil, ctx.Err()
+	if len(directory) > 0 { // what is not there is another thing than what cannot be read, which would be left out of the next commit
+		if found, err := g.output(ctx, nil, "ls-tree", "-z", "-d", commit, "--", strings.Join(directory, "/")); err != nil || len(found) == 0 {
+			return nil, err
+		}
 	}
 	return g.output(ctx, nil, "ls-tree", "-z", at)
 }
@@ -254,6 +273,7 @@ func (g *git) record(ctx context.Context, tree, parent, message string) (string,
 	}
 	env := []string{"GIT_AUTHOR_NAME=dalamb", "GIT_AUTHOR_EMAIL=audit@dalamb.invalid", "GIT_COMMITTER_NAME=dalamb", "GIT_COMMITTER_EMAIL=audit@dalamb.invalid"}
 	out, err := g.run(ctx, env, nil, append(args, tree)...)
+	g.broken = g.broken || err != nil
 	return strings.TrimSpace(string(out)), err
 }
 
@@ -268,9 +288,29 @@ func (g *git) point(ctx context.Context, ref, commit string) error {
 	return err
 }
 
+// sound has git read all of the copy.
+func (g *git) sound(ctx context.Context) error {
+	_, err := g.output(ctx, nil, "fsck", "--no-dangling", "--no-progress")
+	return err
+}
+
+// files is how many files with objects the copy has.
+func (g *git) files(ctx context.Context) (int, error) {
+	out, err := g.output(ctx, nil, "count-objects")
+	if err != nil {
+		return 0, err
+	}
+	count, _, _ := strings.Cut(string(out), " ")
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return 0, fmt.Errorf("git count-objects: %q is no number", fault.Clip(count))
+	}
+	return n, nil
+}
+
 // shrink drops from the copy what is of older commits than the last.
 func (g *git) shrink(ctx context.Context, branch string) error {
-	if err := g.fetch(ctx, branch, true); err != nil {
+	if err := g.fetch(ctx, branch, 1); err != nil {
 		return err
 	}
 	_, err := g.output(ctx, nil, "gc", "--quiet", "--prune=now")

@@ -16,10 +16,10 @@ import (
 // Read gives all checkpoints of a key that the branch has, one behind another; of the only key there is where none is named. It is for who verifies, and uses
 // another Dir than the node.
 func (r *Repository) Read(ctx context.Context, key string) ([]byte, error) {
-	if err := r.git.prepare(ctx); err != nil {
+	if _, err := r.git.prepare(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.git.fetch(ctx, r.branch, true); err != nil {
+	if err := r.git.fetch(ctx, r.branch, 1); err != nil {
 		return nil, err
 	}
 	keys, err := r.git.names(ctx, tipRef+":", "")

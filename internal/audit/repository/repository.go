@@ -44,9 +44,10 @@ type Repository struct {
 	branch string
 	dir    string
 
-	tip  string        // the commit that the branch was at last; "" = not known
-	last *audit.Signed // the last checkpoint in it; nil = none
-	made int           // commits since the copy was made small
+	tip     string        // the commit that the branch was at last; "" = not known
+	last    *audit.Signed // the last checkpoint in it; nil = none
+	refused string        // a commit that the branch was at, and one that was pushed and is not before it
+	made    int           // commits since the start
 }
 
 var _ audit.Place = (*Repository)(nil)
@@ -112,10 +113,25 @@ func (r *Repository) Local() string {
 // tipRef is where the copy has what the branch is at.
 const tipRef = "refs/dalamb/tip"
 
-// Last is audit.Place's. Conflict where the branch no longer has what this node has pushed to it.
+// near is how many commits before the last are looked at first for the one that was pushed: those of other nodes since.
+const near = 1000
+
+// Last is audit.Place's. Conflict where the branch no longer has what this node has pushed to it. A copy that turns out broken is made anew.
 func (r *Repository) Last(ctx context.Context, key note.Verifier) (*audit.Signed, error) {
-	if err := r.git.prepare(ctx); err != nil {
+	last, err := r.look(ctx, key)
+	if err != nil && r.git.broken && ctx.Err() == nil && fault.KindOf(err) != fault.Denied {
+		last, err = r.look(ctx, key)
+	}
+	return last, err
+}
+
+func (r *Repository) look(ctx context.Context, key note.Verifier) (*audit.Signed, error) {
+	made, err := r.git.prepare(ctx)
+	if err != nil {
 		return nil, err
+	}
+	if made {
+		r.tip = ""
 	}
 	tip, err := r.git.tip(ctx, r.branch)
 	if err != nil {
@@ -135,20 +151,25 @@ func (r *Repository) Last(ctx context.Context, key note.Verifier) (*audit.Signed
 	if tip == "" {
 		return nil, nil
 	}
-	if err := r.git.fetch(ctx, r.branch, pushed == ""); err != nil {
-		return nil, err
+	if r.refused == tip+" "+pushed {
+		return nil, r.rewritten(pushed, "the branch is at "+tip+" now")
 	}
-	if tip, err = r.git.commit(ctx, tipRef); err != nil { // it may have gone on
-		return nil, err
-	}
+	depth := 1
 	if pushed != "" && pushed != tip {
-		there, err := r.git.holds(ctx, tip, pushed)
-		if err != nil {
-			return nil, err
+		depth = near
+	}
+	tip, there, err := r.fetched(ctx, depth, pushed)
+	if err == nil && !there { // the copy may not go back so far, or have lost it: nobody is blamed before all of what is there was looked at
+		if err = r.git.remake(ctx); err == nil {
+			tip, there, err = r.fetched(ctx, 0, pushed)
 		}
-		if !there {
-			return nil, r.rewritten(pushed, "the branch is at "+tip+" now")
-		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !there {
+		r.refused = tip + " " + pushed
+		return nil, r.rewritten(pushed, "the branch is at "+tip+" now")
 	}
 	last, err := r.lastIn(ctx, tip, key)
 	if err != nil {
@@ -156,6 +177,18 @@ func (r *Repository) Last(ctx context.Context, key note.Verifier) (*audit.Signed
 	}
 	r.tip, r.last = tip, last
 	return last, nil
+}
+
+// fetched brings what the branch is at into the copy; it may have gone on. there says that it has the commit that was pushed.
+func (r *Repository) fetched(ctx context.Context, depth int, pushed string) (tip string, there bool, err error) {
+	if err = r.git.fetch(ctx, r.branch, depth); err != nil {
+		return "", false, err
+	}
+	if tip, err = r.git.commit(ctx, tipRef); err != nil || pushed == "" || pushed == tip {
+		return tip, true, err
+	}
+	there, err = r.git.holds(ctx, tip, pushed)
+	return tip, there, err
 }
 
 func (r *Repository) rewritten(pushed, now string) error {
@@ -234,7 +267,11 @@ func (r *Repository) Add(ctx context.Context, key note.Verifier, add []*audit.Si
 			return r.pushedTo(ctx, commit)
 		}
 		before := r.tip
-		if now, lerr := r.Last(ctx, key); lerr != nil || r.tip == before || try == tries || now != nil && now.Number() >= first.Number() {
+		now, lerr := r.Last(ctx, key)
+		if lerr == nil && r.tip == before && fault.KindOf(err) != fault.Denied {
+			lerr = r.git.sound(ctx) // nobody else has pushed
+		}
+		if lerr != nil || r.tip == before || try == tries || now != nil && now.Number() >= first.Number() {
 			return errors.Join(lerr, err)
 		}
 	}
@@ -262,18 +299,26 @@ func (r *Repository) pushed() (string, error) {
 	return commit, nil
 }
 
-// small is after how many commits the copy drops what it has of older ones.
-const small = 1000
+// small is how many files with objects the copy may have: those of some thousand commits. They are counted at the first commit of a process, and then after each
+// hundred.
+const (
+	small   = 7000
+	counted = 100
+)
 
 func (r *Repository) pushedTo(ctx context.Context, commit string) error {
-	if err := r.git.point(ctx, tipRef, commit); err != nil {
-		return err
-	}
 	if err := durable.Replace(filepath.Join(r.dir, pushedFile), []byte(commit+" "+r.name+"\n")); err != nil {
 		return fmt.Errorf("keep what was pushed last: %w", err)
 	}
-	if r.made++; r.made%small == 0 {
-		return r.git.shrink(ctx, r.branch)
+	if err := r.git.point(ctx, tipRef, commit); err != nil {
+		return err
 	}
-	return nil
+	if r.made++; r.made%counted != 1 {
+		return nil
+	}
+	files, err := r.git.files(ctx)
+	if err == nil && files >= small {
+		err = r.git.shrink(ctx, r.branch)
+	}
+	return err
 }
