@@ -104,8 +104,10 @@ func TestAnotherPushWhileTheCopyIsMadeSmall(t *testing.T) {
 	if err := r.git.shrink(t.Context(), "main"); err != nil {
 		t.Fatal(err)
 	}
+	before := len(s.commits())
+	n.emit()
 	n.start(o)
-	n.brought(1)
+	n.until("it is pushed, or somebody is blamed", func() bool { return len(s.commits()) > before || n.keep.State().Trouble != "" })
 	if !strings.Contains(strings.Join(s.commits(), " "), was) || strings.Contains(n.said.String(), "was rewritten") {
 		t.Errorf("somebody is blamed for it:\n%s", n.said)
 	}
