@@ -109,6 +109,7 @@ func TestHandlersWrittenForAWSTakeBatches(t *testing.T) {
 	const manifest = `
 name: %s
 entry: {type: %s, command: [%q, handler, %[1]s]}
+resources: {memory: 512Mi} # it may be the test itself, under the race detector
 triggers: [{name: t, order: none, %[4]s, retry: {attempts: 2, initial: 1ms}}]
 `
 	for _, c := range []struct{ kind, entry, rules string }{

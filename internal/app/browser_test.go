@@ -71,17 +71,26 @@ func (b *browser) judge() {
 	}
 }
 
-// do does one thing after another, and has patience for each.
+// do takes the steps one after another, each until the page holds still for it.
 func (b *browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	for _, step := range steps {
-		ctx, cancel := context.WithTimeout(b.ctx, patience)
-		err := chromedp.Do(ctx, step)
-		cancel()
-		if err != nil {
+		if err := b.take(what, step); err != nil {
 			b.t.Fatalf("%s: %v; the page says:\n%s", what, err, b.text())
 		}
 	}
+}
+
+// take takes one step, again where the page has put another element in the place of the one that was found.
+func (b *browser) take(what string, step chromedp.Action[chromedp.Void]) (err error) {
+	b.t.Helper()
+	until(b.t, what, func() bool {
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		defer cancel()
+		err = chromedp.Do(ctx, step)
+		return err == nil || !strings.Contains(err.Error(), "Could not find node") && !strings.Contains(err.Error(), "No node with given id")
+	})
+	return err
 }
 
 func (b *browser) open(path string) {
@@ -92,14 +101,7 @@ func (b *browser) open(path string) {
 // press follows a link or presses a button, and waits until the next page shows what it should.
 func (b *browser) press(css, then string) {
 	b.t.Helper()
-	var err error
-	until(b.t, css+" to be pressed", func() bool {
-		ctx, cancel := context.WithTimeout(b.ctx, patience)
-		defer cancel()
-		err = chromedp.Do(ctx, chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible))
-		return err == nil || !strings.Contains(err.Error(), "Could not find node") // the page has put another in its place before it was pressed
-	})
-	if err != nil {
+	if err := b.take(css+" to be pressed", chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible)); err != nil {
 		b.t.Fatalf("press %s: %v; the page says:\n%s", css, err, b.text())
 	}
 	b.shows(then)

@@ -79,6 +79,7 @@ func survive(t *testing.T, nodes int, happenings ...func(*installation, *rand.Ra
 	first.deploy(directory(t, nil), fmt.Sprintf(`
 name: witness
 entry: {type: lambda, command: [%s, witness, %s]}
+resources: {memory: 512Mi} # it may be the test itself, under the race detector
 scale: {max: 8}
 triggers:
   - {name: t, topic: in, retry: {attempts: 1000, initial: 5ms, max: 50ms}, emit: {topic: out}}

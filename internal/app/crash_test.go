@@ -33,6 +33,7 @@ triggers:
 name: pay
 code: .
 entry: {type: http, command: [%[1]s, function, http, order.paid], port: 8080}
+resources: {memory: 512Mi} # it may be the test itself, under the race detector
 env: {MARK: %[2]s}
 triggers:
   - name: on-checked
@@ -49,6 +50,7 @@ triggers:
 name: confirm
 code: .
 entry: {type: lambda, command: [%[1]s, function, lambda, order.done]}
+resources: {memory: 512Mi} # it may be the test itself, under the race detector
 env: {MARK: %[2]s}
 triggers:
   - {name: on-paid, topic: events, filter: {type: [order.paid]}, retry: {attempts: 100}, emit: {topic: events}}

@@ -102,6 +102,7 @@ func dialGRPC(t *testing.T) (*node, grpc_testing.TestServiceClient) {
 	n.deploy(t.TempDir(), fmt.Sprintf(`
 name: greeter
 entry: {type: http, protocol: h2c, command: [%s, function, grpc, x], port: 8080}
+resources: {memory: 512Mi} # it may be the test itself, under the race detector
 triggers:
   - route: {method: POST, path: "/grpc.testing.TestService/{call}"}
 `, self(t)))

@@ -87,6 +87,7 @@ func (n *node) pid() (pid int) {
 const feed = `
 name: feed
 entry: {type: http, command: [%s, function, feed, x], port: 8080}
+resources: {memory: 512Mi} # it may be the test itself, under the race detector
 triggers:
   - route: {path: "/{rest...}"}
 `

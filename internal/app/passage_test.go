@@ -114,6 +114,7 @@ func (p *passage) endured(t *testing.T, rules string, during func(*node)) *node 
 			n.deploy(directory(t, nil), fmt.Sprintf(`
 name: mirror
 entry: {type: lambda, command: [%q, mirror]}
+resources: {memory: 512Mi} # it may be the test itself, under the race detector
 triggers: [{name: on-asked, topic: in, emit: {topic: out}, retry: {attempts: 100, initial: 1ms, max: 5ms}%s}]
 `, self(t), rules))
 		}

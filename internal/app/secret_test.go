@@ -311,6 +311,7 @@ func watchProcesses(value string) (found func() []string) {
 const telling = `
 name: tell
 entry: {type: http, command: [%s, tell], concurrency: 2}
+resources: {memory: 512Mi} # it may be the test itself, under the race detector
 scale: {min: 1, max: 3}
 secrets: [{name: password, env: SECRET}]
 triggers: [{name: web, route: {path: /tell}}]

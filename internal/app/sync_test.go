@@ -30,12 +30,14 @@ triggers:
 name: web
 code: .
 entry: {type: http, command: [PROGRAM, function, http, x], port: 8080}
+resources: {memory: 512Mi} # it may be the test itself, under the race detector
 triggers:
   - route: {path: "/web/{rest...}"}
 ---
 name: lambda
 code: .
 entry: {type: lambda, command: [PROGRAM, function, lambda, x]}
+resources: {memory: 512Mi} # it may be the test itself, under the race detector
 ---
 name: refuser
 code: .
