@@ -140,14 +140,15 @@ func (p *eventsPage) filter() (string, error) {
 
 // newest is a page of the newest events that fit. A search goes back to the time that is asked for, else for a day, and ends early where that takes long.
 func (p *eventsPage) newest(ctx context.Context, v *visit, q client.NewestQuery) error {
-	since, err := moment("since", p.From, v.now)
+	from, to := unclocked(p.From, v.now), unclocked(p.To, v.now)
+	since, err := moment("since", from, v.now)
 	if err == nil {
-		_, err = moment("until", p.To, v.now)
+		_, err = moment("until", to, v.now)
 	}
 	if err != nil {
 		return err
 	}
-	if q.Since, q.Before = p.From, p.To; p.Searched && p.From == "" {
+	if q.Since, q.Before = from, to; p.Searched && p.From == "" {
 		since = v.now.Add(-24 * time.Hour)
 		q.Since = since.Format(time.RFC3339Nano)
 	}
@@ -177,7 +178,7 @@ func moment(name, text string, now time.Time) (time.Time, error) {
 	}
 	at, ok := function.ParseMoment(text, now)
 	if !ok {
-		return at, fault.New(fault.Invalid, "%s: %q is no time", name, cut(60, text)).WithHint("earliest is the begin of the topic, latest its end; %s", function.TimeForms)
+		return at, fault.New(fault.Invalid, "%s: %q is no time", name, cut(60, text)).WithHint("earliest is the begin of the topic, latest its end; %s", clockForms)
 	}
 	return at, nil
 }

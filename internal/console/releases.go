@@ -58,10 +58,14 @@ func (c *Console) releases(v *visit) (frame, error) {
 	}
 	ctx := v.r.Context()
 	all := together{}
-	all.ask("changes", func() (err error) {
-		p.Changes, p.Older, err = changesBefore(ctx, v, before, maxRows/2, p.Function)
-		return err
-	})
+	whole := v.who.Environment == "" // who is there for one environment has roll-outs and builds alone
+	if whole {
+		all.ask("changes", func() (err error) {
+			p.Changes, p.Older, err = changesBefore(ctx, v, before, maxRows/2, p.Function)
+			return err
+		})
+		all.ask("deliveries", func() (err error) { p.Deliveries, err = deliveries(ctx, v); return err })
+	}
 	all.ask("roll-outs", func() error {
 		list, err := v.Client.Rollouts(ctx)
 		list = slices.DeleteFunc(list, func(r wire.Rollout) bool { return p.Function != "" && r.Function != p.Function })
@@ -73,12 +77,11 @@ func (c *Console) releases(v *visit) (frame, error) {
 		p.Builds = list.Builds
 		return err
 	})
-	all.ask("deliveries", func() (err error) { p.Deliveries, err = deliveries(ctx, v); return err })
-	if p.At != "" {
+	if whole && p.At != "" {
 		all.ask("what was live", func() error {
-			at, ok := function.ParseTime(p.At, v.now)
+			at, ok := timeOf(p.At, v.now)
 			if !ok {
-				p.Problem, p.Hint = strconv.Quote(cut(60, p.At))+" is no time", function.TimeForms
+				p.Problem, p.Hint = strconv.Quote(cut(60, p.At))+" is no time", clockForms
 				return nil
 			}
 			var err error

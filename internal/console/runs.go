@@ -65,8 +65,8 @@ func stretch(v *visit, since, before string) (a, b time.Time, err error) {
 			continue
 		}
 		var ok bool
-		if *one.at, ok = function.ParseTime(one.text, v.now); !ok {
-			return a, b, fault.New(fault.Invalid, "%s: %q is no time", one.name, cut(60, one.text)).WithHint("%s", function.TimeForms)
+		if *one.at, ok = timeOf(one.text, v.now); !ok {
+			return a, b, fault.New(fault.Invalid, "%s: %q is no time", one.name, cut(60, one.text)).WithHint("%s", clockForms)
 		}
 	}
 	return a, b, nil
