@@ -248,7 +248,7 @@ func (n *node) bury(b *browser) {
 	b.do("mark one", chromedp.Click(chromedp.CSS(`tbody input[name="run"]`)))
 	b.press(`form[action="/act/redrive"] button:not([formaction])`, "Redrive this dead letter?")
 	b.press("main form button", "1 dead letter to run again.")
-	b.shows("1 of 1 dead letters")
+	b.shows("1 of 1 dead letter")
 	b.shows("finished")
 	at, err := told[string](b, "location.pathname + location.search")
 	if err != nil {

@@ -56,6 +56,11 @@ func redriveFields() []string {
 	return []string{"run", "function", "trigger", "error", "pattern", "since", "before"}
 }
 
+// deadList is the list of dead letters that somebody came from, as it was searched.
+func deadList(v *visit) string {
+	return href("dead", "?", "function", v.query("function"), "trigger", v.query("trigger"), "error", v.query("error"), "pattern", v.query("pattern"), "since", v.query("since"), "before", v.query("before"))
+}
+
 func askRedrive(v *visit) (question, error) {
 	r, err := redriveOf(v)
 	if err != nil {
@@ -63,7 +68,7 @@ func askRedrive(v *visit) (question, error) {
 	}
 	q := question{
 		Title: "Redrive the dead letters that fit?", Text: "Each runs again for its own trigger alone, by the version that live points at now.",
-		Button: "Redrive", Fields: carried(v, redriveFields()...), Back: "/dead",
+		Button: "Redrive", Fields: carried(v, redriveFields()...), Back: deadList(v),
 		Inputs: []input{{Name: "rate", Label: "Runs a second, at most", Placeholder: "no bound", Mode: "decimal"}},
 	}
 	switch n := len(r.IDs); {
@@ -75,7 +80,7 @@ func askRedrive(v *visit) (question, error) {
 		q.Title, q.Danger = "Redrive all dead letters?", true
 	}
 	for _, f := range q.Fields {
-		if f.Name != "run" {
+		if len(r.IDs) == 0 {
 			q.Points = append(q.Points, f.Name+": "+cut(200, f.Value))
 		}
 	}
@@ -98,7 +103,7 @@ func askDiscard(v *visit) (question, error) {
 	}
 	return question{
 		Title: fmt.Sprintf("Give up %s for good?", letters(n)), Text: "They cannot be run again after that. Their runs stay in the history.",
-		Button: "Discard", Danger: true, Fields: carried(v, "run"), Back: "/dead",
+		Button: "Discard", Danger: true, Fields: carried(v, redriveFields()...), Back: deadList(v),
 		Inputs: []input{{Name: "reason", Label: "Reason", Placeholder: "for who looks at it later"}},
 	}, nil
 }
@@ -109,5 +114,5 @@ func discardDead(v *visit) (done, error) {
 		return done{}, errNoneMarked()
 	}
 	n, err := v.Discard(v.r.Context(), wire.Discard{IDs: ids, Reason: v.query("reason")})
-	return done{letters(n) + " given up.", "/dead"}, err
+	return done{letters(n) + " given up.", deadList(v)}, err
 }

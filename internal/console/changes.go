@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,27 +26,32 @@ type change struct {
 	Offset   int64
 	Kind     string // release, rollout, trigger, topic, secret, ...: what it is about
 	Function string // "" = it is about none
+	Name     string // of what it is about, where that is no function; "" = the text has it
+	Link     string // where Name stands
+	By       string // who made it; "" = that is not known
 	Text     string
 	Detail   string
+	Earlier  int // changes of the same circuit that were found before it, and are not shown
 	Bad      bool
 }
 
 // controlEvent is an event of the control topic, as far as the pages speak of it.
 type controlEvent struct {
-	Type    string      `json:"type"`
-	Subject string      `json:"subject"`
-	Time    time.Time   `json:"time"`
-	Data    controlData `json:"data"`
+	Type     string      `json:"type"`
+	Time     time.Time   `json:"time"`
+	AuthType string      `json:"authtype"`
+	AuthID   string      `json:"authid"`
+	Data     controlData `json:"data"`
 }
 
 // controlData is the data of all of them, and of the events of circuits; which fields are set depends on the type.
 type controlData struct {
-	Function string            `json:"function"`
+	Function string            `json:"function"` // or KIND/NAME of what is none
 	Version  *function.Version `json:"version"`
+	Drops    []int             `json:"drops"` // versions that are removed
 	Alias    *function.Alias   `json:"alias"`
 	Trigger  string            `json:"trigger"`
 	Topic    string            `json:"topic"`
-	Token    string            `json:"token"`
 	Key      string            `json:"key"`
 	Back     bool              `json:"back"`
 	Route    string            `json:"route"`  // of a breaker's
@@ -54,21 +60,6 @@ type controlData struct {
 	Replay   struct {
 		Name string `json:"name"`
 	} `json:"replay"`
-	Copy struct {
-		Name string `json:"name"`
-	} `json:"copy"`
-	Value struct {
-		Name string `json:"name"`
-	} `json:"value"`
-	Hook struct {
-		Name string `json:"name"`
-	} `json:"hook"`
-	Alert struct {
-		Name string `json:"name"`
-	} `json:"alert"`
-	Access struct {
-		Name string `json:"name"`
-	} `json:"access"`
 	Rollout struct {
 		To     int    `json:"to"`
 		Step   int    `json:"step"`
@@ -144,15 +135,24 @@ const maxLooked = 5000
 // breakersLately are the newest changes of circuits. They stand among the events of the functions, of which the newest are looked through:
 // so the page comes at once however many there are.
 func breakersLately(ctx context.Context, v *visit) ([]change, error) {
-	found, err := v.NewestEvents(ctx, client.NewestQuery{Filter: `{"type":[{"prefix":"dalamb.breaker."}]}`, Look: maxRows * 20, Limit: latelyShown})
+	found, err := v.NewestEvents(ctx, client.NewestQuery{Filter: `{"type":[{"prefix":"dalamb.breaker."}]}`, Look: maxRows * 20, Limit: maxRows})
 	if err != nil {
 		return nil, unlessMissing(err)
 	}
 	var all []change
+	newest := map[[2]string]int{} // of each circuit alone: one that goes to and fro leaves room for other changes
 	for _, e := range found.Events {
-		if one, known := changeOf(e.Event, e.Time, e.Offset); known {
-			all = append(all, one)
+		one, known := changeOf(e.Event, e.Time, e.Offset)
+		if !known {
+			continue
 		}
+		route := [2]string{one.Function, one.Name}
+		if i, again := newest[route]; again {
+			all[i].Earlier++
+			continue
+		}
+		newest[route] = len(all)
+		all = append(all, one)
 	}
 	return all, nil
 }
@@ -164,6 +164,12 @@ func changeOf(doc json.RawMessage, at time.Time, offset int64) (change, bool) {
 		return change{}, false
 	}
 	c := change{At: at, Offset: offset, Function: e.Data.Function}
+	if e.AuthID != "" {
+		c.By = (&function.Identity{Type: e.AuthType, ID: e.AuthID}).String()
+	}
+	if _, name, other := strings.Cut(c.Function, "/"); other {
+		c.Function, c.Name = "", name
+	}
 	kind, rest, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(e.Type, "dalamb."), ".v1"), ".")
 	c.Kind = kind
 	d := &e.Data
@@ -182,21 +188,31 @@ func changeOf(doc json.RawMessage, at time.Time, offset int64) (change, bool) {
 		}
 	case "rollout":
 		c.ofRollout(rest, &e)
+	case "version":
+		c.Kind, c.Text = "release", "version "+rest
+		if len(d.Drops) > 0 {
+			c.Text = fmt.Sprintf("version %d %s", d.Drops[0], rest)
+		}
 	case "breaker":
-		c.Text, c.Bad = fmt.Sprintf("circuit of route %s is %s", d.Route, rest), rest == "opened"
+		c.Name, c.Link = d.Route, href("functions", c.Function)+"#triggers"
+		c.Text, c.Bad = fmt.Sprintf("circuit of route %s is %s", d.Route, circuit(rest)), rest == "opened"
 		if d.Failures > 0 {
-			c.Detail = fmt.Sprintf("after %d failures", d.Failures)
+			c.Detail = "after " + many(d.Failures, "failure")
 		}
-	case "trigger", "key":
-		c.Text = kind + " " + rest
-		if d.Trigger != "" {
-			c.Text = "trigger " + d.Trigger + " " + rest
+	case "trigger":
+		c.Text = "trigger " + d.Trigger + " " + rest
+	case "key":
+		c.Text = fmt.Sprintf("key %q of trigger %s %s", cut(80, d.Key), d.Trigger, rest)
+		if d.Trigger == "" { // of a key that is forgotten nobody is told more than that
+			c.Name, c.Text = "", "the events of a key are unreadable for good"
 		}
-		if kind == "key" {
-			c.Text = fmt.Sprintf("key %q of trigger %s %s", cut(80, d.Key), d.Trigger, rest)
-		}
-	case "topic", "token", "accesskey", "secret", "config", "hook", "alert", "replay", "copy":
-		c.Text = strings.TrimSpace(kind + " " + cut(120, d.named()) + " " + rest)
+	case "replay":
+		c.Name, c.Link, c.Text = d.Replay.Name, href("replays", d.Replay.Name), "replay "+rest
+	case "topic":
+		c.Name = cmp.Or(c.Name, d.Topic)
+		c.Link, c.Text = href("topics", c.Name), "topic "+rest
+	case "copy", "token", "accesskey", "secret", "config", "hook", "alert", "quota":
+		c.Link, c.Text = settingsOf(kind), kindWords(kind)+" "+rest
 	default:
 		return c, false
 	}
@@ -263,12 +279,29 @@ func (d *controlData) aliasName() string {
 	return d.Alias.Name
 }
 
-// named is the name of what an event is about that is no function.
-func (d *controlData) named() string {
-	for _, name := range []string{d.Topic, d.Token, d.Access.Name, d.Value.Name, d.Hook.Name, d.Alert.Name, d.Replay.Name, d.Copy.Name} {
-		if name != "" {
-			return name
-		}
+// settingsOf is where the settings have what is of a kind.
+func settingsOf(kind string) string {
+	at := map[string]string{"copy": "replays", "token": "tokens", "accesskey": "tokens", "secret": "secrets", "config": "config", "hook": "hooks", "alert": "alerts", "quota": "quotas"}
+	return "/settings#" + at[kind]
+}
+
+func kindWords(kind string) string {
+	switch kind {
+	case "accesskey":
+		return "access key"
+	case "config":
+		return "configuration value"
 	}
-	return ""
+	return kind
+}
+
+// circuit is how the circuit of a route stands after an event of it.
+func circuit(what string) string {
+	switch what {
+	case "opened":
+		return "open"
+	case "half-opened":
+		return "half-open"
+	}
+	return what
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/function"
@@ -13,11 +14,12 @@ import (
 )
 
 const (
-	flowMost   = 80 // triggers in one drawing
-	flowRow    = 46 // distance of two boxes
-	flowBox    = 34 // height of one
-	flowColumn = 250
-	flowWidth  = 190
+	flowMost     = 80  // triggers in one drawing
+	flowRequests = 200 // the newest, which tell what routes are called
+	flowRow      = 46  // distance of two boxes
+	flowBox      = 34  // height of one
+	flowColumn   = 250
+	flowWidth    = 190
 )
 
 // flowPage is the map of who hears of what, and says what.
@@ -26,7 +28,8 @@ type flowPage struct {
 	Boxes         []box
 	Lines         []line
 	Width, Height int
-	Cut           bool // there are more than are drawn
+	Drawn, Of     int    // triggers: the drawing's, and all that fit the search
+	Next          string // the address of the next ones; "" = there are none
 }
 
 // box is a node of the drawing.
@@ -50,7 +53,7 @@ type drawing struct {
 	boxes map[string]*box
 	order [5][]string
 	ways  []way
-	runs  map[string]int64 // of the last 15 minutes, by function
+	notes map[string]string // what functions did lately
 }
 
 type way struct {
@@ -77,34 +80,108 @@ func (c *Console) flow(v *visit) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	p := flowPage{Search: v.query("search")}
-	triggers = slices.DeleteFunc(triggers, func(t wire.FunctionTrigger) bool { return !strings.Contains(t.Function, p.Search) })
-	if p.Cut = len(triggers) > flowMost; p.Cut {
-		triggers = triggers[:flowMost]
+	health, err := v.Client.Health(ctx)
+	if err != nil {
+		return frame{}, err
 	}
-	p.draw(triggers, counts.Triggers)
+	requests, err := requestsOf(ctx, v, "", flowRequests)
+	if err != nil {
+		return frame{}, err
+	}
+	p := flowPage{Search: v.query("search")}
+	from, _ := strconv.Atoi(v.query("from")) // what is no number is the begin
+	p.draw(triggers, latelyOf(v, counts.Triggers, requests, &health), max(0, from))
 	return frame{Page: "flow", Title: "Flow", Nav: "flow", Live: true, Body: p}, nil
 }
 
-func (p *flowPage) draw(triggers []wire.FunctionTrigger, counts []wire.TriggerRuns) {
-	lately := map[string]*wire.TriggerRuns{}
-	d := &drawing{boxes: map[string]*box{}, runs: map[string]int64{}}
+// activity is what went on within the last 15 minutes.
+type activity struct {
+	counts   []wire.TriggerRuns
+	triggers map[string]*wire.TriggerRuns // by FUNCTION/TRIGGER; what was called by route has its requests as runs that succeeded or are dead
+	notes    map[string]string            // by function
+}
+
+func latelyOf(v *visit, counts []wire.TriggerRuns, requests []request, health *wire.NodeHealth) *activity {
+	a := &activity{counts: counts, triggers: map[string]*wire.TriggerRuns{}, notes: map[string]string{}}
+	for _, h := range health.Functions {
+		for _, m := range h.Measures {
+			if m.Name == "errors" && m.Samples > 0 {
+				a.notes[h.Function] = many(m.Samples, "call") + " in " + long(h.Window)
+			}
+		}
+	}
+	runs := map[string]int64{}
 	for i := range counts {
 		c := &counts[i]
-		lately[c.Function+"/"+c.Trigger] = c
-		d.runs[c.Function] += runsOf(c)
+		a.triggers[c.Function+"/"+c.Trigger] = c
+		runs[c.Function] += runsOf(c)
 	}
-	late := steps(counts)
-	slices.SortStableFunc(triggers, func(a, b wire.FunctionTrigger) int { return cmp.Compare(late[a.Function], late[b.Function]) })
+	for fn, n := range runs {
+		a.notes[fn] = lateRuns(n)
+	}
+	for _, r := range requests {
+		if r.Route == "" || v.now.Sub(r.At) > recently {
+			continue
+		}
+		if a.notes[r.Function] == "" {
+			a.notes[r.Function] = "requests in 15 min"
+		}
+		key := r.Function + "/" + r.Route
+		if a.triggers[key] == nil {
+			a.triggers[key] = &wire.TriggerRuns{Runs: map[function.RunState]int64{}}
+		}
+		a.triggers[key].Runs[function.RunSucceeded]++
+	}
+	return a
+}
+
+// of is what a trigger did.
+func (a *activity) of(t *wire.FunctionTrigger) *wire.TriggerRuns {
+	if was := a.triggers[t.Function+"/"+t.Name]; was != nil {
+		return was
+	}
+	return &wire.TriggerRuns{}
+}
+
+// urgency sorts triggers where not all can be drawn: first those that somebody should look at, then those that something went on with.
+func (a *activity) urgency(t *wire.FunctionTrigger) int {
+	was := a.of(t)
+	switch {
+	case was.Runs[function.RunDead] > 0 || t.Error != "" || t.Paused:
+		return 0
+	case runsOf(was) > 0:
+		return 1
+	case t.Lag != nil && *t.Lag > 0:
+		return 2
+	}
+	return 3
+}
+
+// draw makes the drawing of those triggers that fit the search, from so many on.
+func (p *flowPage) draw(triggers []wire.FunctionTrigger, lately *activity, from int) {
+	triggers = slices.DeleteFunc(triggers, func(t wire.FunctionTrigger) bool {
+		if t.Name == function.InvokeTrigger && runsOf(lately.of(&t)) == 0 {
+			return true // every function has it; few are called so
+		}
+		return !strings.Contains(t.Function, p.Search) && !strings.Contains(t.Topic, p.Search) && !strings.Contains(t.Name, p.Search)
+	})
+	p.Of = len(triggers)
+	if p.Of > flowMost {
+		slices.SortStableFunc(triggers, func(a, b wire.FunctionTrigger) int { return cmp.Compare(lately.urgency(&a), lately.urgency(&b)) })
+		triggers = triggers[min(from, p.Of):min(from+flowMost, p.Of)]
+		if end := from + len(triggers); end < p.Of {
+			p.Next = href("flow", "?", "search", p.Search, "from", end)
+		}
+	}
+	p.Drawn = len(triggers)
+	d := &drawing{boxes: map[string]*box{}, notes: lately.notes}
+	late := steps(lately.counts)
+	idle := func(t *wire.FunctionTrigger) int { return lately.urgency(t) / 3 } // what goes on stands together, at the top
+	slices.SortStableFunc(triggers, func(a, b wire.FunctionTrigger) int {
+		return cmp.Or(cmp.Compare(idle(&a), idle(&b)), cmp.Compare(late[a.Function], late[b.Function]), cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Function, b.Function))
+	})
 	for _, t := range triggers {
-		was := lately[t.Function+"/"+t.Name]
-		if was == nil {
-			was = &wire.TriggerRuns{}
-		}
-		if t.Name == function.InvokeTrigger && runsOf(was) == 0 {
-			continue // every function has it; few are called so
-		}
-		d.trigger(t, was)
+		d.trigger(t, lately.of(&t))
 	}
 	p.place(d)
 }
@@ -116,12 +193,7 @@ func runsOf(c *wire.TriggerRuns) (n int64) {
 	return n
 }
 
-func lateRuns(n int64) string {
-	if n == 1 {
-		return "1 run in 15 min"
-	}
-	return fmt.Sprintf("%d runs in 15 min", n)
-}
+func lateRuns(n int64) string { return many(n, "run") + " in 15 min" }
 
 // steps is how many functions come before each, as far as the runs tell who emits what others want: so a chain is drawn from the top down.
 func steps(counts []wire.TriggerRuns) map[string]int {
@@ -182,11 +254,13 @@ func (d *drawing) trigger(t wire.FunctionTrigger, was *wire.TriggerRuns) {
 	if t.Paused {
 		b.Note = "paused · " + b.Note
 	}
-	b.Note = cut(34, b.Note)
 	d.put(2, key, b)
-	d.put(3, fn, box{Kind: "function", Name: t.Function, Note: lateRuns(d.runs[t.Function]), Link: href("functions", t.Function)})
+	d.put(3, fn, box{Kind: "function", Name: t.Function, Note: cmp.Or(d.notes[t.Function], "nothing in 15 min"), Link: href("functions", t.Function)})
 	runs := runsOf(was)
 	title := lateRuns(runs)
+	if t.Route != nil {
+		title = many(runs, "request") + " in 15 min, of the newest of all"
+	}
 	d.ways = append(d.ways, way{from, key, runs > 0, title}, way{key, fn, runs > 0, title})
 	outs := map[string]int64{}
 	if t.Emit != nil {
@@ -196,7 +270,29 @@ func (d *drawing) trigger(t wire.FunctionTrigger, was *wire.TriggerRuns) {
 	for _, topic := range slices.Sorted(maps.Keys(outs)) {
 		out := "out/" + topic
 		d.put(4, out, box{Kind: "topic", Name: topic, Note: "topic", Link: href("topics", topic)})
-		d.ways = append(d.ways, way{fn, out, outs[topic] > 0, fmt.Sprintf("%d events in 15 min", outs[topic])})
+		d.ways = append(d.ways, way{fn, out, outs[topic] > 0, many(outs[topic], "event") + " in 15 min"})
+	}
+}
+
+// beside places the boxes of a column, in the order of the middle of those that they are connected with and as near to it as the others leave room.
+func (d *drawing) beside(column, height int) {
+	keys := d.order[column]
+	sum, n := map[string]int{}, map[string]int{}
+	for _, w := range d.ways {
+		here, there := w.from, w.to
+		if column > 2 {
+			here, there = w.to, w.from
+		}
+		sum[here] += d.boxes[there].Y
+		n[here]++
+	}
+	middle := func(key string) int { return sum[key] / max(1, n[key]) }
+	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(middle(a), middle(b)) })
+	free := 10
+	for i, key := range keys {
+		y := min(max(middle(key), free), height-10-(len(keys)-i)*flowRow+(flowRow-flowBox))
+		d.boxes[key].Y = max(y, free)
+		free = d.boxes[key].Y + flowRow
 	}
 }
 
@@ -221,23 +317,27 @@ func wanted(filter json.RawMessage) string {
 	return strings.Join(words, ", ")
 }
 
-// place gives each box its place: columns are centred on the tallest, and empty ones are left out.
+// place gives each box its place: triggers stand one below the other, and what they are connected with beside them, so that lines cross as little as may
+// be. Columns that are empty are left out.
 func (p *flowPage) place(d *drawing) {
 	tallest, column := 0, 0
 	for _, keys := range d.order {
 		tallest = max(tallest, len(keys))
 	}
 	p.Height = tallest*flowRow + 20
+	for i, key := range d.order[2] {
+		d.boxes[key].Y = (p.Height-len(d.order[2])*flowRow)/2 + i*flowRow + (flowRow-flowBox)/2
+	}
+	for _, i := range []int{1, 0, 3, 4} { // each beside one that stands already
+		d.beside(i, p.Height)
+	}
 	for _, keys := range d.order {
-		if len(keys) == 0 {
-			continue
+		for _, key := range keys {
+			d.boxes[key].X = 10 + column*flowColumn
 		}
-		top := (p.Height - len(keys)*flowRow) / 2
-		for i, key := range keys {
-			b := d.boxes[key]
-			b.X, b.Y = 10+column*flowColumn, top+i*flowRow+(flowRow-flowBox)/2
+		if len(keys) > 0 {
+			column++
 		}
-		column++
 	}
 	p.Width = max(0, (column-1)*flowColumn) + flowWidth + 20
 	for _, keys := range d.order {

@@ -71,8 +71,10 @@ type functionPage struct {
 	Instance wire.InstanceList
 	Health   wire.Health
 	Runs     []function.Run
+	Requests []request // the newest
 	Groups   []errorGroup
 	Times    *times
+	Called   bool   // there is something to judge its health by
 	Tried    *tried // nil = nothing was tried
 }
 
@@ -105,15 +107,21 @@ func (c *Console) functionPage(v *visit, did *tried) (frame, error) {
 	})
 	all.ask("instances", func() (err error) { p.Instance, err = v.Client.Instances(ctx, name); return err })
 	all.ask("health", func() (err error) { p.Health, err = v.Client.FunctionHealth(ctx, name); return unlessMissing(err) })
+	var runs, errors []function.Run
+	var requests []request
 	all.ask("runs", func() error {
 		page, err := v.Client.Runs(ctx, client.RunQuery{Function: name, Limit: maxRows})
-		p.Runs, p.Times = page.Runs[:min(len(page.Runs), 20)], timesOf(page.Runs)
+		runs = page.Runs
 		return err
 	})
-	all.ask("errors", func() (err error) { p.Groups, err = errorsOf(ctx, v, name); return err })
+	all.ask("errors", func() (err error) { errors, err = badRuns(ctx, v, name); return err })
+	all.ask("requests", func() (err error) { requests, err = requestsOf(ctx, v, name, maxRows); return err })
 	if p.Problems, err = all.wait(); err != nil {
 		return frame{}, err
 	}
+	p.Runs, p.Requests = runs[:min(len(runs), 20)], requests[:min(len(requests), requestsShown)]
+	p.Times, p.Groups = timesOf(runs, requests), grouped(append(errors, failed(requests)...))
+	p.Called = slices.ContainsFunc(p.Health.Measures, func(m wire.HealthMeasure) bool { return m.Name == "errors" && m.Samples > 0 })
 	p.Live = liveOf(&f)
 	return frame{Page: "function", Title: name, Nav: "functions", Live: did == nil, Body: p}, nil
 }
@@ -130,6 +138,7 @@ type times struct {
 	Count         int
 	P50, P95, Max time.Duration
 	Bars          []bar
+	From, To      time.Duration // of the first bar's begin and the last one's end
 }
 
 // bar is one column of a histogram, in a drawing of 240 by 60.
@@ -139,8 +148,13 @@ type bar struct {
 }
 
 // timesOf is nil where there is too little to say.
-func timesOf(runs []function.Run) *times {
+func timesOf(runs []function.Run, requests []request) *times {
 	var all []time.Duration
+	for _, r := range requests {
+		if r.Duration > 0 {
+			all = append(all, r.Duration.Std())
+		}
+	}
 	for _, r := range runs {
 		for _, a := range r.Attempts {
 			if a.Duration > 0 {
@@ -164,6 +178,7 @@ func timesOf(runs []function.Run) *times {
 	for c, n := range columns {
 		first, end, most = min(first, c), max(end, c+1), max(most, n)
 	}
+	t.From, t.To = time.Duration(math.Exp2(float64(first))), time.Duration(math.Exp2(float64(end)))
 	width := 240 / float64(end-first)
 	for c := first; c < end; c++ {
 		height := 58 * float64(columns[c]) / float64(most)
@@ -182,12 +197,13 @@ type errorGroup struct {
 	Type  string
 	Count int
 	Last  time.Time
-	Run   string // the newest
-	Dead  int    // of Count
+	Run   string            // the newest; "" = it is a request
+	Place function.EventRef // of the newest
+	Dead  int               // of Count
 }
 
-// errorsOf groups the errors of a function's newest runs that are dead or are tried again.
-func errorsOf(ctx context.Context, v *visit, name string) ([]errorGroup, error) {
+// badRuns are a function's newest runs that are dead or are tried again.
+func badRuns(ctx context.Context, v *visit, name string) ([]function.Run, error) {
 	var all []function.Run
 	for _, state := range []function.RunState{function.RunDead, function.RunRetrying} {
 		page, err := v.Client.Runs(ctx, client.RunQuery{Function: name, State: state, Limit: maxRows})
@@ -196,7 +212,7 @@ func errorsOf(ctx context.Context, v *visit, name string) ([]errorGroup, error) 
 		}
 		all = append(all, page.Runs...)
 	}
-	return grouped(all), nil
+	return all, nil
 }
 
 // grouped puts runs together whose last errors differ in numbers alone, those that are most first.
@@ -220,8 +236,8 @@ func grouped(runs []function.Run) []errorGroup {
 			g = &errorGroup{Text: text, Type: typ, Find: sameWords(text)}
 			groups[key] = g
 		}
-		if g.Run == "" || at.After(g.Last) {
-			g.Last, g.Run, g.Text = at, r.ID, text
+		if g.Count == 0 || at.After(g.Last) {
+			g.Last, g.Run, g.Place, g.Text = at, r.ID, r.Event, text
 		}
 		g.Count++
 		if r.State == function.RunDead {

@@ -64,13 +64,17 @@ func TestATenantHasPagesOfItsOwn(t *testing.T) {
 	if !strings.Contains(asked, "topic=acme.events") {
 		t.Errorf("the page of events asks\n%s\nwant for acme.events", asked)
 	}
-	text := v.get("/settings").Body.String()
-	for _, section := range []string{"machine", "hooks", "repositories"} {
+	text := v.get("/").Body.String() + v.get("/releases?at=1h").Body.String()
+	if strings.Contains(asked, "_dalamb.control") || strings.Contains(text, "Not known now") || strings.Contains(text, `id="changes"`) {
+		t.Errorf("the overview and the releases ask\n%s\nwant nothing of the whole installation", asked)
+	}
+	text = v.get("/settings").Body.String()
+	for _, section := range []string{"machine", "alerts", "hooks", "repositories"} {
 		if strings.Contains(text, `id="`+section+`"`) || strings.Contains(text, `#`+section+`"`) {
 			t.Errorf("the settings have %s, which nobody tells a tenant", section)
 		}
 	}
-	for _, path := range []string{"/v1/machine", "/v1/tokens", "/v1/hooks", "/v1/repositories", "/v1/services", "/v1/copies"} {
+	for _, path := range []string{"/v1/machine", "/v1/alerts", "/v1/tokens", "/v1/hooks", "/v1/repositories", "/v1/services", "/v1/copies"} {
 		if strings.Contains(asked, path+"?") {
 			t.Errorf("the settings ask for %s, which is refused", path)
 		}

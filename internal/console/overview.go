@@ -1,8 +1,10 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,21 +15,23 @@ import (
 
 // overviewPage is what goes on now.
 type overviewPage struct {
-	Problems  []string // what could not be asked
-	Node      wire.Node
-	Health    wire.NodeHealth
-	Ill       []wire.Health // functions that are not healthy
-	Functions []wire.FunctionSummary
-	Lag       int64
-	Instances wire.InstanceList
-	States    map[string]int // instances by state
-	Rollouts  []wire.Rollout // under way
-	Topics    []topicRate
-	Rate      *float64 // events a second, of all topics that are not dalamb's own; nil = not known yet
-	Runs      []stateCount
-	Counted   time.Time // from when on the runs are counted
-	Short     bool      // that is less than 15 minutes ago
-	Changes   []change
+	Problems   []string // what could not be asked
+	Node       wire.Node
+	Health     wire.NodeHealth
+	Ill        []wire.Health // functions that are not healthy
+	Functions  []wire.FunctionSummary
+	Lag        int64
+	Instances  wire.InstanceList
+	States     map[string]int // instances by state
+	Rollouts   []wire.Rollout // under way
+	Topics     []topicRate
+	MoreTopics int          // that are not shown
+	Alerts     []wire.Alert // that fire
+	Rate       *float64     // events a second, of all topics that are not dalamb's own; nil = not known yet
+	Runs       []stateCount
+	Counted    time.Time // from when on the runs are counted
+	Short      bool      // that is less than 15 minutes ago
+	Changes    []change
 }
 
 // stateCount is how many runs of the last 15 minutes are in a state.
@@ -45,7 +49,6 @@ func (c *Console) overview(v *visit) (frame, error) {
 	all.ask("functions", func() (err error) { p.Functions, err = v.Client.Functions(ctx); return err })
 	all.ask("instances", func() (err error) { p.Instances, err = v.Client.Instances(ctx, ""); return err })
 	all.ask("topics", func() (err error) { p.Topics, err = c.measure(ctx, v); return err })
-	all.ask("changes", func() (err error) { p.Changes, err = lately(ctx, v); return err })
 	all.ask("roll-outs", func() error {
 		list, err := v.Client.Rollouts(ctx)
 		for _, r := range list {
@@ -61,6 +64,18 @@ func (c *Console) overview(v *visit) (frame, error) {
 		p.Runs = byState(&counts)
 		return err
 	})
+	if v.who.Environment == "" { // of the whole installation, and nothing for who is there for one environment
+		all.ask("changes", func() (err error) { p.Changes, err = lately(ctx, v); return err })
+		all.ask("alerts", func() error {
+			list, err := v.Alerts(ctx)
+			for _, a := range list {
+				if a.State == function.AlertFiring {
+					p.Alerts = append(p.Alerts, a)
+				}
+			}
+			return err
+		})
+	}
 	var err error
 	if p.Problems, err = all.wait(); err != nil {
 		return frame{}, err
@@ -85,7 +100,30 @@ func (c *Console) overview(v *visit) (frame, error) {
 		}
 		*p.Rate += *t.Rate
 	}
+	p.Topics, p.MoreTopics = busiest(p.Topics)
 	return frame{Page: "overview", Title: "Overview", Nav: "overview", Live: true, Body: p}, nil
+}
+
+// topicsShown are as many topics as the overview has room for.
+const topicsShown = 8
+
+// busiest are the topics that take most, then those that hold most; left is how many others there are. Those that are shown stand by their name.
+func busiest(all []topicRate) (shown []topicRate, left int) {
+	if len(all) <= topicsShown {
+		return all, 0
+	}
+	rate := func(t topicRate) float64 {
+		if t.Rate == nil {
+			return 0
+		}
+		return *t.Rate
+	}
+	slices.SortStableFunc(all, func(a, b topicRate) int {
+		return cmp.Or(cmp.Compare(rate(b), rate(a)), cmp.Compare(b.Held, a.Held))
+	})
+	shown = all[:topicsShown]
+	slices.SortFunc(shown, func(a, b topicRate) int { return cmp.Compare(a.Name, b.Name) })
+	return shown, len(all) - topicsShown
 }
 
 // byState are the runs of all triggers together.

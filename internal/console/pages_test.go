@@ -51,9 +51,9 @@ func TestChangesAreToldInWords(t *testing.T) {
 		{"dalamb.rollout.finished.v1", `{"function":"f","rollout":{"state":"aborted"}}`, "roll-out aborted", true},
 		{"dalamb.trigger.paused.v1", `{"function":"f","trigger":"t"}`, "trigger t paused", false},
 		{"dalamb.key.paused.v1", `{"function":"f","trigger":"t","key":"k"}`, `key "k" of trigger t paused`, false},
-		{"dalamb.secret.changed.v1", `{"value":{"name":"s"}}`, "secret s changed", false},
-		{"dalamb.topic.changed.v1", `{"topic":"orders"}`, "topic orders changed", false},
-		{"dalamb.breaker.opened.v1", `{"function":"f","route":"r","failures":5}`, "circuit of route r is opened", true},
+		{"dalamb.version.removed.v1", `{"function":"f","drops":[2]}`, "version 2 removed", false},
+		{"dalamb.breaker.opened.v1", `{"function":"f","route":"r","failures":5}`, "circuit of route r is open", true},
+		{"dalamb.breaker.half-opened.v1", `{"function":"f","route":"r","failures":5}`, "circuit of route r is half-open", false},
 	} {
 		doc, err := json.Marshal(map[string]any{"type": tt.typ, "data": json.RawMessage(tt.data)})
 		if err != nil {
@@ -67,6 +67,70 @@ func TestChangesAreToldInWords(t *testing.T) {
 		if got, known := changeOf([]byte(`{"type":"`+typ+`","data":{}}`), time.Now(), 1); known {
 			t.Errorf("changeOf(%s) = %+v, want nothing", typ, got)
 		}
+	}
+}
+
+// What is no function is under its own name, and leads to where it stands; who made a change is told.
+func TestChangesLeadToWhatTheyAreAbout(t *testing.T) {
+	for _, tt := range []struct{ doc, function, name, link, by, text string }{
+		{`{"type":"dalamb.function.removed.v1","authtype":"user","authid":"ann","data":{"function":"f"}}`, "f", "", "", "user ann", "function removed"},
+		{`{"type":"dalamb.secret.changed.v1","authtype":"api_key","authid":"ci","data":{"function":"secret/s"}}`, "", "s", "/settings#secrets", "token ci", "secret changed"},
+		{`{"type":"dalamb.alert.changed.v1","data":{"function":"alert/a"}}`, "", "a", "/settings#alerts", "", "alert changed"},
+		{`{"type":"dalamb.quota.changed.v1","data":{"function":"quota/acme"}}`, "", "acme", "/settings#quotas", "", "quota changed"},
+		{`{"type":"dalamb.accesskey.created.v1","data":{"function":"token/aws"}}`, "", "aws", "/settings#tokens", "", "access key created"},
+		{`{"type":"dalamb.topic.changed.v1","data":{"function":"topic/orders","topic":"orders"}}`, "", "orders", "/topics/orders", "", "topic changed"},
+		{`{"type":"dalamb.replay.started.v1","data":{"function":"f","replay":{"name":"r 1"}}}`, "f", "r 1", "/replays/r%201", "", "replay started"},
+		{`{"type":"dalamb.breaker.closed.v1","data":{"function":"f","route":"r"}}`, "f", "r", "/functions/f#triggers", "", "circuit of route r is closed"},
+		{`{"type":"dalamb.key.forgotten.v1","data":{"function":"forgotten/0a"}}`, "", "", "", "", "the events of a key are unreadable for good"},
+	} {
+		got, known := changeOf([]byte(tt.doc), time.Now(), 1)
+		if !known || got.Function != tt.function || got.Name != tt.name || got.Link != tt.link || got.By != tt.by || got.Text != tt.text {
+			t.Errorf("changeOf(%s) = %+v, %v; want %+v", tt.doc, got, known, tt)
+		}
+	}
+}
+
+// A circuit that goes to and fro has one line among what was changed lately.
+func TestACircuitIsToldOnce(t *testing.T) {
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/events/newest" {
+			_, _ = w.Write([]byte("{}"))
+			return
+		}
+		var found wire.NewestEvents
+		for i, e := range []string{`"opened.v1","data":{"function":"a","route":"r","failures":1}`, `"half-opened.v1","data":{"function":"a","route":"r"}`, `"opened.v1","data":{"function":"b","route":"r"}`, `"opened.v1","data":{"function":"a","route":"r"}`} {
+			found.Events = append(found.Events, wire.EventAt{Offset: int64(i), Time: time.Now().Add(-time.Duration(i) * time.Second), Event: json.RawMessage(`{"type":"dalamb.breaker.` + e[1:] + `}`)})
+		}
+		_ = json.NewEncoder(w).Encode(found)
+	})
+	page := signedIn(t, api).get("/").Body.String()
+	if n := strings.Count(page, "circuit of route r"); n != 2 {
+		t.Errorf("the overview has %d lines of circuits, want one of each of 2", n)
+	}
+	for _, want := range []string{"after 1 failure<", "(2 changes of it before)"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the overview does not say %q", want)
+		}
+	}
+}
+
+// A list that was searched is there again after something was done from it.
+func TestDeadLettersKeepTheirSearch(t *testing.T) {
+	v := signedIn(t, hostileAPI(t))
+	for _, act := range []string{"redrive", "discard"} {
+		page := v.get("/act/" + act + "?marked=1&run=x&function=pay&error=a+b").Body.String()
+		if !strings.Contains(page, `href="/dead?error=a&#43;b&amp;function=pay"`) {
+			t.Errorf("%s does not lead back to the search:\n%s", act, page)
+		}
+	}
+	page := v.get("/dead?function=pay&error=a+b").Body.String()
+	for _, want := range []string{`<input type="hidden" name="function" value="pay">`, `<input type="hidden" name="error" value="a b">`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the form of the list lacks %s", want)
+		}
+	}
+	if at := v.send(http.MethodPost, "/act/discard", url.Values{"session": {v.form}, "run": {"x"}, "function": {"pay"}}).Header().Get("Location"); at != "/dead?function=pay" {
+		t.Errorf("after a discard the list is at %q", at)
 	}
 }
 
@@ -153,5 +217,23 @@ func TestAChainIsDrawnFromTheTopDown(t *testing.T) {
 	}
 	if got := steps([]wire.TriggerRuns{run("a", "1", "2"), run("b", "2", "1")}); got["a"] > maxDeep || got["b"] > maxDeep {
 		t.Errorf("steps of a ring = %v, want them bounded", got)
+	}
+}
+
+// Who chooses a version is asked about that version, which may be newer than the live one.
+func TestAChosenVersionIsMadeLive(t *testing.T) {
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/rollback") {
+			_ = json.NewEncoder(w).Encode(wire.Shifted{Alias: "live", From: []wire.Share{{Version: 1}}, To: []wire.Share{{Version: 2}}})
+			return
+		}
+		_, _ = w.Write([]byte("{}"))
+	})
+	v := signedIn(t, api)
+	if page := v.get("/act/rollback?function=pay&to=2").Body.String(); !strings.Contains(page, "Make version 2 of pay live?") {
+		t.Errorf("the question is\n%s", page)
+	}
+	if page := v.get("/act/rollback?function=pay&alias=live").Body.String(); !strings.Contains(page, "Roll pay back to version 2?") {
+		t.Errorf("the question is\n%s", page)
 	}
 }

@@ -28,6 +28,9 @@ func askRollback(v *visit) (question, error) {
 		Text:  fmt.Sprintf("Alias %s is at %s.", would.Alias, sharesOf(would.From)), Button: "Roll back", Danger: true,
 		Fields: append(carried(v, "function", "alias", "to"), field{"expects", strconv.FormatInt(would.Expects, 10)}), Back: href("functions", fn),
 	}
+	if r.To != 0 { // a version was chosen, which may be a newer one
+		q.Title, q.Button = fmt.Sprintf("Make %s of %s live?", sharesOf(would.To), fn), "Make it live"
+	}
 	for _, name := range would.Added {
 		q.Points = append(q.Points, "trigger "+name+" comes")
 	}

@@ -15,6 +15,7 @@ type settingsPage struct {
 	Tokens       wire.TokenList
 	Secrets      wire.SecretList
 	Config       []wire.ConfigValue
+	Alerts       []wire.Alert
 	Hooks        []wire.Hook
 	Repositories []wire.Repository
 	Environments []wire.Environment
@@ -55,6 +56,7 @@ func (c *Console) settings(v *visit) (frame, error) {
 	if v.who.Environment == "" { // of the whole installation, and nothing for who is there for one environment
 		all.ask("the machine", func() (err error) { p.Machine, err = v.Machine(ctx); return err })
 		all.ask("tokens", func() (err error) { p.Tokens, err = v.Tokens(ctx); return err })
+		all.ask("alerts", func() (err error) { p.Alerts, err = v.Alerts(ctx); return err })
 		all.ask("hooks", func() (err error) { p.Hooks, err = v.Hooks(ctx); return err })
 		all.ask("repositories", func() error { list, err := v.Repositories(ctx); p.Repositories = list.Repositories; return err })
 		all.ask("services", func() (err error) { p.Services, err = v.Services(ctx); return err })
@@ -66,6 +68,7 @@ func (c *Console) settings(v *visit) (frame, error) {
 	}
 	p.Tokens.Tokens, p.Tokens.AccessKeys = first(p.Tokens.Tokens), first(p.Tokens.AccessKeys)
 	p.Secrets.Secrets, p.Config = first(p.Secrets.Secrets), first(p.Config)
+	p.Alerts = first(p.Alerts)
 	p.Hooks, p.Repositories, p.Environments = first(p.Hooks), first(p.Repositories), first(p.Environments)
 	p.Quotas = first(p.Quotas)
 	p.Services, p.Schedules, p.Replays = first(p.Services), first(p.Schedules), first(p.Replays)

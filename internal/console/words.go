@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/dalamb/dalamb/internal/function"
@@ -26,6 +28,7 @@ func words(now func() time.Time) template.FuncMap {
 		"bytes":   size,
 		"kib":     func(n int64) string { return size(n << 10) },
 		"count":   count,
+		"many":    many,
 		"pretty":  pretty,
 		"compact": compact,
 		"rate":    func(r *float64) string { return strconv.FormatFloat(*r, 'f', 1, 64) },
@@ -127,6 +130,14 @@ func count(n any) string {
 	return s
 }
 
+// many is so many of what has a name, in the plural where it is not one.
+func many(n any, name string) string {
+	if text := count(n); text != "1" {
+		return text + " " + name + "s"
+	}
+	return "1 " + name
+}
+
 // pretty is JSON with a line for each field; what is none stays as it is.
 func pretty(doc json.RawMessage) string {
 	var b bytes.Buffer
@@ -139,9 +150,10 @@ func pretty(doc json.RawMessage) string {
 // compact is JSON on one line.
 func compact(doc json.RawMessage) string { return unescaped(string(doc)) }
 
-// unescaped writes those characters as they are that Go's encoder escapes for pages which do not do it themselves.
+// unescaped writes those characters as they are that can be read so: those that encoders escape for pages which do not do it themselves, and
+// letters of other scripts. What has no shape, or another meaning without its escape, stays escaped.
 func unescaped(doc string) string {
-	if !strings.Contains(doc, `\u00`) {
+	if !strings.Contains(doc, `\u`) {
 		return doc
 	}
 	var b strings.Builder
@@ -150,17 +162,44 @@ func unescaped(doc string) string {
 			b.WriteByte(doc[i])
 			continue
 		}
-		if i+6 <= len(doc) {
-			if plain, is := map[string]byte{`\u003c`: '<', `\u003e`: '>', `\u0026`: '&'}[doc[i:i+6]]; is {
-				b.WriteByte(plain)
-				i += 5
-				continue
-			}
+		if r, length := escape(doc[i:]); length > 0 {
+			b.WriteRune(r)
+			i += length - 1
+			continue
 		}
 		b.WriteString(doc[i : i+2]) // an escaped backslash escapes nothing behind it
 		i++
 	}
 	return b.String()
+}
+
+// escape is the character that an escape at the begin of a text stands for, and how long the escape is; 0 = it stays one.
+func escape(text string) (rune, int) {
+	r, ok := hex4(text)
+	if !ok {
+		return 0, 0
+	}
+	length := 6
+	if utf16.IsSurrogate(r) {
+		low, ok := hex4(text[6:])
+		if !ok {
+			return 0, 0
+		}
+		r, length = utf16.DecodeRune(r, low), 12
+	}
+	if r == '"' || r == '\\' || r == utf8.RuneError || !unicode.IsPrint(r) || unicode.Is(unicode.Mn, r) {
+		return 0, 0
+	}
+	return r, length
+}
+
+// hex4 reads \uXXXX.
+func hex4(text string) (rune, bool) {
+	if len(text) < 6 || text[:2] != `\u` {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(text[2:6], 16, 32)
+	return rune(n), err == nil
 }
 
 // cut is the first so many characters of a text.

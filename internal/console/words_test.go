@@ -29,6 +29,10 @@ func TestWords(t *testing.T) {
 		{"no text", cut(9, "a\xff"), "a\uFFFD"},
 		{"path", href("functions", "a/b ?", "?", "x", "", "y", "&="), "/functions/a%2Fb%20%3F?y=%26%3D"},
 		{"json", pretty(json.RawMessage(`{"a":"\u003cb\u003e \\u003c","n":12345678901234567890}`)), "{\n  \"a\": \"<b> \\\\u003c\",\n  \"n\": 12345678901234567890\n}"},
+		{"letters", compact(json.RawMessage(`"K\u00e4nnchen \u6025\u9808 \ud83d\udc68 \\u00e4"`)), `"Kännchen 急須 👨 \\u00e4"`},
+		{"stays escaped", compact(json.RawMessage(`"\u0022\u005c\u0000\u202e\ud83d\u00e"`)), `"\u0022\u005c\u0000\u202e\ud83d\u00e"`},
+		{"one", many(1, "dead letter"), "1 dead letter"},
+		{"none", many(0, "instance"), "0 instances"},
 		{"no json", pretty(json.RawMessage(`{"a`)), `{"a`},
 		{"compact", compact(json.RawMessage(`["\u0026"]`)), `["&"]`},
 	} {
