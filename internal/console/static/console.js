@@ -58,15 +58,24 @@
     pulse.classList.toggle("on", on);
   };
 
-  // A page that nobody sees asks for nothing.
-  const follow = (url, on) => {
+  // A page that nobody sees asks for nothing. The browser comes back by itself to a node that was not reached; where another answer ends what it followed, as
+  // that of a node which has started again and knows nobody, or of a proxy before it, the page is asked for what became of it, and follows anew.
+  const follow = (url, on, refused) => {
     let source = null;
+    let waits = 0;
     const turn = () => {
+      clearTimeout(waits);
+      if (source?.readyState === EventSource.CLOSED) source = null;
       if (document.hidden) {
         source?.close();
         source = null;
       } else if (!source) {
         source = new EventSource(url);
+        source.addEventListener("error", () => {
+          if (source?.readyState !== EventSource.CLOSED) return;
+          refused();
+          waits = setTimeout(turn, 5000);
+        });
         source.addEventListener("ended", () => location.replace("/signin?to=" + encodeURIComponent(location.pathname + location.search)));
         on(source);
       }
@@ -89,7 +98,7 @@
         look();
       });
       source.onerror = () => say("not reached", false);
-    });
+    }, look);
   }
 
   const line = (log, said) => {
@@ -119,7 +128,7 @@
         log.append(JSON.parse(e.data));
         source.close();
       });
-    });
+    }, look);
   }
 
   for (const part of document.querySelectorAll("[data-fetch]")) {
