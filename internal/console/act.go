@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/dalamb/dalamb/internal/fault"
+	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -61,7 +63,8 @@ func acts() map[string]act {
 		"abort":   "All of the traffic goes back to the old version, now.",
 		"promote": "All of the traffic goes to the new version, now and for good.",
 	} {
-		all["rollout-"+verb] = act{ask("The roll-out of %s: "+verb+"?", text, verb+" the roll-out", verb == "abort" || verb == "promote"), changeRollout(verb)}
+		name := strings.ToUpper(verb[:1]) + verb[1:] + " the roll-out"
+		all["rollout-"+verb] = act{ask(name+" of %s?", text, name, verb == "abort" || verb == "promote"), changeRollout(verb)}
 	}
 	all["trigger-pause"] = act{ask("Pause a trigger of %s?", "No more of its runs start. Events wait in the log, and nothing is lost.", "Pause the trigger", true), holdTrigger(true)}
 	all["trigger-resume"] = act{ask("Let a trigger of %s go on?", "It goes on where it stopped.", "Resume the trigger", false), holdTrigger(false)}
@@ -169,7 +172,11 @@ func changeRollout(verb string) func(*visit) (done, error) {
 		case "promote":
 			r, err = v.PromoteRollout(ctx, fn, alias)
 		}
-		return done{fmt.Sprintf("The roll-out of %s to version %d is %s.", fn, r.To, r.State), href("functions", fn)}, err
+		is := "is " + string(r.State)
+		if r.State == function.RolloutSucceeded {
+			is = "has succeeded"
+		}
+		return done{fmt.Sprintf("The roll-out of %s to version %d %s.", fn, r.To, is), href("functions", fn)}, err
 	}
 }
 

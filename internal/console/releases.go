@@ -21,6 +21,9 @@ import (
 // maxBuildLog bounds how much of what a build said is shown: its end.
 const maxBuildLog = 256 << 10
 
+// liveShown are as many aliases as the page has room for.
+const liveShown = 500
+
 // releasesPage is what was delivered, and when.
 type releasesPage struct {
 	Problems   []string
@@ -28,6 +31,7 @@ type releasesPage struct {
 	At         string    // "" = what was live then is not asked
 	Then       time.Time // that it says
 	Live       []liveAt
+	LiveMore   int // that are not shown
 	LiveCut    bool
 	Problem    string
 	Hint       string
@@ -87,6 +91,9 @@ func (c *Console) releases(v *visit) (frame, error) {
 			var err error
 			p.Then = at
 			p.Live, p.LiveCut, err = liveThen(ctx, v, at)
+			p.Live = slices.DeleteFunc(p.Live, func(l liveAt) bool { return p.Function != "" && l.Function != p.Function })
+			p.LiveMore = max(0, len(p.Live)-liveShown)
+			p.Live = p.Live[:len(p.Live)-p.LiveMore]
 			return err
 		})
 	}
