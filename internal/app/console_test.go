@@ -125,6 +125,22 @@ func TestConsole(t *testing.T) {
 		b.press("#try button", "the payload is no JSON")
 		b.do("fill in", chromedp.SetValue(chromedp.CSS("#payload"), `{"data":{"order":"o-9"}}`))
 		b.press("#try button", "version 1, call")
+		b.open("/functions/validate")
+		b.shows("Newest requests") // it was one
+		b.shows("by name")
+	})
+	t.Run("start", func(t *testing.T) {
+		b.open("/functions/ship")
+		b.press(`#instances a[href*="/act/start"]`, "Start an instance of ship?")
+		b.press("main form button", "An instance of ship version 1 is ready.")
+	})
+	t.Run("end a replay", func(t *testing.T) {
+		if _, err := n.client.StartReplay(t.Context(), wire.ReplayRequest{Name: "slowly", Function: "validate", Trigger: "on-requested", From: "earliest", Rate: .1}); err != nil {
+			t.Fatal(err)
+		}
+		b.open("/replays/slowly")
+		b.press(`a[href*="replay-cancel"]`, "End the replay slowly?")
+		b.press("main form button", "The replay slowly is cancelled.")
 	})
 	t.Run("scale", func(t *testing.T) {
 		b.open("/functions/validate")
@@ -245,6 +261,18 @@ func (n *node) beHostile(b *browser) {
 func (n *node) bury(b *browser) {
 	n.t.Helper()
 	b.open("/dead?function=pay")
+	b.press(`a[href^="/act/redrive"]`, "Redrive the dead letters that fit?")
+	b.shows("function: pay")
+	b.do("say how fast", chromedp.SetValue(chromedp.CSS("#asks-rate"), "50"))
+	b.press("main form button", "3 dead letters to run again.")
+	b.shows("3 of 3 dead letters")
+	b.shows("finished")
+	until(n.t, "them to be dead again", func() bool {
+		page, err := n.client.DeadLetters(n.t.Context(), client.DeadQuery{Function: "pay"})
+		return err == nil && len(page.DeadLetters) == 3
+	})
+
+	b.open("/dead?function=pay")
 	b.do("mark one", chromedp.Click(chromedp.CSS(`tbody input[name="run"]`)))
 	b.press(`form[action="/act/redrive"] button:not([formaction])`, "Redrive this dead letter?")
 	b.press("main form button", "1 dead letter to run again.")
@@ -294,6 +322,11 @@ func (n *node) release(b *browser, shop string) {
 	b.press("main form button", "The roll-out of mailer to version 3 is aborted.")
 	b.look("function-rollout", "/functions/mailer")
 	b.look("releases-later", "/releases")
+	n.deploy(shop, mailer("four", "rollout: {strategy: canary, steps: [10%], every: 10m}"))
+	b.open("/functions/mailer")
+	b.press(`#rollout a[href*="rollout-promote"]`, "Promote the roll-out of mailer, live?")
+	b.press("main form button", "The roll-out of mailer to version 4 has succeeded.")
+	b.open("/releases")
 	b.press(`#rollouts tbody a[href^="/rollouts/mailer/"]`, "Roll-out of mailer to version")
 	b.shows("by token node")
 	at, err := told[string](b, "location.pathname")
