@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -65,11 +66,7 @@ func (a *API) getFunction(r *http.Request, _ query) (any, error) {
 		return nil, err
 	}
 	for _, t := range f.Triggers {
-		w, err := a.wireTrigger(r.Context(), t, positions)
-		if err != nil {
-			return nil, err
-		}
-		out.Triggers = append(out.Triggers, w)
+		out.Triggers = append(out.Triggers, wireTrigger(t, positions))
 	}
 	if out.Instances == nil {
 		out.Instances = []wire.Instance{}
@@ -90,37 +87,46 @@ func (a *API) listTriggers(r *http.Request, q query) (any, error) {
 			if topic != "" && t.Topic != topic {
 				continue
 			}
-			w, err := a.wireTrigger(r.Context(), t, positions)
-			if err != nil {
-				return nil, err
-			}
-			out.Triggers = append(out.Triggers, wire.FunctionTrigger{Function: f.Name, Trigger: w})
+			out.Triggers = append(out.Triggers, wire.FunctionTrigger{Function: f.Name, Trigger: wireTrigger(t, positions)})
 		}
 	}
 	return out, nil
 }
 
-// triggerPositions is how far triggers are.
-type triggerPositions struct{ lag, lost map[TriggerRef]int64 }
+// triggerPositions is how far triggers are, and which topics there are.
+type triggerPositions struct {
+	lag, lost map[TriggerRef]int64
+	topics    map[string]bool
+}
 
 // positionsOf asks for those of a function's triggers at once, "" = of all.
 func (a *API) positionsOf(ctx context.Context, fn string) (p triggerPositions, err error) {
 	p.lag = a.dispatcher.Lag(ctx, fn)
-	p.lost, err = a.lost(fn)
-	return p, err
+	if p.lost, err = a.lost(fn); err != nil {
+		return p, err
+	}
+	topics, err := a.log.Topics(ctx)
+	if err != nil {
+		return p, fmt.Errorf("list topics: %w", err)
+	}
+	p.topics = make(map[string]bool, len(topics))
+	for _, t := range topics {
+		p.topics[t.Name] = true
+	}
+	return p, nil
 }
 
-func (a *API) wireTrigger(ctx context.Context, t *catalog.Trigger, p triggerPositions) (w wire.Trigger, err error) {
+func wireTrigger(t *catalog.Trigger, p triggerPositions) wire.Trigger {
 	ref := TriggerRef{t.Function, t.Name}
-	w = wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, PausedKeys: len(t.PausedKeys), Max: t.Max}
+	w := wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, PausedKeys: len(t.PausedKeys), Max: t.Max}
 	if lag, ok := p.lag[ref]; ok && t.Route == nil {
 		w.Lag = &lag
 	}
 	if t.Topic != "" {
 		w.Lost = p.lost[ref]
 	}
-	w.Error, err = a.troubleOf(ctx, t)
-	return w, err
+	w.Error = troubleOf(t, p.topics)
+	return w
 }
 
 // lacks is what of a whole fence a function does not have.

@@ -1,28 +1,22 @@
 package api
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/dalamb/dalamb/internal/catalog"
-	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/history"
 )
 
-// troubleOf says why a trigger cannot run; "" = it can.
-func (a *API) troubleOf(ctx context.Context, t *catalog.Trigger) (string, error) {
-	if t.Err != nil {
-		return t.Err.Error(), nil
+// troubleOf says why a trigger cannot run where these topics are there; "" = it can.
+func troubleOf(t *catalog.Trigger, topics map[string]bool) string {
+	switch {
+	case t.Err != nil:
+		return t.Err.Error()
+	case t.Topic != "" && !topics[t.Topic]:
+		return fmt.Sprintf("its topic %q is not there any more", t.Topic)
 	}
-	if t.Topic == "" {
-		return "", nil
-	}
-	_, err := a.topic(ctx, t.Topic)
-	if fault.KindOf(err) == fault.NotFound {
-		return fmt.Sprintf("its topic %q is not there any more", t.Topic), nil
-	}
-	return "", err
+	return ""
 }
 
 // lost is how many offsets of its topic retention took before a trigger had looked at them, as far as runs are kept: of a function's triggers, "" = of all.

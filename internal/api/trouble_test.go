@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -46,5 +47,28 @@ func TestATriggerTellsWhatItLostAndThatItsTopicIsGone(t *testing.T) {
 	ok(t, n.log.DeleteTopic(t.Context(), "orders"))
 	if got := state(); got.Error != `its topic "orders" is not there any more` {
 		t.Errorf("error = %q", got.Error)
+	}
+}
+
+// counting is a log that counts how often its topics are listed.
+type counting struct {
+	eventlog.Log
+	listed int
+}
+
+func (c *counting) Topics(ctx context.Context) ([]eventlog.Topic, error) {
+	c.listed++
+	return c.Log.Topics(ctx)
+}
+
+func TestTopicsAreListedOnceForAllTriggers(t *testing.T) {
+	n := newNode(t)
+	n.deploy(payManifest, "one")
+	log := &counting{Log: n.api.log}
+	n.api.log = log
+	triggers, err := n.client.Triggers(t.Context(), "")
+	ok(t, err)
+	if len(triggers) < 2 || log.listed != 1 {
+		t.Errorf("for %d triggers the topics were listed %d times, want once", len(triggers), log.listed)
 	}
 }
