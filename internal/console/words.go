@@ -193,7 +193,7 @@ func escape(text string) (rune, int) {
 	return r, length
 }
 
-// hex4 reads \uXXXX.
+// hex4 reads an escape of four hexadecimal digits.
 func hex4(text string) (rune, bool) {
 	if len(text) < 6 || text[:2] != `\u` {
 		return 0, false
