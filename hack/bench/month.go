@@ -14,6 +14,7 @@ import (
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 const (
@@ -39,7 +40,7 @@ func monthRow(ctx context.Context, b *bench) error {
 			return err
 		}
 	}
-	size := fmt.Sprintf("%s in a month", figure(float64(runs), "runs"))
+	size := fmt.Sprintf("%s in a month, %.2g a second", figure(float64(runs), "runs"), float64(runs)/(monthDays*24*60*60))
 	once := func(what, unit string, of func(*remembered) float64) {
 		value, yardstick := of(month), of(day)
 		ratio := value / yardstick
@@ -216,9 +217,13 @@ func monthQuestions() []question {
 		page("a function's page, its errors grouped", "/functions/"+seldom),
 		page("dead letters of a function, grouped by error", "/dead?function="+seldom),
 		page("overview", "/"),
-		{"usage of all of it", func(ctx context.Context, r *remembered) (int, error) {
-			list, err := r.node.client.Usage(ctx, fmt.Sprint(r.days, "d"), "")
-			return len(list.Usage), err
+		{"usage of all of it by function, as dalamb usage asks", func(ctx context.Context, r *remembered) (int, error) {
+			list, err := r.node.client.Usage(ctx, fmt.Sprint(r.days, "d"), "", wire.UsageByFunction)
+			return len(list.Sums), err
+		}},
+		{"usage of all of it by day", func(ctx context.Context, r *remembered) (int, error) {
+			list, err := r.node.client.Usage(ctx, fmt.Sprint(r.days, "d"), "", wire.UsageByDay)
+			return len(list.Sums), err
 		}},
 	}
 }

@@ -108,7 +108,7 @@ func (t *told) learn(c *chapter, at []eventlog.Position, runs int) {
 		if hour[u.Function] == nil {
 			hour[u.Function] = &function.Usage{Hour: u.Hour, Function: u.Function}
 		}
-		hour[u.Function].Add(u)
+		hour[u.Function].Add(u.Used)
 	}
 }
 
@@ -227,7 +227,7 @@ func (c *chapter) event(fn, i int) function.EventRef {
 
 func (c *chapter) use(fn string, at time.Time, took time.Duration) {
 	c.used = append(c.used, function.Usage{
-		Hour: at.Truncate(time.Hour), Function: fn, Invocations: 1, Millis: took.Milliseconds(), MiBMillis: took.Milliseconds() * monthMiB,
+		Hour: at.Truncate(time.Hour), Function: fn, Used: function.Used{Invocations: 1, Millis: took.Milliseconds(), MiBMillis: took.Milliseconds() * monthMiB},
 	})
 }
 

@@ -41,8 +41,22 @@ func silent() []string {
 
 type canaryUsage struct{}
 
-func (canaryUsage) Usage(_ context.Context, since, _ time.Time) ([]function.Usage, error) {
-	return []function.Usage{{Hour: since, Function: "beta.canary", Invocations: 3}, {Hour: since, Function: "canary-prod"}, {Hour: since, Function: "acme.pay"}}, nil
+func (canaryUsage) Hours(_ context.Context, since, _ time.Time) ([]function.Usage, error) {
+	return []function.Usage{{Hour: since, Function: "beta.canary", Used: function.Used{Invocations: 4444}}, {Hour: since, Function: "canary-prod"}, {Hour: since, Function: "acme.pay", Used: function.Used{Invocations: 31}}}, nil
+}
+
+func (c canaryUsage) Sums(ctx context.Context, since, until time.Time, name func(string, time.Time) (string, bool)) (map[string]*function.Used, error) {
+	sums := map[string]*function.Used{}
+	hours, err := c.Hours(ctx, since, until)
+	for _, u := range hours {
+		if of, wanted := name(u.Function, u.Hour); wanted {
+			if sums[of] == nil {
+				sums[of] = &function.Used{}
+			}
+			sums[of].Add(u.Used)
+		}
+	}
+	return sums, err
 }
 
 func (canaryUsage) Lacking(context.Context, time.Time, time.Time) ([]time.Time, error) {
@@ -292,6 +306,9 @@ func TestATenantHasHisOwn(t *testing.T) {
 		{"GET", "/v1/functions/acme.pay", "", "acme.pay"},
 		{"GET", "/v1/triggers", "", `"on"`},
 		{"GET", "/v1/usage", "", "acme.pay"},
+		{"GET", "/v1/usage?by=function", "", "acme.pay"},
+		{"GET", "/v1/usage?by=environment", "", `"name":"acme","invocations":31,`},
+		{"GET", "/v1/usage?by=day", "", `"invocations":31,`},
 		{"GET", "/v1/delayed?limit=1", "", `"total":1`},
 		{"GET", "/v1/events", "", ""},
 		{"GET", "/v1/topics", "", "acme.events"},

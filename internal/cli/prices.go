@@ -77,7 +77,7 @@ func parsePrices(path string, text []byte) (*function.Prices, error) {
 			*to = v.Value
 		}
 	}
-	if _, err := p.Of(&function.Usage{}); err != nil {
+	if _, err := p.Of(&function.Used{}); err != nil {
 		told := fault.New(fault.Invalid, "%s: %w", path, err)
 		var f *fault.Error
 		if errors.As(err, &f) {

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
-	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -15,10 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
 )
-
-// production is what an environment is called that has no name.
-const production = "production"
 
 func usageCommand(env *environment) *cobra.Command {
 	var since, until, by, prices, format string
@@ -29,8 +25,8 @@ func usageCommand(env *environment) *cobra.Command {
 not divided: --since 30m is all of the hour that was then. With --prices FILE it says what that costs. See docs/usage.md.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if !slices.Contains([]string{"function", "environment", "day"}, by) {
-				return usageError{c.CommandPath(), fmt.Errorf("--by: %q is none of function, environment, day", by)}
+			if !slices.Contains(wire.UsageSums(), by) {
+				return usageError{c.CommandPath(), fmt.Errorf("--by: %q is none of %s", by, strings.Join(wire.UsageSums(), ", "))}
 			}
 			if !slices.Contains([]string{"text", "json", "csv"}, format) {
 				return usageError{c.CommandPath(), fmt.Errorf("-o: %q is none of text, json, csv", format)}
@@ -48,11 +44,11 @@ not divided: --since 30m is all of the hour that was then. With --prices FILE it
 			if err != nil {
 				return err
 			}
-			used, err := node.Usage(c.Context(), since, until)
+			used, err := node.Usage(c.Context(), since, until, by)
 			if err != nil {
 				return err
 			}
-			r, err := sumUp(used.Usage, by, list)
+			r, err := sumUp(used.Sums, list)
 			if err != nil {
 				return err
 			}
@@ -77,7 +73,7 @@ not divided: --since 30m is all of the hour that was then. With --prices FILE it
 	f := c.Flags()
 	f.StringVar(&since, "since", "", "from the hour of this time on, or how long ago (default 1d)")
 	f.StringVar(&until, "until", "", "hours that begin before this time (default now)")
-	f.StringVar(&by, "by", "function", "what is summed up: function, environment or day (in UTC)")
+	f.StringVar(&by, "by", wire.UsageByFunction, "what is summed up: function, environment or day (in UTC)")
 	f.StringVar(&prices, "prices", "", "file with prices (YAML)")
 	f.StringVarP(&format, "output", "o", "text", "text, json or csv")
 	return c
@@ -133,39 +129,24 @@ func reportHead(by string, p *function.Prices) []string {
 	return head
 }
 
-// sumUp sums up, by name.
-func sumUp(used []function.Usage, by string, p *function.Prices) (*usageReport, error) {
-	sums := map[string]*function.Usage{}
-	var total function.Usage
-	for _, u := range used {
-		name := u.Function
-		switch by {
-		case "environment":
-			env, _, of := strings.Cut(u.Function, ".")
-			name = cmp.Or(map[bool]string{true: env}[of], production)
-		case "day":
-			name = u.Hour.UTC().Format(time.DateOnly)
-		}
-		if sums[name] == nil {
-			sums[name] = &function.Usage{}
-		}
-		sums[name].Add(u)
-		total.Add(u)
-	}
+// sumUp is the report of sums, with their total.
+func sumUp(sums []wire.UsageSum, p *function.Prices) (*usageReport, error) {
+	var total function.Used
 	r := &usageReport{Usage: []reportLine{}}
-	for _, name := range slices.Sorted(maps.Keys(sums)) {
-		l, err := reported(name, sums[name], p)
+	for i := range sums {
+		l, err := reported(sums[i].Name, &sums[i].Used, p)
 		if err != nil {
 			return nil, err
 		}
 		r.Usage = append(r.Usage, l)
+		total.Add(sums[i].Used)
 	}
 	var err error
 	r.Total, err = reported("", &total, p)
 	return r, err
 }
 
-func reported(name string, u *function.Usage, p *function.Prices) (reportLine, error) {
+func reported(name string, u *function.Used, p *function.Prices) (reportLine, error) {
 	l := reportLine{
 		Name: name, Invocations: u.Invocations, Seconds: big.NewRat(u.Millis, 1000).FloatString(3), GBSeconds: u.GBSeconds().FloatString(6),
 		BytesIn: u.BytesIn, BytesOut: u.BytesOut, BuildMin: big.NewRat(u.BuildMillis, 60_000).FloatString(2),

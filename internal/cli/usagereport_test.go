@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/dalamb/dalamb/internal/function"
+	"github.com/dalamb/dalamb/internal/wire"
 )
 
 // A function may be called total: what it used is its own, and the total is told from it.
 func TestUsageOfAFunctionThatIsCalledTotal(t *testing.T) {
-	r, err := sumUp([]function.Usage{{Function: "total", Invocations: 1}, {Function: "web", Invocations: 2}}, "function", nil)
+	r, err := sumUp([]wire.UsageSum{{Name: "total", Used: function.Used{Invocations: 1}}, {Name: "web", Used: function.Used{Invocations: 2}}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

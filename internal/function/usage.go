@@ -11,17 +11,21 @@ import (
 // TopicUsage holds what functions used, by the hour.
 const TopicUsage = "_dalamb.usage"
 
-// Usage is what a function used in an hour, or a sum of such: the data of an event.TypeUsage event in TopicUsage. All of it are whole numbers, so that sums
-// are exact.
+// Usage is what a function used in an hour: the data of an event.TypeUsage event in TopicUsage.
 type Usage struct {
-	Hour        time.Time `json:"hour"` // that begins then, in UTC
-	Function    string    `json:"function,omitempty"`
-	Invocations int64     `json:"invocations"`
-	Millis      int64     `json:"millis"`      // that the invocations took, each rounded up
-	MiBMillis   int64     `json:"mibMillis"`   // each of these times the memory that its version may have, in MiB
-	BytesIn     int64     `json:"bytesIn"`     // bodies of requests
-	BytesOut    int64     `json:"bytesOut"`    // and of their answers
-	BuildMillis int64     `json:"buildMillis"` // of builds
+	Hour     time.Time `json:"hour"` // that begins then, in UTC
+	Function string    `json:"function,omitempty"`
+	Used
+}
+
+// Used is an amount of usage. All of it are whole numbers, so that sums are exact.
+type Used struct {
+	Invocations int64 `json:"invocations"`
+	Millis      int64 `json:"millis"`      // that the invocations took, each rounded up
+	MiBMillis   int64 `json:"mibMillis"`   // each of these times the memory that its version may have, in MiB
+	BytesIn     int64 `json:"bytesIn"`     // bodies of requests
+	BytesOut    int64 `json:"bytesOut"`    // and of their answers
+	BuildMillis int64 `json:"buildMillis"` // of builds
 }
 
 // UsageHour is the data of an event.TypeUsageCompleted event, which follows the usage of an hour.
@@ -33,8 +37,8 @@ type UsageHour struct {
 	Lacking []string `json:"lacking,omitempty"`
 }
 
-// Add adds what another one used.
-func (u *Usage) Add(o Usage) {
+// Add adds what else was used.
+func (u *Used) Add(o Used) {
 	u.Invocations += o.Invocations
 	u.Millis += o.Millis
 	u.MiBMillis += o.MiBMillis
@@ -44,7 +48,7 @@ func (u *Usage) Add(o Usage) {
 }
 
 // GBSeconds are GiB times seconds, exactly.
-func (u *Usage) GBSeconds() *big.Rat { return big.NewRat(u.MiBMillis, 1024*1000) }
+func (u *Used) GBSeconds() *big.Rat { return big.NewRat(u.MiBMillis, 1024*1000) }
 
 // Prices are of units of usage, in one currency, as decimal numbers; "" = nothing.
 type Prices struct {
@@ -57,7 +61,7 @@ type Prices struct {
 }
 
 // Of is the price of usage, exactly. Invalid when a price is no decimal number.
-func (p *Prices) Of(u *Usage) (*big.Rat, error) {
+func (p *Prices) Of(u *Used) (*big.Rat, error) {
 	sum := new(big.Rat)
 	for _, one := range []struct {
 		field, price string

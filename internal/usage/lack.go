@@ -2,13 +2,10 @@ package usage
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
-	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/function"
 )
@@ -20,15 +17,6 @@ type lack struct {
 }
 
 func nameOf(p eventlog.Partition) string { return fmt.Sprintf("%s/%d", p.Topic, p.ID) }
-
-// decodeHour reads what says that an hour is complete.
-func decodeHour(r *eventlog.Record) (h function.UsageHour, ok bool) {
-	e, err := eventlog.ToEvent(*r)
-	if err != nil || e.Type != event.TypeUsageCompleted {
-		return h, false
-	}
-	return h, json.Unmarshal(e.Data, &h) == nil && !h.Hour.IsZero()
-}
 
 // hour says of an hour that is about to be counted what of it the log has let go of, and up to where is counted with it. Where nothing of the hour
 // is left the place stays where it was, and the next hour may lack as well: what is gone has taken its times with it, so each hour that it may be of is named, one in
@@ -62,39 +50,51 @@ func (l *lack) hour(ctx context.Context, k *Keeper, from, to time.Time) (functio
 }
 
 // Lacking are the hours from since on and before until of which the log may have let go of records before they were counted, oldest first: at least one of those that
-// follow each other. What was used in them may be more than Usage says; in all others it is what Usage says.
+// follow each other. What was used in them may be more than Hours and Sums say; in all others it is what these say.
 func (k *Keeper) Lacking(ctx context.Context, since, until time.Time) ([]time.Time, error) {
-	at, err := k.offsetAt(ctx, place(), since.Add(-2*time.Hour)) // the hour before says up to where was counted, and is stored after its end
+	told, older, err := k.lacks(ctx, since, until)
 	if err != nil {
 		return nil, err
 	}
-	all := map[time.Time]bool{}
-	var last lack
-	var next time.Time
-	_, err = k.read(ctx, place(), at, func(r *eventlog.Record) bool {
-		h, ok := decodeHour(r)
-		if !ok {
-			return true
-		}
-		last.counted, next = h.Counted, h.Hour.Add(time.Hour)
-		if h.Lacking != nil && !h.Hour.Before(since) && h.Hour.Before(until) {
-			all[h.Hour.UTC()] = true
-		}
-		return true
-	})
-	if err != nil {
-		return nil, err
-	}
-	// The hours that are not stored yet.
-	for ; !next.IsZero() && next.Before(until) && !next.After(k.o.Now()); next = next.Add(time.Hour) {
-		h, err := last.hour(ctx, k, next, next.Add(time.Hour))
-		if err != nil {
+	if since.Before(older) {
+		s := &stored{begin: since, whole: older}
+		if err := k.stretch(ctx, s, older); err != nil {
 			return nil, err
 		}
+		told = append(s.lacking, told...)
+	}
+	return told, nil
+}
+
+// lacks is Lacking as far as the fold of what is stored goes back, and what is older than that.
+func (k *Keeper) lacks(ctx context.Context, since, until time.Time) (told []time.Time, older time.Time, err error) {
+	if err := k.await(ctx); err != nil {
+		return nil, older, err
+	}
+	defer k.leave()
+	if err := k.follow(ctx); err != nil {
+		return nil, older, err
+	}
+	if err := k.back(ctx, since); err != nil {
+		return nil, older, err
+	}
+	s := &k.stored
+	for _, hour := range s.lacking {
+		if !hour.Before(since) && hour.Before(until) {
+			told = append(told, hour)
+		}
+	}
+	// The hours that are not stored yet.
+	last := lack{counted: s.counted}
+	for next := s.next; !next.IsZero() && next.Before(until) && !next.After(k.o.Now()); next = next.Add(time.Hour) {
+		h, err := last.hour(ctx, k, next, next.Add(time.Hour))
+		if err != nil {
+			return nil, older, err
+		}
 		if h.Lacking != nil && !next.Before(since) {
-			all[next.UTC()] = true
+			told = append(told, next)
 		}
 		last.counted = h.Counted
 	}
-	return slices.SortedFunc(maps.Keys(all), time.Time.Compare), nil
+	return told, earlier(until, s.begin), nil
 }

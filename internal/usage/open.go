@@ -6,66 +6,47 @@ import (
 	"slices"
 	"time"
 
-	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
-// open is one running count, for all callers, of the hours that are not stored: what a record tells is read once, however often it is asked for. Who has put
-// a value into turn owns the rest; who waits for his turn waits no longer than his context.
+// open is one running count, for all callers, of the hours that are not stored: what a record tells is read once, however often it is asked for. One owner.
 type open struct {
-	turn   chan struct{}
-	next   time.Time // the first hour that is not stored; zero = nobody has asked yet
-	stored int64     // of _dalamb.usage: where to read on
-	at     map[eventlog.Partition]int64
-	hours  map[time.Time]*counter
+	next  time.Time // the first hour that is not stored; zero = nobody has asked yet
+	at    map[eventlog.Partition]int64
+	hours map[time.Time]*counter
 }
 
-// opened is the first hour that is not stored, and what was used in those hours from it on that begin from since on and before until.
-func (k *Keeper) opened(ctx context.Context, since, until time.Time) (next time.Time, all []function.Usage, err error) {
-	select {
-	case k.open.turn <- struct{}{}:
-		defer func() { <-k.open.turn }()
-	case <-ctx.Done():
-		return next, nil, ctx.Err()
-	}
+// opened is what was used in the hours that are not stored, of those that begin from since on and before until. What is stored from now on stands in both folds, and
+// is taken from this one. Called by who has the turn, and has followed what is stored.
+func (k *Keeper) opened(ctx context.Context, since, until time.Time) (all []function.Usage, err error) {
 	if err := k.skipStored(ctx); err != nil {
-		return next, nil, err
+		return nil, err
 	}
 	if !until.After(k.open.next) {
-		return k.open.next, nil, nil
+		return nil, nil
 	}
 	if err := k.countOn(ctx); err != nil {
-		return next, nil, err
+		return nil, err
 	}
 	for _, hour := range slices.SortedFunc(maps.Keys(k.open.hours), time.Time.Compare) {
 		if !hour.Before(since) && hour.Before(until) && hour.Before(k.o.Now()) {
 			all = append(all, sorted(k.open.hours[hour].sums)...)
 		}
 	}
-	return k.open.next, all, nil
+	return all, nil
 }
 
-// skipStored begins anew with the first hour that is not stored, where that is another one than before: all that is read again is what it has by then.
-func (k *Keeper) skipStored(ctx context.Context) error {
+// skipStored begins anew with the first hour that is not stored, where that is a later one than before: all that is read again is what it has by then.
+func (k *Keeper) skipStored(ctx context.Context) (err error) {
 	o := &k.open
-	next, at := o.next, o.stored
-	var err error
-	if next.IsZero() {
-		next, at, err = k.next(ctx, &lack{})
-	} else {
-		at, err = k.read(ctx, place(), at, func(r *eventlog.Record) bool {
-			if u, typ, ok := decode(r); ok && typ == event.TypeUsageCompleted {
-				next = u.Hour.Add(time.Hour)
-			}
-			return true
-		})
+	next := k.stored.next
+	if o.next.IsZero() {
+		if next, err = k.next(ctx); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	o.stored = at
-	if !next.Equal(o.next) {
+	if next.After(o.next) {
 		o.next, o.at, o.hours = next, map[eventlog.Partition]int64{}, map[time.Time]*counter{}
 	}
 	return nil

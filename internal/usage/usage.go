@@ -37,10 +37,13 @@ type Options struct {
 	Logger  *slog.Logger
 }
 
-// Keeper counts. It is a dispatch.Duty. Safe for concurrent use.
+// Keeper counts, and says what was counted. It is a dispatch.Duty. Safe for concurrent use.
 type Keeper struct {
-	o    Options
-	open open
+	o Options
+	// turn is taken by who has put a value in: he owns the folds. Others wait no longer than their contexts.
+	turn   chan struct{}
+	stored stored
+	open   open
 }
 
 // New checks the options and starts nothing.
@@ -54,8 +57,19 @@ func New(o Options) (*Keeper, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Keeper{o: o, open: open{turn: make(chan struct{}, 1)}}, nil
+	return &Keeper{o: o, turn: make(chan struct{}, 1), stored: stored{most: mostRows}}, nil
 }
+
+func (k *Keeper) await(ctx context.Context) error {
+	select {
+	case k.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (k *Keeper) leave() { <-k.turn }
 
 const (
 	// settling is how long after its end an hour is counted: clocks of several nodes differ, and a log's stamps with them.
@@ -79,8 +93,7 @@ func (k *Keeper) Keep(ctx context.Context, own eventlog.Owned) error {
 	if err := k.o.Catalog.CatchUp(ctx); err != nil {
 		return err
 	}
-	var last lack
-	next, _, err := k.next(ctx, &last)
+	next, last, err := k.resume(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,7 +101,7 @@ func (k *Keeper) Keep(ctx context.Context, own eventlog.Owned) error {
 	defer tick.Stop()
 	for {
 		for !next.Add(time.Hour + settling).After(k.o.Now()) {
-			if err := k.store(ctx, own, next, &last); err != nil {
+			if err := k.store(ctx, own, next, last); err != nil {
 				if ctx.Err() != nil {
 					return nil
 				}
@@ -104,31 +117,31 @@ func (k *Keeper) Keep(ctx context.Context, own eventlog.Owned) error {
 	}
 }
 
-// next is the first hour that is not complete in the log, and where in _dalamb.usage the hours after it will be; last learns up to where the hour before was counted.
-func (k *Keeper) next(ctx context.Context, last *lack) (hour time.Time, at int64, err error) {
-	hour, err = k.first(ctx)
-	if err != nil {
-		return hour, 0, err
+// resume is the first hour that is to be counted, and up to where the hour before was.
+func (k *Keeper) resume(ctx context.Context) (next time.Time, last *lack, err error) {
+	if err := k.await(ctx); err != nil {
+		return next, nil, err
 	}
-	bound := k.o.Now().Add(-oldest).Truncate(time.Hour)
-	// An hour is stored after its end: those from the bound on stand behind its time.
-	if at, err = k.offsetAt(ctx, place(), bound); err != nil {
-		return hour, 0, err
+	defer k.leave()
+	next, err = k.next(ctx)
+	return next, &lack{counted: k.stored.counted}, err
+}
+
+// next is the first hour that is not complete in the log. Called by who has the turn.
+func (k *Keeper) next(ctx context.Context) (hour time.Time, err error) {
+	if err := k.follow(ctx); err != nil {
+		return hour, err
 	}
-	at, err = k.read(ctx, place(), at, func(r *eventlog.Record) bool {
-		if u, typ, ok := decode(r); ok && typ == event.TypeUsageCompleted {
-			hour = u.Hour.Add(time.Hour)
-			if h, ok := decodeHour(r); ok {
-				last.counted = h.Counted
-			}
+	if hour = k.stored.next; hour.IsZero() {
+		if hour, err = k.first(ctx); err != nil {
+			return hour, err
 		}
-		return true
-	})
-	if hour.Before(bound) {
+	}
+	if bound := k.o.Now().Add(-oldest).UTC().Truncate(time.Hour); hour.Before(bound) {
 		k.o.Logger.Warn("hours were never counted, and the log does not tell of them any more", "from", hour, "to", bound)
 		hour = bound
 	}
-	return hour, at, err
+	return hour, nil
 }
 
 // first is the hour of the oldest record that tells of usage; this one where there is none.
@@ -197,40 +210,6 @@ func record(typ string, hour time.Time, fn string, what any) (eventlog.Record, e
 	r := eventlog.FromEvent(function.TopicUsage, e)
 	r.Partition = place().ID
 	return r, nil
-}
-
-func decode(r *eventlog.Record) (u function.Usage, typ string, ok bool) {
-	e, err := eventlog.ToEvent(*r)
-	if err != nil || e.Type != event.TypeUsage && e.Type != event.TypeUsageCompleted {
-		return u, "", false
-	}
-	return u, e.Type, json.Unmarshal(e.Data, &u) == nil && !u.Hour.IsZero()
-}
-
-// Usage is what was used in the hours that begin from since on and before until, oldest first, of each function by its name. What nobody has stored yet, the
-// hour that is not over among it, is as it is counted now.
-func (k *Keeper) Usage(ctx context.Context, since, until time.Time) ([]function.Usage, error) {
-	// What is stored from now on stands in both, and is taken from the count.
-	next, counted, err := k.opened(ctx, since, until)
-	if err != nil || !since.Before(next) {
-		return counted, err
-	}
-	at, err := k.offsetAt(ctx, place(), since) // an hour is stored after its end
-	if err != nil {
-		return nil, err
-	}
-	var all []function.Usage
-	_, err = k.read(ctx, place(), at, func(r *eventlog.Record) bool {
-		u, typ, ok := decode(r)
-		if !ok {
-			return true
-		}
-		if typ == event.TypeUsage && !u.Hour.Before(since) && u.Hour.Before(until) && u.Hour.Before(next) {
-			all = append(all, u)
-		}
-		return u.Hour.Before(until) && u.Hour.Before(next)
-	})
-	return append(all, counted...), err
 }
 
 // sorted are the sums of an hour by the functions' names.

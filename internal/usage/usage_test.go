@@ -38,7 +38,7 @@ func newWorld(t *testing.T) *world {
 	w.log, err = disk.Open(disk.Options{Dir: "log", FS: vfs.NewMem(), FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }})
 	w.ok(err)
 	for _, topic := range []string{function.TopicControl, function.TopicInvoke, function.TopicUsage, function.TopicRequests, function.TopicRuns, function.TopicBuilds} {
-		w.ok(w.log.CreateTopic(t.Context(), eventlog.Topic{Name: topic, Partitions: 1}))
+		w.ok(w.log.CreateTopic(t.Context(), eventlog.Topic{Name: topic, Partitions: 1, Retention: eventlog.Forever}))
 	}
 	w.catalog, err = catalog.New(catalog.Options{Log: w.log})
 	w.ok(err)
@@ -122,8 +122,8 @@ func (w *world) stored() (ids map[string]int, said string) {
 		e, err := eventlog.ToEvent(*r)
 		w.ok(err)
 		ids[e.ID]++
-		if u, typ, ok := decode(r); ok && typ == event.TypeUsage {
-			all = append(all, u)
+		if u, ok := decode(r); ok && !u.complete {
+			all = append(all, u.Usage)
 		}
 		return nil
 	})
@@ -142,7 +142,7 @@ func (w *world) keep(commit func(context.Context, []eventlog.Record) ([]eventlog
 	go func() {
 		ended <- w.keeper.Keep(ctx, eventlog.Owned{Partition: eventlog.Partition{Topic: function.TopicJobs}, Commit: func(ctx context.Context, rs []eventlog.Record) ([]eventlog.Position, error) {
 			at, err := commit(ctx, rs)
-			if u, _, ok := decode(&rs[len(rs)-1]); ok && err == nil && u.Hour.Equal(last) {
+			if u, ok := decode(&rs[len(rs)-1]); ok && err == nil && u.Hour.Equal(last) {
 				once()
 			}
 			return at, err
@@ -163,11 +163,11 @@ func (w *world) keep(commit func(context.Context, []eventlog.Record) ([]eventlog
 func TestHoursAreCountedOnceWhateverEndsANode(t *testing.T) {
 	w := newWorld(t)
 	w.day()
-	all, err := w.keeper.Usage(t.Context(), noon, w.now)
+	all, err := w.keeper.Hours(t.Context(), noon, w.now)
 	if err != nil || told(all) != twelve {
 		t.Errorf("while the hour goes on: %s, %v, want %s", told(all), err, twelve)
 	}
-	if n, _, err := w.keeper.next(t.Context(), &lack{}); err != nil || !n.Equal(noon.Add(-time.Hour)) {
+	if n, _, err := w.keeper.resume(t.Context()); err != nil || !n.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("a log that was never counted begins with %v, %v, want the hour of its oldest record", n, err)
 	}
 	first, err := record(event.TypeUsageCompleted, noon.Add(-time.Hour), "", function.UsageHour{Hour: noon.Add(-time.Hour)})
@@ -201,7 +201,7 @@ func TestHoursAreCountedOnceWhateverEndsANode(t *testing.T) {
 	}
 	for range 2 { // the second finds nothing to do
 		ctx, cancel := context.WithCancel(t.Context())
-		if n, _, err := w.keeper.next(ctx, &lack{}); err == nil && n.Equal(noon.Add(time.Hour)) {
+		if n, _, err := w.keeper.resume(ctx); err == nil && n.Equal(noon.Add(time.Hour)) {
 			w.ok(w.keep(w.log.Append))
 		}
 		cancel()
@@ -215,11 +215,11 @@ func TestHoursAreCountedOnceWhateverEndsANode(t *testing.T) {
 			t.Errorf("event %s is there %d times", id, n)
 		}
 	}
-	all, err = w.keeper.Usage(t.Context(), noon.Add(-24*time.Hour), w.now)
+	all, err = w.keeper.Hours(t.Context(), noon.Add(-24*time.Hour), w.now)
 	if err != nil || told(all) != twelve+thirteen {
 		t.Errorf("afterwards: %s, %v, want %s", told(all), err, twelve+thirteen)
 	}
-	if all, err = w.keeper.Usage(t.Context(), noon.Add(time.Hour), noon.Add(2*time.Hour)); err != nil || told(all) != thirteen {
+	if all, err = w.keeper.Hours(t.Context(), noon.Add(time.Hour), noon.Add(2*time.Hour)); err != nil || told(all) != thirteen {
 		t.Errorf("of one hour: %s, %v, want %s", told(all), err, thirteen)
 	}
 }
@@ -349,7 +349,7 @@ func TestWhatWasCountedIsNotReadAgain(t *testing.T) {
 	for h := range 300 {
 		hour := noon.Add(time.Duration(h-300) * time.Hour)
 		for _, typ := range []string{event.TypeUsage, event.TypeUsageCompleted} {
-			r, err := record(typ, hour, "pay", function.Usage{Hour: hour, Function: "pay", Invocations: 1})
+			r, err := record(typ, hour, "pay", function.Usage{Hour: hour, Function: "pay", Used: function.Used{Invocations: 1}})
 			w.ok(err)
 			r.Time = hour.Add(time.Hour + settling)
 			_, err = w.log.Append(t.Context(), []eventlog.Record{r})
@@ -365,13 +365,13 @@ func TestWhatWasCountedIsNotReadAgain(t *testing.T) {
 	w.ok(err)
 	ask := func(want string) {
 		t.Helper()
-		all, err := w.keeper.Usage(t.Context(), noon.Add(-time.Hour), w.now)
+		all, err := w.keeper.Hours(t.Context(), noon.Add(-time.Hour), w.now)
 		said := ""
 		for _, u := range all {
 			said += fmt.Sprintf("%d: %d; ", u.Hour.Hour(), u.Invocations)
 		}
 		if err != nil || said != want {
-			t.Errorf("Usage = %s, %v, want %s", said, err, want)
+			t.Errorf("Hours = %s, %v, want %s", said, err, want)
 		}
 	}
 	ask("11: 1; 12: 100; ")
@@ -385,9 +385,9 @@ func TestWhatWasCountedIsNotReadAgain(t *testing.T) {
 	w.ok(w.keep(w.log.Append))
 	ask("11: 1; 12: 101; ")
 	ctx, cancel := context.WithCancel(t.Context())
-	w.keeper.open.turn <- struct{}{} // somebody counts
+	w.keeper.turn <- struct{}{} // somebody counts
 	cancel()
-	if _, err := w.keeper.Usage(ctx, noon, w.now); !errors.Is(err, context.Canceled) {
+	if _, err := w.keeper.Hours(ctx, noon, w.now); !errors.Is(err, context.Canceled) {
 		t.Errorf("who has gone waits for his turn: %v", err)
 	}
 }
