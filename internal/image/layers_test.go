@@ -74,6 +74,14 @@ func compressed(t testing.TB, how string, b []byte) []byte {
 	return out.Bytes()
 }
 
+// overlong is an archive, compressed, with zeros behind its end: more of them than headerRoom, by over 1 MiB. They are one frame many times over: to
+// compress all of them would take longer than to read them.
+func overlong(t testing.TB, archive []byte) []byte {
+	const zeros = 16 << 20
+	frame := compressed(t, "zstd", make([]byte, zeros))
+	return append(compressed(t, "zstd", archive), bytes.Repeat(frame, headerRoom/zeros+1)...)
+}
+
 // put unpacks an archive and returns where it is.
 func (l *Layers) put(t testing.TB, b []byte) string {
 	t.Helper()
@@ -215,12 +223,11 @@ func TestPutBoundsALayer(t *testing.T) {
 	for i := range many {
 		many[i] = tar.Header{Typeflag: tar.TypeSymlink, Name: string(rune('a' + i)), Linkname: "x"}
 	}
-	endless := append(archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "f", Size: 1}), make([]byte, headerRoom+1<<20)...)
 	for what, b := range map[string][]byte{
 		"one file":        rawHeader("big", '0', 1<<20+1),
 		"files":           archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "a", Size: 1 << 19}, tar.Header{Typeflag: tar.TypeReg, Name: "b", Size: 1<<19 + 1}),
 		"entries":         archive(t, many...),
-		"what comes last": compressed(t, "zstd", endless),
+		"what comes last": overlong(t, archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "f", Size: 1})),
 		`"` + strings.Repeat("d/", 40) + `..." lies 257 directories deep`: archive(t, tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat("d/", 257) + "f"}),
 		`the path "` + strings.Repeat("p", 80) + `..." has 5000 bytes`:    archive(t, tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat("p", 5000)}),
 	} {
