@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/client"
 	"github.com/dalamb/dalamb/internal/discovery"
@@ -247,7 +249,7 @@ func (s *script) Counts() map[string]int {
 func newNode(t *testing.T) *node {
 	t.Helper()
 	dir := t.TempDir()
-	l, err := disk.Open(disk.Options{Dir: filepath.Join(dir, "log")})
+	l, err := disk.Open(disk.Options{Dir: "log", FS: vfs.NewMem(), FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }})
 	ok(t, err)
 	for _, topic := range []eventlog.Topic{
 		{Name: function.TopicControl, Partitions: 1, Retention: eventlog.Forever, MaxBytes: eventlog.Forever},

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/eventlog/disk"
 	"github.com/dalamb/dalamb/internal/fault"
@@ -39,7 +41,7 @@ func (c *clock) pass(d time.Duration) {
 
 func openLog(t *testing.T) *disk.Log {
 	t.Helper()
-	l, err := disk.Open(disk.Options{Dir: t.TempDir()})
+	l, err := disk.Open(disk.Options{Dir: "log", FS: vfs.NewMem(), FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,6 +257,8 @@ func TestRecordsThatComeTwiceChangeNothing(t *testing.T) {
 func TestSinceTellsWhatChangedOrThatItIsNotKnown(t *testing.T) {
 	l := openLog(t)
 	d := open(t, Options{Log: l})
+	d.must(t, function.Registration{Service: "first", Instance: "a", Address: "h:1"}) // which the fold may find there when it begins
+	begin := d.View().Offset
 	for _, name := range []string{"web", "mail", "web"} {
 		d.must(t, function.Registration{Service: name, Instance: "a", Address: "h:1", Version: fmt.Sprint(d.View().Offset)})
 	}
@@ -266,7 +270,7 @@ func TestSinceTellsWhatChangedOrThatItIsNotKnown(t *testing.T) {
 		since int64
 		want  []string
 		ok    bool
-	}{{0, []string{"web", "mail"}, true}, {3, []string{"mail"}, true}, {end, nil, true}, {end + 1, nil, false}} {
+	}{{begin, []string{"web", "mail"}, true}, {begin + 3, []string{"mail"}, true}, {end, nil, true}, {end + 1, nil, false}} {
 		if got, ok := d.View().Since(c.since); ok != c.ok || !slices.Equal(got, c.want) {
 			t.Errorf("Since(%d) = %v, %v, want %v, %v", c.since, got, ok, c.want, c.ok)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -39,7 +40,7 @@ func (w *world) now() time.Time { return start.Add(time.Duration(w.past.Load()))
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	l, err := disk.Open(disk.Options{Dir: t.TempDir()})
+	l, err := disk.Open(disk.Options{Dir: "log", FS: vfs.NewMem(), FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

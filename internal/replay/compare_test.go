@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/eventlog/disk"
@@ -17,7 +19,7 @@ import (
 // newComparer has a log and a history of these original runs.
 func newComparer(t *testing.T, runs ...function.Run) comparer {
 	t.Helper()
-	l, err := disk.Open(disk.Options{Dir: t.TempDir()})
+	l, err := disk.Open(disk.Options{Dir: "log", FS: vfs.NewMem(), FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/eventlog/disk"
 	"github.com/dalamb/dalamb/internal/eventlog/eventlogtest"
@@ -33,16 +35,16 @@ func (l asGiven) Topics(ctx context.Context) ([]eventlog.Topic, error) {
 // TestTheLogConforms holds a log all of whose topics are sealed to the port's contract.
 func TestTheLogConforms(t *testing.T) {
 	eventlogtest.Run(t, func(t *testing.T) eventlogtest.Factory {
-		dir := t.TempDir()
+		fs, key := vfs.NewMem(), filepath.Join(t.TempDir(), "key")
 		return eventlogtest.Factory{Open: func(t testing.TB) eventlog.Log {
-			d, err := disk.Open(disk.Options{Dir: filepath.Join(dir, "log")})
+			d, err := disk.Open(disk.Options{Dir: "log", FS: fs, FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := d.CreateTopic(t.Context(), eventlog.Topic{Name: function.TopicSeals, Partitions: 1, Compact: true}); err != nil && fault.KindOf(err) != fault.Conflict {
 				t.Fatal(err)
 			}
-			box, err := secret.Open(t.Context(), secret.Options{File: filepath.Join(dir, "key")})
+			box, err := secret.Open(t.Context(), secret.Options{File: key})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/dalamb/dalamb/internal/audit"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -118,7 +120,7 @@ func (l *lines) String() string {
 func newNode(t *testing.T) *node {
 	n := &node{t: t, dir: filepath.Join(t.TempDir(), "audit"), said: &lines{}}
 	var err error
-	if n.log, err = disk.Open(disk.Options{Dir: filepath.Join(t.TempDir(), "log")}); err != nil {
+	if n.log, err = disk.Open(disk.Options{Dir: "log", FS: vfs.NewMem(), FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { n.log.Close() })

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/dalamb/dalamb/internal/discovery"
@@ -23,7 +24,7 @@ import (
 // known is a discovery that knows these instances.
 func known(t testing.TB, all ...function.Registration) *discovery.Discovery {
 	t.Helper()
-	l, err := disk.Open(disk.Options{Dir: t.TempDir()})
+	l, err := disk.Open(disk.Options{Dir: "log", FS: vfs.NewMem(), FreeSpace: func() (uint64, uint64, error) { return 1 << 40, 1 << 41, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
