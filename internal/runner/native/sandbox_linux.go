@@ -184,19 +184,10 @@ func (sb *sandbox) Exit() runner.Exit {
 
 // Stop implements runner.Sandbox.
 func (sb *sandbox) Stop(grace time.Duration) {
-	if grace > 0 {
+	runner.StopWithin(grace, sb.done, func() {
 		sb.terminate()
 		sb.thaw()
-		t := time.NewTimer(grace)
-		defer t.Stop()
-		select {
-		case <-sb.done:
-			return
-		case <-t.C:
-		}
-	}
-	sb.kill()
-	<-sb.done
+	}, sb.kill)
 }
 
 // terminate asks the command's process group to end. An init that cannot be told is one that is ending.

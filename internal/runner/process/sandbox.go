@@ -297,18 +297,7 @@ func (sb *sandbox) Exit() runner.Exit {
 
 // Stop implements runner.Sandbox.
 func (sb *sandbox) Stop(grace time.Duration) {
-	if grace > 0 {
-		sb.terminate()
-		t := time.NewTimer(grace)
-		defer t.Stop()
-		select {
-		case <-sb.done:
-			return
-		case <-t.C:
-		}
-	}
-	sb.killNow()
-	<-sb.done
+	runner.StopWithin(grace, sb.done, sb.terminate, sb.killNow)
 }
 
 // terminate asks the command's process group to end.
