@@ -317,6 +317,12 @@ func TestWhatIsNoPlaceIsRefused(t *testing.T) {
 	if _, err := backup.Take(t.Context(), backup.Options{To: backup.Place{Name: full}, Data: dir, Log: log}); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("Take to what is no directory of backups = %v", err)
 	}
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"s3:/shop/x", "S3://shop", "https://store.example/shop"} {
+		if _, err := backup.Take(t.Context(), backup.Options{To: backup.Place{Name: name}, Data: dir, Log: log}); fault.KindOf(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "s3://BUCKET/PREFIX") {
+			t.Errorf("Take to %s = %v (%s)", name, err, fault.HintOf(err))
+		}
+	}
 	newer := t.TempDir()
 	write(t, filepath.Join(newer, "FORMAT"), "dalamb backup format 2\n")
 	if _, err := backup.Take(t.Context(), backup.Options{To: backup.Place{Name: newer}, Data: dir, Log: log}); fault.KindOf(err) != fault.Conflict {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"regexp"
 	"strings"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -71,10 +72,17 @@ type stored struct {
 // errGone says that a file of the data directory is no longer there.
 var errGone = errors.New("the file is gone")
 
+// plainScheme is what stands before the colon of a URL: RFC 3986, section 3.1.
+var plainScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
+
 // open opens a place. Who writes has it alone, and makes it when it is not there.
 func open(ctx context.Context, p Place, write bool) (context.Context, *store, error) {
 	if p.Name == "" {
 		return ctx, nil, fault.New(fault.Invalid, "a place of backups needs a name").WithHint("name a directory, or s3://BUCKET/PREFIX")
+	}
+	if scheme, _, is := strings.Cut(p.Name, ":/"); is && !p.InBucket() && plainScheme.MatchString(scheme) { // s3:/x, S3://x, https://x: a directory of that name is nobody's wish
+		return ctx, nil, fault.New(fault.Invalid, "%q is no place of backups", fault.Clip(p.Name)).
+			WithHint("write s3://BUCKET/PREFIX, with --endpoint URL where the store is not Amazon's; or ./%s for a directory of that name", fault.Clip(p.Name))
 	}
 	var at storage = directory(p.Name)
 	if p.InBucket() {

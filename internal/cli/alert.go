@@ -258,11 +258,17 @@ func telling(ctx context.Context, node *client.Client, name, event string) (*fun
 }
 
 func alertRemoveCommand(env *environment) *cobra.Command {
-	return &cobra.Command{
-		Use:   "rm NAME",
+	var yes bool
+	c := &cobra.Command{
+		Use:   "rm NAME [--yes]",
 		Short: "Take an alert away",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if !yes {
+				if err := confirm(c, "remove the alert "+args[0]); err != nil {
+					return err
+				}
+			}
 			node, err := env.client()
 			if err != nil {
 				return err
@@ -270,8 +276,10 @@ func alertRemoveCommand(env *environment) *cobra.Command {
 			if err := node.RemoveAlert(c.Context(), args[0]); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s  removed\n", args[0])
+			fmt.Fprintf(c.OutOrStdout(), "removed the alert %s\n", args[0])
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
 }

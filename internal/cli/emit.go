@@ -24,7 +24,7 @@ const emitBatch = 256
 
 func emitCommand(env *environment) *cobra.Command {
 	var out output
-	var typ, id, source, subject, key, topic, data, file string
+	var typ, id, source, subject, key, topic, data, file, gateway string
 	var when later
 	c := &cobra.Command{
 		Use:   "emit --type T [--source S] [--subject S] [--key K] [--topic T] [--data JSON|@FILE|-] | emit -f FILE.ndjson",
@@ -54,7 +54,7 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 					defer f.Close()
 					in = f
 				}
-				if send.node, err = env.client(); err != nil {
+				if send.node, err = env.sender(gateway); err != nil {
 					return err
 				}
 				return send.lines(c.Context(), in)
@@ -80,7 +80,7 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 			if err := e.Validate(); err != nil {
 				return fault.New(fault.Invalid, "%w", err)
 			}
-			if send.node, err = env.client(); err != nil {
+			if send.node, err = env.sender(gateway); err != nil {
 				return err
 			}
 			return send.batch(c.Context(), []*event.Event{e})
@@ -95,6 +95,7 @@ A file is sent in batches of 256 lines, each of which is stored whole or not at 
 	f.StringVar(&topic, "topic", "events", "the topic")
 	f.StringVarP(&data, "data", "d", "", "the payload: JSON, or @FILE, or - for standard input")
 	f.StringVarP(&file, "file", "f", "", "a file with one structured event a line, or - for standard input")
+	f.StringVar(&gateway, "gateway", "", "`URL` of the gateway, for a token that may send events alone or where the control listener is out of reach (default: the control listener is asked)")
 	when.flags(c)
 	c.MarkFlagsMutuallyExclusive("file", "type")
 	c.MarkFlagsMutuallyExclusive("file", "data")

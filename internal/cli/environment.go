@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ import (
 type environment struct {
 	get func(name string) string // os.Getenv
 	all func() []string          // os.Environ; nil = there are none
+	err io.Writer                // what is no answer; nil = nobody is told
 	env string                   // that the command is about; "" = all, or production
 	ca  string                   // --ca
 }
@@ -45,9 +47,13 @@ func (e *environment) dir() string {
 }
 
 // client returns a client of the node: DALAMB_CONTROL and DALAMB_TOKEN where they are set, else what the data directory says.
-func (e *environment) client() (*client.Client, error) {
+func (e *environment) client() (*client.Client, error) { return e.sender("") }
+
+// sender is client of somebody who knows the URL of the gateway and sends events alone: no control listener is looked for. "" = it is.
+func (e *environment) sender(gateway string) (*client.Client, error) {
+	e.tellMisspelt()
 	control, token, name := e.get("DALAMB_CONTROL"), e.get("DALAMB_TOKEN"), ""
-	if control == "" {
+	if control == "" && gateway == "" {
 		info, err := e.node()
 		if err != nil {
 			return nil, err
@@ -64,12 +70,33 @@ func (e *environment) client() (*client.Client, error) {
 				WithHint("set DALAMB_TOKEN, or DALAMB_DATA to the node's data directory")
 		}
 		token = strings.TrimSpace(string(text))
+		if e.err != nil && slices.Contains(e.names(), "DALAMB_TOKEN") { // such as a job's whose secret is missing
+			fmt.Fprintf(e.err, "warning: DALAMB_TOKEN is empty, so the token of the node's admin is used: %s\n", file)
+		}
 	}
 	way, err := e.transport(name)
 	if err != nil {
 		return nil, err
 	}
-	return client.New(client.Options{Address: control, Token: token, TokenHint: hint, HTTP: &http.Client{Transport: way}})
+	return client.New(client.Options{Address: control, Gateway: gateway, Token: token, TokenHint: hint, HTTP: &http.Client{Transport: way}})
+}
+
+// tellMisspelt warns of variables of commands that are written wrong: nobody reads them, and the command goes on as if they were not there. Others
+// with the prefix are settings, which the node looks at, or of other programs.
+func (e *environment) tellMisspelt() {
+	if e.err == nil {
+		return
+	}
+	known := config.Variables()
+	for _, name := range e.names() {
+		if slices.Contains(known, name) || !strings.HasPrefix(name, config.VariablePrefix) {
+			continue
+		}
+		near := fault.Nearest(strings.TrimPrefix(name, config.VariablePrefix), []string{"CONTROL", "TOKEN", "CA", "ENV", "DATA"})
+		if len(near) > 0 {
+			fmt.Fprintf(e.err, "warning: nobody reads %s; did you mean %s%s?\n", clean(name), config.VariablePrefix, near[0])
+		}
+	}
 }
 
 // at is the environment of the node of a data directory, and of no other.

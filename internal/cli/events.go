@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -48,8 +49,13 @@ how far back it came, and the --older that goes on from there. -o json prints on
 				return fmt.Errorf("read --filter: %w", err)
 			}
 			o.Filter = string(pattern)
-			if newest && o.Follow || older != "" && !newest {
-				return usageError{c.CommandPath(), fault.New(fault.Invalid, "--newest lists what there is, and --older goes on with that: not with -f").WithHint("dalamb events --newest")}
+			switch {
+			case newest && o.Follow:
+				return usageError{c.CommandPath(), fault.New(fault.Invalid, "--newest lists what there is, and -f what comes").WithHint("leave one of them out")}
+			case newest && noTime(o.From):
+				return usageError{c.CommandPath(), fault.New(fault.Invalid, "--from %s: --newest goes back to a time, and begins at the end", fault.Clip(o.From)).WithHint("give a time, or how long ago: --from 2h")}
+			case older != "" && !newest:
+				return usageError{c.CommandPath(), fault.New(fault.Invalid, "--older goes on with a listing of --newest, and without that there is none").WithHint("%s --newest --older %s", c.CommandPath(), fault.Clip(older))}
 			}
 			node, err := env.client()
 			if err != nil {
@@ -88,6 +94,12 @@ how far back it came, and the --older that goes on from there. -o json prints on
 	f.StringVar(&older, "older", "", "with --newest: go on where a listing before ended")
 	out.flag(c)
 	return c
+}
+
+// noTime says whether a place to begin is an offset or an end of the log.
+func noTime(from string) bool {
+	_, err := strconv.ParseInt(from, 10, 64)
+	return err == nil || from == "earliest" || from == "latest"
 }
 
 // printNewest prints one page, the newest event first.

@@ -11,6 +11,8 @@ const (
 	exitOK      = 0
 	exitFailed  = 1 // dalamb, the node or the function failed; pattern test: no match
 	exitInvalid = 2 // the input is wrong: a flag, a manifest, a pattern, an event
+
+	exitReaderGone = 128 + 13 // as a shell says it of a program that SIGPIPE has ended: POSIX, "Exit Status for Commands"
 )
 
 const exitHelp = `Exit codes: 0 done, 1 it failed (the function's own error included), 2 the input is wrong.`

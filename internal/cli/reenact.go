@@ -85,7 +85,7 @@ func (r *reenactment) run(c *cobra.Command, found *config.Finding) (err error) {
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 
-	ctx, stop := context.WithCancel(c.Context())
+	ctx, stop := follow(c, true)
 	defer stop()
 	asJSON, _ := r.out.json() // asked has looked
 	stdout := c.OutOrStdout()
@@ -118,7 +118,7 @@ func (r *reenactment) run(c *cobra.Command, found *config.Finding) (err error) {
 	switch {
 	case err != nil:
 		return err
-	case failed != nil && c.Context().Err() == nil:
+	case failed != nil && c.Context().Err() == nil && !errors.Is(failed, context.Canceled): // whoever stopped reading has ended it
 		return failed
 	case r.exit && (failed != nil || outcome == nil):
 		return fault.New(fault.Unavailable, "there is no report: the node was ended before everything was over") // an outcome in the making differs in nothing yet

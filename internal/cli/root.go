@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +30,10 @@ func Main(ctx context.Context, args []string, s Streams) int {
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
+	}
+	var written *fs.PathError // of a file, where connections have errors of their own
+	if errors.As(err, &written) && errors.Is(written.Err, syscall.EPIPE) {
+		return exitReaderGone
 	}
 	var code exitCode
 	if errors.As(err, &code) {
@@ -87,7 +93,7 @@ and DALAMB_TOKEN are stronger. DALAMB_CA, or --ca, names the authority of a node
 	root.Version = buildInfo().line()
 	root.SetVersionTemplate("{{.Version}}\n")
 
-	env := &environment{get: os.Getenv, all: os.Environ}
+	env := &environment{get: os.Getenv, all: os.Environ, err: s.Err}
 	for _, c := range []*cobra.Command{
 		upCommand(env), initCommand(),
 		rolloutCommand(env),

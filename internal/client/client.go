@@ -3,6 +3,7 @@
 package client
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -24,6 +25,7 @@ const maxError = 64 << 10
 // Options of New.
 type Options struct {
 	Address string // of the control listener: host:port or http://host:port
+	Gateway string // likewise of the gateway, for a client that sends events alone; "" = the control listener is asked for it
 	Token   string
 	// TokenHint is for a person whose token the node refuses: from where it was taken. "" = the node's own hint, which speaks of a header.
 	TokenHint string
@@ -33,6 +35,7 @@ type Options struct {
 // Client calls one node. Safe for concurrent use.
 type Client struct {
 	base      string
+	send      string // the gateway; "" = not known
 	token     string
 	tokenHint string
 	http      *http.Client
@@ -46,18 +49,33 @@ func (c *Client) Transport() http.RoundTripper { return c.http.Transport }
 
 // New checks the options; it calls nobody.
 func New(o Options) (*Client, error) {
-	base := o.Address
+	base, err := listener(cmp.Or(o.Address, o.Gateway))
+	if err != nil {
+		return nil, err
+	}
+	send := ""
+	if o.Gateway != "" {
+		if send, err = listener(o.Gateway); err != nil {
+			return nil, err
+		}
+	}
+	if o.HTTP == nil {
+		o.HTTP = &http.Client{}
+	}
+	return &Client{base: base, send: send, token: o.Token, tokenHint: o.TokenHint, http: o.HTTP}, nil
+}
+
+// listener is the URL of one, without a slash at its end.
+func listener(of string) (string, error) {
+	base := of
 	if !strings.Contains(base, "://") {
 		base = "http://" + base
 	}
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fault.New(fault.Invalid, "%q is not the address of a node", o.Address).WithHint("give host:port or http://host:port")
+		return "", fault.New(fault.Invalid, "%q is not the address of a node", of).WithHint("give host:port or http://host:port")
 	}
-	if o.HTTP == nil {
-		o.HTTP = &http.Client{}
-	}
-	return &Client{base: strings.TrimRight(base, "/"), token: o.Token, tokenHint: o.TokenHint, http: o.HTTP}, nil
+	return strings.TrimRight(base, "/"), nil
 }
 
 // request is one call.

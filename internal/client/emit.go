@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/event"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -53,7 +54,14 @@ func encode(events []*event.Event) (contentType string, body []byte, err error) 
 
 // gateway is a client of the node's other listener. One that listens on all addresses is reached where the control listener is.
 func (c *Client) gateway(ctx context.Context) (*Client, error) {
+	g := *c
+	if g.base = c.send; g.base != "" {
+		return &g, nil
+	}
 	node, err := c.Node(ctx)
+	if fault.KindOf(err) == fault.Denied {
+		return nil, fault.New(fault.Denied, "ask where the gateway is: %w", err).WithHint("name it: --gateway URL; a token that may send events alone may not ask the control listener")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +76,6 @@ func (c *Client) gateway(ctx context.Context) (*Client, error) {
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
 		host = control.Hostname()
 	}
-	g := *c
 	g.base = control.Scheme + "://" + net.JoinHostPort(host, port)
 	return &g, nil
 }

@@ -102,7 +102,7 @@ func read(s Source) (*loader, error) {
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "configuration file: %w", err).WithHint("check the path given with --config")
+		return nil, fault.New(fault.Invalid, "configuration file: %w", err).WithHint("name the file of the configuration: dalamb up --config FILE, dalamb config check FILE")
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
@@ -110,7 +110,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, fault.New(fault.Invalid, "configuration file: %w", err).WithHint("--config takes a file")
 	}
 	if len(data) > maxFile {
-		return nil, fault.New(fault.Invalid, "configuration file %s is larger than 1Mi", path).WithHint("check the path given with --config")
+		return nil, fault.New(fault.Invalid, "configuration file %s is larger than 1Mi", path).WithHint("name the file of the configuration: dalamb up --config FILE, dalamb config check FILE")
 	}
 	return data, nil
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/dalamb/dalamb/internal/fault"
 )
 
-const variablePrefix = "DALAMB_"
+// VariablePrefix begins the names of all variables that dalamb reads.
+const VariablePrefix = "DALAMB_"
 
 // otherVariables are those of the prefix that are no settings: of the commands that ask a node, and of what a function is given.
 func otherVariables() []string {
@@ -26,14 +27,20 @@ func fromKubernetes(name, value string) bool {
 	return serviceVariable.MatchString(name) || strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://")
 }
 
-// misspelt tells of variables that look like a setting's and that nobody reads. They are no mistakes, since other programs may use the prefix.
-func misspelt(s Source) (all Problems) {
+// Variables are the names of all that somebody reads: a node, a command, or a function.
+func Variables() []string {
 	known := otherVariables()
 	for _, one := range Settings() {
 		known = append(known, one.Variable())
 	}
+	return known
+}
+
+// misspelt tells of variables that look like a setting's and that nobody reads. They are no mistakes, since other programs may use the prefix.
+func misspelt(s Source) (all Problems) {
+	known := Variables()
 	for _, name := range s.Names {
-		if !strings.HasPrefix(name, variablePrefix) || slices.Contains(known, name) || s.Environment == nil || s.Environment(name) == "" || fromKubernetes(name, s.Environment(name)) {
+		if !strings.HasPrefix(name, VariablePrefix) || slices.Contains(known, name) || s.Environment == nil || s.Environment(name) == "" || fromKubernetes(name, s.Environment(name)) {
 			continue
 		}
 		p := Problem{Where: name, What: "is the variable of no setting, and nobody reads it", Hint: "docs/reference/configuration.md has the settings; a variable of another program may stay"}
@@ -48,11 +55,11 @@ func misspelt(s Source) (all Problems) {
 
 // meant are the variables that a name is near to as a whole, or else those with a part that one of its parts is near to: LISEN is near to no whole name.
 func meant(name string, known []string) []string {
-	name = strings.TrimPrefix(name, variablePrefix)
+	name = strings.TrimPrefix(name, VariablePrefix)
 	parts := map[string][]string{}
 	var bare, names []string
 	for _, k := range known {
-		k = strings.TrimPrefix(k, variablePrefix) // which all have, and which makes all near to each other
+		k = strings.TrimPrefix(k, VariablePrefix) // which all have, and which makes all near to each other
 		bare = append(bare, k)
 		for part := range strings.SplitSeq(k, "_") {
 			parts[part] = append(parts[part], k)
@@ -73,7 +80,7 @@ func meant(name string, known []string) []string {
 	}
 	var out []string
 	for _, n := range near[:min(len(near), mostMeant)] {
-		out = append(out, variablePrefix+n)
+		out = append(out, VariablePrefix+n)
 	}
 	return out
 }
