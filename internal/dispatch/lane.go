@@ -46,6 +46,7 @@ type lane struct {
 	placed    bool      // it has a place in time for its next attempt
 	placeAt   time.Time // that place, while it is to come; see pacer
 	owesUntil time.Time // its environment owes events, and is asked again then; zero = it is not known to owe any
+	fullUntil time.Time // one of its suspects has found no instance, and none of them asks before that
 	queued    bool      // in the partition's queue of lanes that can start something
 	dirty     bool      // what the log knows of the lane is out of date
 	stored    bool      // the log may have a laneRecord

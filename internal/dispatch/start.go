@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 )
 
 // wake puts a lane in the queue of those that may have something to start.
@@ -148,6 +149,9 @@ func (p *partition) begin(sc scope, e *entry) {
 	e.state = running
 	p.running++
 	w, topicID := p.workOf(e), p.topicID
+	if e.turn {
+		w.patience = turnPatience(e.failures)
+	}
 	p.crew.run(sc.life, func() {
 		w.each(func(w *work) {
 			w.run = runID(topicID, w.position.Partition, w.position.Offset, w.trigger.In(w.position.Partition), w.trigger.ReplayName())
@@ -202,6 +206,7 @@ func (m *ran) apply(sc scope, p *partition) {
 	e, l := m.entry, m.entry.lane
 	p.running--
 	l.gate.release()
+	crowdedOut := e.turn && fault.KindOf(m.err) == fault.Exhausted
 	p.endTurn(e)
 	if l.ready.len() > 0 {
 		p.wake(l)
@@ -229,6 +234,9 @@ func (m *ran) apply(sc scope, p *partition) {
 	p.d.metrics.troubled(l.t)
 	due := p.d.now().Add(troubleWait(e.failures))
 	e.failures++
+	if crowdedOut {
+		l.fullUntil = due
+	}
 	e.each(func(m *entry) { m.due = due })
 	l.disband(e)
 }
@@ -237,52 +245,4 @@ func (m *ran) apply(sc scope, p *partition) {
 func troubleWait(n int) time.Duration {
 	bound := min(30*time.Second, 50*time.Millisecond<<min(n, 10))
 	return bound/2 + rand.N(bound/2)
-}
-
-// takeTurn begins the first of the suspects when no other suspect runs on this node.
-func (p *partition) takeTurn(sc scope) {
-	if p.turn != nil || p.alone.len() == 0 {
-		return
-	}
-	w := &waiter{}
-	w.granted = func() { p.box.post(&turnGranted{w: w}) }
-	if !p.d.solo.acquire(w) {
-		p.turn = w
-		return
-	}
-	p.myTurn(sc)
-}
-
-// myTurn begins the first suspect that may, or gives the node's turn, which is taken, back. A suspect whose environment has come to owe events is put back: the
-// turn is not for waiting.
-func (p *partition) myTurn(sc scope) {
-	for p.alone.len() > 0 {
-		e := p.alone.pop()
-		if p.solvent(e.lane) {
-			e.turn = true
-			p.prepare(sc, e)
-			return
-		}
-		p.putBack(e)
-	}
-	p.d.solo.release()
-}
-
-type turnGranted struct{ w *waiter }
-
-func (m *turnGranted) apply(sc scope, p *partition) {
-	if p.turn != m.w {
-		return
-	}
-	p.turn = nil
-	p.myTurn(sc)
-	p.takeTurn(sc)
-}
-
-// endTurn lets the next suspect begin if e had the turn.
-func (p *partition) endTurn(e *entry) {
-	if e.turn {
-		e.turn = false
-		p.d.solo.release()
-	}
 }

@@ -1,6 +1,10 @@
 package fleet
 
-import "github.com/dalamb/dalamb/internal/function"
+import (
+	"time"
+
+	"github.com/dalamb/dalamb/internal/function"
+)
 
 // Call asks for one invocation of a function.
 type Call struct {
@@ -14,4 +18,8 @@ type Call struct {
 	// Kill, when it is closed, ends the call wherever it stands: one that waits leaves the queue, one that runs has its
 	// instance killed, with all that runs there. nil = never: what has begun runs to its end.
 	Kill <-chan struct{}
+
+	// Patience is for how long the call waits for an instance while none of its version is starting; then it is Exhausted. What is starting is waited for. 0 = as
+	// long as ctx says.
+	Patience time.Duration
 }

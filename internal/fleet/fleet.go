@@ -168,7 +168,7 @@ func (f *Fleet) invoke(ctx context.Context, v *function.Version, c Call, span *t
 	}
 	for {
 		asked := f.o.Now()
-		g := f.acquire(ctx, v, c.Kill)
+		g := f.acquire(ctx, v, c)
 		f.waited(span, asked, g)
 		if g.instance == nil {
 			if g.result != nil {

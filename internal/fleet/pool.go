@@ -125,10 +125,10 @@ func (f *Fleet) pool(v *function.Version) *pool {
 	return p
 }
 
-// acquire blocks until an instance has room for one invocation, there cannot be one, ctx ends or kill is closed.
-func (f *Fleet) acquire(ctx context.Context, v *function.Version, kill <-chan struct{}) grant {
+// acquire blocks until an instance has room for one invocation, there cannot be one, or ctx, the call's Kill or its Patience ends that.
+func (f *Fleet) acquire(ctx context.Context, v *function.Version, c Call) grant {
 	select {
-	case <-kill:
+	case <-c.Kill:
 		return grant{err: errKilled(v)}
 	default:
 	}
@@ -165,18 +165,34 @@ func (f *Fleet) acquire(ctx context.Context, v *function.Version, kill <-chan st
 	p.burst()
 	f.ensure(p)
 	f.mu.Unlock()
-	return f.await(ctx, p, w, kill)
+	return f.await(ctx, p, w, c)
 }
 
-func (f *Fleet) await(ctx context.Context, p *pool, w *waiter, kill <-chan struct{}) grant {
-	select {
-	case <-w.granted:
-		f.metrics.waited(p.version, f.o.Now().Sub(w.since))
-		g := w.grant
-		g.queued = true
-		return g
-	case <-ctx.Done():
-	case <-kill:
+func (f *Fleet) await(ctx context.Context, p *pool, w *waiter, c Call) grant {
+	var patience <-chan time.Time
+	if c.Patience > 0 {
+		t := time.NewTicker(c.Patience)
+		defer t.Stop()
+		patience = t.C
+	}
+	tired := false
+	for waits := true; waits; {
+		select {
+		case <-w.granted:
+			f.metrics.waited(p.version, f.o.Now().Sub(w.since))
+			g := w.grant
+			g.queued = true
+			return g
+		case <-ctx.Done():
+			waits = false
+		case <-c.Kill:
+			waits = false
+		case <-patience:
+			f.mu.Lock()
+			tired = p.starting == 0
+			f.mu.Unlock()
+			waits = !tired
+		}
 	}
 	f.mu.Lock()
 	n := slices.Index(p.queue, w)
@@ -190,11 +206,11 @@ func (f *Fleet) await(ctx context.Context, p *pool, w *waiter, kill <-chan struc
 			f.putBack(w.grant.instance)
 		}
 	}
-	switch ctx.Err() {
-	case nil:
-		return grant{err: errKilled(p.version)}
-	case context.DeadlineExceeded:
+	switch err := ctx.Err(); {
+	case tired, err == context.DeadlineExceeded:
 		return grant{err: late}
+	case err == nil:
+		return grant{err: errKilled(p.version)}
 	}
 	return grant{err: fmt.Errorf("wait for an instance of %s: %w", p.version.Function(), ctx.Err())}
 }

@@ -55,7 +55,7 @@ func (f *Fleet) Ready(ctx context.Context, v *function.Version) error {
 	versions, _ := f.o.Functions.Wanted()
 	f.want(versions, f.o.Functions.Prepared()) // Run may not have seen yet that it is
 	for failed := 0; ; {
-		g := f.acquire(ctx, v, nil)
+		g := f.acquire(ctx, v, Call{})
 		if g.instance != nil {
 			shows := f.shows(g.instance)
 			f.putBack(g.instance)

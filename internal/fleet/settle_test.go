@@ -99,7 +99,7 @@ func TestWhatDiesAtItsStartIsNotReady(t *testing.T) {
 // holdAndReady has each instance of a version until it has died, and only then gives it back.
 func holdAndReady(f *Fleet, v *function.Version) error {
 	for range 2 * readyTries { // the next one may have been started before it is given back
-		g := f.acquire(context.Background(), v, nil)
+		g := f.acquire(context.Background(), v, Call{})
 		if g.instance == nil {
 			return &failureOf{g.result}
 		}

@@ -148,3 +148,28 @@ func TestAnEnvironmentReservesNoMoreThanItsQuota(t *testing.T) {
 		}
 	})
 }
+
+func TestPatienceEndsWhereNoInstanceStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStarter{delay: 5 * time.Second, work: takes(time.Minute)}
+		f := start(t, s, newShop(version("acme.busy", scale(0, 50)), version("acme.next", scale(0, 50))), quotas(map[string]function.Quota{"acme": {Instances: 1}}))
+		patient := func(fn string) Call {
+			c := call(fn)
+			c.Patience = time.Second
+			return c
+		}
+		first := begin(t.Context(), f, patient("acme.busy")) // waits for its start, however long that takes
+		time.Sleep(6 * time.Second)
+		began := time.Now()
+		_, err := f.Invoke(t.Context(), patient("acme.next"))
+		if fault.KindOf(err) != fault.Exhausted || !errors.Is(err, ErrOwnBound) {
+			t.Errorf("a call without an instance = %v, want an Exhausted by its own bound", err)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("it waited for %s, want 1s", took)
+		}
+		if a := <-first; a.err != nil || a.r.Outcome != function.Succeeded {
+			t.Errorf("the call that waited for its start = %+v", a)
+		}
+	})
+}
