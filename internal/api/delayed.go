@@ -27,12 +27,18 @@ func (a *API) listDelayed(r *http.Request, q query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var wanted func(topic string) bool
-	if env := access.From(r.Context()).Environment; env != "" {
-		wanted = func(topic string) bool { return function.Within(env, topic) }
+	var out wire.DelayedList
+	env := access.From(r.Context()).Environment
+	if env == "" {
+		out.Delayed, out.Total, err = a.delayed.List(r.Context(), int(limit), nil)
+		return out, err
 	}
-	list, total, err := a.delayed.List(r.Context(), int(limit), wanted)
-	return wire.DelayedList{Delayed: list, Total: total}, err
+	err = a.search(r.Context(), func(ctx context.Context) error {
+		var err error
+		out.Delayed, out.Total, err = a.delayed.List(ctx, int(limit), func(topic string) bool { return function.Within(env, topic) })
+		return err
+	})
+	return out, err
 }
 
 func (a *API) cancelDelayed(r *http.Request, _ query) (any, error) {

@@ -39,6 +39,7 @@ type Delay struct {
 	log    eventlog.Log
 	now    func() time.Time
 	logger *slog.Logger
+	look   int // see lookMost
 
 	mu         sync.Mutex
 	partitions int32 // of _dalamb.delayed, which only grow; 0 = not asked yet
@@ -55,7 +56,7 @@ func New(o Options) (*Delay, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Delay{log: o.Log, now: o.Now, logger: o.Logger}, nil
+	return &Delay{log: o.Log, now: o.Now, logger: o.Logger, look: lookMost}, nil
 }
 
 // Topic is whose partitions share the events out.

@@ -248,6 +248,14 @@ func TestCancel(t *testing.T) {
 	if list, total, err := w.delay.List(t.Context(), 10, others); err != nil || total != 0 || len(list) != 0 {
 		t.Errorf("List of other topics = %+v, %d, %v, want none", list, total, err)
 	}
+	w.put("own", "c", "k", 3*time.Minute)
+	if list, _, err := w.delay.List(t.Context(), 10, others); err != nil || len(list) != 1 {
+		t.Errorf("List of other topics = %+v, %v, want the one behind those of events", list, err)
+	}
+	w.delay.look = 1
+	if list, _, err := w.delay.List(t.Context(), 10, others); err != nil || len(list) != 0 {
+		t.Errorf("List of other topics, of the first one that waits = %+v, %v, want none", list, err)
+	}
 	ok(t, w.pass(time.Hour))
 	w.want("events", "a")
 	if err := w.cancel(a); fault.KindOf(err) != fault.NotFound {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -22,8 +21,11 @@ type Waiting struct {
 	Event    *event.Event
 }
 
+// lookMost bounds the events that are read for those of some topics alone.
+const lookMost = 10_000
+
 // List returns the first "most" events that wait for topics that are wanted, the next one due first, and how many wait in all; of some topics alone, how many it returns,
-// since what waits for which topic is only seen by reading it. A nil wanted is all topics.
+// since what waits for which topic is only seen by reading it, and no more than the first lookMost of all that wait are read for that. A nil wanted is all topics.
 func (d *Delay) List(ctx context.Context, most int, wanted func(topic string) bool) (list []Waiting, total int, err error) {
 	n, err := d.count(ctx)
 	if err != nil {
@@ -36,7 +38,7 @@ func (d *Delay) List(ctx context.Context, most int, wanted func(topic string) bo
 	var all []place
 	look := most
 	if wanted != nil {
-		look = math.MaxInt // the first that are wanted may stand behind any number of others
+		look = d.look // the first that are wanted may stand behind any number of others
 	}
 	for id := range n {
 		k := &keeper{Delay: d, own: eventlog.Owned{Partition: eventlog.Partition{Topic: function.TopicDelayed, ID: id}}, calendar: newCalendar()}
