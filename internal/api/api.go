@@ -349,7 +349,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		return // nobody is there to read it
 	}
-	err = a.discreet(r.Context(), err)
+	err = a.Discreet(r.Context(), err)
 	if fault.KindOf(err) == fault.Internal {
 		a.logger.Error("control request", "method", r.Method, "path", r.URL.Path, "err", err)
 	}

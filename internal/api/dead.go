@@ -104,6 +104,9 @@ func (a *API) redrive(r *http.Request, _ query) (any, error) {
 	if err := decode(r, &req); err != nil {
 		return nil, err
 	}
+	if req.Function != "" && !access.From(r.Context()).Sees(req.Function) {
+		return nil, unseen() // ahead of what looks for its versions
+	}
 	if err := a.checkRedrive(r.Context(), &req); err != nil {
 		return nil, err
 	}

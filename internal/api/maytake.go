@@ -45,6 +45,9 @@ func maySet(ctx context.Context, name string, takers, hooks []string) error {
 	switch {
 	case who.Whole():
 		return nil
+	case len(hooks) > 0 && who.Environment != "": // whose names are not for him
+		return fault.New(fault.Denied, "the %s is for environment %s, and %s is what hooks of the installation take", who, who.Environment, name).
+			WithHint("use a token that is for no environment alone")
 	case len(hooks) > 0:
 		return fault.New(fault.Denied, "the %s is for some functions alone, and %s is what the hook %s takes", who, name, strings.Join(hooks, ", ")).
 			WithHint("use a token that is for all functions")

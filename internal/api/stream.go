@@ -48,7 +48,7 @@ type lines struct {
 }
 
 func (a *API) newLines(ctx context.Context, w http.ResponseWriter) *lines {
-	return &lines{w: w, flush: http.NewResponseController(w).Flush, said: func(err error) error { return a.discreet(ctx, err) }}
+	return &lines{w: w, flush: http.NewResponseController(w).Flush, said: func(err error) error { return a.Discreet(ctx, err) }}
 }
 
 // begin sends the headers, so that a client which follows a quiet topic knows that it is connected.

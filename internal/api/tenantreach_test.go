@@ -3,9 +3,13 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/dalamb/dalamb/internal/access"
+	"github.com/dalamb/dalamb/internal/catalog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -102,6 +106,61 @@ func TestATenantIsNotToldByWhatIsInHisWay(t *testing.T) {
 		a := n.as(admin, c.method, c.path, c.body)
 		if a.status != http.StatusConflict || strings.Contains(a.body, "canary") || strings.Contains(a.body, "beta") || !strings.Contains(a.body, "something outside of environment acme") {
 			t.Errorf("%s %s = %d %s, want 409 without a name of others", c.method, c.path, a.status, a.body)
+		}
+	}
+}
+
+// rolledOut is aviary with a roll-out of acme.pay under way, to a version that somebody else has deployed.
+func rolledOut(t *testing.T, more string) (n *node, deployer string) {
+	t.Helper()
+	n, code := aviary(t)
+	deployed, err := n.client.Deploy(t.Context(), wire.DeployRequest{Spec: written(t, more), Code: code})
+	ok(t, err)
+	_, err = n.catalog.Submit(t.Context(), catalog.Shift{Function: "acme.pay", Alias: function.Alias{Name: "live", Primary: 1}})
+	ok(t, err)
+	_, err = n.catalog.Submit(t.Context(), catalog.StartRollout{Function: "acme.pay", Alias: "live", Version: deployed.Version, Rollout: *function.NewRollout(function.StrategyCanary)})
+	ok(t, err)
+	return n, n.tokenOf("of-acme", wire.TokenCreate{Role: "deployer", Environment: "acme"})
+}
+
+func TestATenantHelpsNoRolloutToWhatHeCouldNotDeploy(t *testing.T) {
+	for _, c := range []struct {
+		more   string
+		onward int // what is answered to who lets it go on
+	}{
+		{"triggers: [{name: on, topic: canary}]", http.StatusForbidden},
+		{"triggers: [{name: w, route: {path: /x, upstream: {service: search}}}]", http.StatusForbidden},
+		{"triggers: [{name: on, topic: acme.events}]\ntimeout: 7s", http.StatusOK},
+	} {
+		n, deployer := rolledOut(t, c.more)
+		for _, step := range []struct {
+			what   string
+			status int
+		}{{"pause", http.StatusOK}, {"resume", c.onward}, {"promote", c.onward}} {
+			a := n.as(deployer, "POST", "/v1/functions/acme.pay/rollout/"+step.what, "")
+			if a.status != step.status || strings.Contains(a.body, "beta") {
+				t.Errorf("%s: %s = %d %s, want %d", c.more, step.what, a.status, a.body, step.status)
+			}
+		}
+		if c.onward == http.StatusOK {
+			continue
+		}
+		if a := n.as(deployer, "POST", "/v1/functions/acme.pay/rollout/abort", ""); a.status != http.StatusOK {
+			t.Errorf("%s: abort = %d %s, and it leads back to what is his", c.more, a.status, a.body)
+		}
+	}
+}
+
+func TestTheLastLineOfAStreamNamesNothingOfOthers(t *testing.T) {
+	n, _ := aviary(t)
+	for env, names := range map[string]bool{"acme": false, "": true} {
+		ctx := access.With(t.Context(), access.Actor{Type: access.APIKey, ID: "who", Grant: access.Grant{Role: access.Admin, Environment: env}})
+		w := httptest.NewRecorder()
+		l := n.api.newLines(ctx, w)
+		ok(t, l.write("first"))
+		ok(t, l.end(fault.New(fault.NotFound, "topic %q does not exist", "acme.canarx").WithHint("there is %q", "beta.canary")))
+		if got := strings.Contains(w.Body.String(), "beta.canary"); got != names || !strings.Contains(w.Body.String(), "acme.canarx") {
+			t.Errorf("who is for environment %q is told %s", env, w.Body)
 		}
 	}
 }

@@ -320,14 +320,20 @@ func wholeID(ctx context.Context, begin string, find func(begin string) (string,
 	return find(begin)
 }
 
-// discreet is an error without what is not for somebody who is there for one environment: names like the one that he has given, and what is in his way.
-func (a *API) discreet(ctx context.Context, err error) error {
+// Discreet is an error without what is not for somebody who is there for one environment: names like the one that he has given, and what is in his way.
+func (a *API) Discreet(ctx context.Context, err error) error {
 	who := access.From(ctx)
 	if err == nil || who.Environment == "" {
 		return err
 	}
-	if fault.KindOf(err) == fault.NotFound {
+	switch fault.KindOf(err) {
+	case fault.NotFound:
+		if !strings.Contains(err.Error(), who.Environment+".") {
+			return unseen() // as what is there, and not his
+		}
 		return fault.New(fault.NotFound, "%s", err)
+	case fault.Denied:
+		return err // it says again what he has asked for, which was not looked for: it is the same where that is not there
 	}
 	text := err.Error() + " " + fault.HintOf(err)
 	words := map[string]bool{}
