@@ -66,8 +66,6 @@ func (a *API) grantOf(req *wire.TokenCreate) (access.Grant, error) {
 		}
 	}
 	switch {
-	case req.AWS && req.Environment != "":
-		return g, fault.New(fault.Invalid, "environment: an access key is for AWS's API, which shows all of the installation").WithHint("bound what it may change by functions, such as %s.*; or make a token", req.Environment)
 	case req.TTL < 0 || req.TTL > 0 && !req.Expires.IsZero():
 		return g, fault.New(fault.Invalid, "ttl: it is for how long from now, and cannot be given with expires").WithHint("give one of them, such as 24h")
 	case req.TTL > 0:

@@ -20,7 +20,7 @@ func (n *Node) openAWS(token string) error {
 	var err error
 	n.aws, err = aws.New(aws.Options{
 		Catalog: n.catalog, Control: n.api, Code: n.share, Secrets: n.secrets, Invoke: n.api.Signed(), Known: n.api.Known,
-		Dir: filepath.Join(n.config.Data, "archives"), Key: key.Sum(nil), Gateway: n.Info().Gateway, Brokers: brokers, Warm: instances{n.fleet}.warm, Runtimes: n.config.AWS.Runtimes, Instances: n.fleet.Most, Logger: n.logger,
+		Dir: filepath.Join(n.config.Data, "archives"), Key: key.Sum(nil), Gateway: n.Info().Gateway, Brokers: brokers, Warm: instances{n.fleet}.warm, Runtimes: n.config.AWS.Runtimes, Instances: n.fleet.Most, Discreet: n.api.Discreet, Logger: n.logger,
 	})
 	if err != nil {
 		return err

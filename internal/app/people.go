@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -72,7 +74,7 @@ func (n *Node) provider() *console.Provider {
 // maxSubject is in bytes. OpenID Connect Core 1.0, section 2, has 255 characters.
 const maxSubject = 255
 
-// person is whom claims are about, with the widest role of his groups.
+// person is whom claims are about, with the widest role of his groups: of those for all environments, else of those for the one that he is of.
 func person(claims map[string]any, s *config.Signin) (access.Actor, error) {
 	subject, _ := claims["sub"].(string)
 	if subject == "" || len(subject) > maxSubject || strings.ContainsFunc(subject, unicode.IsControl) {
@@ -82,19 +84,30 @@ func person(claims map[string]any, s *config.Signin) (access.Actor, error) {
 	if at, ok := claims["exp"].(float64); ok {
 		who.Expires = time.Unix(int64(at), 0)
 	}
-	in := groupsOf(claims[s.Claim])
-	for _, role := range access.Roles() { // the widest is the last
-		for group, has := range s.Groups {
-			if has == string(role) && in[group] {
-				who.Role = role
+	in, has := groupsOf(claims[s.Claim]), map[string]access.Role{} // by environment, "" = all
+	for _, role := range access.Roles() {                          // the widest is the last
+		for group := range s.Groups {
+			if of, env := s.Groups.Role(group); of == string(role) && in[group] {
+				has[env] = role
 			}
 		}
 	}
-	if who.Role == "" {
+	if role, whole := has[""]; whole {
+		who.Role = role
+		return who, nil
+	}
+	switch len(has) {
+	case 1:
+		for env, role := range has {
+			who.Role, who.Environment = role, env
+		}
+		return who, nil
+	case 0:
 		return who, fault.New(fault.Denied, "the %s is in no group that has a role here", who).
 			WithHint("signin.groups gives roles to groups, which the token lists in its claim %s", s.Claim)
 	}
-	return who, nil
+	return who, fault.New(fault.Denied, "the %s is in groups for several environments (%s), and is one of them at a time", who, strings.Join(slices.Sorted(maps.Keys(has)), ", ")).
+		WithHint("have a token list the groups of one of them in its claim %s, or give a group of his a role for all environments", s.Claim)
 }
 
 // groupsOf are the groups that a claim names: a list, or one.

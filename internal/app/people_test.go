@@ -88,7 +88,7 @@ func (p *provider) sign(key *ecdsa.PrivateKey, claims map[string]any) string {
 func TestPeopleSignInByTheirGroups(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
-	n := start(t, t.TempDir(), "signin.issuer="+p.url, "signin.client=dalamb", "signin.groups=Devs=viewer,Platform=admin")
+	n := start(t, t.TempDir(), "signin.issuer="+p.url, "signin.client=dalamb", "signin.groups=Devs=viewer,Platform=admin,Acme=deployer@acme,AcmeOps=operator@acme,Beta=viewer@beta")
 	control, _ := n.client.Address()
 	ask := func(method, path, body, token string) (int, string) {
 		t.Helper()
@@ -123,6 +123,11 @@ func TestPeopleSignInByTheirGroups(t *testing.T) {
 		{"a viewer changes", make, p.sign(p.key, map[string]any{"groups": []string{"Devs"}}), 403, "the user jane has the role viewer, which may not administer"},
 		{"an admin changes", make, p.sign(p.key, map[string]any{"groups": []string{"other", "Devs", "Platform"}}), 201, "dle_"},
 		{"a group as one word", list, p.sign(p.key, map[string]any{"groups": "Devs"}), 200, ""},
+		{"who he is of an environment", "GET /v1/self", p.sign(p.key, map[string]any{"groups": []string{"Acme", "AcmeOps"}}), 200, `"role":"operator","environment":"acme"`},
+		{"what is of the installation", list, p.sign(p.key, map[string]any{"groups": "Acme"}), 403, "is for environment acme, and this is of the whole installation"},
+		{"what is another's", "GET /v1/topics/events", p.sign(p.key, map[string]any{"groups": "Acme"}), 404, "there is no such thing in this environment"},
+		{"an environment and all", list, p.sign(p.key, map[string]any{"groups": []string{"AcmeOps", "Devs"}}), 200, ""},
+		{"two environments", list, p.sign(p.key, map[string]any{"groups": []string{"Acme", "Beta"}}), 403, "is in groups for several environments (acme, beta)"},
 		{"another case", list, p.sign(p.key, map[string]any{"groups": []string{"devs"}}), 403, "in no group that has a role here"},
 		{"no group", list, p.sign(p.key, nil), 403, "in no group that has a role here"},
 		{"groups that are none", list, p.sign(p.key, map[string]any{"groups": map[string]any{"Platform": true}}), 403, "in no group"},

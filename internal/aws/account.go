@@ -21,14 +21,14 @@ type accountUsage struct {
 	FunctionCount int
 }
 
-func (l *Lambda) getAccount(*call) (any, error) {
+func (l *Lambda) getAccount(c *call) (any, error) {
 	instances := l.o.Instances()
 	out := accountAnswer{AccountLimit: accountLimit{
 		TotalCodeSize: image.MaxBytes, CodeSizeUnzipped: image.MaxBytes, CodeSizeZipped: maxUpload / 4 * 3,
 		ConcurrentExecutions: instances, UnreservedConcurrentExecutions: instances,
 	}}
 	seen := map[string]bool{}
-	for _, f := range l.o.Catalog.View().Functions() {
+	for _, f := range l.view(c.ctx()).Functions() {
 		out.AccountUsage.FunctionCount++
 		out.AccountLimit.UnreservedConcurrentExecutions -= latest(f).Spec.Scale.Reserved
 		for _, v := range f.Versions {

@@ -62,7 +62,7 @@ func (l *Lambda) createAlias(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := l.function(name, "")
+	f, err := l.function(c.ctx(), name, "")
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func (l *Lambda) alias(c *call) (*catalog.Function, function.Alias, error) {
 	if err != nil {
 		return nil, function.Alias{}, err
 	}
-	f, err := l.function(name, "")
+	f, err := l.function(c.ctx(), name, "")
 	if err != nil {
 		return nil, function.Alias{}, err
 	}
@@ -203,7 +203,7 @@ func (l *Lambda) listAliases(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := l.function(name, "")
+	f, err := l.function(c.ctx(), name, "")
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +223,7 @@ func (l *Lambda) deleteAlias(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := l.function(name, "")
+	f, err := l.function(c.ctx(), name, "")
 	if err != nil {
 		return nil, err
 	}

@@ -58,9 +58,11 @@ type Options struct {
 	Warm func(function string, version int) (ready int, trouble string)
 	// Instances is how many of all functions the node may have now.
 	Instances func() int
-	Region    string           // "" = function.AWSRegion
-	Logger    *slog.Logger     // nil = nowhere
-	Now       func() time.Time // nil = time.Now
+	Region    string // "" = function.AWSRegion
+	// Discreet takes out of an error what is not for who asks; see api.API.Discreet.
+	Discreet func(ctx context.Context, err error) error
+	Logger   *slog.Logger     // nil = nowhere
+	Now      func() time.Time // nil = time.Now
 }
 
 // Lambda is the handler. Safe for concurrent use.
@@ -73,8 +75,8 @@ type Lambda struct {
 
 // New checks the options and empties Dir.
 func New(o Options) (*Lambda, error) {
-	if o.Catalog == nil || o.Control == nil || o.Code == nil || o.Secrets == nil || o.Invoke == nil || o.Known == nil || o.Warm == nil || o.Instances == nil || o.Dir == "" || len(o.Key) == 0 {
-		return nil, errors.New("aws needs a catalog, a control API, a code store, a box for secrets, somebody who makes calls, somebody who asks for the token, somebody who knows instances, a directory and a key")
+	if o.Catalog == nil || o.Control == nil || o.Code == nil || o.Secrets == nil || o.Invoke == nil || o.Known == nil || o.Warm == nil || o.Instances == nil || o.Discreet == nil || o.Dir == "" || len(o.Key) == 0 {
+		return nil, errors.New("aws needs a catalog, a control API, a code store, a box for secrets, somebody who makes calls, somebody who asks for the token, somebody who knows instances, somebody who is discreet, a directory and a key")
 	}
 	if o.Region == "" {
 		o.Region = function.AWSRegion
@@ -136,7 +138,7 @@ func (l *Lambda) handler(op operation) http.Handler {
 			l.serve(w, r, op)
 			return
 		}
-		if err := access.From(r.Context()).May(op.right()); err != nil {
+		if err := op.permit(access.From(r.Context())); err != nil {
 			l.fail(w, r, err)
 			return
 		}
@@ -186,6 +188,7 @@ func (l *Lambda) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		return // nobody is there to read it
 	}
+	err = l.discreet(r.Context(), err)
 	if fault.KindOf(err) == fault.Internal {
 		l.o.Logger.Error("request by AWS's API", "method", r.Method, "path", r.URL.Path, "err", err)
 	}

@@ -155,7 +155,7 @@ func newStand(t *testing.T) *stand {
 	})
 	s := &stand{T: t, topics: &topics{map[string]string{function.TopicEvents: "events 1"}}, replays: &replays{all: map[string]wire.Replay{}, events: 1}}
 	s.EventBridge = &EventBridge{
-		l:      &Lambda{o: Options{Catalog: c, Region: function.AWSRegion, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}},
+		l:      &Lambda{o: Options{Catalog: c, Region: function.AWSRegion, Now: time.Now, Logger: slog.New(slog.DiscardHandler), Discreet: func(_ context.Context, err error) error { return err }}},
 		topics: s.topics, passage: s.replays, operations: map[string]eventsOperation{},
 	}
 	for _, op := range eventsOperations() {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -54,6 +55,9 @@ func (b *EventBridge) bus(text string) (bus, error) {
 func (b *EventBridge) busThere(c *eventsCall, text string) (bus, wire.Topic, error) {
 	one, err := b.bus(text)
 	if err != nil {
+		return bus{}, wire.Topic{}, err
+	}
+	if one, err = one.ofEnvironment(c.ctx()); err != nil {
 		return bus{}, wire.Topic{}, err
 	}
 	topic, err := b.topics.Topic(c.ctx(), one.topic)
@@ -217,7 +221,7 @@ func (b *EventBridge) listBuses(c *eventsCall) (any, error) {
 	}
 	var all []busAnswer
 	for _, t := range topics.Topics {
-		if !t.System && t.Name != defaultBus {
+		if !t.System && t.Name != defaultBus && access.From(c.ctx()).Sees(t.Name) {
 			all = append(all, b.tellBus(t))
 		}
 	}

@@ -41,7 +41,7 @@ func (l *Lambda) getConcurrency(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := l.find(name, "")
+	t, err := l.find(c.ctx(), name, "")
 	if err != nil {
 		return nil, err
 	}

@@ -139,6 +139,7 @@ func (b *EventBridge) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		return // nobody is there to read it
 	}
+	err = b.l.discreet(r.Context(), err)
 	if fault.KindOf(err) == fault.Internal {
 		b.l.o.Logger.Error("request by AWS's API", "target", fault.Clip(r.Header.Get(targetHeader)), "err", err)
 	}

@@ -155,7 +155,7 @@ func (l *Lambda) getEventInvoke(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := l.find(name, "")
+	t, err := l.find(c.ctx(), name, "")
 	switch {
 	case err != nil:
 		return nil, err
@@ -171,7 +171,7 @@ func (l *Lambda) listEventInvoke(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := l.find(name, "")
+	t, err := l.find(c.ctx(), name, "")
 	if err != nil {
 		return nil, err
 	}

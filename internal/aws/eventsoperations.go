@@ -1,6 +1,10 @@
 package aws
 
-import "github.com/dalamb/dalamb/internal/access"
+import (
+	"slices"
+
+	"github.com/dalamb/dalamb/internal/access"
+)
 
 // eventsOperation is one of EventBridge's API. Amazon EventBridge API reference, "Actions".
 type eventsOperation struct {
@@ -14,6 +18,11 @@ type eventsOperation struct {
 
 // permit refuses whom an operation is not for.
 func (o *eventsOperation) permit(who access.Actor) error {
+	if !slices.Contains(eventsOfTenants(), o.Name) {
+		if err := who.Shared(); err != nil {
+			return err
+		}
+	}
 	if o.asks != "" {
 		return who.May(o.asks)
 	}

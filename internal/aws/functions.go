@@ -63,7 +63,7 @@ func (l *Lambda) createFunction(c *call) (any, error) {
 	if err := checkFunctionName(name); err != nil {
 		return nil, err
 	}
-	if _, err := l.o.Catalog.View().Function(name); err == nil {
+	if _, err := l.view(c.ctx()).Function(name); err == nil {
 		return nil, fault.New(fault.Conflict, "Function already exist: %s", name)
 	}
 	if err := req.Code.check(req.Architectures); err != nil {
@@ -165,7 +165,7 @@ func (l *Lambda) deploy(c *call, d deployment) (target, error) {
 		return target{}, err
 	}
 	if d.req.DryRun {
-		return l.find(d.req.Spec.Name, "")
+		return l.find(c.ctx(), d.req.Spec.Name, "")
 	}
 	f, err := l.remember(c.ctx(), done.Function, func(_ *catalog.Function, n *note) error {
 		if sent.dir != "" {
@@ -241,7 +241,7 @@ func (l *Lambda) listFunctions(c *call) (any, error) {
 		return nil, err
 	}
 	var all []target
-	for _, f := range l.o.Catalog.View().Functions() {
+	for _, f := range l.view(c.ctx()).Functions() {
 		all = append(all, target{f: f, v: latest(f)})
 		switch which := c.q.Get("FunctionVersion"); which {
 		case "":
@@ -282,7 +282,7 @@ func (l *Lambda) deleteFunction(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := l.function(name, "")
+	f, err := l.function(c.ctx(), name, "")
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -49,7 +50,7 @@ const (
 	batchFailures    = "ReportBatchItemFailures"
 )
 
-func (l *Lambda) check(req *mappingRequest) error {
+func (l *Lambda) check(ctx context.Context, req *mappingRequest) error {
 	switch {
 	case req.EventSourceArn != "":
 		return badValue("EventSourceArn: there are no sources of AWS's here").WithHint("SelfManagedEventSource and Topics name a topic of the node's log")
@@ -77,7 +78,7 @@ func (l *Lambda) check(req *mappingRequest) error {
 	}
 	for _, server := range req.SelfManagedEventSource.Endpoints[bootstrapServers] {
 		host, _, err := net.SplitHostPort(server)
-		if err != nil || host != ownLog && !slices.Contains(l.o.Brokers, server) {
+		if err != nil || host != ownLog && !slices.Contains(l.brokers(ctx), server) {
 			return badValue("SelfManagedEventSource: %q is no broker of the node's log", fault.Clip(server)).
 				WithHint("%s:9092 stands for the node's log, whatever that is; dalamb copy brings topics of another log", ownLog)
 		}
@@ -90,7 +91,7 @@ func (l *Lambda) createMapping(c *call) (any, error) {
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	if err := l.check(&req); err != nil {
+	if err := l.check(c.ctx(), &req); err != nil {
 		return nil, err
 	}
 	if len(req.Topics) != 1 {
@@ -142,7 +143,7 @@ func mayPause(c *call, fn string) error { return access.From(c.ctx()).Over(acces
 
 // enable lets a mapping's trigger run, or wait, and tells of it as the version has it that was deployed for it.
 func (l *Lambda) enable(c *call, t target, trigger string, enabled *bool) (any, error) {
-	f, err := l.function(t.f.Name, "")
+	f, err := l.function(c.ctx(), t.f.Name, "")
 	if err != nil {
 		return nil, err // removed again at once by somebody else
 	}
@@ -162,11 +163,11 @@ func (l *Lambda) enable(c *call, t target, trigger string, enabled *bool) (any, 
 		if have.Name != trigger {
 			continue
 		}
-		out := l.mappingOf(f, have)
+		out := l.mappingOf(c.ctx(), f, have)
 		if declared := triggerOf(&t.v.Spec, trigger); declared != nil && latest(f).Number != t.v.Number && out.State != stateCreating {
 			next := *have
 			next.Trigger = *declared
-			out = l.mappingOf(f, &next)
+			out = l.mappingOf(c.ctx(), f, &next)
 			out.State = "Updating"
 		}
 		return out, nil
@@ -215,8 +216,8 @@ func isMapping(t *function.Trigger) bool {
 // mappingID is the same for a trigger at all times and on all nodes.
 func mappingID(fn, trigger string) string { return revision("mapping\x00", fn, "\x00", trigger) }
 
-func (l *Lambda) mappingOf(f *catalog.Function, t *catalog.Trigger) mapping {
-	servers := l.o.Brokers
+func (l *Lambda) mappingOf(ctx context.Context, f *catalog.Function, t *catalog.Trigger) mapping {
+	servers := l.brokers(ctx)
 	if len(servers) == 0 {
 		servers = []string{ownLog + ":9092"}
 	}
@@ -260,7 +261,7 @@ func (l *Lambda) mappingOf(f *catalog.Function, t *catalog.Trigger) mapping {
 // mapped finds the trigger that a path names.
 func (l *Lambda) mapped(c *call) (*catalog.Function, *catalog.Trigger, error) {
 	id := c.r.PathValue("uuid")
-	for _, f := range l.o.Catalog.View().Functions() {
+	for _, f := range l.view(c.ctx()).Functions() {
 		for _, t := range mappingsOf(f) {
 			if mappingID(f.Name, t.Name) == id {
 				return f, t, nil
@@ -275,7 +276,7 @@ func (l *Lambda) getMapping(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.mappingOf(f, t), nil
+	return l.mappingOf(c.ctx(), f, t), nil
 }
 
 func (l *Lambda) updateMapping(c *call) (any, error) {
@@ -283,7 +284,7 @@ func (l *Lambda) updateMapping(c *call) (any, error) {
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	if err := l.check(&req); err != nil {
+	if err := l.check(c.ctx(), &req); err != nil {
 		return nil, err
 	}
 	f, was, err := l.mapped(c)
@@ -332,12 +333,12 @@ func (l *Lambda) listMappings(c *call) (any, error) {
 	}
 	of, _ := function.ParseARN(c.q.Get("FunctionName"))
 	list := []mapping{}
-	for _, f := range l.o.Catalog.View().Functions() {
+	for _, f := range l.view(c.ctx()).Functions() {
 		if of != "" && f.Name != of || c.q.Get("EventSourceArn") != "" {
 			continue
 		}
 		for _, t := range mappingsOf(f) {
-			list = append(list, l.mappingOf(f, t))
+			list = append(list, l.mappingOf(c.ctx(), f, t))
 		}
 	}
 	slices.SortFunc(list, func(a, b mapping) int { return strings.Compare(a.UUID, b.UUID) })
@@ -350,7 +351,7 @@ func (l *Lambda) deleteMapping(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := l.mappingOf(f, was)
+	out := l.mappingOf(c.ctx(), f, was)
 	out.State = "Deleting"
 	_, err = l.respec(c, f.Name, func(s *function.Spec) error {
 		s.Triggers = withoutTrigger(s.Triggers, was.Name)

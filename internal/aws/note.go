@@ -46,7 +46,7 @@ const tries = 4
 // remember changes the note of a function. edit may be called again, with a newer function; when it returns an error, nothing is changed.
 func (l *Lambda) remember(ctx context.Context, name string, edit func(f *catalog.Function, n *note) error) (*catalog.Function, error) {
 	for left := tries; ; left-- {
-		f, err := l.function(name, "")
+		f, err := l.function(ctx, name, "")
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/dalamb/dalamb/internal/access"
 )
@@ -39,6 +40,17 @@ func (o *operation) right() access.Right {
 		return access.Read
 	}
 	return access.Deploy
+}
+
+// permit refuses whom an operation is not for.
+func (o *operation) permit(who access.Actor) error {
+	if err := who.May(o.right()); err != nil {
+		return err
+	}
+	if slices.Contains(ofTenants(), o.Name) {
+		return nil
+	}
+	return who.Shared()
 }
 
 func (o *operation) most() int64 {

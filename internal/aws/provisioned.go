@@ -89,7 +89,7 @@ func (l *Lambda) published(c *call) (f *catalog.Function, qualifier string, err 
 	case qualifier == "":
 		return nil, "", badValue("Qualifier: it is not there; it names a version or an alias")
 	}
-	t, err := l.find(name, qualifier)
+	t, err := l.find(c.ctx(), name, qualifier)
 	return t.f, qualifier, err
 }
 
@@ -187,7 +187,7 @@ func (l *Lambda) listProvisioned(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := l.function(name, "")
+	f, err := l.function(c.ctx(), name, "")
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (b *EventBridge) putEvents(c *eventsCall) (any, error) {
 	var topics []string
 	all := make([]*event.Event, len(req.Entries))
 	for i := range req.Entries {
-		e, topic, refused := b.event(&req.Entries[i])
+		e, topic, refused := b.event(c, &req.Entries[i])
 		if refused != nil {
 			results[i] = *refused
 			continue
@@ -133,7 +133,7 @@ func (b *EventBridge) refusedEntry(err error) entryResult {
 
 // event is the one that an entry is: source, type, time, and the detail as data. What it is about is its subject, or where that is several things the
 // extension resources.
-func (b *EventBridge) event(r *entry) (*event.Event, string, *entryResult) {
+func (b *EventBridge) event(c *eventsCall, r *entry) (*event.Event, string, *entryResult) {
 	refused := func(code, message string) (*event.Event, string, *entryResult) {
 		return nil, "", &entryResult{ErrorCode: code, ErrorMessage: message}
 	}
@@ -154,6 +154,9 @@ func (b *EventBridge) event(r *entry) (*event.Event, string, *entryResult) {
 		return refused("InvalidArgument", "Parameter TraceHeader is not valid. Reason: there is no X-Ray here.")
 	}
 	one, err := b.bus(r.EventBusName)
+	if err == nil {
+		one, err = one.ofEnvironment(c.ctx())
+	}
 	if err != nil {
 		result := b.refusedEntry(err)
 		return nil, "", &result

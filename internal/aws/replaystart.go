@@ -146,7 +146,7 @@ func (b *EventBridge) planParts(c *eventsCall, r *bridgeReplay, a *archive, rule
 	var parts []wire.ReplayRequest
 	for _, rule := range rules {
 		for _, t := range b.targets(&rule) {
-			f, err := b.l.function(t.Function, "")
+			f, err := b.l.function(c.ctx(), t.Function, "")
 			if err != nil || liveTrigger(f, triggerName(&rule, t.ID)) == nil {
 				continue // it is being rolled out
 			}

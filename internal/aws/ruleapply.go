@@ -97,7 +97,7 @@ func (a *application) apply(r *rule) wrongs {
 		if !a.about(t) {
 			continue
 		}
-		if _, err := a.b.l.function(t.Function, ""); err != nil {
+		if _, err := a.b.l.function(a.c.ctx(), t.Function, ""); err != nil {
 			continue // it was removed, and the target with it
 		}
 		if err := a.applyTo(r, &t); err != nil {
@@ -136,7 +136,7 @@ func (a *application) applyTo(r *rule, t *ruleTarget) error {
 
 // pause lets a trigger wait that is there.
 func (a *application) pause(fn, trigger string) error {
-	f, err := a.b.l.function(fn, "")
+	f, err := a.b.l.function(a.c.ctx(), fn, "")
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (a *application) pause(fn, trigger string) error {
 // that somebody has enabled before that, the rule was never to see nothing.
 func (a *application) resume(r *rule, fn string, made *function.Trigger) error {
 	mine := a.paused[fn+"/"+made.Name]
-	f, err := a.b.l.function(fn, "")
+	f, err := a.b.l.function(a.c.ctx(), fn, "")
 	if err != nil {
 		return err
 	}

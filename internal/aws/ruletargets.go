@@ -172,7 +172,7 @@ func (b *EventBridge) putTargets(c *eventsCall) (any, error) {
 		if slices.ContainsFunc(put, func(have ruleTarget) bool { return have.ID == t.ID }) {
 			return nil, badValue("Targets: %s is named twice", t.ID)
 		}
-		if _, err := b.l.function(t.Function, ""); err != nil {
+		if _, err := b.l.function(c.ctx(), t.Function, ""); err != nil {
 			failed = append(failed, failTarget(t.ID, err))
 			continue
 		}
@@ -181,7 +181,7 @@ func (b *EventBridge) putTargets(c *eventsCall) (any, error) {
 	had := map[string]ruleTarget{}
 	if err := b.editRule(c, r, func(now *rule) error {
 		now.Targets = slices.DeleteFunc(slices.Clone(now.Targets), func(t ruleTarget) bool {
-			_, err := b.l.function(t.Function, "")
+			_, err := b.l.function(c.ctx(), t.Function, "")
 			return err != nil
 		})
 		for _, t := range put {

@@ -140,7 +140,7 @@ func (b *EventBridge) canWait(r *rule) error {
 		if !r.Disabled || b.declaredFor(r, &t) == nil {
 			continue
 		}
-		if f, err := b.l.function(t.Function, ""); err == nil && liveTrigger(f, triggerName(r, t.ID)) == nil {
+		if f, err := b.l.o.Catalog.View().Function(t.Function); err == nil && liveTrigger(f, triggerName(r, t.ID)) == nil {
 			return fault.New(fault.Conflict, "function %q is being rolled out with the trigger of the rule, which cannot wait before it is there", t.Function).
 				WithHint("disable the rule when the roll-out is over: dalamb rollout show %s", t.Function)
 		}

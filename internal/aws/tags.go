@@ -37,7 +37,7 @@ func (l *Lambda) tagged(c *call) (*catalog.Function, error) {
 	if !strings.HasPrefix(arn, "arn:") || qualifier != "" {
 		return nil, badValue("Resource: %q is not the ARN of a function without a qualifier", fault.Clip(arn))
 	}
-	return l.function(name, "")
+	return l.function(c.ctx(), name, "")
 }
 
 func (l *Lambda) listTags(c *call) (any, error) {

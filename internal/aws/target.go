@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"net/http"
@@ -30,8 +31,8 @@ func (l *Lambda) notFound(name, qualifier string, why error) error {
 	return &refusal{http.StatusNotFound, "ResourceNotFoundException", e}
 }
 
-func (l *Lambda) function(name, qualifier string) (*catalog.Function, error) {
-	f, err := l.o.Catalog.View().Function(name)
+func (l *Lambda) function(ctx context.Context, name, qualifier string) (*catalog.Function, error) {
+	f, err := l.view(ctx).Function(name)
 	if err != nil {
 		return nil, l.notFound(name, qualifier, err)
 	}
@@ -69,11 +70,11 @@ func (l *Lambda) target(c *call) (t target, err error) {
 	if err != nil {
 		return t, err
 	}
-	return l.find(name, qualifier)
+	return l.find(c.ctx(), name, qualifier)
 }
 
-func (l *Lambda) find(name, qualifier string) (t target, err error) {
-	if t.f, err = l.function(name, qualifier); err != nil {
+func (l *Lambda) find(ctx context.Context, name, qualifier string) (t target, err error) {
+	if t.f, err = l.function(ctx, name, qualifier); err != nil {
 		return t, err
 	}
 	t.qualifier = qualifier

@@ -91,7 +91,7 @@ type wanted struct{ name, revision string }
 func (l *Lambda) update(c *call, w wanted, edit func(target) (deployment, error)) (target, error) {
 	name, revision := w.name, w.revision
 	for left := tries; ; left-- {
-		t, err := l.find(name, "")
+		t, err := l.find(c.ctx(), name, "")
 		if err != nil {
 			return target{}, err
 		}

@@ -158,7 +158,7 @@ func (l *Lambda) urlTarget(c *call) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	t, err := l.find(name, "")
+	t, err := l.find(c.ctx(), name, "")
 	if err == nil && triggerOf(&t.v.Spec, urlTrigger) == nil {
 		err = noURL()
 	}
@@ -180,7 +180,7 @@ func (l *Lambda) listURLs(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := l.find(name, "")
+	t, err := l.find(c.ctx(), name, "")
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (l *Lambda) publishVersion(c *call) (any, error) {
 	if qualifier != "" {
 		return nil, badValue("a version is published of $LATEST alone: FunctionName has the qualifier %q", fault.Clip(qualifier))
 	}
-	t, err := l.find(name, "")
+	t, err := l.find(c.ctx(), name, "")
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (l *Lambda) listVersions(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := l.find(name, "")
+	t, err := l.find(c.ctx(), name, "")
 	if err != nil {
 		return nil, err
 	}

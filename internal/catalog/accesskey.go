@@ -45,7 +45,11 @@ func (c AddAccessKey) event(_ context.Context, s scene) (*event.Event, error) {
 			WithHint("remove those that nobody uses: dalamb token ls")
 	}
 	entity := tokenEntity(c.Key.Name)
-	return payload{Function: entity, Expects: s.view.expects(entity), Access: &c.Key}.event(event.TypeAccessKeyCreated)
+	p := payload{Function: entity, Expects: s.view.expects(entity), Access: &c.Key}
+	if c.Key.Actor().Environment != "" { // to a binary that knows no such bound it would be for all of them
+		p.Access, p.TenantKey = nil, &c.Key
+	}
+	return p.event(event.TypeAccessKeyCreated)
 }
 
 func (s *settings) admit(key AccessKey) {

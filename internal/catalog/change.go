@@ -78,8 +78,9 @@ type payload struct {
 	Quota     *quotaPayload        `json:"quota,omitempty"`
 	Note      *notePayload         `json:"note,omitempty"`
 	Access    *AccessKey           `json:"access,omitempty"`
-	Back      bool                 `json:"back,omitempty"`  // a shift that takes back others
-	Drops     []int                `json:"drops,omitempty"` // versions that go
+	TenantKey *AccessKey           `json:"tenantKey,omitempty"` // an access key for one environment
+	Back      bool                 `json:"back,omitempty"`      // a shift that takes back others
+	Drops     []int                `json:"drops,omitempty"`     // versions that go
 	// Together says that the event is one of several that are accepted together, or not at all.
 	Together *together `json:"together,omitempty"`
 }

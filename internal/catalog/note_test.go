@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/secret"
 )
@@ -67,6 +68,26 @@ func TestADeployIsDecidedUponAStateOfTheFunction(t *testing.T) {
 	submit(t, c, Deploy{Version: version("pay"), Expects: &last})
 	if _, err := c.Submit(t.Context(), Deploy{Version: version("pay"), Expects: &last}); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("of an older state: %v, want a conflict", err)
+	}
+}
+
+// An older binary, which bounds keys by no environment, reads "access" alone.
+func TestAccessKeysOfOneEnvironmentAreNobodysToOlderBinaries(t *testing.T) {
+	log, store := newLog(t), &memory{}
+	c, stop := start(t, log, store)
+	key := AccessKey{Name: "ci", ID: "DLMBONE", Sealed: secret.Sealed{Key: "age1x", Text: []byte("sealed")}, Grant: &access.Grant{Role: access.Deployer, Environment: "acme"}}
+	e, err := AddAccessKey{key}.event(t.Context(), scene{view: c.View()})
+	if err != nil || strings.Contains(string(e.Data), `"access"`) || !strings.Contains(string(e.Data), "DLMBONE") {
+		t.Errorf("the event of such a key is %s, %v", e.Data, err)
+	}
+	submit(t, c, AddAccessKey{key})
+	stop()
+	for _, kept := range []*memory{store, {}} {
+		c, stop := start(t, log, kept)
+		if got, ok := caughtUp(t, c).AccessKey("DLMBONE"); !ok || got.Actor().Environment != "acme" || got.Actor().Role != access.Deployer {
+			t.Errorf("the key is %+v, %v, want a deployer's of acme", got, ok)
+		}
+		stop()
 	}
 }
 

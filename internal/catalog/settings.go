@@ -96,6 +96,8 @@ func (s *settings) set(typ string, p payload, at time.Time) (ok bool) {
 		s.admitToken(p, at)
 	case typ == event.TypeAccessKeyCreated && p.Access != nil:
 		s.admit(*p.Access)
+	case typ == event.TypeAccessKeyCreated && p.TenantKey != nil:
+		s.admit(*p.TenantKey)
 	case typ == event.TypeTokenRemoved:
 		s.Tokens, s.Access = maps.Clone(s.Tokens), maps.Clone(s.Access)
 		delete(s.Tokens, p.Token)

@@ -12,7 +12,7 @@ import (
 
 // snapshotFormat changes when the file's shape does, or when older binaries make something else of the same events; a file of another format
 // is ignored and the log folded from its start.
-const snapshotFormat = 7
+const snapshotFormat = 8
 
 // saveTimeout is how long a stop waits for a log that may not be there any more.
 const saveTimeout = 2 * time.Second

@@ -104,7 +104,7 @@ func tokenCreate(env *environment) *cobra.Command {
 With --env the token is for that environment alone: whatever its role, it sees and changes nothing else. docs/tenants.md says what that is.
 
 With --aws make an access key, and print the environment by which AWS's tools find the node and sign what they ask of it. Without --role it may all that
-AWS's Lambda API has here.`,
+AWS's Lambda API has here. With --env it is for that environment alone, too.`,
 		Example: `  dalamb token create till
   dalamb token create ci --role deployer --functions 'shop-*,staging.*' --ttl 24h
   dalamb --env acme token create acme-ci --role deployer

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/dalamb/dalamb/internal/function"
 )
 
 // Signin says which issuer's tokens are taken on the control listener, and what people may by the groups that they are in.
@@ -20,10 +22,16 @@ type Signin struct {
 	Groups Groups
 }
 
-// Groups is the role of each group, whose name is as the issuer writes it.
+// Groups is what each group has, whose name is as the issuer writes it: ROLE, or ROLE@ENVIRONMENT.
 type Groups map[string]string
 
-// UnmarshalText reads GROUP=ROLE,...
+// Role is the role that a group has, and the environment that it is for alone; "" = all of them.
+func (g Groups) Role(group string) (role, environment string) {
+	role, environment, _ = strings.Cut(g[group], "@")
+	return role, environment
+}
+
+// UnmarshalText reads GROUP=ROLE[@ENVIRONMENT],...
 func (g *Groups) UnmarshalText(text []byte) error {
 	*g = nil
 	for item := range strings.SplitSeq(string(text), ",") {
@@ -32,7 +40,7 @@ func (g *Groups) UnmarshalText(text []byte) error {
 		}
 		at := strings.LastIndexByte(item, '=')
 		if at < 1 || at == len(item)-1 {
-			return fmt.Errorf("%q is not GROUP=ROLE", item)
+			return fmt.Errorf("%q is not GROUP=ROLE or GROUP=ROLE@ENVIRONMENT", item)
 		}
 		if *g == nil {
 			*g = Groups{}
@@ -66,10 +74,16 @@ func signinSettings() []Setting {
 			value: func(n *Node) any { return &n.Signin.Origin }, check: func(n *Node) string { return origin(n.Signin.Origin) }},
 		{Key: "signin.claim", Form: "text", Live: true, Help: "The claim of a token that lists the groups of who has it.",
 			value: func(n *Node) any { return &n.Signin.Claim }, check: func(*Node) string { return "" }},
-		{Key: "signin.groups", Form: "list of GROUP=ROLE", List: true, Live: true, Help: "The role of each group: viewer, deployer, operator or admin. Who is in several has the one that is named last in that order; who is in none may nothing.",
+		{Key: "signin.groups", Form: "list of GROUP=ROLE[@ENVIRONMENT]", List: true, Live: true, Help: "The role of each group: viewer, deployer, operator or admin; deployer@acme is for the environment acme alone, as a token of it is (docs/tenants.md). Who is in several has the one that is named last in that order, of those for all environments where he has one; who is in none may nothing.",
 			value: func(n *Node) any { return &n.Signin.Groups },
 			check: func(n *Node) string {
-				for group, role := range n.Signin.Groups {
+				for group, has := range n.Signin.Groups {
+					role, env := n.Signin.Groups.Role(group)
+					if env != "" || strings.Contains(has, "@") {
+						if err := function.CheckEnvironment(env); err != nil {
+							return fmt.Sprintf("has an environment of the group %q that is none: %v", group, err)
+						}
+					}
 					if bad := oneOf(role, "viewer", "deployer", "operator", "admin"); bad != "" {
 						return fmt.Sprintf("has a role of the group %q that %s", group, bad)
 					}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/dalamb/dalamb/internal/access"
 	"github.com/dalamb/dalamb/internal/event"
 )
 
@@ -15,7 +16,7 @@ func (g *Gateway) Take(ctx context.Context, topic, sender string, events []*even
 			return invalid(err)
 		}
 	}
-	out, err := g.append(ctx, intake{topic: topic, events: slices.Clone(events), sender: sender})
+	out, err := g.append(ctx, intake{topic: topic, events: slices.Clone(events), sender: sender, env: access.From(ctx).Environment})
 	g.metrics.events.Add(float64(len(out)))
 	return err
 }
