@@ -189,7 +189,7 @@ func (f *Fleet) await(ctx context.Context, p *pool, w *waiter, c Call) grant {
 			waits = false
 		case <-patience:
 			f.mu.Lock()
-			tired = p.starting == 0
+			tired = p.starting == 0 && slices.Contains(p.queue, w) // else it is being served in this moment
 			f.mu.Unlock()
 			waits = !tired
 		}
