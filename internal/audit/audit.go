@@ -115,17 +115,24 @@ func (k *Keeper) Run(ctx context.Context) error {
 	look := time.NewTicker(k.Look)
 	defer look.Stop()
 	next, looked := k.Now(), k.bringer.looked
-	for {
-		now := k.Now()
-		due := !now.Before(next) || k.first()
-		if due {
-			next = now.Add(k.Every)
+	for hurry := false; ; {
+		if hurry {
+			k.hurry(ctx)
+		} else {
+			now := k.Now()
+			due := !now.Before(next) || k.first()
+			if due {
+				next = now.Add(k.Every)
+			}
+			if err := k.round(ctx, due); err != nil && ctx.Err() == nil {
+				k.Logger.Warn("the audit is behind the log", "err", err)
+			}
 		}
-		if err := k.round(ctx, due); err != nil && ctx.Err() == nil {
-			k.Logger.Warn("the audit is behind the log", "err", err)
-		}
+		hurry = false
 		select {
 		case <-look.C:
+		case <-k.soon():
+			hurry = true
 		case <-looked:
 			next, looked = k.Now(), nil
 		case <-ctx.Done():
@@ -353,6 +360,7 @@ func (k *Keeper) growOne(ctx context.Context, id treeID, topic string) error {
 	if errors.As(err, &cut) {
 		return &standError{err}
 	}
+	one.fast = n >= fast
 	if one.torn {
 		delete(k.trees, id)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -21,6 +22,7 @@ type tree struct {
 	next  int64 // the offset to read on from
 	safe  int64 // so many leaves are durable
 	torn  bool  // its files may have half of what it has
+	fast  bool  // when it was looked at last, the log had many records for it
 }
 
 // openTree reads what is kept of a tree that was signed, or of a new one (signed = nil). What is beyond the signed part goes, and comes again from the log:
@@ -57,29 +59,29 @@ func openTree(dir string, id treeID, topic string, signed *head) (*tree, error) 
 	return t, nil
 }
 
-// add takes more leaves. The files have them when it returns, and disks by the next sync.
-func (t *tree) add(es []entry) error {
+// add takes more leaves. The files have them when it returns, and disks by the next sync. What it writes is put together in buf, which it gives back.
+func (t *tree) add(es []entry, buf []byte) ([]byte, error) {
 	if len(es) == 0 {
-		return nil
+		return buf, nil
 	}
-	leaves := make([]byte, 0, len(es)*entrySize)
+	buf = slices.Grow(buf[:0], len(es)*entrySize)
 	var tiles []byte
-	for _, e := range es {
-		leaves = appendEntry(leaves, e)
-		if tile, full := t.front.add(e.hash); full {
+	for i := range es {
+		buf = appendEntry(buf, &es[i])
+		if tile, full := t.front.add(es[i].hash); full {
 			tiles = append(tiles, tile[:]...)
 		}
 	}
 	t.torn = true
-	if err := appendFile(t.files.leaves, leaves); err != nil {
-		return fmt.Errorf("keep leaves: %w", err)
+	if err := appendFile(t.files.leaves, buf); err != nil {
+		return buf, fmt.Errorf("keep leaves: %w", err)
 	}
 	if err := appendFile(t.files.tiles, tiles); err != nil {
-		return fmt.Errorf("keep tiles: %w", err)
+		return buf, fmt.Errorf("keep tiles: %w", err)
 	}
 	t.torn = false
 	t.next = es[len(es)-1].offset + 1
-	return nil
+	return buf, nil
 }
 
 func appendFile(path string, b []byte) error {
@@ -125,7 +127,10 @@ func (t *tree) head() head {
 // step is how many records of one tree are read before others have their turn, and who asks for a proof.
 const step = 100_000
 
-// follow reads what the log has behind the tree's last leaf, about a step of it.
+// atOnce is how many leaves are put into a file together: to open a file for those of each read took as long as a fifth of the hashing.
+const atOnce = 1 << 14
+
+// follow reads what the log has behind the tree's last leaf, about a step of it. What was read well ahead of an error is in the tree.
 func (t *tree) follow(ctx context.Context, log Log, h *hasher) (records int, err error) {
 	p := eventlog.Partition{Topic: t.topic, ID: t.id.partition}
 	b, err := log.Bounds(ctx, p)
@@ -135,24 +140,37 @@ func (t *tree) follow(ctx context.Context, log Log, h *hasher) (records int, err
 	if b.End < t.next {
 		return 0, &cutError{p, b.End, t.next}
 	}
-	var es []entry
-	for t.next < b.End && records < step {
-		es = es[:0]
-		n, err := eventlog.Lend(ctx, log, p, t.next, eventlog.ReadOptions{NoWait: true, TopicID: t.id.topicID}, func(r *eventlog.Record) {
-			es = append(es, entry{r.Offset, h.leaf(t.id.topicID, r)})
+	for more := true; more && err == nil && records < step; {
+		var es []entry
+		es, err = h.leaves(ctx, log, p, t.id.topicID, t.next, b.End)
+		more = len(es) >= atOnce
+		var kept error
+		if h.file, kept = t.add(es, h.file); kept != nil {
+			return records, kept
+		}
+		records += len(es)
+	}
+	return records, err
+}
+
+// leaves are those of the records in [from, to) that are read next, about atOnce, and all of them where they are fewer. They are the hasher's own when
+// it is asked again. Those that come with an error are of reads that went well.
+func (h *hasher) leaves(ctx context.Context, log Log, p eventlog.Partition, topicID string, from, to int64) ([]entry, error) {
+	h.entries = h.entries[:0]
+	for from < to && len(h.entries) < atOnce {
+		read := len(h.entries)
+		n, err := eventlog.Lend(ctx, log, p, from, eventlog.ReadOptions{NoWait: true, TopicID: topicID}, func(r *eventlog.Record) {
+			h.entries = append(h.entries, entry{r.Offset, h.leaf(topicID, r)})
 		})
 		if err != nil {
-			return records, fmt.Errorf("read %s/%d: %w", p.Topic, p.ID, err)
+			return h.entries[:read], fmt.Errorf("read %s/%d: %w", p.Topic, p.ID, err)
 		}
 		if n == 0 {
-			return records, nil
+			break
 		}
-		if err := t.add(es); err != nil {
-			return records, err
-		}
-		records += n
+		from = h.entries[len(h.entries)-1].offset + 1
 	}
-	return records, nil
+	return h.entries, nil
 }
 
 // cutError: the log is shorter than what has been seen of it.

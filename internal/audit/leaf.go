@@ -43,8 +43,12 @@ func appendBytes(b, p []byte) []byte {
 	return append(b, p...)
 }
 
-// hasher makes leaves. It keeps its buffer, so it is for one goroutine.
-type hasher struct{ buf []byte }
+// hasher makes leaves. It keeps its buffers, so it is for one goroutine.
+type hasher struct {
+	buf     []byte  // of a record's encoding
+	entries []entry // that were read last
+	file    []byte  // as they are kept
+}
 
 // leaf is the hash of a record: SHA-256 of a zero byte and the encoding. // RFC 6962, section 2.1
 func (h *hasher) leaf(topicID string, r *eventlog.Record) tlog.Hash {

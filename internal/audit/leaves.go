@@ -26,7 +26,7 @@ type entry struct {
 
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
-func appendEntry(b []byte, e entry) []byte {
+func appendEntry(b []byte, e *entry) []byte {
 	start := len(b)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.offset))
 	b = append(b, e.hash[:]...)

@@ -253,7 +253,7 @@ func (r *rig) forge(topic string, i int64, f func(*entry)) {
 		r.t.Fatal("the leaf is damaged already")
 	}
 	f(&e)
-	copy(text[i*entrySize:], appendEntry(nil, e))
+	copy(text[i*entrySize:], appendEntry(nil, &e))
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		r.t.Fatal(err)
 	}
