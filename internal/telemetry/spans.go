@@ -19,8 +19,8 @@ const (
 	bytesAtOnce = 2 << 20
 )
 
-// spanQueue holds the spans that are to be sent, and so many at most. Who ends a span adds it to a list, and no more: one goroutine looks at that every second,
-// or when enough is there for a sending, and is not woken for each span.
+// spanQueue holds the spans that are to be sent, and so many at most, as the bytes that are sent. Who ends a span adds it, and no more: one goroutine looks at that
+// every second, or when enough is there for a sending, and is not woken for each span.
 type spanQueue struct {
 	to      otlptrace.Client
 	from    *resourcepb.Resource
@@ -30,14 +30,26 @@ type spanQueue struct {
 	trouble *trouble
 
 	mu      sync.Mutex
-	list    []*tracing.Span
-	waiting int // those on their way included
+	full    []sending
+	last    sending  // is filled
+	spare   [][]byte // of what was sent: memory for what comes next
+	usual   int      // how long the longest sending was
+	waiting int      // those on their way included
 
 	enough chan struct{} // has room for one
 	end    chan struct{}
 	ended  chan struct{}
 	give   context.CancelFunc // gives up what is on its way
 }
+
+// sending is what goes out together.
+type sending struct {
+	spans int
+	bytes []byte
+}
+
+// spares is how many sendings' memory is kept while there is something to send: one is on its way while another is filled, and it may have fallen behind.
+const spares = 4
 
 // start connects to nobody yet. The queue must be closed.
 func (q *spanQueue) start(ctx context.Context) error {
@@ -51,16 +63,16 @@ func (q *spanQueue) start(ctx context.Context) error {
 }
 
 // Take implements tracing.Sink.
-func (q *spanQueue) Take(s *tracing.Span) {
+func (q *spanQueue) Take(span []byte) {
 	q.mu.Lock()
-	full := q.waiting >= q.most
-	if !full {
+	drop := q.waiting >= q.most
+	if !drop {
 		q.waiting++
-		q.list = append(q.list, s)
+		q.add(span)
 	}
-	enough := len(q.list) >= spansAtOnce
+	enough := len(q.full) > 0 || q.last.spans >= spansAtOnce
 	q.mu.Unlock()
-	if full {
+	if drop {
 		q.counts.spansDropped.Inc()
 		return
 	}
@@ -69,6 +81,55 @@ func (q *spanQueue) Take(s *tracing.Span) {
 		case q.enough <- struct{}{}:
 		default: // it knows
 		}
+	}
+}
+
+// add puts a span into the sending that is filled, or into the next one where that has as much as one may have.
+func (q *spanQueue) add(span []byte) {
+	if l := &q.last; l.spans == spansAtOnce || l.spans > 0 && len(l.bytes)+len(span) > bytesAtOnce {
+		q.full = append(q.full, q.last)
+		q.last = sending{}
+	}
+	if q.last.spans == 0 {
+		q.last.bytes = q.room()
+	}
+	q.last.spans++
+	q.last.bytes = append(q.last.bytes, span...)
+}
+
+// room is memory for a sending.
+func (q *spanQueue) room() []byte {
+	if n := len(q.spare); n > 0 {
+		b := q.spare[n-1]
+		q.spare = q.spare[:n-1]
+		return b
+	}
+	return make([]byte, 0, q.usual)
+}
+
+// taken are the sendings that wait.
+func (q *spanQueue) taken() []sending {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := q.full
+	if q.last.spans > 0 {
+		all = append(all, q.last)
+	}
+	if len(all) == 0 {
+		q.spare, q.usual = nil, 0 // a node with nothing to send keeps no memory for that
+	}
+	q.full, q.last = nil, sending{}
+	return all
+}
+
+// sent makes room for what a sending has taken.
+func (q *spanQueue) sent(s sending) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting -= s.spans
+	q.usual = max(q.usual, len(s.bytes))
+	if len(q.spare) < spares {
+		q.spare = append(q.spare, s.bytes[:0])
 	}
 }
 
@@ -83,33 +144,24 @@ func (q *spanQueue) run(ctx context.Context) {
 		case <-q.end:
 			last = true
 		}
-		q.mu.Lock()
-		spans := q.list
-		q.list = nil
-		q.mu.Unlock()
-		for len(spans) > 0 {
-			spans = spans[q.send(ctx, spans[:min(len(spans), spansAtOnce)]):]
+		for _, s := range q.taken() {
+			q.send(ctx, s)
 		}
 	}
 }
 
-// send sends the first spans, as many as one sending may have, and says how many those were.
-func (q *spanQueue) send(ctx context.Context, spans []*tracing.Span) (n int) {
+func (q *spanQueue) send(ctx context.Context, s sending) {
+	defer q.sent(s)
 	ctx, cancel := context.WithTimeout(ctx, 2*sendTimeout)
 	defer cancel()
-	form, n := tracing.Form(spans, bytesAtOnce)
-	err := q.to.UploadTraces(ctx, []*tracepb.ResourceSpans{{Resource: q.from, SchemaUrl: q.schema, ScopeSpans: []*tracepb.ScopeSpans{form}}})
-	q.mu.Lock()
-	q.waiting -= n
-	q.mu.Unlock()
-	failed := untaken(err, n)
+	err := q.to.UploadTraces(ctx, []*tracepb.ResourceSpans{{Resource: q.from, SchemaUrl: q.schema, ScopeSpans: []*tracepb.ScopeSpans{tracing.Scope(s.bytes)}}})
+	failed := untaken(err, s.spans)
 	if failed == 0 {
 		err = nil // a warning at most
 	}
 	q.trouble.note(err)
 	q.counts.spansFailed.Add(float64(failed))
-	q.counts.spansSent.Add(float64(n - failed))
-	return n
+	q.counts.spansSent.Add(float64(s.spans - failed))
 }
 
 // close sends what waits, as long as ctx allows. What is taken later is lost.

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -98,6 +99,57 @@ func TestASendingIsNoLongerThanReceiversTake(t *testing.T) {
 	if got := testutil.ToFloat64(q.counts.spansSent); got != spansAtOnce || len(all.sizes) < 2 {
 		t.Errorf("%g spans were sent in %d sendings, want all %d in several", got, len(all.sizes), spansAtOnce)
 	}
+}
+
+// reading takes everything, slowly, and keeps what it was sent.
+type reading struct {
+	t     *testing.T
+	paths []string
+}
+
+func (r *reading) Start(context.Context) error { return nil }
+func (r *reading) Stop(context.Context) error  { return nil }
+
+func (r *reading) UploadTraces(_ context.Context, spans []*tracepb.ResourceSpans) error {
+	time.Sleep(3 * time.Second)
+	text, err := proto.Marshal(spans[0])
+	if err != nil {
+		r.t.Error(err)
+	}
+	got := new(tracepb.ResourceSpans)
+	if err := proto.Unmarshal(text, got); err != nil {
+		r.t.Error(err)
+	}
+	for _, s := range got.ScopeSpans[0].Spans {
+		r.paths = append(r.paths, s.Attributes[0].Value.GetStringValue())
+	}
+	return nil
+}
+
+// TestSpansArriveAsTheyWereAndOnce, though the memory that one sending has taken is that of another one.
+func TestSpansArriveAsTheyWereAndOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, to := stuckQueue(t, 8*spansAtOnce)
+		close(to.free)
+		r := &reading{t: t}
+		q.to = r
+		tr := tracing.New(q, 1)
+		var want []string
+		for n := range 9 * spansAtOnce {
+			path := fmt.Sprintf("/%d", n)
+			want = append(want, path)
+			tr.Request(tracing.Request{Method: "GET", Path: path}).End()
+			if n%700 == 0 {
+				time.Sleep(time.Second)
+			}
+		}
+		if err := q.close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(r.paths, want) {
+			t.Errorf("%d spans arrived of %d, or they are other ones", len(r.paths), len(want))
+		}
+	})
 }
 
 func TestACloseWaitsNoLongerThanItMay(t *testing.T) {

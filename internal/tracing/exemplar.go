@@ -15,22 +15,28 @@ const (
 	shownSlow  = 100 * time.Millisecond
 )
 
-// shown counts exemplars second by second. It may count some too few when a second begins, since nobody waits for it.
+// shown counts exemplars, by the second in which their spans began: the clock was read for that, and is not read again. It may count some too few or too many when a
+// second begins, since nobody waits for it.
 type shown struct{ second, count atomic.Int64 }
 
-// may says whether a span has an exemplar for something that took so long and ends now.
-func (x *shown) may(s *Span, took time.Duration, now time.Time) bool {
-	if second := now.Unix(); x.second.Swap(second) != second {
+// may says whether a span has an exemplar for something that took so long.
+func (x *shown) may(s *Span, took time.Duration) bool {
+	if second := s.begun.Unix(); x.second.Load() < second { // spans that last end among those that began after them
+		x.second.Store(second)
 		x.count.Store(0)
 	}
-	return x.count.Add(1) <= shownAll || took >= shownSlow || s.own.span[0]%shownAbove == 0
+	if x.count.Load() < shownAll {
+		x.count.Add(1)
+		return true
+	}
+	return took >= shownSlow || s.own.span[0]%shownAbove == 0
 }
 
 // Observe notes how long something of the span took, and which trace shows one that took so long, where that can be found: what is not sampled is
 // nowhere. OpenMetrics 1.0, "Exemplars".
 func (s *Span) Observe(o prometheus.Observer, took time.Duration) {
 	with, can := o.(prometheus.ExemplarObserver)
-	if s == nil || !can || !s.own.sampled || !s.tracer.shown.may(s, took, time.Now()) {
+	if s == nil || !can || !s.own.sampled || !s.tracer.shown.may(s, took) {
 		o.Observe(took.Seconds())
 		return
 	}

@@ -1,8 +1,11 @@
 package tracing
 
 import (
+	"bytes"
+	"encoding/binary"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -30,52 +33,56 @@ const (
 	anyText, anyBool, anyInt               = 1, 2, 3
 )
 
-// Form puts spans that a sink was given, the first of them that fit into most bytes and at least one, into the form of OTLP 1.x, and says how many those are. What a span says is gathered here. They are written as bytes at once, and stand in the message as
-// fields that it need not know to pass them on: as messages of their own, with one for each attribute and its value, they took twice as long to send.
-func Form(spans []*Span, most int) (m *tracepb.ScopeSpans, n int) {
-	const usual = 600 // bytes of a span
-	f, all := &form{}, make([]byte, 0, min(most, usual*len(spans)))
-	for _, s := range spans {
-		f.fill(s)
-		if n > 0 && len(all)+protowire.SizeTag(scopeSpans)+protowire.SizeBytes(len(f.b)) > most {
-			break
-		}
-		all = appendText(all, scopeSpans, f.b)
-		n++
-	}
-	m = &tracepb.ScopeSpans{Scope: &common.InstrumentationScope{Name: scope}}
-	m.ProtoReflect().SetUnknown(all)
-	return m, n
+// Scope is the message of OTLP 1.x that has spans which a Sink was given, one behind another. They stand in it as fields that it need not know to pass them on: as
+// messages of their own, with one for each attribute and its value, they took twice as long to send.
+func Scope(spans []byte) *tracepb.ScopeSpans {
+	m := &tracepb.ScopeSpans{Scope: &common.InstrumentationScope{Name: scope}}
+	m.ProtoReflect().SetUnknown(spans)
+	return m
 }
 
 // form is a span in the form of OTLP, while it is filled in. One is used for many spans, one after another.
 type form struct {
-	b    []byte
+	b    []byte // ahead has room for the span's tag and length
 	part []byte // what is within the span, while it is written
-	name string
+	name []byte
 	kind tracepb.Span_SpanKind
 }
 
-func (f *form) fill(s *Span) {
-	f.b = f.b[:0]
+// ahead is how many bytes at most a span's tag and length take.
+const ahead = 1 + binary.MaxVarintLen32
+
+// fill begins with what is known of a span as long as it lasts.
+func (f *form) fill(s *Span, until time.Time) {
+	f.b = append(f.b[:0], make([]byte, ahead)...)
 	f.b = appendText(f.b, spanTrace, s.own.trace[:])
 	f.b = appendText(f.b, spanID, s.own.span[:])
 	if !s.from.isNone() {
 		f.b = appendText(f.b, spanParent, s.from.span[:])
 	}
 	f.b = appendFixed64(f.b, spanStart, nanoseconds(s.begun))
-	f.b = appendFixed64(f.b, spanEnd, nanoseconds(s.until))
+	f.b = appendFixed64(f.b, spanEnd, nanoseconds(until))
 	f.b = appendFixed32(f.b, spanFlags, flags(true, s.from)) // what is sent counts as sampled, even if it is only because it failed
 	s.about.describe(f)
-	if s.how != nil {
-		s.how.describe(f)
+}
+
+// whole is the span with what came of it, as a field of ScopeSpans.
+func (f *form) whole(failure string) []byte {
+	if failure != "" {
+		f.part = appendNumber(f.part[:0], statusCode, uint64(tracepb.Status_STATUS_CODE_ERROR))
+		f.b = appendText(f.b, spanStatus, f.part)
+		f.says(semconv.ErrorTypeKey, failure)
 	}
-	if s.failure != "" {
-		f.b = appendText(f.b, spanStatus, appendNumber(f.part[:0], statusCode, uint64(tracepb.Status_STATUS_CODE_ERROR)))
-		f.says(semconv.ErrorTypeKey, s.failure)
+	name := f.name[:min(len(f.name), longest)]
+	if !utf8.Valid(name) {
+		name = bytes.ToValidUTF8(name, []byte(replacement))
 	}
-	f.b = appendText(f.b, spanName, clip(f.name))
+	f.b = appendText(f.b, spanName, name)
 	f.b = appendNumber(f.b, spanKind, uint64(f.kind))
+	size := len(f.b) - ahead
+	begin := ahead - protowire.SizeTag(scopeSpans) - protowire.SizeVarint(uint64(size))
+	protowire.AppendVarint(protowire.AppendTag(f.b[begin:begin], scopeSpans, protowire.BytesType), uint64(size))
+	return f.b[begin:]
 }
 
 // flags are those of W3C in the lowest byte, and above it whether parent is another process's: it came as text, so it counts as one.
@@ -92,31 +99,39 @@ func flags(sampled bool, parent point) uint32 {
 
 func nanoseconds(t time.Time) uint64 { return uint64(max(0, t.UnixNano())) }
 
-// begins says what a span is called, and on which side of what it stands.
-func (f *form) begins(name string, kind tracepb.Span_SpanKind) { f.name, f.kind = name, kind }
+// begins says on which side of what a span stands, and what it is called, in parts.
+func (f *form) begins(kind tracepb.Span_SpanKind, name ...string) {
+	f.name, f.kind = f.name[:0], kind
+	for _, part := range name {
+		f.name = append(f.name, part...)
+	}
+}
 
 // says adds an attribute that is a text.
 func (f *form) says(key attribute.Key, text string) {
-	f.part = appendText(f.part[:0], anyText, clip(text))
-	f.pair(key)
+	text = clip(text)
+	f.pair(key, protowire.SizeTag(anyText)+protowire.SizeBytes(len(text)))
+	f.b = appendText(f.b, anyText, text)
 }
 
 func (f *form) counts(key attribute.Key, n int64) {
-	f.part = appendNumber(f.part[:0], anyInt, uint64(n))
-	f.pair(key)
+	f.pair(key, protowire.SizeTag(anyInt)+protowire.SizeVarint(uint64(n)))
+	f.b = appendNumber(f.b, anyInt, uint64(n))
 }
 
 func (f *form) is(key attribute.Key, yes bool) {
-	f.part = appendNumber(f.part[:0], anyBool, protowire.EncodeBool(yes))
-	f.pair(key)
+	v := protowire.EncodeBool(yes)
+	f.pair(key, protowire.SizeTag(anyBool)+protowire.SizeVarint(v))
+	f.b = appendNumber(f.b, anyBool, v)
 }
 
-// pair adds an attribute whose value is in f.part.
-func (f *form) pair(key attribute.Key) {
+// pair begins an attribute. Its value, so many bytes, is what is written next.
+func (f *form) pair(key attribute.Key, value int) {
 	f.b = protowire.AppendTag(f.b, spanAttributes, protowire.BytesType)
-	f.b = protowire.AppendVarint(f.b, uint64(protowire.SizeTag(pairKey)+protowire.SizeBytes(len(key))+protowire.SizeTag(pairValue)+protowire.SizeBytes(len(f.part))))
+	f.b = protowire.AppendVarint(f.b, uint64(protowire.SizeTag(pairKey)+protowire.SizeBytes(len(key))+protowire.SizeTag(pairValue)+protowire.SizeBytes(value)))
 	f.b = appendText(f.b, pairKey, string(key))
-	f.b = appendText(f.b, pairValue, f.part)
+	f.b = protowire.AppendTag(f.b, pairValue, protowire.BytesType)
+	f.b = protowire.AppendVarint(f.b, uint64(value))
 }
 
 // marks adds something that happened during the span.
@@ -158,24 +173,14 @@ func appendFixed32(b []byte, field protowire.Number, v uint32) []byte {
 // longest is how much of a text a span says, in bytes.
 const longest = 256
 
-// own bounds texts, and copies them together: a span that waits to be sent would keep all of the request's header, or of the record, that a short text of it is cut from.
-func own(texts ...*string) {
-	n := 0
-	for _, t := range texts {
-		*t = (*t)[:min(len(*t), longest)]
-		n += len(*t)
-	}
-	var all strings.Builder
-	all.Grow(n)
-	for _, t := range texts {
-		all.WriteString(*t)
-	}
-	rest := all.String()
-	for _, t := range texts {
-		*t, rest = rest[:len(*t)], rest[len(*t):]
-	}
-}
+// replacement stands for what is no UTF-8.
+const replacement = "\ufffd"
 
 // clip bounds a text that somebody else may have chosen. What is no UTF-8 is replaced after the cut, which may go through a character: one such string in
 // a protobuf message, and none of the spans that are sent with it arrives.
-func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), longest)], "\ufffd") }
+func clip(s string) string {
+	if s = s[:min(len(s), longest)]; utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, replacement)
+}

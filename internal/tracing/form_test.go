@@ -16,19 +16,18 @@ import (
 )
 
 // received are spans as a receiver reads them.
-func received(t *testing.T, spans []*tracing.Span) []*tracepb.Span {
+func received(t *testing.T, spans list) []*tracepb.Span {
 	t.Helper()
-	form, n := tracing.Form(spans, 1<<30)
-	if n != len(spans) {
-		t.Errorf("%d of %d spans are in the form", n, len(spans))
-	}
-	text, err := proto.Marshal(form)
+	text, err := proto.Marshal(tracing.Scope(slices.Concat(spans...)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	read := new(tracepb.ScopeSpans)
 	if err := proto.Unmarshal(text, read); err != nil {
 		t.Fatal(err)
+	}
+	if len(read.Spans) != len(spans) {
+		t.Errorf("%d spans came of %d", len(read.Spans), len(spans))
 	}
 	if read.Scope.GetName() != "github.com/dalamb/dalamb" || len(read.ProtoReflect().GetUnknown()) != 0 {
 		t.Errorf("the spans came as %v", read)

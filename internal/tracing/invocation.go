@@ -26,14 +26,11 @@ func (t *Tracer) Invocation(i Invocation) *Span {
 	if t == nil {
 		return nil
 	}
-	s := t.begin(i.Parent, &i)
-	i.Parent = ""
-	own(&i.Function, &i.ID, &i.Run, &i.Trigger)
-	return s
+	return begin(t, i.Parent, i)
 }
 
 func (i *Invocation) describe(f *form) {
-	f.begins("invoke "+i.Function, tracepb.Span_SPAN_KIND_CLIENT)
+	f.begins(tracepb.Span_SPAN_KIND_CLIENT, "invoke ", i.Function)
 	f.says(semconv.FaaSInvokedNameKey, i.Function)
 	f.says(semconv.FaaSInvokedProviderKey, system)
 	f.says(semconv.FaaSVersionKey, strconv.Itoa(i.Version))
@@ -54,7 +51,7 @@ func (s *Span) Waited(from, to time.Time) { s.part(waiting{}, from, to) }
 type waiting struct{}
 
 func (waiting) describe(f *form) {
-	f.begins("wait for an instance", tracepb.Span_SPAN_KIND_INTERNAL)
+	f.begins(tracepb.Span_SPAN_KIND_INTERNAL, "wait for an instance")
 }
 
 // Started tells, afterwards, of the start that an invocation has waited for: made is when the sandbox ran the program, zero where that is not known.
@@ -68,7 +65,7 @@ type starting struct {
 }
 
 func (x starting) describe(f *form) {
-	f.begins("start an instance", tracepb.Span_SPAN_KIND_INTERNAL)
+	f.begins(tracepb.Span_SPAN_KIND_INTERNAL, "start an instance")
 	f.says(semconv.FaaSInstanceKey, x.instance)
 	if !x.made.IsZero() {
 		f.marks("sandbox made", x.made)
@@ -81,30 +78,22 @@ func (s *Span) part(about description, from, to time.Time) {
 	if s == nil || !s.own.sampled {
 		return
 	}
-	p := s.tracer.begin(s.text, about)
-	p.ended.Store(true)
-	p.begun, p.until = from, to
-	s.tracer.to.Take(p)
+	p := &Span{tracer: s.tracer, own: s.own.below(0), from: s.own, begun: from, about: about}
+	p.send(p.form(to), "")
 }
 
 // Invoked ends the span of an invocation. outcome is the function's, failure what has failed, "" = nothing.
 func (s *Span) Invoked(outcome, failure, instance string, cold bool) {
-	if s.ends(failure) {
-		s.send(invoked{outcome, instance, cold}, failure)
+	f := s.ends(failure)
+	if f == nil {
+		return
 	}
-}
-
-type invoked struct {
-	outcome, instance string
-	cold              bool
-}
-
-func (x invoked) describe(f *form) {
-	f.says("dalamb.outcome", x.outcome)
-	f.is(semconv.FaaSColdstartKey, x.cold)
-	if x.instance != "" {
-		f.says(semconv.FaaSInstanceKey, x.instance)
+	f.says("dalamb.outcome", outcome)
+	f.is(semconv.FaaSColdstartKey, cold)
+	if instance != "" {
+		f.says(semconv.FaaSInstanceKey, instance)
 	}
+	s.send(f, failure)
 }
 
 // Upstream begins the span of a request to a server that answers in a function's place. HTTP semantic conventions, "HTTP client".
@@ -112,14 +101,13 @@ func (t *Tracer) Upstream(parent, method, function, trigger string) *Span {
 	if t == nil {
 		return nil
 	}
-	own(&method, &function, &trigger)
-	return t.begin(parent, upstream{method, function, trigger})
+	return begin(t, parent, upstream{method, function, trigger})
 }
 
 type upstream struct{ method, function, trigger string }
 
-func (u upstream) describe(f *form) {
-	f.begins(methodOf(u.method), tracepb.Span_SPAN_KIND_CLIENT)
+func (u *upstream) describe(f *form) {
+	f.begins(tracepb.Span_SPAN_KIND_CLIENT, methodOf(u.method))
 	f.says(semconv.HTTPRequestMethodKey, methodOf(u.method))
 	f.says("dalamb.function", u.function)
 	f.says("dalamb.trigger", u.trigger)

@@ -22,14 +22,11 @@ func (t *Tracer) Send(m Sending) *Span {
 	if t == nil {
 		return nil
 	}
-	s := t.begin(m.Parent, &m)
-	m.Parent = ""
-	own(&m.Topic, &m.ID)
-	return s
+	return begin(t, m.Parent, m)
 }
 
 func (m *Sending) describe(f *form) {
-	f.begins("send "+m.Topic, tracepb.Span_SPAN_KIND_PRODUCER)
+	f.begins(tracepb.Span_SPAN_KIND_PRODUCER, "send ", m.Topic)
 	f.operates("send", m.Topic)
 	if m.ID != "" {
 		f.says(semconv.MessagingMessageIDKey, m.ID)
@@ -58,9 +55,6 @@ type Processing struct {
 	Function, Trigger string
 	Run               string
 	Attempt           int
-
-	events int // these stand for Parents and Redrive, once the span has begun
-	links  []point
 }
 
 // maxLinks is how many links a span has at most: those of the first events. As many are usual in OpenTelemetry's SDKs, "Span Limits".
@@ -73,36 +67,33 @@ func (t *Tracer) Process(p Processing) *Span {
 		return nil
 	}
 	from := ""
-	p.events = len(p.Parents)
-	if p.events == 1 {
+	if len(p.Parents) == 1 {
 		from = p.Parents[0]
-	} else {
-		p.links = linksTo(p.Parents)
 	}
-	if asked := pointOf(p.Redrive); !asked.isNone() {
-		p.links = append(p.links, asked)
-	}
-	p.Parents, p.Redrive = nil, ""
-	own(&p.Topic, &p.ID, &p.Function, &p.Trigger, &p.Run)
-	return t.begin(from, &p)
+	return begin(t, from, p)
 }
 
-// linksTo are those of a batch; one place is left, for a redrive's.
-func linksTo(parents []string) []point {
-	links := make([]point, 0, min(len(parents)+1, maxLinks))
-	for _, parent := range parents {
-		if len(links) == maxLinks-1 {
-			break
-		}
-		if p := pointOf(parent); !p.isNone() {
-			links = append(links, p)
+// links are to the events of a batch, and to a redrive's request, which has the place that is left.
+func (p *Processing) links(f *form) {
+	n := 0
+	if len(p.Parents) != 1 {
+		for _, parent := range p.Parents {
+			if n == maxLinks-1 {
+				break
+			}
+			if from := pointOf(parent); !from.isNone() {
+				f.links(from)
+				n++
+			}
 		}
 	}
-	return links
+	if asked := pointOf(p.Redrive); !asked.isNone() {
+		f.links(asked)
+	}
 }
 
 func (p *Processing) describe(f *form) {
-	f.begins("process "+p.Topic, tracepb.Span_SPAN_KIND_CONSUMER)
+	f.begins(tracepb.Span_SPAN_KIND_CONSUMER, "process ", p.Topic)
 	f.operates("process", p.Topic)
 	f.counts(semconv.MessagingDestinationPartitionIDKey, int64(p.Partition))
 	f.counts("dalamb.offset", p.Offset)
@@ -110,23 +101,18 @@ func (p *Processing) describe(f *form) {
 	f.says("dalamb.trigger", p.Trigger)
 	f.says("dalamb.run", p.Run)
 	f.counts("dalamb.attempt", int64(p.Attempt))
-	if p.events == 1 {
+	if len(p.Parents) == 1 {
 		f.says(semconv.MessagingMessageIDKey, p.ID)
 	} else {
-		f.counts(semconv.MessagingBatchMessageCountKey, int64(p.events))
+		f.counts(semconv.MessagingBatchMessageCountKey, int64(len(p.Parents)))
 	}
-	for _, l := range p.links {
-		f.links(l)
-	}
+	p.links(f)
 }
 
 // Processed ends the span of an attempt; outcome says how it went, failure what has failed, "" = nothing.
 func (s *Span) Processed(outcome, failure string) {
-	if s.ends(failure) {
-		s.send(processed(outcome), failure)
+	if f := s.ends(failure); f != nil {
+		f.says("dalamb.outcome", outcome)
+		s.send(f, failure)
 	}
 }
-
-type processed string
-
-func (p processed) describe(f *form) { f.says("dalamb.outcome", string(p)) }

@@ -19,8 +19,6 @@ type Request struct {
 	Path   string // with its query
 	Remote string // who sends it
 	Agent  string
-
-	query string // what of Path is that, once the span has begun
 }
 
 // Request begins the span of a request. HTTP semantic conventions of OpenTelemetry, "HTTP server".
@@ -28,17 +26,14 @@ func (t *Tracer) Request(r Request) *Span {
 	if t == nil {
 		return nil
 	}
-	s := t.begin(r.Parent, &r)
-	r.Parent = ""
-	r.Path, r.query, _ = strings.Cut(r.Path, "?")
-	own(&r.Method, &r.Scheme, &r.Host, &r.Path, &r.query, &r.Remote, &r.Agent)
-	return s
+	return begin(t, r.Parent, r)
 }
 
 func (r *Request) describe(f *form) {
 	method := methodOf(r.Method)
-	f.begins(method, tracepb.Span_SPAN_KIND_SERVER)
-	f.says(semconv.URLPathKey, r.Path)
+	f.begins(tracepb.Span_SPAN_KIND_SERVER, method)
+	path, query, _ := strings.Cut(r.Path, "?")
+	f.says(semconv.URLPathKey, path)
 	f.says(semconv.URLSchemeKey, schemeOf(r.Scheme))
 	f.says(semconv.ServerAddressKey, r.Host)
 	if method != r.Method {
@@ -47,8 +42,8 @@ func (r *Request) describe(f *form) {
 	} else {
 		f.says(semconv.HTTPRequestMethodKey, method)
 	}
-	if r.query != "" {
-		f.says(semconv.URLQueryKey, r.query)
+	if query != "" {
+		f.says(semconv.URLQueryKey, query)
 	}
 	if r.Remote != "" {
 		f.says(semconv.ClientAddressKey, r.Remote)
@@ -83,21 +78,14 @@ func (s *Span) Answered(method, route string, status int) {
 	if status >= http.StatusInternalServerError {
 		failure = cmp.Or(http.StatusText(status), strconv.Itoa(status))
 	}
-	if s.ends(failure) {
-		own(&method, &route)
-		s.send(answered{method, route, status}, failure)
+	f := s.ends(failure)
+	if f == nil {
+		return
 	}
-}
-
-type answered struct {
-	method, route string
-	status        int
-}
-
-func (a answered) describe(f *form) {
-	if a.route != "" {
-		f.name = methodOf(a.method) + " " + a.route
-		f.says(semconv.HTTPRouteKey, a.route)
+	if route != "" {
+		f.begins(f.kind, methodOf(method), " ", route)
+		f.says(semconv.HTTPRouteKey, route)
 	}
-	f.counts(semconv.HTTPResponseStatusCodeKey, int64(a.status))
+	f.counts(semconv.HTTPResponseStatusCodeKey, int64(status))
+	s.send(f, failure)
 }

@@ -1,6 +1,7 @@
 package tracing_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,9 +12,9 @@ import (
 )
 
 // list keeps the spans that it is given.
-type list []*tracing.Span
+type list [][]byte
 
-func (l *list) Take(s *tracing.Span) { *l = append(*l, s) }
+func (l *list) Take(span []byte) { *l = append(*l, slices.Clone(span)) }
 
 // TestWhatAClientSaysCostsNoOthersSpan: OTLP's strings are UTF-8, and a message with another one cannot be written.
 func TestWhatAClientSaysCostsNoOthersSpan(t *testing.T) {
@@ -44,7 +45,7 @@ func TestWhatAClientSaysCostsNoOthersSpan(t *testing.T) {
 			want++
 		}
 		tr.Request(tracing.Request{Method: "GET", Path: "/neighbour"}).Failed("busy\xff")
-		form, _ := tracing.Form(to, 1<<30)
+		form := tracing.Scope(slices.Concat(to...))
 		read := new(tracepb.ScopeSpans)
 		text, err := proto.Marshal(form)
 		if err != nil {
