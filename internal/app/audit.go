@@ -82,12 +82,17 @@ type AuditOf struct {
 
 // VerifyAudit compares the log of a data directory with what was signed of it.
 func VerifyAudit(ctx context.Context, o AuditOf) (report *wire.AuditReport, err error) {
+	o.Verify.Dir = filepath.Join(o.Still.Data, auditDir)
 	log, err := o.open()
+	var damaged *disk.DamagedError
+	if errors.As(err, &damaged) {
+		return audit.Unreadable(o.Verify, damaged.File, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	o.Verify.Log, o.Verify.Dir = log, filepath.Join(o.Still.Data, auditDir)
+	o.Verify.Log = log
 	return audit.Verify(ctx, o.Verify)
 }
 

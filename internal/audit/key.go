@@ -43,7 +43,7 @@ func readKey(dir string) (note.Signer, string, error) {
 	path := filepath.Join(dir, keyFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", fault.New(fault.Invalid, "%s, which signed the checkpoints, is not there", path).
+		return nil, "", fault.New(fault.Invalid, "%s, which signed the checkpoints, is not there: %w", path, fs.ErrNotExist).
 			WithHint("restore the file; or move the directory %s away, and the next start begins another audit with another key", dir)
 	}
 	if err != nil {

@@ -57,11 +57,42 @@ type VerifyOptions struct {
 
 // Verify reads a log, its leaves and the checkpoints, and says what is not as it was signed. Its error is that it could not do so.
 func Verify(ctx context.Context, o VerifyOptions) (*wire.AuditReport, error) {
+	v, err := newVerifier(o)
+	if err != nil {
+		return nil, err
+	}
+	outside, last := v.outside()
+	if err := v.checkpoints(ctx, outside, last); err != nil {
+		return nil, err
+	}
+	if err := v.trees(ctx); err != nil {
+		return nil, err
+	}
+	return v.report, nil
+}
+
+// Unreadable is the report on a log that cannot even be opened, because of a file or a directory that is damaged. Its options have no Log.
+func Unreadable(o VerifyOptions, file string, why error) (*wire.AuditReport, error) {
+	v, err := newVerifier(o)
+	if err != nil {
+		return nil, err
+	}
+	if all, last := v.outside(); last > 0 {
+		v.report.Checkpoints, v.report.Last, v.report.Time = int64(len(all)), last, all[last].time
+	}
+	v.report.Findings = append(v.report.Findings, wire.AuditFinding{Kind: unreadable, File: file, Offset: -1, To: -1, What: "nothing is compared: " + firstLine(why)})
+	return v.report, nil
+}
+
+// newVerifier looks at the keys. Without one that was given, that of the directory is believed, and is to be whole; with one, a copy need have none: who
+// only compares has no use for what signs.
+func newVerifier(o VerifyOptions) (*verifier, error) {
 	v := &verifier{VerifyOptions: o, report: &wire.AuditReport{Findings: []wire.AuditFinding{}}, heads: map[treeID][]signedHead{}, gone: map[string]int64{}}
 	own, err := KeyOf(o.Dir)
-	if err != nil {
-		v.find(badCheckpoint, "the key of the audit: %v", err)
-	} else if _, _, err := readKey(o.Dir); err != nil {
+	if err == nil {
+		_, _, err = readKey(o.Dir)
+	}
+	if err != nil && (v.Key == nil || !errors.Is(err, os.ErrNotExist)) {
 		v.find(badCheckpoint, "the key of the audit: %v", err)
 	}
 	if v.Key == nil {
@@ -71,18 +102,13 @@ func Verify(ctx context.Context, o VerifyOptions) (*wire.AuditReport, error) {
 		return nil, err
 	}
 	v.report.Key = keyText(v.Key.Name(), v.Key.KeyHash())
-	if err := v.checkpoints(ctx); err != nil {
-		return nil, err
-	}
-	if err := v.trees(ctx); err != nil {
-		return nil, err
-	}
-	return v.report, nil
+	return v, nil
 }
 
 type verifier struct {
 	VerifyOptions
 	report *wire.AuditReport
+	blind  bool // the log's own checkpoints cannot all be read, so that one is not there says nothing
 	state  state
 	heads  map[treeID][]signedHead // in the order of their sizes
 	gone   map[string]int64        // ids of topics that were deleted, and the checkpoint that says so
@@ -100,14 +126,9 @@ func (v *verifier) find(kind, format string, args ...any) {
 	v.report.Findings = append(v.report.Findings, wire.AuditFinding{Kind: kind, Offset: -1, To: -1, What: fmt.Sprintf(format, args...)})
 }
 
-// checkpoints gathers the checkpoints in the log and outside, and folds them. What was kept outside is believed where the two differ.
-func (v *verifier) checkpoints(ctx context.Context) error {
-	logged, err := v.logged(ctx)
-	if err != nil {
-		return err
-	}
-	all := map[int64]*Signed{}
-	var last int64
+// outside are the checkpoints that were kept elsewhere, and the number of the last of them.
+func (v *verifier) outside() (all map[int64]*Signed, last int64) {
+	all = map[int64]*Signed{}
 	for i, piece := range pieces(v.Outside) {
 		c, err := openCheckpoint(piece, v.Key)
 		if err != nil {
@@ -119,6 +140,16 @@ func (v *verifier) checkpoints(ctx context.Context) error {
 		}
 		all[c.seq], last = c, max(last, c.seq)
 	}
+	v.report.Outside, v.report.OutsideLast = int64(len(all)), last
+	return all, last
+}
+
+// checkpoints folds those of the log and those outside, which all has up to the number last. What was kept outside is believed where the two differ.
+func (v *verifier) checkpoints(ctx context.Context, all map[int64]*Signed, last int64) error {
+	logged, err := v.logged(ctx)
+	if err != nil {
+		return err
+	}
 	outsideLast := last
 	for seq, c := range logged {
 		switch out := all[seq]; {
@@ -129,7 +160,7 @@ func (v *verifier) checkpoints(ctx context.Context) error {
 		}
 		last = max(last, seq)
 	}
-	for seq := int64(1); seq <= outsideLast; seq++ {
+	for seq := int64(1); seq <= outsideLast && !v.blind; seq++ {
 		if logged[seq] == nil && all[seq] != nil {
 			v.find(logCut, "checkpoint %d of %s, signed %s, is not in the log", seq, v.From, clock(all[seq].time))
 		}
@@ -160,7 +191,8 @@ func (v *verifier) logged(ctx context.Context) (map[int64]*Signed, error) {
 		return out, nil // no topic; that no checkpoint is there is told
 	}
 	if err != nil && ctx.Err() == nil {
-		v.find(unreadable, "%v", err)
+		v.find(unreadable, "%s", firstLine(err))
+		v.blind = true
 		return out, nil
 	}
 	return out, err
@@ -204,7 +236,10 @@ func (v *verifier) kept() {
 	}
 	if err == nil {
 		var own note.Verifier
-		if own, err = KeyOf(v.Dir); err == nil {
+		if own, err = KeyOf(v.Dir); errors.Is(err, os.ErrNotExist) {
+			own, err = v.Key, nil // that of a copy
+		}
+		if err == nil {
 			_, err = openState(sealed, own)
 		}
 	}

@@ -436,3 +436,97 @@ func (r *rig) content() string {
 	}
 	return b.String()
 }
+
+// An auditor's copy has no key that signs, and may have no public one beside it.
+func TestACopyWithoutTheKeyIsVerifiedByThePublicOneThatIsGiven(t *testing.T) {
+	r := newRig(t)
+	r.topic(eventlog.Topic{Name: "orders", Partitions: 1})
+	for i := range 3 {
+		r.emit("orders", 10*i, 10)
+		r.sign()
+	}
+	text, err := os.ReadFile(r.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(r.file, slices.Concat(pieces(text)[:2]...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{keyFile, publicFile} {
+		if err := os.Remove(filepath.Join(r.keep.Dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		if report := r.clean(); report.Outside != 2 || report.OutsideLast != 2 || report.Last != 3 || report.Records < 30 {
+			t.Errorf("without %s: report = %+v, want two checkpoints from outside, three in all, and 30 records", name, report)
+		}
+	}
+	flip(t, filepath.Join(r.keep.Dir, stateFile), 70)
+	r.found(r.verify(), badCheckpoint, eventlog.Position{})
+}
+
+// A table whose blocks are damaged is told of record by record, and what is elsewhere is compared; one that cannot be opened is told of by its name.
+func TestADamagedTableIsAFindingWithItsPlace(t *testing.T) {
+	r := newRig(t)
+	r.topic(eventlog.Topic{Name: "orders", Partitions: 1})
+	r.emit("orders", 0, 600)
+	r.sign()
+	r.close() // makes a table of what is in the write-ahead log, when it is opened again
+	r.open()
+	r.close()
+	key, err := ParseKey(r.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outside, err := os.ReadFile(r.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := filepath.Glob(filepath.Join(r.data, "log", "db", "*.sst"))
+	if err != nil || len(tables) != 1 {
+		t.Fatalf("the tables are %v, %v, want one", tables, err)
+	}
+	whole, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := VerifyOptions{Dir: r.keep.Dir, Key: key, Outside: outside, From: "checkpoints"}
+	for _, part := range []int{4, 8, 12} { // sixteenths
+		text := bytes.Clone(whole)
+		text[len(text)*part/16] ^= 0x20
+		if err := os.WriteFile(tables[0], text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		log, err := disk.Open(disk.Options{Dir: filepath.Join(r.data, "log"), ReadOnly: true})
+		if err != nil {
+			t.Fatalf("with damage at %d/16: %v", part, err)
+		}
+		o := o
+		o.Log = log
+		report, err := Verify(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := report.Findings; len(f) != 1 || f[0].Kind != unreadable || f[0].Topic != "orders" || f[0].To <= f[0].Offset || f[0].To-f[0].Offset > 200 || strings.Contains(f[0].What, "\n") || report.Records < 400 {
+			t.Errorf("with damage at %d/16: %+v, want one finding of some records of orders, and that the others are compared", part, report)
+		}
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+
+	if err := os.WriteFile(tables[0], whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = disk.Open(disk.Options{Dir: filepath.Join(r.data, "log"), ReadOnly: true})
+	var damaged *disk.DamagedError
+	if !errors.As(err, &damaged) {
+		t.Fatalf("Open of a log whose table ends early = %v, want that it is damaged", err)
+	}
+	report, err := Unreadable(o, damaged.File, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := report.Findings; len(f) != 1 || f[0].Kind != unreadable || !strings.HasPrefix(f[0].File, filepath.Join(r.data, "log")) || strings.Contains(f[0].What, "\n") || report.Outside != 1 {
+		t.Errorf("report = %+v, want one finding with a file of the log, and one checkpoint from outside", report)
+	}
+}

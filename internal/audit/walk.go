@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
 )
 
@@ -40,8 +42,15 @@ type walk struct {
 func (w *walk) run(ctx context.Context) error {
 	p := eventlog.Partition{Topic: w.topic.Name, ID: w.id.partition}
 	var err error
-	if w.bounds, err = w.v.Log.Bounds(ctx, p); err != nil {
+	w.bounds, err = w.v.Log.Bounds(ctx, p)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil || fault.KindOf(err) == fault.NotFound:
 		return fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
+	default: // of the others it is known
+		w.v.report.Trees++
+		w.find(unreadable, -1, -1, "none of its records is compared: "+firstLine(err))
+		return nil
 	}
 	leaves, tiles, err := w.files.kept()
 	if err != nil {
@@ -79,7 +88,7 @@ func (w *walk) run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return err
 			}
-			w.find(unreadable, next, next, fmt.Sprintf("cannot be read: %v", err))
+			w.unreadable(next, err)
 		} else if r == nil {
 			return nil
 		} else {
@@ -115,7 +124,7 @@ func (w *walk) one(ctx context.Context, i, from int64, e *entry, ok bool) error 
 	byRecord := e.hash
 	switch {
 	case err != nil:
-		w.find(unreadable, e.offset, e.offset, fmt.Sprintf("cannot be read: %v", err))
+		w.unreadable(e.offset, err)
 	case r != nil && r.Offset == e.offset:
 		byRecord = w.hasher.leaf(w.id.topicID, r)
 		w.v.report.Records++
@@ -200,6 +209,17 @@ func (w *walk) ends(leaves, next int64) {
 		}
 	}
 	w.v.report.Unsigned += max(0, leaves-signed)
+}
+
+// unreadable adds a finding about a record. That of the next one is the same where the cause is, so the message does not say where it stands: the finding does.
+func (w *walk) unreadable(offset int64, err error) {
+	w.find(unreadable, offset, offset, "cannot be read: "+strings.TrimPrefix(firstLine(err), fmt.Sprintf("read %s/%d at %d: ", w.topic.Name, w.id.partition, offset)))
+}
+
+// firstLine is what an error says to people: an engine may add lines about its own inside.
+func firstLine(err error) string {
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	return text
 }
 
 // find adds a finding, to the one before where it is the same of the next offset.

@@ -73,7 +73,7 @@ Exit codes: 0 everything is as it was signed, 1 something is not, 2 the input is
 		if err != nil {
 			return err
 		}
-		if err := out.print(c.OutOrStdout(), report, func(w io.Writer) { printReport(w, report, checkpoints != "", key != "") }); err != nil {
+		if err := out.print(c.OutOrStdout(), report, func(w io.Writer) { printReport(w, report, checkpoints, key != "") }); err != nil {
 			return err
 		}
 		if n := int64(len(report.Findings)); n > 0 {
@@ -124,11 +124,25 @@ func (o *outsideAccess) read(ctx context.Context, place string, key note.Verifie
 	return text, nil
 }
 
-func printReport(w io.Writer, r *wire.AuditReport, outside, key bool) {
+// lastOf says how far the checkpoints outside reach: what only the log says could have been signed anew.
+func lastOf(r *wire.AuditReport) string {
+	switch {
+	case r.OutsideLast == 0:
+		return "so all are the log's own"
+	case r.OutsideLast < r.Last:
+		return fmt.Sprintf("up to number %d; those behind it, up to %d, are only in the log", r.OutsideLast, r.Last)
+	}
+	return fmt.Sprintf("up to number %d, the last", r.OutsideLast)
+}
+
+// printReport prints a report for people. checkpoints is where those outside came from, "" = from nowhere; key is that one was given.
+func printReport(w io.Writer, r *wire.AuditReport, checkpoints string, key bool) {
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		place := ""
 		switch {
+		case f.File != "":
+			place = clean(f.File) + ": "
 		case f.Topic == "":
 		case f.Offset < 0:
 			place = fmt.Sprintf("%s/%d: ", clean(f.Topic), f.Partition)
@@ -144,6 +158,9 @@ func printReport(w io.Writer, r *wire.AuditReport, outside, key bool) {
 		fmt.Fprintf(w, ", the last of %s", zoned(r.Time))
 	}
 	fmt.Fprintln(w)
+	if checkpoints != "" {
+		fmt.Fprintf(w, "%s of these came from %s, %s\n", count(r.Outside, "checkpoint"), clean(checkpoints), lastOf(r))
+	}
 	for _, n := range []struct {
 		n    int64
 		what string
@@ -157,7 +174,7 @@ func printReport(w io.Writer, r *wire.AuditReport, outside, key bool) {
 			fmt.Fprintf(w, "%s %s\n", count(n.n, "record"), n.what)
 		}
 	}
-	if !outside || !key {
+	if checkpoints == "" || !key {
 		fmt.Fprintln(w, "compared with what is in the data directory itself; give --checkpoints and --key from elsewhere to find what was changed together with it")
 	}
 	if len(r.Findings) == 0 {

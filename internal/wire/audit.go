@@ -85,6 +85,8 @@ type AuditReport struct {
 	Key         string         `json:"key"`         // that checkpoints were checked with
 	Checkpoints int64          `json:"checkpoints"` // with that key
 	Last        int64          `json:"last"`        // the number of the last of them
+	Outside     int64          `json:"outside"`     // checkpoints with that key that were kept outside
+	OutsideLast int64          `json:"outsideLast"` // the number of the last of those; 0 = there is none
 	Time        time.Time      `json:"time,omitzero"`
 	Trees       int            `json:"trees"`
 	Records     int64          `json:"records"`   // as they were hashed
@@ -98,6 +100,7 @@ type AuditReport struct {
 // AuditFinding is something that is not as it was signed, and where.
 type AuditFinding struct {
 	Kind      string `json:"kind"`
+	File      string `json:"file,omitempty"` // what of the data directory is damaged, where nothing could be compared
 	Topic     string `json:"topic,omitempty"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"` // the first; -1 = it is about no offset

@@ -47,6 +47,7 @@ type Log struct {
 	guard     *guard
 	db        *pebble.DB
 	unlock    func() error
+	reading   bool // nobody writes
 	failureFlags
 
 	queue      *queue
@@ -204,7 +205,7 @@ func (l *Log) openPebble(o Options) (db *pebble.DB, err error) {
 	db, err = pebble.Open(o.FS.PathJoin(o.Dir, "db"), opts)
 	if o.ReadOnly {
 		if err != nil {
-			return nil, unreadable(o.Dir, err)
+			return nil, l.unread(err)
 		}
 		return db, nil
 	}

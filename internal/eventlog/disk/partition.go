@@ -31,6 +31,8 @@ type partition struct {
 	wake       chan struct{} // closed when end moves and somebody waits
 	waited     atomic.Bool
 
+	damaged error // why nothing of it can be read, in a log that is only read; nil = it can
+
 	bytes   atomic.Int64 // of the kept records, as last published
 	cleaned atomic.Int64 // compaction has seen all offsets below
 	kept    atomic.Int64 // records that the last pass of compaction left; 0 = not known
@@ -71,8 +73,8 @@ func newPartition(t *topic, id int32) *partition {
 	return &partition{topic: t, id: id, wake: make(chan struct{})}
 }
 
-// load reads the state row and counts what was appended after it.
-func (p *partition) load(db *pebble.DB) error {
+// load reads the state row and counts what was appended after it. In a log that is only read, damage there is passed over.
+func (p *partition) load(db *pebble.DB, reading bool) error {
 	row, closer, err := db.Get(stateKey(p.topic.number, uint32(p.id)))
 	switch {
 	case err == pebble.ErrNotFound:
@@ -103,6 +105,9 @@ func (p *partition) load(db *pebble.DB) error {
 	p.start, p.end = p.w.start, p.w.next
 	p.bytes.Store(p.w.bytes)
 	p.cleaned.Store(p.w.cleaned)
+	if err != nil && reading {
+		return p.salvage(db, err)
+	}
 	return err
 }
 

@@ -25,7 +25,8 @@ func (l *Log) partition(p eventlog.Partition) (*partition, error) {
 	if p.ID < 0 || int(p.ID) >= len(t.partitions) {
 		return nil, eventlog.NoPartition(p, len(t.partitions))
 	}
-	return t.partitions[p.ID], nil
+	part := t.partitions[p.ID]
+	return part, part.damaged
 }
 
 // Read is eventlog.Log's.

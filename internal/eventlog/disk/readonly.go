@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sys/unix"
 
@@ -56,6 +57,7 @@ func openToRead(o Options) (*Log, error) {
 	}
 	o.FS = readFS{o.FS}
 	l := newLog(o, lock.Close)
+	l.reading = true
 	if l.metrics, err = newMetrics(nil, l); err == nil {
 		l.db, err = l.openPebble(o)
 	}
@@ -64,11 +66,57 @@ func openToRead(o Options) (*Log, error) {
 	}
 	if err := errors.Join(l.loadTopics(), l.loadGroups()); err != nil {
 		l.guardOver()
-		return nil, errors.Join(unreadable(o.Dir, err), l.db.Close(), lock.Close())
+		return nil, errors.Join(l.unread(err), l.db.Close(), lock.Close())
 	}
 	l.guard.open.Store(true)
 	l.queue.close(errReadOnly)
 	return l, nil
+}
+
+// DamagedError is that a log that was to be read cannot be.
+type DamagedError struct {
+	File string // what is damaged: a file of the log, or its directory where the store does not say which
+	Err  error  // with what to do
+}
+
+func (e *DamagedError) Error() string { return e.Err.Error() }
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// unread is unreadable with what is damaged, unless nobody may read it.
+func (l *Log) unread(err error) error {
+	said := unreadable(l.dir, err)
+	if errors.Is(err, fs.ErrPermission) {
+		return said
+	}
+	d := &DamagedError{File: l.dir, Err: said}
+	l.damaged.Range(func(path, _ any) bool {
+		d.File = path.(string)
+		return false
+	})
+	return d
+}
+
+// salvage is what load does with a partition whose newest records cannot all be counted, because of why: its end is behind the last one, so that those which
+// can be read are. Its error is that even that cannot be found.
+func (p *partition) salvage(db *pebble.DB, why error) error {
+	end, err := p.last(db)
+	if err != nil {
+		return why
+	}
+	p.end = max(p.end, end)
+	return nil
+}
+
+// last is the offset behind the last record that is stored.
+func (p *partition) last(db *pebble.DB) (end int64, err error) {
+	it, err := db.NewIter(p.bounds(0, maxOffset))
+	if err != nil {
+		return 0, err
+	}
+	if it.Last() {
+		end = offsetOfKey(it.Key()) + 1
+	}
+	return end, it.Close()
 }
 
 // unreadable says why a directory cannot be read.

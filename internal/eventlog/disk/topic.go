@@ -64,9 +64,11 @@ func (l *Log) loadTopics() error {
 		}}
 		for id := range r.Partitions {
 			p := newPartition(t, id)
-			if err := p.load(l.db); err != nil {
+			err := p.load(l.db, l.reading)
+			if err != nil && !l.reading {
 				return err
 			}
+			p.damaged = err
 			t.partitions = append(t.partitions, p)
 		}
 		l.topics[name], l.numbers[t.number] = t, t
