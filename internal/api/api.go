@@ -79,9 +79,8 @@ type Dispatcher interface {
 	Edit(ctx context.Context, id string, e *event.Event, version int) (string, error)
 	// Discard takes dead letters away for good, all of them or none.
 	Discard(ctx context.Context, ids []string, reason string) error
-	// Lag is how many events each trigger of a function, "" = of all, has not finished, on all nodes; those of which nothing is known are
-	// not in it.
-	Lag(ctx context.Context, function string) map[TriggerRef]int64
+	// Lag is how many events each trigger of a function, "" = of all, has not finished, on all nodes. The error is why some are Partial.
+	Lag(ctx context.Context, function string) (map[TriggerRef]Lag, error)
 	// Positions says for each partition of a trigger's topic below which offset the trigger has nothing left to do.
 	Positions(ctx context.Context, t *catalog.Trigger) (map[int32]int64, error)
 	// ParkedEvents gives each event that waits long for its next attempt by a trigger, whether its topic has it still or not.
@@ -98,6 +97,12 @@ type Replays interface {
 
 // TriggerRef names a trigger of a function.
 type TriggerRef struct{ Function, Trigger string }
+
+// Lag is how many events a trigger has not finished.
+type Lag struct {
+	Events  int64
+	Partial bool // at least so many: of some partitions it is not known
+}
 
 // Fleet is what the API needs of fleet.
 type Fleet interface {

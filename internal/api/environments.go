@@ -139,7 +139,8 @@ func (a *API) listEnvironments(r *http.Request, _ query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, lags := wire.EnvironmentList{Environments: []wire.Environment{}}, a.dispatcher.Lag(r.Context(), "")
+	list := wire.EnvironmentList{Environments: []wire.Environment{}}
+	lags, _ := a.dispatcher.Lag(r.Context(), "") // as in listFunctions
 	for _, e := range a.catalog.View().Environments() {
 		w := wire.Environment{Name: e.Name, Functions: len(e.Functions), Secrets: len(e.Secrets), Config: len(e.Config), Topics: len(ownOf(e.Name, names))}
 		for _, f := range e.Functions {
@@ -148,7 +149,9 @@ func (a *API) listEnvironments(r *http.Request, _ query) (any, error) {
 			}
 			for _, t := range f.Triggers {
 				if t.Route == nil {
-					w.Lag += lags[TriggerRef{f.Name, t.Name}]
+					lag := lags[TriggerRef{f.Name, t.Name}]
+					w.Lag += lag.Events
+					w.LagPartial = w.LagPartial || lag.Partial
 				}
 			}
 		}

@@ -15,7 +15,8 @@ import (
 
 func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
 	runner := a.node(r.Context()).Runner
-	instances, lags := a.fleet.Counts(), a.dispatcher.Lag(r.Context(), "")
+	instances := a.fleet.Counts()
+	lags, _ := a.dispatcher.Lag(r.Context(), "") // of each it is told whether it is partial; why is the node's health
 	troubles := a.fleet.Troubles()
 	list := wire.FunctionList{Functions: []wire.FunctionSummary{}}
 	for _, f := range a.catalog.View().Functions() {
@@ -27,7 +28,9 @@ func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
 		}
 		for _, t := range f.Triggers {
 			if t.Route == nil {
-				s.Lag += lags[TriggerRef{f.Name, t.Name}]
+				lag := lags[TriggerRef{f.Name, t.Name}]
+				s.Lag += lag.Events
+				s.LagPartial = s.LagPartial || lag.Partial
 			}
 		}
 		for _, t := range troubles {
@@ -95,13 +98,14 @@ func (a *API) listTriggers(r *http.Request, q query) (any, error) {
 
 // triggerPositions is how far triggers are, and which topics there are.
 type triggerPositions struct {
-	lag, lost map[TriggerRef]int64
-	topics    map[string]bool
+	lag    map[TriggerRef]Lag
+	lost   map[TriggerRef]int64
+	topics map[string]bool
 }
 
 // positionsOf asks for those of a function's triggers at once, "" = of all.
 func (a *API) positionsOf(ctx context.Context, fn string) (p triggerPositions, err error) {
-	p.lag = a.dispatcher.Lag(ctx, fn)
+	p.lag, _ = a.dispatcher.Lag(ctx, fn) // as in listFunctions
 	if p.lost, err = a.lost(fn); err != nil {
 		return p, err
 	}
@@ -120,7 +124,7 @@ func wireTrigger(t *catalog.Trigger, p triggerPositions) wire.Trigger {
 	ref := TriggerRef{t.Function, t.Name}
 	w := wire.Trigger{Trigger: t.Trigger, Paused: t.Paused, PausedKeys: len(t.PausedKeys), Max: t.Max}
 	if lag, ok := p.lag[ref]; ok && t.Route == nil {
-		w.Lag = &lag
+		w.Lag, w.LagPartial = &lag.Events, lag.Partial
 	}
 	if t.Topic != "" {
 		w.Lost = p.lost[ref]
@@ -200,10 +204,11 @@ func (a *API) RemoveVersion(ctx context.Context, name string, version int) error
 
 // waiting is how many events each trigger of a function has not finished, by the trigger's name.
 func (a *API) waiting(ctx context.Context, f *catalog.Function) map[string]int64 {
-	lags, out := a.dispatcher.Lag(ctx, f.Name), map[string]int64{}
+	out := map[string]int64{}
+	lags, _ := a.dispatcher.Lag(ctx, f.Name) // what is known is told
 	for _, t := range f.Triggers {
 		if t.Route == nil {
-			out[t.Name] = lags[TriggerRef{f.Name, t.Name}]
+			out[t.Name] = lags[TriggerRef{f.Name, t.Name}].Events
 		}
 	}
 	return out

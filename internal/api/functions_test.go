@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -194,8 +195,14 @@ func TestFunctionsShowWhatIsKnown(t *testing.T) {
 	if len(fs) != 1 || fs[0].Version != 1 || fs[0].Instances != 1 || fs[0].Triggers != 2 || fs[0].Lag != 14 || !fs[0].Isolated || fs[0].Entry != function.EntryStdio {
 		t.Errorf("Functions = %+v", fs)
 	}
+	n.script.lagTrouble = errors.New("no broker answers")
+	partial, err := n.client.Functions(t.Context())
+	ok(t, err)
 	f, err := n.client.Function(t.Context(), "pay")
 	ok(t, err)
+	if fs[0].LagPartial || !partial[0].LagPartial || partial[0].Lag != 14 || f.Triggers[0].LagPartial || !f.Triggers[1].LagPartial {
+		t.Errorf("where a lag is partial: %+v, %+v, want that it is said of on-order and the function alone", partial, f.Triggers)
+	}
 	if len(f.Instances) != 1 || f.Instances[0].ID != "i1" {
 		t.Errorf("instances = %+v, want i1", f.Instances)
 	}

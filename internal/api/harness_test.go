@@ -81,10 +81,13 @@ type script struct {
 	result    *function.Result
 	err       error
 	instances []wire.Instance
-	isolated  bool
-	images    bool // its runner has file systems of its own
-	lacks     []string
-	log       eventlog.Log
+
+	lagTrouble error // why the lag of a trigger is partial
+
+	isolated bool
+	images   bool // its runner has file systems of its own
+	lacks    []string
+	log      eventlog.Log
 
 	unfinished bool           // no trigger has finished any event
 	parked     []*event.Event // by each trigger
@@ -145,8 +148,8 @@ func (s *script) Discard(ctx context.Context, ids []string, reason string) error
 	return err
 }
 
-func (s *script) Lag(context.Context, string) map[TriggerRef]int64 {
-	return map[TriggerRef]int64{{"pay", "invoke"}: 7, {"pay", "on-order"}: 7, {"other", "on-order"}: 1}
+func (s *script) Lag(context.Context, string) (map[TriggerRef]Lag, error) {
+	return map[TriggerRef]Lag{{"pay", "invoke"}: {7, false}, {"pay", "on-order"}: {7, s.lagTrouble != nil}, {"other", "on-order"}: {1, false}}, s.lagTrouble
 }
 
 func (s *script) Positions(_ context.Context, t *catalog.Trigger) (map[int32]int64, error) {

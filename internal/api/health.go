@@ -25,14 +25,17 @@ func wireHealth(fn string, r health.Report) wire.Health {
 	return out
 }
 
-func (a *API) getHealth(*http.Request, query) (any, error) {
+func (a *API) getHealth(r *http.Request, _ query) (any, error) {
 	out := wire.NodeHealth{Health: wireHealth("", a.health.Node()), Functions: []wire.Health{}}
 	if a.shipping != nil {
 		out.Shipping = a.shipping()
 	}
+	if _, err := a.dispatcher.Lag(r.Context(), ""); err != nil {
+		out.LagTrouble = err.Error()
+	}
 	for _, f := range a.catalog.View().Functions() {
-		if r := a.health.Function(f.Name); called(r) {
-			out.Functions = append(out.Functions, wireHealth(f.Name, r))
+		if report := a.health.Function(f.Name); called(report) {
+			out.Functions = append(out.Functions, wireHealth(f.Name, report))
 		}
 	}
 	return out, nil

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -31,6 +32,10 @@ func TestHealthHasItsFigures(t *testing.T) {
 	ok(t, err)
 	if h.Grade != "degraded" || len(h.Measures) != 1 || h.Measures[0].Average != .75 || h.Measures[0].Degraded != .5 || h.Measures[0].Samples != 12 {
 		t.Errorf("Health = %+v", h)
+	}
+	n.script.lagTrouble = errors.New("no broker answers")
+	if ill, err := n.client.Health(t.Context()); err != nil || h.LagTrouble != "" || ill.LagTrouble != "no broker answers" {
+		t.Errorf("Health has the trouble %q, and %q (%v) where lags cannot be asked for", h.LagTrouble, ill.LagTrouble, err)
 	}
 	if len(h.Functions) != 1 || h.Functions[0].Function != "called" {
 		t.Errorf("Health has functions %+v, want the one that was called", h.Functions)

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -215,6 +216,7 @@ func bodies(t *testing.T, code string) map[string][]string {
 // Each route of the API is asked, by a token of acme with the widest role, for what is beta's and production's. Nothing of them is told, and nothing of them changes.
 func TestATenantIsToldNothingOfOthersByAnyRoute(t *testing.T) {
 	n, code := aviary(t)
+	n.script.lagTrouble = errors.New("read where beta.canary/0 ends: nobody answers")
 	tenants := map[string]string{}
 	for _, role := range []string{"admin", "deployer", "operator", "viewer"} {
 		tenants[role] = n.tokenOf("of-acme-"+role, wire.TokenCreate{Role: role, Environment: "acme"})

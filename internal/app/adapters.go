@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -122,10 +121,7 @@ func (f instances) Troubles() []wire.Trouble {
 }
 
 // dispatcher shows dispatch to the API.
-type dispatcher struct {
-	*dispatch.Dispatcher
-	logger *slog.Logger
-}
+type dispatcher struct{ *dispatch.Dispatcher }
 
 func (d dispatcher) Redrive(ctx context.Context, r api.Redrive) (string, error) {
 	return d.Dispatcher.Redrive(ctx, dispatch.RedriveRequest{
@@ -144,16 +140,13 @@ func (d dispatcher) Discard(ctx context.Context, ids []string, reason string) er
 	return err
 }
 
-func (d dispatcher) Lag(ctx context.Context, fn string) map[api.TriggerRef]int64 {
-	lags := map[api.TriggerRef]int64{}
+func (d dispatcher) Lag(ctx context.Context, fn string) (map[api.TriggerRef]api.Lag, error) {
+	lags := map[api.TriggerRef]api.Lag{}
 	all, err := d.LagOverall(ctx, fn)
-	if err != nil {
-		d.logger.Debug("lag of other nodes is not known", "err", err) // what this node knows is better than nothing
-	}
 	for _, l := range all {
-		lags[api.TriggerRef{Function: l.Function, Trigger: l.Trigger}] = l.Behind
+		lags[api.TriggerRef{Function: l.Function, Trigger: l.Trigger}] = api.Lag{Events: l.Behind, Partial: l.Partial}
 	}
-	return lags
+	return lags, err
 }
 
 // lags are how far the trigger of each function is behind that is furthest behind, for alerts. The dispatcher runs.

@@ -148,7 +148,7 @@ func (n *Node) wire(token string) error {
 		return err
 	}
 	n.api, err = api.New(api.Options{
-		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher, n.logger}, Replays: n.replays, Fleet: instances{n.fleet}, Health: n.health, Services: n.services, Code: n.share, Images: keptImages{n.images, n}, Follower: followed{n}, Repositories: repositories{n}, Builds: n.builds, Signed: c.Build.Require == config.RequireSigned,
+		Log: n.log, Catalog: n.catalog, History: n.history, Dispatcher: dispatcher{n.dispatcher}, Replays: n.replays, Fleet: instances{n.fleet}, Health: n.health, Services: n.services, Code: n.share, Images: keptImages{n.images, n}, Follower: followed{n}, Repositories: repositories{n}, Builds: n.builds, Signed: c.Build.Require == config.RequireSigned,
 		Hooks:    told{n.incoming, n.refusals},
 		Aims:     aws.Aims,
 		Machine:  n.machine,

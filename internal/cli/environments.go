@@ -234,7 +234,7 @@ func envList(env *environment) *cobra.Command {
 				}
 				var rows []row
 				for _, e := range list {
-					rows = append(rows, cells(e.Name, strconv.Itoa(e.Functions), strconv.Itoa(e.Triggers), strconv.Itoa(e.Secrets), strconv.Itoa(e.Config), strconv.Itoa(e.Topics), number(e.Lag)))
+					rows = append(rows, cells(e.Name, strconv.Itoa(e.Functions), strconv.Itoa(e.Triggers), strconv.Itoa(e.Secrets), strconv.Itoa(e.Config), strconv.Itoa(e.Topics), lagText(e.Lag, e.LagPartial)))
 				}
 				table(w, []string{"ENVIRONMENT", "FUNCTIONS", "TRIGGERS", "SECRETS", "CONFIG", "TOPICS", "LAG"}, rows)
 			})

@@ -49,7 +49,7 @@ LAG how many events its triggers have not finished.`,
 				for _, f := range fs {
 					rows = append(rows, cells(
 						f.Name, strconv.Itoa(f.Version), string(f.Entry), strconv.Itoa(f.Triggers), strconv.Itoa(f.Instances),
-						strconv.FormatInt(f.Lag, 10), isolation(f.Isolated, f.Lacks), stamp(f.Created),
+						lagText(f.Lag, f.LagPartial), isolation(f.Isolated, f.Lacks), stamp(f.Created),
 					))
 				}
 				table(w, []string{"NAME", "LIVE", "ENTRY", "TRIGGERS", "INSTANCES", "LAG", "ISOLATION", "DEPLOYED"}, rows)
@@ -114,7 +114,7 @@ func printFunction(w io.Writer, f *wire.Function) {
 	for _, t := range f.Triggers {
 		lag, state := "-", "on"
 		if t.Lag != nil {
-			lag = strconv.FormatInt(*t.Lag, 10)
+			lag = lagText(*t.Lag, t.LagPartial)
 		}
 		switch {
 		case t.Paused:

@@ -18,7 +18,7 @@ func healthCommand(env *environment) *cobra.Command {
 		Short: "Say how well the node, or a function on it, does",
 		Long: `Say how well the node and its functions do that were called lately, or one function: healthy, degraded or unhealthy, by averages over the last while
 (health.window) that are held against the node's bounds (health.store, queue, errors, response). A measure with few samples is healthy. BOUNDS are those from which on an average is
-degraded and unhealthy. Of the sinks of log lines (logs.ship) it says how far they are behind, and why they fail. See docs/health.md.
+degraded and unhealthy. Of the sinks of log lines (logs.ship) it says how far they are behind, and why they fail; and where the lag of some triggers is not wholly known, why. See docs/health.md.
 
 Exit codes: 0 healthy or degraded, 1 unhealthy, or there is no such node or function, 2 the input is wrong.`,
 		Args: cobra.MaximumNArgs(1),
@@ -40,7 +40,11 @@ Exit codes: 0 healthy or degraded, 1 unhealthy, or there is no such node or func
 			if err != nil {
 				return err
 			}
-			if err := out.print(c.OutOrStdout(), answer, func(w io.Writer) { printHealth(w, list()); printShipping(w, all.Shipping) }); err != nil {
+			if err := out.print(c.OutOrStdout(), answer, func(w io.Writer) {
+				printHealth(w, list())
+				printShipping(w, all.Shipping)
+				printLagTrouble(w, all.LagTrouble)
+			}); err != nil {
 				return err
 			}
 			if n, err := node.Node(c.Context()); err == nil { // who may not ask for it gets the grades nevertheless
@@ -96,6 +100,13 @@ func printShipping(w io.Writer, all []wire.Shipping) {
 	}
 	fmt.Fprintln(w)
 	table(w, []string{"LOG SINK", "BEHIND", "FAILS SINCE", "STATE"}, rows)
+}
+
+// printLagTrouble tells why some lags end with a plus sign.
+func printLagTrouble(w io.Writer, trouble string) {
+	if trouble != "" {
+		fmt.Fprintf(w, "\nthe lag of some triggers is not wholly known: %s\n", clean(trouble))
+	}
 }
 
 // measured writes a value in the unit of its measure.

@@ -33,6 +33,7 @@ type topRow struct {
 	Instances int     `json:"instances"`
 	Waiting   float64 `json:"waiting"` // calls, on average
 	Lag       int64   `json:"lag"`     // events
+	Partial   bool    `json:"lagPartial,omitempty"`
 	Trouble   string  `json:"trouble,omitempty"`
 }
 
@@ -43,7 +44,7 @@ func newTopView(node *wire.Node, health *wire.NodeHealth, functions []wire.Funct
 		graded[health.Functions[i].Function] = &health.Functions[i]
 	}
 	for _, f := range functions {
-		r := topRow{Name: f.Name, Version: f.Version, Grade: "-", Instances: f.Instances, Lag: f.Lag}
+		r := topRow{Name: f.Name, Version: f.Version, Grade: "-", Instances: f.Instances, Lag: f.Lag, Partial: f.LagPartial}
 		if len(f.Troubles) > 0 {
 			r.Trouble = f.Troubles[0].Reason
 		}
@@ -154,8 +155,8 @@ func (v *topView) lines(by topOrder, now time.Time) []string {
 		fmt.Sprintf("%-17s %4s %-9s %7s %5s %7s %7s %4s %5s %6s", "FUNCTION", "VER", "GRADE", "CALLS/S", "ERR%", "AVERAGE", "P95", "INST", "WAIT", "LAG"),
 	}
 	for _, r := range by.sorted(v.Functions) {
-		line := fmt.Sprintf("%-17s %4d %-9s %7.1f %5s %7s %7s %4d %5.3g %6d", short(r.Name, 17), r.Version, r.Grade, r.Rate,
-			strconv.FormatFloat(r.Errors*100, 'f', 1, 64), seconds(r.Average), seconds(r.P95), r.Instances, r.Waiting, r.Lag)
+		line := fmt.Sprintf("%-17s %4d %-9s %7.1f %5s %7s %7s %4d %5.3g %6s", short(r.Name, 17), r.Version, r.Grade, r.Rate,
+			strconv.FormatFloat(r.Errors*100, 'f', 1, 64), seconds(r.Average), seconds(r.P95), r.Instances, r.Waiting, lagText(r.Lag, r.Partial))
 		all = append(all, line)
 		if r.Trouble != "" {
 			all = append(all, "  "+short(r.Trouble, 76))

@@ -61,11 +61,19 @@ func triggerLine(t *wire.FunctionTrigger) row {
 		state = "paused"
 	}
 	if t.Lag != nil {
-		lag = strconv.FormatInt(*t.Lag, 10)
+		lag = lagText(*t.Lag, t.LagPartial)
 	}
 	line := cells(t.Function+"/"+t.Name, of, state, lag, strconv.FormatInt(t.Lost, 10))
 	if t.Error != "" {
 		line.notes = []string{oneLine(t.Error)}
 	}
 	return line
+}
+
+// lagText is a lag in a table; one that is not wholly known ends with a plus sign.
+func lagText(lag int64, partial bool) string {
+	if partial {
+		return strconv.FormatInt(lag, 10) + "+"
+	}
+	return strconv.FormatInt(lag, 10)
 }

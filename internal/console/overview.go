@@ -21,6 +21,7 @@ type overviewPage struct {
 	Ill        []wire.Health // functions that are not healthy
 	Functions  []wire.FunctionSummary
 	Lag        int64
+	LagPartial bool // it is at least so many
 	Instances  wire.InstanceList
 	States     map[string]int // instances by state
 	Rollouts   []wire.Rollout // under way
@@ -82,6 +83,7 @@ func (c *Console) overview(v *visit) (frame, error) {
 	}
 	for _, f := range p.Functions {
 		p.Lag += f.Lag
+		p.LagPartial = p.LagPartial || f.LagPartial
 	}
 	for _, h := range p.Health.Functions {
 		if h.Grade != "healthy" {

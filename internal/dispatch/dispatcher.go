@@ -67,6 +67,8 @@ type Dispatcher struct {
 	shown    time.Duration // see mirrorEvery
 	duties   []Duty
 
+	elsewhere elsewhere
+
 	quotas Quotas
 	budget budget
 	gates  gates
@@ -126,7 +128,7 @@ func New(o Options) (*Dispatcher, error) {
 		seed: maphash.MakeSeed(), window: laneWindow, parked: laneParked, dedupe: dedupeMost, stale: staleKeys,
 		quotas: o.Quotas, budget: budget{max: o.MaxHeld}, gates: gates{of: map[int64]*gate{}}, solo: newGate(1),
 		shown: mirrorEvery, topics: &topics{log: o.Log}, progress: newProgressLog(o.Log), sought: make(chan struct{}, 1), calmed: make(chan struct{}, 1),
-		partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},
+		elsewhere: elsewhere{read: map[int64]mirrored{}}, partitions: map[eventlog.Partition]*partition{}, jobs: map[eventlog.Partition]*jobs{},
 		duties: o.Duties, watches: map[eventlog.Partition][]*watch{},
 	}
 	d.ending = stages{send{topics: d.topics, view: o.Catalog.View, limit: o.EventLimit, now: o.Now, quotas: o.Quotas}, record{now: o.Now}}

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -21,6 +22,7 @@ type Lag struct {
 	Parked   int64 // of those, events that wait long or whose key is paused, with what is blocked behind them
 	Detached int   // partitions in which it has left the shared scan
 	Paused   bool
+	Partial  bool // of some partitions it is not known where they end, or how far the trigger is there: it may be further behind
 }
 
 // lagPatience is how long the log is asked where partitions end. People and Prometheus wait for the answer.
@@ -75,9 +77,9 @@ func (p *partition) publish(now time.Time) {
 	p.status.Store(s)
 }
 
-// Lag says how far each trigger is behind, by function and trigger. Triggers of partitions that this node does not own are
-// counted as far as it knows, and so are all while the log does not answer.
-func (d *Dispatcher) Lag() []Lag { return d.lagIn(d.plan(), d.started()) }
+// Lag says how far each trigger is behind in the partitions that this node owns, by function and trigger. Where the log does not say within two seconds where
+// they end, the lag is Partial: as of what this node has read. The error is why.
+func (d *Dispatcher) Lag() ([]Lag, error) { return d.lagIn(d.plan(), d.started()) }
 
 // started is what the actors say of the partitions that this node owns and works on.
 func (d *Dispatcher) started() map[eventlog.Partition]*status {
@@ -90,7 +92,7 @@ func (d *Dispatcher) started() map[eventlog.Partition]*status {
 	return all
 }
 
-func (d *Dispatcher) lagIn(pl *plan, started map[eventlog.Partition]*status) []Lag {
+func (d *Dispatcher) lagIn(pl *plan, started map[eventlog.Partition]*status) (all []Lag, why error) {
 	lags := make(map[int64]*Lag, len(pl.triggers))
 	for _, ts := range pl.byTopic { // plan.triggers has replays too, and a trigger that was sought in a partition twice
 		for _, t := range ts {
@@ -99,15 +101,14 @@ func (d *Dispatcher) lagIn(pl *plan, started map[eventlog.Partition]*status) []L
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lagPatience)
 	defer cancel()
-	answers := true
 	for p, s := range started {
 		end := s.scan
-		if answers {
+		if why == nil { // else the log does not answer for this one either, and what this node has read is known all the same
 			switch b, err := d.log.Bounds(ctx, p); {
 			case fault.KindOf(err) == fault.NotFound:
 				continue // the topic has just gone
-			case err != nil: // what this node has read is known all the same
-				answers = false
+			case err != nil:
+				why = fmt.Errorf("read where %s/%d ends: %w", p.Topic, p.ID, err)
 			default:
 				end = b.End
 			}
@@ -117,19 +118,20 @@ func (d *Dispatcher) lagIn(pl *plan, started map[eventlog.Partition]*status) []L
 			lag.Behind += max(0, end-ls.scanned) + ls.pending
 			lag.Pending += ls.pending
 			lag.Parked += ls.parked
+			lag.Partial = lag.Partial || why != nil
 			if !ls.attached {
 				lag.Detached++
 			}
 		}
 	}
-	all := make([]Lag, 0, len(lags))
+	all = make([]Lag, 0, len(lags))
 	for _, l := range lags {
 		all = append(all, *l)
 	}
 	slices.SortFunc(all, func(a, b Lag) int {
 		return cmp.Or(cmp.Compare(a.Function, b.Function), cmp.Compare(a.Trigger, b.Trigger))
 	})
-	return all
+	return all, why
 }
 
 // Refused lists the partitions that are not started, with the reason.

@@ -2,9 +2,15 @@ package dispatch
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fleet"
@@ -43,7 +49,11 @@ func TestTheLagOfASoughtTriggerIsNeverNothing(t *testing.T) {
 	look := func(when string) {
 		t.Helper()
 		rows := 0
-		for _, l := range n.d.Lag() {
+		lags, err := n.d.Lag()
+		if err != nil {
+			t.Errorf("%s Lag = %v", when, err)
+		}
+		for _, l := range lags {
 			if l.Function != "f" || l.Trigger != "t" {
 				continue
 			}
@@ -121,5 +131,110 @@ func TestPositionsThatWereLostAreMirroredAgain(t *testing.T) {
 	m.round(ctx)
 	if got := at(); want != 5 || got != want {
 		t.Errorf("a day later the group stands at %d, before at %d, want 5", got, want)
+	}
+}
+
+// mute is a log that does not say where partitions end, or where groups stand, while it is told so.
+type mute struct {
+	eventlog.Log
+	bounds, offsets atomic.Bool
+	asked           atomic.Int64 // for a group's position
+}
+
+var errMute = errors.New("nobody answers")
+
+func (m *mute) Bounds(ctx context.Context, p eventlog.Partition) (eventlog.Bounds, error) {
+	if m.bounds.Load() {
+		return eventlog.Bounds{}, errMute
+	}
+	return m.Log.Bounds(ctx, p)
+}
+
+func (m *mute) Offsets(ctx context.Context, group string) ([]eventlog.GroupOffset, error) {
+	m.asked.Add(1)
+	if m.offsets.Load() {
+		return nil, errMute
+	}
+	return m.Log.Offsets(ctx, group)
+}
+
+// TestTheLagOfEveryTriggerIsKnownElsewhereOrSaidToBePartial has more triggers than are mirrored at a time.
+func TestTheLagOfEveryTriggerIsKnownElsewhereOrSaidToBePartial(t *testing.T) {
+	const many = mirrorMost + 20
+	w := newWorld(t, setting{partitions: 1})
+	defer w.close()
+	for _, fn := range []string{"f", "g"} {
+		var triggers []function.Trigger
+		for i := range many / 2 {
+			triggers = append(triggers, function.Trigger{Name: fmt.Sprintf("t%03d", i)})
+		}
+		w.deploy(fn, triggers...)
+	}
+	w.numbered(0, 3)
+	log, now := &mute{Log: w.disk}, time.Now()
+	d, err := New(Options{Log: log, Catalog: w.cat, Invoker: play(nil), Now: func() time.Time { return now }}) // it owns nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.await("the node to know the triggers", func() bool { return len(d.plan().triggers) >= many })
+	ask := func(what string, behind int64, partial bool, why error) {
+		t.Helper()
+		lags, err := d.LagOverall(context.Background(), "")
+		if !errors.Is(err, why) {
+			t.Errorf("%s: LagOverall = %v, want %v", what, err, why)
+		}
+		some := 0
+		for _, l := range lags {
+			if l.Trigger == function.InvokeTrigger {
+				continue
+			}
+			if some++; l.Behind != behind || l.Partial != partial {
+				t.Fatalf("%s: %s/%s is %d behind, partial %v, want %d, %v", what, l.Function, l.Trigger, l.Behind, l.Partial, behind, partial)
+			}
+		}
+		if some != many {
+			t.Errorf("%s: %d triggers, want %d", what, some, many)
+		}
+	}
+	log.offsets.Store(true)
+	ask("where nobody says how far they are", 0, true, errMute)
+	log.offsets.Store(false)
+	ask("where all is known", 3, false, nil)
+	before := log.asked.Load()
+	log.offsets.Store(true)
+	ask("right after that", 3, false, nil)
+	if n := log.asked.Load() - before; n != 0 {
+		t.Errorf("right after that the log was asked for %d groups, want none", n)
+	}
+	now = now.Add(elsewhereGood)
+	ask("a while later", 0, true, errMute)
+	log.bounds.Store(true)
+	ask("where nobody says where partitions end", 0, true, errMute)
+}
+
+func TestTheLagOfOwnPartitionsIsPartialWhileTheLogDoesNotAnswer(t *testing.T) {
+	r := prometheus.NewPedanticRegistry()
+	log := &mute{}
+	w := newWorld(t, setting{partitions: 1, options: Options{Metrics: r}, wrap: func(l eventlog.Log) eventlog.Log { log.Log = l; return log }})
+	defer w.close()
+	w.deploy("f", function.Trigger{Name: "t"})
+	n := w.nodeWith(&tally{}, func(*Dispatcher) {})
+	w.numbered(0, 5)
+	w.awaitFinished(5)
+	w.await("the trigger to be done", func() bool { return lagOf(n.d, "f").Behind == 0 })
+	for _, silent := range []bool{true, false} {
+		log.bounds.Store(silent)
+		_, err := n.d.Lag()
+		if got := lagOf(n.d, "f").Partial; got != silent || (err != nil) != silent {
+			t.Errorf("with a silent log %v: partial %v, %v", silent, got, err)
+		}
+		want := "dalamb_trigger_lag_partial{function=\"f\",trigger=\"t\"} 0\n"
+		if silent {
+			want = "dalamb_trigger_lag_partial{function=\"f\",trigger=\"t\"} 1\n"
+		}
+		help := "# HELP dalamb_trigger_lag_partial Whether the log has not said where all partitions end, so that a trigger may be further behind.\n# TYPE dalamb_trigger_lag_partial gauge\n"
+		if err := testutil.GatherAndCompare(r, strings.NewReader(help+want), "dalamb_trigger_lag_partial"); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -104,8 +104,8 @@ func (m *metrics) committed(took time.Duration, outcomes int, err error) {
 
 // lagCollector shows Lag when it is asked.
 type lagCollector struct {
-	d                                 *Dispatcher
-	behind, pending, parked, detached *prometheus.Desc
+	d                                          *Dispatcher
+	behind, partial, pending, parked, detached *prometheus.Desc
 }
 
 func newLagCollector(d *Dispatcher) *lagCollector {
@@ -115,6 +115,7 @@ func newLagCollector(d *Dispatcher) *lagCollector {
 	return &lagCollector{
 		d:        d,
 		behind:   desc("dalamb_trigger_lag_events", "Offsets of its topic that a trigger has not finished with."),
+		partial:  desc("dalamb_trigger_lag_partial", "Whether the log has not said where all partitions end, so that a trigger may be further behind."),
 		pending:  desc("dalamb_trigger_pending_events", "Events that matched a trigger and are not finished."),
 		parked:   desc("dalamb_trigger_parked_events", "Of the pending events, those that wait long or whose key is paused, and what is blocked behind them."),
 		detached: desc("dalamb_trigger_detached_partitions", "Partitions in which a trigger has left the shared scan."),
@@ -124,6 +125,7 @@ func newLagCollector(d *Dispatcher) *lagCollector {
 // Describe implements prometheus.Collector.
 func (c *lagCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.behind
+	ch <- c.partial
 	ch <- c.pending
 	ch <- c.parked
 	ch <- c.detached
@@ -133,13 +135,15 @@ func (c *lagCollector) Describe(ch chan<- *prometheus.Desc) {
 func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
 	var others Lag
 	some := false
-	for _, l := range c.d.Lag() {
+	lags, _ := c.d.Lag() // of each it is shown whether it is partial
+	for _, l := range lags {
 		if l.Trigger == function.InvokeTrigger && l.Behind == 0 {
 			continue
 		}
 		if labels := c.d.metrics.names.Of(l.Function, l.Trigger); labels[0] == series.Other {
 			some = true
 			others.Behind += l.Behind
+			others.Partial = others.Partial || l.Partial
 			others.Pending += l.Pending
 			others.Parked += l.Parked
 			others.Detached += l.Detached
@@ -155,6 +159,11 @@ func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
 
 func (c *lagCollector) show(ch chan<- prometheus.Metric, l Lag) {
 	ch <- prometheus.MustNewConstMetric(c.behind, prometheus.GaugeValue, float64(l.Behind), l.Function, l.Trigger)
+	partial := 0.0
+	if l.Partial {
+		partial = 1
+	}
+	ch <- prometheus.MustNewConstMetric(c.partial, prometheus.GaugeValue, partial, l.Function, l.Trigger)
 	ch <- prometheus.MustNewConstMetric(c.pending, prometheus.GaugeValue, float64(l.Pending), l.Function, l.Trigger)
 	ch <- prometheus.MustNewConstMetric(c.parked, prometheus.GaugeValue, float64(l.Parked), l.Function, l.Trigger)
 	ch <- prometheus.MustNewConstMetric(c.detached, prometheus.GaugeValue, float64(l.Detached), l.Function, l.Trigger)

@@ -39,7 +39,8 @@ func (l *ledger) of(fn string) []string {
 }
 
 func lagOf(d *Dispatcher, fn string) Lag {
-	for _, l := range d.Lag() {
+	lags, _ := d.Lag()
+	for _, l := range lags {
 		if l.Function == fn && l.Trigger == "t" {
 			return l
 		}

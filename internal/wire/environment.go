@@ -9,6 +9,8 @@ type Environment struct {
 	Config    int    `json:"config"`
 	Topics    int    `json:"topics"`
 	Lag       int64  `json:"lag"` // events that its triggers have not finished
+
+	LagPartial bool `json:"lagPartial,omitempty"` // at least so many: of some triggers it is not wholly known
 }
 
 // EnvironmentList is the answer to GET /v1/environments.

@@ -20,9 +20,11 @@ type FunctionSummary struct {
 	Triggers  int                `json:"triggers"`
 	Instances int                `json:"instances"`
 	Lag       int64              `json:"lag"` // events that its triggers have not finished
-	Isolated  bool               `json:"isolated"`
-	Lacks     []string           `json:"lacks,omitempty"` // what of a whole fence it does not have
-	Troubles  []Trouble          `json:"troubles,omitempty"`
+
+	LagPartial bool      `json:"lagPartial,omitempty"` // at least so many: of some partitions it is not known
+	Isolated   bool      `json:"isolated"`
+	Lacks      []string  `json:"lacks,omitempty"` // what of a whole fence it does not have
+	Troubles   []Trouble `json:"troubles,omitempty"`
 }
 
 // Function is one function with all that is known of it.
@@ -53,6 +55,7 @@ type Trigger struct {
 	PausedKeys int    `json:"pausedKeys,omitempty"` // how many of its keys are paused
 	Max        int    `json:"max"`                  // invocations at a time on one node
 	Lag        *int64 `json:"lag,omitempty"`        // events that it has not finished; absent for routes
+	LagPartial bool   `json:"lagPartial,omitempty"` // at least so many: of some partitions it is not known
 	Lost       int64  `json:"lost,omitempty"`       // offsets of its topic that retention took before it had looked at them, of the last week
 	Error      string `json:"error,omitempty"`
 }

@@ -30,6 +30,8 @@ type NodeHealth struct {
 	Health
 	Functions []Health   `json:"functions"`
 	Shipping  []Shipping `json:"shipping,omitempty"` // of functions' log lines, where the configuration says so
+
+	LagTrouble string `json:"lagTrouble,omitempty"` // why the lag of some triggers is not wholly known
 }
 
 // Shipping is how a sink does that functions' log lines are shipped to.
