@@ -22,7 +22,6 @@ const (
 	mostPause  = 30 * time.Second
 	saying     = 5 * time.Second // how long the last position may take to be stored at a stop
 	lookEvery  = 2 * time.Second // at how far a sink is behind that fails
-	renewEvery = time.Hour       // of a position that does not change: Kafka forgets one after seven days, offsets.retention.minutes
 )
 
 // carrier takes one partition to one sink. One goroutine owns it.
@@ -30,17 +29,14 @@ type carrier struct {
 	ship   *Ship
 	target *target
 	at     eventlog.Partition
+	keys   keys
+	commit func(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error) // of who owns the partition
 	next   int64
-	stored time.Time // when the log was told of next
 }
 
-// Group is the consumer group in which the log keeps how far a sink is: below dalamb., which is what a node may on a cluster with ACLs, and no
-// function's, whose names have no underscore.
-func Group(sink string) string { return "dalamb._ship." + sink }
-
-// run ships until ctx is done or the log fails; then the owner calls it again.
-func (c *carrier) run(ctx context.Context) error {
-	if err := c.begin(ctx); err != nil {
+// run ships until ctx is done or the log fails; then the owner calls it again. known is how far the sinks are that the log knows.
+func (c *carrier) run(ctx context.Context, known map[string]int64) error {
+	if err := c.begin(ctx, known); err != nil {
 		return err
 	}
 	for {
@@ -57,21 +53,17 @@ func (c *carrier) run(ctx context.Context) error {
 	}
 }
 
-// begin goes on where the sink was, and stores that anew: for how long a log remembers a position is counted from the last time. A sink that the log does not
-// know yet begins at the end, which is stored at once: what comes while it has not taken anything is not missed after a restart.
-func (c *carrier) begin(ctx context.Context) error {
-	stored, err := c.ship.log.Offsets(ctx, Group(c.target.Name))
-	if err != nil {
-		return fmt.Errorf("read the position of sink %s: %w", c.target.Name, err)
-	}
-	for _, o := range stored {
-		if o.Partition == c.at {
-			return c.mark(ctx, o.Offset)
-		}
-	}
+// begin goes on where the sink was. One that the log does not know yet begins at the end, which is stored at once: what comes while it has not taken anything
+// is not missed after a restart.
+func (c *carrier) begin(ctx context.Context, known map[string]int64) error {
 	b, err := c.bounds(ctx)
 	if err != nil {
 		return err
+	}
+	if next, ok := known[c.target.Name]; ok {
+		c.next = next
+		c.target.lag(c.at.ID, b.End-next)
+		return nil
 	}
 	return c.mark(ctx, b.End)
 }
@@ -87,7 +79,7 @@ func (c *carrier) bounds(ctx context.Context) (eventlog.Bounds, error) {
 // read waits for records, and a moment for more of them: a sink takes many at once for little more than one.
 func (c *carrier) read(ctx context.Context) ([]eventlog.Record, error) {
 	o := eventlog.ReadOptions{MaxRecords: mostLines, MaxBytes: mostBytes}
-	rs, err := c.wait(ctx, o)
+	rs, err := c.ship.log.Read(ctx, c.at, c.next, o)
 	if err == nil && len(rs) < mostLines/2 {
 		if !pause(ctx, c.ship.linger) {
 			return nil, ctx.Err()
@@ -111,22 +103,6 @@ func (c *carrier) read(ctx context.Context) ([]eventlog.Record, error) {
 	}
 	c.target.lag(c.at.ID, b.End-c.next)
 	return rs, nil
-}
-
-// wait waits for records. While none come the position is stored again and again.
-func (c *carrier) wait(ctx context.Context, o eventlog.ReadOptions) ([]eventlog.Record, error) {
-	for {
-		waiting, cancel := context.WithTimeout(ctx, c.ship.renew)
-		rs, err := c.ship.log.Read(waiting, c.at, c.next, o)
-		over := waiting.Err() != nil && ctx.Err() == nil
-		cancel()
-		if err == nil && len(rs) > 0 || !over {
-			return rs, err
-		}
-		if err := c.mark(ctx, c.next); err != nil {
-			return nil, err
-		}
-	}
 }
 
 // wanted are the lines of some records that the sink is to get.
@@ -201,8 +177,7 @@ func (c *carrier) deliver(ctx context.Context, lines []Line) error {
 	}
 }
 
-// follow keeps what is known of a sink that fails: how far it is behind, also while a try hangs, and its position in the log, which a log may forget that is
-// not told of it for some days. It does so until stop is called.
+// follow keeps what is known of a sink that fails: how far it is behind, also while a try hangs. It does so until stop is called.
 func (c *carrier) follow(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var done sync.WaitGroup
@@ -210,12 +185,6 @@ func (c *carrier) follow(ctx context.Context) (stop func()) {
 		for {
 			if b, err := c.bounds(ctx); err == nil {
 				c.target.lag(c.at.ID, b.End-c.next)
-			}
-			if time.Since(c.stored) > c.ship.renew {
-				if err := c.mark(ctx, c.next); err != nil {
-					c.ship.logger.Warn("the position of a sink that fails is not stored anew", "sink", c.target.Name, "partition", c.at.ID, "err", err)
-					c.stored = time.Now() // the next try may wait as long
-				}
 			}
 			if !pause(ctx, c.ship.look) {
 				return
@@ -271,11 +240,14 @@ func (b busy) Unwrap() error { return b.err }
 func (c *carrier) mark(ctx context.Context, next int64) error {
 	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), saying)
 	defer cancel()
-	err := c.ship.log.CommitOffsets(storing, Group(c.target.Name), []eventlog.GroupOffset{{Partition: c.at, Offset: next}})
+	record, err := c.keys.record(c.target.Name, next)
 	if err != nil {
+		return err
+	}
+	if _, err := c.commit(storing, []eventlog.Record{record}); err != nil {
 		return fmt.Errorf("store the position of sink %s: %w", c.target.Name, err)
 	}
-	c.next, c.stored = next, time.Now()
+	c.next = next
 	if b, err := c.bounds(storing); err == nil {
 		c.target.lag(c.at.ID, b.End-next)
 	}

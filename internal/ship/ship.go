@@ -2,8 +2,7 @@
 // are the events of _dalamb.logs, which stay there for as long as the topic keeps them; and it knows no configuration.
 //
 // Who owns a partition of _dalamb.logs ships what is in it, to each sink on a goroutine of its own: one that is away holds up no other. How far a
-// sink is stands in the log as the position of the consumer group dalamb._ship.NAME, moved after the sink has taken the lines: a line is shipped at
-// least once, with the same id.
+// sink is stands in _dalamb.progress, and moves after the sink has taken the lines: a line is shipped at least once, with the same id.
 package ship
 
 import (
@@ -62,7 +61,6 @@ type Ship struct {
 	log     eventlog.Log
 	linger  time.Duration
 	look    time.Duration
-	renew   time.Duration
 	logger  *slog.Logger
 	targets []*target
 	metrics *metrics
@@ -97,7 +95,7 @@ func New(o Options) (*Ship, error) {
 	if o.Linger == 0 {
 		o.Linger = 200 * time.Millisecond
 	}
-	s := &Ship{log: o.Log, linger: o.Linger, look: lookEvery, renew: renewEvery, logger: o.Logger}
+	s := &Ship{log: o.Log, linger: o.Linger, look: lookEvery, logger: o.Logger}
 	for _, t := range o.Targets {
 		if t.Name == "" || t.Sink == nil || slices.ContainsFunc(s.targets, func(o *target) bool { return o.Name == t.Name }) {
 			return nil, fmt.Errorf("sink %q has no place or no name of its own", t.Name)
@@ -116,15 +114,23 @@ func (s *Ship) Topic() string { return function.TopicLogs }
 
 // Keep ships the lines of one partition until ctx is done.
 func (s *Ship) Keep(ctx context.Context, own eventlog.Owned) error {
+	keys, err := keysIn(ctx, s.log, own.Partition)
+	if err != nil {
+		return err
+	}
+	known, err := recall(ctx, s.log, keys)
+	if err != nil {
+		return err
+	}
 	g, within := errgroup.WithContext(ctx)
 	for _, t := range s.targets {
 		g.Go(func() error {
 			defer t.leave(own.ID)
-			c := &carrier{ship: s, target: t, at: own.Partition}
-			return c.run(within)
+			c := &carrier{ship: s, target: t, at: own.Partition, keys: keys, commit: own.Commit}
+			return c.run(within, known)
 		})
 	}
-	err := g.Wait()
+	err = g.Wait()
 	if ctx.Err() != nil {
 		return nil
 	}

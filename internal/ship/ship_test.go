@@ -77,8 +77,10 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	if err := l.CreateTopic(t.Context(), eventlog.Topic{Name: own.Topic, Partitions: 1}); err != nil {
-		t.Fatal(err)
+	for _, topic := range []eventlog.Topic{{Name: own.Topic, Partitions: 1}, {Name: function.TopicProgress, Partitions: 1, Compact: true}} {
+		if err := l.CreateTopic(t.Context(), topic); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return &world{t, l}
 }
@@ -106,14 +108,34 @@ func (w *world) keep(targets ...Target) (s *Ship, stop func()) {
 }
 
 func (w *world) position(sink string) (int64, bool) {
-	all, err := w.log.Offsets(context.Background(), Group(sink))
+	w.Helper()
+	known, err := recall(context.Background(), w.log, w.keys())
 	if err != nil {
 		w.Fatal(err)
 	}
-	for _, o := range all {
-		return o.Offset, true
+	at, ok := known[sink]
+	return at, ok
+}
+
+func (w *world) keys() keys {
+	w.Helper()
+	k, err := keysIn(context.Background(), w.log, own)
+	if err != nil {
+		w.Fatal(err)
 	}
-	return 0, false
+	return k
+}
+
+// moves puts a sink elsewhere.
+func (w *world) moves(sink string, next int64) {
+	w.Helper()
+	r, err := w.keys().record(sink, next)
+	if err == nil {
+		_, err = w.log.Append(context.Background(), []eventlog.Record{r})
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
 }
 
 func (w *world) say(fn string, texts ...string) {
@@ -200,22 +222,13 @@ func TestWhatIsKnownOfASinkThatHangsIsNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.look, s.renew = time.Millisecond, 5*time.Millisecond
+	s.look = time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	var keeping sync.WaitGroup
-	keeping.Go(func() { _ = s.Keep(ctx, eventlog.Owned{Partition: own}) })
+	keeping.Go(func() { _ = s.Keep(ctx, eventlog.Owned{Partition: own, Commit: w.log.Append}) })
 	w.until("the sink has a position", func() bool { _, ok := w.position("p"); return ok })
-	for _, when := range []string{"nothing comes", "it hangs"} {
-		// As Kafka does with a position that it was not told of for a week.
-		if err := w.log.CommitOffsets(t.Context(), Group("p"), []eventlog.GroupOffset{{Partition: own, Offset: 77}}); err != nil {
-			t.Fatal(err)
-		}
-		w.until("the position is stored anew while "+when, func() bool { at, _ := w.position("p"); return at == 0 })
-		if when == "nothing comes" {
-			w.say("pay", "a")
-			w.until("it fails", func() bool { return s.States()[0].Failing != nil })
-		}
-	}
+	w.say("pay", "a")
+	w.until("it fails", func() bool { return s.States()[0].Failing != nil })
 	w.say("pay", "b", "c")
 	w.until("it is known to be 3 behind", func() bool { return s.States()[0].Behind == 3 })
 	cancel()
@@ -253,7 +266,7 @@ func TestASinkIsNotClosedUnderWhatADutySends(t *testing.T) {
 	}
 	var keeping sync.WaitGroup
 	left := make(chan error, 1)
-	keeping.Go(func() { left <- s.Keep(t.Context(), eventlog.Owned{Partition: own}) })
+	keeping.Go(func() { left <- s.Keep(t.Context(), eventlog.Owned{Partition: own, Commit: w.log.Append}) })
 	w.until("the sink has a position", func() bool { _, ok := w.position("p"); return ok })
 	w.say("pay", "a")
 	w.until("something is sent", func() bool { return len(sink.under) > 0 })
@@ -282,13 +295,46 @@ func TestALineComesAgainWithTheSameID(t *testing.T) {
 	w.say("pay", "a", "b")
 	w.untilGot(p, "a b")
 	stop()
-	if err := w.log.CommitOffsets(t.Context(), Group("p"), []eventlog.GroupOffset{{Partition: own}}); err != nil {
-		t.Fatal(err)
-	}
+	w.moves("p", 0)
 	w.keep(Target{Name: "p", Sink: p})
 	w.untilGot(p, "a b a b")
 	if p.got[0].ID == "" || p.got[0].ID != p.got[2].ID || p.got[1].ID != p.got[3].ID || p.got[0].ID == p.got[1].ID {
 		t.Errorf("ids are %v", []string{p.got[0].ID, p.got[1].ID, p.got[2].ID, p.got[3].ID})
+	}
+}
+
+// TestASinkGoesOnAfterItsGroupWasForgotten: Kafka forgets the positions of groups when no node runs for a week.
+func TestASinkGoesOnAfterItsGroupWasForgotten(t *testing.T) {
+	w := newWorld(t)
+	p := &place{}
+	_, stop := w.keep(Target{Name: "p", Sink: p})
+	w.say("pay", "a")
+	w.until("it is stored that it has it", func() bool { at, _ := w.position("p"); return at == 1 })
+	stop()
+	w.say("pay", "b")
+	groups, err := w.log.Groups(t.Context())
+	if err != nil || len(groups) != 0 {
+		t.Errorf("Groups = %v, %v, want none that can be forgotten", groups, err)
+	}
+	w.keep(Target{Name: "p", Sink: p})
+	w.untilGot(p, "a b")
+}
+
+// TestAPositionThatCannotBeUnderstoodIsNotPassedOver: a sink that began at the end would leave lines out.
+func TestAPositionThatCannotBeUnderstoodIsNotPassedOver(t *testing.T) {
+	w := newWorld(t)
+	for _, value := range []string{"", "\x02{}", "\x01{\"next\":-1}", "\x01{\"next\":1,\"more\":2}"} {
+		r, err := w.keys().record("p", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Value = []byte(value)
+		if _, err := w.log.Append(t.Context(), []eventlog.Record{r}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := recall(t.Context(), w.log, w.keys()); fault.KindOf(err) != fault.Internal || !strings.Contains(err.Error(), "/0/p") {
+			t.Errorf("with %q: %v, want an error that names the record", value, err)
+		}
 	}
 }
 
@@ -349,20 +395,23 @@ type forgetful struct {
 
 func (f *forgetful) Bounds(ctx context.Context, p eventlog.Partition) (eventlog.Bounds, error) {
 	b, err := f.Log.Bounds(ctx, p)
-	b.Start = f.start
+	if p == own {
+		b.Start = f.start
+	}
 	return b, err
 }
 
 func (f *forgetful) Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
-	return f.Log.Read(ctx, p, max(from, f.start), o)
+	if p == own {
+		from = max(from, f.start)
+	}
+	return f.Log.Read(ctx, p, from, o)
 }
 
 func TestWhatRetentionTakesFirstIsCounted(t *testing.T) {
 	w := newWorld(t)
 	w.say("pay", "a", "b", "c", "d")
-	if err := w.log.CommitOffsets(t.Context(), Group("p"), []eventlog.GroupOffset{{Partition: own}}); err != nil {
-		t.Fatal(err)
-	}
+	w.moves("p", 0)
 	p := &place{}
 	s, err := New(Options{Log: &forgetful{w.log, 3}, Targets: []Target{{Name: "p", Sink: p}}, Linger: time.Millisecond})
 	if err != nil {
@@ -370,7 +419,7 @@ func TestWhatRetentionTakesFirstIsCounted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var keeping sync.WaitGroup
-	keeping.Go(func() { _ = s.Keep(ctx, eventlog.Owned{Partition: own}) })
+	keeping.Go(func() { _ = s.Keep(ctx, eventlog.Owned{Partition: own, Commit: w.log.Append}) })
 	w.untilGot(p, "d")
 	cancel()
 	keeping.Wait()
