@@ -174,6 +174,7 @@ type Options struct {
 	// either. nil = there is no issuer.
 	People func(ctx context.Context, token string) (access.Actor, error)
 	Node   func(context.Context) wire.Node // counts and space are filled in by the API
+	Others func() []wire.NodeStatus        // what other nodes of the log have said; nil = there are none
 	// Runner says what the runner that a function asks for fences on this node, or why it cannot be had.
 	Runner   func(ctx context.Context, name string) (wire.Runner, error)
 	Logger   *slog.Logger     // nil = nowhere
@@ -220,6 +221,7 @@ type API struct {
 	token        [sha256.Size]byte
 	people       func(ctx context.Context, token string) (access.Actor, error)
 	node         func(context.Context) wire.Node
+	others       func() []wire.NodeStatus
 	runner       func(ctx context.Context, name string) (wire.Runner, error)
 	logger       *slog.Logger
 	now          func() time.Time
@@ -243,6 +245,9 @@ func New(o Options) (*API, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Others == nil {
+		o.Others = func() []wire.NodeStatus { return nil }
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -258,7 +263,7 @@ func New(o Options) (*API, error) {
 		aims:  o.Aims,
 		pasts: catalog.NewPasts(o.Log), searches: make(chan struct{}, maxSearches), exports: make(chan struct{}, maxExports),
 		gates: o.Routes,
-		token: sha256.Sum256([]byte(o.Token)), node: o.Node, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
+		token: sha256.Sum256([]byte(o.Token)), node: o.Node, others: o.Others, runner: o.Runner, logger: o.Logger, now: o.Now, maxEvent: o.MaxEvent,
 		machine:  o.Machine,
 		people:   o.People,
 		quotas:   o.Quotas,

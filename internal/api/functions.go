@@ -15,7 +15,7 @@ import (
 
 func (a *API) listFunctions(r *http.Request, _ query) (any, error) {
 	runner := a.node(r.Context()).Runner
-	instances := a.fleet.Counts()
+	instances := a.counts()
 	lags, _ := a.dispatcher.Lag(r.Context(), "") // of each it is told whether it is partial; why is the node's health
 	troubles := a.fleet.Troubles()
 	list := wire.FunctionList{Functions: []wire.FunctionSummary{}}

@@ -28,7 +28,7 @@ func needs() map[string]need {
 	administer := need{access.Administer, all}
 	return map[string]need{
 		// What is, for whoever may look at all. No answer among them holds a secret's value or a token.
-		"getOpenAPI": read, "getRoutesOpenAPI": read, "getNode": read, "getHealth": read, "getMachine": read, "getFunctionHealth": read,
+		"getOpenAPI": read, "getRoutesOpenAPI": read, "getNode": read, "listNodes": read, "getHealth": read, "getMachine": read, "getFunctionHealth": read,
 		"listFunctions": read, "getFunction": read, "listVersions": read, "diffVersions": read, "listAliases": read, "listInstances": read,
 		"listRollouts": read, "getRollout": read, "listSchedules": read, "listDelayed": read, "listKeys": read, "listTriggers": read,
 		"listImages": read, "listPulls": read, "listRepositories": read, "hasCode": read, "getCode": read,

@@ -57,6 +57,7 @@ func (a *API) routes() []route {
 				{Name: "environment", Type: "string", About: "whose routes; production's by default"},
 				{Name: "function", Type: "string", About: "the routes of this function alone"},
 			}, AnswerType: "application/json", raw: a.getRoutesOpenAPI},
+		{Method: "GET", Path: "/v1/nodes", Name: "listNodes", Summary: "How each node does that shares this node's log: its health, and what its instances take, as it has said itself within the last seconds.", Answer: wire.NodeList{}, serve: a.listNodes},
 		{Method: "GET", Path: "/v1/node", Name: "getNode", Summary: "What this node is, and what fences its functions.", Answer: wire.Node{}, serve: a.getNode},
 		{Method: "POST", Path: "/v1/checkpoints", Name: "checkpoint", Summary: "Keep a copy of the event log, and remove nothing that it refers to, until the client ends the answer; its one line says where the files are, on the node's machine.",
 			Answer: wire.Checkpoint{}, AnswerType: ndjson, Also: []int{503}, Lasts: true, raw: a.checkpoint},

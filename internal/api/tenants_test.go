@@ -24,7 +24,7 @@ const canary = "canary"
 // closedToTenants are the routes that answer nobody who is there for one environment. A new route stands here, or in tenancies.
 func closedToTenants() []string {
 	return []string{
-		"getMachine", "listImages", "listPulls", "listRepositories", "removeRepository", "checkpoint", "cancelDelayed",
+		"getMachine", "listNodes", "listImages", "listPulls", "listRepositories", "removeRepository", "checkpoint", "cancelDelayed",
 		"startCopy", "listCopies", "getCopy", "cancelCopy", "placeCopy", "listTokens", "createToken", "removeToken", "tryPattern",
 		"listHooks", "getHook", "setHook", "removeHook", "testHook", "listAlerts", "getAlert", "setAlert", "removeAlert", "testAlert",
 		"explainEvent", "traceEvent", "exportTrace", "getPast", "listChanges", "getAudit", "proveRecord", "proveGrowth", "forget",

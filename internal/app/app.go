@@ -46,6 +46,7 @@ import (
 	"github.com/dalamb/dalamb/internal/image"
 	"github.com/dalamb/dalamb/internal/image/pull"
 	"github.com/dalamb/dalamb/internal/image/registry"
+	"github.com/dalamb/dalamb/internal/nodes"
 	"github.com/dalamb/dalamb/internal/provision"
 	"github.com/dalamb/dalamb/internal/purge"
 	"github.com/dalamb/dalamb/internal/quota"
@@ -112,6 +113,7 @@ type Node struct {
 	fleet      *fleet.Fleet
 	health     *health.Health
 	audit      *audit.Keeper // nil = none
+	nodes      *nodes.Nodes  // nil = there can be no others
 	services   *discovery.Discovery
 	upstreams  *upstream.Upstreams
 	dispatcher *dispatch.Dispatcher
@@ -252,6 +254,9 @@ func (n *Node) Run(ctx context.Context) error {
 	n.parts.start("keys of sealed topics", n.followSeals)
 	n.parts.start("history", n.history.Run)
 	n.parts.start("services", n.services.Run)
+	if n.nodes != nil {
+		n.parts.start("other nodes", n.nodes.Run)
+	}
 	n.parts.start("replays", n.replays.Run)
 	n.parts.start("code janitor", n.tidyCode)
 	n.parts.start("code from other nodes", n.share.Run)

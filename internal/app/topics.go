@@ -55,7 +55,10 @@ func systemTopics() []eventlog.Topic {
 
 // sharedTopics are those that a log needs besides when several nodes have it open.
 func sharedTopics() []eventlog.Topic {
-	return []eventlog.Topic{{Name: function.TopicCode, Partitions: 8, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true}}
+	return []eventlog.Topic{
+		{Name: function.TopicCode, Partitions: 8, Retention: eventlog.Forever, MaxBytes: eventlog.Forever, Compact: true},
+		{Name: function.TopicNodes, Partitions: 1, Retention: time.Hour, MaxBytes: gib}, // is read from its end on
+	}
 }
 
 // ensureTopics makes the topics that are missing, and keeps the topics of progress as wide as the widest topic.

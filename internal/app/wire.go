@@ -52,6 +52,9 @@ func (n *Node) wire(token string) error {
 	if err := n.openHealth(); err != nil {
 		return err
 	}
+	if err := n.openNodes(); err != nil {
+		return err
+	}
 	if err := n.openAudit(); err != nil {
 		return err
 	}
@@ -162,6 +165,7 @@ func (n *Node) wire(token string) error {
 		Quotas:   counted{n.quotas, n.fleet},
 		Caller:   caller{n.gateway.Caller()}, Ticks: ticks, Delayed: delayed{waiting}, Copies: copies{copying}, Secrets: n.secrets, Still: n.checkpoint, Token: token, Node: n.describe, Runner: n.describeRunner, Logger: n.logger, MaxEvent: int(c.Limits.Event),
 		Upstreams: n.upstreams.State,
+		Others:    n.otherNodes,
 		Audit:     n.audited(),
 	})
 	if err != nil {

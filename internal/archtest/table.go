@@ -84,6 +84,7 @@ func Table() []Room {
 		{"internal/quota", []string{"function", "fault"}},
 		{"internal/usage", []string{"catalog", "function", "eventlog", "event", "fault"}},
 		{"internal/alert", []string{"catalog", "function", "eventlog", "event", "fault"}},
+		{"internal/nodes", []string{"function", "eventlog", "fault"}},
 		{"internal/ship", []string{"function", "eventlog", "event", "fault"}},
 		{"internal/upstream", []string{"catalog", "function", "wire", "fault"}},
 		{"internal/replay", []string{"catalog", "history", "function", "eventlog", "event", "fault"}},

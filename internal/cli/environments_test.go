@@ -13,7 +13,7 @@ func TestEveryCommandSaysWhetherItKnowsEnvironments(t *testing.T) {
 	ofTheInstallation := []string{
 		"audit check", "audit key", "alert create", "alert ls", "alert rm", "alert show", "alert test",
 		"backup ls", "backup verify", "build key", "config check", "copy cancel", "copy ls", "copy positions", "copy show", "delayed cancel", "delayed ls", "doctor", "env ls", "env quota", "env rm", "forget",
-		"hook ls", "hook rm", "hook set", "hook show", "hook test", "images", "init", "node", "pattern test", "repository ls", "repository rm", "restore",
+		"hook ls", "hook rm", "hook set", "hook show", "hook test", "images", "init", "node", "node ls", "pattern test", "repository ls", "repository rm", "restore",
 		"services deregister", "services ls", "services register", "services show", "tls client", "tls init", "token ls", "token remove", "up", "usage", "version", "watch", "whoami",
 	}
 	known := inEnvironments()

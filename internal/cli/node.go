@@ -18,7 +18,8 @@ func nodeCommand(env *environment) *cobra.Command {
 		Use:   "node",
 		Short: "Show which node answers: its addresses, version, runner, and the partitions that it works on",
 		Long: `Show which node answers: its addresses, version, since when it is up, what fences its functions, the room that is left for the log, and of how many
-partitions of each topic it runs the events. Of several nodes that share a log each shows itself. What its machine gives it says dalamb doctor.`,
+partitions of each topic it runs the events. Of several nodes that share a log each shows itself; dalamb node ls
+lists them all. What its machine gives it says dalamb doctor.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if _, err := out.json(); err != nil {
@@ -36,6 +37,7 @@ partitions of each topic it runs the events. Of several nodes that share a log e
 		},
 	}
 	out.flag(c)
+	c.AddCommand(nodeList(env))
 	return c
 }
 

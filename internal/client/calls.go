@@ -20,6 +20,11 @@ func (c *Client) Node(ctx context.Context) (out wire.Node, err error) {
 	return out, c.call(ctx, get("v1", "node"), &out)
 }
 
+// Nodes lists the nodes that share a log, the one that is asked first.
+func (c *Client) Nodes(ctx context.Context) (out wire.NodeList, err error) {
+	return out, c.call(ctx, get("v1", "nodes"), &out)
+}
+
 // Functions lists all functions.
 func (c *Client) Functions(ctx context.Context) ([]wire.FunctionSummary, error) {
 	var out wire.FunctionList

@@ -128,6 +128,9 @@ func hostileAPI(t *testing.T) http.Handler {
 	replay.State = wire.ReplayRunning
 	say("GET /v1/replays/{r}", replay)
 	say("GET /v1/node", full[wire.Node]())
+	nodes := full[wire.NodeList]()
+	nodes.Nodes = append(nodes.Nodes, *full[wire.NodeStatus]())
+	say("GET /v1/nodes", nodes)
 	say("GET /v1/health", full[wire.NodeHealth]())
 	say("GET /v1/alerts", full[wire.AlertList]())
 	say("GET /v1/functions", full[wire.FunctionList]())

@@ -17,6 +17,8 @@ import (
 type overviewPage struct {
 	Problems   []string // what could not be asked
 	Node       wire.Node
+	Nodes      []wire.NodeStatus // where there are several
+	Running    int               // instances, on all nodes
 	Health     wire.NodeHealth
 	Ill        []wire.Health // functions that are not healthy
 	Functions  []wire.FunctionSummary
@@ -46,6 +48,13 @@ func (c *Console) overview(v *visit) (frame, error) {
 	ctx := v.r.Context()
 	all := together{}
 	all.ask("the node", func() (err error) { p.Node, err = v.Node(ctx); return err })
+	var nodes wire.NodeList
+	all.ask("the other nodes", func() (err error) {
+		if nodes, err = v.Client.Nodes(ctx); fault.KindOf(err) == fault.Denied {
+			return nil // who is there for one environment is not told of nodes
+		}
+		return err
+	})
 	all.ask("health", func() (err error) { p.Health, err = v.Client.Health(ctx); return err })
 	all.ask("functions", func() (err error) { p.Functions, err = v.Client.Functions(ctx); return err })
 	all.ask("instances", func() (err error) { p.Instances, err = v.Client.Instances(ctx, ""); return err })
@@ -92,6 +101,13 @@ func (c *Console) overview(v *visit) (frame, error) {
 	}
 	for _, i := range p.Instances.Instances {
 		p.States[i.State]++
+	}
+	p.Running = len(p.Instances.Instances)
+	if len(nodes.Nodes) > 1 {
+		p.Nodes = nodes.Nodes[:min(len(nodes.Nodes), maxRows)]
+		for _, n := range nodes.Nodes[1:] { // behind this one
+			p.Running += n.Instances
+		}
 	}
 	for _, t := range p.Topics {
 		if t.Rate == nil {

@@ -237,3 +237,13 @@ func TestAChosenVersionIsMadeLive(t *testing.T) {
 		t.Errorf("the question is\n%s", page)
 	}
 }
+
+// TestTheOverviewNamesTheNodesOfALog: and says where a lag is only partly known, and why.
+func TestTheOverviewNamesTheNodesOfALog(t *testing.T) {
+	page := signedIn(t, hostileAPI(t)).get("/").Body.String()
+	for _, want := range []string{"<h2>Nodes</h2>", "this one", "at least so many", "lag is not wholly known"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the overview does not show %q", want)
+		}
+	}
+}

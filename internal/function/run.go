@@ -192,6 +192,7 @@ const (
 	TopicDead     = "_dalamb.dead"
 	TopicDelayed  = "_dalamb.delayed" // events that wait long for their turn
 	TopicCode     = "_dalamb.code"    // functions' code, for the other nodes of a shared log
+	TopicNodes    = "_dalamb.nodes"   // what the nodes of a shared log say of themselves
 	TopicBodies   = "_dalamb.bodies"  // of requests that are answered later, those too long for an event
 	TopicSeals    = "_dalamb.seals"   // the keys that events of sealed topics are sealed with, sealed themselves
 	TopicEvents   = "events"          // the default topic of users

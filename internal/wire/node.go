@@ -19,6 +19,37 @@ type Node struct {
 	Space      string         `json:"space" enum:"ok,low,empty"` // room left for the log
 }
 
+// NodeList is the answer to GET /v1/nodes: the node that answers first, then those that it has heard of within the last seconds.
+type NodeList struct {
+	Nodes []NodeStatus `json:"nodes"`
+}
+
+// NodeStatus is how a node does, as it says itself.
+type NodeStatus struct {
+	ID        string         `json:"id,omitempty"` // absent on the embedded log, which has one node
+	Self      bool           `json:"self"`         // it is the one that answers
+	Heard     time.Time      `json:"heard"`        // when it has said so, by the clock of the one that answers
+	Version   string         `json:"version"`
+	Started   time.Time      `json:"started"`
+	Gateway   string         `json:"gateway"` // host:port
+	Control   string         `json:"control"` // host:port
+	Grade     string         `json:"grade" enum:"healthy,degraded,unhealthy"`
+	Reasons   []string       `json:"reasons"` // the measures that are not healthy
+	Instances int            `json:"instances"`
+	Functions []NodeFunction `json:"functions"`      // that have instances there, or were called within the window of health
+	Left      int            `json:"left,omitempty"` // how many of them are not in Functions, which names a thousand at most
+}
+
+// NodeFunction is how a function does on one node.
+type NodeFunction struct {
+	Function  string `json:"function"`
+	Instances int    `json:"instances"`
+	Busy      int    `json:"busy"`
+	MemoryKB  int64  `json:"memoryKB"` // of its instances, peak so far
+	CPUMs     int64  `json:"cpuMs"`    // of its instances, milliseconds so far
+	Grade     string `json:"grade,omitempty" enum:"healthy,degraded,unhealthy"`
+}
+
 // Runner says what fences the functions of a node.
 type Runner struct {
 	Name     string   `json:"name"`
