@@ -52,6 +52,8 @@ func consoleRow(ctx context.Context, b *bench) error {
 		{"one function", "/functions/web", "/functions/web"},
 		{"events, the newest", "/events", "/events"},
 		{"events, of a type that comes", "/events?type=bench.new", "/events?type=bench.new"},
+		{"events, of a key that four have", "/events?key=" + fewEvents, "/events?key=" + fewEvents},
+		{"events, of a type that never comes", "/events?type=bench.never", "/events?type=bench.never"},
 		{"an event with its run", place(newest.Partition, newest.Offset), place(none.Runs[0].Event.Partition, none.Runs[0].Event.Offset)},
 		{"an event in the midst of the log", place(0, consoleEvents/16), place(none.Runs[0].Event.Partition, none.Runs[0].Event.Offset)},
 		{"runs", "/runs", "/runs"},

@@ -187,7 +187,7 @@ func fillLog(ctx context.Context, dir, kind string, events int) (err error) {
 				records := make([]eventlog.Record, min(batch, events-n))
 				for i := range records {
 					records[i] = eventlog.FromEvent(function.TopicEvents, &event.Event{
-						ID: fmt.Sprint(n + i), Source: "/bench", Type: kind, Subject: fmt.Sprint("o-", (n+i)%100_000), Time: time.Now(),
+						ID: fmt.Sprint(n + i), Source: "/bench", Type: kind, Subject: subjectOf(n+i, events), Time: time.Now(),
 						DataContentType: "application/json", Data: fmt.Appendf(nil, `{"order":"o-%d","total":%d}`, (n+i)%100_000, n+i),
 					})
 				}
@@ -198,4 +198,14 @@ func fillLog(ctx context.Context, dir, kind string, events int) (err error) {
 		})
 	}
 	return g.Wait()
+}
+
+// fewEvents is a subject, and so a key, that four events of a log have, in as many places all over it.
+const fewEvents = "few"
+
+func subjectOf(i, events int) string {
+	if quarter := events / 4; quarter > 0 && i%quarter == quarter/2 {
+		return fewEvents
+	}
+	return fmt.Sprint("o-", i%100_000)
 }

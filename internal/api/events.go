@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,14 +42,14 @@ func (a *API) streamEvents(w http.ResponseWriter, r *http.Request, q query) erro
 	if err != nil {
 		return err
 	}
-	key, from := q.text("key"), q.text("from")
+	wanted, from := wantedOf(q), q.text("from")
 	if from == "" {
 		from = string(function.StartEarliest)
 		if follow {
 			from = string(function.StartLatest)
 		}
 	}
-	s := &scan{log: a.log, follow: follow}
+	s := &scan{log: a.log, wanted: wanted, follow: follow}
 	place, ok := function.ParsePlace(from, a.now())
 	if !ok {
 		return fault.New(fault.Invalid, "query parameter \"from\": %q is neither earliest, latest, an offset nor a time", from).WithHint(function.PlaceForms)
@@ -65,7 +66,7 @@ func (a *API) streamEvents(w http.ResponseWriter, r *http.Request, q query) erro
 		s.caught = func() error { return errors.Join(out.begin(), out.flush()) }
 	}
 	return out.end(a.follow(r.Context(), s, func(rec eventlog.Record) error {
-		if key != "" && keyAt(&rec) != key {
+		if wanted.Key != nil && !bytes.Equal(rec.Key, wanted.Key) {
 			return nil
 		}
 		at, ok := eventAt(rec, pattern)
@@ -118,9 +119,6 @@ func parsePattern(what string, text []byte) (*match.Pattern, error) {
 	}
 	return p, nil
 }
-
-// keyAt is the key by which a record has its partition. To decode every event of the partition for it would take most of the time of a search.
-func keyAt(r *eventlog.Record) string { return string(r.Key) }
 
 // eventAt is a record as one line. With a pattern, what does not match it or is no event is left out.
 func eventAt(r eventlog.Record, pattern *match.Pattern) (wire.EventAt, bool) {

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
-	"strings"
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -13,54 +11,61 @@ import (
 // fitting says whether a record is one that is searched for.
 type fitting func(*eventlog.Record) bool
 
-// fittingOf is what a search's key and filter want; nil = everything.
-func fittingOf(q query) (fitting, error) {
-	text, key := []byte(q.text("filter")), q.text("key")
-	pattern, err := parsePattern("query parameter \"filter\"", text)
-	if err != nil || pattern == nil && key == "" {
-		return nil, err
+// fittingOf is what a search's key and filter want, nil = everything, and what of that the log can rule records out by.
+func fittingOf(q query) (fitting, eventlog.Wanted, error) {
+	pattern, err := parsePattern("query parameter \"filter\"", []byte(q.text("filter")))
+	if err != nil {
+		return nil, eventlog.Wanted{}, err
 	}
-	may := mayBe(text)
+	w := wantedOf(q)
+	if pattern == nil && w.Any() {
+		return nil, w, nil
+	}
 	return func(r *eventlog.Record) bool {
-		if key != "" && keyAt(r) != key {
+		if w.Key != nil && string(r.Key) != string(w.Key) {
 			return false
 		}
 		if pattern == nil {
 			return true
 		}
-		if !may(r) {
-			return false
+		if w.Type != nil {
+			if typ, known := eventlog.TypeIn(r); known && !w.Type(typ) {
+				return false // its event need not be made
+			}
 		}
 		e := eventlog.EventOf(r)
 		return e != nil && pattern.MatchEvent(e)
-	}, nil
+	}, w, nil
+}
+
+// wantedOf is what the log can rule out records by that a search's key or filter, which has been parsed, does not want.
+func wantedOf(q query) (w eventlog.Wanted) {
+	if key := q.text("key"); key != "" {
+		w.Key = []byte(key)
+	}
+	w.Type = typesOf([]byte(q.text("filter")))
+	return w
 }
 
 // typesKnown bounds how many types of events one search remembers its verdict of.
 const typesKnown = 1000
 
-// mayBe leaves out records whose type alone says that a pattern does not match them: their event need not be made. The type is what the header ce_type has
-// (CloudEvents' Kafka binding, binary mode), and a pattern's fields are all to match.
-func mayBe(pattern []byte) fitting {
-	always := func(*eventlog.Record) bool { return true }
+// typesOf says of which types events can be that a pattern matches: its fields are all to match. nil = of any.
+func typesOf(pattern []byte) func(typ []byte) bool {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(pattern, &fields) != nil || fields["type"] == nil {
-		return always
+		return nil
 	}
 	only, err := json.Marshal(map[string]json.RawMessage{"type": fields["type"]})
 	if err != nil {
-		return always
+		return nil
 	}
 	types, err := match.Parse(only)
 	if err != nil || types.MatchEvent(&event.Event{Type: event.TypeRecord}) { // a record that is no event becomes one of that type, whatever its headers say
-		return always
+		return nil
 	}
 	known := map[string]bool{}
-	return func(r *eventlog.Record) bool {
-		typ, binary := typeIn(r)
-		if !binary {
-			return true
-		}
+	return func(typ []byte) bool {
 		fits, seen := known[string(typ)]
 		if !seen {
 			fits = types.MatchEvent(&event.Event{Type: string(typ)})
@@ -70,18 +75,4 @@ func mayBe(pattern []byte) fitting {
 		}
 		return fits
 	}
-}
-
-// typeIn is the type in a record's headers; ok is false where it has none, or the event stands in the value.
-func typeIn(r *eventlog.Record) (typ []byte, ok bool) {
-	structured := []byte("application/cloudevents")
-	for i := range r.Headers {
-		switch h := &r.Headers[i]; {
-		case h.Name == "ce_type":
-			typ, ok = h.Value, true
-		case strings.EqualFold(h.Name, "content-type") && len(h.Value) >= len(structured) && bytes.EqualFold(h.Value[:len(structured)], structured):
-			return nil, false
-		}
-	}
-	return typ, ok
 }

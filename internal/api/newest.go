@@ -43,7 +43,7 @@ func (a *API) newestEvents(r *http.Request, q query) (out any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	want, err := fittingOf(q)
+	want, wanted, err := fittingOf(q)
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +58,8 @@ func (a *API) newestEvents(r *http.Request, q query) (out any, err error) {
 	if q.text("before") != "" && before.IsZero() { // earliest: there is nothing before it
 		before = time.Unix(0, 0)
 	}
-	s := &newest{log: a.log, now: a.now, want: want, limit: int(limit), look: int(look), since: since}
-	if s.parts, err = a.belows(ctx, t, q, before); err != nil {
+	s := &newest{log: a.log, now: a.now, want: want, wanted: wanted, limit: int(limit), look: int(look), since: since}
+	if s.parts, err = a.belows(ctx, t, q, since, before); err != nil {
 		return nil, err
 	}
 	if limit <= newestPlain && (want == nil || look > 0) {
@@ -73,8 +73,9 @@ func (a *API) newestEvents(r *http.Request, q query) (out any, err error) {
 	return s.answer(), nil
 }
 
-// belows are the partitions that are looked through, and where in each that begins: below the places of a page before, or below a time, else at the end.
-func (a *API) belows(ctx context.Context, t eventlog.Topic, q query, before time.Time) ([]*below, error) {
+// belows are the partitions that are looked through, and where in each that begins: below the places of a page before, or below a time, else at the end. It ends
+// where all is older than since.
+func (a *API) belows(ctx context.Context, t eventlog.Topic, q query, since, before time.Time) ([]*below, error) {
 	asked, err := partitions(t, q)
 	if err != nil {
 		return nil, err
@@ -107,6 +108,11 @@ func (a *API) belows(ctx context.Context, t eventlog.Topic, q query, before time
 		}
 		one := &below{partition: p, start: b.Start, end: max(b.Start, end), step: newestStep}
 		one.whole = !slices.Contains(asked, p)
+		if !one.whole && !since.IsZero() && one.start < one.end {
+			if one.start, err = a.log.OffsetAt(ctx, p, since); err != nil {
+				return nil, fmt.Errorf("find %s in %s/%d: %w", since, p.Topic, p.ID, err)
+			}
+		}
 		all = append(all, one)
 	}
 	return all, nil
@@ -130,20 +136,22 @@ type below struct {
 // newest looks through the partitions of a topic from their newest records back, always where it has come least far, so that it reads little more than
 // the stretch of time in which the answer lies.
 type newest struct {
-	log   eventlog.Log
-	now   func() time.Time
-	want  fitting
-	limit int
-	look  int       // records that may be looked at; 0 = as many as time allows
-	since time.Time // what is older is not wanted
-	parts []*below
+	log    eventlog.Log
+	now    func() time.Time
+	want   fitting
+	wanted eventlog.Wanted // what the log can skip by
+	limit  int
+	look   int       // records that may be looked at; 0 = as many as time allows
+	since  time.Time // what is older is not wanted
+	parts  []*below
 
 	hits   []eventlog.Record
 	bytes  int             // of the hits
 	left   map[int32]int64 // by partition, the highest offset of what was found and is not given, since it is too much for one page
 	end    time.Time       // of the newest that is left
 	looked int
-	moved  bool // some stretch was looked at, so that the next page does not begin where this one did
+	passed int64 // records that the log has ruled out without their being read
+	moved  bool  // some stretch was looked at, so that the next page does not begin where this one did
 	until  time.Time
 }
 
@@ -242,7 +250,15 @@ func bytesOf(r *eventlog.Record) int {
 // back reads the stretch below where a partition was looked through to. Where that would be too much at a time a shorter one is read instead, so that what
 // is held stays bounded. One that has nothing is a gap, as compaction leaves: steps grow without bound until it is passed, so that others are not kept waiting.
 func (s *newest) back(ctx context.Context, p *below) error {
-	for most := s.share(p); !s.late(); {
+	at, err := eventlog.SkipBack(ctx, s.log, p.partition, p.start, p.end, s.wanted)
+	if err != nil {
+		return fmt.Errorf("search %s/%d: %w", p.partition.Topic, p.partition.ID, err)
+	}
+	if at < p.end {
+		s.passed += p.end - at
+		p.end, s.moved = at, true
+	}
+	for most := s.share(p); p.start < p.end && !s.late(); {
 		from := max(p.start, p.end-p.step)
 		part, whole, err := s.stretch(ctx, p.partition, from, p.end, most)
 		if err != nil {
@@ -305,12 +321,10 @@ func (s *newest) stretch(ctx context.Context, p eventlog.Partition, from, end in
 func (s *newest) take(p *below, part []eventlog.Record) {
 	for i := range slices.Backward(part) {
 		r := &part[i]
-		if p.reached = r.Time; r.Time.Before(s.since) {
-			p.whole = true
-			return
-		}
+		p.reached = r.Time
 		s.looked++
 		switch {
+		case r.Time.Before(s.since): // others below it may have a later time, if it was given one
 		case s.want != nil && !s.want(r):
 		case s.left != nil && !r.Time.After(s.end):
 			s.leave(r)
@@ -324,7 +338,7 @@ func (s *newest) take(p *below, part []eventlog.Record) {
 // answer is the page of what was found.
 func (s *newest) answer() wire.NewestEvents {
 	s.sort()
-	out := wire.NewestEvents{Events: []wire.EventAt{}, Looked: int64(s.looked), Whole: true}
+	out := wire.NewestEvents{Events: []wire.EventAt{}, Looked: int64(s.looked) + s.passed, Whole: true}
 	for _, r := range s.hits {
 		at, _ := eventAt(r, nil)
 		out.Events = append(out.Events, at)

@@ -187,13 +187,79 @@ func TestTheTypeThatLeavesOutARecordIsTheEvents(t *testing.T) {
 		{"a broken one with a type", eventlog.Record{Topic: "t", Headers: inHeaders[1:]}, `{"type":[{"prefix":"dalamb."}]}`, true},
 		{"a broken one that is not fitting", eventlog.Record{Topic: "t", Headers: inHeaders[1:]}, `{"type":["a"]}`, false},
 	} {
-		want, err := fittingOf(query{map[string][]string{"filter": {tt.pattern}}})
+		want, _, err := fittingOf(query{map[string][]string{"filter": {tt.pattern}}})
 		ok(t, err)
 		for range 2 { // the second time the type is known
 			if got := want(&tt.record); got != tt.want {
 				t.Errorf("%s: fitting = %v, want %v", tt.name, got, tt.want)
 			}
 		}
+	}
+}
+
+// TestASearchPassesWhatTheLogRulesOut: of many events a search looks at few.
+func TestASearchPassesWhatTheLogRulesOut(t *testing.T) {
+	n := newNode(t)
+	const block = 4096 // of the log on disk
+	rare := eventlog.PartitionFor([]byte("few"), 2)
+	for id := range int32(2) {
+		records := make([]eventlog.Record, 2*block)
+		for i := range records {
+			e := &event.Event{ID: fmt.Sprint(id, "-", i), Source: "/s", Type: "often", Subject: "many"}
+			if id == rare && i == block-1 {
+				e.Type, e.Subject = "rare", "few"
+			}
+			records[i] = eventlog.FromEvent(function.TopicEvents, e)
+			records[i].Partition = id
+		}
+		_, err := n.log.Append(t.Context(), records)
+		ok(t, err)
+	}
+	for _, tt := range []struct {
+		q     client.NewestQuery
+		want  int
+		whole bool
+	}{
+		{client.NewestQuery{Filter: `{"type":["rare"]}`}, 1, false},
+		{client.NewestQuery{Filter: `{"type":[{"prefix":"r"}]}`}, 1, false},
+		{client.NewestQuery{Key: "few"}, 1, false},
+		{client.NewestQuery{Key: "few", Filter: `{"type":["often"]}`}, 0, false},
+		{client.NewestQuery{Filter: `{"type":["never"]}`}, 0, true},
+		{client.NewestQuery{Key: "never"}, 0, true},
+	} {
+		tt.q.Look = 20
+		page, err := n.client.NewestEvents(t.Context(), tt.q)
+		ok(t, err)
+		if len(page.Events) != tt.want || page.Whole != tt.whole || page.Looked < 2*block-block || tt.whole && page.Older != "" {
+			t.Errorf("NewestEvents(%+v) = %d events, looked at %d, whole %v; want %d events, whole %v", tt.q, len(page.Events), page.Looked, page.Whole, tt.want, tt.whole)
+		}
+	}
+	found := 0
+	for e, err := range n.client.Events(t.Context(), client.EventQuery{Topic: function.TopicEvents, Key: "few"}) {
+		ok(t, err)
+		if found++; e.Offset != block-1 {
+			t.Errorf("an event of the key is at %d", e.Offset)
+		}
+	}
+	if found != 1 {
+		t.Errorf("there are %d events of the key, want 1", found)
+	}
+}
+
+// TestASearchEndsWhereAllIsOlder: what was given a time of its own is found, also behind what is older.
+func TestASearchEndsWhereAllIsOlder(t *testing.T) {
+	n := newNode(t)
+	now := time.Now()
+	for _, ago := range []time.Duration{5 * time.Hour, time.Hour, 3 * time.Hour, 0} {
+		r := eventlog.FromEvent(function.TopicEvents, &event.Event{ID: fmt.Sprint(ago), Source: "/s", Type: "t", Subject: "k"})
+		r.Time = now.Add(-ago)
+		_, err := n.log.Append(t.Context(), []eventlog.Record{r})
+		ok(t, err)
+	}
+	page, err := n.client.NewestEvents(t.Context(), client.NewestQuery{Key: "k", Since: now.Add(-2 * time.Hour).Format(time.RFC3339Nano)})
+	ok(t, err)
+	if len(page.Events) != 2 || !page.Whole || page.Looked != 3 {
+		t.Errorf("a search of the last two hours = %d events, whole %v, looked at %d; want 2, all, of 3", len(page.Events), page.Whole, page.Looked)
 	}
 }
 

@@ -26,6 +26,7 @@ var errEnough = errors.New("enough")
 type scan struct {
 	log     eventlog.Log
 	cursors []*cursor
+	wanted  eventlog.Wanted // what each has to do with; the log may leave out what is ruled out by it
 	follow  bool
 	caught  func() error // called once, when what was there has been given; nil = nothing to do
 }
@@ -57,7 +58,7 @@ func (s *scan) merge(ctx context.Context, each func(eventlog.Record) error) erro
 	for {
 		var next *cursor
 		for _, c := range s.cursors {
-			if err := c.fill(ctx, s.log); err != nil {
+			if err := c.fill(ctx, s.log, s.wanted); err != nil {
 				return err
 			}
 			if len(c.held) > 0 && (next == nil || earlier(c.held[0], next.held[0])) {
@@ -80,8 +81,15 @@ func earlier(a, b eventlog.Record) bool {
 }
 
 // fill reads on when nothing is held and the end has not been reached.
-func (c *cursor) fill(ctx context.Context, log eventlog.Log) error {
+func (c *cursor) fill(ctx context.Context, log eventlog.Log, wanted eventlog.Wanted) error {
 	for len(c.held) == 0 && c.from < c.to {
+		at, err := eventlog.SkipAhead(ctx, log, c.partition, c.from, c.to, wanted)
+		if err != nil {
+			return fmt.Errorf("search %s/%d: %w", c.partition.Topic, c.partition.ID, err)
+		}
+		if c.from = at; c.from >= c.to {
+			return nil
+		}
 		records, err := log.Read(ctx, c.partition, c.from, eventlog.ReadOptions{MaxRecords: scanRecords, MaxBytes: scanBytes, NoWait: true})
 		if err != nil {
 			return fmt.Errorf("read %s/%d: %w", c.partition.Topic, c.partition.ID, err)

@@ -31,8 +31,12 @@ earliest event, and -f at the latest.
 A line shows when the event was appended, its partition@offset, type, key (partitionkey, else subject) and the beginning of its
 data. -o json prints all of it, one JSON object a line: {topic, partition, offset, time, event}.
 
---newest begins with the newest and goes back to the time of --from, 50 of them or as many as --limit says. A search by --filter or --key ends after 3 seconds; stderr says
-how far back it came, and the --older that goes on from there. -o json prints one object: {events, older, looked, whole, since}.
+--newest begins with the newest and goes back to the time of --from, 50 of them or as many as --limit says. A search by --filter or
+--key ends after 3 seconds; stderr says how far back it came, and the --older that goes on from there. -o json prints one object:
+{events, older, looked, whole, since}.
+
+A search by key, or by a type in the filter, does not read those of the embedded log's events that cannot have it; on Kafka it reads
+all, so that --from shortens it.
 
 --key reads the partition of that key alone. What was appended before the topic was widened may stand in another one: look for that with --filter.`,
 		Args: cobra.NoArgs,

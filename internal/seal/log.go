@@ -91,6 +91,16 @@ func (l *Log) Size(ctx context.Context, topic string) (int64, error) {
 	return 0, fault.New(fault.Unavailable, "this log does not say how large topic %s is", topic)
 }
 
+// SkipAhead is eventlog.Skipper's: what a seal hides is not what records are skipped by.
+func (l *Log) SkipAhead(ctx context.Context, p eventlog.Partition, from, to int64, w eventlog.Wanted) (int64, error) {
+	return eventlog.SkipAhead(ctx, l.Log, p, from, to, w)
+}
+
+// SkipBack is eventlog.Skipper's.
+func (l *Log) SkipBack(ctx context.Context, p eventlog.Partition, from, to int64, w eventlog.Wanted) (int64, error) {
+	return eventlog.SkipBack(ctx, l.Log, p, from, to, w)
+}
+
 // Append is eventlog.Log's. A key that is made for a record is stored with it, or not at all.
 func (l *Log) Append(ctx context.Context, records []eventlog.Record) ([]eventlog.Position, error) {
 	b, err := l.seal(ctx, records)

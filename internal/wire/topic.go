@@ -71,7 +71,7 @@ type EventAt struct {
 type NewestEvents struct {
 	Events []EventAt `json:"events"`
 	Older  string    `json:"older,omitempty"` // the older of the next page; absent = there are no more
-	Looked int64     `json:"looked"`          // events that were looked at for this page
+	Looked int64     `json:"looked"`          // events that were looked at for this page, or that the log ruled out by their key or type
 	Whole  bool      `json:"whole"`           // all that could fit was looked at
 	Since  time.Time `json:"since,omitzero"`  // of what is newer all was looked at, where that is not whole; absent = there is a partition of which nothing was
 }

@@ -153,6 +153,7 @@ func (g *group) add(p *partition, r *eventlog.Record, now int64) {
 	putRecord(op.Value, r, at, s.mark, stamped)
 	// Finish of a deferred operation fails for an indexed batch alone.
 	_ = op.Finish()
+	p.digest(g, r)
 	s.next++
 	s.bytes += int64(size)
 	p.sinceBytes += int64(size)

@@ -10,6 +10,13 @@ const (
 	rowGroup  byte = 4 // len(group) u16, group, topic u32, partition u32 -> offset and metadata
 	rowRecord byte = 5 // topic u32, partition u32, offset u64 -> record
 	rowOnce   byte = 6 // topic u32, hash of an identity -> until u64 (Unix ms), partition u32, offset u64
+	rowDigest byte = 7 // topic u32, partition u32, a digest's kind, block u64 -> which types, or keys, the block's records have
+)
+
+// The kinds of digests. Types stand beside each other, so that all of a partition are read without the keys, which are a hundred times as long.
+const (
+	digestTypes byte = 1
+	digestKeys  byte = 2
 )
 
 const recordKeyLen = 1 + 4 + 4 + 8
@@ -56,6 +63,16 @@ func putRecordKey(k []byte, topic, partition uint32, offset int64) {
 }
 
 func offsetOfKey(k []byte) int64 { return int64(binary.BigEndian.Uint64(k[9:])) }
+
+func digestKey(topic, partition uint32, kind byte, block int64) []byte {
+	k := binary.BigEndian.AppendUint32(append(make([]byte, 0, 18), rowDigest), topic)
+	k = append(binary.BigEndian.AppendUint32(k, partition), kind)
+	return binary.BigEndian.AppendUint64(k, uint64(block))
+}
+
+func topicOfKey(k []byte) uint32 { return binary.BigEndian.Uint32(k[1:]) }
+
+func blockOfKey(k []byte) int64 { return int64(binary.BigEndian.Uint64(k[10:])) }
 
 // span is the half-open range of keys of one row kind of one topic.
 func span(row byte, topic uint32) (lower, upper []byte) {

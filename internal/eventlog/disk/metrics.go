@@ -18,6 +18,7 @@ type metrics struct {
 	records prometheus.Counter
 	bytes   prometheus.Counter
 	groups  prometheus.Counter
+	skipped prometheus.Counter
 	commit  prometheus.Histogram
 	sizes   prometheus.Histogram
 }
@@ -27,6 +28,7 @@ func newMetrics(r prometheus.Registerer, l *Log) (*metrics, error) {
 		registry: r,
 		records:  prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_log_records_total", Help: "Records made durable."}),
 		bytes:    prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_log_bytes_total", Help: "Bytes of records made durable, as stored."}),
+		skipped:  prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_log_skipped_records_total", Help: "Records that a search has not read, since the digests of their blocks rule them out."}),
 		groups:   prometheus.NewCounter(prometheus.CounterOpts{Name: "dalamb_log_groups_total", Help: "Groups of writes that shared an fsync."}),
 		sizes: prometheus.NewHistogram(series.Histogram(prometheus.HistogramOpts{
 			Name: "dalamb_log_group_records", Help: "Records in one group of writes.",
@@ -49,7 +51,7 @@ func newMetrics(r prometheus.Registerer, l *Log) (*metrics, error) {
 			}
 			return 0
 		})
-	for _, c := range []prometheus.Collector{m.records, m.bytes, m.groups, m.commit, m.sizes, space, failed, newWrittenMetric(l)} {
+	for _, c := range []prometheus.Collector{m.records, m.bytes, m.groups, m.skipped, m.commit, m.sizes, space, failed, newWrittenMetric(l)} {
 		if err := r.Register(c); err != nil {
 			return nil, errors.Join(fmt.Errorf("register log metrics: %w", err), m.close())
 		}

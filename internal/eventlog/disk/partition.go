@@ -24,7 +24,8 @@ type partition struct {
 	w          state
 	sinceBytes int64 // since the state row was written
 	sinceCount int64
-	inGroup    *group // the last group that touched this partition
+	inGroup    *group  // the last group that touched this partition
+	block      *digest // of the block that is being written; nil = its first records are not in it
 
 	// What readers see, under Log.view.
 	start, end int64
@@ -36,6 +37,8 @@ type partition struct {
 	bytes   atomic.Int64 // of the kept records, as last published
 	cleaned atomic.Int64 // compaction has seen all offsets below
 	kept    atomic.Int64 // records that the last pass of compaction left; 0 = not known
+
+	digested int64 // the sweep's own: all whole blocks below have their digest, as far as it can be had
 }
 
 // state is the durable summary of a partition, as of the offset next.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -23,7 +24,11 @@ func (l *Log) sweep(ctx context.Context, all bool) error {
 		return err
 	}
 	defer leave()
-	err = l.lookAtSpace()
+	err = errors.Join(l.lookAtSpace(), l.dropOrphans(ctx))
+	most := digestsMost
+	if all {
+		most = math.MaxInt
+	}
 	for _, w := range l.swept() {
 		if w.settings.Compact {
 			for _, p := range w.parts {
@@ -31,6 +36,11 @@ func (l *Log) sweep(ctx context.Context, all bool) error {
 			}
 		}
 		err = errors.Join(err, unlessGone(l.expire(ctx, w.settings, w.parts)))
+		if !w.settings.Compact {
+			for _, p := range w.parts {
+				err = errors.Join(err, unlessGone(l.makeDigests(ctx, p, &most)))
+			}
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -228,6 +238,7 @@ func (r *removal) build(g *group) error {
 		}
 		p.w.start = r.start
 		r.trims = true
+		p.dropDigests(g, r.from, r.start)
 	}
 	p.w.bytes -= r.bytes
 	p.w.cleaned = max(p.w.cleaned, r.cleaned)

@@ -207,7 +207,7 @@ func (c *deleteTopic) build(g *group) error {
 			}
 		}
 	}
-	for _, row := range []byte{rowRecord, rowState, rowOnce} {
+	for _, row := range []byte{rowRecord, rowState, rowOnce, rowDigest} {
 		lower, upper := span(row, t.number)
 		if err := g.batch.DeleteRange(lower, upper, nil); err != nil {
 			return err

@@ -47,6 +47,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Factory) {
 		{"ReadBlocks", testReadBlocks},
 		{"ReadUnblocks", testReadUnblocks},
 		{"Lend", testLend},
+		{"Skip", testSkip},
 		{"OffsetAt", testOffsetAt},
 		{"Offsets", testOffsets},
 		{"OffsetsRefused", testOffsetsRefused},
