@@ -59,26 +59,29 @@ func (l *Log) blocks(ctx context.Context, p eventlog.Partition, w eventlog.Wante
 	if err != nil {
 		return err
 	}
-	number, id := part.topic.number, uint32(part.id)
-	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: digestKey(number, id, 0, 0), UpperBound: digestKey(number, id, digestKeys+1, 0)})
-	if err != nil {
-		return fmt.Errorf("look for digests of %s/%d: %w", p.Topic, p.ID, err)
+	out := &ruledOut{wanted: w}
+	if w.Type != nil {
+		if out.types, err = l.digestsOf(part, digestTypes); err != nil {
+			return err
+		}
+		defer out.types.it.Close() // its errors are those of digests, without which a block is read
 	}
-	out := &ruledOut{it: it, topic: number, partition: id, wanted: w}
 	if w.Key != nil {
+		if out.keys, err = l.digestsOf(part, digestKeys); err != nil {
+			return err
+		}
+		defer out.keys.it.Close()
 		out.key = hashKey(w.Key)
 	}
-	err = do(part, out)
-	it.Close() // its errors are those of digests, without which a block is read
-	return err
+	return do(part, out)
 }
 
 // ruledOut are the blocks of a partition that can have nothing that is wanted.
 type ruledOut struct {
-	it               *pebble.Iterator
-	topic, partition uint32
-	wanted           eventlog.Wanted
-	key              keyHash
+	wanted eventlog.Wanted
+	types  *digests
+	keys   *digests
+	key    keyHash
 }
 
 // has says whether a block is one. A digest that is not there, or is damaged, rules nothing out.
@@ -87,14 +90,14 @@ func (o *ruledOut) has(ctx context.Context, block int64) (bool, error) {
 		return false, context.Cause(ctx)
 	}
 	if o.wanted.Type != nil {
-		if row, stored, ok := o.stored(digestTypes, block); ok {
+		if row, stored, ok := o.types.of(block); ok {
 			if have, err := haveType(row, stored, o.wanted.Type); err == nil && !have {
 				return true, nil
 			}
 		}
 	}
 	if o.wanted.Key != nil {
-		if row, stored, ok := o.stored(digestKeys, block); ok {
+		if row, stored, ok := o.keys.of(block); ok {
 			if have, err := haveKey(row, stored, o.key); err == nil && !have {
 				return true, nil
 			}
@@ -103,11 +106,41 @@ func (o *ruledOut) has(ctx context.Context, block int64) (bool, error) {
 	return false, nil
 }
 
-func (o *ruledOut) stored(kind byte, block int64) (row, stored []byte, ok bool) {
-	row = digestKey(o.topic, o.partition, kind, block)
-	if !o.it.SeekGE(row) || !bytes.Equal(o.it.Key(), row) {
+// digests are those of one kind of a partition. To go from one to the next is much cheaper than to look for it.
+type digests struct {
+	it               *pebble.Iterator
+	topic, partition uint32
+	kind             byte
+}
+
+func (l *Log) digestsOf(p *partition, kind byte) (*digests, error) {
+	d := &digests{topic: p.topic.number, partition: uint32(p.id), kind: kind}
+	var err error
+	d.it, err = l.db.NewIter(&pebble.IterOptions{LowerBound: digestKey(d.topic, d.partition, kind, 0), UpperBound: digestKey(d.topic, d.partition, kind+1, 0)})
+	if err != nil {
+		return nil, fmt.Errorf("look for digests of %s/%d: %w", p.topic.name, p.id, err)
+	}
+	return d, nil
+}
+
+// of gives the digest of a block; ok is false where it has none.
+func (d *digests) of(block int64) (row, stored []byte, ok bool) {
+	row = digestKey(d.topic, d.partition, d.kind, block)
+	at := int64(-2)
+	if d.it.Valid() {
+		at = blockOfKey(d.it.Key())
+	}
+	switch block {
+	case at - 1:
+		ok = d.it.Prev()
+	case at + 1:
+		ok = d.it.Next()
+	default:
+		ok = d.it.SeekGE(row)
+	}
+	if !ok || !bytes.Equal(d.it.Key(), row) {
 		return nil, nil, false
 	}
-	stored, err := o.it.ValueAndErr()
+	stored, err := d.it.ValueAndErr()
 	return row, stored, err == nil
 }
