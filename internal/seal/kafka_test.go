@@ -16,6 +16,9 @@ func TestOnKafka(t *testing.T) {
 		"Commits":  TestCommitsAreSealedAndTellOfTheirOwnRecordsAlone,
 		"Hostile":  TestHostileSealsStopNobody,
 		"Stranger": TestWithoutTheInstallationsKeyNothingIsTakenForForgotten,
+		"Forged":   TestARootKeyThatNobodyCouldHaveStoredStopsNobody,
+		"Rootless": TestAnEventIsDamagedOnlyWhereTheNodeHasTheInstallationsKey,
+		"Further":  TestARootKeyThatStandsFurtherOnIsFound,
 	} {
 		t.Run(name, test)
 	}

@@ -149,7 +149,7 @@ func (k *keys) open(ctx context.Context, id keyID) (*dataKey, error) {
 	if !ok {
 		return nil, errDamaged
 	}
-	root, err := k.openRoot(ctx, rootID)
+	root, err := k.rootOf(ctx, rootID)
 	if err != nil {
 		return nil, err
 	}

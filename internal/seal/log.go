@@ -17,6 +17,8 @@ import (
 type Box interface {
 	Seal(ctx context.Context, name string, value []byte) (secret.Sealed, error)
 	Open(name string, s secret.Sealed) ([]byte, error)
+	// Key is the one that Open opens values for; "" = there is none yet.
+	Key() string
 }
 
 // Options of Over. All are required.

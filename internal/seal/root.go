@@ -24,7 +24,7 @@ type rootKey struct {
 // rootKey is one to seal data keys with: that which was stored first, or a new one where there is none.
 func (k *keys) rootKey(ctx context.Context) (*rootKey, error) {
 	if id, ok := k.firstRoot(); ok {
-		return k.openRoot(ctx, id)
+		return k.openFirst(ctx, id)
 	}
 	id, key := string(randomBytes(rootIDSize)), randomBytes(keySize)
 	s, err := k.box.Seal(ctx, secret.RootKey(hex.EncodeToString([]byte(id))), key)
@@ -40,32 +40,80 @@ func (k *keys) rootKey(ctx context.Context) (*rootKey, error) {
 	return root, err
 }
 
-// openRoot gives a root key that is in the log. That it is not there, or that this node cannot open it, is no way to forget.
-func (k *keys) openRoot(ctx context.Context, id string) (*rootKey, error) {
-	have, at, ok := k.findRoot(id)
-	if have != nil {
-		return have, nil
+// openFirst is openRoot for the one that data keys are sealed with: without it nothing can be said of any.
+func (k *keys) openFirst(ctx context.Context, id string) (*rootKey, error) {
+	root, err := k.openRoot(ctx, id)
+	if errors.Is(err, errDamaged) {
+		return nil, lostRoot(id)
 	}
-	gone := fault.New(fault.Unavailable, "the root key %x of sealed topics is not in %s", id, function.TopicSeals).
-		WithHint("restore %s from a back-up: no event of a sealed topic can be read without it", function.TopicSeals)
+	return root, err
+}
+
+// rootOf gives the root key that a data key names. errDamaged says that it names none: somebody else than a node has written that. This is known only where the first
+// root key can be opened, since then neither the topic nor the key of the installation is another one; where it cannot, the error is one that stops the reader.
+func (k *keys) rootOf(ctx context.Context, id string) (*rootKey, error) {
+	root, err := k.openRoot(ctx, id)
+	if !errors.Is(err, errDamaged) {
+		return root, err
+	}
+	first, ok := k.firstRoot()
 	if !ok {
-		return nil, gone
+		return nil, lostRoot(id)
+	}
+	if _, err := k.openFirst(ctx, first); err != nil {
+		return nil, err
+	}
+	return nil, errDamaged
+}
+
+func lostRoot(id string) error {
+	return fault.New(fault.Unavailable, "the root key %x of sealed topics is not in %s", id, function.TopicSeals).
+		WithHint("restore %s from a back-up: no event of a sealed topic can be read without it", function.TopicSeals)
+}
+
+// openRoot gives a root key that is in the log. errDamaged: there is none, or nothing that a node could have stored. That this node lacks the key that one is sealed
+// for is another error, and no way to forget.
+func (k *keys) openRoot(ctx context.Context, id string) (*rootKey, error) {
+	root, err := k.openRootHere(ctx, id)
+	if !errors.Is(err, errDamaged) {
+		return root, err
+	}
+	// It was stored with the data key that names it, or before: who has read all that was there now knows that it is not.
+	if err := k.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	return k.openRootHere(ctx, id)
+}
+
+// openRootHere is openRoot by what this node has folded.
+func (k *keys) openRootHere(ctx context.Context, id string) (*rootKey, error) {
+	have, at, ok := k.findRoot(id)
+	switch {
+	case have != nil:
+		return have, nil
+	case !ok:
+		return nil, errDamaged
 	}
 	value, err := k.read(ctx, append([]byte{rootPrefix}, id...), at)
 	if errors.Is(err, errForgotten) {
-		return nil, gone
+		return nil, errDamaged
 	}
 	if err != nil {
 		return nil, err
 	}
 	var s secret.Sealed
 	if len(value) == 0 || value[0] != rootFormat || json.Unmarshal(value[1:], &s) != nil {
-		return nil, gone
+		return nil, errDamaged
 	}
 	key, err := k.box.Open(secret.RootKey(hex.EncodeToString([]byte(id))), s)
-	if err != nil {
+	switch own := k.box.Key(); {
+	case err != nil && own != "" && own == s.Key:
+		return nil, errDamaged // it is for this node's key, and was not made by who had that
+	case err != nil:
 		e := fault.New(fault.Unavailable, "open the root key of sealed topics: %w", err)
 		return nil, e.WithHint("the node needs the key file that sealed topics were made with: docs/secrets.md")
+	case len(key) != keySize:
+		return nil, errDamaged
 	}
 	root := &rootKey{id: id}
 	if root.aead, err = gcm(key); err != nil {
