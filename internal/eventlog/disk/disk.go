@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,8 @@ type Options struct {
 	Log        *slog.Logger                           // nil = nowhere
 	Metrics    prometheus.Registerer                  // nil = nowhere
 
-	memTable uint64 // bytes; 0 = as PebbleOptions; tests make it small
+	memTable uint64        // bytes; 0 = as PebbleOptions; tests make it small
+	patience time.Duration // of Erase; 0 = erasePatience; tests make it short
 }
 
 // How often the log looks at the room on the disk.
@@ -67,7 +69,9 @@ type Log struct {
 	freed   freed
 	erasing atomic.Bool   // what is done with is not to be kept for reuse
 	sweeps  chan struct{} // one token: a sweep is under way
-	hurry   chan struct{} // holds a token when the janitor is to sweep now
+
+	erasePatience time.Duration
+	hurry         chan struct{} // holds a token when the janitor is to sweep now
 
 	closing chan struct{} // closed when Close begins
 	over    chan struct{} // closed when no call is under way any more
@@ -176,11 +180,12 @@ func open(o Options, unlock func() error) (*Log, error) {
 func newLog(o Options, unlock func() error) *Log {
 	l := &Log{
 		dir: o.Dir, now: o.Now, freeSpace: o.FreeSpace, maxRecord: o.MaxRecord, log: o.Log, unlock: unlock,
-		failureFlags: failureFlags{failed: make(chan struct{}), wedged: make(chan struct{})},
-		queue:        &queue{ready: make(chan struct{}, 1)},
-		slots:        make(chan struct{}, groupsAhead),
-		groupsDone:   make(chan *group, groupsAhead),
-		topics:       make(map[string]*topic), numbers: make(map[uint32]*topic),
+		erasePatience: cmp.Or(o.patience, erasePatience),
+		failureFlags:  failureFlags{failed: make(chan struct{}), wedged: make(chan struct{})},
+		queue:         &queue{ready: make(chan struct{}, 1)},
+		slots:         make(chan struct{}, groupsAhead),
+		groupsDone:    make(chan *group, groupsAhead),
+		topics:        make(map[string]*topic), numbers: make(map[uint32]*topic),
 		groups: make(map[string]map[place]position), members: make(map[string]*member),
 		sweeps: make(chan struct{}, 1), hurry: make(chan struct{}, 1), closing: make(chan struct{}), over: make(chan struct{}), closed: make(chan struct{}),
 	}

@@ -2,7 +2,10 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -11,10 +14,10 @@ import (
 
 var _ eventlog.Eraser = (*Log)(nil)
 
-// How long Erase waits until files are removed that nobody needs any more but who reads in them, and how often it looks.
+// How long Erase waits until files are removed that nobody needs any more, and how often it looks.
 const (
 	erasePatience = 10 * time.Second
-	eraseLook     = 5 * time.Millisecond
+	eraseLook     = 20 * time.Millisecond
 )
 
 // Erase is eventlog.Eraser's. A record that is removed is still in three places: the write-ahead log, tables that a compaction has not come by, and
@@ -62,33 +65,69 @@ func (l *Log) erase(ctx context.Context, t *topic) (err error) {
 	if err := l.db.Compact(ctx, lower, upper, false); err != nil { // flushes first
 		return err
 	}
-	// Each flush turns the write-ahead log over, for which a thrifty guard removes one that is done with.
 	l.erasing.Store(true)
 	l.guard.thrifty.Store(true)
+	err = l.dropLogs(ctx)
+	l.erasing.Store(false)
+	if err := errors.Join(err, l.lookAtSpace()); err != nil { // which says whether the guard is thrifty
+		return err
+	}
+	return l.untilGone(ctx, "somebody reads a long stretch of the log; they are removed when he is done", func() (bool, error) {
+		m := l.db.Metrics()
+		return m.Table.ObsoleteCount == 0 && m.Table.ZombieCount == 0, nil
+	})
+}
+
+// dropLogs turns the write-ahead log over until none of its files is there that is there now. The guard is thrifty: it removes one that is done with for each that
+// is begun.
+func (l *Log) dropLogs(ctx context.Context) error {
+	old, err := l.logFiles()
+	if err != nil {
+		return err
+	}
 	for range PebbleOptions().MemTableStopWritesThreshold + 2 {
 		if err := l.db.Flush(); err != nil {
-			l.erasing.Store(false)
 			return err
 		}
 	}
-	l.erasing.Store(false)
-	if err := l.lookAtSpace(); err != nil { // which says whether the guard is thrifty
+	err = l.untilGone(ctx, "the next try removes those of the write-ahead log; if it does not either, see what the disk says in the node's log", func() (bool, error) {
+		now, err := l.logFiles()
+		if err != nil || !slices.ContainsFunc(now, func(name string) bool { return slices.Contains(old, name) }) {
+			return true, err
+		}
+		return false, l.db.Flush() // one may have been kept to be written over after the others were
+	})
+	if err != nil {
 		return err
 	}
-	patience := time.NewTimer(erasePatience)
+	return syncDir(l.guard, l.guard.PathJoin(l.dir, "db")) // a power cut does not bring them back
+}
+
+// logFiles are the names of the files of the write-ahead log, those that are done with among them.
+func (l *Log) logFiles() ([]string, error) {
+	names, err := l.guard.List(l.guard.PathJoin(l.dir, "db"))
+	if err != nil {
+		return nil, fmt.Errorf("list the files of the event log: %w", err)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".log") }), nil
+}
+
+// untilGone waits until files are gone that nobody needs any more. They are removed in the background.
+func (l *Log) untilGone(ctx context.Context, hint string, gone func() (bool, error)) error {
+	patience := time.NewTimer(l.erasePatience)
 	defer patience.Stop()
 	look := time.NewTicker(eraseLook)
 	defer look.Stop()
 	for {
-		if m := l.db.Metrics(); m.Table.ObsoleteCount == 0 && m.Table.ZombieCount == 0 {
-			return nil
+		if ok, err := gone(); ok || err != nil {
+			return err
 		}
 		select {
 		case <-look.C:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-patience.C:
-			return fault.New(fault.Unavailable, "files that nobody needs any more are still open").WithHint("somebody reads a long stretch of the log; they are removed when he is done")
+			return fault.New(fault.Unavailable, "files that nobody needs any more are still there").WithHint("%s", hint)
 		}
 	}
 }
