@@ -29,7 +29,7 @@ func (c *Copier) Start(ctx context.Context, one function.Copy) (*catalog.Copy, e
 		return nil, err
 	}
 	defer release()
-	to, err := ready(ctx, target, from, one.To)
+	to, err := c.ready(ctx, target, from, one)
 	if err != nil {
 		return nil, there(one.Log, err)
 	}
@@ -60,7 +60,8 @@ func there(address string, err error) error {
 }
 
 // ready finds the topic to copy to, or makes it like the one that is copied, and the topic of how far copies are.
-func ready(ctx context.Context, target eventlog.Log, from eventlog.Topic, name string) (eventlog.Topic, error) {
+func (c *Copier) ready(ctx context.Context, target eventlog.Log, from eventlog.Topic, one function.Copy) (eventlog.Topic, error) {
+	name := one.To
 	to, err := findTopic(ctx, target, name)
 	switch {
 	case err == nil && to.ID == from.ID:
@@ -80,11 +81,32 @@ func ready(ctx context.Context, target eventlog.Log, from eventlog.Topic, name s
 	if err := eventlog.Widen(ctx, target, function.AsWide(), from.Partitions); err != nil {
 		return to, err
 	}
+	if err := c.sealLike(ctx, one); err != nil {
+		return to, err
+	}
 	from.Name, from.ID = name, ""
 	if err := makeTopic(ctx, target, from); err != nil {
 		return to, err
 	}
 	return findTopic(ctx, target, name)
+}
+
+// sealLike has the topic that is about to be made sealed, where the one that is copied is: no event comes to it before. The seals of another log are not known here.
+func (c *Copier) sealLike(ctx context.Context, one function.Copy) error {
+	if one.Log != "" {
+		return nil
+	}
+	// By an older view a topic that another node has just sealed would be copied in the clear.
+	if err := c.catalog.CatchUp(ctx); err != nil {
+		return err
+	}
+	if !c.catalog.View().Rules(one.From).Seal {
+		return nil
+	}
+	if _, err := c.catalog.Submit(ctx, catalog.SetTopic{Topic: one.To, Change: &function.TopicRulesChange{Seal: new(true)}}); err != nil {
+		return fmt.Errorf("seal topic %s: %w", one.To, err)
+	}
+	return nil
 }
 
 func makeTopic(ctx context.Context, log eventlog.Log, t eventlog.Topic) error {
