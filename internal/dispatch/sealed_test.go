@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/function"
@@ -83,5 +84,38 @@ func TestADelayedEventThatIsForgottenSaysSo(t *testing.T) {
 	}
 	if found, err := newShelf(wd.disk, keys).find(t.Context(), 7, 3); !errors.Is(err, errForgotten) {
 		t.Errorf("find = %+v, %v; want errForgotten", found, err)
+	}
+}
+
+// By a digest who can guess what an event said finds out that he is right, also when it is forgotten.
+func TestNoDigestOfASealedEventStandsWithItsRun(t *testing.T) {
+	wd := newWorld(t, setting{})
+	defer wd.close()
+	if _, err := wd.cat.Submit(t.Context(), catalog.SetTopic{Topic: "out", Change: &function.TopicRulesChange{Seal: new(true)}}); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		to, by string
+		replay *catalog.Replay
+		digest bool
+	}{
+		"to a topic that is not sealed":                {"events", "", nil, true},
+		"of a sealed event, to one that is not":        {"events", "by", nil, true},
+		"to a sealed topic":                            {"out", "", nil, false},
+		"of a sealed event, to a sealed one":           {"out", "by", nil, false},
+		"replayed, and what is told of it is sealed":   {"out", "by", &catalog.Replay{}, true},
+		"replayed, and what is told of it is not":      {"out", "", &catalog.Replay{}, false},
+		"replayed, to one that is not sealed, as ever": {"events", "", &catalog.Replay{}, true},
+	} {
+		w := attempted(function.Retry{})
+		w.emitTo, w.cause.Seal, w.trigger.Replay = c.to, c.by, c.replay
+		w.result, w.state = succeed(&event.Event{Type: "done", Data: []byte(`{"name":"Ada"}`)}), function.RunSucceeded
+		s := emit{quotas: noQuotas{}, topics: &topics{log: wd.disk}, limit: 4096, now: time.Now, view: wd.cat.View}
+		if err := s.do(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.emitted) != 1 || (w.emitted[0].Digest != "") != c.digest {
+			t.Errorf("%s: state %s %q, emitted %+v, want a digest: %v", name, w.state, w.reason, w.emitted, c.digest)
+		}
 	}
 }

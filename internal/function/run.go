@@ -55,7 +55,8 @@ type Emitted struct {
 	Topic string `json:"topic"`
 	ID    string `json:"id"`
 	Type  string `json:"type"`
-	// Key and Digest say where it may stand and what it is: event.Digest of it. Absent in what older binaries wrote.
+	// Key and Digest say where it may stand and what it is: event.Digest of it. Absent in what older binaries wrote; Digest also where the topic is sealed, since it
+	// would tell of data that is forgotten.
 	Key    string `json:"key,omitempty"`
 	Digest string `json:"digest,omitempty"`
 }

@@ -54,15 +54,15 @@ func (c comparer) judge(ctx context.Context, r *function.ReplayedRun, batched bo
 	if err != nil || o == nil {
 		return verdict{}, err
 	}
-	kind, err := kindOf(ctx, o, &r.Run, batched, c.find)
+	kind, err := kindOf(ctx, o, &r.Run, batched, c.find, capturedOr(r, c.find))
 	return verdict{original: o, kind: kind}, err
 }
 
 // Find returns an event that a run emitted when it finished; nil = its bytes are not kept.
 type Find func(ctx context.Context, e function.Emitted, finished time.Time) (*event.Event, error)
 
-// kindOf is the kind of a ReplayDifference, "" = the same. find is asked for events of the first run of which no digest is known.
-func kindOf(ctx context.Context, o, r *function.Run, batched bool, find Find) (string, error) {
+// kindOf is the kind of a ReplayDifference, "" = the same. before and after are asked for events of the two runs of which no digest is known.
+func kindOf(ctx context.Context, o, r *function.Run, batched bool, before, after Find) (string, error) {
 	passed, passes := o.State == function.RunSucceeded, r.State == function.RunSucceeded
 	switch {
 	case passed && !passes:
@@ -74,7 +74,7 @@ func kindOf(ctx context.Context, o, r *function.Run, batched bool, find Find) (s
 	case !passed && lastError(o) != lastError(r), passed && !sameResult(o, r):
 		return function.ReplayDifferent, nil
 	case passed:
-		same, err := sameEvents(ctx, o, r, find)
+		same, err := sameEvents(ctx, o, r, before, after)
 		if err != nil {
 			return "", err
 		}
@@ -114,27 +114,50 @@ func result(r *function.Run) any {
 	return none{}
 }
 
-func sameEvents(ctx context.Context, o, r *function.Run, find Find) (bool, error) {
+// sameEvents holds the events of two runs against each other by their digests, and where one is not known by what stands in the log. Of what is not kept, or forgotten,
+// nothing more is known than its topic, type and key.
+func sameEvents(ctx context.Context, o, r *function.Run, before, after Find) (bool, error) {
 	if len(o.Emitted) != len(r.Emitted) {
 		return false, nil
 	}
 	for i := range o.Emitted {
 		a, b := o.Emitted[i], r.Emitted[i]
-		if a.Digest == "" { // written by an older dalamb
-			e, err := find(ctx, a, o.Finished)
-			if err != nil {
-				return false, err
-			}
-			if e != nil {
-				a.Digest = e.Digest()
-			}
+		if a.Topic != b.Topic {
+			return false, nil
 		}
-		if a.Topic != b.Topic || a.Digest != b.Digest {
+		was, err := digestOf(ctx, a, o.Finished, before)
+		if err != nil {
+			return false, err
+		}
+		is, err := digestOf(ctx, b, r.Finished, after)
+		if err != nil {
+			return false, err
+		}
+		switch {
+		case was != "" && is != "" && was != is:
+			return false, nil
+		case (was == "" || is == "") && (a.Type != b.Type || a.Key != b.Key):
 			return false, nil
 		}
 	}
 	return true, nil
 }
+
+// digestOf is that of an event that a run emitted when it finished. "" = it is not known: of what goes to sealed topics none stands with the run, nor of what an older
+// dalamb wrote, and the event is not there any more.
+func digestOf(ctx context.Context, e function.Emitted, finished time.Time, find Find) (string, error) {
+	if e.Digest != "" {
+		return e.Digest, nil
+	}
+	found, err := find(ctx, e, finished)
+	if err != nil || found == nil || lost(found) {
+		return "", err
+	}
+	return found.Digest(), nil
+}
+
+// lost says that an event was sealed and cannot be opened any more. Who sent it may have said so of one that has data.
+func lost(e *event.Event) bool { return len(e.Data) == 0 && e.Extension(event.ExtSealed) != "" }
 
 // difference says in what a run differs from its original.
 func (c comparer) difference(ctx context.Context, v verdict, r *function.ReplayedRun) (function.ReplayDifference, error) {
@@ -181,7 +204,7 @@ func changes(ctx context.Context, o, r *function.Run, kind string, before, after
 			return nil, "", err
 		}
 		if missing || gone {
-			note = "not all events that were emitted are kept; those are compared by their digests alone"
+			note = "not all events that were emitted are kept; those are compared by their digests alone, or by type and key where there are none"
 			continue
 		}
 		d.compare(fmt.Sprintf("emitted[%d]", i), was, is)
@@ -193,7 +216,7 @@ func changes(ctx context.Context, o, r *function.Run, kind string, before, after
 func Runs(ctx context.Context, first, second *function.Run, batched bool, before, after Find) (function.ReplayDifference, error) {
 	out := function.ReplayDifference{Event: first.Event, Original: first.ID, Replayed: second.ID}
 	var err error
-	if out.Kind, err = kindOf(ctx, first, second, batched, before); err != nil || out.Kind == "" {
+	if out.Kind, err = kindOf(ctx, first, second, batched, before, after); err != nil || out.Kind == "" {
 		return out, err
 	}
 	out.Changes, out.Note, err = changes(ctx, first, second, out.Kind, before, after)
@@ -219,7 +242,7 @@ func content(ctx context.Context, r *function.Run, i int, find Find) (v any, gon
 		return none{}, false, nil
 	}
 	e, err := find(ctx, r.Emitted[i], r.Finished)
-	if err != nil || e == nil {
+	if err != nil || e == nil || lost(e) {
 		return nil, true, err
 	}
 	content := contentOf(e)

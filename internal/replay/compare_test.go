@@ -163,3 +163,57 @@ func TestEventsOfOldRunsAreFoundInTheLog(t *testing.T) {
 		t.Errorf("difference = %+v, %v", d, err)
 	}
 }
+
+// TestEventsOfSealedTopicsAreComparedWithoutDigests: none stands with a run, so that what is forgotten cannot be guessed by it.
+func TestEventsOfSealedTopicsAreComparedWithoutDigests(t *testing.T) {
+	out := func(id, data string) *event.Event {
+		return &event.Event{ID: id, Source: "/f", Type: "done", Subject: "k", DataContentType: "application/json", Data: []byte(data)}
+	}
+	forgotten := &event.Event{ID: "x", Source: "/f", Type: "done", Subject: "k", Extensions: map[string]any{event.ExtSealed: event.SealedForgotten}}
+	said := out("x", `{"n":1}`)
+	said.Extensions = forgotten.Extensions
+	emitted := func(typ string) func(*function.Run) {
+		return func(r *function.Run) {
+			r.Emitted = []function.Emitted{{Topic: "events", ID: r.ID[1:], Type: typ, Key: "k"}}
+		}
+	}
+	for name, c := range map[string]struct {
+		stored, again *event.Event // nil = not kept
+		typ, kind     string
+	}{
+		"the same":                {out("x", `{"n":1}`), out("y", `{"n":1}`), "done", ""},
+		"another":                 {out("x", `{"n":1}`), out("y", `{"n":2}`), "done", function.ReplayDifferent},
+		"forgotten":               {forgotten, out("y", `{"n":2}`), "done", ""},
+		"forgotten, another type": {forgotten, out("y", `{"n":2}`), "undone", function.ReplayDifferent},
+		"said by who sent it":     {said, out("y", `{"n":2}`), "done", function.ReplayDifferent},
+		"not kept":                {nil, nil, "done", ""},
+		"not kept, another type":  {nil, nil, "undone", function.ReplayDifferent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmp := newComparer(t, run("ox", function.RunSucceeded, emitted("done")))
+			if c.stored != nil {
+				if _, err := cmp.log.Append(t.Context(), []eventlog.Record{eventlog.FromEvent("events", c.stored)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := &function.ReplayedRun{Run: run("ny", function.RunSucceeded, emitted(c.typ))}
+			if c.again != nil {
+				text, err := json.Marshal(c.again)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Captured = []json.RawMessage{text}
+			}
+			v, err := cmp.judge(t.Context(), r, false)
+			if err != nil || v.original == nil || v.kind != c.kind {
+				t.Fatalf("judge = %+v, %v, want the kind %q", v, err, c.kind)
+			}
+			if c.kind == "" {
+				return
+			}
+			if d, err := cmp.difference(t.Context(), v, r); err != nil || len(d.Changes) == 0 && d.Note == "" {
+				t.Errorf("difference = %+v, %v", d, err)
+			}
+		})
+	}
+}
