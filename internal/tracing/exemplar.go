@@ -11,7 +11,7 @@ import (
 // often has fewer of them.
 const (
 	shownAll   = 100 // in a second: up to so many, each has one
-	shownAbove = 8   // above that, one span of so many; a power of two
+	shownAbove = 64  // above that, one span of so many; a power of two. A bucket keeps its last one alone
 	shownSlow  = 100 * time.Millisecond
 )
 
