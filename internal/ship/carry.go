@@ -65,8 +65,20 @@ func (c *carrier) begin(ctx context.Context, known map[string]int64) error {
 		c.target.lag(c.at.ID, b.End-next)
 		return nil
 	}
+	stored, err := c.ship.log.Offsets(ctx, formerGroup(c.target.Name))
+	if err != nil {
+		return fmt.Errorf("read the former position of sink %s: %w", c.target.Name, err)
+	}
+	for _, o := range stored {
+		if o.Partition == c.at {
+			return c.mark(ctx, o.Offset)
+		}
+	}
 	return c.mark(ctx, b.End)
 }
+
+// formerGroup is the consumer group whose position was that of a sink before it stood in _dalamb.progress: an installation from then goes on there once.
+func formerGroup(sink string) string { return "dalamb._ship." + sink }
 
 func (c *carrier) bounds(ctx context.Context) (eventlog.Bounds, error) {
 	b, err := c.ship.log.Bounds(ctx, c.at)

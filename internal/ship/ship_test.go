@@ -287,6 +287,22 @@ func TestASinkIsNotClosedUnderWhatADutySends(t *testing.T) {
 	}
 }
 
+// TestASinkOfAnOlderInstallationGoesOn: where its position was that of a consumer group, and once only.
+func TestASinkOfAnOlderInstallationGoesOn(t *testing.T) {
+	w, p := newWorld(t), new(place)
+	w.say("pay", "a", "b", "c")
+	if err := w.log.CommitOffsets(t.Context(), formerGroup("p"), []eventlog.GroupOffset{{Partition: own, Offset: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	_, stop := w.keep(Target{Name: "p", Sink: p})
+	w.untilGot(p, "b c")
+	stop()
+	_, stop = w.keep(Target{Name: "p", Sink: p})
+	w.say("pay", "d")
+	w.untilGot(p, "b c d")
+	stop()
+}
+
 // TestALineComesAgainWithTheSameID: a node that was killed ahead of storing the position.
 func TestALineComesAgainWithTheSameID(t *testing.T) {
 	w := newWorld(t)
