@@ -15,6 +15,8 @@ type Delayed interface {
 	// List returns the first "most" events that wait for topics that are wanted, the next one due first, and how many wait in all; of some topics alone, how many it returns.
 	// A nil wanted is all topics.
 	List(ctx context.Context, most int, wanted func(topic string) bool) ([]wire.Delayed, int, error)
+	// Sealed counts the events that wait and have one of some seals.
+	Sealed(ctx context.Context, mine func(seal string) bool) (int, error)
 	// Cancel takes an event back. NotFound when it does not wait any more.
 	Cancel(ctx context.Context, id string) error
 }

@@ -17,6 +17,8 @@ import (
 type Seals interface {
 	// Held counts what Forget would make unreadable, as far as it comes in its patience.
 	Held(ctx context.Context, key []byte, topic string, patience time.Duration) (held []seal.Held, whole bool, err error)
+	// SealsOf says of a seal whether it is of the keys that Forget would take away.
+	SealsOf(ctx context.Context, key []byte, topic string) (mine func(seal string) bool, err error)
 	// Has says whether there is anything for Forget to take away.
 	Has(ctx context.Context, key []byte, topic string) (bool, error)
 	// Forget takes the keys of an event key away, in one topic or with "" in all.
@@ -52,7 +54,15 @@ func (a *API) forget(r *http.Request, _ query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := wire.Forgotten{Topics: []wire.ForgottenTopic{}, AtLeast: !whole, DeadLetters: len(letters), Digest: seal.Digest(key)}
+	mine, err := a.seals.SealsOf(ctx, key, req.Topic)
+	if err != nil {
+		return nil, err
+	}
+	waiting, err := a.delayed.Sealed(ctx, mine)
+	if err != nil {
+		return nil, err
+	}
+	out := wire.Forgotten{Topics: []wire.ForgottenTopic{}, AtLeast: !whole, DeadLetters: len(letters), Delayed: waiting, Digest: seal.Digest(key)}
 	for _, h := range held {
 		out.Topics = append(out.Topics, wire.ForgottenTopic{Topic: h.Topic, Events: h.Events})
 		out.Events += h.Events

@@ -443,6 +443,8 @@ func (alone) Share(context.Context, string) (*function.Stored, error) { return n
 
 func (s *script) Last(context.Context) (map[int64]time.Time, error) { return nil, nil }
 
+func (s *script) Sealed(context.Context, func(string) bool) (int, error) { return 0, nil }
+
 func (s *script) List(context.Context, int, func(string) bool) ([]wire.Delayed, int, error) {
 	return []wire.Delayed{}, 0, nil
 }

@@ -94,5 +94,8 @@ func reached(f *wire.Forgotten) string {
 	if f.DeadLetters > 0 {
 		text += ", " + count(int64(f.DeadLetters), "dead letter")
 	}
+	if f.Delayed > 0 {
+		text += ", " + count(int64(f.Delayed), "delayed event")
+	}
 	return text
 }

@@ -43,6 +43,22 @@ func (l *Log) Has(ctx context.Context, key []byte, topic string) (bool, error) {
 	return len(l.keys.idsOf(digestOf(key), topic)) > 0, nil
 }
 
+// SealsOf says of a seal (event.SealIn) whether it is of the keys of an event key, in a topic or with "" in any, as they are now.
+func (l *Log) SealsOf(ctx context.Context, key []byte, topic string) (mine func(seal string) bool, err error) {
+	if err := l.keys.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	return l.idsIn(digestOf(key), topic), nil
+}
+
+func (l *Log) idsIn(owner digest, topic string) func(seal string) bool {
+	ids := map[string]bool{}
+	for _, id := range l.keys.idsOf(owner, topic) {
+		ids[id.String()] = true
+	}
+	return func(seal string) bool { return ids[seal] }
+}
+
 // Forgotten says whether what a seal (event.Event.Seal) has sealed cannot be opened any more, as far as this node has heard. Does not block.
 func (l *Log) Forgotten(seal string) bool {
 	id, ok := parseID(seal)
@@ -67,13 +83,10 @@ func (l *Log) Held(ctx context.Context, key []byte, topic string, patience time.
 		if i < 0 || topic != "" && name != topic {
 			continue
 		}
-		ids := map[string]bool{}
-		for _, id := range l.keys.idsOf(owner, name) {
-			ids[id.String()] = true
-		}
+		mine := l.idsIn(owner, name)
 		h := Held{Topic: name}
 		for _, p := range inOrder(topics[i], key) {
-			n, all, err := l.count(ctx, p, ids, until)
+			n, all, err := l.count(ctx, p, mine, until)
 			if err != nil {
 				return nil, false, err
 			}
@@ -97,7 +110,7 @@ func inOrder(t eventlog.Topic, key []byte) []eventlog.Partition {
 	return ps
 }
 
-func (l *Log) count(ctx context.Context, p eventlog.Partition, ids map[string]bool, until time.Time) (n int64, whole bool, err error) {
+func (l *Log) count(ctx context.Context, p eventlog.Partition, mine func(seal string) bool, until time.Time) (n int64, whole bool, err error) {
 	b, err := l.Log.Bounds(ctx, p)
 	if err != nil {
 		return 0, false, fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
@@ -114,7 +127,7 @@ func (l *Log) count(ctx context.Context, p eventlog.Partition, ids map[string]bo
 			break
 		}
 		for i := range rs {
-			if ids[event.SealIn(rs[i].Headers)] {
+			if mine(event.SealIn(rs[i].Headers)) {
 				n++
 			}
 		}

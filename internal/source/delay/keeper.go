@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/fault"
 )
@@ -293,5 +294,9 @@ func (k *keeper) releaseOf(r *eventlog.Record) (release, error) {
 		return release{}, fault.New(fault.Internal, "delayed event %s: %w", name, err).
 			WithHint("it was written by a newer dalamb, or it is damaged; the events of %s/%d wait until it can be read", k.own.Topic, k.own.ID)
 	}
-	return release{records: []eventlog.Record{eventlog.FromEvent(h.Topic, h.Event), name.tombstone()}, size: len(r.Value)}, nil
+	out := eventlog.FromEvent(h.Topic, h.Event)
+	if by := event.SealIn(r.Headers); by != "" {
+		out.Seal = &eventlog.Seal{By: by} // the key that it waited under: where that is forgotten meanwhile, another one would bring it back
+	}
+	return release{records: []eventlog.Record{out, name.tombstone()}, size: len(r.Value)}, nil
 }

@@ -77,6 +77,31 @@ func (d *Delay) List(ctx context.Context, most int, wanted func(topic string) bo
 	return list, total, nil
 }
 
+// Sealed counts the events that wait and have one of some seals (event.SealIn).
+func (d *Delay) Sealed(ctx context.Context, mine func(seal string) bool) (int, error) {
+	n, err := d.count(ctx)
+	if err != nil {
+		return 0, err
+	}
+	waiting := map[nameOf]bool{}
+	for id := range n {
+		_, err := eventlog.ReadAll(ctx, d.log, eventlog.Partition{Topic: function.TopicDelayed, ID: id}, func(r *eventlog.Record) error {
+			if name, ok := nameIn(r.Key); !ok {
+				return nil
+			} else if mine(event.SealIn(r.Headers)) {
+				waiting[name] = true
+			} else {
+				delete(waiting, name) // released, cancelled, or to be
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return len(waiting), nil
+}
+
 // at reads one event; ok is false when it has gone since.
 func (d *Delay) at(ctx context.Context, p eventlog.Partition, offset int64) (w Waiting, ok bool, err error) {
 	rs, err := d.log.Read(ctx, p, offset, eventlog.ReadOptions{MaxRecords: 1, NoWait: true})
