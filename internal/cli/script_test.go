@@ -108,7 +108,9 @@ func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{"PATH", "DALAMB_DATA", "DALAMB_CONTROL", "DALAMB_TOKEN", "DALAMB_CA", "HOME", "TMPDIR", "GORACE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_EC2_METADATA_DISABLED"} {
-		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
 	}
 	return cmd
 }
