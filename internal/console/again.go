@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/wire"
@@ -56,6 +57,20 @@ func redriveFields() []string {
 	return []string{"run", "function", "trigger", "error", "pattern", "since", "before"}
 }
 
+// timed are fields with the times that a redrive asks for: 14:05 and 1h would mean other times by when somebody has confirmed it.
+func timed(fields []field, r *wire.Redrive) []field {
+	for i := range fields {
+		f := &fields[i]
+		switch {
+		case f.Name == "since" && !r.After.IsZero():
+			f.Value = r.After.UTC().Format(time.RFC3339)
+		case f.Name == "before" && !r.Before.IsZero():
+			f.Value = r.Before.UTC().Format(time.RFC3339)
+		}
+	}
+	return fields
+}
+
 // deadList is the list of dead letters that somebody came from, as it was searched.
 func deadList(v *visit) string {
 	return href("dead", "?", "function", v.query("function"), "trigger", v.query("trigger"), "error", v.query("error"), "pattern", v.query("pattern"), "since", v.query("since"), "before", v.query("before"))
@@ -68,7 +83,7 @@ func askRedrive(v *visit) (question, error) {
 	}
 	q := question{
 		Title: "Redrive the dead letters that fit?", Text: "Each runs again for its own trigger alone, by the version that live points at now.",
-		Button: "Redrive", Fields: carried(v, redriveFields()...), Back: deadList(v),
+		Button: "Redrive", Fields: timed(carried(v, redriveFields()...), &r), Back: deadList(v),
 		Inputs: []input{{Name: "rate", Label: "Runs a second, at most", Placeholder: "no bound", Mode: "decimal"}},
 	}
 	switch n := len(r.IDs); {

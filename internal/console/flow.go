@@ -15,7 +15,7 @@ import (
 
 const (
 	flowMost     = 80  // triggers in one drawing
-	flowRequests = 200 // the newest, which tell what routes are called
+	flowRequests = 100 // the newest, which tell what routes are called; more would take one of the API's places for searches at each look
 	flowRow      = 46  // distance of two boxes
 	flowBox      = 34  // height of one
 	flowColumn   = 250
@@ -25,6 +25,7 @@ const (
 // flowPage is the map of who hears of what, and says what.
 type flowPage struct {
 	Search        string
+	Problems      []string
 	Boxes         []box
 	Lines         []line
 	Width, Height int
@@ -76,21 +77,21 @@ func (c *Console) flow(v *visit) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	counts, err := v.RunCounts(ctx)
-	if err != nil {
-		return frame{}, err
-	}
-	health, err := v.Client.Health(ctx)
-	if err != nil {
-		return frame{}, err
-	}
-	requests, err := requestsOf(ctx, v, "", flowRequests)
-	if err != nil {
-		return frame{}, err
-	}
 	p := flowPage{Search: v.query("search")}
+	var (
+		counts   wire.RunCounts
+		health   wire.NodeHealth
+		requests []request
+	)
+	all := together{} // what went on; without it the map is drawn all the same
+	all.ask("runs", func() (err error) { counts, err = v.RunCounts(ctx); return err })
+	all.ask("health", func() (err error) { health, err = v.Client.Health(ctx); return err })
+	all.ask("requests", func() (err error) { requests, err = requestsOf(ctx, v, "", flowRequests); return err })
+	if p.Problems, err = all.wait(); err != nil {
+		return frame{}, err
+	}
 	from, _ := strconv.Atoi(v.query("from")) // what is no number is the begin
-	p.draw(triggers, latelyOf(v, counts.Triggers, requests, &health), max(0, from))
+	p.draw(triggers, latelyOf(v, counts.Triggers, requests, &health), from)
 	return frame{Page: "flow", Title: "Flow", Nav: "flow", Live: true, Body: p}, nil
 }
 
@@ -166,9 +167,10 @@ func (p *flowPage) draw(triggers []wire.FunctionTrigger, lately *activity, from 
 		return !strings.Contains(t.Function, p.Search) && !strings.Contains(t.Topic, p.Search) && !strings.Contains(t.Name, p.Search)
 	})
 	p.Of = len(triggers)
+	from = min(max(0, from), p.Of)
 	if p.Of > flowMost {
 		slices.SortStableFunc(triggers, func(a, b wire.FunctionTrigger) int { return cmp.Compare(lately.urgency(&a), lately.urgency(&b)) })
-		triggers = triggers[min(from, p.Of):min(from+flowMost, p.Of)]
+		triggers = triggers[from:min(from+flowMost, p.Of)]
 		if end := from + len(triggers); end < p.Of {
 			p.Next = href("flow", "?", "search", p.Search, "from", end)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,11 +55,34 @@ func TestTheMapBeginsWithWhatGoesOn(t *testing.T) {
 	if !strings.Contains(page, "61 of 301 triggers") || strings.Contains(page, "The next ones") {
 		t.Error("the last part of the map does not end")
 	}
-	if page = v.get("/flow?from=9999").Body.String(); !strings.Contains(page, "There are no more triggers.") {
-		t.Error("behind the last part nothing says so")
+	for _, from := range []string{"9999", "9223372036854775807", "99999999999999999999"} {
+		if page = v.get("/flow?from=" + from).Body.String(); !strings.Contains(page, "There are no more triggers.") {
+			t.Errorf("behind the last part, at %s, nothing says so", from)
+		}
 	}
 	if page = v.get("/flow?search=topic-3").Body.String(); !strings.Contains(page, ">f-003</text>") || strings.Contains(page, ">f-004</text>") {
 		t.Error("the map is not searched by topic")
+	}
+}
+
+// Of an API that has no time for what went on the page says so, and draws what there is.
+func TestTheMapIsDrawnWithoutWhatWentOn(t *testing.T) {
+	api := crowd(3)
+	v := signedIn(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/events/newest" {
+			if limit, err := strconv.Atoi(r.FormValue("limit")); err != nil || limit > 100 {
+				t.Errorf("limit = %s, want at most 100, for which no place among the searches is needed", r.FormValue("limit"))
+			}
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		api.ServeHTTP(w, r)
+	}))
+	page := v.get("/flow").Body.String()
+	for _, want := range []string{"Not known now: requests: ", ">f-000</text>", ">2 runs in 15 min</text>"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the map lacks %q", want)
+		}
 	}
 }
 

@@ -2,9 +2,11 @@ package console
 
 import (
 	"encoding/json"
+	"html"
 	"net/http"
 	"net/url"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -131,6 +133,22 @@ func TestDeadLettersKeepTheirSearch(t *testing.T) {
 	}
 	if at := v.send(http.MethodPost, "/act/discard", url.Values{"session": {v.form}, "run": {"x"}, "function": {"pay"}}).Header().Get("Location"); at != "/dead?function=pay" {
 		t.Errorf("after a discard the list is at %q", at)
+	}
+}
+
+// TestARedriveAsksForTheTimesThatItWillUse: a time of the day, and how long ago, mean others at the confirmation.
+func TestARedriveAsksForTheTimesThatItWillUse(t *testing.T) {
+	v := signedIn(t, hostileAPI(t))
+	page := v.get("/act/redrive?function=pay&since=2h&before=14:05").Body.String()
+	for _, name := range []string{"since", "before"} {
+		found := regexp.MustCompile(`name="` + name + `" value="([^"]*)"`).FindStringSubmatch(page)
+		if found == nil {
+			t.Fatalf("the form has no %s:\n%s", name, page)
+		}
+		at, err := time.Parse(time.RFC3339, html.UnescapeString(found[1]))
+		if err != nil || name == "before" && at.Format("15:04:05") != "14:05:00" || name == "since" && time.Since(at) < 2*time.Hour-time.Minute {
+			t.Errorf("%s is %q, want the time that it is at", name, found[1])
+		}
 	}
 }
 
