@@ -20,8 +20,9 @@ const (
 	patience   = 30 * time.Second // for one Send
 	firstPause = 200 * time.Millisecond
 	mostPause  = 30 * time.Second
-	saying     = 5 * time.Second // how long the last position may take to be stored at a stop
-	lookEvery  = 2 * time.Second // at how far a sink is behind that fails
+	saying     = 5 * time.Second  // how long the last position may take to be stored at a stop
+	lookEvery  = 2 * time.Second  // at how far a sink is behind that fails
+	askEvery   = 30 * time.Second // for a position that cannot be understood
 )
 
 // carrier takes one partition to one sink. One goroutine owns it.
@@ -35,7 +36,7 @@ type carrier struct {
 }
 
 // run ships until ctx is done or the log fails; then the owner calls it again. known is how far the sinks are that the log knows.
-func (c *carrier) run(ctx context.Context, known map[string]int64) error {
+func (c *carrier) run(ctx context.Context, known map[string]position) error {
 	if err := c.begin(ctx, known); err != nil {
 		return err
 	}
@@ -55,14 +56,18 @@ func (c *carrier) run(ctx context.Context, known map[string]int64) error {
 
 // begin goes on where the sink was. One that the log does not know yet begins at the end, which is stored at once: what comes while it has not taken anything
 // is not missed after a restart.
-func (c *carrier) begin(ctx context.Context, known map[string]int64) error {
+func (c *carrier) begin(ctx context.Context, known map[string]position) error {
+	known, err := c.understood(ctx, known)
+	if err != nil {
+		return err
+	}
 	b, err := c.bounds(ctx)
 	if err != nil {
 		return err
 	}
-	if next, ok := known[c.target.Name]; ok {
-		c.next = next
-		c.target.lag(c.at.ID, b.End-next)
+	if at, ok := known[c.target.Name]; ok {
+		c.next = at.next
+		c.target.lag(c.at.ID, b.End-at.next)
 		return nil
 	}
 	stored, err := c.ship.log.Offsets(ctx, formerGroup(c.target.Name))
@@ -75,6 +80,26 @@ func (c *carrier) begin(ctx context.Context, known map[string]int64) error {
 		}
 	}
 	return c.mark(ctx, b.End)
+}
+
+// understood waits until the sink's position can be understood, which holds up no other sink: it may be mended while the node runs, by a tombstone too.
+func (c *carrier) understood(ctx context.Context, known map[string]position) (map[string]position, error) {
+	for {
+		bad := known[c.target.Name].bad
+		if bad == nil {
+			return known, nil
+		}
+		if c.target.fails(c.at.ID, bad) {
+			c.ship.logger.Warn("log lines are not shipped; they stay in the log", "sink", c.target.Name, "partition", c.at.ID, "err", bad, "hint", fault.HintOf(bad))
+		}
+		if !pause(ctx, c.ship.ask) {
+			return nil, ctx.Err()
+		}
+		var err error
+		if known, err = recall(ctx, c.ship.log, c.keys); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // formerGroup is the consumer group whose position was that of a sink before it stood in _dalamb.progress: an installation from then goes on there once.

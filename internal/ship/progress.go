@@ -40,13 +40,23 @@ func (k keys) record(sink string, next int64) (eventlog.Record, error) {
 	return eventlog.Record{Topic: function.TopicProgress, Partition: k.partition, Key: []byte(k.prefix + sink), Value: value}, nil
 }
 
-// recall reads how far the sinks of one partition are, by their names. A position that cannot be understood is an error: to begin at the end would leave lines
-// out.
-func recall(ctx context.Context, log eventlog.Log, k keys) (map[string]int64, error) {
-	known := map[string]int64{}
+// position is what the log knows of how far a sink is.
+type position struct {
+	next int64
+	bad  error // why the record cannot be understood; nil = it can
+}
+
+// recall reads how far the sinks of one partition are, by their names. A deleted position is none. That one cannot be understood is known of its sink: to begin
+// at the end would leave lines out.
+func recall(ctx context.Context, log eventlog.Log, k keys) (map[string]position, error) {
+	known := map[string]position{}
 	_, err := eventlog.ReadAll(ctx, log, eventlog.Partition{Topic: function.TopicProgress, ID: k.partition}, func(r *eventlog.Record) error {
 		sink, mine := strings.CutPrefix(string(r.Key), k.prefix)
 		if !mine {
+			return nil
+		}
+		if r.Value == nil {
+			delete(known, sink)
 			return nil
 		}
 		var p progress
@@ -55,10 +65,10 @@ func recall(ctx context.Context, log eventlog.Log, k keys) (map[string]int64, er
 			err = errors.New("out of range")
 		}
 		if err != nil {
-			return fault.New(fault.Internal, "progress record %s: %w", r.Key, err).
-				WithHint("it was written by a newer dalamb, or it is damaged; the sinks of this partition wait until it can be read")
+			err = fault.New(fault.Internal, "progress record %s: %w", r.Key, err).
+				WithHint("it was written by a newer dalamb, or it is damaged; the sink gets nothing of this partition until it can be read")
 		}
-		known[sink] = p.Next
+		known[sink] = position{p.Next, err}
 		return nil
 	})
 	if err != nil {

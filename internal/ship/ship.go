@@ -61,6 +61,7 @@ type Ship struct {
 	log     eventlog.Log
 	linger  time.Duration
 	look    time.Duration
+	ask     time.Duration
 	logger  *slog.Logger
 	targets []*target
 	metrics *metrics
@@ -95,7 +96,7 @@ func New(o Options) (*Ship, error) {
 	if o.Linger == 0 {
 		o.Linger = 200 * time.Millisecond
 	}
-	s := &Ship{log: o.Log, linger: o.Linger, look: lookEvery, logger: o.Logger}
+	s := &Ship{log: o.Log, linger: o.Linger, look: lookEvery, ask: askEvery, logger: o.Logger}
 	for _, t := range o.Targets {
 		if t.Name == "" || t.Sink == nil || slices.ContainsFunc(s.targets, func(o *target) bool { return o.Name == t.Name }) {
 			return nil, fmt.Errorf("sink %q has no place or no name of its own", t.Name)

@@ -114,7 +114,7 @@ func (w *world) position(sink string) (int64, bool) {
 		w.Fatal(err)
 	}
 	at, ok := known[sink]
-	return at, ok
+	return at.next, ok
 }
 
 func (w *world) keys() keys {
@@ -124,6 +124,19 @@ func (w *world) keys() keys {
 		w.Fatal(err)
 	}
 	return k
+}
+
+// store has a value stand as a sink's position.
+func (w *world) store(sink string, value []byte) {
+	w.Helper()
+	r, err := w.keys().record(sink, 0)
+	if err != nil {
+		w.Fatal(err)
+	}
+	r.Value = value
+	if _, err := w.log.Append(w.Context(), []eventlog.Record{r}); err != nil {
+		w.Fatal(err)
+	}
 }
 
 // moves puts a sink elsewhere.
@@ -336,20 +349,65 @@ func TestASinkGoesOnAfterItsGroupWasForgotten(t *testing.T) {
 	w.untilGot(p, "a b")
 }
 
-// TestAPositionThatCannotBeUnderstoodIsNotPassedOver: a sink that began at the end would leave lines out.
+// TestADeletedPositionIsNone: the sink begins at the end, as a new one.
+func TestADeletedPositionIsNone(t *testing.T) {
+	w := newWorld(t)
+	w.say("pay", "a", "b")
+	w.moves("p", 0)
+	w.moves("q", 0)
+	w.store("p", nil)
+	p, q := &place{}, &place{}
+	w.keep(Target{Name: "p", Sink: p}, Target{Name: "q", Sink: q})
+	w.say("pay", "c")
+	w.untilGot(p, "c")
+	w.untilGot(q, "a b c")
+}
+
+// TestAPositionThatCannotBeUnderstoodHoldsUpItsSinkAlone until it is mended: a sink that began at the end would leave lines out.
+func TestAPositionThatCannotBeUnderstoodHoldsUpItsSinkAlone(t *testing.T) {
+	w := newWorld(t)
+	w.say("pay", "a")
+	w.moves("q", 0)
+	w.store("p", []byte("\x02{}"))
+	p, q := &place{}, &place{}
+	s, err := New(Options{Log: w.log, Targets: []Target{{Name: "p", Sink: p}, {Name: "q", Sink: q}}, Linger: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ask = 10 * time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		if err := s.Keep(ctx, eventlog.Owned{Partition: own, Commit: w.log.Append}); err != nil {
+			t.Errorf("Keep = %v", err)
+		}
+	})
+	defer keeping.Wait()
+	defer stop()
+	w.untilGot(q, "a")
+	w.until("the other one is told of", func() bool {
+		s.targets[0].mu.Lock()
+		defer s.targets[0].mu.Unlock()
+		return fault.KindOf(s.targets[0].failing[0].err) == fault.Internal && s.targets[0].failing[0].err != nil
+	})
+	if got := p.texts(); got != "" {
+		t.Errorf("the sink whose position is not known got %q", got)
+	}
+	w.moves("p", 0)
+	w.untilGot(p, "a")
+}
+
+// TestAPositionThatCannotBeUnderstoodIsNotPassedOver: its sink is known to have one.
 func TestAPositionThatCannotBeUnderstoodIsNotPassedOver(t *testing.T) {
 	w := newWorld(t)
 	for _, value := range []string{"", "\x02{}", "\x01{\"next\":-1}", "\x01{\"next\":1,\"more\":2}"} {
-		r, err := w.keys().record("p", 0)
+		w.store("p", []byte(value))
+		known, err := recall(t.Context(), w.log, w.keys())
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Value = []byte(value)
-		if _, err := w.log.Append(t.Context(), []eventlog.Record{r}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := recall(t.Context(), w.log, w.keys()); fault.KindOf(err) != fault.Internal || !strings.Contains(err.Error(), "/0/p") {
-			t.Errorf("with %q: %v, want an error that names the record", value, err)
+		if bad := known["p"].bad; bad == nil || fault.KindOf(bad) != fault.Internal || !strings.Contains(bad.Error(), "/0/p") {
+			t.Errorf("with %q: %v, want an error that names the record", value, bad)
 		}
 	}
 }
