@@ -43,7 +43,7 @@ type Options struct {
 	Outside Place         // where checkpoints are brought
 	Every   time.Duration // between two checkpoints; 0 = 1 minute
 	Look    time.Duration // between two looks at the log; 0 = 1 second
-	Except  []string      // topics that are not hashed
+	Except  []string      // topics that are not hashed, besides _dalamb.nodes
 	Now     func() time.Time
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // nil = nowhere
@@ -315,7 +315,7 @@ func (k *Keeper) grow(ctx context.Context) error {
 	}
 	behind := map[treeID]error{}
 	for _, t := range topics {
-		if slices.Contains(k.Except, t.Name) {
+		if k.leavesOut(t.Name) {
 			continue
 		}
 		for p := range t.Partitions {
@@ -337,6 +337,12 @@ func (k *Keeper) grow(ctx context.Context) error {
 	k.behind = behind
 	k.metrics.behind.Set(float64(len(behind)))
 	return nil
+}
+
+// leavesOut says that a topic is not hashed. What nodes say of themselves every few seconds is none of what happened, and is gone within the hour: it would make
+// each checkpoint of a cluster in which nothing happens one that has news.
+func (k *Keeper) leavesOut(topic string) bool {
+	return topic == function.TopicNodes || slices.Contains(k.Except, topic)
 }
 
 func (k *Keeper) growOne(ctx context.Context, id treeID, topic string) error {

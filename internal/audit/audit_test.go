@@ -531,6 +531,27 @@ func TestTopicsThatAreLeftOutHaveNoTrees(t *testing.T) {
 	}
 }
 
+// TestWhatNodesSayOfThemselvesIsNoNews: they do so every few seconds, in a cluster where nothing happens too.
+func TestWhatNodesSayOfThemselvesIsNoNews(t *testing.T) {
+	r := newRig(t)
+	r.topic(eventlog.Topic{Name: "orders", Partitions: 1})
+	r.topic(eventlog.Topic{Name: function.TopicNodes, Partitions: 1})
+	r.emit("orders", 0, 5)
+	for i := range 3 {
+		r.emit(function.TopicNodes, i, 1)
+		r.sign()
+	}
+	if s := r.keep.State(); s.Checkpoint != 1 {
+		t.Errorf("%d checkpoints, want 1: nothing has happened since", s.Checkpoint)
+	}
+	if report := r.clean(); report.Unhashed < 3 {
+		t.Errorf("report = %+v, want that what nodes say is not hashed", report)
+	}
+	if _, err := r.keep.Prove(t.Context(), eventlog.Position{Topic: function.TopicNodes}); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("Prove of what a node says: %v, want NotFound", err)
+	}
+}
+
 func TestCheckpointsBeyondWhatOneNamesComeAtOnce(t *testing.T) {
 	r := newRig(t)
 	r.topic(eventlog.Topic{Name: "wide", Partitions: 30})

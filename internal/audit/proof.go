@@ -106,8 +106,8 @@ func (k *Keeper) signFor(ctx context.Context, id treeID, at eventlog.Position) e
 	if err := k.begun(ctx); err != nil || k.covers(id, at.Offset) {
 		return err
 	}
-	if slices.Contains(k.Except, at.Topic) {
-		return fault.New(fault.NotFound, "no record of %s is in a checkpoint: audit.except leaves the topic out", at.Topic)
+	if k.leavesOut(at.Topic) {
+		return fault.New(fault.NotFound, "no record of %s is in a checkpoint: the audit leaves the topic out", at.Topic)
 	}
 	b, err := k.Log.Bounds(ctx, eventlog.Partition{Topic: at.Topic, ID: at.Partition})
 	if err != nil {

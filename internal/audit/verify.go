@@ -190,12 +190,35 @@ func (v *verifier) logged(ctx context.Context) (map[int64]*Signed, error) {
 	if fault.KindOf(err) == fault.NotFound {
 		return out, nil // no topic; that no checkpoint is there is told
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !v.silent(ctx, eventlog.Partition{Topic: function.TopicCheckpoints}, err) {
 		v.find(unreadable, "%s", firstLine(err))
 		v.blind = true
 		return out, nil
 	}
 	return out, err
+}
+
+// away says of an error that the log was not reached, or does not let in who reads: nothing is known of what it holds.
+func away(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Unavailable, fault.Timeout, fault.Exhausted, fault.Denied, fault.Unauthenticated:
+		return true
+	}
+	return false
+}
+
+// silent says of an error of Read that it is the log's whole, and not that of some records: a client takes a batch that is spoilt for a broker that is away,
+// but then the broker still says where the partition ends.
+func (v *verifier) silent(ctx context.Context, p eventlog.Partition, err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Denied, fault.Unauthenticated:
+		return true
+	}
+	if !away(err) {
+		return false
+	}
+	_, err = v.Log.Bounds(ctx, p)
+	return err != nil && away(err)
 }
 
 func (v *verifier) fold(all map[int64]*Signed, last int64) {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/eventlog"
 	"github.com/dalamb/dalamb/internal/eventlog/disk"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 	"github.com/dalamb/dalamb/internal/wire"
 )
@@ -206,6 +208,64 @@ func TestRecordsThatCannotBeReadAreNamed(t *testing.T) {
 	}
 	if f := report.Findings; len(f) != 1 || f[0].Kind != unreadable || f[0].Offset != 20 || f[0].To != 22 || report.Records != 47 {
 		t.Errorf("report = %+v, want that orders/0@20 to 22 cannot be read, and 47 records", report)
+	}
+}
+
+// awayLog is on brokers that went away, or do not let in who verifies.
+type awayLog struct {
+	*disk.Log
+	bounds, read error
+}
+
+func (l *awayLog) Bounds(ctx context.Context, p eventlog.Partition) (eventlog.Bounds, error) {
+	if l.bounds != nil && p.Topic == "orders" {
+		return eventlog.Bounds{}, l.bounds
+	}
+	return l.Log.Bounds(ctx, p)
+}
+
+func (l *awayLog) Read(ctx context.Context, p eventlog.Partition, from int64, o eventlog.ReadOptions) ([]eventlog.Record, error) {
+	if l.read != nil && p.Topic == "orders" {
+		if l.read == errGoes {
+			l.bounds = errGoes
+		}
+		return nil, l.read
+	}
+	return l.Log.Read(ctx, p, from, o)
+}
+
+var errGoes = fault.New(fault.Unavailable, "no broker answers")
+
+// An outage is an error, and no finding, which would be called tampering. A batch that a client takes for an outage, while the broker answers, is one.
+func TestALogThatIsAwayIsNoFinding(t *testing.T) {
+	r := newRig(t)
+	r.topic(eventlog.Topic{Name: "orders", Partitions: 1})
+	r.emit("orders", 0, 20)
+	r.sign()
+	key, err := ParseKey(r.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name         string
+		bounds, read error
+		finding      bool
+	}{
+		{"away", errGoes, nil, false},
+		{"goes away while it is read", nil, errGoes, false},
+		{"late", context.DeadlineExceeded, nil, false},
+		{"no right to ask", fault.New(fault.Denied, "no"), nil, false},
+		{"no right to read", nil, fault.New(fault.Denied, "no"), false},
+		{"damaged", errors.New("checksum mismatch"), nil, true},
+		{"a spoilt batch", nil, fault.New(fault.Unavailable, "the sum of a batch does not match"), true},
+	} {
+		report, err := Verify(t.Context(), VerifyOptions{Log: &awayLog{r.log, tt.bounds, tt.read}, Dir: r.keep.Dir, Key: key})
+		switch {
+		case !tt.finding && err != nil && fault.KindOf(err) == fault.KindOf(cmp.Or(tt.bounds, tt.read)):
+		case tt.finding && err == nil && len(report.Findings) == 1 && report.Findings[0].Kind == unreadable:
+		default:
+			t.Errorf("%s: %+v, %v", tt.name, report, err)
+		}
 	}
 }
 

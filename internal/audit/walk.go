@@ -45,7 +45,7 @@ func (w *walk) run(ctx context.Context) error {
 	w.bounds, err = w.v.Log.Bounds(ctx, p)
 	switch {
 	case err == nil:
-	case ctx.Err() != nil || fault.KindOf(err) == fault.NotFound:
+	case ctx.Err() != nil || fault.KindOf(err) == fault.NotFound || away(err):
 		return fmt.Errorf("read the bounds of %s/%d: %w", p.Topic, p.ID, err)
 	default: // of the others it is known
 		w.v.report.Trees++
@@ -88,7 +88,9 @@ func (w *walk) run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return err
 			}
-			w.unreadable(next, err)
+			if err := w.unreadable(ctx, next, err); err != nil {
+				return err
+			}
 		} else if r == nil {
 			return nil
 		} else {
@@ -124,7 +126,9 @@ func (w *walk) one(ctx context.Context, i, from int64, e *entry, ok bool) error 
 	byRecord := e.hash
 	switch {
 	case err != nil:
-		w.unreadable(e.offset, err)
+		if err := w.unreadable(ctx, e.offset, err); err != nil {
+			return err
+		}
 	case r != nil && r.Offset == e.offset:
 		byRecord = w.hasher.leaf(w.id.topicID, r)
 		w.v.report.Records++
@@ -212,8 +216,13 @@ func (w *walk) ends(leaves, next int64) {
 }
 
 // unreadable adds a finding about a record. That of the next one is the same where the cause is, so the message does not say where it stands: the finding does.
-func (w *walk) unreadable(offset int64, err error) {
+// Its error is that the log does not answer at all, which says nothing of its records.
+func (w *walk) unreadable(ctx context.Context, offset int64, err error) error {
+	if w.v.silent(ctx, w.cursor.p, err) {
+		return err
+	}
 	w.find(unreadable, offset, offset, "cannot be read: "+strings.TrimPrefix(firstLine(err), fmt.Sprintf("read %s/%d at %d: ", w.topic.Name, w.id.partition, offset)))
+	return nil
 }
 
 // firstLine is what an error says to people: an engine may add lines about its own inside.

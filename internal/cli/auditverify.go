@@ -35,7 +35,7 @@ read: nothing in it is changed. For a log on Kafka name that by --log.
 Without --checkpoints the log is compared with the checkpoints that are in it, and without --key these with the key in the data directory: who has changed all of
 that is not found. Give both, from where they were kept.
 
-Exit codes: 0 everything is as it was signed, 1 something is not, 2 the input is wrong.`,
+Exit codes: 0 everything is as it was signed, 1 something is not, or the log cannot be read just now, which is told as an error and not as a finding; 2 the input is wrong.`,
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if _, err := out.json(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -82,10 +83,10 @@ type DamagedError struct {
 func (e *DamagedError) Error() string { return e.Err.Error() }
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// unread is unreadable with what is damaged, unless nobody may read it.
+// unread is unreadable with what is damaged, unless it is the machine that does not give it.
 func (l *Log) unread(err error) error {
 	said := unreadable(l.dir, err)
-	if errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, fs.ErrPermission) || withheld(err) {
 		return said
 	}
 	d := &DamagedError{File: l.dir, Err: said}
@@ -94,6 +95,19 @@ func (l *Log) unread(err error) error {
 		return false
 	})
 	return d
+}
+
+// withheld says of an error that the machine does not give what a file holds just now, or for this process: nothing is known of whether it is whole.
+func withheld(err error) bool {
+	var no syscall.Errno
+	if !errors.As(err, &no) {
+		return false
+	}
+	switch no {
+	case unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EIO, unix.EINTR, unix.EAGAIN, unix.EBUSY, unix.ESTALE, unix.ETIMEDOUT, unix.ENXIO, unix.ENODEV:
+		return true
+	}
+	return false
 }
 
 // salvage is what load does with a partition whose newest records cannot all be counted, because of why: its end is behind the last one, so that those which

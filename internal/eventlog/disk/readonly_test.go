@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -113,6 +114,44 @@ func TestALogIsReadWhereNothingCanBeWritten(t *testing.T) {
 			if after[path] != text {
 				t.Errorf("killed %v: %s was changed", killed, path)
 			}
+		}
+	}
+}
+
+// scarce is a file system of a machine that does not open tables.
+type scarce struct {
+	vfs.FS
+	err error
+}
+
+func (s scarce) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
+	if strings.HasSuffix(name, ".sst") {
+		return nil, &os.PathError{Op: "open", Path: name, Err: s.err}
+	}
+	return s.FS.Open(name, o...)
+}
+
+// What a machine does not give is not called damaged, which people would take for somebody's work.
+func TestALogThatAMachineDoesNotGiveIsNotDamaged(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Open(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.CreateTopic(t.Context(), eventlog.Topic{Name: "orders", Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, no := range []syscall.Errno{syscall.EMFILE, syscall.EIO} {
+		_, err := Open(Options{Dir: dir, ReadOnly: true, FS: scarce{vfs.Default, no}})
+		var damaged *DamagedError
+		if err == nil || errors.As(err, &damaged) || fault.KindOf(err) != fault.Unavailable || !errors.Is(err, no) {
+			t.Errorf("Open = %v, want that %v is why it is not available", err, no)
 		}
 	}
 }

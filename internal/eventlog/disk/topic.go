@@ -65,7 +65,7 @@ func (l *Log) loadTopics() error {
 		for id := range r.Partitions {
 			p := newPartition(t, id)
 			err := p.load(l.db, l.reading)
-			if err != nil && !l.reading {
+			if err != nil && (!l.reading || withheld(err)) {
 				return err
 			}
 			p.damaged = err
