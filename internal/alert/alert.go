@@ -29,12 +29,18 @@ type Catalog interface {
 	CatchUp(ctx context.Context) error
 }
 
+// Lag is by how many events a trigger is behind.
+type Lag struct {
+	Events  int64
+	Partial bool // or by more: some of it is not known
+}
+
 // Options of New. Log, Catalog and Lag are required.
 type Options struct {
 	Log     eventlog.Log
 	Catalog Catalog
-	Lag     func(ctx context.Context) (map[string]int64, error) // of each function's trigger that is furthest behind
-	Every   time.Duration                                       // between two judgements; 0 = 2 s
+	Lag     func(ctx context.Context) (map[string]Lag, error) // of each function's trigger that is furthest behind; the error is why some are Partial, or there are none
+	Every   time.Duration                                     // between two judgements; 0 = 2 s
 	Now     func() time.Time
 	Logger  *slog.Logger
 }

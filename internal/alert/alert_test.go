@@ -26,7 +26,7 @@ type world struct {
 	log     *disk.Log
 	catalog *catalog.Catalog
 	now     time.Time
-	lags    map[string]int64
+	lags    map[string]Lag
 	unasked error // why the lags are only a part
 	keeper  *Keeper
 	judge   *judge
@@ -51,7 +51,7 @@ func newWorld(t *testing.T, alerts ...function.Alert) *world {
 	for _, a := range alerts {
 		w.submit(catalog.SetAlert{Alert: a})
 	}
-	w.keeper, err = New(Options{Log: w.log, Catalog: w.catalog, Now: func() time.Time { return w.now }, Lag: func(context.Context) (map[string]int64, error) { return w.lags, w.unasked }})
+	w.keeper, err = New(Options{Log: w.log, Catalog: w.catalog, Now: func() time.Time { return w.now }, Lag: func(context.Context) (map[string]Lag, error) { return w.lags, w.unasked }})
 	w.ok(err)
 	w.restart()
 	return w
@@ -197,7 +197,7 @@ func TestEachMeasureIsOfWhatHappens(t *testing.T) {
 			w.happens(function.TopicEvents, event.TypeBreakerOpened, "pay", function.BreakerChanged{Function: "pay"})
 			w.happens(function.TopicEvents, event.TypeBreakerClosed, "pay", function.BreakerChanged{Function: "pay"})
 		}, "firing 1"},
-		{"lag > 100", func(w *world) { w.lags = map[string]int64{"pay": 101, "other": 5000} }, "firing 101"},
+		{"lag > 100", func(w *world) { w.lags = map[string]Lag{"pay": {Events: 101}, "other": {Events: 5000}} }, "firing 101"},
 		{"error-rate > 5%", func(w *world) { // what the client did wrongly is not the function's failure
 			for range 20 {
 				w.happens(function.TopicRequests, event.TypeRequestCompleted, "pay", function.Request{Function: "pay", Outcome: function.Failed, Status: 404})
@@ -250,21 +250,50 @@ func TestAnAlertThatIsChangedOrRemovedIsResolved(t *testing.T) {
 // TestALagThatCannotBeAskedForChangesNothing has the log answer for one node only, or not at all.
 func TestALagThatCannotBeAskedForChangesNothing(t *testing.T) {
 	w := newWorld(t, function.Alert{Name: "behind", When: "lag > 1000"}, function.Alert{Name: "idle", When: "lag < 10 for 10s"})
-	w.lags = map[string]int64{"pay": 5000}
+	w.lags = map[string]Lag{"pay": {Events: 5000}}
 	w.after(time.Second)
 	w.want("behind", "firing 5000")
-	w.lags, w.unasked = map[string]int64{"pay": 3}, errors.New("no broker answers")
+	w.lags, w.unasked = map[string]Lag{"pay": {3, true}}, errors.New("no broker answers")
 	for range 30 {
 		w.after(10 * time.Second)
 	}
 	w.want("behind", "firing 5000")
 	w.want("idle", "")
-	w.unasked = nil
+	w.lags = nil
+	for range 30 {
+		w.after(10 * time.Second)
+	}
+	w.want("behind", "firing 5000")
+	w.want("idle", "")
+	w.lags, w.unasked = map[string]Lag{"pay": {Events: 3}}, nil
 	for range 30 {
 		w.after(10 * time.Second)
 	}
 	w.want("behind", "firing 5000, ok 3")
 	w.want("idle", "firing 3")
+}
+
+// TestAPartOfALagDecidesWhereItCan: it is a lower bound. What is known of other functions is judged as ever.
+func TestAPartOfALagDecidesWhereItCan(t *testing.T) {
+	w := newWorld(t, function.Alert{Name: "behind", When: "lag > 1000"}, function.Alert{Name: "idle", When: "lag < 10"},
+		function.Alert{Name: "ship", When: "lag > 10", Functions: []string{"ship"}})
+	w.lags = map[string]Lag{"pay": {Events: 3}, "ship": {Events: 0}}
+	w.after(time.Second)
+	w.want("idle", "firing 3")
+	w.lags, w.unasked = map[string]Lag{"pay": {5000, true}, "ship": {Events: 20}}, errors.New("not all was read in time")
+	for range 30 {
+		w.after(10 * time.Second)
+	}
+	w.want("behind", "firing 5000")
+	w.want("idle", "firing 3, ok 5000")
+	w.want("ship", "firing 20")
+	w.lags = map[string]Lag{"pay": {3, true}, "ship": {Events: 0}}
+	for range 30 {
+		w.after(10 * time.Second)
+	}
+	w.want("behind", "firing 5000")
+	w.want("idle", "firing 3, ok 5000")
+	w.want("ship", "firing 20, ok 0")
 }
 
 // TestAWebhookIsToldInTheSameTransaction: the callback has the event, and a try is marked.
@@ -308,8 +337,8 @@ func TestWhatHappenedBeforeANewOwnerCounts(t *testing.T) {
 
 func TestKeepJudgesUntilItIsTold(t *testing.T) {
 	w := newWorld(t, function.Alert{Name: "a", When: "lag > 0"})
-	w.lags = map[string]int64{"pay": 1}
-	k, err := New(Options{Log: w.log, Catalog: w.catalog, Every: time.Millisecond, Lag: func(context.Context) (map[string]int64, error) { return w.lags, nil }})
+	w.lags = map[string]Lag{"pay": {Events: 1}}
+	k, err := New(Options{Log: w.log, Catalog: w.catalog, Every: time.Millisecond, Lag: func(context.Context) (map[string]Lag, error) { return w.lags, nil }})
 	w.ok(err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var keeping sync.WaitGroup

@@ -20,7 +20,7 @@ type judge struct {
 	// Of the alerts as they stand.
 	watched []*watched
 	follow  *follow
-	blind   bool // the lags could not be asked for in the last round
+	blind   bool // some of the lags were not known in the last round
 }
 
 // watched is an alert, what it measures, and how its condition stands.
@@ -48,8 +48,8 @@ func (j *judge) round(ctx context.Context) error {
 	}
 	lags, err := j.lags(ctx)
 	for _, w := range j.watched {
-		if w.condition.Measure == function.AlertLag && err != nil {
-			continue // a part of the lag is no value: what holds, and since when, stays as it is
+		if w.condition.Measure == function.AlertLag && (err != nil && lags == nil || !w.settles(lags, j.said[w.Name].State == function.AlertFiring)) {
+			continue // what holds, and since when, stays as it is
 		}
 		value, known := w.measure(j.o.Now(), lags)
 		if err := j.weigh(ctx, w, value, known); err != nil {
@@ -59,8 +59,8 @@ func (j *judge) round(ctx context.Context) error {
 	return nil
 }
 
-// lags are asked for where an alert is about them. With an error nothing is known of them.
-func (j *judge) lags(ctx context.Context) (map[string]int64, error) {
+// lags are asked for where an alert is about them. With an error some are only a part, or nothing is known of them.
+func (j *judge) lags(ctx context.Context) (map[string]Lag, error) {
 	if !slices.ContainsFunc(j.watched, func(w *watched) bool { return w.condition.Measure == function.AlertLag }) {
 		return nil, nil
 	}
@@ -68,9 +68,9 @@ func (j *judge) lags(ctx context.Context) (map[string]int64, error) {
 	if blind := err != nil; blind != j.blind {
 		j.blind = blind
 		if blind {
-			j.o.Logger.Warn("alerts about lag stay as they are: how far triggers are behind is not known", "err", err)
+			j.o.Logger.Warn("how far some triggers are behind is not known: alerts about lag stay as they are where what is known does not decide", "err", err)
 		} else {
-			j.o.Logger.Info("alerts about lag are judged again")
+			j.o.Logger.Info("it is known how far all triggers are behind")
 		}
 	}
 	return lags, err

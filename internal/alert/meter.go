@@ -92,15 +92,9 @@ func (w *watched) wants(s *sample) bool {
 }
 
 // measure is the value that the condition is about. It is not known where it would be of too few.
-func (w *watched) measure(now time.Time, lags map[string]int64) (value float64, known bool) {
+func (w *watched) measure(now time.Time, lags map[string]Lag) (value float64, known bool) {
 	if w.condition.Measure == function.AlertLag {
-		var most int64
-		for fn, lag := range lags {
-			if w.covers(fn) {
-				most = max(most, lag)
-			}
-		}
-		return float64(most), true
+		return float64(w.lag(lags).Events), true
 	}
 	count, failed, times := w.meter.sum(now)
 	switch w.condition.Measure {
@@ -117,4 +111,20 @@ func (w *watched) measure(now time.Time, lags map[string]int64) (value float64, 
 		return times[(len(times)*95+99)/100-1].Seconds(), true
 	}
 	return float64(count), true
+}
+
+// lag is that of the trigger which is furthest behind of the functions that the alert is about.
+func (w *watched) lag(lags map[string]Lag) (most Lag) {
+	for fn, lag := range lags {
+		if w.covers(fn) {
+			most = Lag{max(most.Events, lag.Events), most.Partial || lag.Partial}
+		}
+	}
+	return most
+}
+
+// settles says whether the condition is decided by lags of which some may be Partial: those are lower bounds.
+func (w *watched) settles(lags map[string]Lag, firing bool) bool {
+	l := w.lag(lags)
+	return !l.Partial || w.condition.Holds(float64(l.Events), firing) != w.condition.Below
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dalamb/dalamb/internal/alert"
 	"github.com/dalamb/dalamb/internal/api"
 	"github.com/dalamb/dalamb/internal/aws"
 	"github.com/dalamb/dalamb/internal/catalog"
@@ -150,11 +151,12 @@ func (d dispatcher) Lag(ctx context.Context, fn string) (map[api.TriggerRef]api.
 }
 
 // lags are how far the trigger of each function is behind that is furthest behind, for alerts. The dispatcher runs.
-func (n *Node) lags(ctx context.Context) (map[string]int64, error) {
+func (n *Node) lags(ctx context.Context) (map[string]alert.Lag, error) {
 	all, err := n.dispatcher.LagOverall(ctx, "")
-	most := map[string]int64{}
+	most := map[string]alert.Lag{}
 	for _, l := range all {
-		most[l.Function] = max(most[l.Function], l.Behind)
+		was := most[l.Function]
+		most[l.Function] = alert.Lag{Events: max(was.Events, l.Behind), Partial: was.Partial || l.Partial}
 	}
 	return most, err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/dalamb/dalamb/internal/catalog"
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -23,6 +24,8 @@ const (
 
 // elsewhere remembers what triggers' mirrors have shown. They change every few seconds, and pages that people look at ask more often.
 type elsewhere struct {
+	asked singleflight.Group // by function, "" = all
+
 	mu   sync.Mutex
 	read map[int64]mirrored // by trigger UID
 }
@@ -35,8 +38,16 @@ type mirrored struct {
 
 // LagOverall is Lag with the partitions that other nodes own, or that this one has not started yet, as their mirrors have shown them some
 // seconds ago. fn bounds that to the triggers of one function, "" = of all. It reads the log, for a few seconds at most. What it has not come to by then, or
-// cannot read, makes the lag of those triggers Partial; the error is why, and names none of them. The next one begins with those.
+// cannot read, makes the lag of those triggers Partial; the error is why, and names none of them. The next one begins with those. Who asks while the same is
+// being asked gets the same answer: two that read at once would each come to half.
 func (d *Dispatcher) LagOverall(ctx context.Context, fn string) ([]Lag, error) {
+	all, err, _ := d.elsewhere.asked.Do(fn, func() (any, error) {
+		return d.lagOverall(context.WithoutCancel(ctx), fn) // others wait for it, too; it takes as long as lagPatience
+	})
+	return slices.Clone(all.([]Lag)), err
+}
+
+func (d *Dispatcher) lagOverall(ctx context.Context, fn string) ([]Lag, error) {
 	pl, own := d.plan(), d.started()
 	lags, why := d.lagIn(pl, own)
 	ctx, cancel := context.WithTimeout(ctx, lagPatience)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -210,6 +211,57 @@ func TestTheLagOfEveryTriggerIsKnownElsewhereOrSaidToBePartial(t *testing.T) {
 	ask("a while later", 0, true, errMute)
 	log.bounds.Store(true)
 	ask("where nobody says where partitions end", 0, true, errMute)
+}
+
+// TestWhoAsksForTheLagAtOnceSharesTheAnswer: a page asks twice.
+func TestWhoAsksForTheLagAtOnceSharesTheAnswer(t *testing.T) {
+	w := newWorld(t, setting{partitions: 1})
+	defer w.close()
+	w.deploy("f", function.Trigger{Name: "t"})
+	log := &slow{Log: w.disk, began: make(chan struct{}), again: make(chan struct{}), goOn: make(chan struct{})}
+	d, err := New(Options{Log: log, Catalog: w.cat, Invoker: play(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.await("the node to know the trigger", func() bool { return len(d.plan().triggers) > 0 })
+	var asking sync.WaitGroup
+	ask := func() {
+		asking.Go(func() {
+			if lags, err := d.LagOverall(context.Background(), ""); err != nil || len(lags) == 0 {
+				t.Errorf("LagOverall = %v, %v", lags, err)
+			}
+		})
+	}
+	ask()
+	<-log.began
+	for range 3 {
+		ask()
+	}
+	select {
+	case <-log.again:
+		t.Error("the log was asked by each, want once for all")
+	case <-time.After(100 * time.Millisecond): // they wait, or have not begun
+	}
+	close(log.goOn)
+	asking.Wait()
+}
+
+// slow is a log that waits with its answer what topics there are.
+type slow struct {
+	eventlog.Log
+	began, again, goOn chan struct{}
+	asked              atomic.Int64
+}
+
+func (s *slow) Topics(ctx context.Context) ([]eventlog.Topic, error) {
+	switch s.asked.Add(1) {
+	case 1:
+		close(s.began)
+	case 2:
+		close(s.again)
+	}
+	<-s.goOn
+	return s.Log.Topics(ctx)
 }
 
 func TestTheLagOfOwnPartitionsIsPartialWhileTheLogDoesNotAnswer(t *testing.T) {
