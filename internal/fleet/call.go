@@ -19,6 +19,9 @@ type Call struct {
 	// instance killed, with all that runs there. nil = never: what has begun runs to its end.
 	Kill <-chan struct{}
 
+	// Asked is when the call was made first, where it was Exhausted since and is made again: among those that wait it has the place of then. Zero = now.
+	Asked time.Time
+
 	// Patience is for how long the call waits for an instance while none of its version is starting; then it is Exhausted. What is starting is waited for. 0 = as
 	// long as ctx says.
 	Patience time.Duration

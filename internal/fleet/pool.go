@@ -38,7 +38,7 @@ type pool struct {
 	starting  int
 	stopping  int
 	calls     int           // that instances work on
-	queue     []*waiter     // first come, first served
+	queue     []*waiter     // first come, first served: by since
 	spares    int           // once: how many to keep ahead: as many as there were calls at a time of late
 	expected  int           // calls that come soon
 	startCPU  time.Duration // that the last start took; 0 = not known
@@ -56,13 +56,6 @@ type pool struct {
 	unwell  spell    // instances that were replaced because their health checks failed, and none was well since
 }
 
-// waiter is a call that waits for an instance.
-type waiter struct {
-	since   time.Time
-	grant   grant         // valid when granted is closed
-	granted chan struct{} // closed once, by who takes the waiter off the queue
-}
-
 // grant is an instance, or why there is none.
 type grant struct {
 	instance *instance
@@ -71,11 +64,6 @@ type grant struct {
 	queued   bool // the call has waited for it
 	result   *function.Result
 	err      error
-}
-
-func (w *waiter) give(g grant) {
-	w.grant = g
-	close(w.granted)
 }
 
 // failure is why a version cannot start.
@@ -161,7 +149,10 @@ func (f *Fleet) acquire(ctx context.Context, v *function.Version, c Call) grant 
 		return grant{err: err}
 	}
 	w := &waiter{granted: make(chan struct{}), since: f.o.Now()}
-	p.queue = append(p.queue, w)
+	if !c.Asked.IsZero() && c.Asked.Before(w.since) {
+		w.since = c.Asked
+	}
+	p.queueUp(w)
 	p.burst()
 	f.ensure(p)
 	f.mu.Unlock()
@@ -169,17 +160,17 @@ func (f *Fleet) acquire(ctx context.Context, v *function.Version, c Call) grant 
 }
 
 func (f *Fleet) await(ctx context.Context, p *pool, w *waiter, c Call) grant {
+	began := f.o.Now()
 	var patience <-chan time.Time
 	if c.Patience > 0 {
 		t := time.NewTicker(c.Patience)
 		defer t.Stop()
 		patience = t.C
 	}
-	tired := false
 	for waits := true; waits; {
 		select {
 		case <-w.granted:
-			f.metrics.waited(p.version, f.o.Now().Sub(w.since))
+			f.metrics.waited(p.version, f.o.Now().Sub(began))
 			g := w.grant
 			g.queued = true
 			return g
@@ -188,26 +179,20 @@ func (f *Fleet) await(ctx context.Context, p *pool, w *waiter, c Call) grant {
 		case <-c.Kill:
 			waits = false
 		case <-patience:
-			f.mu.Lock()
-			tired = p.starting == 0 && slices.Contains(p.queue, w) // else it is being served in this moment
-			f.mu.Unlock()
-			waits = !tired
+			if err := f.tire(p, w); err != nil {
+				return grant{err: err}
+			}
 		}
 	}
 	f.mu.Lock()
-	n := slices.Index(p.queue, w)
-	if n >= 0 {
-		p.queue = slices.Delete(p.queue, n, n+1)
-	}
+	served := !p.unqueue(w)
 	late := f.late(p, ctx.Err())
 	f.mu.Unlock()
-	if n < 0 { // it was served in the same moment, and the call has not begun: somebody else shall have the instance
-		if w.grant.instance != nil {
-			f.putBack(w.grant.instance)
-		}
+	if served && w.grant.instance != nil { // in the same moment, and the call has not begun: somebody else shall have the instance
+		f.putBack(w.grant.instance)
 	}
 	switch err := ctx.Err(); {
-	case tired, err == context.DeadlineExceeded:
+	case err == context.DeadlineExceeded:
 		return grant{err: late}
 	case err == nil:
 		return grant{err: errKilled(p.version)}
@@ -271,14 +256,6 @@ func (p *pool) unlist(i *instance) {
 	}
 }
 
-// waitsSince is when the first of the calls that wait came; zero = none waits.
-func (p *pool) waitsSince() (t time.Time) {
-	if len(p.queue) > 0 {
-		t = p.queue[0].since
-	}
-	return t
-}
-
 func (p *pool) drop(i *instance) { p.instances = without(p.instances, i) }
 
 func without(s []*instance, i *instance) []*instance {
@@ -286,17 +263,6 @@ func without(s []*instance, i *instance) []*instance {
 		return slices.Delete(s, n, n+1)
 	}
 	return s
-}
-
-// pop takes the first waiter off the queue.
-func (p *pool) pop() *waiter {
-	if len(p.queue) == 0 {
-		return nil
-	}
-	w := p.queue[0]
-	p.queue[0] = nil
-	p.queue = p.queue[1:]
-	return w
 }
 
 // serve gives an instance to those that wait; what room is left is available. cold: they waited for it to start.
