@@ -9,7 +9,7 @@ import (
 // openSeals puts the log that seals over that which stores. All but the audit have it from here on: what is stored is what the audit's proofs are about.
 func (n *Node) openSeals() (err error) {
 	n.stored = n.log
-	n.log, n.seals, err = seal.Over(seal.Options{Log: n.stored, Box: n.secrets, Sealed: n.isSealed})
+	n.log, n.seals, err = seal.Over(seal.Options{Log: n.stored, Box: n.secrets, Logger: n.logger, Sealed: n.isSealed})
 	if err != nil {
 		n.log = n.stored
 	}

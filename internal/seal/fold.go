@@ -3,6 +3,7 @@ package seal
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 const (
 	openedMost = 4096 // data keys that are kept open, about 1 KiB each
 	retryAfter = time.Second
+	spoiltMost = 1024 // verdicts on root keys that are remembered
 )
 
 // standing is a data key of an event key, as it stands in the log.
@@ -25,8 +27,9 @@ type standing struct {
 
 // keys is the fold of _dalamb.seals: where each key stands, and some of them opened. Nothing of a key is in it that is not opened.
 type keys struct {
-	log eventlog.Log
-	box Box
+	log    eventlog.Log
+	box    Box
+	logger *slog.Logger
 
 	turn chan struct{} // holds a token while nobody catches up
 
@@ -41,12 +44,13 @@ type keys struct {
 	first     string // of roots; "" = there is none
 	opened    map[keyID]*dataKey
 	openRoots map[string]*rootKey
+	spoilt    map[string]int64 // root keys that no node of this installation has stored -> the offset before which all that names one is damaged
 }
 
-func newKeys(log eventlog.Log, box Box) *keys {
+func newKeys(log eventlog.Log, box Box, logger *slog.Logger) *keys {
 	k := &keys{
-		log: log, box: box, turn: make(chan struct{}, 1), of: map[digest][]standing{}, number: map[string]uint32{}, roots: map[string]int64{},
-		opened: map[keyID]*dataKey{}, openRoots: map[string]*rootKey{},
+		log: log, box: box, logger: logger, turn: make(chan struct{}, 1), of: map[digest][]standing{}, number: map[string]uint32{}, roots: map[string]int64{},
+		opened: map[keyID]*dataKey{}, openRoots: map[string]*rootKey{}, spoilt: map[string]int64{},
 	}
 	k.turn <- struct{}{}
 	return k
@@ -171,7 +175,9 @@ func (k *keys) stands(id keyID, offset int64, value []byte) {
 	k.of[owner] = slices.Clip(all)
 }
 
+// rootStands notes where a root key is, and takes back what was found of one that stood elsewhere. The caller holds mu.
 func (k *keys) rootStands(id string, offset int64, gone bool) {
+	delete(k.spoilt, id)
 	if gone {
 		delete(k.roots, id)
 		delete(k.openRoots, id)
@@ -268,6 +274,30 @@ func (k *keys) findRoot(id string) (opened *rootKey, offset int64, ok bool) {
 	defer k.mu.Unlock()
 	offset, ok = k.roots[id]
 	return k.openRoots[id], offset, ok
+}
+
+// spoil remembers that a root key is none, of which all is known that has been folded. isNew is false where that was known before, up to another offset. Where there
+// are too many, any other makes way.
+func (k *keys) spoil(id string) (isNew bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, known := k.spoilt[id]
+	for other := range k.spoilt {
+		if known || len(k.spoilt) < spoiltMost {
+			break
+		}
+		delete(k.spoilt, other)
+	}
+	k.spoilt[id] = k.next
+	return !known
+}
+
+// isSpoilt says of a root key that a data key names which stands at an offset whether it is known to be none: a root key comes with the first that names it, or before.
+func (k *keys) isSpoilt(id string, named int64) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	before, ok := k.spoilt[id]
+	return ok && named < before
 }
 
 func (k *keys) firstRoot() (id string, ok bool) {

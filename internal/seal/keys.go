@@ -23,6 +23,7 @@ const keySize = 32
 var (
 	errForgotten = errors.New("the key is forgotten")
 	errDamaged   = errors.New("the key is damaged")
+	errForeign   = errors.New("it is for another key of an installation")
 )
 
 // digest stands for the key of an event. 128 bits of SHA-256 do not collide by accident.
@@ -149,7 +150,7 @@ func (k *keys) open(ctx context.Context, id keyID) (*dataKey, error) {
 	if !ok {
 		return nil, errDamaged
 	}
-	root, err := k.rootOf(ctx, rootID)
+	root, err := k.rootOf(ctx, rootID, at)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ package seal
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 
 	"github.com/dalamb/dalamb/internal/eventlog"
@@ -21,10 +22,11 @@ type Box interface {
 	Key() string
 }
 
-// Options of Over. All are required.
+// Options of Over. All but Logger are required.
 type Options struct {
 	Log    eventlog.Log
 	Box    Box
+	Logger *slog.Logger
 	Sealed func(topic string) bool // whether what is appended to a topic is sealed. Does not block
 }
 
@@ -42,7 +44,10 @@ func Over(o Options) (eventlog.Log, *Log, error) {
 	if o.Log == nil || o.Box == nil || o.Sealed == nil {
 		return nil, nil, errors.New("seal needs a log, a box and the rules of topics")
 	}
-	l := &Log{Log: o.Log, sealed: o.Sealed, keys: newKeys(o.Log, o.Box)}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	l := &Log{Log: o.Log, sealed: o.Sealed, keys: newKeys(o.Log, o.Box, o.Logger)}
 	if s, ok := o.Log.(eventlog.Sharer); ok {
 		l.shared = s.Shared()
 	}

@@ -49,11 +49,15 @@ func (k *keys) openFirst(ctx context.Context, id string) (*rootKey, error) {
 	return root, err
 }
 
-// rootOf gives the root key that a data key names. errDamaged says that it names none: somebody else than a node has written that. This is known only where the first
-// root key can be opened, since then neither the topic nor the key of the installation is another one; where it cannot, the error is one that stops the reader.
-func (k *keys) rootOf(ctx context.Context, id string) (*rootKey, error) {
+// rootOf gives the root key that a data key names which stands at an offset. errDamaged says that it names none: somebody else than a node of this installation has
+// written that. This is known only where the first root key can be opened, since then neither the topic nor the key of the installation is another one; where it
+// cannot, the error is one that stops the reader.
+func (k *keys) rootOf(ctx context.Context, id string, named int64) (*rootKey, error) {
+	if k.isSpoilt(id, named) {
+		return nil, errDamaged
+	}
 	root, err := k.openRoot(ctx, id)
-	if !errors.Is(err, errDamaged) {
+	if !errors.Is(err, errDamaged) && !errors.Is(err, errForeign) {
 		return root, err
 	}
 	first, ok := k.firstRoot()
@@ -63,6 +67,9 @@ func (k *keys) rootOf(ctx context.Context, id string) (*rootKey, error) {
 	if _, err := k.openFirst(ctx, first); err != nil {
 		return nil, err
 	}
+	if k.spoil(id) {
+		k.logger.Warn("a root key of sealed topics is not one of this installation; what is sealed by it is passed over as damaged", "root", hex.EncodeToString([]byte(id)), "topic", function.TopicSeals, "err", err)
+	}
 	return nil, errDamaged
 }
 
@@ -71,8 +78,8 @@ func lostRoot(id string) error {
 		WithHint("restore %s from a back-up: no event of a sealed topic can be read without it", function.TopicSeals)
 }
 
-// openRoot gives a root key that is in the log. errDamaged: there is none, or nothing that a node could have stored. That this node lacks the key that one is sealed
-// for is another error, and no way to forget.
+// openRoot gives a root key that is in the log. errDamaged: there is none, or nothing that a node could have stored. errForeign: it is sealed for a key that this node
+// has not, which by itself is no way to forget.
 func (k *keys) openRoot(ctx context.Context, id string) (*rootKey, error) {
 	root, err := k.openRootHere(ctx, id)
 	if !errors.Is(err, errDamaged) {
@@ -110,7 +117,7 @@ func (k *keys) openRootHere(ctx context.Context, id string) (*rootKey, error) {
 	case err != nil && own != "" && own == s.Key:
 		return nil, errDamaged // it is for this node's key, and was not made by who had that
 	case err != nil:
-		e := fault.New(fault.Unavailable, "open the root key of sealed topics: %w", err)
+		e := fault.New(fault.Unavailable, "open the root key of sealed topics: %w", fmt.Errorf("%w: %w", errForeign, err))
 		return nil, e.WithHint("the node needs the key file that sealed topics were made with: docs/secrets.md")
 	case len(key) != keySize:
 		return nil, errDamaged

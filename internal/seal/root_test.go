@@ -2,8 +2,10 @@ package seal
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -89,7 +91,9 @@ func TestARootKeyThatNobodyCouldHaveStoredStopsNobody(t *testing.T) {
 	w.forge("5", "j", "notours-")
 	w.forge("6", "j", "renamed-")
 	w.forge("7", "j", "tooshort")
-	want := "1=" + canary + " 2=damaged 3=damaged 4=damaged 5=damaged 6=damaged 7=damaged"
+	w.forgeRoot("of-other", w.rootFor("of-other", w.another(), randomBytes(keySize)))
+	w.forge("7b", "j", "of-other")
+	want := "1=" + canary + " 2=damaged 3=damaged 4=damaged 5=damaged 6=damaged 7=damaged 7b=damaged"
 	w.want(l, "s1", want)
 	fresh, _ := w.node()
 	w.want(fresh, "s1", want)
@@ -117,13 +121,13 @@ func TestAnEventIsDamagedOnlyWhereTheNodeHasTheInstallationsKey(t *testing.T) {
 		w.box = w.another()
 		w.unreadable("with another key file")
 	})
-	t.Run("the root key is for another installation's key", func(t *testing.T) {
+	t.Run("the root keys are for another installation's key", func(t *testing.T) {
 		w := newWorld(t, "s1")
-		l, _ := w.node()
-		w.put(l, record("s1", "1", "k", canary))
 		w.forgeRoot("of-other", w.rootFor("of-other", w.another(), randomBytes(keySize)))
 		w.forge("2", "j", "of-other")
 		w.unreadable("a root key for another key file")
+		w.forgeRoot("of-this-", w.rootFor("of-this-", w.box, randomBytes(keySize)))
+		w.unreadable("the first root key for another key file")
 	})
 	t.Run("the first root key is gone", func(t *testing.T) {
 		w := newWorld(t, "s1")
@@ -157,9 +161,49 @@ func TestARootKeyThatStandsFurtherOnIsFound(t *testing.T) {
 	first, _ := own.keys.firstRoot()
 	stored := w.read(w.log, function.TopicSeals)
 	w.forgeRoot(first, stored[0].Value)
-	behind := newKeys(w.log, w.box)
+	behind := newKeys(w.log, w.box, slog.New(slog.DiscardHandler))
 	behind.fold(stored[1:])
 	if _, err := behind.open(t.Context(), own.keys.idsOf(digestOf([]byte("k")), "s1")[0]); err != nil {
 		t.Errorf("open by who has folded the data key alone = %v", err)
 	}
+}
+
+// asked counts how often somebody asks for the end of _dalamb.seals.
+type asked struct {
+	eventlog.Log
+	times int
+}
+
+func (a *asked) Bounds(ctx context.Context, p eventlog.Partition) (eventlog.Bounds, error) {
+	if p.Topic == function.TopicSeals {
+		a.times++
+	}
+	return a.Log.Bounds(ctx, p)
+}
+
+func TestWhatNamesNoRootKeyAsksOnceForIt(t *testing.T) {
+	w := newWorld(t, "s1")
+	l, _ := w.node()
+	w.put(l, record("s1", "1", "k", canary))
+	for _, id := range []string{"2", "3", "4", "5"} {
+		w.forge(id, "j"+id, "unknown-")
+	}
+	counted := &asked{Log: w.log}
+	var loud bytes.Buffer
+	reader, _, err := Over(Options{Log: counted, Box: w.box, Logger: slog.New(slog.NewTextHandler(&loud, nil)), Sealed: func(string) bool { return false }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "1=" + canary + " 2=damaged 3=damaged 4=damaged 5=damaged"
+	w.want(reader, "s1", want)
+	w.want(reader, "s1", want)
+	if counted.times > 2 { // for the first key, and for the root key
+		t.Errorf("the end of %s was asked for %d times, want 2 at most", function.TopicSeals, counted.times)
+	}
+	if n := strings.Count(loud.String(), "level=WARN"); n != 1 {
+		t.Errorf("logged %d warnings, want 1: %s", n, loud.String())
+	}
+	// One that names it and comes later may have brought it along.
+	w.forge("6", "j6", "unknown-")
+	w.want(reader, "s1", want+" 6=damaged")
 }
