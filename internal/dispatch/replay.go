@@ -109,8 +109,14 @@ func asReplayed(w *work) {
 	}
 }
 
-// keepBack takes back the events that a replayed run emits and may not append; those that are captured stay with the run.
-func (w *work) keepBack() error {
+// toldSealed says of an emitted event that what the replay tells of its run is sealed by a key of the same event key, and so goes with what the event would say.
+func (w *work) toldSealed(e *event.Event) bool {
+	return w.trigger.Replay != nil && eventlog.SealedAs(w.cause) != nil && w.cause.Key() == e.Key()
+}
+
+// keepBack takes back the events that a replayed run emits and may not append; those that are captured stay with the run. Where their topic is sealed they stay
+// without their data, unless the story is sealed for the same event key.
+func (w *work) keepBack(sealed bool) error {
 	r := w.trigger.Replay
 	if r == nil || r.Output == function.ReplayPublish {
 		return nil
@@ -125,6 +131,12 @@ func (w *work) keepBack() error {
 		e, err := eventlog.ToEvent(o)
 		if err != nil {
 			return fmt.Errorf("capture an event: %w", err)
+		}
+		if sealed && len(e.Data) > 0 && !w.toldSealed(e) {
+			e.Data, e.DataContentType = nil, ""
+			if err := e.SetExtension(event.ExtSealed, event.SealedLeftOut); err != nil {
+				return fmt.Errorf("capture event %s: %w", e.ID, err)
+			}
 		}
 		text, err := json.Marshal(e)
 		if err != nil {

@@ -103,19 +103,53 @@ func TestNoDigestOfASealedEventStandsWithItsRun(t *testing.T) {
 		"of a sealed event, to one that is not":        {"events", "by", nil, true},
 		"to a sealed topic":                            {"out", "", nil, false},
 		"of a sealed event, to a sealed one":           {"out", "by", nil, false},
+		"replayed, and sealed for another key":         {"out", "other", &catalog.Replay{}, false},
 		"replayed, and what is told of it is sealed":   {"out", "by", &catalog.Replay{}, true},
 		"replayed, and what is told of it is not":      {"out", "", &catalog.Replay{}, false},
 		"replayed, to one that is not sealed, as ever": {"events", "", &catalog.Replay{}, true},
 	} {
 		w := attempted(function.Retry{})
 		w.emitTo, w.cause.Seal, w.trigger.Replay = c.to, c.by, c.replay
-		w.result, w.state = succeed(&event.Event{Type: "done", Data: []byte(`{"name":"Ada"}`)}), function.RunSucceeded
+		given := &event.Event{Type: "done", Subject: w.cause.Key(), Data: []byte(`{"name":"Ada"}`)}
+		if c.by == "other" {
+			given.Subject = "ada"
+		}
+		w.result, w.state = succeed(given), function.RunSucceeded
 		s := emit{quotas: noQuotas{}, topics: &topics{log: wd.disk}, limit: 4096, now: time.Now, view: wd.cat.View}
 		if err := s.do(t.Context(), w); err != nil {
 			t.Fatal(err)
 		}
 		if len(w.emitted) != 1 || (w.emitted[0].Digest != "") != c.digest {
 			t.Errorf("%s: state %s %q, emitted %+v, want a digest: %v", name, w.state, w.reason, w.emitted, c.digest)
+		}
+	}
+}
+
+func TestWhatAReplayCapturesForASealedTopicIsSealedForItsKeyOrNotKept(t *testing.T) {
+	wd := newWorld(t, setting{})
+	defer wd.close()
+	if _, err := wd.cat.Submit(t.Context(), catalog.SetTopic{Topic: "out", Change: &function.TopicRulesChange{Seal: new(true)}}); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		to, by, key string
+		kept        bool
+	}{
+		"to a topic that is not sealed":            {"events", "", "ada", true},
+		"of an event that is not sealed":           {"out", "", "ada", false},
+		"of a sealed event of the same key":        {"out", "by", "ada", true},
+		"of a sealed event of somebody else's key": {"out", "by", "bob", false},
+	} {
+		w := attempted(function.Retry{})
+		w.emitTo, w.trigger.Replay = c.to, &catalog.Replay{Replay: function.Replay{Name: "again", Output: function.ReplayCapture}}
+		w.cause = &event.Event{ID: "c", Source: "/t", Type: "begun", Subject: c.key, Seal: c.by}
+		w.result, w.state = succeed(&event.Event{Type: "done", Subject: "ada", DataContentType: "application/json", Data: []byte(`{"name":"Canary"}`)}), function.RunSucceeded
+		s := emit{quotas: noQuotas{}, topics: &topics{log: wd.disk}, limit: 4096, now: time.Now, view: wd.cat.View}
+		if err := s.do(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.captured) != 1 || strings.Contains(string(w.captured[0]), "Canary") != c.kept || strings.Contains(string(w.captured[0]), event.SealedLeftOut) == c.kept {
+			t.Errorf("%s: state %s %q, captured %s, want its data: %v", name, w.state, w.reason, w.captured, c.kept)
 		}
 	}
 }

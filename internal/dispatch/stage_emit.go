@@ -40,7 +40,7 @@ func (s emit) do(ctx context.Context, w *work) error {
 			return err
 		}
 	}
-	if err := w.keepBack(); err != nil {
+	if err := w.keepBack(s.view().Rules(w.emitTo).Seal); err != nil {
 		return err
 	}
 	s.quotas.Emitted(function.Environment(w.emitTo), len(w.outputs))
@@ -88,8 +88,8 @@ func (s emit) record(ctx context.Context, w *work, i int, given *event.Event) (e
 		return eventlog.Record{}, fault.New(fault.TooLarge, "%d bytes, and an event has at most %d", size, s.limit)
 	}
 	out := function.Emitted{Topic: w.emitTo, ID: e.ID, Type: e.Type, Key: e.Key()}
-	// By its digest who can guess the data of a sealed event finds out that he is right, also when it is forgotten. A replay of a sealed event keeps its runs sealed.
-	if !rules.Seal || w.trigger.Replay != nil && eventlog.SealedAs(w.cause) != nil {
+	// By its digest who can guess the data of a sealed event finds out that he is right, also when it is forgotten.
+	if !rules.Seal || w.toldSealed(e) {
 		out.Digest = e.Digest()
 	}
 	w.emitted = append(w.emitted, out)

@@ -26,7 +26,7 @@ const (
 	ExtAuthType      = "authtype"      // who caused the event: user, api_key; CloudEvents auth context extension
 	ExtAuthID        = "authid"        // and its name
 	ExtShadow        = "dalambshadow"  // true: a copy, of which the outcome is only compared
-	ExtSealed        = "dalambsealed"  // SealedForgotten or SealedDamaged: why an event of a sealed topic is read without its data
+	ExtSealed        = "dalambsealed"  // SealedForgotten, SealedDamaged or SealedLeftOut: why an event of a sealed topic is read without its data
 	ExtResources     = "resources"     // a JSON array of texts: what an event is about, where that is more than one thing
 )
 
@@ -34,6 +34,7 @@ const (
 const (
 	SealedForgotten = "forgotten" // its key is gone, and so the data is
 	SealedDamaged   = "damaged"   // what is stored is not what was sealed
+	SealedLeftOut   = "leftout"   // it was never stored: a replay has captured the event, and could not have sealed it with its key
 )
 
 // MaxHops is the length of the longest chain of events. One past it is dead-lettered as a loop.
