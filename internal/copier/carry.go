@@ -117,6 +117,9 @@ func (a *attempt) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := apart(ctx, a.target, from, a.copy.Copy); err != nil {
+		return there(a.copy.Log, err)
+	}
 	to, err := findTopic(ctx, a.target, a.copy.To)
 	switch {
 	case err != nil:
