@@ -22,6 +22,7 @@ const (
 	newestTime    = 3 * time.Second // of one search; what was found by then is the answer, which says so
 	newestLook    = 2000            // events that may be looked at without a place among the searches
 	newestBytes   = 8 << 20         // of the events of an answer, as they are in the log
+	newestPassed  = 4096            // records that the log rules out cost as much as one that is looked at
 	newestPlain   = 100             // events of an answer that needs no place among the searches where nothing is searched for
 )
 
@@ -141,7 +142,7 @@ type newest struct {
 	want   fitting
 	wanted eventlog.Wanted // what the log can skip by
 	limit  int
-	look   int       // records that may be looked at; 0 = as many as time allows
+	look   int       // records that may be looked at, with newestPassed; 0 = as many as time allows
 	since  time.Time // what is older is not wanted
 	parts  []*below
 
@@ -162,7 +163,7 @@ func (s *newest) run(ctx context.Context) error {
 			return err
 		}
 		p := s.next()
-		if p == nil || s.enough(p.reached) || s.look > 0 && s.looked >= s.look || s.late() {
+		if p == nil || s.enough(p.reached) || s.look > 0 && int64(s.looked)+s.passed/newestPassed >= int64(s.look) || s.late() {
 			return nil
 		}
 		if err := s.back(ctx, p); err != nil {

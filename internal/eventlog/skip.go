@@ -17,7 +17,8 @@ type Wanted struct {
 // Any says that nothing is ruled out.
 func (w Wanted) Any() bool { return w.Key == nil && w.Type == nil }
 
-// Skipper is an optional ability of a Log, found by assertion. It never skips what is wanted; it may skip less than it could.
+// Skipper is an optional ability of a Log, found by assertion. It never skips what is wanted; it may skip less than it could, and takes
+// a fraction of a second for a call at most, so that who searches keeps to his own bounds.
 type Skipper interface {
 	// SkipAhead is where in [from, to) a search that goes on from there begins: no record in [from, at) is wanted. Errors as Read; blocks as Read with NoWait.
 	SkipAhead(ctx context.Context, p Partition, from, to int64, w Wanted) (at int64, err error)

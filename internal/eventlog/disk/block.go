@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -9,9 +10,9 @@ import (
 	"github.com/dalamb/dalamb/internal/eventlog"
 )
 
-// digestsMost is how many blocks one sweep makes digests of, about a second's work: of a log that was written before there were any, it is caught up
-// with a million records a minute.
-const digestsMost = 256
+// digestBytes is about how much of the log one sweep reads to make digests of, a second's work. A log that was written before there were any is caught up with
+// that much a minute.
+const digestBytes = 64 << 20
 
 // digest takes a record that is added into the digest of its block, and puts that into the group with the last one. Compacted topics have none: what is
 // removed from the midst of a block would stay in its digest.
@@ -70,9 +71,51 @@ func (p *partition) dropDigests(g *group, from, start int64) {
 // firstWhole is the first block that begins at an offset or behind it.
 func firstWhole(start int64) int64 { return (start + blockRecords - 1) / blockRecords }
 
-// makeDigests makes the digests of whole blocks that have none: those in which the log was opened, and those that an older dalamb wrote. It takes what it
-// makes from most, and lets that become no less than 0. Where room is low it waits for more.
-func (l *Log) makeDigests(ctx context.Context, p *partition, most *int) error {
+// makeDigests makes the digests of whole blocks that have none: those in which the log was opened, and those that an older dalamb wrote. It reads about so many
+// bytes of the log, and goes on from there the next time. One runs at a time, and beside sweeps: what is to be removed does not wait for it.
+func (l *Log) makeDigests(ctx context.Context, most int64) error {
+	select {
+	case l.digests <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-l.digests }()
+	if err := l.enter(); err != nil {
+		return err
+	}
+	defer l.leave()
+	var err error
+	if l.begun != nil && l.Space() == eventlog.SpaceOK {
+		err = unlessGone(l.makeDigest(ctx, l.begun, &most))
+	}
+	for _, w := range l.swept() {
+		if w.settings.Compact {
+			continue
+		}
+		for _, p := range w.parts {
+			if err := l.unlessOver(ctx); err != nil {
+				return err
+			}
+			err = errors.Join(err, unlessGone(l.makeMissing(ctx, p, &most)))
+		}
+	}
+	return err
+}
+
+// unlessOver is why work of the log's own ends early: ctx is done, or Close waits for it.
+func (l *Log) unlessOver(ctx context.Context) error {
+	select {
+	case <-l.closing:
+		return eventlog.ErrClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	default:
+		return nil
+	}
+}
+
+// makeMissing makes the digests that a partition lacks, as long as there is some of left, from which it takes what it reads. Where room is low it waits for more.
+func (l *Log) makeMissing(ctx context.Context, p *partition, left *int64) error {
 	if l.Space() != eventlog.SpaceOK {
 		return nil
 	}
@@ -83,21 +126,18 @@ func (l *Log) makeDigests(ctx context.Context, p *partition, most *int) error {
 			return err
 		}
 	}
-	from, to := max(p.digested, first), b.End/blockRecords
-	for *most > 0 && from < to {
-		block, err := p.undigested(l.db, from, to)
+	p.digested = max(p.digested, first)
+	for to := b.End / blockRecords; *left > 0 && p.digested < to && l.Space() == eventlog.SpaceOK; {
+		block, err := p.undigested(l.db, p.digested, to)
 		if err != nil {
 			return err
 		}
+		p.digested = block
 		if block < to {
-			if err := l.makeDigest(ctx, p, block); err != nil {
+			if err := l.makeDigest(ctx, &digesting{log: l, p: p, block: block, next: block * blockRecords}, left); err != nil {
 				return err
 			}
-			*most--
-			block++
 		}
-		from = block
-		p.digested = block
 	}
 	return nil
 }
@@ -118,22 +158,37 @@ func (p *partition) undigested(db *pebble.DB, from, to int64) (int64, error) {
 	return from, nil
 }
 
-// makeDigest reads a block. One that cannot be read has no digest: who reads it is told.
-func (l *Log) makeDigest(ctx context.Context, p *partition, block int64) error {
-	m := &digesting{log: l, p: p, block: block}
+// makeDigest reads a block, or what is left of it, and is said to have begun it where left is used up before its end. One that cannot be read has no digest: who
+// reads it is told.
+func (l *Log) makeDigest(ctx context.Context, m *digesting, left *int64) error {
+	l.begun = nil
+	p := m.p
 	var r eventlog.Record
-	err := p.scan(l.db, block*blockRecords, (block+1)*blockRecords, func(_ int64, stored []byte) error {
+	err := p.scan(l.db, m.next, (m.block+1)*blockRecords, func(offset int64, stored []byte) error {
+		if err := l.unlessOver(ctx); err != nil {
+			return err
+		}
+		if *left <= 0 {
+			return errEnough
+		}
+		*left -= int64(len(stored))
 		if err := readRecord(stored, &r, true); err != nil {
 			return err
 		}
 		m.digest.add(&r)
-		return ctx.Err()
+		m.next = offset + 1
+		return nil
 	})
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if over := l.unlessOver(ctx); over != nil {
+		return over
 	}
+	if errors.Is(err, errEnough) {
+		l.begun = m
+		return nil
+	}
+	p.digested = m.block + 1
 	if err != nil {
-		l.log.Debug("read a block for its digest", "topic", p.topic.name, "partition", p.id, "offset", block*blockRecords, "err", err)
+		l.log.Debug("read a block for its digest", "topic", p.topic.name, "partition", p.id, "offset", m.next, "err", err)
 		return nil
 	}
 	if err := l.do(ctx, m); err != nil {
@@ -142,11 +197,12 @@ func (l *Log) makeDigest(ctx context.Context, p *partition, block int64) error {
 	return nil
 }
 
-// digesting stores the digest of a block that was written before.
+// digesting makes and stores the digest of a block that was written before.
 type digesting struct {
 	log    *Log
 	p      *partition
 	block  int64
+	next   int64 // the first offset that is not in digest
 	digest digest
 }
 

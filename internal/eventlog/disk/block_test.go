@@ -1,7 +1,10 @@
 package disk
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -181,6 +184,97 @@ func TestDigestsAreMadeAfterwards(t *testing.T) {
 	}
 	x.sweepAll()
 	x.want("x", "b", "", end, 0)
+}
+
+// Sweeps make digests of as many bytes as they are given, also of a block that has more, and of none while room is low.
+func TestDigestsAreMadeOfSoManyBytesAtATime(t *testing.T) {
+	x := newIndexed(t)
+	rs := make([]eventlog.Record, two)
+	for i := range rs {
+		rs[i] = eventlog.Record{Topic: "x", Key: []byte("a"), Value: make([]byte, 500)}
+	}
+	if _, err := x.Append(t.Context(), rs); err != nil {
+		t.Fatal(err)
+	}
+	lower, upper := span(rowDigest, x.topics["x"].number)
+	if err := x.db.DeleteRange(lower, upper, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	x.space.Store(uint32(eventlog.SpaceLow))
+	if err := x.makeDigests(t.Context(), 1<<30); err != nil || x.digests() != 0 {
+		t.Errorf("makeDigests while room is low = %v, and there are %d rows", err, x.digests())
+	}
+	x.space.Store(uint32(eventlog.SpaceOK))
+	const most = 1 << 20
+	calls := int(x.topics["x"].partitions[0].bytes.Load()+most-1) / most
+	for n := range calls {
+		if got := x.digests(); got != n*2/calls*2 {
+			t.Errorf("after %d of %d sweeps there are %d rows", n, calls, got)
+		}
+		if err := x.makeDigests(t.Context(), most); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := x.digests(); got != 4 || x.begun != nil {
+		t.Errorf("after all sweeps there are %d rows, want 4, and begun is %v", got, x.begun)
+	}
+	x.want("x", "a", "", 0, two)
+	x.want("x", "b", "", two, 0)
+}
+
+// What is to be removed, or erased, does not wait until digests are made.
+func TestNothingThatIsRemovedWaitsForDigests(t *testing.T) {
+	x := newIndexed(t)
+	x.create(eventlog.Topic{Name: "old", Partitions: 1, Retention: time.Hour})
+	x.create(eventlog.Topic{Name: "compacted", Partitions: 1, Compact: true})
+	x.fill("old", 10, "a", "t")
+	x.ahead.Store(int64(2 * time.Hour))
+	x.Log.digests <- struct{}{} // as if some were being made
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	swept := make(chan error, 1)
+	go func() { swept <- x.sweep(ctx, false) }()
+	for x.seen(x.topics["old"].partitions[0]).Start < 10 && ctx.Err() == nil {
+		runtime.Gosched()
+	}
+	if ctx.Err() != nil {
+		t.Error("what is too old is not removed")
+	}
+	if err := x.Erase(ctx, "compacted"); err != nil {
+		t.Errorf("Erase = %v", err)
+	}
+	cancel()
+	if err := <-swept; !errors.Is(err, context.Canceled) {
+		t.Errorf("the sweep ended with %v, want that it waited", err)
+	}
+	<-x.Log.digests
+}
+
+// One call passes by a bounded stretch, so that who searches can look at the time.
+func TestOneSkipPassesSoManyBlocks(t *testing.T) {
+	x := newIndexed(t)
+	const blocks = 3 * skipBlocks / 2
+	b := x.db.NewBatch()
+	for n := range int64(blocks) {
+		row := digestKey(x.topics["x"].number, 0, digestKeys, n)
+		if err := b.Set(row, (*keySet)(nil).encode(row), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Commit(pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	const end, some = blocks * blockRecords, skipBlocks * blockRecords
+	p, w := eventlog.Partition{Topic: "x"}, eventlog.Wanted{Key: []byte("never")}
+	ahead, back := int64(0), int64(end)
+	for i, want := range [][2]int64{{some, end - some}, {end, 0}} {
+		var err, err2 error
+		ahead, err = x.SkipAhead(t.Context(), p, ahead, end, w)
+		back, err2 = x.SkipBack(t.Context(), p, 0, back, w)
+		if err != nil || err2 != nil || ahead != want[0] || back != want[1] {
+			t.Errorf("call %d comes to %d and %d, %v, %v; want %d and %d", i+1, ahead, back, err, err2, want[0], want[1])
+		}
+	}
 }
 
 // Digests go with what they are of: with what retention takes, with a topic, and where an older dalamb has left them.

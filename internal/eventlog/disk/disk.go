@@ -69,6 +69,8 @@ type Log struct {
 	freed   freed
 	erasing atomic.Bool   // what is done with is not to be kept for reuse
 	sweeps  chan struct{} // one token: a sweep is under way
+	digests chan struct{} // one token: digests are made
+	begun   *digesting    // the block that is read in part, of who has that token; nil = none is
 
 	erasePatience time.Duration
 	hurry         chan struct{} // holds a token when the janitor is to sweep now
@@ -187,7 +189,7 @@ func newLog(o Options, unlock func() error) *Log {
 		groupsDone:    make(chan *group, groupsAhead),
 		topics:        make(map[string]*topic), numbers: make(map[uint32]*topic),
 		groups: make(map[string]map[place]position), members: make(map[string]*member),
-		sweeps: make(chan struct{}, 1), hurry: make(chan struct{}, 1), closing: make(chan struct{}), over: make(chan struct{}), closed: make(chan struct{}),
+		sweeps: make(chan struct{}, 1), digests: make(chan struct{}, 1), hurry: make(chan struct{}, 1), closing: make(chan struct{}), over: make(chan struct{}), closed: make(chan struct{}),
 	}
 	l.guard = newGuard(o.FS, o.FS.PathJoin(o.Dir, checkpoints), l.over, l.fail)
 	return l

@@ -2,6 +2,8 @@ package disk_test
 
 import (
 	"bytes"
+	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -52,6 +54,12 @@ func (l *late) afterLooks(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.looks = n
+}
+
+func (l *late) looksLeft() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.looks
 }
 
 // holding are the write-ahead logs in which a text is.
@@ -119,5 +127,30 @@ func TestEraseDoesNotSayThatItIsDoneWhileAnOldWriteAheadLogIsThere(t *testing.T)
 	}
 	if names := holding(t, fs.FS, erased); len(names) > 0 {
 		t.Errorf("Erase has returned, and the text is in %v", names)
+	}
+}
+
+func TestCloseDoesNotWaitForAnErasure(t *testing.T) {
+	fs := &late{FS: vfs.NewMem()}
+	l := eraser(t, disk.Options{Dir: "log", FS: fs}.WithPatience(time.Hour))
+	const looks = 1 << 30
+	fs.afterLooks(looks)
+	done := make(chan error, 1)
+	go func() { done <- l.Erase(t.Context(), "x") }()
+	for fs.looksLeft() > looks-3 {
+		runtime.Gosched()
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- l.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Errorf("Close = %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("Close waits for files that nobody removes")
+	}
+	if err := <-done; !errors.Is(err, eventlog.ErrClosed) {
+		t.Errorf("Erase = %v when the log was closed, want ErrClosed", err)
 	}
 }

@@ -38,7 +38,7 @@ type partition struct {
 	cleaned atomic.Int64 // compaction has seen all offsets below
 	kept    atomic.Int64 // records that the last pass of compaction left; 0 = not known
 
-	digested int64 // the sweep's own: all whole blocks below have their digest, as far as it can be had
+	digested int64 // of who has Log.digests: all whole blocks below have their digest, as far as it can be had
 }
 
 // state is the durable summary of a partition, as of the offset next.

@@ -17,18 +17,28 @@ import (
 // take. One sweep runs at a time.
 func (l *Log) Sweep(ctx context.Context) error { return l.sweep(ctx, true) }
 
-// sweep with all set compacts whatever can be, otherwise only where it is worth a pass.
+// sweep with all set compacts whatever can be, otherwise only where it is worth a pass. Digests come last, and without the token: they make searches faster, and
+// what is to be removed, or erased, must not wait for them.
 func (l *Log) sweep(ctx context.Context, all bool) error {
+	err := l.tidy(ctx, all)
+	if ctx.Err() != nil {
+		return err
+	}
+	most := int64(digestBytes)
+	if all {
+		most = math.MaxInt64
+	}
+	return errors.Join(err, l.makeDigests(ctx, most))
+}
+
+// tidy is the part of a sweep that removes.
+func (l *Log) tidy(ctx context.Context, all bool) error {
 	leave, err := l.enterSweep(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
 	err = errors.Join(l.lookAtSpace(), l.dropOrphans(ctx))
-	most := digestsMost
-	if all {
-		most = math.MaxInt
-	}
 	for _, w := range l.swept() {
 		if w.settings.Compact {
 			for _, p := range w.parts {
@@ -36,11 +46,6 @@ func (l *Log) sweep(ctx context.Context, all bool) error {
 			}
 		}
 		err = errors.Join(err, unlessGone(l.expire(ctx, w.settings, w.parts)))
-		if !w.settings.Compact {
-			for _, p := range w.parts {
-				err = errors.Join(err, unlessGone(l.makeDigests(ctx, p, &most)))
-			}
-		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
