@@ -42,13 +42,14 @@ func silent() []string {
 
 type canaryUsage struct{}
 
-func (canaryUsage) Hours(_ context.Context, since, _ time.Time) ([]function.Usage, error) {
-	return []function.Usage{{Hour: since, Function: "beta.canary", Used: function.Used{Invocations: 4444}}, {Hour: since, Function: "canary-prod"}, {Hour: since, Function: "acme.pay", Used: function.Used{Invocations: 31}}}, nil
+func (canaryUsage) Hours(_ context.Context, since, _ time.Time, wanted func(string) bool, _ int) ([]function.Usage, error) {
+	all := []function.Usage{{Hour: since, Function: "beta.canary", Used: function.Used{Invocations: 4444}}, {Hour: since, Function: "canary-prod"}, {Hour: since, Function: "acme.pay", Used: function.Used{Invocations: 31}}}
+	return slices.DeleteFunc(all, func(u function.Usage) bool { return !wanted(u.Function) }), nil
 }
 
 func (c canaryUsage) Sums(ctx context.Context, since, until time.Time, name func(string, time.Time) (string, bool)) (map[string]*function.Used, error) {
 	sums := map[string]*function.Used{}
-	hours, err := c.Hours(ctx, since, until)
+	hours, err := c.Hours(ctx, since, until, anyFunction, 9)
 	for _, u := range hours {
 		if of, wanted := name(u.Function, u.Hour); wanted {
 			if sums[of] == nil {

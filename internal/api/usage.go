@@ -15,16 +15,20 @@ import (
 
 // Usage is what the API needs of who counts what functions use.
 type Usage interface {
-	// Hours are what was used in the hours that begin from since on and before until.
-	Hours(ctx context.Context, since, until time.Time) ([]function.Usage, error)
+	// Hours are what functions that are wanted used in the hours that begin from since on and before until; too large where that has more rows than most.
+	Hours(ctx context.Context, since, until time.Time, wanted func(fn string) bool, most int) ([]function.Usage, error)
 	// Sums are sums of that, by the names that name gives to what a function used on a day; without what it does not want.
 	Sums(ctx context.Context, since, until time.Time, name func(fn string, day time.Time) (name string, wanted bool)) (map[string]*function.Used, error)
 	// Lacking are the hours among them of which the log may have let go of records before they were counted.
 	Lacking(ctx context.Context, since, until time.Time) ([]time.Time, error)
 }
 
-// mostUsage bounds the time of one answer.
-const mostUsage = 400 * 24 * time.Hour
+// Bounds of one answer.
+const (
+	mostUsage     = 400 * 24 * time.Hour
+	mostUsageRows = 100_000
+	recentUsage   = 31 * 24 * time.Hour // hours before that are read from the log
+)
 
 func (a *API) getUsage(r *http.Request, q query) (any, error) {
 	now := time.Now()
@@ -51,14 +55,18 @@ func (a *API) getUsage(r *http.Request, q query) (any, error) {
 	of := func(fn string) bool { return env == "" || function.EnvironmentName(function.Environment(fn)) == env }
 	switch {
 	case by == "":
-		all, err := a.usage.Hours(r.Context(), since, until)
+		ask := func(ctx context.Context) error {
+			hours, err := a.usage.Hours(ctx, since, until, of, mostUsageRows)
+			out.Usage = append(out.Usage, hours...)
+			return err
+		}
+		if since.Before(now.Add(-recentUsage)) {
+			err = a.search(r.Context(), ask)
+		} else {
+			err = ask(r.Context())
+		}
 		if err != nil {
 			return nil, err
-		}
-		for i := range all {
-			if of(all[i].Function) {
-				out.Usage = append(out.Usage, all[i])
-			}
 		}
 	case slices.Contains(wire.UsageSums(), by):
 		sums, err := a.usage.Sums(r.Context(), since, until, func(fn string, day time.Time) (string, bool) { return summedAs(by, fn, day), of(fn) })

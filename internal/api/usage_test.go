@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,13 +14,16 @@ import (
 // used is who counts, as a test says; it notes what it was asked.
 type used struct{ since, until time.Time }
 
-func (u *used) Hours(_ context.Context, since, until time.Time) ([]function.Usage, error) {
+func (u *used) Hours(_ context.Context, since, until time.Time, wanted func(string) bool, _ int) ([]function.Usage, error) {
 	u.since, u.until = since, until
-	return []function.Usage{{Hour: since, Function: "pay", Used: function.Used{Invocations: 3}}, {Hour: since, Function: "staging.pay", Used: function.Used{Invocations: 5}}}, nil
+	all := []function.Usage{{Hour: since, Function: "pay", Used: function.Used{Invocations: 3}}, {Hour: since, Function: "staging.pay", Used: function.Used{Invocations: 5}}}
+	return slices.DeleteFunc(all, func(u function.Usage) bool { return !wanted(u.Function) }), nil
 }
 
+func anyFunction(string) bool { return true }
+
 func (u *used) Sums(ctx context.Context, since, until time.Time, name func(string, time.Time) (string, bool)) (map[string]*function.Used, error) {
-	hours, err := u.Hours(ctx, since, until)
+	hours, err := u.Hours(ctx, since, until, anyFunction, 9)
 	sums := map[string]*function.Used{}
 	for _, u := range hours {
 		of, wanted := name(u.Function, u.Hour.Truncate(24*time.Hour))
@@ -52,6 +56,21 @@ func TestUsageIsAskedForByWholeHours(t *testing.T) {
 		if _, err := n.client.Usage(t.Context(), bad[0], bad[1], ""); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%v: %v, want Invalid", bad, err)
 		}
+	}
+}
+
+func TestHoursOfLongAgoTakeAPlaceAmongTheSearches(t *testing.T) {
+	n := newNode(t)
+	for range maxSearches {
+		n.api.searches <- struct{}{}
+	}
+	for query, want := range map[string]int{"since=60d": 503, "since=30d": 200, "since=60d&by=day": 200} {
+		if a := n.do("GET", "/v1/usage?"+query, ""); a.status != want {
+			t.Errorf("%s while enough are under way: %d %s, want %d", query, a.status, a.body, want)
+		}
+	}
+	if a := n.do("GET", "/v1/usage?env=staging", ""); strings.Contains(a.body, `"function":"pay"`) || !strings.Contains(a.body, "staging.pay") {
+		t.Errorf("of an environment: %s", a.body)
 	}
 }
 

@@ -29,16 +29,19 @@ const (
 // be taken further back. Where there are more rows than most the oldest hours go first, then the oldest days; what has gone is read from the log when it is asked
 // for. One owner.
 type stored struct {
-	most    int              // 0 = no bound: whole stays where it is, too
-	begin   time.Time        // what is older is not in it; zero = nothing was read yet
-	whole   time.Time        // from which day on each hour is in it
-	full    bool             // days had to go: it is taken back no further
-	at      int64            // where to read on
-	hour    []function.Usage // what was told of an hour that is not complete yet
-	next    time.Time        // the hour after the last one that is complete; zero = none is
-	counted map[string]int64 // up to where was counted with that one, by partition
-	days    []daily          // rising; without those in which nothing was used
-	lacking []time.Time      // rising
+	most    int               // 0 = no bound: whole stays where it is, too
+	wanted  func(string) bool // which functions are in it; nil = all
+	enough  int               // of which more rows a stretch is read no further; 0 = it is read to its end
+	begin   time.Time         // what is older is not in it; zero = nothing was read yet
+	until   time.Time         // what is not older is not in it; zero = there is no end
+	whole   time.Time         // from which day on each hour is in it
+	full    bool              // days had to go: it is taken back no further
+	at      int64             // where to read on
+	hour    []function.Usage  // what was told of an hour that is not complete yet
+	next    time.Time         // the hour after the last one that is complete; zero = none is
+	counted map[string]int64  // up to where was counted with that one, by partition
+	days    []daily           // rising; without those in which nothing was used
+	lacking []time.Time       // rising
 	rows    int
 }
 
@@ -81,13 +84,16 @@ func (s *stored) take(r *eventlog.Record) (hour time.Time) {
 		s.hour = s.hour[:0] // it was never completed
 	}
 	if !u.complete {
+		if s.wanted != nil && !s.wanted(u.Function) {
+			return u.Hour
+		}
 		u.Function = unique.Make(u.Function).Value() // the same memory for all rows of a function
 		s.hour = append(s.hour, u.Usage)
 		return u.Hour
 	}
 	if !u.Hour.Before(s.next) {
 		s.next, s.counted = u.Hour.Add(time.Hour), u.Counted
-		if !u.Hour.Before(s.begin) {
+		if !u.Hour.Before(s.begin) && (s.until.IsZero() || u.Hour.Before(s.until)) {
 			s.complete(&u)
 		}
 	}
@@ -222,14 +228,15 @@ func (k *Keeper) back(ctx context.Context, to time.Time) error {
 	return nil
 }
 
-// stretch folds the hours from where a fold begins until a time.
+// stretch folds the hours from where a fold begins until a time. The hour that begins then is read, too, and is another fold's.
 func (k *Keeper) stretch(ctx context.Context, s *stored, until time.Time) (err error) {
+	s.until = until
 	if s.at, err = k.offsetAt(ctx, place(), s.begin); err != nil {
 		return err
 	}
 	_, err = k.read(ctx, place(), s.at, func(r *eventlog.Record) bool {
 		hour := s.take(r)
-		return hour.Before(until)
+		return hour.Before(until) && (s.enough == 0 || s.rows <= s.enough)
 	})
 	return err
 }

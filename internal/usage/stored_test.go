@@ -12,6 +12,7 @@ import (
 
 	"github.com/dalamb/dalamb/internal/event"
 	"github.com/dalamb/dalamb/internal/eventlog"
+	"github.com/dalamb/dalamb/internal/fault"
 	"github.com/dalamb/dalamb/internal/function"
 )
 
@@ -116,7 +117,7 @@ func TestAnyStretchIsExact(t *testing.T) {
 				since = until.Add(-time.Duration(1+random.IntN(23)) * time.Hour)
 			}
 			said := fmt.Sprintf("room for %d, from %s until %s", most, since, until)
-			hours, err := w.keeper.Hours(t.Context(), since, until)
+			hours, err := w.keeper.Hours(t.Context(), since, until, anyFunction, mostRows)
 			if want := p.in(since, until); err != nil || !reflect.DeepEqual(hours, want) {
 				t.Fatalf("%s: %d hours, %v, want %d, or they are others", said, len(hours), err, len(want))
 			}
@@ -132,6 +133,56 @@ func TestAnyStretchIsExact(t *testing.T) {
 			if s := &w.keeper.stored; s.rows != rowsOf(s) || s.rows > most && len(s.days) > 1 {
 				t.Fatalf("%s: the fold counts %d rows of %d days and has %d", said, s.rows, len(s.days), rowsOf(s))
 			}
+		}
+	}
+}
+
+func anyFunction(string) bool { return true }
+
+// TestHoursAreBounded asks for what is stored, in memory and in the log, of some functions and of a few rows.
+func TestHoursAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.now = noon
+	p := w.tellPast(300, []string{"billing", "pay", "staging.pay"})
+	log := &readings{Log: w.log}
+	var err error
+	w.keeper, err = New(Options{Log: log, Catalog: w.catalog, Now: func() time.Time { return w.now }})
+	w.ok(err)
+	for _, days := range []int{10, 250} {
+		since := noon.Add(-time.Duration(days) * day)
+		want := slices.DeleteFunc(p.in(since, noon), func(u function.Usage) bool { return u.Function != "pay" })
+		pay := func(fn string) bool { return fn == "pay" }
+		hours, err := w.keeper.Hours(t.Context(), since, noon, pay, len(want))
+		if err != nil || !reflect.DeepEqual(hours, want) {
+			t.Errorf("%d days of pay: %d hours, %v, want %d, or they are others", days, len(hours), err, len(want))
+		}
+		read := log.records
+		log.records = 0
+		if _, err := w.keeper.Hours(t.Context(), since, noon, pay, 3); fault.KindOf(err) != fault.TooLarge || fault.HintOf(err) == "" {
+			t.Errorf("%d days in 3 rows: %v, want that it is too large", days, err)
+		}
+		if days == 250 && log.records > read/2 {
+			t.Errorf("%d records are read of %d before it is too large", log.records, read)
+		}
+	}
+}
+
+// TestAnHourAtMidnightLacksOnce has a fold taken back to before an hour in which nothing was used, and that may lack something.
+func TestAnHourAtMidnightLacksOnce(t *testing.T) {
+	w := newWorld(t)
+	w.now = noon
+	begin := dayOf(noon).Add(-hourly * day)
+	for _, hour := range []time.Time{begin.Add(-time.Hour), begin, begin.Add(time.Hour)} {
+		r, err := record(event.TypeUsageCompleted, hour, "", function.UsageHour{Hour: hour, Lacking: []string{"_dalamb.requests/0"}})
+		w.ok(err)
+		r.Time = hour.Add(time.Hour + settling)
+		_, err = w.log.Append(t.Context(), []eventlog.Record{r})
+		w.ok(err)
+	}
+	want := []time.Time{begin.Add(-time.Hour), begin, begin.Add(time.Hour)}
+	for range 2 {
+		if lacking, err := w.keeper.Lacking(t.Context(), begin.Add(-10*day), begin.Add(2*day)); err != nil || !slices.Equal(lacking, want) {
+			t.Errorf("lacking %v, %v, want %v", lacking, err, want)
 		}
 	}
 }

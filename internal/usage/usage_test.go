@@ -163,7 +163,7 @@ func (w *world) keep(commit func(context.Context, []eventlog.Record) ([]eventlog
 func TestHoursAreCountedOnceWhateverEndsANode(t *testing.T) {
 	w := newWorld(t)
 	w.day()
-	all, err := w.keeper.Hours(t.Context(), noon, w.now)
+	all, err := w.keeper.Hours(t.Context(), noon, w.now, anyFunction, mostRows)
 	if err != nil || told(all) != twelve {
 		t.Errorf("while the hour goes on: %s, %v, want %s", told(all), err, twelve)
 	}
@@ -215,11 +215,11 @@ func TestHoursAreCountedOnceWhateverEndsANode(t *testing.T) {
 			t.Errorf("event %s is there %d times", id, n)
 		}
 	}
-	all, err = w.keeper.Hours(t.Context(), noon.Add(-24*time.Hour), w.now)
+	all, err = w.keeper.Hours(t.Context(), noon.Add(-24*time.Hour), w.now, anyFunction, mostRows)
 	if err != nil || told(all) != twelve+thirteen {
 		t.Errorf("afterwards: %s, %v, want %s", told(all), err, twelve+thirteen)
 	}
-	if all, err = w.keeper.Hours(t.Context(), noon.Add(time.Hour), noon.Add(2*time.Hour)); err != nil || told(all) != thirteen {
+	if all, err = w.keeper.Hours(t.Context(), noon.Add(time.Hour), noon.Add(2*time.Hour), anyFunction, mostRows); err != nil || told(all) != thirteen {
 		t.Errorf("of one hour: %s, %v, want %s", told(all), err, thirteen)
 	}
 }
@@ -365,7 +365,7 @@ func TestWhatWasCountedIsNotReadAgain(t *testing.T) {
 	w.ok(err)
 	ask := func(want string) {
 		t.Helper()
-		all, err := w.keeper.Hours(t.Context(), noon.Add(-time.Hour), w.now)
+		all, err := w.keeper.Hours(t.Context(), noon.Add(-time.Hour), w.now, anyFunction, mostRows)
 		said := ""
 		for _, u := range all {
 			said += fmt.Sprintf("%d: %d; ", u.Hour.Hour(), u.Invocations)
@@ -387,7 +387,7 @@ func TestWhatWasCountedIsNotReadAgain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w.keeper.turn <- struct{}{} // somebody counts
 	cancel()
-	if _, err := w.keeper.Hours(ctx, noon, w.now); !errors.Is(err, context.Canceled) {
+	if _, err := w.keeper.Hours(ctx, noon, w.now, anyFunction, mostRows); !errors.Is(err, context.Canceled) {
 		t.Errorf("who has gone waits for his turn: %v", err)
 	}
 }
