@@ -423,3 +423,31 @@ func TestALookIsShared(t *testing.T) {
 		t.Errorf("with a look at 4 events in 8 partitions: looked at %d, since %s; want no promise", page.Looked, page.Since)
 	}
 }
+
+// passing is a log that rules out a stretch of so many records at each call.
+type passing struct {
+	*fields
+	by    int64
+	calls int
+}
+
+func (p *passing) SkipAhead(_ context.Context, _ eventlog.Partition, from, _ int64, _ eventlog.Wanted) (int64, error) {
+	return from, nil
+}
+
+func (p *passing) SkipBack(_ context.Context, _ eventlog.Partition, from, to int64, _ eventlog.Wanted) (int64, error) {
+	p.calls++
+	return max(from, to-p.by), nil
+}
+
+func TestAShortLookIsBoundedInWhatIsPassedBy(t *testing.T) {
+	f := newFields()
+	f.put(0, 100_000_000, 1, 10)
+	p := &passing{fields: f, by: 20 * newestPassed}
+	s := f.search(10, 50)
+	s.log, s.wanted = p, eventlog.Wanted{Key: []byte("k")}
+	ok(t, s.run(t.Context()))
+	if p.calls != 3 || s.answer().Whole {
+		t.Errorf("a look of 50 has passed by %d records in %d calls, whole %v; want 3 calls", s.passed, p.calls, s.answer().Whole)
+	}
+}
