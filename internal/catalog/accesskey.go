@@ -46,8 +46,9 @@ func (c AddAccessKey) event(_ context.Context, s scene) (*event.Event, error) {
 	}
 	entity := tokenEntity(c.Key.Name)
 	p := payload{Function: entity, Expects: s.view.expects(entity), Access: &c.Key}
-	if c.Key.Actor().Environment != "" { // to a binary that knows no such bound it would be for all of them
-		p.Access, p.TenantKey = nil, &c.Key
+	if c.Key.Actor().Environment != "" {
+		// To a binary that knows no such bound it would be for all of them. What it does not know at all it passes over, and keeps the order of.
+		return p.event(event.TypeTenantKeyCreated)
 	}
 	return p.event(event.TypeAccessKeyCreated)
 }

@@ -78,9 +78,8 @@ type payload struct {
 	Quota     *quotaPayload        `json:"quota,omitempty"`
 	Note      *notePayload         `json:"note,omitempty"`
 	Access    *AccessKey           `json:"access,omitempty"`
-	TenantKey *AccessKey           `json:"tenantKey,omitempty"` // an access key for one environment
-	Back      bool                 `json:"back,omitempty"`      // a shift that takes back others
-	Drops     []int                `json:"drops,omitempty"`     // versions that go
+	Back      bool                 `json:"back,omitempty"`  // a shift that takes back others
+	Drops     []int                `json:"drops,omitempty"` // versions that go
 	// Together says that the event is one of several that are accepted together, or not at all.
 	Together *together `json:"together,omitempty"`
 }

@@ -94,10 +94,8 @@ func (s *settings) set(typ string, p payload, at time.Time) (ok bool) {
 		// A fact, of which nothing follows here: what it is about stands in _dalamb.seals.
 	case typ == event.TypeTokenCreated:
 		s.admitToken(p, at)
-	case typ == event.TypeAccessKeyCreated && p.Access != nil:
+	case (typ == event.TypeAccessKeyCreated || typ == event.TypeTenantKeyCreated) && p.Access != nil:
 		s.admit(*p.Access)
-	case typ == event.TypeAccessKeyCreated && p.TenantKey != nil:
-		s.admit(*p.TenantKey)
 	case typ == event.TypeTokenRemoved:
 		s.Tokens, s.Access = maps.Clone(s.Tokens), maps.Clone(s.Access)
 		delete(s.Tokens, p.Token)

@@ -82,7 +82,7 @@ func (p *payload) words(typ string) string {
 func plainWords() map[string]string {
 	return map[string]string{
 		event.TypeFunctionRemoved: "removed", event.TypeTopicChanged: "rules changed",
-		event.TypeTokenCreated: "made", event.TypeTokenRemoved: "removed", event.TypeAccessKeyCreated: "access key made",
+		event.TypeTokenCreated: "made", event.TypeTokenRemoved: "removed", event.TypeAccessKeyCreated: "access key made", event.TypeTenantKeyCreated: "access key for one environment made",
 		event.TypeTriggerPaused: "paused: trigger", event.TypeTriggerResumed: "goes on: trigger", event.TypeTriggerSought: "sought: trigger",
 		event.TypeCopyStarted: "copy started", event.TypeNoteChanged: "changed", event.TypeKeyForgotten: "forgotten in all sealed topics", event.TypeSecretChanged: "set", event.TypeSecretRemoved: "removed",
 		event.TypeConfigChanged: "set", event.TypeConfigRemoved: "removed", event.TypeHookChanged: "set", event.TypeHookRemoved: "removed",

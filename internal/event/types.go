@@ -13,6 +13,7 @@ const (
 	TypeTokenCreated     = "dalamb.token.created.v1"
 	TypeTokenRemoved     = "dalamb.token.removed.v1"
 	TypeAccessKeyCreated = "dalamb.accesskey.created.v1"
+	TypeTenantKeyCreated = "dalamb.tenantkey.created.v1" // an access key for one environment
 	TypeFunctionNoted    = "dalamb.function.noted.v1"
 	TypeNoteChanged      = "dalamb.note.changed.v1"
 	TypeTriggerPaused    = "dalamb.trigger.paused.v1"
@@ -98,7 +99,7 @@ const (
 // ControlTypes are those of the events in _dalamb.control.
 func ControlTypes() []string {
 	return []string{
-		TypeFunctionDeployed, TypeFunctionRemoved, TypeVersionRemoved, TypeAliasShifted, TypeAliasRemoved, TypeTopicChanged, TypeTokenCreated, TypeTokenRemoved, TypeAccessKeyCreated,
+		TypeFunctionDeployed, TypeFunctionRemoved, TypeVersionRemoved, TypeAliasShifted, TypeAliasRemoved, TypeTopicChanged, TypeTokenCreated, TypeTokenRemoved, TypeAccessKeyCreated, TypeTenantKeyCreated,
 		TypeFunctionNoted, TypeNoteChanged,
 		TypeTriggerPaused, TypeTriggerResumed, TypeTriggerSought, TypeKeyPaused, TypeKeyResumed, TypeReplayStarted, TypeReplayEnded,
 		TypeCopyStarted, TypeCopyEnded, TypeKeyForgotten, TypeSecretChanged, TypeSecretRemoved, TypeConfigChanged, TypeConfigRemoved, TypeHookChanged, TypeHookRemoved, TypeAlertChanged, TypeAlertRemoved,
