@@ -331,10 +331,12 @@ func (a *API) Discreet(ctx context.Context, err error) error {
 	}
 	switch fault.KindOf(err) {
 	case fault.NotFound:
-		if !strings.Contains(err.Error(), who.Environment+".") {
-			return unseen() // as what is there, and not his
+		for _, word := range mentioned().FindAllString(err.Error(), -1) { // whole: x-acme.pay is not of acme
+			if strings.HasPrefix(word, who.Environment+".") {
+				return fault.New(fault.NotFound, "%s", err)
+			}
 		}
-		return fault.New(fault.NotFound, "%s", err)
+		return unseen() // as what is there, and not his
 	case fault.Denied:
 		return err // it says again what he has asked for, which was not looked for: it is the same where that is not there
 	}
