@@ -21,11 +21,12 @@ type Waiting struct {
 	Event    *event.Event
 }
 
-// lookMost bounds the events that are read for those of some topics alone.
+// lookMost bounds the events that are looked at, each by a read of its own, for those of some topics alone.
 const lookMost = 10_000
 
 // List returns the first "most" events that wait for topics that are wanted, the next one due first, and how many wait in all; of some topics alone, how many it returns,
-// since what waits for which topic is only seen by reading it, and no more than the first lookMost of all that wait are read for that. A nil wanted is all topics.
+// since what waits for which topic is only seen by reading it, and no more than the first lookMost of all that wait are looked at for that. A nil wanted is all topics.
+// Whoever asks, the partitions of _dalamb.delayed are read whole first, to know what waits: the cost is that of all that stands in them, and no bound of looking lowers it.
 func (d *Delay) List(ctx context.Context, most int, wanted func(topic string) bool) (list []Waiting, total int, err error) {
 	n, err := d.count(ctx)
 	if err != nil {
