@@ -58,6 +58,7 @@ func (e *Event) AppendJSON(b []byte) []byte {
 	}
 	switch {
 	case e.Data == nil:
+	case len(e.Data) == 0 && e.Extension(ExtSealed) != "": // it had data that nobody can read, and that is not the empty one
 	case e.IsJSON() && validJSON(e.Data):
 		b = append(append(b, `,"data":`...), e.Data...)
 	default:

@@ -185,3 +185,15 @@ func TestBatch(t *testing.T) {
 		t.Errorf("EncodeBatch with a bad second event = %v, want a BatchError with index 1", err)
 	}
 }
+
+// An event whose data nobody can read has none in JSON; an empty one is there.
+func TestSealedDataIsLeftOut(t *testing.T) {
+	e := &Event{ID: "1", Source: "/s", Type: "t", Data: []byte{}}
+	if text := string(e.AppendJSON(nil)); !strings.Contains(text, `"data_base64":""`) {
+		t.Errorf("AppendJSON = %s, want empty data", text)
+	}
+	e.Extensions = map[string]any{ExtSealed: SealedForgotten}
+	if text := string(e.AppendJSON(nil)); strings.Contains(text, "data_base64") {
+		t.Errorf("AppendJSON = %s, want no data", text)
+	}
+}
