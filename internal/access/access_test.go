@@ -99,8 +99,8 @@ func TestCheckRefusesGrants(t *testing.T) {
 	}{
 		{access.Grant{Role: "root"}, `role: "root" is none`},
 		{access.Grant{}, `role: "" is none`},
-		{access.Grant{Role: access.Viewer, Functions: []string{"a"}}, "is not bounded by functions"},
-		{access.Grant{Role: access.Admin, Functions: []string{"a"}}, "is not bounded by functions"},
+		{access.Grant{Role: access.Viewer, Functions: []string{"a"}}, "what a viewer may is not bounded by functions"},
+		{access.Grant{Role: access.Admin, Functions: []string{"a"}}, "what an admin may is not bounded by functions"},
 		{access.Grant{Role: access.Sender, Functions: []string{"a"}}, "is not bounded by functions"},
 		{access.Grant{Role: access.Deployer, Functions: []string{}}, "the list names none"},
 		{access.Grant{Role: access.Deployer, Functions: many}, "65 are more than 64"},
@@ -121,6 +121,7 @@ func TestCheckRefusesGrants(t *testing.T) {
 }
 
 func TestActorIsToldWhatHeMayNot(t *testing.T) {
+	acme := access.Actor{Type: access.APIKey, ID: "q3", Grant: access.Grant{Role: access.Admin, Environment: "acme"}}
 	shop := access.Actor{Type: access.APIKey, ID: "ci", Grant: access.Grant{Role: access.Deployer, Functions: []string{"shop-*", "pay"}}}
 	for _, c := range []struct {
 		err  error
@@ -129,6 +130,9 @@ func TestActorIsToldWhatHeMayNot(t *testing.T) {
 	}{
 		{shop.Over(access.Deploy, "shop-web", "pay"), "", ""},
 		{shop.Over(access.Deploy, "shop-web", "stock", "ship"), `the token ci may deploy shop-*, pay, and not "stock", "ship"`, "--role deployer"},
+		{acme.Over(access.Deploy, "acme.pay"), "", ""},
+		{acme.Over(access.Deploy, "pay"), `and not "pay"`, "call it acme.pay, as it is called in environment acme"},
+		{acme.Over(access.Deploy, "beta.pay"), `and not "beta.pay"`, "one of their environment, or of none"},
 		{shop.Over(access.Operate, "shop-web"), "the token ci has the role deployer, which may not operate", "operator or admin"},
 		{shop.Everywhere(access.Deploy), "the token ci is for the functions shop-*, pay, and this is about more than them", "for all functions"},
 		{access.Own().Everywhere(access.Administer), "", ""},

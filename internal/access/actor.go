@@ -81,7 +81,14 @@ func (a Actor) Over(right Right, functions ...string) error {
 	if not == nil {
 		return nil
 	}
-	return fault.New(fault.Denied, "the %s may %s %s, and not %s", a, right, strings.TrimPrefix(a.Bound(), "the functions "), strings.Join(not, ", ")).
+	refused := fault.New(fault.Denied, "the %s may %s %s, and not %s", a, right, strings.TrimPrefix(a.Bound(), "the functions "), strings.Join(not, ", "))
+	if !a.Role.bounded() {
+		if fn := functions[0]; len(functions) == 1 && !strings.Contains(fn, ".") {
+			return refused.WithHint("call it %s.%s, as it is called in environment %s", a.Environment, fault.Clip(fn), a.Environment)
+		}
+		return refused.WithHint("use a token that is for them: one of their environment, or of none")
+	}
+	return refused.
 		WithHint("use a token that is for them: dalamb token create NAME --role %s --functions ...", a.Role)
 }
 

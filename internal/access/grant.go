@@ -34,9 +34,9 @@ func (g Grant) Check(now time.Time) error {
 	}
 	switch {
 	case g.Functions != nil && len(g.Functions) == 0: // who meant a bound would give all
-		return fault.New(fault.Invalid, "functions: the list names none, and a %s is for some or for all", fault.Clip(string(g.Role))).WithHint("name functions, such as shop-*; or leave functions out, for all")
+		return fault.New(fault.Invalid, "functions: the list names none, and %s is for some or for all", g.Role.one()).WithHint("name functions, such as shop-*; or leave functions out, for all")
 	case len(g.Functions) > 0 && !g.Role.bounded():
-		return fault.New(fault.Invalid, "functions: what a %s may is not bounded by functions", g.Role).WithHint("leave functions out, or give the role deployer or operator")
+		return fault.New(fault.Invalid, "functions: what %s may is not bounded by functions", g.Role.one()).WithHint("leave functions out, or give the role deployer or operator")
 	case len(g.Functions) > maxGlobs:
 		return fault.New(fault.Invalid, "functions: %d are more than %d", len(g.Functions), maxGlobs).WithHint("name several by one pattern, such as shop-*")
 	case !g.Expires.IsZero() && !g.Expires.After(now):

@@ -62,6 +62,14 @@ func (r Role) Has(right Right) bool { return slices.Contains(r.rights(), right) 
 // bounded says whether a role can be for some functions alone: what the others may do is about none, or is all there is.
 func (r Role) bounded() bool { return r == Deployer || r == Operator }
 
+// one is the role with its article.
+func (r Role) one() string {
+	if r == Admin || r == Operator {
+		return "an " + string(r)
+	}
+	return "a " + string(r)
+}
+
 // with lists the roles that have a right, as a sentence does.
 func with(right Right) string {
 	var names []string
