@@ -203,8 +203,11 @@ func changeOf(doc json.RawMessage, at time.Time, offset int64) (change, bool) {
 		c.Text = "trigger " + d.Trigger + " " + rest
 	case "key":
 		c.Text = fmt.Sprintf("key %q of trigger %s %s", cut(80, d.Key), d.Trigger, rest)
-		if d.Trigger == "" { // of a key that is forgotten nobody is told more than that
-			c.Name, c.Text = "", "the events of a key are unreadable for good"
+		if d.Trigger == "" { // of a key that is forgotten the log has a digest alone
+			c.Text = "the events of a key are unreadable for good, in all sealed topics"
+			if d.Topic != "" {
+				c.Text = "the events of a key are unreadable for good, in topic " + d.Topic
+			}
 		}
 	case "replay":
 		c.Name, c.Link, c.Text = d.Replay.Name, href("replays", d.Replay.Name), "replay "+rest

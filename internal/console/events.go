@@ -49,6 +49,7 @@ type eventHead struct {
 	Key           string          `json:"partitionkey"`
 	CausationID   string          `json:"causationid"`
 	CorrelationID string          `json:"correlationid"`
+	Sealed        string          `json:"dalambsealed"` // why it has no data; "" = it was not sealed, or can be opened
 	Data          json.RawMessage `json:"data"`
 }
 

@@ -83,7 +83,8 @@ func TestChangesLeadToWhatTheyAreAbout(t *testing.T) {
 		{`{"type":"dalamb.topic.changed.v1","data":{"function":"topic/orders","topic":"orders"}}`, "", "orders", "/topics/orders", "", "topic changed"},
 		{`{"type":"dalamb.replay.started.v1","data":{"function":"f","replay":{"name":"r 1"}}}`, "f", "r 1", "/replays/r%201", "", "replay started"},
 		{`{"type":"dalamb.breaker.closed.v1","data":{"function":"f","route":"r"}}`, "f", "r", "/functions/f#triggers", "", "circuit of route r is closed"},
-		{`{"type":"dalamb.key.forgotten.v1","data":{"function":"forgotten/0a"}}`, "", "", "", "", "the events of a key are unreadable for good"},
+		{`{"type":"dalamb.key.forgotten.v1","data":{"function":"forgotten/0a"}}`, "", "0a", "", "", "the events of a key are unreadable for good, in all sealed topics"},
+		{`{"type":"dalamb.key.forgotten.v1","data":{"function":"forgotten/0a","topic":"orders"}}`, "", "0a", "", "", "the events of a key are unreadable for good, in topic orders"},
 	} {
 		got, known := changeOf([]byte(tt.doc), time.Now(), 1)
 		if !known || got.Function != tt.function || got.Name != tt.name || got.Link != tt.link || got.By != tt.by || got.Text != tt.text {
