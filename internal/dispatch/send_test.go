@@ -86,7 +86,7 @@ func TestOutcomesGoToTheirDestinations(t *testing.T) {
 	} {
 		o := got[want.id]
 		if string(o.RequestContext.Condition) != want.condition || o.RequestContext.Count != want.count || o.ResponseContext.FunctionError != want.failed ||
-			!strings.HasPrefix(string(o.ResponsePayload), want.payload) || o.ResponseContext.ExecutedVersion != "1" || o.Version != "1.0" {
+			!strings.HasPrefix(string(o.ResponsePayload), want.payload) || o.ResponseContext.ExecutedVersion != "1" || o.RequestContext.FunctionARN != "arn:aws:lambda:us-east-1:000000000000:function:f" || o.Version != "1.0" {
 			t.Errorf("outcome of %s = %+v with payload %s, want %+v", want.id, o, o.ResponsePayload, want)
 		}
 		var asked struct{ ID string }

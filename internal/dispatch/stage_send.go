@@ -163,7 +163,7 @@ func (s send) outcome(w *work) ([]byte, error) {
 		Version: "1.0", Timestamp: s.now().UTC().Truncate(time.Millisecond),
 		RequestContext: requestContext{
 			RequestID: w.run, Trigger: w.name, Condition: w.condition, Count: len(all),
-			FunctionARN: "arn:aws:lambda:local:000000000000:function:" + w.trigger.Function,
+			FunctionARN: function.ARN(function.AWSRegion, w.trigger.Function, ""),
 		},
 		RequestPayload: w.payload,
 	}
