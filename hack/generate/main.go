@@ -162,7 +162,13 @@ matched. An error ends it by its kind, which is also in the API's answers:
 }
 
 func indent(s string) string {
-	return "    " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n    ")
+	s = strings.Trim(s, "\n")
+	own := s[:len(s)-len(strings.TrimLeft(s, " "))] // what all lines of an example begin with
+	lines := strings.Split(strings.TrimRight(s, " \n"), "\n")
+	for i, line := range lines {
+		lines[i] = "    " + strings.TrimPrefix(line, own)
+	}
+	return strings.Join(lines, "\n")
 }
 
 func orNone(v string) string {
