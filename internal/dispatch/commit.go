@@ -25,7 +25,7 @@ const (
 type item struct {
 	entry   *entry // nil: records and nothing more
 	work    *work  // the outcome of an attempt; nil for a mark
-	mark    mark
+	begins  bool   // a mark: the attempt may begin when this is stored
 	records []eventlog.Record
 	bytes   int64
 	refused bool // the log did not take the outcome as it was; this is the dead letter in its place
@@ -37,13 +37,6 @@ func (it *item) measure() {
 		it.bytes += recordSize(&it.records[i])
 	}
 }
-
-type mark uint8
-
-const (
-	markStarted mark = iota + 1 // the attempt may begin when this is stored
-	markVoid                    // the attempt that was marked has not taken place
-)
 
 // txn is a transaction under way, with all that it is about.
 type txn struct {
@@ -244,10 +237,8 @@ func (p *partition) keep(sc scope, t *txn, positions []eventlog.Position) {
 			p.settleBatch(e, it.work)
 		case it.work != nil:
 			p.settle(e, it.work)
-		case it.mark == markStarted:
+		case it.begins:
 			p.begin(sc, e)
-		case it.mark == markVoid:
-			e.stored, e.marked = len(e.attempts) > 0, false
 		}
 	}
 	for _, l := range t.lanes {

@@ -42,15 +42,16 @@ type entry struct {
 	name     uint64 // hash of the event's own key, whatever the order; see lane.halt
 	parked   bool   // it takes no place in the window
 	state    entryState
-	settled  bool // its end is in the log or in the commit under way
-	passed   bool // the next of its key need not wait for it any more
-	ahead    int8 // how many before it of its key had ended, and were not known to be stored, when its turn came
-	stored   bool // it has a retryRecord in the log
-	marked   bool // that record says that an attempt began
-	careful  bool // it may have been under way when a node died
-	suspect  bool // it was under way when a node died
-	turn     bool // it is the one suspect that runs on this node
-	failures int  // of dalamb, since the last attempt
+	settled  bool      // its end is in the log or in the commit under way
+	passed   bool      // the next of its key need not wait for it any more
+	ahead    int8      // how many before it of its key had ended, and were not known to be stored, when its turn came
+	stored   bool      // it has a retryRecord in the log, or will have one: what is pushed counts, since all is committed in that order
+	marked   bool      // that record says that an attempt began
+	careful  bool      // it may have been under way when a node died
+	suspect  bool      // it was under way when a node died
+	turn     bool      // it is the one suspect that runs on this node
+	failures int       // of dalamb, since the last attempt
+	asked    time.Time // when it first asked for an instance for its next attempt while it had the turn; zero = not yet
 	attempts []function.Attempt
 	due      time.Time
 	next     *entry // of the same key

@@ -49,6 +49,7 @@ type work struct {
 	appended time.Time         // when the log took the event
 	run      string
 	before   []function.Attempt // what earlier attempts came to
+	asked    time.Time          // since when it asks for an instance again and again; zero = from now on
 	patience time.Duration      // for how long it may wait for an instance while none is starting; 0 = as long as it takes
 	stored   bool               // a retryRecord of the run is in the log
 	cause    *event.Event       // as it stands in the log; nil until fetched

@@ -69,7 +69,7 @@ func (s invoke) call(ctx context.Context, g group, inv *function.Invocation) (*f
 		inv.TraceParent = span.TraceParent()
 	}
 	// An interrupted attempt is given up also where the function has begun: the partition is left, and nobody waits for the outcome.
-	c := fleet.Call{Function: w.trigger.Function, Alias: g.alias, Version: g.version, Invocation: inv, Kill: ctx.Done(), Patience: w.patience}
+	c := fleet.Call{Function: w.trigger.Function, Alias: g.alias, Version: g.version, Invocation: inv, Kill: ctx.Done(), Asked: w.asked, Patience: w.patience}
 	if r := w.request; r != nil && r.ID != "" && len(w.before) == 0 {
 		inv.ID = r.ID
 	}

@@ -98,7 +98,7 @@ func (p *partition) prepare(sc scope, e *entry) {
 	e.each(func(m *entry) {
 		if m.careful && !m.usedUp() {
 			records = append(records, p.startedRecord(m))
-			m.stored, m.marked = true, true // when the attempt begins, that is
+			m.stored, m.marked = true, true
 		}
 	})
 	if len(records) == 0 {
@@ -106,7 +106,7 @@ func (p *partition) prepare(sc scope, e *entry) {
 		return
 	}
 	e.state = marking
-	p.push(item{entry: e, mark: markStarted, records: records})
+	p.push(item{entry: e, begins: true, records: records})
 }
 
 // startedRecord says that an attempt of an entry begins.
@@ -124,7 +124,8 @@ func (p *partition) push(it item) {
 	p.items.push(it)
 }
 
-// void takes back the mark that an attempt began, where there is one.
+// void takes back the mark that an attempt began, where there is one. The entry may be marked again before that is stored: then the newer mark follows it in the log,
+// and has a void of its own.
 func (p *partition) void(e *entry) {
 	if !e.marked {
 		return
@@ -134,7 +135,8 @@ func (p *partition) void(e *entry) {
 	if len(e.attempts) > 0 {
 		value, _ = retryRecord{due: e.due, attempts: e.attempts}.encode() // it could be written before
 	}
-	p.push(item{entry: e, mark: markVoid, records: one(p.keys.record(key, value))})
+	p.push(item{records: one(p.keys.record(key, value))})
+	e.stored, e.marked = value != nil, false
 }
 
 func one(r eventlog.Record) []eventlog.Record { return []eventlog.Record{r} }
@@ -150,7 +152,10 @@ func (p *partition) begin(sc scope, e *entry) {
 	p.running++
 	w, topicID := p.workOf(e), p.topicID
 	if e.turn {
-		w.patience = turnPatience(e.failures)
+		if e.asked.IsZero() {
+			e.asked = p.d.now()
+		}
+		w.each(func(w *work) { w.asked, w.patience = e.asked, turnPatience(e.failures) })
 	}
 	p.crew.run(sc.life, func() {
 		w.each(func(w *work) {
@@ -212,7 +217,7 @@ func (m *ran) apply(sc scope, p *partition) {
 		p.wake(l)
 	}
 	if m.err == nil {
-		e.failures, e.state, l.sick = 0, flushing, false
+		e.failures, e.asked, e.state, l.sick = 0, time.Time{}, flushing, false
 		p.push(item{entry: e, work: m.work, records: m.work.allRecords()})
 		l.passOn(e, m.work)
 		return

@@ -49,7 +49,8 @@ func (m *turnGranted) apply(sc scope, p *partition) {
 }
 
 // turnPatience is how long a suspect that has the turn waits for an instance which its function, its environment or the node has no room for, when that came to
-// nothing so often before: others wait behind it, and it has its next try when they had theirs. It grows, since calls that take the room may be long ones.
+// nothing so often before: others wait behind it, and it has its next try when they had theirs. It grows, since calls that take the room may be long ones. Its place
+// among those that wait for an instance is that of its first try (see fleet.Call), or calls without such a bound, which keep theirs, would stand before it for ever.
 func turnPatience(failures int) time.Duration {
 	return min(time.Minute, 100*time.Millisecond<<min(failures, 10))
 }

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ import (
 type full struct {
 	has     atomic.Bool
 	refused atomic.Int32
+	asked   sync.Map    // run -> when its call asked first
+	moved   atomic.Bool // a call that was made again said another time, or none
 }
 
 func (f *full) Invoke(ctx context.Context, c fleet.Call) (*function.Result, error) {
@@ -25,6 +28,9 @@ func (f *full) Invoke(ctx context.Context, c fleet.Call) (*function.Result, erro
 	var tired <-chan time.Time
 	if c.Patience > 0 {
 		tired = time.After(c.Patience)
+		if first, _ := f.asked.LoadOrStore(c.Invocation.Run, c.Asked); c.Asked.IsZero() || !c.Asked.Equal(first.(time.Time)) {
+			f.moved.Store(true)
+		}
 	}
 	select {
 	case <-tired:
@@ -58,6 +64,9 @@ func TestASuspectWithoutAnInstanceGivesTheTurnBack(t *testing.T) {
 	w.await("the others to ask again", func() bool { return next.refused.Load() >= 3 })
 	if n := next.refused.Load(); n > 6 {
 		t.Errorf("%d calls of one function were refused, want one at a time", n)
+	}
+	if next.moved.Load() {
+		t.Error("a call that was made again did not say when it asked first")
 	}
 	next.has.Store(true)
 	for _, run := range w.awaitFinished(8) {
