@@ -47,7 +47,7 @@ func TestAnAttemptThatWasNotMadeIsNotCountedWhenItsVoidIsStoredLate(t *testing.T
 	by.Store(int64(150 * time.Millisecond))
 	next := &full{}
 	n := w.node(next)
-	w.await("three refusals", func() bool { return next.refused.Load() >= 3 })
+	w.await("two refusals", func() bool { return next.refused.Load() >= 2 })
 	n.quit()
 	if next.moved.Load() {
 		t.Error("a call that was made again did not say when it asked first")
