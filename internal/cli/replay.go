@@ -239,6 +239,9 @@ func printReplay(w io.Writer, r *wire.Replay) {
 func printVerdicts(w io.Writer, p *function.ReplayReport) {
 	fmt.Fprintf(w, "\nruns           %d, %d of them failing\nsame           %d\ndifferent      %d\nnewly failing  %d\nnewly passing  %d\nno original    %d\n",
 		p.Runs, p.Failing, p.Same, p.Different, p.NewlyFailing, p.NewlyPassing, p.NoOriginal)
+	if p.NotComparable > 0 {
+		fmt.Fprintf(w, "not comparable %d, of events that they emitted the data is not kept: only topics, types and keys are known to be the same\n", p.NotComparable)
+	}
 	if p.NotRun > 0 {
 		fmt.Fprintf(w, "not run        %d\n", p.NotRun)
 	}

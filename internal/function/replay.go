@@ -68,14 +68,15 @@ const (
 
 // ReplayReport compares the runs of a replay with the original ones.
 type ReplayReport struct {
-	Runs         int64 `json:"runs"`
-	Same         int64 `json:"same"`
-	Different    int64 `json:"different"`    // both succeeded or both failed, with another result, events or error
-	NewlyFailing int64 `json:"newlyFailing"` // the original succeeded
-	NewlyPassing int64 `json:"newlyPassing"` // the original failed
-	NoOriginal   int64 `json:"noOriginal"`   // no original run is known, or none that is over
-	NotRun       int64 `json:"notRun"`       // the event was gone, or the replay was cancelled
-	Failing      int64 `json:"failing"`      // of all runs
+	Runs          int64 `json:"runs"`
+	Same          int64 `json:"same"`
+	Different     int64 `json:"different"`               // both succeeded or both failed, with another result, events or error
+	NewlyFailing  int64 `json:"newlyFailing"`            // the original succeeded
+	NewlyPassing  int64 `json:"newlyPassing"`            // the original failed
+	NoOriginal    int64 `json:"noOriginal"`              // no original run is known, or none that is over
+	NotComparable int64 `json:"notComparable,omitempty"` // of events that a run emitted to sealed topics the data is not kept: their topics, types and keys are the same
+	NotRun        int64 `json:"notRun"`                  // the event was gone, or the replay was cancelled
+	Failing       int64 `json:"failing"`                 // of all runs
 	// Original and Replayed are the times of the last attempts, of runs that have an original.
 	Original ReplayLatency `json:"original"`
 	Replayed ReplayLatency `json:"replayed"`

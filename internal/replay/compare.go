@@ -44,7 +44,8 @@ func (c comparer) original(r *function.ReplayedRun) (*function.Run, error) {
 // verdict is what a replayed run comes to beside its original.
 type verdict struct {
 	original *function.Run // nil = none is known
-	kind     string        // of a ReplayDifference; "" = the same
+	kind     string        // of a ReplayDifference; "" = the same, as far as is known
+	unknown  bool          // of events that were emitted no more is known than their topics, types and keys, which are the same
 }
 
 // judge compares a replayed run with its original. Where batched, what an invocation answered belongs to the first event of a batch that
@@ -54,35 +55,33 @@ func (c comparer) judge(ctx context.Context, r *function.ReplayedRun, batched bo
 	if err != nil || o == nil {
 		return verdict{}, err
 	}
-	kind, err := kindOf(ctx, o, &r.Run, batched, c.find, capturedOr(r, c.find))
-	return verdict{original: o, kind: kind}, err
+	kind, unknown, err := kindOf(ctx, o, &r.Run, batched, c.find, capturedOr(r, c.find))
+	return verdict{original: o, kind: kind, unknown: unknown}, err
 }
 
 // Find returns an event that a run emitted when it finished; nil = its bytes are not kept.
 type Find func(ctx context.Context, e function.Emitted, finished time.Time) (*event.Event, error)
 
-// kindOf is the kind of a ReplayDifference, "" = the same. before and after are asked for events of the two runs of which no digest is known.
-func kindOf(ctx context.Context, o, r *function.Run, batched bool, before, after Find) (string, error) {
+// kindOf is the kind of a ReplayDifference, "" = the same, or not known to be another. before and after are asked for events of the two runs of which no digest is known.
+func kindOf(ctx context.Context, o, r *function.Run, batched bool, before, after Find) (kind string, unknown bool, err error) {
 	passed, passes := o.State == function.RunSucceeded, r.State == function.RunSucceeded
 	switch {
 	case passed && !passes:
-		return function.ReplayNewlyFailing, nil
+		return function.ReplayNewlyFailing, false, nil
 	case !passed && passes:
-		return function.ReplayNewlyPassing, nil
+		return function.ReplayNewlyPassing, false, nil
 	case batched:
-		return "", nil
+		return "", false, nil
 	case !passed && lastError(o) != lastError(r), passed && !sameResult(o, r):
-		return function.ReplayDifferent, nil
+		return function.ReplayDifferent, false, nil
 	case passed:
-		same, err := sameEvents(ctx, o, r, before, after)
-		if err != nil {
-			return "", err
+		same, unknown, err := sameEvents(ctx, o, r, before, after)
+		if err == nil && !same {
+			kind = function.ReplayDifferent
 		}
-		if !same {
-			return function.ReplayDifferent, nil
-		}
+		return kind, same && unknown, err
 	}
-	return "", nil
+	return "", false, nil
 }
 
 // lastError is why a run failed, in the function's words.
@@ -115,32 +114,37 @@ func result(r *function.Run) any {
 }
 
 // sameEvents holds the events of two runs against each other by their digests, and where one is not known by what stands in the log. Of what is not kept, or forgotten,
-// nothing more is known than its topic, type and key.
-func sameEvents(ctx context.Context, o, r *function.Run, before, after Find) (bool, error) {
+// nothing more is known than its topic, type and key: unknown says that there is such a one.
+func sameEvents(ctx context.Context, o, r *function.Run, before, after Find) (same, unknown bool, err error) {
 	if len(o.Emitted) != len(r.Emitted) {
-		return false, nil
+		return false, false, nil
 	}
 	for i := range o.Emitted {
 		a, b := o.Emitted[i], r.Emitted[i]
 		if a.Topic != b.Topic {
-			return false, nil
-		}
-		was, err := digestOf(ctx, a, o.Finished, before)
-		if err != nil {
-			return false, err
+			return false, false, nil
 		}
 		is, err := digestOf(ctx, b, r.Finished, after)
 		if err != nil {
-			return false, err
+			return false, false, err
+		}
+		was := ""
+		if is != "" { // else there is nothing to hold it against
+			if was, err = digestOf(ctx, a, o.Finished, before); err != nil {
+				return false, false, err
+			}
 		}
 		switch {
 		case was != "" && is != "" && was != is:
-			return false, nil
-		case (was == "" || is == "") && (a.Type != b.Type || a.Key != b.Key):
-			return false, nil
+			return false, false, nil
+		case was != "" && is != "":
+		case a.Type != b.Type || a.Key != b.Key:
+			return false, false, nil
+		default:
+			unknown = true
 		}
 	}
-	return true, nil
+	return true, unknown, nil
 }
 
 // digestOf is that of an event that a run emitted when it finished. "" = it is not known: of what goes to sealed topics none stands with the run, nor of what an older
@@ -216,7 +220,7 @@ func changes(ctx context.Context, o, r *function.Run, kind string, before, after
 func Runs(ctx context.Context, first, second *function.Run, batched bool, before, after Find) (function.ReplayDifference, error) {
 	out := function.ReplayDifference{Event: first.Event, Original: first.ID, Replayed: second.ID}
 	var err error
-	if out.Kind, err = kindOf(ctx, first, second, batched, before, after); err != nil || out.Kind == "" {
+	if out.Kind, _, err = kindOf(ctx, first, second, batched, before, after); err != nil || out.Kind == "" {
 		return out, err
 	}
 	out.Changes, out.Note, err = changes(ctx, first, second, out.Kind, before, after)
@@ -253,6 +257,7 @@ func content(ctx context.Context, r *function.Run, i int, find Find) (v any, gon
 // Bounds of the search for an event of which the time is known.
 const (
 	findBefore = 10 * time.Second
+	findAfter  = time.Minute // a run's events are stored with its end; clocks of nodes differ
 	findMost   = 20_000
 )
 
@@ -301,6 +306,9 @@ func (c comparer) findIn(ctx context.Context, p eventlog.Partition, id string, f
 			}
 		}
 		seen += len(rs)
+		if last := rs[len(rs)-1].Time; !finished.IsZero() && last.After(finished.Add(findAfter)) {
+			return nil, nil
+		}
 		from = rs[len(rs)-1].Offset + 1
 	}
 	return nil, nil

@@ -208,7 +208,15 @@ func TestEventsOfSealedTopicsAreComparedWithoutDigests(t *testing.T) {
 			if err != nil || v.original == nil || v.kind != c.kind {
 				t.Fatalf("judge = %+v, %v, want the kind %q", v, err, c.kind)
 			}
+			if unknown := c.kind == "" && name != "the same"; v.unknown != unknown {
+				t.Errorf("not comparable: %v, want %v", v.unknown, unknown)
+			}
 			if c.kind == "" {
+				tally := newTally()
+				tally.add(r, v, nil)
+				if s := tally.show(); s.Same+s.NotComparable != 1 || (s.NotComparable == 1) != v.unknown {
+					t.Errorf("report = %+v", s)
+				}
 				return
 			}
 			if d, err := cmp.difference(t.Context(), v, r); err != nil || len(d.Changes) == 0 && d.Note == "" {

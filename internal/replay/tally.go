@@ -41,6 +41,8 @@ func (t *tally) add(r *function.ReplayedRun, v verdict, d *function.ReplayDiffer
 	case v.original == nil:
 		c.NoOriginal++
 		return
+	case v.unknown:
+		c.NotComparable++
 	case v.kind == "":
 		c.Same++
 	case v.kind == function.ReplayNewlyFailing:
