@@ -55,7 +55,7 @@ func New(o Options) (*Client, error) {
 	}
 	send := ""
 	if o.Gateway != "" {
-		if send, err = listener(o.Gateway); err != nil {
+		if send, err = GatewayURL(o.Gateway); err != nil {
 			return nil, err
 		}
 	}
@@ -76,6 +76,20 @@ func listener(of string) (string, error) {
 		return "", fault.New(fault.Invalid, "%q is not the address of a node", of).WithHint("give host:port or http://host:port")
 	}
 	return strings.TrimRight(base, "/"), nil
+}
+
+// GatewayURL is the URL of a gateway that a person has named by host:port or a URL. Invalid for one with more in it than where that is: a token
+// would go to a path, or beside a user's name, of which nobody knows whose they are.
+func GatewayURL(of string) (string, error) {
+	base, err := listener(of)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.User != nil {
+		return "", fault.New(fault.Invalid, "the URL of a gateway has no user, path or query").WithHint("give host:port or http://host:port")
+	}
+	return strings.ToLower(base), nil // a scheme and a host: case does not count
 }
 
 // request is one call.
@@ -150,8 +164,11 @@ func (c *Client) unreachable(err error) error {
 		return fault.New(fault.Unavailable, "the node at %s is not believed: %w", c.base, wrong.Err).
 			WithHint("name its authority with --ca FILE or DALAMB_CA; `dalamb tls init` has made it where the node's certificate is from there (ca.pem)")
 	}
-	return fault.New(fault.Unavailable, "the node at %s does not answer: %w", c.base, err).
-		WithHint("is it running? start it with dalamb up, or say where it is with DALAMB_CONTROL")
+	silent := fault.New(fault.Unavailable, "the node at %s does not answer: %w", c.base, err)
+	if c.send != "" {
+		return silent.WithHint("is it running, and is that the URL of its gateway? --gateway has said so; `dalamb node` tells it where the control listener is in reach")
+	}
+	return silent.WithHint("is it running? start it with dalamb up, or say where it is with DALAMB_CONTROL")
 }
 
 // refusesToken says whether the token is what the node refuses, and not, say, that of another registry.

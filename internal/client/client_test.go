@@ -192,3 +192,28 @@ func TestTheTokenIsShown(t *testing.T) {
 		t.Errorf("Authorization = %q", auth)
 	}
 }
+
+func TestAGatewayIsNamedByNothingButWhereItIs(t *testing.T) {
+	for of, want := range map[string]string{
+		"127.0.0.1:8080": "http://127.0.0.1:8080", "http://localhost:1/": "http://localhost:1", "HTTPS://Example.com": "https://example.com",
+		"http://h/path": "", "http://h?q=1": "", "http://h?": "", "http://h#f": "", "http://jane:word@h": "", "h/path": "", "ftp://h": "", "": "",
+	} {
+		got, err := client.GatewayURL(of)
+		if got != want || want == "" && fault.KindOf(err) != fault.Invalid {
+			t.Errorf("GatewayURL(%s) = %q, %v; want %q", of, got, err, want)
+		}
+	}
+}
+
+func TestAGatewayThatDoesNotAnswerIsAskedForByItsFlag(t *testing.T) {
+	s := httptest.NewServer(nil)
+	s.Close()
+	c, err := client.New(client.Options{Gateway: s.URL, Token: "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Emit(t.Context(), "events", nil)
+	if hint := fault.HintOf(err); fault.KindOf(err) != fault.Unavailable || !strings.Contains(hint, "--gateway") || strings.Contains(hint, "DALAMB_CONTROL") {
+		t.Errorf("Emit = %v, hint %q; want one that names --gateway", err, hint)
+	}
+}

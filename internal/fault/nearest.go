@@ -11,12 +11,17 @@ const nearestShown = 3
 
 // Nearest returns those of known that somebody who wrote name may have meant, the nearest first, at most three: names at a
 // small edit distance for their length, and names that begin with name or name with them. Case does not count.
-func Nearest(name string, known []string) []string {
-	type near struct {
+func Nearest(name string, known []string) []string { return near(name, known, true) }
+
+// Mistyped is Nearest without the names that begin with name or name with them: those are often others that somebody has meant as they are.
+func Mistyped(name string, known []string) []string { return near(name, known, false) }
+
+func near(name string, known []string, beginnings bool) []string {
+	type candidate struct {
 		name     string
 		distance int
 	}
-	var found []near
+	var found []candidate
 	seen := map[string]bool{}
 	want := strings.ToLower(name)
 	for _, k := range known {
@@ -27,12 +32,12 @@ func Nearest(name string, known []string) []string {
 		have := strings.ToLower(k)
 		bound := max(1, min(len(want), len(have))/3)
 		d := distance(want, have)
-		begins := len(want) >= 2 && len(have) >= 2 && (strings.HasPrefix(have, want) || strings.HasPrefix(want, have))
+		begins := beginnings && len(want) >= 2 && len(have) >= 2 && (strings.HasPrefix(have, want) || strings.HasPrefix(want, have))
 		if d <= bound || begins {
-			found = append(found, near{k, d})
+			found = append(found, candidate{k, d})
 		}
 	}
-	slices.SortFunc(found, func(a, b near) int {
+	slices.SortFunc(found, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.distance, b.distance), strings.Compare(a.name, b.name))
 	})
 	var out []string

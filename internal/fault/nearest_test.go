@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/dalamb/dalamb/internal/fault"
@@ -45,6 +46,18 @@ func TestMissing(t *testing.T) {
 		err := fault.Missing("topic", c.name, c.known)
 		if err.Kind != fault.NotFound || err.Hint != c.hint {
 			t.Errorf("Missing(%q, %q) = %v with hint %q, want not found with hint %q", c.name, c.known, err.Kind, err.Hint, c.hint)
+		}
+	}
+}
+
+func TestMistypedIsByDistanceAlone(t *testing.T) {
+	known := []string{"CONTROL", "TOKEN", "CA", "DATA"}
+	for name, want := range map[string]string{
+		"TOKE": "TOKEN", "CONTORL": "CONTROL", "DATTA": "DATA",
+		"CONTROL_SERVICE_HOST": "", "DATABASE_URL": "", "CACHE_DIR": "", "CONTROL_PORT": "",
+	} {
+		if got := strings.Join(fault.Mistyped(name, known), " "); got != want {
+			t.Errorf("Mistyped(%s) = %q, want %q", name, got, want)
 		}
 	}
 }
