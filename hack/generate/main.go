@@ -150,7 +150,7 @@ func exitCodes() string {
 ## Exit codes
 
 A command that has done its work ends with 0; ` + "`dalamb invoke`" + ` and ` + "`dalamb pattern test`" + ` end with 1 when the function failed, or nothing
-matched. An error ends it by its kind, which is also in the API's answers:
+matched. One whose output nobody reads any more, as of a pipe into ` + "`head`" + `, ends with 141 and says nothing. An error ends it by its kind, which is also in the API's answers:
 
 | kind | exit code | what happened |
 |---|---|---|

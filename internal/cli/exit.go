@@ -15,7 +15,7 @@ const (
 	exitReaderGone = 128 + 13 // as a shell says it of a program that SIGPIPE has ended: POSIX, "Exit Status for Commands"
 )
 
-const exitHelp = `Exit codes: 0 done, 1 it failed (the function's own error included), 2 the input is wrong.`
+const exitHelp = `Exit codes: 0 done, 1 it failed (the function's own error included), 2 the input is wrong, 141 nobody reads its output any more.`
 
 // ExitCode is what a command ends with for one kind of error.
 type ExitCode struct {
