@@ -102,7 +102,7 @@ func (a *API) checkForget(ctx context.Context, topic string) error {
 	if topic == "" {
 		return nil
 	}
-	if _, err := a.topic(ctx, topic); err != nil {
+	if err := a.standing(ctx, topic); err != nil {
 		return err
 	}
 	if !a.catalog.View().Rules(topic).Seal {

@@ -62,18 +62,39 @@ func (a *API) Topic(ctx context.Context, name string) (wire.Topic, error) {
 
 // topic finds a topic, or says NotFound with the nearest names.
 func (a *API) topic(ctx context.Context, name string) (eventlog.Topic, error) {
+	t, names, err := a.findTopic(ctx, name)
+	if err == nil && t == nil {
+		err = eventlog.MissingTopic(name, names)
+	}
+	if err != nil {
+		return eventlog.Topic{}, err
+	}
+	return *t, nil
+}
+
+// findTopic is the topic of a name, nil = there is none, and then the names of those that there are.
+func (a *API) findTopic(ctx context.Context, name string) (*eventlog.Topic, []string, error) {
 	topics, err := a.log.Topics(ctx)
 	if err != nil {
-		return eventlog.Topic{}, fmt.Errorf("list topics: %w", err)
+		return nil, nil, fmt.Errorf("list topics: %w", err)
 	}
 	var names []string
-	for _, t := range topics {
-		if t.Name == name {
-			return t, nil
+	for i := range topics {
+		if topics[i].Name == name {
+			return &topics[i], nil, nil
 		}
-		names = append(names, t.Name)
+		names = append(names, topics[i].Name)
 	}
-	return eventlog.Topic{}, eventlog.MissingTopic(name, names)
+	return nil, names, nil
+}
+
+// standing refuses the name of no topic to who wants something of it taken away: nobody makes a topic for that.
+func (a *API) standing(ctx context.Context, name string) error {
+	t, names, err := a.findTopic(ctx, name)
+	if err == nil && t == nil {
+		return fault.Missing("topic", name, names)
+	}
+	return err
 }
 
 func (a *API) createTopic(r *http.Request, _ query) (any, error) {
@@ -208,7 +229,7 @@ func (a *API) DeleteTopic(ctx context.Context, name string) error {
 		return err
 	}
 	seen := a.catalog.View()
-	if _, err := a.topic(ctx, name); err != nil {
+	if err := a.standing(ctx, name); err != nil {
 		return err
 	}
 	if users := a.usersOf(name); len(users) > 0 {

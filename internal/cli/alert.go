@@ -264,14 +264,17 @@ func alertRemoveCommand(env *environment) *cobra.Command {
 		Short: "Take an alert away",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if !yes {
-				if err := confirm(c, "remove the alert "+args[0]); err != nil {
-					return err
-				}
-			}
 			node, err := env.client()
 			if err != nil {
 				return err
+			}
+			if !yes {
+				if err := alertThere(c.Context(), node, args[0]); err != nil {
+					return err
+				}
+				if err := confirm(c, "remove the alert "+args[0]); err != nil {
+					return err
+				}
 			}
 			if err := node.RemoveAlert(c.Context(), args[0]); err != nil {
 				return err

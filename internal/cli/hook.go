@@ -229,14 +229,17 @@ func hookRemoveCommand(env *environment) *cobra.Command {
 		Short: "Remove a hook; what was delivered by it stays",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if !yes {
-				if err := confirm(c, "remove the hook "+args[0]); err != nil {
-					return err
-				}
-			}
 			node, err := env.client()
 			if err != nil {
 				return err
+			}
+			if !yes {
+				if err := hookThere(c.Context(), node, args[0]); err != nil {
+					return err
+				}
+				if err := confirm(c, "remove the hook "+args[0]); err != nil {
+					return err
+				}
 			}
 			if err := node.RemoveHook(c.Context(), args[0]); err != nil {
 				return err

@@ -263,6 +263,13 @@ func removeValue(env *environment, what string) *cobra.Command {
 				return err
 			}
 			if !yes {
+				there := secretThere
+				if what == "config" {
+					there = configThere
+				}
+				if err := there(c.Context(), node, args[0]); err != nil {
+					return err
+				}
 				if err := confirm(c, "remove "+strings.TrimPrefix(long, "a ")+" "+args[0]); err != nil {
 					return err
 				}

@@ -76,13 +76,14 @@ func printTokens(w io.Writer, list *wire.TokenList) {
 			created = stamp(t.Created)
 		}
 		rows = append(rows, cells(t.Name, t.Role, functions, expires, created))
-		return &rows[len(rows)-1]
-	}
-	for _, t := range list.Tokens {
-		r := add(t)
+		r := &rows[len(rows)-1]
 		if t.Environment != "" {
 			r.notes = append(r.notes, "sees environment "+t.Environment+" alone")
 		}
+		return r
+	}
+	for _, t := range list.Tokens {
+		add(t)
 	}
 	for _, key := range list.AccessKeys {
 		r := add(key.TokenInfo)
@@ -178,6 +179,9 @@ func tokenRemove(env *environment) *cobra.Command {
 				return err
 			}
 			if !yes {
+				if err := tokenThere(c.Context(), node, args[0]); err != nil {
+					return err
+				}
 				if err := confirm(c, "remove token "+args[0]); err != nil {
 					return err
 				}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -188,6 +189,13 @@ func topicDelete(env *environment) *cobra.Command {
 				return err
 			}
 			t, err := node.Topic(c.Context(), args[0])
+			if fault.KindOf(err) == fault.NotFound {
+				list, listed := node.Topics(c.Context())
+				if listed != nil {
+					return listed
+				}
+				return cmp.Or(standing("topic", args[0], list, func(t *wire.Topic) string { return t.Name }), err)
+			}
 			if err != nil {
 				return err
 			}
