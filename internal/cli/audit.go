@@ -248,10 +248,16 @@ func printChecked(w io.Writer, d *checked) {
 
 // publicKey reads a public key that is given as itself or as a file.
 func publicKey(given string) (note.Verifier, error) {
-	if text, err := os.ReadFile(given); err == nil {
+	text, unread := os.ReadFile(given)
+	if unread == nil {
 		given = string(text)
 	}
-	return audit.ParseKey(given)
+	key, err := audit.ParseKey(given)
+	if err != nil && unread != nil && given != "" {
+		return nil, fault.New(fault.Invalid, "--key: %q is no public key of checkpoints, and no file that can be read: %w", fault.Clip(given), errors.Unwrap(unread)).
+			WithHint("give what dalamb audit key prints, NAME+HASH+KEY, or the name of a file with that")
+	}
+	return key, err
 }
 
 // fileOrInput reads a file, or standard input for "-".

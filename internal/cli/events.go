@@ -45,6 +45,9 @@ all, so that --from shortens it.
 			if err != nil {
 				return err
 			}
+			if err := givenKey(c); err != nil {
+				return err
+			}
 			if err := atLeast(c, "limit", o.Limit, 0); err != nil {
 				return err
 			}

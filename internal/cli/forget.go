@@ -14,7 +14,7 @@ func forgetCommand(env *environment) *cobra.Command {
 	var f wire.Forget
 	var yes, dryRun bool
 	c := &cobra.Command{
-		Use:   "forget --key K [--topic T] [--yes]",
+		Use:   "forget --key K [--topic T] [--dry-run | --yes]",
 		Short: "Make the events of a key unreadable, for good",
 		Long: `Make the events of a key unreadable, for good: in all sealed topics, or in one (dalamb topic create --seal). The keys that their data is
 encrypted with are taken away. The events stay where they are, with their id, type, time and key, and without data; proofs of the audit hold as before.
@@ -78,6 +78,10 @@ pruned; what functions made of the events is as they left it. docs/forget.md say
 }
 
 func printForgotten(w io.Writer, f *wire.Forgotten) {
+	if len(f.Topics) == 0 && f.Again && !f.AtLeast && f.DeadLetters == 0 && f.Delayed == 0 {
+		fmt.Fprintln(w, "already forgotten: there is nothing more of it")
+		return
+	}
 	var rows []row
 	for _, t := range f.Topics {
 		rows = append(rows, cells(t.Topic, fmt.Sprint(t.Events)))

@@ -29,6 +29,9 @@ standard error. Without an alias or a version's number it is the live alias that
 			if err != nil {
 				return err
 			}
+			if err := givenKey(c); err != nil {
+				return err
+			}
 			payload, err := argument(c, data)
 			if err != nil {
 				return fmt.Errorf("read --data: %w", err)

@@ -83,3 +83,11 @@ func (env *environment) trigger(c *cobra.Command, arg string) (fn, trigger strin
 	node, err = env.client()
 	return fn, trigger, node, err
 }
+
+// givenKey refuses an empty --key: a variable of the shell that is not set would otherwise ask for the events of all keys.
+func givenKey(c *cobra.Command) error {
+	if f := c.Flags().Lookup("key"); f.Changed && f.Value.String() == "" {
+		return usageError{c.CommandPath(), fault.New(fault.Invalid, "--key is empty").WithHint("give a key, or leave --key out; a variable of the shell may not be set")}
+	}
+	return nil
+}

@@ -45,6 +45,9 @@ The replay goes on by itself, also after a restart; dalamb replay show NAME tell
 			if _, err := out.json(); err != nil {
 				return err
 			}
+			if err := givenKey(c); err != nil {
+				return err
+			}
 			var err error
 			if req.Function, req.Trigger, err = triggerName(c, args[0]); err != nil {
 				return err
